@@ -1,0 +1,1 @@
+//! Native event listeners with superlance's options and wording.

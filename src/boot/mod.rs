@@ -1,0 +1,1 @@
+//! Start-up in order: arguments, configuration, limits, privileges, logs, sockets, daemonize, pidfile, run.

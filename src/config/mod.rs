@@ -1,0 +1,7 @@
+//! The configuration: one row per option, loading, expansion, and the difference of two configurations.
+
+#![forbid(unsafe_code)]
+
+pub mod types;
+
+pub use types::*;

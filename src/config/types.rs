@@ -1,0 +1,346 @@
+//! A configuration, resolved: typed, expanded, users looked up, numprocs unrolled.
+//!
+//! These are the shapes that the rest of the program works with; how they come out of a file is the business of
+//! this module's siblings. Immutable once made; shared through `Rc` between the configured and the active groups.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::level::Level;
+
+/// Everything that one load of the configuration yields.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[supervisord]`, overlaid by the command line.
+    pub supervisord: Supervisord,
+    /// `[stheno]`: what goes beyond Supervisor. `None` when the section is absent.
+    pub stheno: Option<Stheno>,
+    /// HTTP servers: all inet ones, then all unix ones (C-95).
+    pub servers: Vec<Server>,
+    /// `[rpcinterface:*]` in file order.
+    pub interfaces: Vec<Interface>,
+    /// Groups, ascending by (priority, name) (C-117).
+    pub groups: Vec<Rc<Group>>,
+    /// Messages for the log once it exists, INFO (C-46).
+    pub infos: Vec<String>,
+    /// Messages for the log once it exists, WARN (C-45, C-109).
+    pub warnings: Vec<String>,
+}
+
+/// `[supervisord]` (C-90).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Supervisord {
+    /// Absolute path of the activity log; `None` is syslog.
+    pub logfile: Option<String>,
+    /// Rotate at this size in bytes; 0 never.
+    pub logfile_maxbytes: u64,
+    /// Rotated files kept.
+    pub logfile_backups: u32,
+    /// Least severe level written.
+    pub loglevel: Level,
+    /// Absolute path.
+    pub pidfile: String,
+    /// Applied when daemonizing only (C-92).
+    pub umask: u32,
+    /// Stay in the foreground.
+    pub nodaemon: bool,
+    /// Do not repeat the log on stdout.
+    pub silent: bool,
+    /// Least number of file descriptors.
+    pub minfds: u64,
+    /// Least number of processes.
+    pub minprocs: u64,
+    /// Keep AUTO logs at start.
+    pub nocleanup: bool,
+    /// Where AUTO logs are made.
+    pub childlogdir: String,
+    /// User to become.
+    pub user: Option<User>,
+    /// Applied when daemonizing only (C-92).
+    pub directory: Option<String>,
+    /// Remove ANSI sequences from child output (L-36).
+    pub strip_ansi: bool,
+    /// For every child, in file order, last definition of a key wins.
+    pub environment: Vec<(String, String)>,
+    /// Name of this daemon in events, AUTO log names and `getIdentification`.
+    pub identifier: String,
+}
+
+/// A user, looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// As written: a name or a number.
+    pub text: String,
+    /// Numeric id.
+    pub uid: u32,
+}
+
+/// `[stheno]`.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Stheno {
+    /// Methods of `stheno.*` that can bring a new command in exist.
+    pub mutation: bool,
+    /// Journal of dynamic changes; absolute.
+    pub dynamic_conf: Option<String>,
+}
+
+/// One HTTP server section.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    /// The section's name, `inet_http_server` (L-11).
+    pub section: String,
+    /// Where it listens.
+    pub address: ServerAddress,
+    /// Basic authentication; `None` lets everybody in (C-100).
+    pub credentials: Option<Credentials>,
+}
+
+/// Where an HTTP server listens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ServerAddress {
+    /// TCP over IPv4; an empty host is every interface.
+    Inet {
+        /// Lower-case host, empty for all.
+        host: String,
+        /// 1 to 65535.
+        port: u16,
+    },
+    /// A socket file.
+    Unix {
+        /// Absolute path.
+        path: String,
+        /// Its mode, 0o700 by default.
+        mode: u32,
+        /// uid and gid; `None` gid leaves the group.
+        owner: Option<Owner>,
+    },
+}
+
+/// `chown`, looked up (C-85).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Numeric user.
+    pub uid: u32,
+    /// Numeric group; `None` leaves it.
+    pub gid: Option<u32>,
+}
+
+/// What a client must present.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Credentials {
+    /// Never empty.
+    pub username: String,
+    /// Clear, or `{SHA}` and 40 lower-case hex digits (C-99).
+    pub password: String,
+}
+
+/// `[rpcinterface:NAMESPACE]` (C-118 to C-122).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interface {
+    /// The part of the section's name after the colon.
+    pub namespace: String,
+    /// Which interface its factory stands for.
+    pub kind: InterfaceKind,
+    /// `whitelist`, where the kind takes one; empty allows everything.
+    pub whitelist: Vec<String>,
+}
+
+/// The interfaces whose factories are known (C-119).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum InterfaceKind {
+    Main,
+    Twiddler,
+    Loader,
+    Grace,
+    Cache,
+}
+
+/// A group of processes, configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its priority; listener pools have -1 by default.
+    pub priority: i64,
+    /// What kind of group it is.
+    pub kind: GroupKind,
+    /// Ascending by (priority, name).
+    pub processes: Vec<Rc<Program>>,
+}
+
+/// The kinds of groups.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GroupKind {
+    /// `[program:x]` or `[group:x]`.
+    Programs,
+    /// `[eventlistener:x]`.
+    Listener(Listener),
+    /// `[fcgi-program:x]`.
+    Fcgi(FcgiSocket),
+}
+
+/// What an event listener pool adds (C-116).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listener {
+    /// Events the queue holds; at least 1.
+    pub buffer_size: usize,
+    /// Canonical (upper-case) event type names, in file order, without exact duplicates.
+    pub events: Vec<String>,
+    /// How results are judged.
+    pub result_handler: ResultHandler,
+    /// Append exit status, signal and reason to process-state payloads (ours, opt-in).
+    pub extended_payload: bool,
+    /// Keep the queue from overflowing until a listener was READY once (ours, opt-in).
+    pub buffer_hold_until_ready: bool,
+    /// Restart a listener that violated the protocol (ours, opt-in; `unknown_action=restart`).
+    pub restart_unknown: bool,
+}
+
+/// The result handlers whose names are known (C-119).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultHandler {
+    /// `supervisor.dispatchers:default_handler` (E-47).
+    Default,
+    /// `supervisor_twiddler.resulthandler:stdin_write_handler` and grace's (E-48).
+    StdinWrite,
+    /// `supervisor_stdout:event_handler`: prints the result on our stdout.
+    Stdout,
+}
+
+/// What an fcgi-program adds (C-115). For `reread` only the url counts (P-111).
+#[derive(Clone, Debug)]
+pub struct FcgiSocket {
+    /// `unix:///path` or `tcp://host:port`, as messages show it.
+    pub url: String,
+    /// Where to bind.
+    pub address: FcgiAddress,
+    /// Listen backlog; `None` is the system's maximum.
+    pub backlog: Option<u32>,
+}
+
+impl PartialEq for FcgiSocket {
+    fn eq(&self, other: &Self) -> bool {
+        self.url == other.url
+    }
+}
+
+/// Where a FastCGI socket is bound.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum FcgiAddress {
+    Unix { path: String, owner: Option<Owner>, mode: u32 },
+    Tcp { host: String, port: u16 },
+}
+
+/// One process, configured: a program section with its `process_num` put in (C-105).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// Process name.
+    pub name: String,
+    /// Name of the section after the colon.
+    pub program: String,
+    /// Command line as configured, expanded.
+    pub command: String,
+    /// Working directory, `None` to keep the daemon's.
+    pub directory: Option<String>,
+    /// Umask, `None` to keep the daemon's.
+    pub umask: Option<u32>,
+    /// Ascending start order.
+    pub priority: i64,
+    /// Start with the daemon.
+    pub autostart: bool,
+    /// When to start again after an exit.
+    pub autorestart: Autorestart,
+    /// Seconds it must stay up; may be negative in the file, then as 0.
+    pub startsecs: i64,
+    /// Failed starts allowed.
+    pub startretries: i64,
+    /// Standard output.
+    pub stdout: Stream,
+    /// Standard error.
+    pub stderr: Stream,
+    /// Signal that stops it.
+    pub stopsignal: i32,
+    /// Seconds until SIGKILL.
+    pub stopwaitsecs: i64,
+    /// The stop signal goes to the process group.
+    pub stopasgroup: bool,
+    /// SIGKILL goes to the process group.
+    pub killasgroup: bool,
+    /// Expected exit codes.
+    pub exitcodes: Vec<i32>,
+    /// Descriptor 2 is descriptor 1.
+    pub redirect_stderr: bool,
+    /// `[supervisord] environment` overlaid by its own (C-112); sorted by key.
+    pub environment: Rc<BTreeMap<String, String>>,
+    /// Value of SUPERVISOR_SERVER_URL; `None` unset. AUTO is resolved here (C-101).
+    pub serverurl: Option<String>,
+    /// User to run as.
+    pub user: Option<User>,
+}
+
+/// `autorestart` (C-72).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Autorestart {
+    /// Always.
+    Always,
+    /// After an unexpected exit.
+    Unexpected,
+    /// Never.
+    Never,
+}
+
+/// `stdout_*` or `stderr_*` of a program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stream {
+    /// Where output goes.
+    pub logfile: LogTarget,
+    /// Rotate at this size in bytes; 0 never; may be negative in the file, then as 0.
+    pub maxbytes: u64,
+    /// Rotated files kept.
+    pub backups: u32,
+    /// Size of the capture buffer in bytes; 0 turns capture mode off.
+    pub capture_maxbytes: u64,
+    /// Emit PROCESS_LOG events.
+    pub events_enabled: bool,
+    /// Send each line to syslog.
+    pub syslog: bool,
+}
+
+/// A child's log target (C-82).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogTarget {
+    /// Output is not kept.
+    None,
+    /// A file of a made-up name in `childlogdir` (L-40).
+    Auto,
+    /// A path, as given after expansion.
+    File(String),
+}
+
+impl Program {
+    /// Equality for `reread`: AUTO on either side is not compared (P-111).
+    pub fn same_as(&self, other: &Program) -> bool {
+        let mut other = other.clone();
+        for (mine, theirs) in
+            [(&self.stdout.logfile, &mut other.stdout.logfile), (&self.stderr.logfile, &mut other.stderr.logfile)]
+        {
+            if *mine == LogTarget::Auto || *theirs == LogTarget::Auto {
+                theirs.clone_from(mine);
+            }
+        }
+        *self == other
+    }
+}
+
+impl Group {
+    /// Equality for `reread` (P-111).
+    pub fn same_as(&self, other: &Group) -> bool {
+        self.name == other.name
+            && self.priority == other.priority
+            && self.kind == other.kind
+            && self.processes.len() == other.processes.len()
+            && self.processes.iter().zip(&other.processes).all(|(a, b)| Rc::ptr_eq(a, b) || a.same_as(b))
+    }
+}

@@ -1,0 +1,3 @@
+//! Decisions: groups, children, listeners, events, mutation, shutdown. No polled descriptor, no clock.
+
+#![forbid(unsafe_code)]

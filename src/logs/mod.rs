@@ -1,0 +1,3 @@
+//! Log files, rotation, streams as log targets, the activity log, syslog.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,8 @@
+//! Pure machines: no clock, no system calls; they take values and the time, and return effects.
+
+#![forbid(unsafe_code)]
+
+pub mod event;
+pub mod pool;
+pub mod process;
+pub mod tick;

@@ -1,0 +1,1 @@
+//! The process machine (P-1 to P-28).

@@ -1,0 +1,1 @@
+//! TICK events (E-20).

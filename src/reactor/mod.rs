@@ -1,0 +1,1 @@
+//! The mio loop: every polled descriptor and the clock.

@@ -1,0 +1,1 @@
+//! System calls. All unsafe code of the crate is here.

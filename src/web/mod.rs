@@ -1,0 +1,3 @@
+//! The status pages and the static files.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! Removing ANSI sequences from child output, across chunk borders (L-36).

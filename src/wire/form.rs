@@ -1,0 +1,1 @@
+//! URL-encoded forms and percent-quoting.

@@ -1,0 +1,1 @@
+//! HTTP/1.x: heads, bodies and chunks, for servers and clients.

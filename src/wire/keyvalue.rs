@@ -1,0 +1,1 @@
+//! The tokeniser of `environment=` (C-78 to C-81).

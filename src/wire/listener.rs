@@ -1,0 +1,1 @@
+//! What event listeners write: READY and RESULT (E-40 to E-46).

@@ -1,0 +1,17 @@
+//! Bytes to values and back. No I/O, no clock, nothing of the layers above.
+
+#![forbid(unsafe_code)]
+
+pub mod ansi;
+pub mod capture;
+pub mod expand;
+pub mod form;
+pub mod http;
+pub mod ini;
+pub mod json;
+pub mod keyvalue;
+pub mod listener;
+pub mod pyrepr;
+pub mod value;
+pub mod words;
+pub mod xmlrpc;

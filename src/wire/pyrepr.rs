@@ -1,0 +1,1 @@
+//! Python's repr of text and bytes, which messages contain.

@@ -1,0 +1,79 @@
+//! A value of XML-RPC.
+
+use std::borrow::Cow;
+
+/// A value of XML-RPC. Members of a struct keep their order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `<nil/>`: accepted, never sent.
+    Nil,
+    /// `<boolean>`
+    Bool(bool),
+    /// `<int>` within 32 bits, else `<i8>`.
+    Int(i64),
+    /// `<double>`
+    Double(f64),
+    /// `<string>`
+    Str(Cow<'static, str>),
+    /// `<dateTime.iso8601>`, as text.
+    DateTime(String),
+    /// `<base64>`, decoded.
+    Base64(Vec<u8>),
+    /// `<array>`
+    Array(Vec<Value>),
+    /// `<struct>`
+    Struct(Vec<(Cow<'static, str>, Value)>),
+}
+
+impl Value {
+    /// A string value.
+    pub fn str(text: impl Into<Cow<'static, str>>) -> Value {
+        Value::Str(text.into())
+    }
+
+    /// The text, if this is a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Value::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The member of that name, if this is a struct that has it.
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        match self {
+            Value::Struct(members) => members.iter().find(|(key, _)| key == name).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Value {
+        Value::Bool(value)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Value {
+        Value::Int(value)
+    }
+}
+
+impl From<i32> for Value {
+    fn from(value: i32) -> Value {
+        Value::Int(i64::from(value))
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Value {
+        Value::Str(Cow::Owned(text))
+    }
+}
+
+impl From<&'static str> for Value {
+    fn from(text: &'static str) -> Value {
+        Value::Str(Cow::Borrowed(text))
+    }
+}

@@ -1,0 +1,1 @@
+//! Splitting a command line as a POSIX shell would (P-30).
