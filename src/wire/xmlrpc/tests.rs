@@ -71,7 +71,7 @@ fn values() {
     ];
     for (text, expected) in rows {
         match decode(call_of(text).as_bytes()) {
-            Ok(call) => assert_eq!(call.params, [expected.clone()], "{text}"),
+            Ok(call) => assert_eq!(call.params, std::slice::from_ref(expected), "{text}"),
             Err(error) => panic!("{text}: {error}"),
         }
     }
