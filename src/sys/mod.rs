@@ -1,1 +1,3 @@
 //! System calls. All unsafe code of the crate is here.
+
+pub mod terminal;
