@@ -85,7 +85,7 @@ fn is_separator(token: &Token, is_last: bool) -> bool {
     match (token.kind, token.text.as_str()) {
         (Kind::Word, _) => false,
         (Kind::Other, "," | ";") => true,
-        (Kind::Other, _) => !is_letter && !(is_last && token.is_adjacent),
+        (Kind::Other, _) => !(is_letter || is_last && token.is_adjacent),
     }
 }
 
