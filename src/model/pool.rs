@@ -425,3 +425,6 @@ fn prefixed_lines(payload: &[u8]) -> Option<Vec<u8>> {
     }
     Some(lines)
 }
+
+#[cfg(test)]
+mod tests;
