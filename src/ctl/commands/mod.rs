@@ -219,6 +219,11 @@ pub fn find(name: &str, plugins: &[Plugin]) -> Option<&'static Command> {
     })
 }
 
+/// The end of the input, as a command.
+pub fn leave(session: &mut Session) -> Result<Flow, Error> {
+    daemon::quit(session, "")
+}
+
 /// `help`, `help <name>` (S-65, S-66).
 ///
 /// Every plugin answers in turn, so with an extension's plugin a name that only one of them knows also gets a
