@@ -187,13 +187,13 @@ impl Datatype for Strings {
 /// Where a child's output goes, before AUTO names are made and syslog is translated (C-82).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogFile {
-    /// `none`, `off`, or nothing.
+    /// `none` or `off`.
     None,
     /// `auto`.
     Auto,
     /// `syslog`, deprecated.
     Syslog,
-    /// A path whose directory exists.
+    /// A path whose directory exists. An empty one is no log, either, but counts as a file name (C-109).
     Path(String),
 }
 
@@ -203,7 +203,7 @@ impl Datatype for LogFile {
 
     fn parse(text: &str, env: &dyn Env) -> Result<Self, String> {
         match text.to_lowercase().as_str() {
-            "" | "none" | "off" => Ok(LogFile::None),
+            "none" | "off" => Ok(LogFile::None),
             "auto" => Ok(LogFile::Auto),
             "syslog" => Ok(LogFile::Syslog),
             _ => FilePath::parse(text, env).map(|path| LogFile::Path(path.0)),
@@ -522,7 +522,7 @@ mod tests {
         table::<LogFile>(&[
             ("NONE", Ok(LogFile::None)),
             ("Off", Ok(LogFile::None)),
-            ("", Ok(LogFile::None)),
+            ("", Ok(path(""))),
             ("Auto", Ok(LogFile::Auto)),
             ("SYSLOG", Ok(LogFile::Syslog)),
             ("x.log", Ok(path("x.log"))),

@@ -184,6 +184,7 @@ impl<'a> Common<'a> {
     fn log_target(&mut self, section: &str, channel: &str, file: LogFile, maxbytes: u64) -> (LogTarget, bool) {
         match file {
             LogFile::None => (LogTarget::None, false),
+            LogFile::Path(path) if path.is_empty() => (LogTarget::None, false),
             LogFile::Path(path) => (LogTarget::File(path), false),
             LogFile::Syslog => {
                 self.warnings.push(format!(
