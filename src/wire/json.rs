@@ -76,7 +76,7 @@ fn write_string(out: &mut String, text: &str) {
             '\t' => out.push_str("\\t"),
             '\x08' => out.push_str("\\b"),
             '\x0c' => out.push_str("\\f"),
-            ' '..='\x7f' => out.push(c),
+            ' '..='~' => out.push(c),
             _ => write_escaped(out, c),
         }
     }
@@ -124,7 +124,7 @@ mod tests {
         let rows: &[(&str, &str)] = &[
             ("", r#""""#),
             ("a\"b\\c/d", r#""a\"b\\c/d""#),
-            ("\n\r\t\x08\x0c\x00\x1f\x7f", "\"\\n\\r\\t\\b\\f\\u0000\\u001f\x7f\""),
+            ("\n\r\t\x08\x0c\x00\x1f\x7f", "\"\\n\\r\\t\\b\\f\\u0000\\u001f\\u007f\""),
             ("é\u{2028}😀", r#""\u00e9\u2028\ud83d\ude00""#),
             ("</script>", r#""</script>""#),
         ];

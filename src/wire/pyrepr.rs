@@ -46,16 +46,20 @@ pub fn float(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "inf" } else { "-inf" }.to_string();
     }
-    // Both languages choose the same shortest digits; they differ in when they show an exponent.
-    let scientific = format!("{value:e}");
+    // Both languages take the fewest digits that will do, but where two such numbers are equally near Python takes the
+    // even one: `.decimals$` rounds so.
+    let shortest = format!("{value:e}");
+    let decimals = shortest.split_once('e').map_or(0, |(digits, _)| digits.trim_start_matches('-').len().max(2) - 2);
+    let rounded = format!("{value:.decimals$e}");
+    let scientific = if rounded.parse() == Ok(value) { rounded } else { shortest };
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if value == 0.0 || (-4..16).contains(&exponent) {
-        let plain = format!("{value}");
-        return if plain.contains('.') { plain } else { plain + ".0" };
+    if !(-4..16).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{digits}e{sign}{:02}", exponent.unsigned_abs());
     }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
+    let decimals = decimals as i32 - exponent;
+    format!("{value:.*}", decimals.max(1) as usize)
 }
 
 fn quoted(text: &str, is_plain: impl Fn(char) -> bool) -> String {
@@ -157,6 +161,9 @@ mod tests {
             (0.0001, "0.0001"),
             (-2.5e300, "-2.5e+300"),
             (5e-324, "5e-324"),
+            (675891484360971.25, "675891484360971.2"),
+            (123.0, "123.0"),
+            (9007199254740992.0, "9007199254740992.0"),
             (f64::INFINITY, "inf"),
             (f64::NEG_INFINITY, "-inf"),
             (f64::NAN, "nan"),
