@@ -45,6 +45,7 @@ fn text(kind: &str, text: &str) -> Result<Value, String> {
             Err(error) => Err(error.message(text, "program:cat.command", &Sample)),
         },
         "pairs" => Ok(pairs(keyvalue::parse(text)?)),
+        "json" => json::read(text).ok_or_else(|| "not JSON".to_string()),
         "repr" => Ok(pyrepr::text(text).into()),
         "float" => Ok(Value::Double(text.parse().map_err(|_| format!("no number: {text}"))?)),
         _ => Err(format!("no such question: {kind}")),

@@ -1,10 +1,14 @@
 //! JSON, written as Python's `json.dumps` writes it: a blank after each comma and colon, everything beyond ASCII escaped,
-//! so that a client sees the same bytes: `{"msg": "No need to update", "type": "error"}`.
+//! so that a client sees the same bytes: `{"msg": "No need to update", "type": "error"}`. [`read`] is the way back.
 
 use std::fmt::Write;
 
 use super::pyrepr;
 use super::value::Value;
+
+mod read;
+
+pub use read::read;
 
 /// A value as JSON. Members keep their order. What JSON has no type for is a string: dates as they are, bytes as base64.
 /// Numbers that are none are `NaN` and `Infinity`, as Python has them.

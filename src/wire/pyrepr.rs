@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use super::value::Value;
+
 /// The repr of a string: `'a\n'`, in double quotes if the text holds a single quote and no double one. What Python calls
 /// not printable is escaped.
 pub fn text(text: &str) -> String {
@@ -60,6 +62,28 @@ pub fn float(value: f64) -> String {
     }
     let decimals = decimals as i32 - exponent;
     format!("{value:.*}", decimals.max(1) as usize)
+}
+
+/// The repr of a value of XML-RPC: `{'a': [1, True, None]}`. A date shows its text, binary data its bytes.
+pub fn value(value: &Value) -> String {
+    match value {
+        Value::Nil => "None".to_string(),
+        Value::Bool(true) => "True".to_string(),
+        Value::Bool(false) => "False".to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Double(number) => float(*number),
+        Value::Str(string) => text(string),
+        Value::DateTime(date) => text(date),
+        Value::Base64(data) => bytes(data),
+        Value::Array(values) => {
+            let values: Vec<String> = values.iter().map(self::value).collect();
+            format!("[{}]", values.join(", "))
+        }
+        Value::Struct(members) => {
+            let members = members.iter().map(|(name, member)| format!("{}: {}", text(name), self::value(member)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+        }
+    }
 }
 
 fn quoted(text: &str, is_plain: impl Fn(char) -> bool) -> String {
@@ -146,6 +170,26 @@ mod tests {
     fn output_in_the_activity_log() {
         assert!(matches!(utf8_or_undecodable("grün\n".as_bytes()), Cow::Borrowed("grün\n")));
         assert_eq!(utf8_or_undecodable(b"\x88\n"), "Undecodable: b'\\x88\\n'");
+    }
+
+    #[test]
+    fn values() {
+        let structure = Value::Struct(vec![
+            ("it's".into(), Value::Array(vec![Value::Nil, Value::Bool(true), Value::Bool(false)])),
+            ("b".into(), Value::Base64(vec![0xff])),
+            ("d".into(), Value::DateTime("20260101T00:00:00".into())),
+        ]);
+        let rows = [
+            (structure, "{\"it's\": [None, True, False], 'b': b'\\xff', 'd': '20260101T00:00:00'}"),
+            (Value::Array(vec![]), "[]"),
+            (Value::Struct(vec![]), "{}"),
+            (Value::Int(-5), "-5"),
+            (Value::Double(1.0), "1.0"),
+            (Value::str("a\n"), "'a\\n'"),
+        ];
+        for (input, expected) in rows {
+            assert_eq!(value(&input), expected, "{input:?}");
+        }
     }
 
     #[test]

@@ -264,6 +264,33 @@ def check_repr(ours, rng):
     return text, json.dumps(repr(text)), ours.ask('repr', text.encode())
 
 
+SCALARS = ['null', 'true', 'false', '0', '-1', '12', '-0', '1.5', '-0.25e3', '1E+2', '9e-9', '1e999', 'NaN', '-Infinity', '""',
+           '"a"', '"\\u00e9\\n"', '"\\ud83d\\ude00"', '"é😀"', '"\\/\\b\\f"', '9223372036854775807']
+BROKEN = ['01', '1.', '.5', '+1', '-', '1e', 'nul', '"', '"\\x"', '"\n"', '"\\u12"', ',', ':', '[', '}', '', "'a'", 'Infinit']
+
+
+def random_json(rng, depth=0):
+    blank = lambda: rng.choice(['', '', ' ', '\n', '\t\r '])
+    kind = rng.random()
+    if kind < 0.02:
+        return rng.choice(BROKEN)
+    if kind < 0.5 or depth > 4:
+        return blank() + rng.choice(SCALARS) + blank()
+    items = [random_json(rng, depth + 1) for _ in range(rng.randrange(4))]
+    if kind < 0.75:
+        return blank() + '[' + (','.join(items) or blank()) + ']' + blank()
+    members = ['%s"%s%d"%s:%s' % (blank(), rng.choice('aé'), at, blank(), item) for at, item in enumerate(items)]
+    return blank() + '{' + (','.join(members) or blank()) + '}' + blank()
+
+
+def check_json(ours, rng):
+    text = random_json(rng)
+    expected = attempt(json.loads, text, catch=ValueError)
+    if expected.startswith('{"error"'):
+        expected = json.dumps({'error': 'not JSON'})
+    return text, expected, ours.ask('json', text.encode())
+
+
 def check_float(ours, rng):
     number = rng.choice([rng.random() * 10 ** rng.randrange(-12, 25), float(rng.randrange(10**6)), rng.random() * 1e300])
     number = rng.choice([number, -number, 2.0 ** rng.randrange(-1074, 1024), number / 3])
@@ -278,7 +305,7 @@ def main():
     arguments.add_argument('--only')
     arguments = arguments.parse_args()
     checks = {'split': check_split, 'expand': check_expand, 'decode': check_decode, 'bytes': check_bytes,
-              'repr': check_repr, 'float': check_float}
+              'repr': check_repr, 'float': check_float, 'json': check_json}
     if sys.version_info < (3, 13):
         checks['ini'] = check_ini
     if datatypes:
@@ -294,7 +321,7 @@ def main():
         different = errors = 0
         for _ in range(arguments.rounds):
             subject, expected, answer = check(ours, rng)
-            errors += expected.startswith('{')
+            errors += expected.startswith('{"error"')
             if expected != answer:
                 different += 1
                 if different <= SHOWN_MAX:
