@@ -6,7 +6,8 @@ use super::{Daemon, Host};
 use crate::clock::Now;
 use crate::id::{Channel, ProcId};
 use crate::level::Level;
-use crate::model::event::{self, EventType};
+use crate::eventtype::EventType;
+use crate::model::event::Event;
 use crate::wire::ansi::Stripper;
 use crate::wire::capture::Piece;
 use crate::wire::pyrepr;
@@ -117,9 +118,9 @@ impl Daemon {
             Channel::Stdout => (&program.stdout, EventType::ProcessLogStdout),
             Channel::Stderr => (&program.stderr, EventType::ProcessLogStderr),
         };
-        if options.events_enabled && self.wanted.wants(kind) {
-            let Some((name, group, pid)) = self.names(id) else { return };
-            let event = event::process_log(channel, name, group, pid, bytes);
+        if options.events_enabled && self.wants(kind) {
+            let Some((subject, pid)) = self.subject(id) else { return };
+            let event = Event::log(subject, pid, channel, bytes);
             self.emit(event);
         }
     }
@@ -130,9 +131,9 @@ impl Daemon {
             Channel::Stdout => EventType::ProcessCommunicationStdout,
             Channel::Stderr => EventType::ProcessCommunicationStderr,
         };
-        if self.wanted.wants(kind) {
-            let Some((name, group, pid)) = self.names(id) else { return };
-            let event = event::process_communication(channel, name, group, pid, bytes);
+        if self.wants(kind) {
+            let Some((subject, pid)) = self.subject(id) else { return };
+            let event = Event::communication(subject, pid, channel, bytes);
             self.emit(event);
         }
         if let Some(process) = self.processes.get(&id) {
