@@ -1,5 +1,6 @@
 //! Writing, byte by byte as Python's `xmlrpc.client.dumps` lays it out: a line break after most tags.
 
+use crate::wire::decimal::push_decimal;
 use crate::wire::value::Value;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -257,22 +258,3 @@ const SPECIAL: [bool; 256] = {
     special[0xef] = true;
     special
 };
-
-/// Appends a number in decimal, without the detour through `fmt`.
-pub(crate) fn push_decimal(out: &mut Vec<u8>, number: i64) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    let mut rest = number.unsigned_abs();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    if number < 0 {
-        out.push(b'-');
-    }
-    out.extend_from_slice(&digits[at..]);
-}
