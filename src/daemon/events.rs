@@ -155,13 +155,7 @@ impl Daemon {
         self.with_pool(id, now, host, |pool, effects| pool.remove_member(id, effects));
     }
 
-    fn with_pool(
-        &mut self,
-        id: ProcId,
-        now: Now,
-        host: &mut dyn Host,
-        work: impl FnOnce(&mut Pool, &mut Vec<Effect>),
-    ) {
+    fn with_pool(&mut self, id: ProcId, now: Now, host: &mut dyn Host, work: impl FnOnce(&mut Pool, &mut Vec<Effect>)) {
         let Some(process) = self.processes.get(&id) else { return };
         let group = process.group;
         let Some(pool) = self.groups.get_mut(&group).and_then(|group| group.pool.as_mut()) else { return };

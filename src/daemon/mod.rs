@@ -20,8 +20,8 @@ use std::rc::Rc;
 
 use crate::clock::{Mono, Now};
 use crate::config::{self, Config};
-use crate::id::{Channel, GroupId, ProcId};
 use crate::eventtype::EventMask;
+use crate::id::{Channel, GroupId, ProcId};
 use crate::model::event::Serials;
 use crate::model::process::{Effect, Mood};
 use crate::model::tick::Ticks;

@@ -4,9 +4,9 @@
 
 use super::{Daemon, Host};
 use crate::clock::Now;
+use crate::eventtype::EventType;
 use crate::id::{Channel, ProcId};
 use crate::level::Level;
-use crate::eventtype::EventType;
 use crate::model::event::Event;
 use crate::wire::ansi::Stripper;
 use crate::wire::capture::Piece;
@@ -22,7 +22,8 @@ impl Daemon {
             return;
         }
         if self.config.supervisord.strip_ansi {
-            let mut stripper = process.stream_mut(channel).stripper.take().unwrap_or_else(|| Box::new(Stripper::default()));
+            let mut stripper =
+                process.stream_mut(channel).stripper.take().unwrap_or_else(|| Box::new(Stripper::default()));
             let mut scratch = Vec::new();
             let stripped = stripper.strip(bytes, &mut scratch);
             self.captured(id, channel, stripped, host);

@@ -351,6 +351,13 @@ impl Process {
         }
         let from = std::mem::replace(&mut self.state, to);
         let pid = self.pid.map_or(0, |pid| pid.0);
-        out.push(Effect::Changed(Change { from, to, tries: u32::try_from(self.backoff).unwrap_or(u32::MAX), pid, expected, exit }));
+        out.push(Effect::Changed(Change {
+            from,
+            to,
+            tries: u32::try_from(self.backoff).unwrap_or(u32::MAX),
+            pid,
+            expected,
+            exit,
+        }));
     }
 }

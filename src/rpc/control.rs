@@ -218,7 +218,7 @@ pub fn send_stdin(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome
     let name = text(params, 0)?;
     let chars = match params.get(1) {
         Some(Value::Str(text)) => text.as_bytes(),
-        Some(other) => return Err(Code::IncorrectParameters.with(crate::wire::pyrepr::value(other))),
+        Some(other) => return Err(Code::IncorrectParameters.with(shown(other))),
         None => return Err(Code::IncorrectParameters.bare()),
     };
     let id = context.daemon.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
@@ -233,5 +233,16 @@ pub fn send_stdin(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome
         Err(StdinProblem::Full) => {
             Err(Code::Failed.with(format!("{name} does not read its stdin, and the buffer for it is full")))
         }
+    }
+}
+
+/// A value as it appears in a fault's text.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Int(number) => number.to_string(),
+        Value::Bool(value) => if *value { "True" } else { "False" }.to_string(),
+        Value::Double(number) => crate::wire::pyrepr::float(*number),
+        Value::Nil => "None".to_string(),
+        _ => "not a string".to_string(),
     }
 }

@@ -244,8 +244,8 @@ pub(super) fn reread(context: &mut Context<'_>) -> Result<diff::Difference, Faul
     }
     let daemon = &mut *context.daemon;
     daemon.config = config;
-    let active = daemon.groups_by_name().map(|(_, group)| &*group.config);
-    Ok(diff::difference(&daemon.config.groups, active))
+    let active = daemon.groups().map(|(_, group)| &group.config);
+    Ok(diff::difference(active, &daemon.config.groups))
 }
 
 fn add_process_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
