@@ -97,7 +97,7 @@ impl Daemon {
             }
             Change::RemoveProcess { group, process, .. } => {
                 if let Some(id) = self.group_named(group) {
-                    self.drop_process(id, process, host);
+                    self.drop_process(id, process, now, host);
                     self.rewrite_group(id);
                 }
             }
@@ -234,13 +234,12 @@ impl Daemon {
         self.reschedule(id, now);
     }
 
-    fn drop_process(&mut self, group: GroupId, name: &str, host: &mut dyn Host) {
+    fn drop_process(&mut self, group: GroupId, name: &str, now: Now, host: &mut dyn Host) {
+        let Some(id) = self.groups.get(&group).and_then(|group| group.process(name)) else { return };
+        self.leave_pool(id, now, host);
         let Some(active) = self.groups.get_mut(&group) else { return };
-        let Some(id) = active.by_name.remove(name) else { return };
+        active.by_name.remove(name);
         active.processes.retain(|other| *other != id);
-        if let Some(pool) = &mut active.pool {
-            pool.remove_member(id);
-        }
         let counted = self.processes.get(&id).is_some_and(|process| !process.machine.state().is_stopped());
         if counted {
             active.unstopped = active.unstopped.saturating_sub(1);
@@ -290,7 +289,7 @@ impl Daemon {
                         process.program = (*new).clone();
                     }
                 }
-                _ => self.drop_process(id, &program.name, host),
+                _ => self.drop_process(id, &program.name, now, host),
             }
         }
         for program in &config.processes {

@@ -125,14 +125,7 @@ impl Daemon {
     }
 
     /// kill(2). A process that is gone already counts as success: its exit settles the matter (P-71).
-    fn send(
-        &mut self,
-        id: ProcId,
-        signal: i32,
-        group: bool,
-        verb: &str,
-        host: &mut dyn Host,
-    ) -> Result<(), String> {
+    fn send(&mut self, id: ProcId, signal: i32, group: bool, verb: &str, host: &mut dyn Host) -> Result<(), String> {
         let Some(process) = self.processes.get(&id) else { return Ok(()) };
         let Some(pid) = process.machine.pid() else { return Ok(()) };
         let name = &process.program.name;
@@ -164,11 +157,7 @@ impl Daemon {
     }
 
     /// The command line of a process, split, and the file to execute (P-30 to P-34).
-    pub fn find_command(
-        &self,
-        id: ProcId,
-        host: &mut dyn Host,
-    ) -> Result<(String, Vec<String>), CommandProblem> {
+    pub fn find_command(&self, id: ProcId, host: &mut dyn Host) -> Result<(String, Vec<String>), CommandProblem> {
         let Some(process) = self.processes.get(&id) else {
             return Err(CommandProblem::NotExecutable("command is empty".to_string()));
         };
@@ -230,7 +219,8 @@ impl Daemon {
             let options = if channel == Channel::Stdout { &program.stdout } else { &program.stderr };
             let stream = process.stream_mut(channel);
             let captures = options.capture_maxbytes > 0 && !(is_listener && channel == Channel::Stdout);
-            stream.capture = captures.then(|| Box::new(Capture::new(options.capture_maxbytes)));
+            stream.capture = captures
+                .then(|| Box::new(Capture::new(usize::try_from(options.capture_maxbytes).unwrap_or(usize::MAX))));
             stream.stripper = None;
             let Some(path) = stream.path.clone() else { continue };
             if let Some(old) = stream.log.take() {
@@ -297,9 +287,9 @@ impl Daemon {
         let GroupKind::Fcgi(socket) = &config.kind else { return Ok(None) };
         if group.socket.is_none() {
             activity!(Info, "Creating socket {}", socket.url);
-            let made = host.fcgi_open(socket).map_err(|reason| {
-                format!("Could not create FastCGI socket {}: {reason}", socket.url)
-            })?;
+            let made = host
+                .fcgi_open(socket)
+                .map_err(|reason| format!("Could not create FastCGI socket {}: {reason}", socket.url))?;
             group.socket = Some(made);
         }
         group.socket_users += 1;

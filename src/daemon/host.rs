@@ -112,8 +112,15 @@ pub trait Host {
     /// Closes it.
     fn log_close(&mut self, log: LogId);
     /// Makes an empty AUTO log and returns its path (L-40).
-    fn log_make_auto(&mut self, directory: &str, process: &str, channel: Channel, identifier: &str)
-    -> Result<String, Errno>;
+    fn log_make_auto(
+        &mut self,
+        directory: &str,
+        process: &str,
+        channel: Channel,
+        identifier: &str,
+    ) -> Result<String, Errno>;
+    /// Writes whole lines on our own stdout; what cannot be written at once is dropped.
+    fn print(&mut self, bytes: &[u8]);
     /// One line to syslog.
     fn syslog(&mut self, line: &str);
 

@@ -8,7 +8,7 @@
 
 pub mod change;
 mod children;
-mod events;
+pub mod events;
 mod groups;
 pub mod host;
 pub mod info;
@@ -20,13 +20,14 @@ use std::rc::Rc;
 
 use crate::clock::{Mono, Now};
 use crate::config::{self, Config};
+use crate::eventtype::EventMask;
 use crate::id::{Channel, GroupId, ProcId};
-use crate::model::event::Mask;
+use crate::model::event::Serials;
 use crate::model::process::{Effect, Mood};
 use crate::model::tick::Ticks;
 use crate::state::SupervisorState;
 
-pub use groups::{Group, Proc, Stream};
+pub use groups::{Group, Proc, Stream, Target};
 pub use host::Host;
 
 /// Children spawned by timers in one turn. A spawn takes about a millisecond; between two batches clients are served.
@@ -59,15 +60,15 @@ pub struct Daemon {
     /// Whether somebody follows logs.
     pub follows_logs: bool,
     /// Event types that at least one pool or stream wants.
-    wanted: Mask,
+    wanted: EventMask,
     /// Event types that HTTP streams want.
-    stream_mask: Mask,
+    stream_mask: EventMask,
     /// Events for the HTTP streams, oldest first.
     streamed: Vec<events::Streamed>,
     /// Pools that may be able to dispatch.
     busy_pools: BTreeSet<GroupId>,
     /// Serial of the next event (E-32).
-    serial: u64,
+    serial: Serials,
     ticks: Ticks,
     shutdown: shutdown::Shutdown,
     /// Reused by every step of a machine.
@@ -87,7 +88,7 @@ pub struct Extensions {
 
 impl Daemon {
     /// A daemon without groups; [`Daemon::begin`] brings them in. `serial` continues that of an earlier run (P-122).
-    pub fn new(config: Config, serial: u64) -> Daemon {
+    pub fn new(config: Config, serial: Serials) -> Daemon {
         Daemon {
             config,
             extensions: Extensions::default(),
@@ -103,8 +104,8 @@ impl Daemon {
             touched: Vec::new(),
             logged: BTreeSet::new(),
             follows_logs: false,
-            wanted: Mask::default(),
-            stream_mask: Mask::default(),
+            wanted: EventMask::NONE,
+            stream_mask: EventMask::NONE,
             streamed: Vec::new(),
             busy_pools: BTreeSet::new(),
             serial,
@@ -128,7 +129,7 @@ impl Daemon {
     }
 
     /// The serial that the next event would get, to be carried over a reload.
-    pub fn serial(&self) -> u64 {
+    pub fn serial(&self) -> Serials {
         self.serial
     }
 

@@ -4,9 +4,10 @@
 
 use super::{Daemon, Host};
 use crate::clock::Now;
+use crate::eventtype::EventType;
 use crate::id::{Channel, ProcId};
 use crate::level::Level;
-use crate::model::event::{self, EventType};
+use crate::model::event::Event;
 use crate::wire::ansi::Stripper;
 use crate::wire::capture::Piece;
 use crate::wire::pyrepr;
@@ -21,7 +22,8 @@ impl Daemon {
             return;
         }
         if self.config.supervisord.strip_ansi {
-            let mut stripper = process.stream_mut(channel).stripper.take().unwrap_or_else(|| Box::new(Stripper::default()));
+            let mut stripper =
+                process.stream_mut(channel).stripper.take().unwrap_or_else(|| Box::new(Stripper::default()));
             let mut scratch = Vec::new();
             let stripped = stripper.strip(bytes, &mut scratch);
             self.captured(id, channel, stripped, host);
@@ -117,9 +119,9 @@ impl Daemon {
             Channel::Stdout => (&program.stdout, EventType::ProcessLogStdout),
             Channel::Stderr => (&program.stderr, EventType::ProcessLogStderr),
         };
-        if options.events_enabled && self.wanted.wants(kind) {
-            let Some((name, group, pid)) = self.names(id) else { return };
-            let event = event::process_log(channel, name, group, pid, bytes);
+        if options.events_enabled && self.wants(kind) {
+            let Some((subject, pid)) = self.subject(id) else { return };
+            let event = Event::log(subject, pid, channel, bytes);
             self.emit(event);
         }
     }
@@ -130,9 +132,9 @@ impl Daemon {
             Channel::Stdout => EventType::ProcessCommunicationStdout,
             Channel::Stderr => EventType::ProcessCommunicationStderr,
         };
-        if self.wanted.wants(kind) {
-            let Some((name, group, pid)) = self.names(id) else { return };
-            let event = event::process_communication(channel, name, group, pid, bytes);
+        if self.wants(kind) {
+            let Some((subject, pid)) = self.subject(id) else { return };
+            let event = Event::communication(subject, pid, channel, bytes);
             self.emit(event);
         }
         if let Some(process) = self.processes.get(&id) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{Daemon, Host};
 use crate::clock::{Mono, Now};
 use crate::id::{GroupId, ProcId};
-use crate::model::event;
+use crate::model::event::Event as Happening;
 use crate::model::process::Event;
 use crate::state::{ProcessState, SupervisorState};
 
@@ -66,7 +66,7 @@ impl Daemon {
             // A stable sort keeps the order of insertion among equals.
             order.sort_by_key(|id| self.groups.get(id).map(|group| group.config.priority));
             self.shutdown.order = Some(order);
-            self.emit(event::supervisor_state(false));
+            self.emit(Happening::supervisor_stopping());
         }
         while let Some(&id) = self.shutdown.order.as_ref().and_then(|order| order.last()) {
             let unstopped = self.groups.get(&id).map_or(0, |group| group.unstopped);

@@ -71,7 +71,7 @@ pub struct Change {
     /// The state entered.
     pub to: ProcessState,
     /// Failures so far (E-4).
-    pub tries: i64,
+    pub tries: u32,
     /// The child's pid, 0 without one.
     pub pid: i32,
     /// For EXITED: whether the exit was expected.
@@ -351,6 +351,13 @@ impl Process {
         }
         let from = std::mem::replace(&mut self.state, to);
         let pid = self.pid.map_or(0, |pid| pid.0);
-        out.push(Effect::Changed(Change { from, to, tries: self.backoff, pid, expected, exit }));
+        out.push(Effect::Changed(Change {
+            from,
+            to,
+            tries: u32::try_from(self.backoff).unwrap_or(u32::MAX),
+            pid,
+            expected,
+            exit,
+        }));
     }
 }

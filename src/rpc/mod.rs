@@ -12,7 +12,6 @@ mod grace;
 mod info;
 mod loader;
 mod logs;
-mod mutate;
 pub mod pending;
 mod stheno;
 mod supervisor;
@@ -117,7 +116,7 @@ pub fn write_done(done: &Done, out: &mut Vec<u8>) {
         Ok(Answer::Xml(xml)) => {
             let mut writer = Writer::new(out);
             writer.begin_response();
-            writer.raw(xml);
+            writer.encoded(xml);
             writer.end_response();
         }
         Err(fault) => crate::wire::xmlrpc::write_fault(out, fault.code as i32, &fault.to_string()),

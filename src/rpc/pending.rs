@@ -31,8 +31,6 @@ pub enum Pending {
     Bulk(Bulk),
     /// The rest of a multicall.
     Multicall(Box<Multicall>),
-    /// A longer piece of work of `stheno.*`.
-    Update(Box<super::mutate::Update>),
 }
 
 impl Pending {
@@ -43,7 +41,6 @@ impl Pending {
             Pending::Stop(stop) => stop.poll(context.daemon, context.now),
             Pending::Bulk(bulk) => bulk.poll(context.daemon, context.now),
             Pending::Multicall(multicall) => multicall.advance(context),
-            Pending::Update(update) => update.advance(context),
         }
     }
 
@@ -54,7 +51,6 @@ impl Pending {
             Pending::Stop(stop) => Some(stop.report_at),
             Pending::Bulk(bulk) => bulk.deadline(),
             Pending::Multicall(multicall) => multicall.current.as_ref().and_then(Pending::deadline),
-            Pending::Update(update) => update.deadline(),
         }
     }
 }
@@ -174,11 +170,7 @@ impl Bulk {
 
     /// The answer at once if nothing is waited for.
     pub fn outcome(self) -> Outcome {
-        if self.waiting.is_empty() {
-            Value::Array(self.results).into()
-        } else {
-            Outcome::Later(Pending::Bulk(self))
-        }
+        if self.waiting.is_empty() { Value::Array(self.results).into() } else { Outcome::Later(Pending::Bulk(self)) }
     }
 
     fn deadline(&self) -> Option<Mono> {
@@ -244,7 +236,7 @@ impl Multicall {
                 let mut xml = Vec::with_capacity(self.results.len() + 64);
                 let mut writer = Writer::new(&mut xml);
                 writer.begin_array();
-                writer.raw(&self.results);
+                writer.encoded(&self.results);
                 writer.end_array();
                 return Some(Ok(Answer::Xml(xml)));
             };
@@ -260,7 +252,7 @@ impl Multicall {
         let mut writer = Writer::new(&mut self.results);
         match done {
             Ok(Answer::Value(value)) => writer.value(&value),
-            Ok(Answer::Xml(xml)) => writer.raw(&xml),
+            Ok(Answer::Xml(xml)) => writer.encoded(&xml),
             Err(fault) => {
                 writer.begin_struct();
                 writer.member_int("faultCode", fault.code as i64);

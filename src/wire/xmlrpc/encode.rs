@@ -70,6 +70,11 @@ impl<'a> Writer<'a> {
         self.raw("</param>\n</params>\n</methodResponse>\n");
     }
 
+    /// Appends values that were encoded before.
+    pub fn encoded(&mut self, encoded: &[u8]) {
+        self.out.extend_from_slice(encoded);
+    }
+
     /// Begins an array; any number of values follows.
     pub fn begin_array(&mut self) {
         self.raw("<value><array><data>\n");
