@@ -31,8 +31,7 @@ impl Stream {
         let mut socket = target.connect(&options.url).map_err(failed)?;
         let authorization =
             options.password.as_ref().map(|password| basic_header(options.username.as_deref().unwrap_or(""), password));
-        let mut headers =
-            vec![("Accept-Encoding", "identity"), ("Accept", "*/*"), ("User-Agent", "supervisorctl")];
+        let mut headers = vec![("Accept-Encoding", "identity"), ("Accept", "*/*"), ("User-Agent", "supervisorctl")];
         if let Some(authorization) = &authorization {
             headers.push(("Authorization", authorization));
         }

@@ -3,10 +3,10 @@
 use super::names::texts;
 use super::{Flow, usage};
 use crate::ctl::error::Error;
-use crate::ctl::json;
 use crate::ctl::pretty;
 use crate::ctl::session::Session;
 use crate::fault::Code;
+use crate::wire::json;
 use crate::wire::value::Value;
 use crate::wire::words;
 

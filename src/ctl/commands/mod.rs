@@ -30,8 +30,6 @@ pub enum Flow {
 pub enum Completes {
     /// Nothing.
     Nothing,
-    /// Names of commands.
-    Commands,
     /// Names of groups.
     Groups,
     /// Names of processes, and `group:*`.

@@ -30,7 +30,11 @@ pub fn status(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
     let (chosen, errors) = choose(&infos, names)?;
     for error in &errors {
         // What is piped as JSON stays JSON.
-        if is_json { session.print_error(error) } else { session.print(error) }
+        if is_json {
+            session.print_error(error)
+        } else {
+            session.print(error)
+        }
         session.status = 4;
     }
     if is_json {
