@@ -1,7 +1,5 @@
 //! tail, maintail, logs (S-31 to S-35).
 
-use std::collections::VecDeque;
-
 use super::names::namespec_of;
 use super::{Flow, status, usage};
 use crate::ctl::error::Error;
@@ -38,16 +36,19 @@ fn amount(modifier: &str) -> Option<Amount> {
 
 /// `tail [-f|-N] name [stdout|stderr]` (S-31, S-32).
 pub fn tail(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
-    let mut words: VecDeque<&str> = arguments.split_whitespace().collect();
+    let words: Vec<&str> = arguments.split_whitespace().collect();
     if words.is_empty() || words.len() > 3 {
         let what = if words.is_empty() { "few" } else { "many" };
         session.status = 1;
         usage(session, &format!("Error: too {what} arguments"), "tail");
         return Ok(Flow::Continue);
     }
-    let modifier = words.pop_front_if(|word| word.starts_with('-'));
-    let channel = if words.len() > 1 { words.back().map(|word| word.to_lowercase()) } else { None };
-    let Some(name) = words.front() else { return complain(session, "Error: tail requires process name") };
+    let (modifier, words) = match words.split_first() {
+        Some((first, rest)) if first.starts_with('-') => (Some(*first), rest),
+        _ => (None, &words[..]),
+    };
+    let channel = if words.len() > 1 { words.last().map(|word| word.to_lowercase()) } else { None };
+    let Some(name) = words.first() else { return complain(session, "Error: tail requires process name") };
     let channel = channel.unwrap_or_else(|| "stdout".to_string());
     if channel != "stdout" && channel != "stderr" {
         return complain(session, &format!("Error: bad channel {}", pyrepr::text(&channel)));
