@@ -34,6 +34,7 @@ pub fn run(session: &mut Session) {
         read_history(editor.history_mut(), path);
     }
     loop {
+        with_session(&mut editor, Session::flush);
         let line = editor.readline(&prompt);
         let line = match line {
             Ok(line) => line,
@@ -51,7 +52,6 @@ pub fn run(session: &mut Session) {
             if flow.is_err() {
                 session.print("");
             }
-            session.flush();
             flow
         });
         if !matches!(flow, Some(Ok(Flow::Continue))) {

@@ -1,7 +1,8 @@
 //! fg: a process as if it ran in this terminal (S-36).
 
+use std::io::IsTerminal;
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::names::number;
 use super::{Flow, usage};
@@ -14,8 +15,10 @@ use crate::state::ProcessState;
 use crate::sys::terminal::wait_readable;
 use crate::wire::value::Value;
 
-/// How long the process may be silent after the end of a piped input before that is taken for its last word.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How long the process may take to say something to the last line of a piped input: 4.3.0 passes output on within a
+/// second. Once it has begun, how long a silence ends it.
+const LAST_WORDS_MAX: Duration = Duration::from_millis(1200);
+const SILENCE: Duration = Duration::from_millis(200);
 
 /// `fg name`: what the process prints is printed, what is typed is sent to it.
 pub fn fg(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
@@ -66,6 +69,7 @@ fn is_running(session: &mut Session, name: &str) -> Result<bool, Error> {
 
 /// Passes output and input on until Ctrl-C, the end of the input, or the end of the process.
 fn attend(session: &mut Session, name: &str, streams: &mut Vec<Stream>) -> Result<(), Error> {
+    let mut has_sent = false;
     loop {
         // What the shell has read ahead was meant for the process.
         match session.input.buffered() {
@@ -73,10 +77,14 @@ fn attend(session: &mut Session, name: &str, streams: &mut Vec<Stream>) -> Resul
                 if !send(session, name, line)? {
                     return Ok(());
                 }
+                has_sent = true;
                 continue;
             }
             Line::End => {
-                hear_last_words(session, streams);
+                // At a terminal, Ctrl-D means now.
+                if has_sent && !std::io::stdin().is_terminal() {
+                    hear_last_words(session, streams);
+                }
                 return Ok(());
             }
             Line::Partial => {}
@@ -111,17 +119,21 @@ fn print_ready(session: &mut Session, streams: &mut Vec<Stream>, ready: &[bool])
     session.flush();
 }
 
-/// After the end of the input, what the process has to say to its last line is still shown.
+/// After the end of a piped input, what the process has to say to its last line is still shown.
 fn hear_last_words(session: &mut Session, streams: &mut Vec<Stream>) {
+    let end = Instant::now() + LAST_WORDS_MAX;
+    let mut patience = LAST_WORDS_MAX;
     while !streams.is_empty() {
+        let left = end.saturating_duration_since(Instant::now()).min(patience);
         let fds: Vec<BorrowedFd<'_>> = streams.iter().map(Stream::fd).collect();
-        match wait_readable(&fds, Some(LAST_WORDS)) {
+        match wait_readable(&fds, Some(left)) {
             Ok(ready) if ready.contains(&true) => print_ready(session, streams, &ready),
             _ => return,
         }
-        if session.interrupts().is_some_and(|interrupts| interrupts.take()) {
+        if left.is_zero() || session.interrupts().is_some_and(|interrupts| interrupts.take()) {
             return;
         }
+        patience = SILENCE;
     }
 }
 

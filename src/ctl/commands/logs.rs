@@ -2,6 +2,7 @@
 
 use super::names::namespec_of;
 use super::{Flow, status, usage};
+use crate::config::datatypes;
 use crate::ctl::error::Error;
 use crate::ctl::session::Session;
 use crate::ctl::stream::{self, Stream};
@@ -30,7 +31,7 @@ enum Amount {
 fn amount(modifier: &str) -> Option<Amount> {
     match modifier.strip_prefix('-')? {
         "f" => Some(Amount::Follow),
-        digits => digits.parse().ok().map(Amount::Bytes),
+        digits => datatypes::integer(digits).map(Amount::Bytes),
     }
 }
 

@@ -280,6 +280,11 @@ fn help_of(session: &mut Session, label: &str, topic: &str, answers: impl Fn(Own
 /// Prints an error and the command's help, as a wrong number of arguments gets (S-26, S-44).
 pub(super) fn usage(session: &mut Session, message: &str, command: &str) {
     session.print(message);
+    print_help(session, command);
+}
+
+/// Prints a command's own help.
+fn print_help(session: &mut Session, command: &str) {
     if let Some(command) = COMMANDS.iter().find(|entry| entry.name == command) {
         session.print(command.help);
     }
