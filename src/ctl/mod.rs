@@ -13,16 +13,21 @@ use crate::config::system::System;
 mod colour;
 mod columns;
 mod commands;
+#[cfg(feature = "line-editing")]
 mod complete;
 #[cfg(feature = "line-editing")]
 mod editor;
 mod error;
+#[cfg(test)]
+mod fake;
 mod input;
 mod options;
 mod pretty;
 mod session;
 mod shell;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 use input::Input;
