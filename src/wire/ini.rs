@@ -1,1 +1,613 @@
-//! The INI dialect of Supervisor's files (C-10 to C-29).
+//! The INI dialect of Supervisor's files (C-10 to C-29): what Python's `RawConfigParser` reads, as Supervisor sets it up
+//! (options may repeat, both `;` and `#` start a comment after a blank, no interpolation).
+//!
+//! [`decode`] makes text of a file's bytes, [`Document::read`] merges one file into a document, and a document answers by
+//! section and option, falling back to `[DEFAULT]`. Each option knows its file and line. Nothing here knows what an option
+//! means, opens a file or expands a value; only the textual `%(here)s` pass of C-49 is here, because it runs on raw values.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::rc::Rc;
+
+use super::pyrepr;
+
+/// The section whose options are fallbacks for all others (C-25).
+const DEFAULT: &str = "DEFAULT";
+/// The text that [`Document::expand_here`] replaces.
+const HERE: &str = "%(here)s";
+/// Up to this many options a section is searched in order; only beyond is there a hash table. Ordinary sections have
+/// fewer, and comparing a few short names is quicker than hashing one.
+const SCAN_MAX: usize = 32;
+
+/// What one or more files say.
+#[derive(Clone, Debug, Default)]
+pub struct Document {
+    /// The sections in order of their first appearance, each once.
+    pub sections: Vec<Section>,
+    /// The options of `[DEFAULT]`, which is not among the sections.
+    pub defaults: Section,
+    index: HashMap<String, usize>,
+    /// What the `%(here)s` pass has not seen yet.
+    fresh: Fresh,
+}
+
+/// One section and its own options.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// What stands between the brackets, as written.
+    pub name: String,
+    /// The file in which the section first appeared.
+    pub file: Rc<str>,
+    /// The line of its first header there, from 1.
+    pub line: u32,
+    /// The options in order of their first appearance, each name once; [`Section::set`] adds to them.
+    pub options: Vec<Entry>,
+    /// Where the options stand that came before the last few; see [`Section::position`].
+    index: HashMap<String, usize>,
+}
+
+/// One option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name, in lower case.
+    pub key: String,
+    /// The value; lines of a continued one are joined by `\n`.
+    pub value: String,
+    /// The file that set this value.
+    pub file: Rc<str>,
+    /// The line in that file, from 1, on which the option starts.
+    pub line: u32,
+}
+
+/// Why a file is not in the dialect. Displays as the original words it (C-27, C-29).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IniError {
+    /// Something stands before the first header.
+    NoHeader {
+        /// The file, as given to [`Document::read`].
+        file: String,
+        /// The line, from 1.
+        line: u32,
+        /// The line's text, with its end.
+        text: String,
+    },
+    /// Lines that are neither header, option nor continuation; all of the file's.
+    BadLines {
+        /// The file, as given to [`Document::read`].
+        file: String,
+        /// Number, from 1, and text of each line.
+        lines: Vec<(u32, String)>,
+    },
+}
+
+#[derive(Clone, Debug, Default)]
+struct Fresh {
+    /// Index of section and of option in it; entries repeat if a file sets an option twice.
+    entries: Vec<(usize, usize)>,
+    /// Sections from this one on are new.
+    sections_from: usize,
+    defaults_changed: bool,
+}
+
+/// Which section the lines belong to.
+#[derive(Clone, Copy, PartialEq)]
+enum Target {
+    Defaults,
+    Section(usize),
+}
+
+/// An option whose value may go on with the next line.
+struct Open {
+    target: Target,
+    option: usize,
+}
+
+/// Text of a file's bytes.
+///
+/// Errors: the message of C-10. Positions count bytes from the start of the file.
+pub fn decode(bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let start = error.valid_up_to();
+        let len = error.error_len().unwrap_or(bytes.len() - start);
+        let reason = match (error.error_len(), bytes.get(start)) {
+            (None, _) => "unexpected end of data",
+            (_, Some(0xc2..=0xf4)) => "invalid continuation byte",
+            _ => "invalid start byte",
+        };
+        match bytes.get(start) {
+            Some(byte) if len == 1 => {
+                format!("'utf-8' codec can't decode byte 0x{byte:02x} in position {start}: {reason}")
+            }
+            _ => format!("'utf-8' codec can't decode bytes in position {start}-{}: {reason}", start + len - 1),
+        }
+    })
+}
+
+impl Document {
+    /// Merges one file into the document: sections that are there already are continued, options that are there already
+    /// are replaced (C-24). `file` is the name for messages.
+    ///
+    /// Errors: the document then holds part of the file and is of no further use.
+    pub fn read(&mut self, text: &str, file: &str) -> Result<(), IniError> {
+        let name: Rc<str> = Rc::from(file);
+        let text = universal_newlines(text);
+        let mut target: Option<Target> = None;
+        let mut open: Option<Open> = None;
+        let mut indent = 0;
+        let mut bad_lines = Vec::new();
+        for (line, number) in text.split_inclusive('\n').zip(1..) {
+            let comment = comment_start(line);
+            let value = line[..comment.unwrap_or(line.len())].trim_matches(is_space);
+            if value.is_empty() {
+                // A blank line belongs to the value if that goes on below it; a comment vanishes altogether (C-13, C-22).
+                if let (None, Some(open)) = (comment, &open) {
+                    self.option_mut(open).value.push('\n');
+                }
+                continue;
+            }
+            let line_indent = line.chars().take_while(|&c| is_space(c)).count();
+            if let Some(open) = open.as_ref().filter(|_| line_indent > indent) {
+                let option = self.option_mut(open);
+                option.value.push('\n');
+                option.value.push_str(value);
+                continue;
+            }
+            indent = line_indent;
+            if let Some(header) = header(value) {
+                self.close(open.take());
+                target = Some(self.enter(header, &name, number));
+                continue;
+            }
+            let Some(target) = target else {
+                return Err(IniError::NoHeader { file: file.to_string(), line: number, text: line.to_string() });
+            };
+            match split_option(value) {
+                Some((key, value)) => {
+                    self.close(open.take());
+                    let option = self.set(target, key.to_lowercase(), value.to_string(), &name, number);
+                    open = Some(Open { target, option });
+                }
+                // What is below an option without a name does not continue it.
+                None if value.starts_with(DELIMITERS) => {
+                    self.close(open.take());
+                    bad_lines.push((number, line.to_string()));
+                }
+                // The option above stays open: a deeper line below still belongs to it.
+                None => bad_lines.push((number, line.to_string())),
+            }
+        }
+        self.close(open);
+        if bad_lines.is_empty() {
+            return Ok(());
+        }
+        Err(IniError::BadLines { file: file.to_string(), lines: bad_lines })
+    }
+
+    /// The section of that name; never `[DEFAULT]`.
+    pub fn section(&self, name: &str) -> Option<&Section> {
+        self.sections.get(*self.index.get(name)?)
+    }
+
+    /// The option as it holds in a section: its own, else that of `[DEFAULT]` (C-25). Nothing holds in a section that
+    /// does not exist.
+    pub fn get(&self, section: &str, key: &str) -> Option<&Entry> {
+        self.section(section)?.get(key).or_else(|| self.defaults.get(key))
+    }
+
+    /// All options that hold in a section: its own, then those of `[DEFAULT]` that it does not set itself.
+    pub fn options<'a>(&'a self, section: &'a Section) -> impl Iterator<Item = &'a Entry> {
+        let inherited = self.defaults.options.iter().filter(|entry| section.get(&entry.key).is_none());
+        section.options.iter().chain(inherited)
+    }
+
+    /// Replaces the text `%(here)s` by a directory in all that was read since the last call (C-49). To be called after each
+    /// file, with that file's directory, if the main file has an `[include]` section.
+    ///
+    /// A default with that text becomes an option of each section that has none of its own, as in the original: the
+    /// directory is that of the file in which the section stands.
+    pub fn expand_here(&mut self, here: &str) {
+        let fresh = std::mem::take(&mut self.fresh);
+        for (section, option) in fresh.entries {
+            let entry = &mut self.sections[section].options[option];
+            if entry.value.contains(HERE) {
+                entry.value = entry.value.replace(HERE, here);
+            }
+        }
+        let from = if fresh.defaults_changed { 0 } else { fresh.sections_from };
+        for default in self.defaults.options.iter().filter(|entry| entry.value.contains(HERE)) {
+            let value = default.value.replace(HERE, here);
+            for section in self.sections.iter_mut().skip(from) {
+                if section.get(&default.key).is_none() {
+                    section.set(Entry { value: value.clone(), ..default.clone() });
+                }
+            }
+        }
+        self.fresh.sections_from = self.sections.len();
+    }
+
+    /// Makes a section the current one, new or not.
+    fn enter(&mut self, name: &str, file: &Rc<str>, line: u32) -> Target {
+        if name == DEFAULT {
+            if self.defaults.line == 0 {
+                self.defaults = Section::new(DEFAULT, file.clone(), line);
+            }
+            return Target::Defaults;
+        }
+        if let Some(&section) = self.index.get(name) {
+            return Target::Section(section);
+        }
+        self.index.insert(name.to_string(), self.sections.len());
+        self.sections.push(Section::new(name, file.clone(), line));
+        Target::Section(self.sections.len() - 1)
+    }
+
+    fn set(&mut self, target: Target, key: String, value: String, file: &Rc<str>, line: u32) -> usize {
+        let option = self.target_mut(target).set(Entry { key, value, file: file.clone(), line });
+        match target {
+            Target::Defaults => self.fresh.defaults_changed = true,
+            Target::Section(section) => self.fresh.entries.push((section, option)),
+        }
+        option
+    }
+
+    /// Ends a value: what trails, empty lines above all, is dropped.
+    fn close(&mut self, open: Option<Open>) {
+        if let Some(open) = open {
+            let value = &mut self.option_mut(&open).value;
+            value.truncate(value.trim_end_matches(is_space).len());
+        }
+    }
+
+    fn option_mut(&mut self, open: &Open) -> &mut Entry {
+        &mut self.target_mut(open.target).options[open.option]
+    }
+
+    fn target_mut(&mut self, target: Target) -> &mut Section {
+        match target {
+            Target::Defaults => &mut self.defaults,
+            Target::Section(section) => &mut self.sections[section],
+        }
+    }
+}
+
+impl Default for Section {
+    fn default() -> Section {
+        Section::new("", Rc::from(""), 0)
+    }
+}
+
+impl Section {
+    /// A section without options.
+    pub fn new(name: &str, file: Rc<str>, line: u32) -> Section {
+        Section { name: name.to_string(), file, line, options: Vec::new(), index: HashMap::new() }
+    }
+
+    /// The option of that name, in lower case, if the section itself sets it.
+    pub fn get(&self, key: &str) -> Option<&Entry> {
+        self.position(key).map(|option| &self.options[option])
+    }
+
+    /// Sets an option; one of the same name is replaced where it stands. Returns its index.
+    pub fn set(&mut self, entry: Entry) -> usize {
+        if let Some(option) = self.position(&entry.key) {
+            self.options[option] = entry;
+            return option;
+        }
+        self.options.push(entry);
+        let indexed = self.index.len();
+        if self.options.len() - indexed > SCAN_MAX {
+            let tail = self.options.iter().enumerate().skip(indexed);
+            self.index.extend(tail.map(|(option, entry)| (entry.key.clone(), option)));
+        }
+        self.options.len() - 1
+    }
+
+    /// The index holds the first options, in batches; the few after them are compared one by one.
+    fn position(&self, key: &str) -> Option<usize> {
+        let indexed = self.index.len();
+        if let Some(&option) = self.index.get(key) {
+            return Some(option);
+        }
+        self.options.iter().skip(indexed).position(|entry| entry.key == key).map(|tail| indexed + tail)
+    }
+}
+
+impl fmt::Display for IniError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            IniError::NoHeader { file, line, text } => {
+                let (file, text) = (pyrepr::text(file), pyrepr::text(text));
+                write!(f, "File contains no section headers.\nfile: {file}, line: {line}\n{text}")
+            }
+            IniError::BadLines { file, lines } => {
+                write!(f, "Source contains parsing errors: {}", pyrepr::text(file))?;
+                lines.iter().try_for_each(|(line, text)| write!(f, "\n\t[line {line:2}]: {}", pyrepr::text(text)))
+            }
+        }
+    }
+}
+
+impl std::error::Error for IniError {}
+
+/// What ends an option's name.
+const DELIMITERS: [char; 2] = ['=', ':'];
+
+/// `\r\n` and a lone `\r` end a line like `\n` (C-12).
+fn universal_newlines(text: &str) -> Cow<'_, str> {
+    if !text.contains('\r') {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))
+}
+
+/// Python's `str.isspace`, which also counts the four separators of ASCII.
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
+}
+
+/// Where the comment of a line starts, in bytes; at its beginning if it has nothing else (C-13, C-14).
+fn comment_start(line: &str) -> Option<usize> {
+    if line.trim_start_matches(is_space).starts_with([';', '#']) {
+        return Some(0);
+    }
+    // The original looks at the next `;` and the next `#` together, and stops at the first such round that finds one
+    // behind a blank. So in `x;y ;c #d` it is the `#`: it was met while the other prefix was still at the first `;`.
+    let mut semicolons = positions(line, ';');
+    let mut hashes = positions(line, '#');
+    loop {
+        let round = [semicolons.next(), hashes.next()];
+        if round == [None, None] {
+            return None;
+        }
+        let is_comment = |at: &usize| line[..*at].ends_with(is_space);
+        if let Some(at) = round.into_iter().flatten().filter(is_comment).min() {
+            return Some(at);
+        }
+    }
+}
+
+fn positions(line: &str, prefix: char) -> impl Iterator<Item = usize> + '_ {
+    line.match_indices(prefix).map(|(at, _)| at)
+}
+
+/// The name in a header: up to the last bracket, not stripped, not empty (C-17).
+fn header(value: &str) -> Option<&str> {
+    let inside = value.strip_prefix('[')?;
+    let name = &inside[..inside.rfind(']')?];
+    (!name.is_empty()).then_some(name)
+}
+
+/// Name and value around the first delimiter, both stripped; nothing if there is none or no name before it (C-19, C-27).
+fn split_option(value: &str) -> Option<(&str, &str)> {
+    let (key, value) = value.split_once(DELIMITERS)?;
+    let key = key.trim_end_matches(is_space);
+    (!key.is_empty()).then(|| (key, value.trim_start_matches(is_space)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Options<'a> = &'a [(&'a str, &'a str)];
+
+    fn document(text: &str) -> Document {
+        let mut document = Document::default();
+        document.read(text, "f").unwrap_or_else(|error| panic!("{text:?}: {error}"));
+        document
+    }
+
+    fn dump(section: &Section) -> Vec<(&str, &str)> {
+        section.options.iter().map(|entry| (entry.key.as_str(), entry.value.as_str())).collect()
+    }
+
+    /// The message about a text that cannot be read, from the file `f`.
+    fn error(text: &str) -> String {
+        Document::default().read(text, "f").map(|()| "none".to_string()).unwrap_or_else(|error| error.to_string())
+    }
+
+    #[test]
+    fn options() {
+        let rows: &[(&str, Options)] = &[
+            ("", &[]),
+            ("x=1\ny = 2\nz: 3\nw : 4", &[("x", "1"), ("y", "2"), ("z", "3"), ("w", "4")]),
+            ("x=", &[("x", "")]),
+            ("x=1\r\ny=2\rz=3", &[("x", "1"), ("y", "2"), ("z", "3")]),
+            ("x=a\x0bb\x0cc\u{85}d\u{2028}e", &[("x", "a\x0bb\x0cc\u{85}d\u{2028}e")]),
+            ("Foo Bar =1", &[("foo bar", "1")]),
+            ("ÄÖΣ=1", &[("äöς", "1")]),
+            ("y = a:b\nz : a=b", &[("y", "a:b"), ("z", "a=b")]),
+            ("x='a'\ny=\"b\"", &[("x", "'a'"), ("y", "\"b\"")]),
+            ("x=%(y)s %\ny=2", &[("x", "%(y)s %"), ("y", "2")]),
+            ("x=1\\\ny=2", &[("x", "1\\"), ("y", "2")]),
+            ("rem x=1", &[("rem x", "1")]),
+            ("x=1\nX=2\ny=3\nx=4", &[("x", "4"), ("y", "3")]),
+            ("\u{a0}x\u{a0}=\u{a0}1\x1f", &[("x", "1")]),
+        ];
+        for (text, expected) in rows {
+            let text = format!("[s]\n{text}");
+            assert_eq!(dump(&document(&text).sections[0]), *expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn comments() {
+        let rows: &[(&str, Options)] = &[
+            ("# c\n;c\n  # c\n\t; c\nx=1", &[("x", "1")]),
+            ("x=a ;c", &[("x", "a")]),
+            ("x=a\t# c", &[("x", "a")]),
+            ("x=a\u{a0}#c", &[("x", "a")]),
+            ("x=b;c\ny=b#c\nz=b;c ;d", &[("x", "b;c"), ("y", "b#c"), ("z", "b;c")]),
+            ("x=; foo\ny= ;foo", &[("x", "; foo"), ("y", "")]),
+            ("x=sh -c \"echo a # b\"", &[("x", "sh -c \"echo a")]),
+            ("x=a #b ;c\ny=a ;b #c", &[("x", "a"), ("y", "a")]),
+            // The search meets the second hash before the second semicolon.
+            ("a=x;y ;c #d", &[("a", "x;y ;c")]),
+            ("a=x;y #d ;c", &[("a", "x;y")]),
+            ("a=x;;;y ;c", &[("a", "x;;;y")]),
+        ];
+        for (text, expected) in rows {
+            let text = format!("[s]\n{text}");
+            assert_eq!(dump(&document(&text).sections[0]), *expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn continuations() {
+        let rows: &[(&str, Options)] = &[
+            ("x=1\n 2\n\t3", &[("x", "1\n2\n3")]),
+            ("x=1\n y=2", &[("x", "1\ny=2")]),
+            ("x=1\n [b]\n z=3", &[("x", "1\n[b]\nz=3")]),
+            ("  x=1\n  y=2\n   3\n z=4", &[("x", "1"), ("y", "2\n3"), ("z", "4")]),
+            ("x=1\n\n  4", &[("x", "1\n\n4")]),
+            ("x=1\n \t \n  4\n\n\ny=5\n\n", &[("x", "1\n\n4"), ("y", "5")]),
+            ("x=1\n# c\n  4\n ;c\n  5 ;c\n", &[("x", "1\n4\n5")]),
+            ("x=1\n\n# c\n\n  4", &[("x", "1\n\n\n4")]),
+            ("x=\n  a\n  b", &[("x", "\na\nb")]),
+            ("x=\n\n", &[("x", "")]),
+            // Indentation counts characters, a tab is one.
+            ("\u{3000}x=1\n\t2=3\n\t 4", &[("x", "1"), ("2", "3\n4")]),
+        ];
+        for (text, expected) in rows {
+            let text = format!("[s]\n{text}");
+            assert_eq!(dump(&document(&text).sections[0]), *expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn headers() {
+        let rows: &[(&str, &[&str])] = &[
+            ("[a]", &["a"]),
+            ("[ a ]", &[" a "]),
+            ("[a] junk", &["a"]),
+            ("[a]b]", &["a]b"]),
+            ("[a] # c]", &["a"]),
+            ("[]]", &["]"]),
+            ("[a=b]", &["a=b"]),
+            ("  [a]\nx=1\n[b]\n  [c]\n[a]\n[A]", &["a", "b", "c", "A"]),
+            ("[DEFAULT]\nx=1", &[]),
+            ("[a]\nx=1\n[program:a ;b]\ny=2\n[default]", &["a", "default"]),
+        ];
+        for (text, expected) in rows {
+            let names: Vec<_> = document(text).sections.into_iter().map(|section| section.name).collect();
+            assert_eq!(names, *expected, "{text:?}");
+        }
+        // What looks like a header with a comment in it is an option of the section above (C-16).
+        let joined = document("[a]\nx=1\n[program:a ;b]\ny=2");
+        assert_eq!(dump(&joined.sections[0]), [("x", "1"), ("[program", "a"), ("y", "2")]);
+    }
+
+    #[test]
+    fn errors() {
+        let rows: &[(&str, &str)] = &[
+            ("x=1", "File contains no section headers.\nfile: 'f', line: 1\n'x=1'"),
+            ("\n# c\n[]\n", "File contains no section headers.\nfile: 'f', line: 3\n'[]\\n'"),
+            ("[a ;b]\n", "File contains no section headers.\nfile: 'f', line: 1\n'[a ;b]\\n'"),
+            (
+                "\u{feff}[supervisord]\n",
+                "File contains no section headers.\nfile: 'f', line: 1\n'\\ufeff[supervisord]\\n'",
+            ),
+            ("[a]\nx ;=1\n y=2", "Source contains parsing errors: 'f'\n\t[line  2]: 'x ;=1\\n'"),
+            (
+                "[a]\r\nfoo\r\n=3 ;it's\n : \n\n  deeper\nx=1\nbar\n  baz",
+                "Source contains parsing errors: 'f'\n\t[line  2]: 'foo\\n'\n\t[line  3]: \"=3 ;it's\\n\"\
+                 \n\t[line  4]: ' : \\n'\n\t[line  6]: '  deeper\\n'\n\t[line  8]: 'bar\\n'",
+            ),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(error(text), *expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn files_and_lines() {
+        let mut document = Document::default();
+        assert_eq!(document.read("[a]\nx=1\n\n[b]\ny=2\n", "one"), Ok(()));
+        assert_eq!(document.read("[c]\n[a]\ny=4\nx=3\n 5", "two"), Ok(()));
+        let place = |entry: &Entry| (entry.value.clone(), entry.file.to_string(), entry.line);
+        assert_eq!(document.get("a", "x").map(place), Some(("3\n5".into(), "two".into(), 4)));
+        assert_eq!(document.get("b", "y").map(place), Some(("2".into(), "one".into(), 5)));
+        assert_eq!(document.get("b", "x"), None);
+        assert_eq!(document.get("no", "x"), None);
+        let sections: Vec<_> = document.sections.iter().map(|s| (s.name.as_str(), &*s.file, s.line)).collect();
+        assert_eq!(sections, [("a", "one", 1), ("b", "one", 4), ("c", "two", 1)]);
+    }
+
+    #[test]
+    fn each_file_begins_afresh() {
+        let mut document = document("[a]\nx=1\n\n");
+        assert_eq!(document.read("\n[a]\n  y=2", "g"), Ok(()));
+        assert_eq!(dump(&document.sections[0]), [("x", "1"), ("y", "2")]);
+        assert!(matches!(document.read("  z=2", "h"), Err(IniError::NoHeader { line: 1, .. })));
+    }
+
+    #[test]
+    fn defaults() {
+        let document = document("[a]\nx=1\n[DEFAULT]\nx=8\ny=9\n[b]\n[DEFAULT]\nz=7");
+        let options = |name: &str| -> Vec<_> {
+            let section = document.section(name).expect("the section");
+            document.options(section).map(|entry| format!("{}={}", entry.key, entry.value)).collect()
+        };
+        assert_eq!(options("a"), ["x=1", "y=9", "z=7"]);
+        assert_eq!(options("b"), ["x=8", "y=9", "z=7"]);
+        assert_eq!(document.get("b", "x").map(|entry| entry.line), Some(4));
+        assert!(document.section("DEFAULT").is_none());
+        assert!(document.get("DEFAULT", "x").is_none());
+        assert_eq!((document.defaults.name.as_str(), document.defaults.line), ("DEFAULT", 3));
+    }
+
+    #[test]
+    fn here_is_the_directory_of_each_file() {
+        let mut document = document("[DEFAULT]\nd=%(here)s/d\n[a]\nx=%(here)s:%(here)s\n[b]\nd=own\n");
+        document.expand_here("/main");
+        assert_eq!(document.read("[c]\nx=%(here)s\n[a]\ny=%(here)s\nz=%(here)r", "two"), Ok(()));
+        document.expand_here("/%(here)s");
+        let value = |section: &str, key: &str| document.get(section, key).map(|entry| entry.value.as_str());
+        let rows = [
+            ("a", "x", "/main:/main"),
+            ("a", "y", "/%(here)s"),
+            ("a", "z", "%(here)r"),
+            ("a", "d", "/main/d"),
+            ("b", "d", "own"),
+            ("c", "x", "/%(here)s"),
+            ("c", "d", "/%(here)s/d"),
+        ];
+        for (section, key, expected) in rows {
+            assert_eq!(value(section, key), Some(expected), "{section}.{key}");
+        }
+        assert_eq!(document.defaults.options[0].value, "%(here)s/d");
+    }
+
+    #[test]
+    fn many_options_are_found() {
+        let mut text = "[s]\n".to_string();
+        for at in 0..1000 {
+            text += &format!("k{at}={at}\n");
+        }
+        text += "k3=three\nk998=late\n";
+        let document = document(&text);
+        assert_eq!(document.sections[0].options.len(), 1000);
+        for (key, expected) in [("k0", Some("0")), ("k3", Some("three")), ("k998", Some("late")), ("k1000", None)] {
+            assert_eq!(document.get("s", key).map(|entry| entry.value.as_str()), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn invalid_utf8() {
+        let rows: &[(&[u8], &str)] = &[
+            (b"[supervisord]\nx\xff", "byte 0xff in position 15: invalid start byte"),
+            (b"\x80", "byte 0x80 in position 0: invalid start byte"),
+            (b"\xc0\xaf", "byte 0xc0 in position 0: invalid start byte"),
+            (b"a\xc3(", "byte 0xc3 in position 1: invalid continuation byte"),
+            (b"\xed\xa0\x80", "byte 0xed in position 0: invalid continuation byte"),
+            (b"\xf5", "byte 0xf5 in position 0: invalid start byte"),
+            (b"a\xe2\x82x", "bytes in position 1-2: invalid continuation byte"),
+            (b"a\xe2", "byte 0xe2 in position 1: unexpected end of data"),
+            (b"a\xf0\x9f\x98", "bytes in position 1-3: unexpected end of data"),
+        ];
+        for (bytes, expected) in rows {
+            assert_eq!(decode(bytes), Err(format!("'utf-8' codec can't decode {expected}")), "{bytes:?}");
+        }
+        assert_eq!(decode("grün".as_bytes()), Ok("grün"));
+    }
+}
