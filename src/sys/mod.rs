@@ -32,7 +32,9 @@ pub fn errno_of(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or(0)
 }
 
-/// Text in quotes, for messages.
-fn quoted(text: &str) -> String {
-    if text.contains('\'') { format!("\"{text}\"") } else { format!("'{text}'") }
+/// Fills a small buffer (up to 256 bytes) with random bytes.
+pub fn random_bytes(buffer: &mut [u8]) -> io::Result<()> {
+    // SAFETY: the pointer and length are those of one live slice. Up to 256 bytes come whole.
+    let count = cerr_size(unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len(), 0) })?;
+    if count == buffer.len() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
