@@ -115,6 +115,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+    use crate::sys::scratch::INHERITABLE;
 
     fn is_cloexec(fd: RawFd) -> bool {
         // SAFETY: F_GETFD takes nothing.
@@ -133,6 +134,7 @@ mod tests {
 
     #[test]
     fn inherited_descriptors_are_marked() {
+        let _lock = INHERITABLE.lock().unwrap();
         for mark in [mark_inherited_cloexec, mark_listed_cloexec] {
             // SAFETY: no pointer is passed.
             let inherited = cerr(unsafe { libc::dup(0) }).unwrap();
