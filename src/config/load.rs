@@ -311,3 +311,6 @@ fn last_of_each(pairs: Vec<(String, String)>) -> Vec<(String, String)> {
     }
     result
 }
+
+#[cfg(test)]
+mod tests;
