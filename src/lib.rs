@@ -11,7 +11,7 @@
 //! 3     model/                              pure machines: process, event, pool, tick
 //! 2     config/                             one row per option; load; expand; difference of two configurations
 //! 1     wire/                               bytes to values and back, no I/O
-//! 0     state fault namespec clock exit signal id level errno   names, codes, tiny types
+//! 0     state fault namespec clock exit signal id level errno eventtype   names, codes, tiny types
 //! ```
 //!
 //! What is deliberately absent: `daemon` holds no polled descriptor and never asks for the time; nothing below
@@ -19,6 +19,7 @@
 
 pub mod clock;
 pub mod errno;
+pub mod eventtype;
 pub mod exit;
 pub mod fault;
 pub mod id;

@@ -1,3 +1,162 @@
 //! Decisions: groups, children, listeners, events, mutation, shutdown. No polled descriptor, no clock.
+//!
+//! [`Daemon`] is plain data. Its methods take the time and a [`Host`], perform what they decide at once, and feed the
+//! answer back before they return, so a caller that starts a process knows of a failed fork. What changed in a turn
+//! stands in [`Daemon::touched`], so that nobody has to look at all processes to find out.
 
 #![forbid(unsafe_code)]
+
+pub mod change;
+mod children;
+pub mod events;
+mod groups;
+pub mod host;
+pub mod info;
+mod output;
+mod shutdown;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use crate::clock::{Mono, Now};
+use crate::config::{self, Config};
+use crate::eventtype::EventMask;
+use crate::id::{Channel, GroupId, ProcId};
+use crate::model::event::Serials;
+use crate::model::process::{Effect, Mood};
+use crate::model::tick::Ticks;
+use crate::state::SupervisorState;
+
+pub use groups::{Group, Proc, Stream, Target};
+pub use host::Host;
+
+/// Children spawned by timers in one turn. A spawn takes about a millisecond; between two batches clients are served.
+pub const SPAWNS_PER_TURN: usize = 8;
+
+/// Deadlines handled in one turn, so that a burst of them delays nobody.
+pub const DEADLINES_PER_TURN: usize = 256;
+
+/// The daemon's whole state.
+pub struct Daemon {
+    /// The configuration last read; its groups are the *configured* ones (P-110).
+    pub config: Config,
+    /// Namespace-independent state of the extensions.
+    pub extensions: Extensions,
+    state: SupervisorState,
+    groups: BTreeMap<GroupId, Group>,
+    group_ids: BTreeMap<Rc<str>, GroupId>,
+    processes: BTreeMap<ProcId, Proc>,
+    pids: HashMap<i32, ProcId>,
+    next_group: u32,
+    next_process: u32,
+    /// Deadlines of processes, earliest first.
+    timers: BTreeSet<(Mono, ProcId)>,
+    /// Never started and to be started at once, in order of creation (P-5).
+    starts: BTreeSet<ProcId>,
+    /// Processes whose state changed since [`Daemon::take_touched`].
+    touched: Vec<ProcId>,
+    /// Channels that wrote to a log since [`Daemon::take_logged`], while somebody follows logs.
+    logged: BTreeSet<(ProcId, Channel)>,
+    /// Whether somebody follows logs.
+    pub follows_logs: bool,
+    /// Event types that at least one pool or stream wants.
+    wanted: EventMask,
+    /// Event types that HTTP streams want.
+    stream_mask: EventMask,
+    /// Events for the HTTP streams, oldest first.
+    streamed: Vec<events::Streamed>,
+    /// Pools that may be able to dispatch.
+    busy_pools: BTreeSet<GroupId>,
+    /// Serial of the next event (E-32).
+    serial: Serials,
+    ticks: Ticks,
+    shutdown: shutdown::Shutdown,
+    /// Reused by every step of a machine.
+    effects: Vec<Effect>,
+}
+
+/// State that the RPC extensions keep, shared by all servers.
+#[derive(Debug, Default)]
+pub struct Extensions {
+    /// The store of supervisor_cache.
+    pub cache: BTreeMap<String, crate::wire::value::Value>,
+    /// How often supervisor_loader added a program of that name.
+    pub loaded: HashMap<String, u64>,
+    /// Programs that supervisor_loader added: (group, program) and the processes made for it.
+    pub loaded_processes: BTreeMap<(String, String), Vec<String>>,
+}
+
+impl Daemon {
+    /// A daemon without groups; [`Daemon::begin`] brings them in. `serial` continues that of an earlier run (P-122).
+    pub fn new(config: Config, serial: Serials) -> Daemon {
+        Daemon {
+            config,
+            extensions: Extensions::default(),
+            state: SupervisorState::Running,
+            groups: BTreeMap::new(),
+            group_ids: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            pids: HashMap::new(),
+            next_group: 0,
+            next_process: 0,
+            timers: BTreeSet::new(),
+            starts: BTreeSet::new(),
+            touched: Vec::new(),
+            logged: BTreeSet::new(),
+            follows_logs: false,
+            wanted: EventMask::NONE,
+            stream_mask: EventMask::NONE,
+            streamed: Vec::new(),
+            busy_pools: BTreeSet::new(),
+            serial,
+            ticks: Ticks::default(),
+            shutdown: shutdown::Shutdown::default(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Activates all configured groups, in their order, and announces that the daemon runs (E-10, E-14).
+    pub fn begin(&mut self, now: Now, host: &mut dyn Host) {
+        for group in self.config.groups.clone() {
+            self.activate(group, now, host);
+        }
+        self.announce_running();
+    }
+
+    /// RUNNING, RESTARTING or SHUTDOWN.
+    pub fn state(&self) -> SupervisorState {
+        self.state
+    }
+
+    /// The serial that the next event would get, to be carried over a reload.
+    pub fn serial(&self) -> Serials {
+        self.serial
+    }
+
+    /// Whether processes may be started.
+    pub fn mood(&self) -> Mood {
+        if self.state == SupervisorState::Running { Mood::Running } else { Mood::Stopping }
+    }
+
+    /// The processes whose state changed since the last call; may hold one more than once.
+    pub fn take_touched(&mut self) -> Vec<ProcId> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// The channels that wrote to a log since the last call; empty unless `follows_logs` is set.
+    pub fn take_logged(&mut self) -> BTreeSet<(ProcId, Channel)> {
+        std::mem::take(&mut self.logged)
+    }
+
+    /// When [`Daemon::deadlines`] or [`Daemon::shutdown_step`] has something to do again; `None` is never.
+    pub fn next_deadline(&self, now: Now) -> Option<Mono> {
+        let start = (!self.starts.is_empty()).then_some(now.mono);
+        let timer = self.timers.first().map(|(at, _)| *at);
+        [start, timer, self.tick_deadline(now), self.shutdown_deadline()].into_iter().flatten().min()
+    }
+
+    /// The configured group of that name.
+    pub fn configured_group(&self, name: &str) -> Option<&Rc<config::Group>> {
+        self.config.groups.iter().find(|group| group.name == name)
+    }
+}

@@ -1,1 +1,430 @@
-//! An event listener pool: its queue, its listeners' protocol states, dispatch (E-40 to E-69).
+//! An event listener pool: its queue, what its listeners are doing, and who gets the next event (E-40 to E-69).
+//!
+//! Events queue here when they happen and leave when a listener is both RUNNING and READY, oldest first, each to
+//! the first such listener in configured order. The event stays with that listener until it answers: an accepted one
+//! is done, any other ending (rejection, a broken protocol, the listener's exit) puts it back at the head, with its
+//! serials.
+//!
+//! A rejected event is not delayed: the listener has to say READY again before it gets it again, so it is retried as
+//! fast as the listener asks for it and no faster.
+//!
+//! The pool knows nothing of descriptors or of process states. Whoever owns it asks [`Pool::next`] who is to be
+//! written to, writes [`Pool::envelope`] to it, and says how that went:
+//!
+//! ```text
+//! while let Some(listener) = pool.next(identifier, |id| is_running(id), &mut effects) {
+//!     match write_stdin(listener, pool.envelope()) { Ok => pool.sent(&mut effects), EPIPE => pool.refused(&mut effects) }
+//! }
+//! ```
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::rc::Rc;
+
+use crate::config::types::{Listener, ResultHandler};
+use crate::eventtype::{EventMask, EventType};
+use crate::id::ProcId;
+use crate::level::Level;
+use crate::model::event::{Event, Header, Serials};
+use crate::wire::listener::{ListenerState, Protocol, Said};
+
+/// Events the queue holds while `buffer_hold_until_ready` holds them: enough for the start of a thousand programs
+/// with a handful of events each, small enough not to matter in memory.
+pub const HOLD_EVENTS_MAX: usize = 8192;
+
+/// Room that the envelope keeps between events. One large event should not pin its size for ever.
+const ENVELOPE_BYTES_KEPT: usize = 64 * 1024;
+
+/// What the owner has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Write to the activity log.
+    Log(Line),
+    /// Write to the standard input of the process that an event was about; errors do not matter (E-48).
+    WriteStdin {
+        /// That process; it may be gone.
+        process: ProcId,
+        /// What to write.
+        bytes: Vec<u8>,
+    },
+    /// Print on our own standard output; whole lines.
+    Print(Vec<u8>),
+    /// This listener broke the protocol and gets no more events until it is spawned anew (E-45).
+    EnteredUnknown(ProcId),
+}
+
+/// A line of the activity log; displays as its text. Formatted only if somebody reads it: most are DEBG.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Line {
+    StateChanged { listener: Rc<str>, from: ListenerState, to: ListenerState },
+    EnteredUnknown { listener: Rc<str> },
+    BadResultLine { listener: Rc<str>, line: Vec<u8> },
+    Processed { listener: Rc<str> },
+    Rejected { listener: Rc<str> },
+    HandlerError { listener: Rc<str> },
+    Rebuffering { pool: Rc<str>, serial: u64, queued: usize, events_max: usize },
+    Overflowed { pool: Rc<str>, serial: u64 },
+    Sent { listener: Rc<str>, serial: u64 },
+    BrokenPipe { listener: Rc<str>, serial: u64 },
+}
+
+impl Line {
+    /// Its level.
+    pub fn level(&self) -> Level {
+        match self {
+            Line::StateChanged { .. }
+            | Line::Processed { .. }
+            | Line::Rebuffering { .. }
+            | Line::Sent { .. }
+            | Line::BrokenPipe { .. } => Level::Debug,
+            Line::EnteredUnknown { .. }
+            | Line::BadResultLine { .. }
+            | Line::Rejected { .. }
+            | Line::HandlerError { .. } => Level::Warn,
+            Line::Overflowed { .. } => Level::Error,
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Line::StateChanged { listener, from, to } => write!(f, "{listener}: {} -> {}", from.name(), to.name()),
+            Line::EnteredUnknown { listener } => write!(
+                f,
+                "{listener}: has entered the UNKNOWN state and will no longer receive events, this usually indicates \
+                 the process violated the eventlistener protocol"
+            ),
+            Line::BadResultLine { listener, line } => {
+                write!(f, "{listener}: bad result line: '{}'", crate::model::event::decoded(line))
+            }
+            Line::Processed { listener } => write!(f, "{listener}: event was processed"),
+            Line::Rejected { listener } => write!(f, "{listener}: event was rejected"),
+            Line::HandlerError { listener } => write!(f, "{listener}: event caused an error"),
+            Line::Rebuffering { pool, serial, queued, events_max } => {
+                write!(f, "rebuffering event {serial} for pool {pool} (buf size={queued}, max={events_max})")
+            }
+            Line::Overflowed { pool, serial } => {
+                write!(f, "pool {pool} event buffer overflowed, discarding event {serial}")
+            }
+            Line::Sent { listener, serial } => write!(f, "event {serial} sent to listener {listener}"),
+            Line::BrokenPipe { listener, serial } => write!(
+                f,
+                "epipe occurred while sending event {serial} to listener {listener}, listener state unchanged"
+            ),
+        }
+    }
+}
+
+/// An event of this pool, with its serials; they stay the same when it is delivered again (E-33).
+#[derive(Clone, Debug)]
+struct Queued {
+    event: Rc<Event>,
+    serial: u64,
+    pool_serial: u64,
+}
+
+/// A process of the pool.
+#[derive(Clone, Debug)]
+struct Member {
+    id: ProcId,
+    name: Rc<str>,
+    protocol: Protocol,
+    /// Present exactly while BUSY.
+    in_flight: Option<Queued>,
+}
+
+/// A pool of event listeners.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    name: Rc<str>,
+    mask: EventMask,
+    events_max: usize,
+    handler: ResultHandler,
+    extended_payload: bool,
+    /// No listener has been READY yet, or the queue is still longer than `events_max` since then.
+    holding: bool,
+    ever_ready: bool,
+    serials: Serials,
+    queue: VecDeque<Queued>,
+    /// In configured order. Pools are small; a search by id is cheaper than a map.
+    members: Vec<Member>,
+    /// How many members are READY, so that a pool whose listeners are all busy costs nothing per event.
+    ready: usize,
+    /// Position of the first member not yet tried for the event at the head.
+    candidate: usize,
+    /// The event at the head, as it is being written.
+    envelope: Vec<u8>,
+}
+
+impl Pool {
+    /// An empty pool; members come with [`Pool::add_member`].
+    pub fn new(name: &str, listener: &Listener) -> Pool {
+        Pool {
+            name: name.into(),
+            mask: EventMask::of(listener.events.iter().filter_map(|name| EventType::parse(name))),
+            events_max: listener.buffer_size.max(1),
+            handler: listener.result_handler,
+            extended_payload: listener.extended_payload,
+            holding: listener.buffer_hold_until_ready,
+            ever_ready: false,
+            serials: Serials::default(),
+            queue: VecDeque::new(),
+            members: Vec::new(),
+            ready: 0,
+            candidate: 0,
+            envelope: Vec::new(),
+        }
+    }
+
+    /// What the pool subscribes to. An event that several of its names cover is still delivered once (E-66).
+    pub fn mask(&self) -> EventMask {
+        self.mask
+    }
+
+    /// Events waiting, not counting those that listeners are working on.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Where a listener stands; `None` if it is no member.
+    pub fn listener_state(&self, id: ProcId) -> Option<ListenerState> {
+        self.members.iter().find(|member| member.id == id).map(|member| member.protocol.state())
+    }
+
+    /// Adds a process at the end of the configured order.
+    pub fn add_member(&mut self, id: ProcId, name: &str) {
+        let member = Member { id, name: name.into(), protocol: Protocol::default(), in_flight: None };
+        self.members.push(member);
+    }
+
+    /// Removes a process from a pool that stays. An event it had goes back into the queue.
+    pub fn remove_member(&mut self, id: ProcId, out: &mut Vec<Effect>) {
+        self.exited(id, out);
+        self.members.retain(|member| member.id != id);
+        self.candidate = 0;
+    }
+
+    /// The process was spawned or has exited: a new run starts ACKNOWLEDGED, and an event that the old one had not
+    /// answered goes back into the queue, also when part of an answer had come (E-49). Call it at the exit, after the
+    /// last output; calling it again at the next spawn does no harm.
+    pub fn exited(&mut self, id: ProcId, out: &mut Vec<Effect>) {
+        let Some(index) = self.index_of(id) else { return };
+        let member = &mut self.members[index];
+        if member.protocol.state() == ListenerState::Ready {
+            self.ready -= 1;
+        }
+        member.protocol = Protocol::default();
+        if let Some(queued) = member.in_flight.take() {
+            self.put_back(queued, out);
+        }
+    }
+
+    /// Queues an event that the pool subscribes to; `serial` is the daemon's. A full queue loses its oldest (E-63).
+    pub fn offer(&mut self, event: Rc<Event>, serial: u64, out: &mut Vec<Effect>) {
+        debug_assert!(self.mask.wants(event.kind()));
+        let queued = Queued { event, serial, pool_serial: self.serials.take() };
+        self.make_room(out);
+        self.queue.push_back(queued);
+    }
+
+    /// The listener that is to be written [`Pool::envelope`] next: the first READY one for which `is_running` holds
+    /// (E-61). `None` when nothing is queued or nobody can take it. Answer with [`Pool::sent`] or [`Pool::refused`].
+    ///
+    /// Worth calling when something was queued, a listener became READY, or one became RUNNING.
+    pub fn next(&mut self, server: &str, is_running: impl Fn(ProcId) -> bool, out: &mut Vec<Effect>) -> Option<ProcId> {
+        let Queued { event, serial, pool_serial } = self.queue.front()?;
+        let fits = |member: &Member| member.protocol.state() == ListenerState::Ready && is_running(member.id);
+        let found = match self.ready {
+            0 => None,
+            _ => (self.candidate..self.members.len()).find(|index| fits(&self.members[*index])),
+        };
+        let Some(index) = found else {
+            // The original takes the event out and puts it back.
+            let (queued, events_max) = (self.queue.len() - 1, self.events_max());
+            out.push(Effect::Log(Line::Rebuffering { pool: self.name.clone(), serial: *serial, queued, events_max }));
+            self.candidate = 0;
+            return None;
+        };
+        self.candidate = index;
+        self.envelope.clear();
+        self.envelope.shrink_to(ENVELOPE_BYTES_KEPT);
+        let (serial, pool_serial) = (*serial, *pool_serial);
+        let header = Header { server, serial, pool: &self.name, pool_serial, extended: self.extended_payload };
+        event.write_envelope(&header, &mut self.envelope);
+        Some(self.members[index].id)
+    }
+
+    /// The bytes for the listener that [`Pool::next`] named: header line and payload, to be written in one piece.
+    pub fn envelope(&self) -> &[u8] {
+        &self.envelope
+    }
+
+    /// The listener named by [`Pool::next`] has taken the envelope, or has its rest in an output buffer (E-67).
+    pub fn sent(&mut self, out: &mut Vec<Effect>) {
+        let Some(member) = self.members.get_mut(std::mem::take(&mut self.candidate)) else { return };
+        let Some(queued) = self.queue.pop_front() else { return };
+        out.push(Effect::Log(Line::Sent { listener: member.name.clone(), serial: queued.serial }));
+        member.in_flight = Some(queued);
+        member.protocol.sent();
+        self.ready -= 1;
+        self.end_hold();
+    }
+
+    /// The pipe of the listener named by [`Pool::next`] is broken; the next one is tried for this event (E-62).
+    pub fn refused(&mut self, out: &mut Vec<Effect>) {
+        let (Some(member), Some(queued)) = (self.members.get(self.candidate), self.queue.front()) else { return };
+        out.push(Effect::Log(Line::BrokenPipe { listener: member.name.clone(), serial: queued.serial }));
+        self.candidate += 1;
+    }
+
+    /// Takes what a listener has written on its standard output.
+    pub fn output(&mut self, id: ProcId, bytes: &[u8], out: &mut Vec<Effect>) {
+        let Some(index) = self.index_of(id) else { return };
+        let mut input = bytes;
+        loop {
+            let member = &mut self.members[index];
+            let from = member.protocol.state();
+            let Some(said) = member.protocol.next(&mut input) else { return };
+            match said {
+                Said::Ready => {
+                    self.ready += 1;
+                    self.ever_ready = true;
+                    self.end_hold();
+                }
+                Said::Violation if from == ListenerState::Ready => self.ready -= 1,
+                Said::Violation => {}
+                Said::BadResultLine(line) => {
+                    out.push(Effect::Log(Line::BadResultLine {
+                        listener: member.name.clone(),
+                        line: line.into_owned(),
+                    }));
+                }
+                Said::Result(result) => {
+                    let event = member.in_flight.as_ref().map(|queued| &*queued.event);
+                    let verdict = judge(self.handler, event, &result, out);
+                    let listener = member.name.clone();
+                    out.push(Effect::Log(match verdict {
+                        Verdict::Accepted => Line::Processed { listener },
+                        Verdict::Rejected => Line::Rejected { listener },
+                        Verdict::Error => Line::HandlerError { listener },
+                    }));
+                    match verdict {
+                        Verdict::Accepted => member.in_flight = None,
+                        Verdict::Rejected => {}
+                        Verdict::Error => member.protocol.distrust(),
+                    }
+                }
+            }
+            self.state_changed(index, from, out);
+        }
+    }
+
+    /// Reports that a member has left `from`, and takes back an event it still has without being BUSY.
+    fn state_changed(&mut self, index: usize, from: ListenerState, out: &mut Vec<Effect>) {
+        let member = &mut self.members[index];
+        let to = member.protocol.state();
+        out.push(Effect::Log(Line::StateChanged { listener: member.name.clone(), from, to }));
+        if to == ListenerState::Unknown {
+            out.push(Effect::Log(Line::EnteredUnknown { listener: member.name.clone() }));
+            out.push(Effect::EnteredUnknown(member.id));
+        }
+        if let Some(queued) = member.in_flight.take() {
+            self.put_back(queued, out);
+        }
+    }
+
+    /// Puts an event back at the head of this pool's queue, and of no other (E-64, E-65).
+    fn put_back(&mut self, queued: Queued, out: &mut Vec<Effect>) {
+        out.push(Effect::Log(Line::Rebuffering {
+            pool: self.name.clone(),
+            serial: queued.serial,
+            queued: self.queue.len(),
+            events_max: self.events_max(),
+        }));
+        self.make_room(out);
+        self.queue.push_front(queued);
+        self.candidate = 0;
+    }
+
+    /// Discards the oldest event of a full queue. It is the same for an event put back (E-63).
+    fn make_room(&mut self, out: &mut Vec<Effect>) {
+        if self.queue.len() < self.events_max() {
+            return;
+        }
+        if let Some(oldest) = self.queue.pop_front() {
+            out.push(Effect::Log(Line::Overflowed { pool: self.name.clone(), serial: oldest.serial }));
+            self.candidate = 0;
+        }
+    }
+
+    fn events_max(&self) -> usize {
+        if self.holding { self.events_max.max(HOLD_EVENTS_MAX) } else { self.events_max }
+    }
+
+    /// Holding ends once a listener has been READY and what was held is down to an ordinary queue; were it to end at
+    /// READY, the next event would discard what was kept for this moment.
+    fn end_hold(&mut self) {
+        if self.ever_ready && self.queue.len() <= self.events_max {
+            self.holding = false;
+        }
+    }
+
+    fn index_of(&self, id: ProcId) -> Option<usize> {
+        self.members.iter().position(|member| member.id == id)
+    }
+}
+
+/// What a result handler makes of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Accepted,
+    Rejected,
+    Error,
+}
+
+/// The result handlers (E-47, E-48).
+fn judge(handler: ResultHandler, event: Option<&Event>, result: &[u8], out: &mut Vec<Effect>) -> Verdict {
+    match handler {
+        ResultHandler::Default if result == b"OK" => Verdict::Accepted,
+        ResultHandler::Default => Verdict::Rejected,
+        ResultHandler::StdinWrite => match result.strip_prefix(b"STDIN:") {
+            Some(bytes) => match event.and_then(Event::process) {
+                Some(process) => {
+                    out.push(Effect::WriteStdin { process, bytes: bytes.to_vec() });
+                    Verdict::Accepted
+                }
+                None => Verdict::Error,
+            },
+            None if result == b"OK" => Verdict::Accepted,
+            None => Verdict::Rejected,
+        },
+        ResultHandler::Stdout => match prefixed_lines(result) {
+            Some(lines) => {
+                out.push(Effect::Print(lines));
+                Verdict::Accepted
+            }
+            None => Verdict::Error,
+        },
+    }
+}
+
+/// The data of a PROCESS_LOG payload, each line with `<process> <channel> | ` before it; `None` if it is no such payload.
+fn prefixed_lines(payload: &[u8]) -> Option<Vec<u8>> {
+    let end = payload.iter().position(|byte| *byte == b'\n')?;
+    let (header, data) = (std::str::from_utf8(&payload[..end]).ok()?, &payload[end + 1..]);
+    let value = |key: &str| header.split_whitespace().find_map(|pair| pair.strip_prefix(key)?.strip_prefix(':'));
+    let prefix = format!("{} {} | ", value("processname")?, value("channel")?);
+    let data = data.strip_suffix(b"\n").unwrap_or(data);
+    let mut lines = Vec::with_capacity(data.len() + prefix.len() + 1);
+    for line in data.split(|byte| *byte == b'\n') {
+        lines.extend_from_slice(prefix.as_bytes());
+        lines.extend_from_slice(line);
+        lines.push(b'\n');
+    }
+    Some(lines)
+}
+
+#[cfg(test)]
+mod tests;

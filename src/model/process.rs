@@ -1,1 +1,363 @@
-//! The process machine (P-1 to P-28).
+//! The process machine (P-1 to P-28, P-60 to P-73).
+//!
+//! In words: **Stopped** was never started or was stopped on request. A start makes it **Starting**; there it stays
+//! until it was up for more than `startsecs` (then **Running**) or the start failed (then **Backoff**, counted, and
+//! after a growing delay another attempt, or **Fatal** once the retries are used up). A stop request makes it
+//! **Stopping** until it is reaped, with SIGKILL every `stopwaitsecs`. An exit nobody asked for makes it **Exited**,
+//! from where `autorestart` may start it again. **Unknown** is entered when a signal could not be delivered.
+//! A stop request wins over everything; while the daemon shuts down nothing is started.
+//!
+//! The machine knows no system: it takes an [`Event`] and the time, and says what to do as [`Effect`]s. Timers run
+//! on the monotonic clock, so a stepping wall clock moves nothing but what people see.
+
+use std::time::Duration;
+
+use crate::clock::{Mono, Now};
+use crate::config::{Autorestart, Program};
+use crate::exit::ExitStatus;
+use crate::id::Pid;
+use crate::level::Level;
+use crate::signal;
+use crate::state::ProcessState;
+
+/// Least time between two starts of one process by `autorestart`. The original has no such floor, but its loop takes
+/// as long; without one a program that ends at once with `startsecs=0` would take a whole processor.
+pub const RESTART_FLOOR: Duration = Duration::from_millis(20);
+
+/// What happens to a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Somebody wants it to run.
+    Start,
+    /// The spawn that was asked for succeeded.
+    Spawned(Pid),
+    /// The spawn that was asked for failed; the text becomes `spawnerr`.
+    SpawnFailed(String),
+    /// The time that [`Process::deadline`] named has come.
+    Deadline,
+    /// The child was reaped.
+    Exited(ExitStatus),
+    /// Somebody wants it to stop.
+    Stop,
+    /// The daemon is shutting down and found it in BACKOFF.
+    GiveUp,
+    /// A signal could not be delivered, for another reason than that the process is gone.
+    SignalFailed,
+}
+
+/// What is to be done, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Spawn it and feed back [`Event::Spawned`] or [`Event::SpawnFailed`].
+    Spawn,
+    /// Send a signal to the child, or to its process group.
+    Kill {
+        /// Number of the signal.
+        signal: i32,
+        /// To the whole process group.
+        group: bool,
+    },
+    /// The state changed; emit the event.
+    Changed(Change),
+    /// Write a line to the activity log.
+    Log(Level, String),
+}
+
+/// A change of state, with the values as they were when it happened (E-5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The state left.
+    pub from: ProcessState,
+    /// The state entered.
+    pub to: ProcessState,
+    /// Failures so far (E-4).
+    pub tries: u32,
+    /// The child's pid, 0 without one.
+    pub pid: i32,
+    /// For EXITED: whether the exit was expected.
+    pub expected: bool,
+    /// How the child ended, where the change is due to that.
+    pub exit: Option<ExitStatus>,
+}
+
+/// What the daemon as a whole does, as far as a process must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// Processes may be started.
+    Running,
+    /// The daemon is shutting down or restarting: nothing is started.
+    Stopping,
+}
+
+/// One process over all its runs.
+#[derive(Clone, Debug)]
+pub struct Process {
+    state: ProcessState,
+    pid: Option<Pid>,
+    /// When the last start was attempted; `None` before the first (P-5).
+    started: Option<Mono>,
+    /// The same on the wall clock, whole seconds; 0 before the first.
+    pub start_wall: i64,
+    /// When it was last reaped, wall clock; 0 before (P-65).
+    pub stop_wall: i64,
+    /// Failed starts in a row.
+    backoff: i64,
+    /// Backoff: when to try again. Stopping: when to send SIGKILL.
+    delay: Mono,
+    /// What `exitstatus` shows; `None` where nothing was recorded (P-63).
+    exit_status: Option<i32>,
+    /// How the last run ended, also where P-63 records nothing.
+    last_exit: Option<ExitStatus>,
+    /// Why the last start or run failed; empty when it did not.
+    spawn_error: String,
+    /// Runs begun by this process so far.
+    pub starts: u64,
+}
+
+impl Default for Process {
+    fn default() -> Process {
+        Process {
+            state: ProcessState::Stopped,
+            pid: None,
+            started: None,
+            start_wall: 0,
+            stop_wall: 0,
+            backoff: 0,
+            delay: Mono(0),
+            exit_status: None,
+            last_exit: None,
+            spawn_error: String::new(),
+            starts: 0,
+        }
+    }
+}
+
+impl Process {
+    /// Its state.
+    pub fn state(&self) -> ProcessState {
+        self.state
+    }
+
+    /// Its pid, while there is a child.
+    pub fn pid(&self) -> Option<Pid> {
+        self.pid
+    }
+
+    /// Why the last start or run failed; empty when it did not.
+    pub fn spawn_error(&self) -> &str {
+        &self.spawn_error
+    }
+
+    /// What `exitstatus` shows; 0 where nothing was recorded.
+    pub fn exit_status(&self) -> i32 {
+        self.exit_status.unwrap_or(0)
+    }
+
+    /// How the last run ended.
+    pub fn last_exit(&self) -> Option<ExitStatus> {
+        self.last_exit
+    }
+
+    /// When the last start was attempted.
+    pub fn started(&self) -> Option<Mono> {
+        self.started
+    }
+
+    /// When [`Event::Deadline`] is due; `None` is never. Moments in the past are due at once.
+    pub fn deadline(&self, program: &Program, mood: Mood) -> Option<Mono> {
+        use ProcessState::*;
+        let may_start = mood == Mood::Running;
+        match self.state {
+            Stopped => (may_start && self.started.is_none() && program.autostart).then_some(Mono(0)),
+            Starting => self.pid.map(|_| self.running_at(program)),
+            Backoff if self.backoff > program.startretries => Some(Mono(0)),
+            Backoff => may_start.then_some(self.delay),
+            Stopping => Some(self.delay),
+            Exited if may_start && self.wants_restart(program) => {
+                Some(self.started.map_or(Mono(0), |start| start.after(RESTART_FLOOR)))
+            }
+            Running | Exited | Fatal | Unknown => None,
+        }
+    }
+
+    /// The whole machine. Pairs that are not listed mean nothing and change nothing.
+    pub fn step(&mut self, event: Event, program: &Program, mood: Mood, now: Now, out: &mut Vec<Effect>) {
+        use ProcessState::*;
+        match (self.state, event) {
+            (Stopped | Exited | Fatal, Event::Start) if self.pid.is_none() => self.start(now, out),
+            (Backoff, Event::Start) if self.pid.is_none() => self.start(now, out),
+            (Stopping | Unknown, Event::Start) if self.pid.is_some() => {
+                out.push(Effect::Log(Level::Warn, format!("process '{}' already running", program.name)));
+            }
+
+            (Starting, Event::Spawned(pid)) => {
+                self.pid = Some(pid);
+                self.starts += 1;
+                out.push(Effect::Log(Level::Info, format!("spawned: '{}' with pid {}", program.name, pid.0)));
+            }
+            (Starting, Event::SpawnFailed(text)) => {
+                out.push(Effect::Log(Level::Info, format!("spawnerr: {text}")));
+                self.spawn_error = text;
+                self.enter_backoff(now, None, out);
+            }
+
+            (Starting, Event::Deadline) if self.pid.is_some() && now.mono >= self.running_at(program) => {
+                self.backoff = 0;
+                self.change(Running, false, None, out);
+                out.push(Effect::Log(
+                    Level::Info,
+                    format!(
+                        "success: {} entered RUNNING state, process has stayed up for > than {} seconds (startsecs)",
+                        program.name, program.startsecs
+                    ),
+                ));
+            }
+            (Backoff, Event::Deadline) if self.backoff > program.startretries => {
+                self.give_up(out);
+                out.push(Effect::Log(
+                    Level::Info,
+                    format!("gave up: {} entered FATAL state, too many start retries too quickly", program.name),
+                ));
+            }
+            // Everything that starts without being asked stands below this guard.
+            (Stopped | Backoff | Exited, Event::Deadline) => {
+                if self.deadline(program, mood).is_some_and(|at| at <= now.mono) {
+                    self.start(now, out);
+                }
+            }
+            (Stopping, Event::Deadline) if now.mono >= self.delay => {
+                let pid = self.pid.map_or(0, |pid| pid.0);
+                out.push(Effect::Log(Level::Warn, format!("killing '{}' ({pid}) with SIGKILL", program.name)));
+                self.kill(libc::SIGKILL, program.killasgroup, program, now, out);
+            }
+
+            (Starting | Running, Event::Stop) if self.pid.is_some() => {
+                let signal = program.stopsignal;
+                self.kill(signal, program.stopasgroup, program, now, out);
+            }
+            // Straight to STOPPED, and the counter of failures goes on from here (P-23).
+            (Backoff, Event::Stop) => {
+                let text = format!("Attempted to kill {}, which is in BACKOFF state.", program.name);
+                out.push(Effect::Log(Level::Debug, text));
+                self.change(Stopped, false, None, out);
+            }
+            (Backoff, Event::GiveUp) => self.give_up(out),
+            (Starting | Running | Stopping, Event::SignalFailed) => self.change(Unknown, false, None, out),
+
+            (Starting | Running | Stopping | Unknown, Event::Exited(status)) if self.pid.is_some() => {
+                self.finish(status, program, now, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// When it counts as RUNNING: strictly more than `startsecs` after the start (P-20).
+    fn running_at(&self, program: &Program) -> Mono {
+        let start = self.started.unwrap_or_default();
+        match u64::try_from(program.startsecs) {
+            Ok(secs) if secs > 0 => Mono(start.after(Duration::from_secs(secs)).0.saturating_add(1)),
+            _ => start,
+        }
+    }
+
+    /// The autorestart rule (P-24).
+    fn wants_restart(&self, program: &Program) -> bool {
+        match program.autorestart {
+            Autorestart::Always => true,
+            Autorestart::Unexpected => !program.exitcodes.contains(&self.exit_status.unwrap_or(-1)),
+            Autorestart::Never => false,
+        }
+    }
+
+    fn start(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.exit_status = None;
+        self.spawn_error.clear();
+        self.started = Some(now.mono);
+        self.start_wall = now.wall.secs();
+        self.change(ProcessState::Starting, false, None, out);
+        out.push(Effect::Spawn);
+    }
+
+    fn kill(&mut self, signal: i32, group: bool, program: &Program, now: Now, out: &mut Vec<Effect>) {
+        let pid = self.pid.map_or(0, |pid| pid.0);
+        out.push(Effect::Log(
+            Level::Debug,
+            format!(
+                "killing {} (pid {pid}) {}with signal {}",
+                program.name,
+                if group { "process group " } else { "" },
+                signal::name(signal)
+            ),
+        ));
+        self.delay = now.mono.after(Duration::from_secs(u64::try_from(program.stopwaitsecs).unwrap_or(0)));
+        self.change(ProcessState::Stopping, false, None, out);
+        out.push(Effect::Kill { signal, group });
+    }
+
+    fn give_up(&mut self, out: &mut Vec<Effect>) {
+        self.backoff = 0;
+        self.change(ProcessState::Fatal, false, None, out);
+    }
+
+    fn enter_backoff(&mut self, now: Now, exit: Option<ExitStatus>, out: &mut Vec<Effect>) {
+        self.backoff += 1;
+        self.delay = now.mono.after(Duration::from_secs(self.backoff as u64));
+        self.change(ProcessState::Backoff, false, exit, out);
+    }
+
+    /// The child was reaped (P-60 to P-67).
+    fn finish(&mut self, status: ExitStatus, program: &Program, now: Now, out: &mut Vec<Effect>) {
+        use ProcessState::*;
+        let code = status.code();
+        let expected = program.exitcodes.contains(&code);
+        let too_quick = now.mono < self.running_at(program) && program.startsecs > 0;
+        self.stop_wall = now.wall.secs();
+        self.last_exit = Some(status);
+        match self.state {
+            Stopping => {
+                self.exit_status = Some(code);
+                self.change(Stopped, false, Some(status), out);
+                let level = if expected { Level::Info } else { Level::Warn };
+                out.push(Effect::Log(level, format!("stopped: {} ({})", program.name, status.text())));
+            }
+            Starting if too_quick => {
+                self.exit_status = None;
+                self.spawn_error = "Exited too quickly (process log may have details)".to_string();
+                self.enter_backoff(now, Some(status), out);
+                let text = format!("exited: {} ({}; not expected)", program.name, status.text());
+                out.push(Effect::Log(Level::Warn, text));
+            }
+            _ => {
+                self.backoff = 0;
+                self.exit_status = Some(code);
+                if self.state == Starting {
+                    self.change(Running, false, None, out);
+                }
+                if !expected {
+                    self.spawn_error = format!("Bad exit code {code}");
+                }
+                self.change(Exited, expected, Some(status), out);
+                let (level, word) = if expected { (Level::Info, "expected") } else { (Level::Warn, "not expected") };
+                out.push(Effect::Log(level, format!("exited: {} ({}; {word})", program.name, status.text())));
+            }
+        }
+        self.pid = None;
+    }
+
+    /// The only place where the state changes, so the event cannot be forgotten. Same state: no event (P-4).
+    fn change(&mut self, to: ProcessState, expected: bool, exit: Option<ExitStatus>, out: &mut Vec<Effect>) {
+        if self.state == to {
+            return;
+        }
+        let from = std::mem::replace(&mut self.state, to);
+        let pid = self.pid.map_or(0, |pid| pid.0);
+        out.push(Effect::Changed(Change {
+            from,
+            to,
+            tries: u32::try_from(self.backoff).unwrap_or(u32::MAX),
+            pid,
+            expected,
+            exit,
+        }));
+    }
+}

@@ -1,3 +1,266 @@
 //! The method table of XML-RPC and its namespaces.
+//!
+//! A method is a row: name, signature, help and a function. Dispatch, `system.listMethods`, `methodHelp`,
+//! `methodSignature` and the check of the number of parameters all read the rows; nothing is reflected. A namespace
+//! is a file with its own slice. Which namespaces exist is the configuration's business ([`Registry`]).
 
 #![forbid(unsafe_code)]
+
+mod cache;
+mod control;
+mod grace;
+mod info;
+mod loader;
+mod logs;
+pub mod pending;
+mod stheno;
+mod supervisor;
+mod system;
+mod twiddler;
+
+use std::collections::HashMap;
+
+use crate::clock::Now;
+use crate::config::{Config, Interface, InterfaceKind};
+use crate::daemon::change::Origin;
+use crate::daemon::{Daemon, Host};
+use crate::fault::{Code, Fault};
+use crate::state::SupervisorState;
+use crate::wire::value::Value;
+use crate::wire::xmlrpc::Writer;
+
+pub use logs::end as log_end;
+pub use pending::Pending;
+pub use supervisor::SUPERVISOR_VERSION;
+
+/// One method.
+pub struct Method {
+    /// Its name within the namespace.
+    pub name: &'static str,
+    /// Type of the result, then of the parameters; empty where none is documented.
+    pub signature: &'static [&'static str],
+    /// How many of the last parameters may be left out.
+    pub optional: usize,
+    /// What it does, in a sentence or two. The `@param` and `@return` lines are made from the names below.
+    pub help: &'static str,
+    /// Names of the parameters, for the help.
+    pub params: &'static [&'static str],
+    /// When it faults although the call is in order.
+    pub guard: Guard,
+    /// Carries it out.
+    pub call: fn(&mut Context<'_>, &[Value]) -> Result<Outcome, Fault>,
+}
+
+/// In which states of the daemon a method faults with SHUTDOWN_STATE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// Never.
+    Open,
+    /// While restarting or shutting down.
+    Running,
+    /// While shutting down.
+    NotShutdown,
+}
+
+/// What a method has to work with.
+pub struct Context<'a> {
+    /// The daemon.
+    pub daemon: &'a mut Daemon,
+    /// The system.
+    pub host: &'a mut dyn Host,
+    /// The time.
+    pub now: Now,
+    /// The methods there are.
+    pub registry: &'a Registry,
+    /// Who calls: `127.0.0.1:4711`, `uid 1000`.
+    pub peer: &'a str,
+    /// The method called, in full.
+    pub method: &'a str,
+}
+
+impl Context<'_> {
+    /// Who asks, for the audit line.
+    pub fn origin(&self) -> Origin {
+        Origin { peer: self.peer.to_string(), method: self.method.to_string() }
+    }
+}
+
+/// What a method answers.
+pub enum Outcome {
+    /// The answer is there.
+    Now(Answer),
+    /// It has to be waited for.
+    Later(Pending),
+}
+
+/// An answer on its way out.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A value.
+    Value(Value),
+    /// A value that was written straight as XML, without a tree of values.
+    Xml(Vec<u8>),
+}
+
+impl<V: Into<Value>> From<V> for Outcome {
+    fn from(value: V) -> Outcome {
+        Outcome::Now(Answer::Value(value.into()))
+    }
+}
+
+/// What comes of a call in the end.
+pub type Done = Result<Answer, Fault>;
+
+/// Writes a whole answer or fault as a document.
+pub fn write_done(done: &Done, out: &mut Vec<u8>) {
+    match done {
+        Ok(Answer::Value(value)) => crate::wire::xmlrpc::write_response(out, value),
+        Ok(Answer::Xml(xml)) => {
+            let mut writer = Writer::new(out);
+            writer.begin_response();
+            writer.encoded(xml);
+            writer.end_response();
+        }
+        Err(fault) => crate::wire::xmlrpc::write_fault(out, fault.code as i32, &fault.to_string()),
+    }
+}
+
+/// The namespaces of a configuration.
+pub struct Registry {
+    namespaces: Vec<Namespace>,
+    by_name: HashMap<String, (usize, usize)>,
+}
+
+struct Namespace {
+    name: String,
+    methods: &'static [Method],
+    whitelist: Vec<String>,
+    /// Whether `system.listMethods` shows it (DESIGN: `stheno` only with its section).
+    listed: bool,
+}
+
+impl Registry {
+    /// The namespaces that a configuration asks for, and those that are always there.
+    pub fn new(config: &Config) -> Registry {
+        let mut namespaces: Vec<Namespace> = Vec::new();
+        let mut add = |name: &str, methods: &'static [Method], whitelist: &[String], listed: bool| {
+            // Of two sections of one name the later one counts, as in the original.
+            namespaces.retain(|namespace| namespace.name != name || namespace.methods.as_ptr() == methods.as_ptr());
+            namespaces.push(Namespace { name: name.to_string(), methods, whitelist: whitelist.to_vec(), listed });
+        };
+        for Interface { namespace, kind, whitelist, .. } in &config.interfaces {
+            let methods = match kind {
+                InterfaceKind::Main => supervisor::METHODS,
+                InterfaceKind::Twiddler => twiddler::METHODS,
+                InterfaceKind::Loader => loader::METHODS,
+                InterfaceKind::Grace => grace::METHODS,
+                InterfaceKind::Cache => cache::METHODS,
+            };
+            add(namespace, methods, whitelist, true);
+        }
+        let listed = config.stheno.is_some();
+        add("stheno", stheno::METHODS, &[], listed);
+        if config.stheno.as_ref().is_some_and(|stheno| stheno.mutation) {
+            add("stheno", stheno::MUTATING_METHODS, &[], listed);
+        }
+        add("system", system::METHODS, &[], true);
+        let mut by_name = HashMap::new();
+        for (space, namespace) in namespaces.iter().enumerate() {
+            for (row, method) in namespace.methods.iter().enumerate() {
+                by_name.insert(format!("{}.{}", namespace.name, method.name), (space, row));
+            }
+        }
+        Registry { namespaces, by_name }
+    }
+
+    /// The method of that full name.
+    fn find(&self, name: &str) -> Option<(&Namespace, &'static Method)> {
+        let (space, row) = self.by_name.get(name)?;
+        let namespace = self.namespaces.get(*space)?;
+        Some((namespace, namespace.methods.get(*row)?))
+    }
+
+    /// Names of all methods that are shown, sorted.
+    fn names(&self) -> Vec<String> {
+        let shown = |(name, (space, _)): (&String, &(usize, usize))| {
+            self.namespaces.get(*space).is_some_and(|namespace| namespace.listed).then(|| name.clone())
+        };
+        let mut names: Vec<String> = self.by_name.iter().filter_map(shown).collect();
+        names.sort();
+        names
+    }
+}
+
+/// Carries out one call.
+pub fn call(context: &mut Context<'_>, method: &str, params: &[Value]) -> Result<Outcome, Fault> {
+    activity!(Trace, "XML-RPC method called: {method}()");
+    let registry = context.registry;
+    let (namespace, row) = registry.find(method).ok_or_else(|| Code::UnknownMethod.bare())?;
+    let most = row.params.len();
+    if params.len() > most || params.len() + row.optional < most {
+        return Err(Code::IncorrectParameters.bare());
+    }
+    check_state(context, row.guard)?;
+    if !namespace.whitelist.is_empty() && !namespace.whitelist.iter().any(|name| name == row.name) {
+        return Err(Code::NotInWhitelist.with(row.name));
+    }
+    (row.call)(context, params)
+}
+
+/// Calls a method of the main interface, whether or not it is configured.
+pub fn call_main(context: &mut Context<'_>, method: &str, params: &[Value]) -> Result<Outcome, Fault> {
+    let row = supervisor::METHODS.iter().find(|row| row.name == method).ok_or_else(|| Code::UnknownMethod.bare())?;
+    check_state(context, row.guard)?;
+    (row.call)(context, params)
+}
+
+fn check_state(context: &Context<'_>, guard: Guard) -> Result<(), Fault> {
+    let state = context.daemon.state();
+    let refused = match guard {
+        Guard::Open => false,
+        Guard::Running => state != SupervisorState::Running,
+        Guard::NotShutdown => state == SupervisorState::Shutdown,
+    };
+    if refused { Err(Code::ShutdownState.bare()) } else { Ok(()) }
+}
+
+/// The text of `system.methodHelp`.
+fn help_text(method: &Method) -> String {
+    let mut text = format!("{}\n", method.help);
+    for (name, kind) in method.params.iter().zip(method.signature.iter().skip(1)) {
+        text.push_str(&format!("\n@param {kind} {name}"));
+    }
+    if let Some(kind) = method.signature.first() {
+        text.push_str(&format!("\n@return {kind} result"));
+    }
+    text
+}
+
+/// A parameter that must be a string.
+fn text<'a>(params: &'a [Value], index: usize) -> Result<&'a str, Fault> {
+    params.get(index).and_then(Value::as_str).ok_or_else(|| Code::IncorrectParameters.bare())
+}
+
+/// A parameter that must be an integer (or a boolean, which Python takes for one).
+fn integer(params: &[Value], index: usize) -> Result<i64, Fault> {
+    match params.get(index) {
+        Some(Value::Int(number)) => Ok(*number),
+        Some(Value::Bool(value)) => Ok(i64::from(*value)),
+        _ => Err(Code::IncorrectParameters.bare()),
+    }
+}
+
+/// The optional last parameter `wait`: true unless something that Python takes for false is given.
+fn wait(params: &[Value], index: usize) -> bool {
+    match params.get(index) {
+        None => true,
+        Some(Value::Nil) => false,
+        Some(Value::Bool(value)) => *value,
+        Some(Value::Int(number)) => *number != 0,
+        Some(Value::Double(number)) => *number != 0.0,
+        Some(Value::Str(text)) => !text.is_empty(),
+        Some(Value::Array(items)) => !items.is_empty(),
+        Some(Value::Struct(members)) => !members.is_empty(),
+        Some(Value::DateTime(_) | Value::Base64(_)) => true,
+    }
+}

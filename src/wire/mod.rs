@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 
 pub mod ansi;
+pub mod auth;
 pub mod capture;
+pub mod decimal;
 pub mod expand;
 pub mod form;
 pub mod http;

@@ -1,1 +1,62 @@
 //! XML-RPC calls and answers.
+//!
+//! [`decode`](self) reads calls and answers with `xml-rs`, under bounds of our own; [`Writer`] writes them in the
+//! layout of Python's `xmlrpc.client.dumps`, straight into an output buffer; [`CallMemo`] remembers the calls that
+//! pollers repeat. Nothing here knows a method by name.
+
+mod decode;
+mod encode;
+mod memo;
+#[cfg(test)]
+mod tests;
+
+use super::value::Value;
+use std::fmt;
+
+pub use decode::{decode_call, decode_response};
+pub use encode::{Writer, encode_call, write_fault, write_response};
+pub use memo::CallMemo;
+
+/// A decoded call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// The method as sent, never empty; nothing else of it has been checked.
+    pub method: String,
+    /// Its parameters; a missing `<params>` is an empty list.
+    pub params: Vec<Value>,
+}
+
+/// Why a body is not a call or an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// Not well-formed, or in an encoding that is not supported; with the parser's words.
+    Syntax(String),
+    /// A document type declaration; these are refused, and with them entities.
+    Doctype,
+    /// Elements nested deeper than the bound.
+    TooDeep,
+    /// More elements than the bound.
+    TooManyElements,
+    /// An integer, double, date or base64 that cannot be read; with its type and text.
+    BadScalar(&'static str, String),
+    /// An element that lacks what it must contain; with its name.
+    Incomplete(&'static str),
+    /// No method name, or an empty one.
+    NoMethodName,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecodeError::Syntax(text) => write!(f, "not well-formed: {text}"),
+            DecodeError::Doctype => f.write_str("document type declarations are refused"),
+            DecodeError::TooDeep => f.write_str("nested too deeply"),
+            DecodeError::TooManyElements => f.write_str("too many elements"),
+            DecodeError::BadScalar(kind, text) => write!(f, "not a value of type {kind}: {text:?}"),
+            DecodeError::Incomplete(element) => write!(f, "incomplete element <{element}>"),
+            DecodeError::NoMethodName => f.write_str("no method name"),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}

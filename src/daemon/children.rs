@@ -1,0 +1,375 @@
+//! Starting, signalling and reaping children: the machines' effects are performed here.
+
+use super::host::{CommandProblem, Errno, Host, Launch, SpawnFailure};
+use super::{DEADLINES_PER_TURN, Daemon, SPAWNS_PER_TURN};
+use crate::clock::Now;
+use crate::config::{GroupKind, LogTarget};
+use crate::exit::ExitStatus;
+use crate::id::{Channel, Pid, ProcId};
+use crate::model::process::{Effect, Event};
+use crate::state::ProcessState;
+use crate::wire::{capture::Capture, pyrepr, words};
+use crate::{errno, signal};
+
+impl Daemon {
+    /// Feeds a machine one event and performs what it asks for, until it asks for nothing more.
+    pub(super) fn step(&mut self, id: ProcId, event: Event, now: Now, host: &mut dyn Host) -> Result<(), String> {
+        let mood = self.mood();
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut outcome = Ok(());
+        let mut next = Some(event);
+        while let Some(event) = next.take() {
+            let Some(process) = self.processes.get_mut(&id) else { break };
+            let program = process.program.clone();
+            process.machine.step(event, &program, mood, now, &mut effects);
+            for effect in effects.drain(..) {
+                match effect {
+                    Effect::Spawn => next = Some(self.spawn(id, host)),
+                    Effect::Kill { signal, group } => {
+                        if let Err(text) = self.send(id, signal, group, "killing", host) {
+                            outcome = Err(text);
+                            next = Some(Event::SignalFailed);
+                        }
+                    }
+                    Effect::Changed(change) => self.changed(id, &change),
+                    Effect::Log(level, text) => {
+                        log::log!(target: level.tag(), level.facade(), "{text}");
+                    }
+                }
+            }
+        }
+        self.effects = effects;
+        self.reschedule(id, now);
+        outcome
+    }
+
+    /// Puts a process's deadline into the timers.
+    pub(super) fn reschedule(&mut self, id: ProcId, now: Now) {
+        let mood = self.mood();
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let deadline = process.machine.deadline(&process.program, mood);
+        let is_first_start = process.machine.state() == ProcessState::Stopped;
+        // A deadline in the past counts from now: in the timers it must not overtake those that waited longer.
+        let timer = deadline.filter(|_| !is_first_start).map(|at| at.max(now.mono));
+        if process.timer != timer {
+            if let Some(old) = process.timer {
+                self.timers.remove(&(old, id));
+            }
+            if let Some(new) = timer {
+                self.timers.insert((new, id));
+            }
+            process.timer = timer;
+        }
+        if deadline.is_some() && is_first_start {
+            self.starts.insert(id);
+        } else {
+            self.starts.remove(&id);
+        }
+    }
+
+    /// Deadlines and transitions. What becomes due by this very work is left to the next turn, so that an exit is
+    /// always reaped before its process is judged RUNNING (P-11).
+    pub fn deadlines(&mut self, now: Now, host: &mut dyn Host) {
+        let mut due = Vec::new();
+        while let Some(&(at, id)) = self.timers.first() {
+            if at > now.mono || due.len() == DEADLINES_PER_TURN {
+                break;
+            }
+            self.timers.pop_first();
+            if let Some(process) = self.processes.get_mut(&id) {
+                process.timer = None;
+            }
+            due.push(id);
+        }
+        for _ in 0..SPAWNS_PER_TURN {
+            let Some(id) = self.starts.pop_first() else { break };
+            due.push(id);
+        }
+        for id in due {
+            // A failed signal has been logged and has made the process UNKNOWN; nobody waits for the text here.
+            let _ = self.step(id, Event::Deadline, now, host);
+        }
+        self.tick(now);
+    }
+
+    /// Starts a process (X-85, after its checks).
+    pub fn start_process(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
+        let _ = self.step(id, Event::Start, now, host);
+    }
+
+    /// The transition that a start performs at once so that `startsecs=0` is RUNNING in its answer (P-20).
+    pub fn transition(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
+        let _ = self.step(id, Event::Deadline, now, host);
+    }
+
+    /// Asks a process to stop; the error is the text of the fault FAILED (P-71).
+    pub fn stop_process(&mut self, id: ProcId, now: Now, host: &mut dyn Host) -> Result<(), String> {
+        self.step(id, Event::Stop, now, host)
+    }
+
+    /// Sends a signal to the child itself (P-73); the error is the text of the fault FAILED.
+    pub fn signal_process(&mut self, id: ProcId, signal: i32, now: Now, host: &mut dyn Host) -> Result<(), String> {
+        let Some(process) = self.processes.get(&id) else { return Ok(()) };
+        let name = &process.program.name;
+        let Some(pid) = process.machine.pid() else {
+            let text = format!("attempted to send {name} sig {} but it wasn't running", signal::name(signal));
+            activity!(Debug, "{text}");
+            return Err(text);
+        };
+        activity!(Debug, "sending {name} (pid {}) sig {}", pid.0, signal::name(signal));
+        let sent = self.send(id, signal, false, "sending", host);
+        if sent.is_err() {
+            let _ = self.step(id, Event::SignalFailed, now, host);
+        }
+        sent
+    }
+
+    /// kill(2). A process that is gone already counts as success: its exit settles the matter (P-71).
+    fn send(&mut self, id: ProcId, signal: i32, group: bool, verb: &str, host: &mut dyn Host) -> Result<(), String> {
+        let Some(process) = self.processes.get(&id) else { return Ok(()) };
+        let Some(pid) = process.machine.pid() else { return Ok(()) };
+        let name = &process.program.name;
+        match host.kill(pid, signal, group) {
+            Ok(()) => Ok(()),
+            Err(error) if error.0 == libc::ESRCH => {
+                activity!(
+                    Debug,
+                    "unable to signal {name} (pid {}), it probably just exited on its own: [Errno {}] {}",
+                    pid.0,
+                    error.0,
+                    errno::text(error.0)
+                );
+                Ok(())
+            }
+            Err(error) => {
+                let what = if verb == "killing" { String::new() } else { format!(" sig {}", signal::name(signal)) };
+                let verb = if verb == "killing" { "killing" } else { "sending" };
+                let text = format!(
+                    "unknown problem {verb}{what} {name} ({}): [Errno {}] {}",
+                    pid.0,
+                    error.0,
+                    errno::text(error.0)
+                );
+                activity!(Critical, "{text}");
+                Err(text)
+            }
+        }
+    }
+
+    /// The command line of a process, split, and the file to execute (P-30 to P-34).
+    pub fn find_command(&self, id: ProcId, host: &mut dyn Host) -> Result<(String, Vec<String>), CommandProblem> {
+        let Some(process) = self.processes.get(&id) else {
+            return Err(CommandProblem::NotExecutable("command is empty".to_string()));
+        };
+        let command = &process.program.command;
+        let argv = words::split(command).map_err(|error| {
+            CommandProblem::NotExecutable(format!("can't parse command {}: {error}", pyrepr::text(command)))
+        })?;
+        let Some(word) = argv.first() else {
+            return Err(CommandProblem::NotExecutable("command is empty".to_string()));
+        };
+        let path = process.program.environment.get("PATH").map(String::as_str);
+        let file = host.find_command(word, path)?;
+        Ok((file, argv))
+    }
+
+    /// Opens the logs, then makes the child.
+    fn spawn(&mut self, id: ProcId, host: &mut dyn Host) -> Event {
+        match self.try_spawn(id, host) {
+            Ok(pid) => {
+                self.pids.insert(pid.0, id);
+                Event::Spawned(pid)
+            }
+            Err(text) => {
+                self.close_logs(id, host);
+                self.release_socket(id, host);
+                Event::SpawnFailed(text)
+            }
+        }
+    }
+
+    fn try_spawn(&mut self, id: ProcId, host: &mut dyn Host) -> Result<Pid, String> {
+        let (path, argv) = self.find_command(id, host).map_err(|problem| problem.text().to_string())?;
+        let socket = self.acquire_socket(id, host)?;
+        self.open_logs(id, host)?;
+        let Some(process) = self.processes.get(&id) else { return Err("the process was removed".to_string()) };
+        let program = process.program.clone();
+        let name = &program.name;
+        let group = self.groups.get(&process.group).map_or("", |group| group.config.name.as_str());
+        let launch = Launch { program: &program, group, path: &path, argv: &argv, socket };
+        host.spawn(id, &launch).map_err(|failure| match failure {
+            SpawnFailure::Pipes(error) if error.0 == libc::EMFILE => format!("too many open files to spawn '{name}'"),
+            SpawnFailure::Pipes(error) => format!("unknown error making dispatchers for '{name}': {error}"),
+            SpawnFailure::Fork(error) if error.0 == libc::EAGAIN => {
+                format!("Too many processes in process table to spawn '{name}'")
+            }
+            SpawnFailure::Fork(error) => format!("unknown error during fork for '{name}': {error}"),
+        })
+    }
+
+    /// Opens the logs of a child about to be made (P-38) and readies its channels.
+    fn open_logs(&mut self, id: ProcId, host: &mut dyn Host) -> Result<(), String> {
+        let is_listener = self.is_listener(id);
+        let Some(process) = self.processes.get_mut(&id) else { return Ok(()) };
+        let program = process.program.clone();
+        for channel in [Channel::Stdout, Channel::Stderr] {
+            if channel == Channel::Stderr && program.redirect_stderr {
+                continue;
+            }
+            let options = if channel == Channel::Stdout { &program.stdout } else { &program.stderr };
+            let stream = process.stream_mut(channel);
+            let captures = options.capture_maxbytes > 0 && !(is_listener && channel == Channel::Stdout);
+            stream.capture = captures
+                .then(|| Box::new(Capture::new(usize::try_from(options.capture_maxbytes).unwrap_or(usize::MAX))));
+            stream.stripper = None;
+            let Some(path) = stream.path.clone() else { continue };
+            if let Some(old) = stream.log.take() {
+                host.log_close(old);
+            }
+            match host.log_open(&path, options.maxbytes, options.backups) {
+                Ok(log) => stream.log = Some(log),
+                Err(error) if error.0 == libc::EMFILE => {
+                    return Err(format!("too many open files to spawn '{}'", program.name));
+                }
+                Err(error) => {
+                    return Err(format!("unknown error making dispatchers for '{}': {error}", program.name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the logs of a child that is gone (L-31).
+    pub(super) fn close_logs(&mut self, id: ProcId, host: &mut dyn Host) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        for channel in [Channel::Stdout, Channel::Stderr] {
+            if let Some(log) = process.stream_mut(channel).log.take() {
+                host.log_close(log);
+            }
+        }
+    }
+
+    /// A child of ours, or a stranger that we inherited, was reaped. Its output has been delivered before (P-60).
+    pub fn exited(&mut self, pid: Pid, status: ExitStatus, now: Now, host: &mut dyn Host) {
+        let Some(id) = self.pids.remove(&pid.0) else {
+            activity!(Info, "reaped unknown pid {} ({})", pid.0, status.text());
+            return;
+        };
+        self.flush_output(id, now, host);
+        let _ = self.step(id, Event::Exited(status), now, host);
+        self.listener_exited(id, now, host);
+        // The logs are closed after the state changed and before the next start opens them again: a restart is a
+        // deadline, and deadlines come later in the turn.
+        self.close_logs(id, host);
+        host.close_child(id);
+        self.release_socket(id, host);
+    }
+
+    /// One of a child's pipes reached its end.
+    pub fn output_ended(&mut self, id: ProcId, channel: Channel, fd: i32) {
+        if let Some(process) = self.processes.get(&id) {
+            activity!(
+                Debug,
+                "fd {fd} closed, stopped monitoring <{} of {} in state {} ({})>",
+                channel.name(),
+                process.program.name,
+                process.machine.state().name(),
+                channel.name()
+            );
+        }
+    }
+
+    /// Takes a share in the group's FastCGI socket; the first one opens it (P-100, P-101).
+    fn acquire_socket(&mut self, id: ProcId, host: &mut dyn Host) -> Result<Option<crate::id::SocketId>, String> {
+        let Some(process) = self.processes.get(&id) else { return Ok(None) };
+        let Some(group) = self.groups.get_mut(&process.group) else { return Ok(None) };
+        let config = group.config.clone();
+        let GroupKind::Fcgi(socket) = &config.kind else { return Ok(None) };
+        if group.socket.is_none() {
+            activity!(Info, "Creating socket {}", socket.url);
+            let made = host
+                .fcgi_open(socket)
+                .map_err(|reason| format!("Could not create FastCGI socket {}: {reason}", socket.url))?;
+            group.socket = Some(made);
+        }
+        group.socket_users += 1;
+        if let Some(process) = self.processes.get_mut(&id) {
+            process.uses_socket = true;
+        }
+        Ok(group.socket)
+    }
+
+    /// Gives the share back; the last one closes it.
+    fn release_socket(&mut self, id: ProcId, host: &mut dyn Host) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        if !std::mem::take(&mut process.uses_socket) {
+            return;
+        }
+        let Some(group) = self.groups.get_mut(&process.group) else { return };
+        group.socket_users = group.socket_users.saturating_sub(1);
+        if group.socket_users == 0
+            && let Some(socket) = group.socket.take()
+        {
+            host.fcgi_close(socket);
+            if let GroupKind::Fcgi(config) = &group.config.kind {
+                activity!(Info, "Closing socket {}", config.url);
+            }
+        }
+    }
+
+    /// Reopens the logs of every running child (L-60).
+    pub fn reopen_logs(&mut self, host: &mut dyn Host) {
+        for process in self.processes.values() {
+            for channel in [Channel::Stdout, Channel::Stderr] {
+                if let Some(log) = process.stream(channel).log {
+                    host.log_reopen(log);
+                }
+            }
+        }
+    }
+
+    /// Empties and reopens a running child's logs (L-62); without a child nothing happens.
+    pub fn clear_logs(&mut self, id: ProcId, host: &mut dyn Host) -> Result<(), Errno> {
+        let Some(process) = self.processes.get_mut(&id) else { return Ok(()) };
+        for channel in [Channel::Stdout, Channel::Stderr] {
+            let stream = process.stream_mut(channel);
+            if let Some(capture) = &mut stream.capture {
+                capture.clear();
+            }
+            if let Some(log) = stream.log {
+                host.log_clear(log)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The AUTO logs of a process that was just activated (L-40), and the paths of the others.
+    pub(super) fn resolve_logs(&mut self, id: ProcId, host: &mut dyn Host) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let program = process.program.clone();
+        let supervisord = &self.config.supervisord;
+        for channel in [Channel::Stdout, Channel::Stderr] {
+            let options = if channel == Channel::Stdout { &program.stdout } else { &program.stderr };
+            let path = match &options.logfile {
+                LogTarget::None => None,
+                LogTarget::File(path) => Some(path.as_str().into()),
+                LogTarget::Auto => {
+                    let directory = &supervisord.childlogdir;
+                    match host.log_make_auto(directory, &program.name, channel, &supervisord.identifier) {
+                        Ok(path) => Some(path.into()),
+                        Err(error) => {
+                            activity!(
+                                Error,
+                                "could not make a {} log for '{}' in {directory}: {error}; its output is not kept",
+                                channel.name(),
+                                program.name
+                            );
+                            None
+                        }
+                    }
+                }
+            };
+            process.stream_mut(channel).path = path;
+        }
+    }
+}

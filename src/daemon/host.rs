@@ -1,0 +1,160 @@
+//! The one seam to the operating system. The reactor implements it for real, the simulation on virtual time.
+//!
+//! Nothing here blocks, and nothing here decides. Methods return plain values; what happens later (output, exits,
+//! writability) comes back as inputs of a later turn.
+
+use crate::config::{Config, FcgiSocket, Program};
+use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
+
+/// An error number of the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(pub i32);
+
+impl std::fmt::Display for Errno {
+    /// Its symbolic name, `ENOENT`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&crate::errno::name(self.0))
+    }
+}
+
+/// Why a command cannot be run, with the exact text of P-31.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandProblem {
+    /// `can't find command '…'`: NO_FILE for a client.
+    NotFound(String),
+    /// Every other reason: NOT_EXECUTABLE for a client.
+    NotExecutable(String),
+}
+
+impl CommandProblem {
+    /// The text.
+    pub fn text(&self) -> &str {
+        match self {
+            CommandProblem::NotFound(text) | CommandProblem::NotExecutable(text) => text,
+        }
+    }
+}
+
+/// What to spawn: everything that differs from one child to the next.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    /// The configuration: directory, umask, user, environment, redirect_stderr.
+    pub program: &'a Program,
+    /// SUPERVISOR_GROUP_NAME.
+    pub group: &'a str,
+    /// What is executed, as found.
+    pub path: &'a str,
+    /// argv, as split.
+    pub argv: &'a [String],
+    /// The shared listening socket that becomes descriptor 0.
+    pub socket: Option<SocketId>,
+}
+
+/// The step of a spawn that failed in the parent (P-31).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpawnFailure {
+    /// No pipes.
+    Pipes(Errno),
+    /// No new process.
+    Fork(Errno),
+}
+
+/// Why bytes could not be queued for a child's stdin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StdinProblem {
+    /// The child closed it, or there is none (fcgi): NO_FILE for a client.
+    Closed,
+    /// The bounded buffer is full.
+    Full,
+}
+
+/// A slice of a file, for the log-reading calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// First byte.
+    pub offset: u64,
+    /// Number of bytes.
+    pub length: u64,
+}
+
+/// CPU time and memory of a child, from the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// User and system time, milliseconds.
+    pub cpu_ms: u64,
+    /// Resident set, bytes.
+    pub rss_bytes: u64,
+}
+
+/// What the daemon asks of the operating system.
+pub trait Host {
+    /// Finds the file of a command word along `path` (the program's PATH, if its environment sets one) (P-33).
+    fn find_command(&mut self, word: &str, path: Option<&str>) -> Result<String, CommandProblem>;
+    /// Makes the pipes and the process; its output and exit arrive as inputs with this id.
+    fn spawn(&mut self, process: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnFailure>;
+    /// Sends a signal to a child or to its process group.
+    fn kill(&mut self, pid: Pid, signal: i32, group: bool) -> Result<(), Errno>;
+    /// Queues bytes for a child's stdin, in one piece; a bounded buffer holds what the pipe does not take.
+    fn write_stdin(&mut self, process: ProcId, bytes: &[u8]) -> Result<(), StdinProblem>;
+    /// Forgets a reaped child's pipes.
+    fn close_child(&mut self, process: ProcId);
+    /// CPU time and memory of a child.
+    fn usage(&mut self, pid: Pid) -> Option<Usage>;
+
+    /// Opens a child's log for appending.
+    fn log_open(&mut self, path: &str, maxbytes: u64, backups: u32) -> Result<LogId, Errno>;
+    /// Appends, rotating as configured; never fails towards the caller.
+    fn log_write(&mut self, log: LogId, bytes: &[u8]);
+    /// Closes and opens again under the same name (L-60).
+    fn log_reopen(&mut self, log: LogId);
+    /// Removes the file and starts a new one (L-62).
+    fn log_clear(&mut self, log: LogId) -> Result<(), Errno>;
+    /// Closes it.
+    fn log_close(&mut self, log: LogId);
+    /// Makes an empty AUTO log and returns its path (L-40).
+    fn log_make_auto(
+        &mut self,
+        directory: &str,
+        process: &str,
+        channel: Channel,
+        identifier: &str,
+    ) -> Result<String, Errno>;
+    /// Writes whole lines on our own stdout; what cannot be written at once is dropped.
+    fn print(&mut self, bytes: &[u8]);
+    /// One line to syslog.
+    fn syslog(&mut self, line: &str);
+
+    /// Closes and opens the activity log (L-60).
+    fn activity_reopen(&mut self);
+    /// Removes the activity log and starts a new one (L-61).
+    fn activity_clear(&mut self) -> Result<(), Errno>;
+
+    /// Whether there is a regular file (or anything else that can be read) of that name.
+    fn file_exists(&mut self, path: &str) -> bool;
+    /// Size of a file in bytes.
+    fn file_size(&mut self, path: &str) -> Result<u64, Errno>;
+    /// Reads at most `span.length` bytes; fewer at the end of the file.
+    fn file_read(&mut self, path: &str, span: Span) -> Result<Vec<u8>, Errno>;
+    /// Identity of a file (device and inode), to notice rotation.
+    fn file_identity(&mut self, path: &str) -> Option<(u64, u64)>;
+    /// When a file was last changed, seconds since the epoch.
+    fn file_modified(&mut self, path: &str) -> Option<i64>;
+    /// Replaces a file's content atomically and durably.
+    fn file_replace(&mut self, path: &str, content: &[u8]) -> Result<(), Errno>;
+
+    /// Binds a FastCGI socket; the error is the reason for the message.
+    fn fcgi_open(&mut self, socket: &FcgiSocket) -> Result<SocketId, String>;
+    /// Closes it.
+    fn fcgi_close(&mut self, socket: SocketId);
+
+    /// Reads the configuration anew; the error is the text of CANT_REREAD.
+    fn load_config(&mut self) -> Result<Config, String>;
+    /// Ends a client's connection once its output is written.
+    fn close_connection(&mut self, conn: ConnId);
+    /// Our own pid.
+    fn own_pid(&mut self) -> i32;
+    /// `%b %d %I:%M %p` of a moment in local time (P-90).
+    fn local_short(&mut self, wall_secs: i64) -> String;
+    /// `Sat Nov 21 02:58:33 2026` of a moment in local time.
+    fn local_ctime(&mut self, wall_secs: i64) -> String;
+}

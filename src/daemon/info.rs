@@ -1,0 +1,121 @@
+//! What a process shows of itself (P-90 to P-93, X-90).
+
+use super::{Daemon, Group, Host, Proc};
+use crate::clock::Now;
+use crate::id::ProcId;
+use crate::state::ProcessState;
+
+/// One process as `getProcessInfo` shows it. Strings are borrowed from the daemon where they stand there.
+#[derive(Debug)]
+pub struct Info<'a> {
+    /// Process name.
+    pub name: &'a str,
+    /// Group name.
+    pub group: &'a str,
+    /// P-90.
+    pub description: String,
+    /// Whole seconds since the epoch, within 32 bits; 0 never.
+    pub start: i64,
+    /// The same for the last reaping.
+    pub stop: i64,
+    /// The same for this moment.
+    pub now: i64,
+    /// Its state.
+    pub state: ProcessState,
+    /// Why the last start or run failed; empty when it did not.
+    pub spawnerr: &'a str,
+    /// Exit code, -1 for a signal, 0 where nothing is recorded.
+    pub exitstatus: i32,
+    /// Path of the log; empty without one.
+    pub stdout_logfile: &'a str,
+    /// Path of the log; empty without one.
+    pub stderr_logfile: &'a str,
+    /// 0 without a child.
+    pub pid: i32,
+}
+
+/// `H:MM:SS`, with days `1 day, 2:03:04` (P-91); negative spans show as zero.
+pub fn uptime(secs: i64) -> String {
+    let secs = secs.max(0);
+    let (days, rest) = (secs / 86_400, secs % 86_400);
+    let clock = format!("{}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60);
+    match days {
+        0 => clock,
+        1 => format!("1 day, {clock}"),
+        _ => format!("{days} days, {clock}"),
+    }
+}
+
+/// Seconds capped to what `<int>` carries (P-93).
+fn capped(secs: i64) -> i64 {
+    secs.clamp(i64::from(i32::MIN), i64::from(i32::MAX))
+}
+
+impl Daemon {
+    /// What one process shows of itself.
+    pub fn info<'a>(&'a self, id: ProcId, now: Now, host: &mut dyn Host) -> Option<Info<'a>> {
+        let process = self.process(id)?;
+        Some(info(self.group(process.group)?, process, now, host))
+    }
+}
+
+/// What one process shows of itself, where group and process are at hand.
+pub fn info<'a>(group: &'a Group, process: &'a Proc, now: Now, host: &mut dyn Host) -> Info<'a> {
+    let machine = &process.machine;
+    let pid = machine.pid().map_or(0, |pid| pid.0);
+    let wall = now.wall.secs();
+    Info {
+        name: &process.program.name,
+        group: group.name(),
+        description: description(process, wall, host),
+        start: capped(machine.start_wall),
+        stop: capped(machine.stop_wall),
+        now: capped(wall),
+        state: machine.state(),
+        spawnerr: machine.spawn_error(),
+        exitstatus: machine.exit_status(),
+        stdout_logfile: process.stdout.path.as_deref().unwrap_or(""),
+        stderr_logfile: process.stderr.path.as_deref().unwrap_or(""),
+        pid,
+    }
+}
+
+fn description(process: &Proc, wall_secs: i64, host: &mut dyn Host) -> String {
+    use ProcessState::*;
+    let machine = &process.machine;
+    match machine.state() {
+        Running => {
+            let pid = machine.pid().map_or(0, |pid| pid.0);
+            format!("pid {pid}, uptime {}", uptime(wall_secs - machine.start_wall))
+        }
+        Fatal | Backoff if machine.spawn_error().is_empty() => {
+            format!("unknown error (try \"tail {}\")", process.program.name)
+        }
+        Fatal | Backoff => machine.spawn_error().to_string(),
+        Stopped | Exited if machine.start_wall == 0 => "Not started".to_string(),
+        // Tried but never reaped: the stop time is 0 and shows the epoch (P-92).
+        Stopped | Exited => host.local_short(machine.stop_wall),
+        Starting | Stopping | Unknown => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::uptime;
+
+    #[test]
+    fn uptimes() {
+        let rows = [
+            (0, "0:00:00"),
+            (-5, "0:00:00"),
+            (59, "0:00:59"),
+            (3_661, "1:01:01"),
+            (86_399, "23:59:59"),
+            (93_784, "1 day, 2:03:04"),
+            (864_001, "10 days, 0:00:01"),
+        ];
+        for (secs, text) in rows {
+            assert_eq!(uptime(secs), text, "{secs}");
+        }
+    }
+}

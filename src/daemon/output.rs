@@ -1,0 +1,144 @@
+//! What children write: through the stripper and capture mode to logs, syslog, the activity log and events.
+//!
+//! The ordinary path (a log file, nothing else) hands the slice on without copying or allocating.
+
+use super::{Daemon, Host};
+use crate::clock::Now;
+use crate::eventtype::EventType;
+use crate::id::{Channel, ProcId};
+use crate::level::Level;
+use crate::model::event::Event;
+use crate::wire::ansi::Stripper;
+use crate::wire::capture::Piece;
+use crate::wire::pyrepr;
+
+impl Daemon {
+    /// Takes what a child wrote.
+    pub fn output(&mut self, id: ProcId, channel: Channel, bytes: &[u8], now: Now, host: &mut dyn Host) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        if channel == Channel::Stdout && self.groups.get(&process.group).is_some_and(|group| group.pool.is_some()) {
+            self.write_log(id, channel, bytes, host);
+            self.listener_output(id, bytes, now, host);
+            return;
+        }
+        if self.config.supervisord.strip_ansi {
+            let mut stripper =
+                process.stream_mut(channel).stripper.take().unwrap_or_else(|| Box::new(Stripper::default()));
+            let mut scratch = Vec::new();
+            let stripped = stripper.strip(bytes, &mut scratch);
+            self.captured(id, channel, stripped, host);
+            if let Some(process) = self.processes.get_mut(&id) {
+                process.stream_mut(channel).stripper = Some(stripper);
+            }
+        } else {
+            self.captured(id, channel, bytes, host);
+        }
+    }
+
+    /// Lets out what capture mode holds back: the child has ended.
+    pub(super) fn flush_output(&mut self, id: ProcId, _now: Now, host: &mut dyn Host) {
+        for channel in [Channel::Stdout, Channel::Stderr] {
+            let Some(process) = self.processes.get_mut(&id) else { return };
+            if let Some(mut capture) = process.stream_mut(channel).capture.take() {
+                capture.finish(&mut |piece| self.piece(id, channel, piece, host));
+            }
+        }
+    }
+
+    fn captured(&mut self, id: ProcId, channel: Channel, bytes: &[u8], host: &mut dyn Host) {
+        if bytes.is_empty() {
+            return;
+        }
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        // The capture stands aside while its pieces are handled, which needs the rest of the daemon.
+        match process.stream_mut(channel).capture.take() {
+            None => self.piece(id, channel, Piece::Log(bytes), host),
+            Some(mut capture) => {
+                capture.feed(bytes, &mut |piece| self.piece(id, channel, piece, host));
+                if let Some(process) = self.processes.get_mut(&id) {
+                    process.stream_mut(channel).capture = Some(capture);
+                }
+            }
+        }
+    }
+
+    fn piece(&mut self, id: ProcId, channel: Channel, piece: Piece<'_>, host: &mut dyn Host) {
+        match piece {
+            Piece::Log(bytes) => {
+                self.write_log(id, channel, bytes, host);
+                self.syslog(id, channel, bytes, host);
+                self.report(id, channel, bytes);
+            }
+            Piece::Message(bytes) => {
+                // Captured text is reported too, before its own event, contrary to the manual (L-74).
+                self.report(id, channel, bytes);
+                self.communicate(id, channel, bytes);
+            }
+        }
+    }
+
+    fn write_log(&mut self, id: ProcId, channel: Channel, bytes: &[u8], host: &mut dyn Host) {
+        let Some(process) = self.processes.get(&id) else { return };
+        if let Some(log) = process.stream(channel).log {
+            host.log_write(log, bytes);
+            if self.follows_logs {
+                self.logged.insert((id, channel));
+            }
+        }
+    }
+
+    /// One message for each line of the chunk (L-33).
+    fn syslog(&self, id: ProcId, channel: Channel, bytes: &[u8], host: &mut dyn Host) {
+        let Some(process) = self.processes.get(&id) else { return };
+        let options = if channel == Channel::Stdout { &process.program.stdout } else { &process.program.stderr };
+        if options.syslog {
+            let text = String::from_utf8_lossy(bytes);
+            for line in text.trim_end_matches('\n').split('\n') {
+                host.syslog(&format!("{} {line}", process.program.name));
+            }
+        }
+    }
+
+    /// To the activity log at level debug (L-32), and as a PROCESS_LOG event (E-7).
+    fn report(&mut self, id: ProcId, channel: Channel, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let Some(process) = self.processes.get(&id) else { return };
+        let program = &process.program;
+        if self.config.supervisord.loglevel <= Level::Debug {
+            activity!(
+                Debug,
+                "{} {} output:\n{}",
+                pyrepr::text(&program.name),
+                channel.name(),
+                pyrepr::utf8_or_undecodable(bytes)
+            );
+        }
+        let (options, kind) = match channel {
+            Channel::Stdout => (&program.stdout, EventType::ProcessLogStdout),
+            Channel::Stderr => (&program.stderr, EventType::ProcessLogStderr),
+        };
+        if options.events_enabled && self.wants(kind) {
+            let Some((subject, pid)) = self.subject(id) else { return };
+            let event = Event::log(subject, pid, channel, bytes);
+            self.emit(event);
+        }
+    }
+
+    /// A whole message of capture mode (E-8).
+    fn communicate(&mut self, id: ProcId, channel: Channel, bytes: &[u8]) {
+        let kind = match channel {
+            Channel::Stdout => EventType::ProcessCommunicationStdout,
+            Channel::Stderr => EventType::ProcessCommunicationStderr,
+        };
+        if self.wants(kind) {
+            let Some((subject, pid)) = self.subject(id) else { return };
+            let event = Event::communication(subject, pid, channel, bytes);
+            self.emit(event);
+        }
+        if let Some(process) = self.processes.get(&id) {
+            activity!(Debug, "'{}' {} emitted a comm event", process.program.name, channel.name());
+        }
+    }
+}

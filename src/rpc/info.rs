@@ -1,0 +1,139 @@
+//! What processes and their configurations look like to clients.
+
+use std::rc::Rc;
+
+use super::{Answer, Context, Outcome, text};
+use crate::config::{Group, LogTarget, Program, Stream};
+use crate::daemon::info::{Info, info};
+use crate::daemon::{Daemon, Proc};
+use crate::fault::{Code, Fault};
+use crate::id::Channel;
+use crate::wire::value::Value;
+use crate::wire::xmlrpc::Writer;
+
+/// Bytes of XML that one process takes, about; so that a buffer grows once.
+const INFO_BYTES: usize = 1400;
+
+/// getProcessInfo.
+pub fn process_info(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    let name = text(params, 0)?;
+    let id = context.daemon.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
+    let info = context.daemon.info(id, context.now, context.host).ok_or_else(|| Code::BadName.with(name))?;
+    let mut xml = Vec::with_capacity(INFO_BYTES);
+    write_info(&mut Writer::new(&mut xml), &info);
+    Ok(Outcome::Now(Answer::Xml(xml)))
+}
+
+/// getAllProcessInfo, sorted by group name, then process name.
+pub fn all_process_info(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
+    let daemon = &*context.daemon;
+    let mut xml = Vec::with_capacity(daemon.process_count() * INFO_BYTES + 64);
+    let mut writer = Writer::new(&mut xml);
+    writer.begin_array();
+    for (_, group, process) in daemon.processes_by_name() {
+        write_info(&mut writer, &info(group, process, context.now, context.host));
+    }
+    writer.end_array();
+    Ok(Outcome::Now(Answer::Xml(xml)))
+}
+
+/// The 14 members that clients know; never more (DESIGN, rule 3).
+fn write_info(writer: &mut Writer<'_>, info: &Info<'_>) {
+    writer.begin_struct();
+    writer.member_str("name", info.name);
+    writer.member_str("group", info.group);
+    writer.member_int("start", info.start);
+    writer.member_int("stop", info.stop);
+    writer.member_int("now", info.now);
+    writer.member_int("state", i64::from(info.state.code()));
+    writer.member_str("statename", info.state.name());
+    writer.member_str("spawnerr", info.spawnerr);
+    writer.member_int("exitstatus", i64::from(info.exitstatus));
+    writer.member_str("logfile", info.stdout_logfile);
+    writer.member_str("stdout_logfile", info.stdout_logfile);
+    writer.member_str("stderr_logfile", info.stderr_logfile);
+    writer.member_int("pid", i64::from(info.pid));
+    writer.member_str("description", &info.description);
+    writer.end_struct();
+}
+
+/// getAllConfigInfo, sorted by process name.
+pub fn all_config_info(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
+    let daemon = &*context.daemon;
+    let mut rows: Vec<(&Rc<Group>, &Rc<Program>)> =
+        daemon.config.groups.iter().flat_map(|group| group.processes.iter().map(move |p| (group, p))).collect();
+    rows.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+    let infos = rows.into_iter().map(|(group, program)| config_info(daemon, group, program));
+    Ok(Value::Array(infos.collect()).into())
+}
+
+fn config_info(daemon: &Daemon, group: &Group, program: &Rc<Program>) -> Value {
+    let active = daemon.group_named(&group.name).and_then(|id| daemon.group(id));
+    let process = active.and_then(|active| active.process(&program.name)).and_then(|id| daemon.process(id));
+    // AUTO is resolved only in the very object that was activated.
+    let process = process.filter(|process| Rc::ptr_eq(&process.program, program));
+    let mut members: Vec<(&'static str, Value)> = vec![
+        ("name", program.name.clone().into()),
+        ("group", group.name.clone().into()),
+        ("inuse", active.is_some().into()),
+        ("autostart", program.autostart.into()),
+        ("directory", or_none(program.directory.clone())),
+        ("uid", program.user.as_ref().map_or("none".into(), |user| i64::from(user.uid).into())),
+        ("command", program.command.clone().into()),
+        ("exitcodes", Value::Array(program.exitcodes.iter().map(|code| Value::from(*code)).collect())),
+        ("group_prio", group.priority.into()),
+        ("process_prio", program.priority.into()),
+        ("killasgroup", program.killasgroup.into()),
+        ("redirect_stderr", program.redirect_stderr.into()),
+        ("startretries", program.startretries.into()),
+        ("startsecs", program.startsecs.into()),
+        ("stopsignal", program.stopsignal.into()),
+        ("stopwaitsecs", program.stopwaitsecs.into()),
+        ("serverurl", or_none(program.serverurl.clone())),
+    ];
+    stream(&mut members, Channel::Stdout, &program.stdout, process);
+    stream(&mut members, Channel::Stderr, &program.stderr, process);
+    Value::Struct(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
+}
+
+fn or_none(text: Option<String>) -> Value {
+    text.map_or("none".into(), Value::from)
+}
+
+fn stream(members: &mut Vec<(&'static str, Value)>, channel: Channel, stream: &Stream, process: Option<&Proc>) {
+    let names: [&'static str; 6] = match channel {
+        Channel::Stdout => [
+            "stdout_capture_maxbytes",
+            "stdout_events_enabled",
+            "stdout_logfile",
+            "stdout_logfile_backups",
+            "stdout_logfile_maxbytes",
+            "stdout_syslog",
+        ],
+        Channel::Stderr => [
+            "stderr_capture_maxbytes",
+            "stderr_events_enabled",
+            "stderr_logfile",
+            "stderr_logfile_backups",
+            "stderr_logfile_maxbytes",
+            "stderr_syslog",
+        ],
+    };
+    let logfile = match &stream.logfile {
+        LogTarget::None => "none".to_string(),
+        LogTarget::File(path) => path.clone(),
+        LogTarget::Auto => {
+            process.and_then(|process| process.stream(channel).path.as_deref()).unwrap_or("auto").to_string()
+        }
+    };
+    let int = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
+    let values = [
+        int(stream.capture_maxbytes),
+        stream.events_enabled.into(),
+        logfile.into(),
+        int(u64::from(stream.backups)),
+        int(stream.maxbytes),
+        stream.syslog.into(),
+    ];
+    members.extend(names.into_iter().zip(values));
+}

@@ -1,0 +1,155 @@
+//! Reading and emptying logs (X-80, X-81, L-61, L-62). All offsets and lengths are bytes.
+
+use super::pending::Entry;
+use super::{Answer, Context, Outcome, integer, text};
+use crate::daemon::host::{Errno, Span};
+use crate::daemon::{Daemon, Host};
+use crate::fault::{Code, Fault};
+use crate::id::Channel;
+use crate::wire::value::Value;
+use crate::wire::xmlrpc::Writer;
+
+/// Bytes of a log that one call returns at most. The original has no bound; a daemon of one thread must not be made
+/// to hold a whole large log in memory, and clients page with the offset.
+pub const READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// readLog.
+pub fn read_main(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    let (offset, length) = (integer(params, 0)?, integer(params, 1)?);
+    let path = context.daemon.config.supervisord.logfile.clone();
+    read(context, path.as_deref(), offset, length)
+}
+
+/// The last `bytes` bytes of a process's stdout log, for the page that shows it.
+pub fn end(daemon: &Daemon, host: &mut dyn Host, name: &str, bytes: u64) -> Result<Vec<u8>, Fault> {
+    let id = daemon.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
+    let path = daemon.process(id).and_then(|process| process.stdout.path.as_deref());
+    let path = path.filter(|path| host.file_exists(path)).ok_or_else(|| Code::NoFile.bare())?;
+    let size = host.file_size(path).map_err(|_| Code::Failed.bare())?;
+    let length = bytes.min(size);
+    host.file_read(path, Span { offset: size - length, length }).map_err(|_| Code::Failed.bare())
+}
+
+/// readProcessStdoutLog.
+pub fn read_stdout(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    read_channel(context, params, Channel::Stdout)
+}
+
+/// readProcessStderrLog.
+pub fn read_stderr(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    read_channel(context, params, Channel::Stderr)
+}
+
+fn read_channel(context: &mut Context<'_>, params: &[Value], channel: Channel) -> Result<Outcome, Fault> {
+    let (offset, length) = (integer(params, 1)?, integer(params, 2)?);
+    let path = log_path(context, text(params, 0)?, channel)?;
+    read(context, path.as_deref(), offset, length)
+}
+
+/// Path of a process's log; `None` where none is configured.
+fn log_path(context: &Context<'_>, name: &str, channel: Channel) -> Result<Option<String>, Fault> {
+    let id = context.daemon.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
+    let path = context.daemon.process(id).and_then(|process| process.stream(channel).path.as_deref());
+    Ok(path.map(str::to_string))
+}
+
+fn read(context: &mut Context<'_>, path: Option<&str>, offset: i64, length: i64) -> Result<Outcome, Fault> {
+    let path = match path {
+        None => return Err(Code::NoFile.bare()),
+        Some(path) if !context.host.file_exists(path) => return Err(Code::NoFile.with(path)),
+        Some(path) => path,
+    };
+    if length < 0 || (offset < 0 && length != 0) {
+        return Err(Code::BadArguments.bare());
+    }
+    let failed = |_: Errno| Code::Failed.bare();
+    let size = context.host.file_size(path).map_err(failed)?;
+    let (offset, length) = match offset {
+        offset if offset < 0 => {
+            let wanted = offset.unsigned_abs().min(size);
+            (size - wanted, wanted)
+        }
+        offset => {
+            let rest = size.saturating_sub(offset.unsigned_abs());
+            (offset.unsigned_abs(), if length == 0 { rest } else { rest.min(length.unsigned_abs()) })
+        }
+    };
+    let span = Span { offset, length: length.min(READ_BYTES_MAX) };
+    let bytes = context.host.file_read(path, span).map_err(failed)?;
+    let mut xml = Vec::with_capacity(bytes.len() + 64);
+    Writer::new(&mut xml).str_lossy(&bytes);
+    Ok(Outcome::Now(Answer::Xml(xml)))
+}
+
+/// tailProcessStdoutLog.
+pub fn tail_stdout(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    tail(context, params, Channel::Stdout)
+}
+
+/// tailProcessStderrLog.
+pub fn tail_stderr(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    tail(context, params, Channel::Stderr)
+}
+
+/// The end of a log: `[text, size, overflow]`. It may repeat text from before the offset, as in the original.
+fn tail(context: &mut Context<'_>, params: &[Value], channel: Channel) -> Result<Outcome, Fault> {
+    let (offset, length) = (integer(params, 1)?, integer(params, 2)?);
+    let path = log_path(context, text(params, 0)?, channel)?;
+    let (bytes, size, overflow) = match path {
+        Some(path) if context.host.file_exists(&path) => read_tail(context, &path, offset, length).unwrap_or_default(),
+        _ => (Vec::new(), 0, false),
+    };
+    let mut xml = Vec::with_capacity(bytes.len() + 256);
+    let mut writer = Writer::new(&mut xml);
+    writer.begin_array();
+    writer.str_lossy(&bytes);
+    writer.int(i64::try_from(size).unwrap_or(i64::MAX));
+    writer.bool(overflow);
+    writer.end_array();
+    Ok(Outcome::Now(Answer::Xml(xml)))
+}
+
+fn read_tail(context: &mut Context<'_>, path: &str, offset: i64, length: i64) -> Result<(Vec<u8>, u64, bool), Errno> {
+    let size = context.host.file_size(path)?;
+    let end = i64::try_from(size).unwrap_or(i64::MAX);
+    let overflow = end > offset.saturating_add(length);
+    if !overflow && offset >= end {
+        return Ok((Vec::new(), size, false));
+    }
+    let wanted = u64::try_from(length).unwrap_or(0).min(size).min(READ_BYTES_MAX);
+    let bytes = context.host.file_read(path, Span { offset: size - wanted, length: wanted })?;
+    Ok((bytes, size, overflow))
+}
+
+/// clearLog (L-61).
+pub fn clear_main(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
+    let path = context.daemon.config.supervisord.logfile.clone();
+    match path {
+        Some(path) if context.host.file_exists(&path) => {
+            context.host.activity_clear().map_err(|_| Code::Failed.bare())?;
+            Ok(true.into())
+        }
+        _ => Err(Code::NoFile.bare()),
+    }
+}
+
+/// clearProcessLogs (L-62).
+pub fn clear(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    let name = text(params, 0)?;
+    let id = context.daemon.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
+    context.daemon.clear_logs(id, context.host).map_err(|_| Code::Failed.with(name))?;
+    Ok(true.into())
+}
+
+/// clearAllProcessLogs.
+pub fn clear_all(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
+    let mut results = Vec::new();
+    for id in context.daemon.processes_by_priority() {
+        let Some(name) = context.daemon.namespec(id) else { continue };
+        let cleared = context.daemon.clear_logs(id, context.host).map_err(|_| Code::Failed.with(name));
+        let Some(process) = context.daemon.process(id) else { continue };
+        let Some(group) = context.daemon.group(process.group) else { continue };
+        results.push(Entry::new(group.name(), &process.program.name).outcome(cleared));
+    }
+    Ok(Value::Array(results).into())
+}

@@ -1,0 +1,74 @@
+//! `system.*`: what there is, and several calls in one (X-95 to X-97).
+
+use super::pending::{Multicall, Pending};
+use super::{Context, Guard, Method, Outcome, text};
+use crate::fault::{Code, Fault};
+use crate::wire::value::Value;
+
+/// The rows of `system.*`.
+pub const METHODS: &[Method] = &[
+    Method {
+        name: "listMethods",
+        signature: &["array"],
+        optional: 0,
+        help: "Name every method that can be called here.",
+        params: &[],
+        guard: Guard::Open,
+        call: list_methods,
+    },
+    Method {
+        name: "methodHelp",
+        signature: &["string", "string"],
+        optional: 0,
+        help: "Explain one method.",
+        params: &["name"],
+        guard: Guard::Open,
+        call: method_help,
+    },
+    Method {
+        name: "methodSignature",
+        signature: &["array", "string"],
+        optional: 0,
+        help: "Give the types of a method: of its result, then of its parameters.",
+        params: &["name"],
+        guard: Guard::Open,
+        call: method_signature,
+    },
+    Method {
+        name: "multicall",
+        signature: &["array", "array"],
+        optional: 0,
+        help: "Carry out several calls, one after another. Each is a struct of methodName and params; the answer holds \
+               for each its result, or a struct of faultCode and faultString.",
+        params: &["calls"],
+        guard: Guard::Open,
+        call: multicall,
+    },
+];
+
+fn list_methods(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
+    let names = context.registry.names();
+    Ok(Value::Array(names.into_iter().map(Value::from).collect()).into())
+}
+
+fn method_help(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    let (_, method) = context.registry.find(text(params, 0)?).ok_or_else(|| Code::SignatureUnsupported.bare())?;
+    Ok(super::help_text(method).into())
+}
+
+fn method_signature(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    let (_, method) = context.registry.find(text(params, 0)?).ok_or_else(|| Code::SignatureUnsupported.bare())?;
+    if method.signature.is_empty() {
+        return Err(Code::SignatureUnsupported.bare());
+    }
+    Ok(Value::Array(method.signature.iter().map(|kind| Value::from(*kind)).collect()).into())
+}
+
+fn multicall(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    let Some(Value::Array(calls)) = params.first() else { return Err(Code::IncorrectParameters.bare()) };
+    let mut multicall = Multicall::new(calls.clone());
+    Ok(match multicall.advance(context) {
+        Some(done) => Outcome::Now(done?),
+        None => Outcome::Later(Pending::Multicall(Box::new(multicall))),
+    })
+}

@@ -1,0 +1,134 @@
+//! Strings in the form that execve takes them, and the environment of a child (P-58).
+
+use std::ffi::{OsStr, OsString, c_char};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+
+/// A string held a zero byte, which no argument and no variable can contain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ZeroByte;
+
+impl fmt::Display for ZeroByte {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The words in which the original fails.
+        f.write_str("embedded null byte")
+    }
+}
+
+/// Zero-terminated strings in one block: two allocations however many they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CStrings {
+    bytes: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+impl CStrings {
+    /// An argument vector.
+    pub fn from_words<W: AsRef<[u8]>>(words: &[W]) -> Result<CStrings, ZeroByte> {
+        let mut all = CStrings::default();
+        for word in words {
+            all.push(&[word.as_ref()])?;
+        }
+        Ok(all)
+    }
+
+    /// Appends one string, given in parts.
+    pub fn push(&mut self, parts: &[&[u8]]) -> Result<(), ZeroByte> {
+        if parts.iter().any(|part| part.contains(&0)) {
+            return Err(ZeroByte);
+        }
+        self.starts.push(self.bytes.len());
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
+        self.bytes.push(0);
+        Ok(())
+    }
+
+    /// The strings without their zero bytes, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let ends = self.starts.iter().skip(1).copied().chain([self.bytes.len()]);
+        self.starts.iter().zip(ends).map(|(start, end)| &self.bytes[*start..end - 1])
+    }
+
+    /// Pointers to each string and a null one after the last; valid while `self` is not changed.
+    pub(super) fn pointers(&self) -> Vec<*const c_char> {
+        let mut pointers = Vec::with_capacity(self.starts.len() + 1);
+        pointers.extend(self.starts.iter().map(|start| self.bytes[*start..].as_ptr().cast()));
+        pointers.push(std::ptr::null());
+        pointers
+    }
+}
+
+/// The daemon's own environment, read once.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(Vec<(OsString, OsString)>);
+
+impl Environment {
+    /// That of this process.
+    pub fn inherited() -> Environment {
+        Environment(std::env::vars_os().collect())
+    }
+
+    /// The value of a variable.
+    pub fn get(&self, key: &str) -> Option<&OsStr> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_os_str())
+    }
+
+    /// Every variable, in the order of the environment.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(key, value)| (key.as_os_str(), value.as_os_str()))
+    }
+
+    /// The environment of a child: ours overlaid by `pairs`, of which a later one wins over an earlier (P-58).
+    /// Shape: `KEY=value` strings.
+    pub fn overlaid<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<CStrings, ZeroByte> {
+        let pairs: Vec<(&str, &str)> = pairs.into_iter().collect();
+        let mut all = CStrings::default();
+        for (key, value) in &self.0 {
+            if !pairs.iter().any(|(name, _)| key == name) {
+                all.push(&[key.as_bytes(), b"=", value.as_bytes()])?;
+            }
+        }
+        for (at, (key, value)) in pairs.iter().enumerate() {
+            if !pairs[at + 1..].iter().any(|(later, _)| later == key) {
+                all.push(&[key.as_bytes(), b"=", value.as_bytes()])?;
+            }
+        }
+        Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_pairs_win() {
+        let own = Environment(vec![("A".into(), "1".into()), ("B".into(), "2".into())]);
+        type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+        let rows: &[Row] = &[
+            (&[], &["A=1", "B=2"]),
+            (&[("B", "3")], &["A=1", "B=3"]),
+            (&[("C", "x"), ("A", ""), ("C", "y=z")], &["B=2", "A=", "C=y=z"]),
+        ];
+        for (pairs, expected) in rows {
+            let made = own.overlaid(pairs.iter().copied()).unwrap();
+            let made: Vec<_> = made.iter().map(|bytes| std::str::from_utf8(bytes).unwrap()).collect();
+            assert_eq!(&made, expected, "{pairs:?}");
+        }
+        assert_eq!(own.overlaid([("A", "1\x002")]), Err(ZeroByte));
+        assert_eq!(own.get("B"), Some(OsStr::new("2")));
+    }
+
+    #[test]
+    fn words_end_in_a_null_pointer() {
+        let words = CStrings::from_words(&["echo", "", "a b"]).unwrap();
+        assert_eq!(words.iter().collect::<Vec<_>>(), [b"echo".as_slice(), b"", b"a b"]);
+        let pointers = words.pointers();
+        assert_eq!(pointers.len(), 4);
+        assert!(pointers[3].is_null());
+        assert_eq!(CStrings::default().pointers().len(), 1);
+        assert_eq!(CStrings::default().iter().count(), 0);
+    }
+}

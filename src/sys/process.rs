@@ -1,0 +1,145 @@
+//! Children and other processes after their start: reaping, signals, who adopts orphans.
+
+use std::io;
+
+use nix::errno::Errno;
+
+use super::cerr;
+use crate::exit::ExitStatus;
+use crate::id::Pid;
+
+/// A child that ended and has been reaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reaped {
+    /// Its process id, free to be used again by the system.
+    pub pid: Pid,
+    /// How it ended.
+    pub status: ExitStatus,
+}
+
+/// Reaps one child that has ended; `None` when there is no such child now (or none at all). To be called until
+/// `None`.
+///
+/// Errors: the error number, for anything but ECHILD and EINTR (P-68).
+pub fn reap() -> Result<Option<Reaped>, i32> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is an int to write to.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+        match pid {
+            0 => return Ok(None),
+            -1 => match Errno::last() {
+                Errno::ECHILD => return Ok(None),
+                Errno::EINTR => {}
+                other => return Err(other as i32),
+            },
+            pid => {
+                if let Some(status) = exit_status(status) {
+                    return Ok(Some(Reaped { pid: Pid(pid), status }));
+                }
+            }
+        }
+    }
+}
+
+/// Waits for one child to end. For programs that have nothing else to do.
+pub fn wait_for(pid: Pid) -> io::Result<ExitStatus> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is an int to write to.
+        match cerr(unsafe { libc::waitpid(pid.0, &raw mut status, 0) }) {
+            Ok(_) => {
+                if let Some(status) = exit_status(status) {
+                    return Ok(status);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Reads a wait status; `None` for a child that was only stopped or continued.
+fn exit_status(status: libc::c_int) -> Option<ExitStatus> {
+    if libc::WIFEXITED(status) {
+        Some(ExitStatus::Code(libc::WEXITSTATUS(status)))
+    } else if libc::WIFSIGNALED(status) {
+        Some(ExitStatus::Signal { number: libc::WTERMSIG(status), core: libc::WCOREDUMP(status) })
+    } else {
+        None
+    }
+}
+
+/// Sends a signal to one process; 0 only asks whether that would be possible.
+///
+/// Errors: the error number, ESRCH when there is no such process (P-71).
+pub fn kill(pid: Pid, signal: i32) -> Result<(), i32> {
+    // A pid of 0 or less would mean groups, up to every process there is.
+    debug_assert!(pid.0 > 0);
+    if pid.0 <= 0 { Err(libc::ESRCH) } else { send(pid.0, signal) }
+}
+
+/// Sends a signal to the process group that `leader` leads.
+///
+/// Errors: the error number.
+pub fn kill_group(leader: Pid, signal: i32) -> Result<(), i32> {
+    // Group 0 would be our own, and -1 every process there is.
+    debug_assert!(leader.0 > 1);
+    if leader.0 <= 1 { Err(libc::ESRCH) } else { send(-leader.0, signal) }
+}
+
+fn send(target: i32, signal: i32) -> Result<(), i32> {
+    // SAFETY: no pointers.
+    match unsafe { libc::kill(target, signal) } {
+        0 => Ok(()),
+        _ => Err(Errno::last_raw()),
+    }
+}
+
+/// Makes orphans below us our children, so that they can be reaped here. Opt-in.
+pub fn become_subreaper() -> io::Result<()> {
+    // SAFETY: PR_SET_CHILD_SUBREAPER takes one number.
+    cerr(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1 as libc::c_ulong) })?;
+    Ok(())
+}
+
+/// Gives memory that was freed back to the system, after something unusually large; nothing where the allocator
+/// does so by itself.
+pub fn trim_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes a number, and may be called at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_read() {
+        let rows = [
+            (0, Some(ExitStatus::Code(0))),
+            (3 << 8, Some(ExitStatus::Code(3))),
+            (127 << 8, Some(ExitStatus::Code(127))),
+            (9, Some(ExitStatus::Signal { number: 9, core: false })),
+            (0x80 | 11, Some(ExitStatus::Signal { number: 11, core: true })),
+            (0x137f, None),
+            (0xffff, None),
+        ];
+        for (status, expected) in rows {
+            assert_eq!(exit_status(status), expected, "{status:#x}");
+        }
+    }
+
+    #[test]
+    fn signals_reach_processes_that_exist() {
+        let me = Pid(i32::try_from(std::process::id()).unwrap());
+        assert_eq!(kill(me, 0), Ok(()));
+        assert_eq!(kill(me, 999), Err(libc::EINVAL));
+        // Above the largest pid that Linux gives out.
+        assert_eq!(kill(Pid(0x7fff_fff0), 0), Err(libc::ESRCH));
+        assert_eq!(kill_group(Pid(0x7fff_fff0), 0), Err(libc::ESRCH));
+    }
+}

@@ -1,0 +1,169 @@
+//! Signals to the daemon, turned into bytes of a pipe that the reactor polls.
+//!
+//! The handler writes the signal's number as one byte, so arrival order is kept (P-13). A signal that is already in
+//! the pipe is not written again: the pipe cannot fill up, and there are no duplicates.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+use super::{cerr, fd};
+
+/// What the daemon reacts to (P-13).
+pub const DAEMON: &[i32] = &[libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGUSR2, libc::SIGCHLD];
+
+/// Ignored by the daemon, for writes to closed pipes and to files at their limit fail anyway, and by its children,
+/// as the original's are (P-56).
+pub const IGNORED: &[i32] = &[libc::SIGPIPE, libc::SIGXFSZ];
+
+/// The highest signal number of Linux (mips aside).
+pub(super) const LAST: i32 = 64;
+
+/// Where the handler writes; -1 before a pipe is there.
+static PIPE: AtomicI32 = AtomicI32::new(-1);
+
+/// Bit n-1: signal n is in the pipe.
+static PENDING: AtomicU64 = AtomicU64::new(0);
+
+/// The bit of a signal in a set.
+pub(super) const fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
+/// The read end, which becomes readable when a signal has arrived. One at a time per process.
+#[derive(Debug)]
+pub struct SignalPipe {
+    read: OwnedFd,
+    // The handler uses its number; it is closed only after the handler has been told to forget it.
+    write: OwnedFd,
+}
+
+impl SignalPipe {
+    /// Catches `signals` from now on, and ignores [`IGNORED`].
+    pub fn install(signals: &[i32]) -> io::Result<SignalPipe> {
+        let pipe = fd::pipe()?;
+        fd::set_nonblocking(&pipe.read)?;
+        fd::set_nonblocking(&pipe.write)?;
+        PENDING.store(0, Ordering::SeqCst);
+        PIPE.store(pipe.write.as_raw_fd(), Ordering::SeqCst);
+        for signal in signals {
+            set_action(*signal, on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t)?;
+        }
+        for signal in IGNORED {
+            set_action(*signal, libc::SIG_IGN)?;
+        }
+        Ok(SignalPipe { read: pipe.read, write: pipe.write })
+    }
+
+    /// Appends the signals that have arrived, in their order, without those that `queue` still holds.
+    pub fn drain(&self, queue: &mut Vec<i32>) {
+        // Each signal is in the pipe once at most, so one read fetches all.
+        let mut bytes = [0; LAST as usize];
+        let Ok(count) = fd::read(self.read.as_fd(), &mut bytes) else { return };
+        for byte in &bytes[..count] {
+            let signal = i32::from(*byte);
+            // Cleared before the signal is acted upon: one that comes after this line is written anew.
+            PENDING.fetch_and(!bit(signal), Ordering::SeqCst);
+            if !queue.contains(&signal) {
+                queue.push(signal);
+            }
+        }
+    }
+}
+
+impl AsFd for SignalPipe {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.read.as_fd()
+    }
+}
+
+impl Drop for SignalPipe {
+    fn drop(&mut self) {
+        // A newer pipe may be in place already.
+        let _ = PIPE.compare_exchange(self.write.as_raw_fd(), -1, Ordering::SeqCst, Ordering::SeqCst);
+    }
+}
+
+/// Runs in the middle of anything: atomics and write(2) only, errno as it was.
+extern "C" fn on_signal(signal: libc::c_int) {
+    if PENDING.fetch_or(bit(signal), Ordering::SeqCst) & bit(signal) != 0 {
+        return;
+    }
+    let byte = signal as u8;
+    // SAFETY: write(2) is async-signal-safe and the pointer is to one live byte; the place of errno is always valid.
+    unsafe {
+        let errno = libc::__errno_location();
+        let saved = *errno;
+        libc::write(PIPE.load(Ordering::SeqCst), (&raw const byte).cast(), 1);
+        *errno = saved;
+    }
+}
+
+/// Sets what a signal does: a handler, SIG_IGN or SIG_DFL. Interrupted calls are resumed.
+pub(super) fn set_action(signal: i32, action: libc::sighandler_t) -> io::Result<()> {
+    // SAFETY: all zero is a valid sigaction: default action, empty mask, no flags.
+    let mut new: libc::sigaction = unsafe { std::mem::zeroed() };
+    new.sa_sigaction = action;
+    new.sa_flags = libc::SA_RESTART;
+    // SAFETY: `new` is complete; the handler, where there is one, only does what a handler may.
+    cerr(unsafe { libc::sigaction(signal, &raw const new, std::ptr::null_mut()) })?;
+    Ok(())
+}
+
+/// The signals that do something else than their default, as a set of bits.
+pub(super) fn not_default() -> u64 {
+    let mut set = 0;
+    for signal in 1..=LAST {
+        // SAFETY: all zero is a valid sigaction.
+        let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: asks only; signals that the C library keeps for itself are refused.
+        let known = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut now) } == 0;
+        if known && now.sa_sigaction != libc::SIG_DFL {
+            set |= bit(signal);
+        }
+    }
+    set
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // One test, for the pipe is one per process.
+    #[test]
+    fn signals_arrive_in_order_without_duplicates() {
+        let signals = [libc::SIGUSR2, libc::SIGURG, libc::SIGHUP];
+        let pipe = SignalPipe::install(&signals).unwrap();
+        let mut queue = Vec::new();
+        pipe.drain(&mut queue);
+        assert_eq!(queue, []);
+        for signal in [libc::SIGUSR2, libc::SIGURG, libc::SIGUSR2, libc::SIGHUP, libc::SIGURG] {
+            // SAFETY: raises a signal that is handled.
+            assert_eq!(unsafe { libc::raise(signal) }, 0);
+        }
+        assert!(fd::wait_readable(pipe.as_fd(), 0));
+        pipe.drain(&mut queue);
+        assert_eq!(queue, [libc::SIGUSR2, libc::SIGURG, libc::SIGHUP]);
+
+        // What has not been acted upon yet is not queued twice.
+        // SAFETY: as above.
+        unsafe { libc::raise(libc::SIGUSR2) };
+        pipe.drain(&mut queue);
+        assert_eq!(queue.len(), 3);
+
+        // A later pipe takes over, and the end of the earlier one does not disturb it.
+        let later = SignalPipe::install(&signals).unwrap();
+        drop(pipe);
+        // SAFETY: as above.
+        unsafe { libc::raise(libc::SIGURG) };
+        queue.clear();
+        later.drain(&mut queue);
+        assert_eq!(queue, [libc::SIGURG]);
+
+        assert_ne!(not_default() & bit(libc::SIGXFSZ), 0);
+        assert_eq!(not_default() & bit(libc::SIGKILL), 0);
+        for signal in signals {
+            set_action(signal, libc::SIG_DFL).unwrap();
+        }
+    }
+}

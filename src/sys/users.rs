@@ -1,0 +1,281 @@
+//! Users and groups: looking them up, and becoming one.
+//!
+//! A static glibc must not call getpwnam and its like: they load a second C library that may not fit. A static build
+//! therefore reads /etc/passwd and /etc/group itself, as musl would anyway.
+
+use nix::unistd::{Gid, Uid};
+
+use crate::wire::pyrepr;
+
+/// A user of the system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Login name.
+    pub name: String,
+    /// Numeric user id.
+    pub uid: u32,
+    /// Numeric id of the primary group.
+    pub gid: u32,
+}
+
+/// The user of this process (the real one).
+pub fn current_uid() -> u32 {
+    Uid::current().as_raw()
+}
+
+/// The user called so.
+pub fn by_name(name: &str) -> Option<Account> {
+    lookup::user(name)
+}
+
+/// The user of that number.
+pub fn by_uid(uid: u32) -> Option<Account> {
+    lookup::user_by_id(uid)
+}
+
+/// The number of the group called so.
+pub fn group_by_name(name: &str) -> Option<u32> {
+    lookup::group(name)
+}
+
+/// Whether a group of that number exists.
+pub fn group_exists(gid: u32) -> bool {
+    lookup::group_exists(gid)
+}
+
+/// How a process becomes a user: all that has to be looked up, found out beforehand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// It is that user already, or none was asked for: nothing to do, also for those who are not root (P-53).
+    Keep,
+    /// The system calls to make.
+    Become {
+        /// Numeric user id.
+        uid: u32,
+        /// Primary group.
+        gid: u32,
+        /// The primary group, then all groups that list the user.
+        groups: Vec<u32>,
+    },
+    /// It cannot be.
+    Refuse {
+        /// The user asked for.
+        uid: u32,
+        /// The text of C-152.
+        reason: String,
+    },
+}
+
+/// Texts of C-152 for the steps of a switch; the last is ours, for the original has a traceback there.
+pub(super) const NO_GROUPS: &str = "Could not set groups of effective user";
+pub(super) const NO_GROUP: &str = "Could not set group id of effective user";
+pub(super) const NO_USER: &str = "Could not set user id of effective user";
+
+impl Switch {
+    /// What it takes to become the user of that number.
+    pub fn to_uid(uid: u32) -> Switch {
+        match by_uid(uid) {
+            Some(account) => Switch::to(&account),
+            None => Switch::Refuse { uid, reason: format!("Can't find uid {uid}") },
+        }
+    }
+
+    fn to(account: &Account) -> Switch {
+        let uid = account.uid;
+        let current = current_uid();
+        if current == uid {
+            Switch::Keep
+        } else if current != 0 {
+            Switch::Refuse { uid, reason: "Can't drop privilege as nonroot user".to_string() }
+        } else {
+            Switch::Become { uid, gid: account.gid, groups: lookup::groups_of(account) }
+        }
+    }
+}
+
+/// Becomes `user`, a name or a number, for good (C-152). Nothing is done when that is the user already.
+///
+/// Errors: the text of C-152. The groups may have been changed by then; the caller ends.
+pub fn drop_privileges(user: &str) -> Result<(), String> {
+    let switch = match user.trim().parse::<u32>() {
+        Ok(uid) => Switch::to_uid(uid),
+        Err(_) => match by_name(user) {
+            Some(account) => Switch::to(&account),
+            None => return Err(format!("Can't find username {}", pyrepr::text(user))),
+        },
+    };
+    match switch {
+        Switch::Keep => Ok(()),
+        Switch::Refuse { reason, .. } => Err(reason),
+        Switch::Become { uid, gid, groups } => {
+            let groups: Vec<Gid> = groups.into_iter().map(Gid::from_raw).collect();
+            nix::unistd::setgroups(&groups).map_err(|_| NO_GROUPS)?;
+            nix::unistd::setgid(Gid::from_raw(gid)).map_err(|_| NO_GROUP)?;
+            nix::unistd::setuid(Uid::from_raw(uid)).map_err(|_| NO_USER)?;
+            Ok(())
+        }
+    }
+}
+
+/// Through the C library, and so through whatever nsswitch.conf names.
+#[cfg(not(target_feature = "crt-static"))]
+mod lookup {
+    use std::ffi::CString;
+
+    use nix::unistd::{Gid, Group, Uid, User};
+
+    use super::Account;
+
+    fn account(user: User) -> Account {
+        Account { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() }
+    }
+
+    pub fn user(name: &str) -> Option<Account> {
+        User::from_name(name).ok().flatten().map(account)
+    }
+
+    pub fn user_by_id(uid: u32) -> Option<Account> {
+        User::from_uid(Uid::from_raw(uid)).ok().flatten().map(account)
+    }
+
+    pub fn group(name: &str) -> Option<u32> {
+        Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw())
+    }
+
+    pub fn group_exists(gid: u32) -> bool {
+        matches!(Group::from_gid(Gid::from_raw(gid)), Ok(Some(_)))
+    }
+
+    pub fn groups_of(account: &Account) -> Vec<u32> {
+        let primary = Gid::from_raw(account.gid);
+        let listed =
+            CString::new(account.name.as_str()).ok().and_then(|name| nix::unistd::getgrouplist(&name, primary).ok());
+        // The primary group comes first in getgrouplist's answer.
+        listed.unwrap_or_else(|| vec![primary]).into_iter().map(Gid::as_raw).collect()
+    }
+}
+
+/// From the files.
+#[cfg(target_feature = "crt-static")]
+mod lookup {
+    use super::{Account, tables};
+
+    fn passwd() -> String {
+        read("/etc/passwd")
+    }
+
+    fn groups() -> String {
+        read("/etc/group")
+    }
+
+    fn read(path: &str) -> String {
+        std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    pub fn user(name: &str) -> Option<Account> {
+        tables::accounts(&passwd()).find(|account| account.name == name)
+    }
+
+    pub fn user_by_id(uid: u32) -> Option<Account> {
+        tables::accounts(&passwd()).find(|account| account.uid == uid)
+    }
+
+    pub fn group(name: &str) -> Option<u32> {
+        tables::groups(&groups()).find(|group| group.name == name).map(|group| group.gid)
+    }
+
+    pub fn group_exists(gid: u32) -> bool {
+        tables::groups(&groups()).any(|group| group.gid == gid)
+    }
+
+    pub fn groups_of(account: &Account) -> Vec<u32> {
+        tables::groups_of(&groups(), account)
+    }
+}
+
+/// The text of /etc/passwd and /etc/group.
+#[cfg(any(test, target_feature = "crt-static"))]
+mod tables {
+    use super::Account;
+
+    pub struct Group<'a> {
+        pub name: &'a str,
+        pub gid: u32,
+        pub members: &'a str,
+    }
+
+    /// `name:password:uid:gid:…` lines; others are skipped.
+    pub fn accounts(passwd: &str) -> impl Iterator<Item = Account> {
+        passwd.lines().filter_map(|line| {
+            let mut fields = line.split(':');
+            let (name, _, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+            Some(Account { name: name.to_string(), uid: uid.parse().ok()?, gid: gid.parse().ok()? })
+        })
+    }
+
+    /// `name:password:gid:member,member` lines; others are skipped.
+    pub fn groups(group: &str) -> impl Iterator<Item = Group<'_>> {
+        group.lines().filter_map(|line| {
+            let mut fields = line.split(':');
+            let (name, _, gid) = (fields.next()?, fields.next()?, fields.next()?);
+            Some(Group { name, gid: gid.parse().ok()?, members: fields.next().unwrap_or("") })
+        })
+    }
+
+    /// The primary group, then those that list the user.
+    pub fn groups_of(group: &str, account: &Account) -> Vec<u32> {
+        let mut all = vec![account.gid];
+        for group in groups(group) {
+            if group.members.split(',').any(|member| member == account.name) && !all.contains(&group.gid) {
+                all.push(group.gid);
+            }
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_found_by_name_and_number() {
+        let root = Account { name: "root".to_string(), uid: 0, gid: 0 };
+        assert_eq!(by_name("root"), Some(root.clone()));
+        assert_eq!(by_uid(0), Some(root));
+        assert_eq!(group_by_name("root"), Some(0));
+        assert!(group_exists(0));
+        assert_eq!(by_name("no such user"), None);
+        assert_eq!(by_uid(4_000_000_001), None);
+        assert_eq!(group_by_name("no such group"), None);
+        assert!(!group_exists(4_000_000_001));
+    }
+
+    #[test]
+    fn tables_are_read() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\n\n# note\nbad:x:one:1::\nann:x:1000:100::/home/ann:\n";
+        let group = "root:x:0:\nusers:x:100:ann\nwheel:x:10:bob,ann\nann2:x:11:annie\nshort:x:12\n";
+        let accounts: Vec<_> =
+            tables::accounts(passwd).map(|account| (account.name, account.uid, account.gid)).collect();
+        assert_eq!(accounts, [("root".to_string(), 0, 0), ("ann".to_string(), 1000, 100)]);
+        let groups: Vec<_> = tables::groups(group).map(|group| (group.name, group.gid)).collect();
+        assert_eq!(groups, [("root", 0), ("users", 100), ("wheel", 10), ("ann2", 11), ("short", 12)]);
+        let ann = Account { name: "ann".to_string(), uid: 1000, gid: 100 };
+        assert_eq!(tables::groups_of(group, &ann), [100, 10]);
+    }
+
+    #[test]
+    fn refusals_have_the_texts_of_the_original() {
+        assert_eq!(drop_privileges("no such user").unwrap_err(), "Can't find username 'no such user'");
+        assert_eq!(drop_privileges("4000000001").unwrap_err(), "Can't find uid 4000000001");
+        assert_eq!(drop_privileges(&current_uid().to_string()), Ok(()));
+        assert_eq!(Switch::to_uid(current_uid()), Switch::Keep);
+        if current_uid() != 0 {
+            let reason = "Can't drop privilege as nonroot user".to_string();
+            assert_eq!(Switch::to_uid(0), Switch::Refuse { uid: 0, reason });
+        } else if let Some(daemon) = by_name("daemon") {
+            let expected = Switch::Become { uid: daemon.uid, gid: daemon.gid, groups: vec![daemon.gid] };
+            assert_eq!(Switch::to_uid(daemon.uid), expected);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Decoded calls by their bytes. Pollers send the same body again and again, and the parser takes some 20 us for it.
+
+use super::{Call, DecodeError, decode_call};
+use std::rc::Rc;
+
+/// Bodies that are remembered; longer ones are rarely repeated.
+const BODY_BYTES_MAX: usize = 2048;
+/// Calls that share a hash's low bits and are kept together.
+const WAYS: usize = 4;
+/// Groups of `WAYS` calls; 64 calls in all, so at most some 300 KiB.
+const SETS: usize = 16;
+
+/// A bounded memo from body to decoded call.
+#[derive(Default)]
+pub struct CallMemo {
+    sets: [Set; SETS],
+}
+
+#[derive(Default)]
+struct Set {
+    entries: Vec<Entry>,
+    /// The entry that goes next when all are taken: each in turn.
+    oldest: usize,
+}
+
+struct Entry {
+    hash: u64,
+    body: Box<[u8]>,
+    call: Rc<Call>,
+}
+
+impl CallMemo {
+    /// An empty memo.
+    pub fn new() -> CallMemo {
+        CallMemo::default()
+    }
+
+    /// The call that `body` contains. Errors are not remembered.
+    pub fn decode(&mut self, body: &[u8]) -> Result<Rc<Call>, DecodeError> {
+        if body.len() > BODY_BYTES_MAX {
+            return decode_call(body).map(Rc::new);
+        }
+        let hash = hash(body);
+        let set = &mut self.sets[hash as usize % SETS];
+        if let Some(entry) = set.entries.iter().find(|entry| entry.hash == hash && *entry.body == *body) {
+            return Ok(Rc::clone(&entry.call));
+        }
+        let call = Rc::new(decode_call(body)?);
+        let entry = Entry { hash, body: body.into(), call: Rc::clone(&call) };
+        if set.entries.len() < WAYS {
+            set.entries.push(entry);
+        } else {
+            set.entries[set.oldest] = entry;
+            set.oldest = (set.oldest + 1) % WAYS;
+        }
+        Ok(call)
+    }
+}
+
+/// A hash of eight bytes a step. It only spreads: equality is decided by the bytes, so a chosen collision costs its
+/// sender a decoding.
+fn hash(body: &[u8]) -> u64 {
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, word: u64| (hash.rotate_left(5) ^ word).wrapping_mul(MULTIPLIER);
+    let mut hash = body.len() as u64;
+    let mut words = body.chunks_exact(8);
+    for word in &mut words {
+        hash = mix(hash, word.try_into().map_or(0, u64::from_le_bytes));
+    }
+    for &byte in words.remainder() {
+        hash = mix(hash, u64::from(byte));
+    }
+    hash ^ (hash >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(n: usize) -> Vec<u8> {
+        super::super::encode_call(&format!("m{n}"), &[])
+    }
+
+    #[test]
+    fn a_repeated_body_is_decoded_once() {
+        let mut memo = CallMemo::new();
+        let first = memo.decode(&body(1)).expect("a call");
+        let again = memo.decode(&body(1)).expect("a call");
+        let other = memo.decode(&body(2)).expect("a call");
+        assert!(Rc::ptr_eq(&first, &again));
+        assert_eq!((first.method.as_str(), other.method.as_str()), ("m1", "m2"));
+    }
+
+    #[test]
+    fn the_memo_is_bounded_and_answers_rightly_when_full() {
+        let mut memo = CallMemo::new();
+        for n in (0..1000).chain(0..1000) {
+            assert_eq!(memo.decode(&body(n)).expect("a call").method, format!("m{n}"));
+        }
+        let kept: usize = memo.sets.iter().map(|set| set.entries.len()).sum();
+        assert!(kept <= WAYS * SETS && kept > WAYS * SETS / 2, "{kept} entries");
+    }
+
+    #[test]
+    fn errors_and_long_bodies_are_not_remembered() {
+        let mut memo = CallMemo::new();
+        assert!(memo.decode(b"<nonsense").is_err());
+        let long = super::super::encode_call(&"m".repeat(BODY_BYTES_MAX), &[]);
+        assert!(memo.decode(&long).is_ok());
+        assert!(memo.sets.iter().all(|set| set.entries.is_empty()));
+    }
+}
