@@ -93,7 +93,7 @@ impl Loader {
         if let Some(main) = &self.main {
             return Ok(main.clone());
         }
-        let found = self.command_line.configuration.clone().or_else(|| search::find(&self.program, env));
+        let found = self.command_line.configuration.clone().or_else(|| search::find(&self.program, &self.cwd, env));
         let name = found.ok_or_else(|| search::not_found(&self.program))?;
         let main = MainFile::new(&name, &self.cwd);
         self.main = Some(main.clone());

@@ -23,9 +23,10 @@ pub fn places(program: &str) -> [String; 6] {
     ]
 }
 
-/// The first of the places that exists; `None` suits supervisorctl, which then carries on with defaults (C-5).
-pub fn find(program: &str, env: &dyn Env) -> Option<String> {
-    places(program).into_iter().find(|place| env.exists(place))
+/// The first of the places that exists, seen from `cwd`; `None` suits supervisorctl, which then carries on with
+/// defaults (C-5).
+pub fn find(program: &str, cwd: &str, env: &dyn Env) -> Option<String> {
+    places(program).into_iter().find(|place| env.exists(&paths::join(cwd, place)))
 }
 
 /// That none of the places exists, as supervisord says it (C-3).
@@ -63,13 +64,13 @@ mod tests {
             assert_eq!(places(program)[0], first, "{program:?}");
         }
         let mut env = Fake::new();
-        assert_eq!(find("/opt/bin/sd", &env), None);
+        assert_eq!(find("/opt/bin/sd", "/work", &env), None);
         env.write("/etc/supervisord.conf", "");
-        assert_eq!(find("/opt/bin/sd", &env).as_deref(), Some("/etc/supervisord.conf"));
+        assert_eq!(find("/opt/bin/sd", "/work", &env).as_deref(), Some("/etc/supervisord.conf"));
         env.write("/work/etc/supervisord.conf", "");
-        assert_eq!(find("/opt/bin/sd", &env).as_deref(), Some("etc/supervisord.conf"));
+        assert_eq!(find("/opt/bin/sd", "/work", &env).as_deref(), Some("etc/supervisord.conf"));
         env.write("/opt/supervisord.conf", "");
-        assert_eq!(find("/opt/bin/sd", &env).as_deref(), Some("/opt/supervisord.conf"));
+        assert_eq!(find("/opt/bin/sd", "/work", &env).as_deref(), Some("/opt/supervisord.conf"));
     }
 
     #[test]
