@@ -54,7 +54,7 @@ impl Default for CtlFile {
 
 impl CtlFile {
     /// Reads the file named by `-c`, else the one found by the search of C-1; without any there are the defaults
-    /// (C-5). `program` is argv[0].
+    /// (C-5). `program` is `argv[0]`.
     pub fn load(program: &str, configuration: Option<&str>, env: &dyn Env) -> Result<CtlFile, ConfigError> {
         let cwd = env.cwd();
         let Some(name) = configuration.map(str::to_string).or_else(|| search::find(program, &cwd, env)) else {

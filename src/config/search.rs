@@ -9,8 +9,8 @@ pub const ROOT_WARNING: &str = "Warning: supervisord runs as root and looks for 
      the current directory among them. Whoever can write there decides what root runs: \
      better name the file with -c and its absolute path.";
 
-/// The places that are tried without `-c`, in order (C-1). `program` is argv[0]: its directory's parent comes first,
-/// and is empty, that is the working directory, if argv[0] has no slash (C-2).
+/// The places that are tried without `-c`, in order (C-1). `program` is `argv[0]`: its directory's parent comes first,
+/// and is empty, that is the working directory, if `argv[0]` has no slash (C-2).
 pub fn places(program: &str) -> [String; 6] {
     let prefix = paths::dirname(paths::dirname(program));
     [
