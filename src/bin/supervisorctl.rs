@@ -1,3 +1,6 @@
 //! See the library.
 
-fn main() {}
+fn main() {
+    let args = std::env::args().collect();
+    std::process::exit(stheno::ctl::run(args));
+}

@@ -117,7 +117,7 @@ impl Reactor {
 
     /// Catches the daemon's signals from now on.
     pub fn catch_signals(&mut self, signals: SignalPipe) -> io::Result<()> {
-        let fd = signals.as_raw_fd();
+        let fd = std::os::fd::AsFd::as_fd(&signals).as_raw_fd();
         self.poll.registry().register(&mut SourceFd(&fd), Source::Signals.token(), Interest::READABLE)?;
         self.signals = Some(signals);
         Ok(())
