@@ -1,6 +1,5 @@
 //! See the library.
 
 fn main() {
-    let args = std::env::args().collect();
-    std::process::exit(stheno::ctl::run(args));
+    std::process::exit(stheno::ctl::run(std::env::args_os().collect()));
 }

@@ -25,7 +25,7 @@ pub fn main(args: Vec<OsString>) -> i32 {
 
 fn run_named(name: &str, args: &[OsString]) -> Option<i32> {
     Some(match name {
-        "supervisorctl" | "ctl" => crate::ctl::run(texts(args)),
+        "supervisorctl" | "ctl" => crate::ctl::run(args.to_vec()),
         "pidproxy" => pidproxy::run(args),
         "echo_supervisord_conf" => sample_conf::run(),
         #[cfg(feature = "applets")]

@@ -52,9 +52,13 @@ fn refuse(program: &str, message: &str) -> i32 {
 
 /// `--check`: everything that is wrong with the file, on stdout; 0 or 1.
 fn check(program: &str, line: CommandLine) -> i32 {
-    let report = check::check(program, line, &Env);
-    let _ = std::io::stdout().write_all(report.text().as_bytes());
-    i32::from(!report.is_clean())
+    let report = check::check(&mut Loader::new(program, line, &Env), &Env);
+    let mut text: String = report.lines.iter().map(|line| format!("{line}\n")).collect();
+    if report.is_clean {
+        text.push_str("the configuration is in order\n");
+    }
+    print(&text);
+    i32::from(!report.is_clean)
 }
 
 /// What carries over from one run to the next.
