@@ -1,1 +1,7 @@
 //! supervisorctl.
+
+#![forbid(unsafe_code)]
+
+mod columns;
+mod error;
+mod pattern;

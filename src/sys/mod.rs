@@ -14,6 +14,7 @@ pub mod process;
 pub mod scratch;
 pub mod signals;
 pub mod spawn;
+pub mod terminal;
 pub mod time;
 pub mod users;
 
