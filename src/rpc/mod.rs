@@ -146,7 +146,7 @@ impl Registry {
             namespaces.retain(|namespace| namespace.name != name || namespace.methods.as_ptr() == methods.as_ptr());
             namespaces.push(Namespace { name: name.to_string(), methods, whitelist: whitelist.to_vec(), listed });
         };
-        for Interface { namespace, kind, whitelist } in &config.interfaces {
+        for Interface { namespace, kind, whitelist, .. } in &config.interfaces {
             let methods = match kind {
                 InterfaceKind::Main => supervisor::METHODS,
                 InterfaceKind::Twiddler => twiddler::METHODS,
