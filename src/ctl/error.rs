@@ -205,7 +205,10 @@ mod tests {
         let url = || "unix:///s".to_string();
         let io = |number| Error::Io { error: io::Error::from_raw_os_error(number), url: url() };
         let rows = [
-            (Error::Fault { code: 10, text: "BAD_NAME".into() }, "<class 'xmlrpc.client.Fault'>, <Fault 10: 'BAD_NAME'>"),
+            (
+                Error::Fault { code: 10, text: "BAD_NAME".into() },
+                "<class 'xmlrpc.client.Fault'>, <Fault 10: 'BAD_NAME'>",
+            ),
             (Error::Fault { code: 92, text: "a\nb".into() }, "<class 'xmlrpc.client.Fault'>, <Fault 92: 'a\\nb'>"),
             (io(libc::ECONNREFUSED), "<class 'ConnectionRefusedError'>, [Errno 111] Connection refused: "),
             (io(libc::ENOENT), "<class 'FileNotFoundError'>, [Errno 2] No such file or directory: "),
