@@ -244,7 +244,6 @@ fn write_pidfile(path: &str) -> bool {
         Err(error) => {
             activity!(Critical, "could not write pidfile {path}");
             activity!(Debug, "{path}: {error}");
-            activity!(Info, "supervisord started with pid {pid}");
             false
         }
     }

@@ -147,7 +147,7 @@ impl Daemon {
                 let active = self.group_or_fault(&group.name)?;
                 for id in &active.processes {
                     let Some(process) = self.processes.get(id) else { continue };
-                    let stays = group.processes.iter().any(|program| program.same_as(&process.program));
+                    let stays = group.processes.iter().any(|program| process.program.same_as(program));
                     if !stays && (process.machine.pid().is_some() || !process.machine.state().is_stopped()) {
                         return Err(Code::StillRunning.with(&process.program.name));
                     }
@@ -284,7 +284,7 @@ impl Daemon {
             .collect();
         for (process, program) in &current {
             match wanted.get(program.name.as_str()) {
-                Some(new) if new.same_as(program) => {
+                Some(new) if program.same_as(new) => {
                     if let Some(process) = self.processes.get_mut(process) {
                         process.program = (*new).clone();
                     }

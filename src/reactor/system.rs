@@ -178,7 +178,6 @@ impl Host for System {
 
     fn log_reopen(&mut self, id: LogId) {
         if let Some(log) = self.logs.get_mut(&id) {
-            activity!(Info, "reopening log file");
             log.reopen();
         }
     }
