@@ -29,7 +29,9 @@ use crate::state::SupervisorState;
 use crate::wire::value::Value;
 use crate::wire::xmlrpc::Writer;
 
+pub use logs::end as log_end;
 pub use pending::Pending;
+pub use supervisor::SUPERVISOR_VERSION;
 
 /// One method.
 pub struct Method {
@@ -43,6 +45,8 @@ pub struct Method {
     pub help: &'static str,
     /// Names of the parameters, for the help.
     pub params: &'static [&'static str],
+    /// What the result is called in the help.
+    pub returns: &'static str,
     /// When it faults although the call is in order.
     pub guard: Guard,
     /// Carries it out.
@@ -198,19 +202,28 @@ pub fn call(context: &mut Context<'_>, method: &str, params: &[Value]) -> Result
     if params.len() > most || params.len() + row.optional < most {
         return Err(Code::IncorrectParameters.bare());
     }
-    let state = context.daemon.state();
-    let refused = match row.guard {
-        Guard::Open => false,
-        Guard::Running => state != SupervisorState::Running,
-        Guard::NotShutdown => state == SupervisorState::Shutdown,
-    };
-    if refused {
-        return Err(Code::ShutdownState.bare());
-    }
+    check_state(context, row.guard)?;
     if !namespace.whitelist.is_empty() && !namespace.whitelist.iter().any(|name| name == row.name) {
         return Err(Code::NotInWhitelist.with(row.name));
     }
     (row.call)(context, params)
+}
+
+/// Calls a method of the main interface, whether or not it is configured.
+pub fn call_main(context: &mut Context<'_>, method: &str, params: &[Value]) -> Result<Outcome, Fault> {
+    let row = supervisor::METHODS.iter().find(|row| row.name == method).ok_or_else(|| Code::UnknownMethod.bare())?;
+    check_state(context, row.guard)?;
+    (row.call)(context, params)
+}
+
+fn check_state(context: &Context<'_>, guard: Guard) -> Result<(), Fault> {
+    let state = context.daemon.state();
+    let refused = match guard {
+        Guard::Open => false,
+        Guard::Running => state != SupervisorState::Running,
+        Guard::NotShutdown => state == SupervisorState::Shutdown,
+    };
+    if refused { Err(Code::ShutdownState.bare()) } else { Ok(()) }
 }
 
 /// The text of `system.methodHelp`.
@@ -220,7 +233,7 @@ fn help_text(method: &Method) -> String {
         text.push_str(&format!("\n@param {kind} {name}"));
     }
     if let Some(kind) = method.signature.first() {
-        text.push_str(&format!("\n@return {kind} result"));
+        text.push_str(format!("\n@return {kind} {}", method.returns).trim_end());
     }
     text
 }
@@ -230,11 +243,14 @@ fn text<'a>(params: &'a [Value], index: usize) -> Result<&'a str, Fault> {
     params.get(index).and_then(Value::as_str).ok_or_else(|| Code::IncorrectParameters.bare())
 }
 
-/// A parameter that must be an integer (or a boolean, which Python takes for one).
+/// A parameter that must be an integer, or what Python makes one of.
 fn integer(params: &[Value], index: usize) -> Result<i64, Fault> {
     match params.get(index) {
         Some(Value::Int(number)) => Ok(*number),
         Some(Value::Bool(value)) => Ok(i64::from(*value)),
+        // As int() of Python takes them.
+        Some(Value::Double(number)) if number.is_finite() => Ok(*number as i64),
+        Some(Value::Str(text)) => text.trim().parse().map_err(|_| Code::IncorrectParameters.bare()),
         _ => Err(Code::IncorrectParameters.bare()),
     }
 }
