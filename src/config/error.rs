@@ -72,6 +72,8 @@ impl fmt::Display for ConfigError {
         f.write_str(&self.message)?;
         match (&self.section, &self.place) {
             (None, None) => Ok(()),
+            // A message of several lines shows text of the file; what follows it would look like more of that.
+            (None, Some(_)) if self.message.contains('\n') => Ok(()),
             (None, Some(place)) => write!(f, " {place}"),
             (Some(Owner { section, file }), place) => {
                 // The file is the section's (C-50), even if a later one set the option; a line would then mislead.
@@ -110,6 +112,7 @@ mod tests {
             (bare.clone().in_file("F"), "bad (file: 'F')"),
             (bare.clone().at("F", 3).at("G", 4), "bad (file: 'F', line 3)"),
             (bare.clone().at("F", 0), "bad"),
+            (ConfigError::new("a\nb").at("F", 3), "a\nb"),
             (bare.clone().in_section("program:x", "F"), "bad in section 'program:x' (file: 'F')"),
             (bare.clone().at("F", 3).in_section("program:x", "F"), "bad in section 'program:x' (file: 'F', line 3)"),
             (bare.clone().at("G", 3).in_section("program:x", "F"), "bad in section 'program:x' (file: 'F')"),

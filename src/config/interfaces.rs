@@ -8,82 +8,82 @@ use super::error::ConfigError;
 use super::reader::{Reader, Scope};
 use super::types::{Interface, InterfaceKind};
 
-/// A section that names a factory, resolved by whoever knows the factories.
+/// A kind of section that names a factory.
+#[derive(Clone, Copy, Debug)]
+pub struct PluginKind {
+    /// What the section's name begins with, `ctlplugin:`.
+    pub prefix: &'static str,
+    /// The option that holds the factory, `supervisor.ctl_factory`.
+    pub key: &'static str,
+    /// The factories that are known.
+    pub factories: &'static [&'static str],
+}
+
+/// A section that names a factory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plugin {
-    /// The section's name.
-    pub section: String,
-    /// The part of it after the colon.
+    /// The part of the section's name after the colon.
     pub name: String,
-    /// The factory, `module:function`.
+    /// The factory, `module:function`, one of those known.
     pub factory: String,
     /// All its other options, expanded, `[DEFAULT]`'s among them (C-25).
     pub arguments: Vec<(String, String)>,
-    place: (String, u32),
 }
 
-impl Plugin {
-    /// That nobody knows this factory (C-118).
-    pub fn unresolved(&self) -> ConfigError {
-        let (file, line) = &self.place;
-        ConfigError::new(format!("{} cannot be resolved within [{}]", self.factory, self.section)).at(file, *line)
-    }
-}
+/// `[rpcinterface:x]` (C-119). The order is that of [`INTERFACES`].
+const RPC: PluginKind = PluginKind {
+    prefix: "rpcinterface:",
+    key: "supervisor.rpcinterface_factory",
+    factories: &[
+        "supervisor.rpcinterface:make_main_rpcinterface",
+        "supervisor_twiddler.rpcinterface:make_twiddler_rpcinterface",
+        "supervisor_loader.rpcinterface:make_loader_rpcinterface",
+        "supervisor_grace.rpcinterface:make_grace_rpcinterface",
+        "supervisor_cache.rpcinterface:make_cache_rpcinterface",
+    ],
+};
 
-/// The factories of `[rpcinterface:x]` (C-119).
-const INTERFACES: &[(&str, InterfaceKind)] = &[
-    ("supervisor.rpcinterface:make_main_rpcinterface", InterfaceKind::Main),
-    ("supervisor_twiddler.rpcinterface:make_twiddler_rpcinterface", InterfaceKind::Twiddler),
-    ("supervisor_loader.rpcinterface:make_loader_rpcinterface", InterfaceKind::Loader),
-    ("supervisor_grace.rpcinterface:make_grace_rpcinterface", InterfaceKind::Grace),
-    ("supervisor_cache.rpcinterface:make_cache_rpcinterface", InterfaceKind::Cache),
-];
+/// What the factories of [`RPC`] make.
+const INTERFACES: [InterfaceKind; 5] =
+    [InterfaceKind::Main, InterfaceKind::Twiddler, InterfaceKind::Loader, InterfaceKind::Grace, InterfaceKind::Cache];
 
-/// The sections whose name begins with `prefix` (`ctlplugin:`), in file order; `key` names the option that holds the
-/// factory (`supervisor.ctl_factory`).
+/// The sections of a kind, in file order.
 pub fn plugins(
     document: &Document,
-    prefix: &str,
-    key: &str,
+    kind: &PluginKind,
     scope: Scope,
     env: &dyn Env,
 ) -> Result<Vec<Plugin>, ConfigError> {
     let mut plugins = Vec::new();
     for section in &document.sections {
-        let Some(name) = section.name.strip_prefix(prefix) else { continue };
+        let Some(name) = section.name.strip_prefix(kind.prefix) else { continue };
         let reader = Reader { document, section, scope, env };
-        let Some(factory) = reader.option::<Option<String>>(key, None)? else {
-            return Err(reader.error(key, format!("section [{}] does not specify a {key}", section.name)));
+        let Some(factory) = reader.option::<Option<String>>(kind.key, None)? else {
+            let message = format!("section [{}] does not specify a {}", section.name, kind.key);
+            return Err(reader.error(kind.key, message));
         };
+        if !kind.factories.contains(&factory.as_str()) {
+            return Err(reader.error(kind.key, format!("{factory} cannot be resolved within [{}]", section.name)));
+        }
         let mut arguments = Vec::new();
-        for entry in document.options(section).filter(|entry| entry.key != key) {
+        for entry in document.options(section).filter(|entry| entry.key != kind.key) {
             arguments.push((entry.key.clone(), reader.option(&entry.key, None)?));
         }
-        let place = reader.entry(key).map_or((&section.file, section.line), |entry| (&entry.file, entry.line));
-        plugins.push(Plugin {
-            section: section.name.clone(),
-            name: name.to_string(),
-            factory,
-            arguments,
-            place: (place.0.to_string(), place.1),
-        });
+        plugins.push(Plugin { name: name.to_string(), factory, arguments });
     }
     Ok(plugins)
 }
 
 /// `[rpcinterface:x]`, in file order.
 pub(super) fn interfaces(document: &Document, scope: Scope, env: &dyn Env) -> Result<Vec<Interface>, ConfigError> {
-    let plugins = plugins(document, "rpcinterface:", "supervisor.rpcinterface_factory", scope, env)?;
-    plugins.into_iter().map(|plugin| interface(plugin, env)).collect()
+    plugins(document, &RPC, scope, env)?.into_iter().map(|plugin| interface(plugin, env)).collect()
 }
 
 fn interface(plugin: Plugin, env: &dyn Env) -> Result<Interface, ConfigError> {
     use InterfaceKind::*;
-    let Some((_, kind)) = INTERFACES.iter().find(|(factory, _)| *factory == plugin.factory) else {
-        return Err(plugin.unresolved());
-    };
-    let mut interface =
-        Interface { namespace: plugin.name, kind: *kind, whitelist: Vec::new(), unexpected: Vec::new() };
+    let made = RPC.factories.iter().zip(INTERFACES).find(|(factory, _)| **factory == plugin.factory);
+    let kind = made.map_or(Main, |(_, kind)| kind);
+    let mut interface = Interface { namespace: plugin.name, kind, whitelist: Vec::new(), unexpected: Vec::new() };
     for (name, value) in plugin.arguments {
         match (kind, name.as_str()) {
             (Twiddler | Grace | Loader, "whitelist") => {

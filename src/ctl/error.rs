@@ -91,6 +91,19 @@ impl Error {
         }
     }
 
+    /// The class and the text of Python's exception, as the messages of streams have them (S-35):
+    /// `<class 'ConnectionRefusedError'> ([Errno 111] Connection refused)`.
+    pub fn class_and_text(&self) -> String {
+        match self {
+            Error::Io { error, .. } => match error.raw_os_error() {
+                Some(number) => format!("<class '{}'> ([Errno {number}] {})", class(error), errno::text(number)),
+                None => format!("<class 'OSError'> ({error})"),
+            },
+            Error::UnknownHost(_) => "<class 'socket.gaierror'> ([Errno -2] Name or service not known)".to_string(),
+            other => other.to_string(),
+        }
+    }
+
     /// As Python prints a fault: `<Fault 10: 'BAD_NAME'>`; the message of another error.
     pub fn repr(&self) -> String {
         match self {

@@ -3,16 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::config::cmdline::{self, Flag, Found};
+use crate::config::ctlfile::CtlFile;
 use crate::config::datatypes::{Datatype, Url};
 use crate::config::env::Env;
-use crate::config::reader::Scope;
-use crate::config::{paths, search};
-use crate::wire::ini::{self, Document};
-
-/// Where the daemon is when nobody says so (C-130).
-const DEFAULT_URL: &str = "http://localhost:9001";
-/// What the prompt begins with when nobody says so.
-const DEFAULT_PROMPT: &str = "supervisor";
+use crate::config::interfaces;
 
 /// What the session is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,9 +128,17 @@ pub fn read(program: &str, args: &[String], env: &dyn Env) -> Result<Options, St
             return Err(Stop::Usage(cmdline::conflict(option).to_string()));
         }
     }
-    let mut options = match given.remove("configuration").or_else(|| search::find(program, env)) {
-        Some(path) => from_file(&path, env)?,
-        None => defaults(),
+    let file = CtlFile::load(program, given.get("configuration").map(String::as_str), env)
+        .map_err(|error| Stop::Usage(error.to_string()))?;
+    let mut options = Options {
+        is_interactive: given.contains_key("interactive") || words.is_empty(),
+        url: file.serverurl,
+        username: file.username,
+        password: file.password,
+        prompt: file.prompt,
+        history_file: file.history_file,
+        plugins: file.plugins.into_iter().filter_map(plugin).collect(),
+        words: words.to_vec(),
     };
     if let Some(url) = given.remove("serverurl") {
         options.url = url;
@@ -144,8 +146,6 @@ pub fn read(program: &str, args: &[String], env: &dyn Env) -> Result<Options, St
     options.username = given.remove("username").or(options.username);
     options.password = given.remove("password").or(options.password);
     options.history_file = given.remove("history_file").or(options.history_file);
-    options.is_interactive = given.contains_key("interactive") || words.is_empty();
-    options.words = words.to_vec();
     Ok(options)
 }
 
@@ -157,92 +157,72 @@ fn value_of(option: &Found<'_>, name: &str, env: &dyn Env) -> Result<String, Sto
     Ok(option.value.to_string())
 }
 
-fn defaults() -> Options {
-    Options {
-        is_interactive: false,
-        url: DEFAULT_URL.to_string(),
-        username: None,
-        password: None,
-        prompt: DEFAULT_PROMPT.to_string(),
-        history_file: None,
-        plugins: Vec::new(),
-        words: Vec::new(),
-    }
+/// Loading has refused every factory that is not among [`FACTORIES`].
+fn plugin(section: interfaces::Plugin) -> Option<Plugin> {
+    let (_, kind) = FACTORIES.iter().find(|(factory, _)| *factory == section.factory)?;
+    let match_group = section.arguments.iter().any(|(name, value)| name == "match_group" && value.trim() != "0");
+    Some(Plugin { label: section.name, kind: *kind, match_group })
 }
 
-fn from_file(path: &str, env: &dyn Env) -> Result<Options, Stop> {
-    let usage = |error: &dyn ToString| Stop::Usage(error.to_string());
-    let bytes = search::read(path, env).map_err(|error| usage(&error))?;
-    let text = ini::decode(&bytes).map_err(|error| usage(&error))?;
-    let mut document = Document::default();
-    document.read(text, path).map_err(|error| usage(&error))?;
-    if document.section("supervisorctl").is_none() {
-        return Err(Stop::Usage(".ini file does not include supervisorctl section".to_string()));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::fake::Fake;
+
+    fn read_line(env: &Fake, line: &str) -> Result<Options, Stop> {
+        let args: Vec<String> = line.split_whitespace().map(str::to_string).collect();
+        read("bin/supervisorctl", &args, env)
     }
 
-    let file = File {
-        document: &document,
-        here: paths::dirname(&paths::absolute(&env.cwd(), path)).to_string(),
-        variables: env.variables().into_iter().collect(),
-    };
-    let mut options = defaults();
-    let section = "supervisorctl";
-    if let Some(url) = file.value(section, "serverurl", true)? {
-        options.url = match url.strip_prefix("unix://") {
-            Some(socket) => format!("unix://{}", absolute(env, socket)),
-            None => url,
-        };
+    #[test]
+    fn the_command_line_wins() {
+        let mut env = Fake::new();
+        env.write("/etc/x.conf", "[supervisorctl]\nserverurl=http://h:1\nusername=u\npassword=p\nhistory_file=/h\n");
+        let options = read_line(&env, "-c /etc/x.conf status").expect("options");
+        assert_eq!((options.url.as_str(), options.is_interactive), ("http://h:1", false));
+        assert_eq!(options.history_file.as_deref(), Some("/h"));
+        let options =
+            read_line(&env, "-c /etc/x.conf -i -sunix://s --user=a -p b --history-file r tail -f x").expect("options");
+        assert_eq!((options.url.as_str(), options.is_interactive), ("unix://s", true));
+        assert_eq!((options.username.as_deref(), options.password.as_deref()), (Some("a"), Some("b")));
+        assert_eq!(options.history_file.as_deref(), Some("r"));
+        assert_eq!(options.words, ["tail", "-f", "x"]);
+        let options = read_line(&env, "").expect("options");
+        assert_eq!((options.url.as_str(), options.is_interactive), ("http://localhost:9001", true));
     }
-    if let Some(prompt) = file.value(section, "prompt", false)? {
-        options.prompt = prompt;
-    }
-    options.username = file.value(section, "username", false)?;
-    options.password = file.value(section, "password", false)?;
-    let history = file.value(section, "history_file", true)?;
-    options.history_file = history.filter(|path| !path.is_empty()).map(|path| absolute(env, &path));
-    for section in &document.sections {
-        if let Some(label) = section.name.strip_prefix("ctlplugin:") {
-            options.plugins.push(plugin(&file, &section.name, label)?);
+
+    #[test]
+    fn what_stops_it() {
+        let env = Fake::new();
+        let rows = [
+            ("-c nope x", "could not find config file nope"),
+            ("-r", "option -r requires argument"),
+            ("--nope", "option --nope not recognized"),
+            ("-i -i x", "conflicting command line option '-i'"),
+            ("-r a --history-file b", "conflicting command line option '--history-file'"),
+            ("-s foo", "invalid value for -s 'foo': value 'foo' is not a URL"),
+        ];
+        for (line, message) in rows {
+            assert_eq!(read_line(&env, line), Err(Stop::Usage(message.to_string())), "{line}");
         }
+        assert!(matches!(read_line(&env, "-h --nope=1"), Err(Stop::Usage(_))));
+        assert!(
+            matches!(read_line(&env, "-s http:x -h"), Err(Stop::Help(text)) if text.contains("bin/supervisorctl [opt"))
+        );
     }
-    Ok(options)
-}
 
-fn absolute(env: &dyn Env, path: &str) -> String {
-    paths::absolute(&env.cwd(), &paths::expand_user(env, path))
-}
-
-fn plugin(file: &File<'_>, section: &str, label: &str) -> Result<Plugin, Stop> {
-    const FACTORY: &str = "supervisor.ctl_factory";
-    let Some(factory) = file.value(section, FACTORY, false)? else {
-        return Err(Stop::Usage(format!("section [{section}] does not specify a {FACTORY}")));
-    };
-    let Some((_, kind)) = FACTORIES.iter().find(|(name, _)| *name == factory) else {
-        return Err(Stop::Usage(format!("{factory} cannot be resolved within [{section}]")));
-    };
-    let match_group = file.value(section, "match_group", false)?.is_some_and(|value| value.trim() != "0");
-    Ok(Plugin { label: label.to_string(), kind: *kind, match_group })
-}
-
-/// A file that has been read, with what its values may contain.
-struct File<'a> {
-    document: &'a Document,
-    here: String,
-    variables: BTreeMap<String, String>,
-}
-
-impl File<'_> {
-    /// An option's value, expanded; `has_here` says whether `%(here)s` may stand in it (C-66).
-    fn value(&self, section: &str, option: &str, has_here: bool) -> Result<Option<String>, Stop> {
-        let Some(entry) = self.document.get(section, option) else { return Ok(None) };
-        let scope = Scope {
-            here: has_here.then_some(self.here.as_str()),
-            variables: Some(&self.variables),
-            ..Scope::default()
-        };
-        match scope.expand(&entry.value, || format!("{section}.{option}")) {
-            Ok(value) => Ok(Some(value.into_owned())),
-            Err(error) => Err(Stop::Usage(error.to_string())),
+    #[test]
+    fn plugins_of_the_file() {
+        let mut env = Fake::new();
+        let mut text = "[supervisorctl]\n".to_string();
+        for (at, (factory, _)) in FACTORIES.iter().enumerate() {
+            text += &format!("[ctlplugin:p{at}]\nsupervisor.ctl_factory={factory}\nmatch_group={}\n", at % 2);
+        }
+        env.write("/etc/x.conf", &text);
+        let plugins = read_line(&env, "-c /etc/x.conf help").expect("options").plugins;
+        for (at, (factory, kind)) in FACTORIES.iter().enumerate() {
+            let expected = Plugin { label: format!("p{at}"), kind: *kind, match_group: at % 2 == 1 };
+            assert_eq!(plugins[at], expected, "{factory}");
         }
     }
 }

@@ -7,13 +7,26 @@ use crate::wire::value::Value;
 /// sorted by name.
 pub fn value(value: &Value, width: usize) -> String {
     let mut out = String::new();
-    write(&mut out, value, 0, 0, width);
+    write(&mut out, &sorted(value), 0, 0, width);
     out
+}
+
+/// The value with the members of all structs in the order of their names.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Array(values) => Value::Array(values.iter().map(sorted).collect()),
+        Value::Struct(members) => {
+            let mut members: Vec<_> = members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
+            members.sort_by(|(a, _), (b, _)| a.cmp(b));
+            Value::Struct(members)
+        }
+        other => other.clone(),
+    }
 }
 
 /// Writes a value that begins at column `indent` and is followed by `allowance` characters on its last line.
 fn write(out: &mut String, value: &Value, indent: usize, allowance: usize, width: usize) {
-    let line = repr(value);
+    let line = pyrepr::value(value);
     if indent + line.chars().count() + allowance <= width {
         out.push_str(&line);
         return;
@@ -29,8 +42,6 @@ fn write(out: &mut String, value: &Value, indent: usize, allowance: usize, width
             out.push(']');
         }
         Value::Struct(members) if !members.is_empty() => {
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_by(|(a, _), (b, _)| a.cmp(b));
             out.push('{');
             for (at, (name, value)) in members.iter().enumerate() {
                 separate(out, at, indent + 1);
@@ -116,28 +127,6 @@ fn words_with_blanks(line: &str) -> Vec<&str> {
         parts.push(&line[start..]);
     }
     parts
-}
-
-/// A value on one line.
-fn repr(value: &Value) -> String {
-    match value {
-        Value::Nil => "None".to_string(),
-        Value::Bool(true) => "True".to_string(),
-        Value::Bool(false) => "False".to_string(),
-        Value::Int(number) => number.to_string(),
-        Value::Double(number) => pyrepr::float(*number),
-        Value::Str(text) => pyrepr::text(text),
-        Value::DateTime(text) => format!("<DateTime {}>", pyrepr::text(text)),
-        Value::Base64(bytes) => pyrepr::bytes(bytes),
-        Value::Array(values) => format!("[{}]", values.iter().map(repr).collect::<Vec<_>>().join(", ")),
-        Value::Struct(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_by(|(a, _), (b, _)| a.cmp(b));
-            let members: Vec<String> =
-                members.iter().map(|(name, value)| format!("{}: {}", pyrepr::text(name), repr(value))).collect();
-            format!("{{{}}}", members.join(", "))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -121,8 +121,8 @@ pub trait Host {
     ) -> Result<String, Errno>;
     /// Writes whole lines on our own stdout; what cannot be written at once is dropped.
     fn print(&mut self, bytes: &[u8]);
-    /// One line to syslog.
-    fn syslog(&mut self, line: &str);
+    /// Sends each line of a chunk of a child's output to syslog (L-33).
+    fn syslog(&mut self, process: &str, chunk: &[u8]);
 
     /// Closes and opens the activity log (L-60).
     fn activity_reopen(&mut self);
@@ -137,6 +137,8 @@ pub trait Host {
     fn file_read(&mut self, path: &str, span: Span) -> Result<Vec<u8>, Errno>;
     /// Identity of a file (device and inode), to notice rotation.
     fn file_identity(&mut self, path: &str) -> Option<(u64, u64)>;
+    /// When a file was last changed, seconds since the epoch.
+    fn file_modified(&mut self, path: &str) -> Option<i64>;
     /// Replaces a file's content atomically and durably.
     fn file_replace(&mut self, path: &str, content: &[u8]) -> Result<(), Errno>;
 

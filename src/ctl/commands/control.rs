@@ -197,9 +197,7 @@ fn independent_runs(names: &[String]) -> Vec<&[String]> {
     runs
 }
 
-fn print_answer(
-    session: &mut Session, action: &Action, name: &str, answer: Result<Value, Error>,
-) -> Result<(), Error> {
+fn print_answer(session: &mut Session, action: &Action, name: &str, answer: Result<Value, Error>) -> Result<(), Error> {
     let spec = namespec::split(name);
     if spec.process.is_none() && action.group.is_some() {
         return match answer {

@@ -1,12 +1,12 @@
 //! The commands of the extensions: the cache, grace_update, and what was changed beside the file (S-81 to S-83).
 
 use super::names::texts;
-use super::{Flow, usage};
+use super::{Flow, print_help, usage};
 use crate::ctl::error::Error;
-use crate::ctl::json;
 use crate::ctl::pretty;
 use crate::ctl::session::Session;
 use crate::fault::Code;
+use crate::wire::json;
 use crate::wire::value::Value;
 use crate::wire::words;
 
@@ -73,7 +73,7 @@ fn split(arguments: &str) -> Result<Vec<Value>, Error> {
 /// Whether the number of arguments is right; else the command's help is printed, which is no failure (S-82).
 fn helped(session: &mut Session, command: &str, is_right: bool) -> bool {
     if !is_right {
-        let _ = super::help(session, command);
+        print_help(session, command);
     }
     is_right
 }

@@ -44,8 +44,7 @@ pub fn reread(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
     };
     // Sorted by name; a group is in one list only.
     let mut lines = std::collections::BTreeMap::new();
-    for (groups, what) in
-        [(changes.added, "available"), (changes.changed, "changed"), (changes.removed, "disappeared")]
+    for (groups, what) in [(changes.added, "available"), (changes.changed, "changed"), (changes.removed, "disappeared")]
     {
         lines.extend(groups.into_iter().map(|group| (group, what)));
     }

@@ -30,8 +30,6 @@ pub enum Flow {
 pub enum Completes {
     /// Nothing.
     Nothing,
-    /// Names of commands.
-    Commands,
     /// Names of groups.
     Groups,
     /// Names of processes, and `group:*`.
@@ -219,6 +217,11 @@ pub fn find(name: &str, plugins: &[Plugin]) -> Option<&'static Command> {
     })
 }
 
+/// The end of the input, as a command.
+pub fn leave(session: &mut Session) -> Result<Flow, Error> {
+    daemon::quit(session, "")
+}
+
 /// `help`, `help <name>` (S-65, S-66).
 ///
 /// Every plugin answers in turn, so with an extension's plugin a name that only one of them knows also gets a
@@ -277,6 +280,11 @@ fn help_of(session: &mut Session, label: &str, topic: &str, answers: impl Fn(Own
 /// Prints an error and the command's help, as a wrong number of arguments gets (S-26, S-44).
 pub(super) fn usage(session: &mut Session, message: &str, command: &str) {
     session.print(message);
+    print_help(session, command);
+}
+
+/// Prints a command's own help.
+fn print_help(session: &mut Session, command: &str) {
     if let Some(command) = COMMANDS.iter().find(|entry| entry.name == command) {
         session.print(command.help);
     }

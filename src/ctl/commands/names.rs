@@ -1,7 +1,7 @@
 //! The names a command is given, and what of an answer's structs a command needs.
 
+use crate::config::glob;
 use crate::ctl::error::Error;
-use crate::ctl::pattern;
 use crate::ctl::session::Session;
 use crate::namespec;
 use crate::wire::value::Value;
@@ -49,13 +49,18 @@ pub fn namespec_of(value: &Value) -> Result<String, Error> {
     Ok(namespec::join(text(value, "group")?, text(value, "name")?))
 }
 
+/// Whether a name holds a character that makes it a pattern.
+fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?', '['])
+}
+
 /// Replaces every name that holds `*`, `?` or `[` and is not the name of anything by the names of the processes it
 /// matches, in the server's order. A pattern that matches nothing stays as it is, and so is reported as the original
 /// reports it; `group:*` keeps its meaning, and `all` wins as ever.
 pub fn expand(session: &mut Session, names: Vec<String>) -> Result<Vec<String>, Error> {
     let asks = |name: &String| match namespec::split(name) {
-        namespec::Namespec { group, process: None } => pattern::is_pattern(group),
-        _ => pattern::is_pattern(name),
+        namespec::Namespec { group, process: None } => is_pattern(group),
+        _ => is_pattern(name),
     };
     if names.iter().any(|name| name == "all") || !names.iter().any(asks) {
         return Ok(names);
@@ -73,11 +78,11 @@ pub fn expand_in(infos: &[Value], names: Vec<String>) -> Result<Vec<String>, Err
     let mut expanded = Vec::with_capacity(names.len());
     for name in names {
         let spec = namespec::split(&name);
-        let is_literal = known.iter().any(|&(group, process)| {
-            group == spec.group && spec.process.is_none_or(|wanted| wanted == process)
-        });
+        let is_literal = known
+            .iter()
+            .any(|&(group, process)| group == spec.group && spec.process.is_none_or(|wanted| wanted == process));
         let before = expanded.len();
-        if !is_literal && pattern::is_pattern(&name) {
+        if !is_literal && is_pattern(&name) {
             for &(group, process) in &known {
                 if matches(&name, group, process) {
                     expanded.push(namespec::join(group, process));
@@ -93,8 +98,7 @@ pub fn expand_in(infos: &[Value], names: Vec<String>) -> Result<Vec<String>, Err
 
 /// Whether a pattern matches a process, by the name `status` shows or by `group:process`.
 pub fn matches(wanted: &str, group: &str, process: &str) -> bool {
-    pattern::matches(wanted, &namespec::join(group, process))
-        || pattern::matches(wanted, &format!("{group}:{process}"))
+    glob::matches(wanted, &namespec::join(group, process)) || glob::matches(wanted, &format!("{group}:{process}"))
 }
 
 #[cfg(test)]
@@ -106,8 +110,13 @@ mod tests {
         let process = |group: &'static str, name: &'static str| {
             Value::Struct(vec![("group".into(), group.into()), ("name".into(), name.into())])
         };
-        let infos =
-            [process("cat", "cat"), process("web", "a1"), process("web", "a2"), process("web", "b"), process("x*", "x*")];
+        let infos = [
+            process("cat", "cat"),
+            process("web", "a1"),
+            process("web", "a2"),
+            process("web", "b"),
+            process("x*", "x*"),
+        ];
         let rows: [(&[&str], &[&str]); 9] = [
             (&["cat"], &["cat"]),
             (&["web:*"], &["web:*"]),

@@ -30,7 +30,11 @@ pub fn status(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
     let (chosen, errors) = choose(&infos, names)?;
     for error in &errors {
         // What is piped as JSON stays JSON.
-        if is_json { session.print_error(error) } else { session.print(error) }
+        if is_json {
+            session.print_error(error)
+        } else {
+            session.print(error)
+        }
         session.status = 4;
     }
     if is_json {
@@ -47,7 +51,7 @@ pub fn status(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
 }
 
 /// The processes of these names, in the order given, and a line for each name that is none (S-21).
-fn choose(infos: &[Value], names: Vec<String>) -> Result<(Vec<&Value>, Vec<String>), Error> {
+pub(super) fn choose(infos: &[Value], names: Vec<String>) -> Result<(Vec<&Value>, Vec<String>), Error> {
     if names.is_empty() || names.iter().any(|name| name == "all") {
         return Ok((infos.iter().collect(), Vec::new()));
     }

@@ -3,9 +3,9 @@
 
 use super::names::{array, matches, text};
 use super::{Flow, control, usage};
+use crate::config::glob;
 use crate::ctl::error::Error;
 use crate::ctl::options::Kind;
-use crate::ctl::pattern;
 use crate::ctl::session::Session;
 use crate::namespec;
 
@@ -32,14 +32,13 @@ fn matching(session: &mut Session, arguments: &str) -> Result<Vec<String>, Error
     if patterns.contains(&"all") {
         patterns = vec!["*"];
     }
-    let with_group =
-        session.options.plugins.iter().any(|plugin| plugin.kind == Kind::Wildcards && plugin.match_group);
+    let with_group = session.options.plugins.iter().any(|plugin| plugin.kind == Kind::Wildcards && plugin.match_group);
     let mut names = Vec::new();
     for info in array(session.call("supervisor.getAllProcessInfo", &[])?)? {
         let (group, process) = (text(&info, "group")?, text(&info, "name")?);
         let full = format!("{group}:{process}");
         let compared = if with_group { &full } else { process };
-        if patterns.iter().any(|wanted| pattern::matches(wanted, compared)) {
+        if patterns.iter().any(|wanted| glob::matches(wanted, compared)) {
             names.push(full);
         }
     }
