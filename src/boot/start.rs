@@ -95,11 +95,8 @@ fn run_once(carried: Carried) -> Result<(SupervisorState, Carried), String> {
     if let Some(user) = &user {
         users::drop_privileges(&user.text)?;
     }
-    let raised = if is_first {
-        limits::raise(config.supervisord.minfds, config.supervisord.minprocs)?
-    } else {
-        Vec::new()
-    };
+    let raised =
+        if is_first { limits::raise(config.supervisord.minfds, config.supervisord.minprocs)? } else { Vec::new() };
     let now = open_log(&config)?;
     if is_first {
         log_privileges(&config);
@@ -165,11 +162,9 @@ fn run_service(
 fn open_log(config: &Config) -> Result<Now, String> {
     let options = &config.supervisord;
     let target = match &options.logfile {
-        Some(path) => Target::File {
-            path: path.clone(),
-            maxbytes: options.logfile_maxbytes,
-            backups: options.logfile_backups,
-        },
+        Some(path) => {
+            Target::File { path: path.clone(), maxbytes: options.logfile_maxbytes, backups: options.logfile_backups }
+        }
         None => Target::Syslog { ident: "supervisord".to_string() },
     };
     let now = time::now();

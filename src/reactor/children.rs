@@ -109,8 +109,7 @@ impl Children {
         child.pending.extend_from_slice(&bytes[taken..]);
         if taken < bytes.len() && !child.polled {
             let token = Source::Stdin(id).token();
-            child.polled =
-                registry.register(&mut SourceFd(&stdin.as_raw_fd()), token, Interest::WRITABLE).is_ok();
+            child.polled = registry.register(&mut SourceFd(&stdin.as_raw_fd()), token, Interest::WRITABLE).is_ok();
         }
         Ok(())
     }

@@ -294,4 +294,3 @@ impl Host for System {
         time::ctime(wall_secs)
     }
 }
-
