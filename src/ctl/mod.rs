@@ -16,14 +16,14 @@ mod commands;
 mod complete;
 #[cfg(feature = "line-editing")]
 mod editor;
-mod error;
+pub(crate) mod error;
 mod input;
 mod options;
 mod pretty;
 mod session;
 mod shell;
 mod stream;
-mod transport;
+pub(crate) mod transport;
 
 use input::Input;
 use options::Stop;
