@@ -17,7 +17,7 @@ mod commands;
 mod complete;
 #[cfg(feature = "line-editing")]
 mod editor;
-mod error;
+pub(crate) mod error;
 #[cfg(test)]
 mod fake;
 mod input;
@@ -28,7 +28,7 @@ mod shell;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod transport;
+pub(crate) mod transport;
 
 use input::Input;
 use options::Stop;
