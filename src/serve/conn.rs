@@ -102,7 +102,8 @@ enum Step {
 impl Service {
     pub(super) fn accept(&mut self, id: ConnId, server: usize, peer: String, now: Now, host: &mut dyn Host) {
         if self.conns.len() >= CONNECTIONS_MAX {
-            let idle = self.conns.iter().filter(|(_, conn)| conn.is_idle()).min_by_key(|(id, conn)| (conn.deadline, **id));
+            let idle =
+                self.conns.iter().filter(|(_, conn)| conn.is_idle()).min_by_key(|(id, conn)| (conn.deadline, **id));
             match idle.map(|(id, _)| *id) {
                 Some(longest) => {
                     self.forget(longest);

@@ -7,12 +7,17 @@
 use std::io;
 
 pub mod command;
+pub mod daemonize;
 pub mod environment;
 pub mod fd;
+pub mod file;
+pub mod limits;
+pub mod peer;
 pub mod process;
 #[cfg(test)]
 pub mod scratch;
 pub mod signals;
+pub mod sockets;
 pub mod spawn;
 pub mod time;
 pub mod users;
