@@ -19,6 +19,11 @@ const PLUGINS: PluginKind = PluginKind {
     factories: &[
         "supervisor_cache.controllerplugin:make_cache_controllerplugin",
         "supervisor_grace.controllerplugin:make_grace_controllerplugin",
+        // Two more from the package index, each also by the name its author would give it today.
+        "supervisorserialrestart.controllerplugin:make_serialrestart_controllerplugin",
+        "supervisor_serialrestart.controllerplugin:make_serialrestart_controllerplugin",
+        "supervisorwildcards.controllerplugin:make_wildcards_controllerplugin",
+        "supervisor_wildcards.controllerplugin:make_wildcards_controllerplugin",
     ],
 };
 
@@ -54,12 +59,12 @@ impl Default for CtlFile {
 
 impl CtlFile {
     /// Reads the file named by `-c`, else the one found by the search of C-1; without any there are the defaults
-    /// (C-5). `program` is argv[0].
+    /// (C-5). `program` is `argv[0]`.
     pub fn load(program: &str, configuration: Option<&str>, env: &dyn Env) -> Result<CtlFile, ConfigError> {
-        let Some(name) = configuration.map(str::to_string).or_else(|| search::find(program, env)) else {
+        let cwd = env.cwd();
+        let Some(name) = configuration.map(str::to_string).or_else(|| search::find(program, &cwd, env)) else {
             return Ok(CtlFile::default());
         };
-        let cwd = env.cwd();
         let main = MainFile::new(&name, &cwd);
         let document = Sources::read_main(&main, env)?.document;
         let Some(section) = document.section("supervisorctl") else {

@@ -80,7 +80,10 @@ impl Daemon {
     pub fn apply(&mut self, change: &Change, origin: &Origin, now: Now, host: &mut dyn Host) -> Result<(), Fault> {
         self.validate(change)?;
         match change {
-            Change::AddGroup(group) => self.activate(group.clone(), now, host),
+            Change::AddGroup(group) => {
+                self.check_socket(group, host).map_err(|text| Code::Failed.with(text))?;
+                self.activate(group.clone(), now, host);
+            }
             Change::RemoveGroup(name) => self.deactivate(name, host),
             Change::AddProcesses { group, create, programs } => {
                 if let (None, Some(priority)) = (self.group_named(group), create) {
@@ -180,22 +183,19 @@ impl Daemon {
         for program in &config.processes {
             self.add_process(id, program.clone(), now, host);
         }
-        if let GroupKind::Fcgi(socket) = &config.kind {
-            self.check_socket(socket, host);
-        }
         self.announce_group(&config.name, true);
     }
 
-    /// Opens and closes a FastCGI socket once, so that a bad one is known at once (P-101).
-    fn check_socket(&self, socket: &config::FcgiSocket, host: &mut dyn Host) {
+    /// Opens and closes the socket of a FastCGI group once, so that a bad one is known at once (P-101).
+    pub(super) fn check_socket(&self, group: &config::Group, host: &mut dyn Host) -> Result<(), String> {
+        let GroupKind::Fcgi(socket) = &group.kind else { return Ok(()) };
         activity!(Info, "Creating socket {}", socket.url);
-        match host.fcgi_open(socket) {
-            Ok(made) => {
-                activity!(Info, "Closing socket {}", socket.url);
-                host.fcgi_close(made);
-            }
-            Err(reason) => activity!(Error, "Could not create FastCGI socket {}: {reason}", socket.url),
-        }
+        let made = host
+            .fcgi_open(socket)
+            .map_err(|reason| format!("Could not create FastCGI socket {}: {reason}", socket.url))?;
+        activity!(Info, "Closing socket {}", socket.url);
+        host.fcgi_close(made);
+        Ok(())
     }
 
     fn deactivate(&mut self, name: &str, host: &mut dyn Host) {

@@ -1,0 +1,22 @@
+//! `supervisord --about`: what this program is and how it was built.
+
+/// Our own version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The text.
+pub fn text() -> String {
+    format!(
+        "Stheno {VERSION}, compatible with Supervisor {}\nfeatures: {}\ntarget: {}-{}{}\n",
+        crate::config::cmdline::VERSION,
+        features().join(" "),
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+        if cfg!(target_feature = "crt-static") { ", static" } else { "" },
+    )
+}
+
+/// The build features that are in.
+pub fn features() -> Vec<&'static str> {
+    let all = [("line-editing", cfg!(feature = "line-editing")), ("applets", cfg!(feature = "applets"))];
+    all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
+}
