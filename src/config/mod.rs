@@ -1,8 +1,40 @@
 //! The configuration: one row per option, loading, expansion, and the difference of two configurations.
+//!
+//! The way of a file: [`search`] finds it, [`sources`] reads it and what it includes into one document, [`load`] takes
+//! the document apart section by section with the rows of [`options`], whose texts are [`datatypes`]; [`programs`],
+//! [`groups`], [`servers`] and [`interfaces`] make of them the shapes in [`types`], which are all that the rest of the
+//! program sees. [`cmdline`] reads the command line, [`check`] says what is wrong without starting anything, [`diff`]
+//! compares two results. Everything asked of the system goes through [`Env`].
 
 #![forbid(unsafe_code)]
 
+pub mod accounts;
+pub mod check;
+pub mod cmdline;
+pub mod ctlfile;
+pub mod datatypes;
 pub mod diff;
+pub mod env;
+pub mod error;
+#[cfg(test)]
+pub mod fake;
+pub mod glob;
+pub mod groups;
+pub mod interfaces;
+pub mod load;
+pub mod options;
+pub mod paths;
+pub mod programs;
+pub mod reader;
+pub mod search;
+pub mod servers;
+pub mod sources;
+pub mod system;
 pub mod types;
 
+pub use diff::{Difference, difference};
+pub use env::Env;
+pub use error::{ConfigError, usage_error};
+pub use load::Loader;
+pub use system::System;
 pub use types::*;

@@ -143,6 +143,8 @@ pub struct Interface {
     pub kind: InterfaceKind,
     /// `whitelist`, where the kind takes one; empty allows everything.
     pub whitelist: Vec<String>,
+    /// Names of options that its factory does not take: it cannot be made (C-120).
+    pub unexpected: Vec<String>,
 }
 
 /// The interfaces whose factories are known (C-119).
@@ -276,6 +278,8 @@ pub struct Program {
     pub environment: Rc<BTreeMap<String, String>>,
     /// Value of SUPERVISOR_SERVER_URL; `None` unset. AUTO is resolved here (C-101).
     pub serverurl: Option<String>,
+    /// Whether the file says AUTO, or nothing: `getAllConfigInfo` then shows `none`.
+    pub serverurl_auto: bool,
     /// User to run as.
     pub user: Option<User>,
 }
@@ -322,6 +326,10 @@ pub enum LogTarget {
 impl Program {
     /// Equality for `reread`: AUTO on either side is not compared (P-111).
     pub fn same_as(&self, other: &Program) -> bool {
+        // Nearly always so, and then nothing needs to be copied.
+        if self == other {
+            return true;
+        }
         let mut other = other.clone();
         for (mine, theirs) in
             [(&self.stdout.logfile, &mut other.stdout.logfile), (&self.stderr.logfile, &mut other.stderr.logfile)]

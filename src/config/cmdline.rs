@@ -1,0 +1,377 @@
+//! The command line of supervisord (C-140 to C-146), and the getopt that supervisorctl shares with it.
+
+use crate::level::Level;
+use crate::wire::pyrepr;
+
+use super::datatypes::{ByteSize, Datatype, Directory, FilePath, Octal};
+use super::env::Env;
+use super::error::ConfigError;
+
+/// One option of a command line.
+#[derive(Clone, Copy, Debug)]
+pub struct Flag {
+    /// The letter after a single dash.
+    pub short: Option<char>,
+    /// The word after two dashes. Unique prefixes of it are accepted.
+    pub long: Option<&'static str>,
+    /// What its argument is called in the help; `None` if it has none.
+    pub argument: Option<&'static str>,
+    /// Whether only the whole word counts. For words that the original does not have: a prefix that is unique there
+    /// must stay so.
+    pub whole: bool,
+    /// What it does, in one line.
+    pub help: &'static str,
+}
+
+/// One option found by [`getopt`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found<'a> {
+    /// As messages show it: `-c`, `--configuration`.
+    pub name: String,
+    /// Its index in the table.
+    pub flag: usize,
+    /// Its argument; empty if it takes none.
+    pub value: &'a str,
+}
+
+/// Splits arguments into options and the words after them, as Python's getopt does: it stops at the first word that
+/// is no option, short ones may be bundled, `--` ends the options.
+///
+/// Errors: the message alone, `option -z requires argument` (C-141).
+pub fn getopt<'a>(args: &'a [String], flags: &[Flag]) -> Result<(Vec<Found<'a>>, &'a [String]), String> {
+    let mut found = Vec::new();
+    let mut rest = args;
+    while let Some((arg, after)) = rest.split_first() {
+        if !arg.starts_with('-') || arg == "-" {
+            break;
+        }
+        rest = after;
+        if arg == "--" {
+            break;
+        }
+        if let Some(word) = arg.strip_prefix("--") {
+            found.push(long_option(word, &mut rest, flags)?);
+        } else {
+            short_options(&arg[1..], &mut rest, flags, &mut found)?;
+        }
+    }
+    Ok((found, rest))
+}
+
+fn long_option<'a>(word: &'a str, rest: &mut &'a [String], flags: &[Flag]) -> Result<Found<'a>, String> {
+    let (word, attached) = match word.split_once('=') {
+        Some((word, value)) => (word, Some(value)),
+        None => (word, None),
+    };
+    let named = |long: &str, whole: bool| long == word || (!whole && long.starts_with(word));
+    let candidates: Vec<usize> =
+        (0..flags.len()).filter(|&i| flags[i].long.is_some_and(|long| named(long, flags[i].whole))).collect();
+    let flag = match candidates.iter().find(|&&i| flags[i].long == Some(word)) {
+        Some(&exact) => exact,
+        None => match candidates[..] {
+            [] => return Err(format!("option --{word} not recognized")),
+            [one] => one,
+            _ => return Err(format!("option --{word} not a unique prefix")),
+        },
+    };
+    let name = format!("--{}", flags[flag].long.unwrap_or(word));
+    let value = match (flags[flag].argument, attached) {
+        (None, None) => "",
+        (None, Some(_)) => return Err(format!("option {name} must not have an argument")),
+        (Some(_), Some(value)) => value,
+        (Some(_), None) => next(rest).ok_or_else(|| format!("option {name} requires argument"))?,
+    };
+    Ok(Found { name, flag, value })
+}
+
+fn short_options<'a>(
+    mut letters: &'a str,
+    rest: &mut &'a [String],
+    flags: &[Flag],
+    found: &mut Vec<Found<'a>>,
+) -> Result<(), String> {
+    while let Some(letter) = letters.chars().next() {
+        letters = &letters[letter.len_utf8()..];
+        let name = format!("-{letter}");
+        let flag = flags.iter().position(|flag| flag.short == Some(letter));
+        let flag = flag.ok_or_else(|| format!("option {name} not recognized"))?;
+        let mut value = "";
+        if flags[flag].argument.is_some() {
+            // What follows in the same word is the argument, else the next word.
+            value = std::mem::take(&mut letters);
+            if value.is_empty() {
+                value = next(rest).ok_or_else(|| format!("option {name} requires argument"))?;
+            }
+        }
+        found.push(Found { name, flag, value });
+    }
+    Ok(())
+}
+
+fn next<'a>(rest: &mut &'a [String]) -> Option<&'a str> {
+    let (first, after) = rest.split_first()?;
+    *rest = after;
+    Some(first)
+}
+
+/// The help of a table of flags: a line each, the options left, what they do right.
+pub fn help_lines(flags: &[Flag]) -> String {
+    let left = |flag: &Flag| {
+        let names = [flag.short.map(|short| format!("-{short}")), flag.long.map(|long| format!("--{long}"))];
+        let names = names.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        flag.argument.map_or(names.clone(), |argument| format!("{names} {argument}"))
+    };
+    let width = flags.iter().map(|flag| left(flag).len()).max().unwrap_or(0);
+    flags.iter().map(|flag| format!("  {:width$}  {}\n", left(flag), flag.help)).collect()
+}
+
+/// What supervisord's command line sets. What it does not name is `None` or false: the file decides (C-144).
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct CommandLine {
+    pub configuration: Option<String>,
+    pub nodaemon: bool,
+    pub silent: bool,
+    pub user: Option<String>,
+    pub umask: Option<Octal>,
+    pub directory: Option<Directory>,
+    pub logfile: Option<FilePath>,
+    pub logfile_maxbytes: Option<ByteSize>,
+    pub logfile_backups: Option<i64>,
+    pub loglevel: Option<Level>,
+    pub pidfile: Option<FilePath>,
+    pub identifier: Option<String>,
+    pub childlogdir: Option<Directory>,
+    pub nocleanup: bool,
+    pub minfds: Option<i64>,
+    pub strip_ansi: bool,
+    pub minprocs: Option<i64>,
+}
+
+/// What supervisord is asked to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Load the configuration and run.
+    Run(CommandLine),
+    /// Load the configuration, say what is wrong with it, end.
+    Check(CommandLine),
+    /// Print this on stdout and end with status 0.
+    Print(String),
+    /// Print what this program is and how it was built; status 0.
+    About,
+}
+
+/// The version this program is compatible with; what `-v` prints (C-143).
+pub const VERSION: &str = "4.3.0";
+
+const fn flag(short: char, long: &'static str, argument: Option<&'static str>, help: &'static str) -> Flag {
+    Flag { short: Some(short), long: Some(long), argument, whole: false, help }
+}
+
+const fn ours(long: &'static str, help: &'static str) -> Flag {
+    Flag { short: None, long: Some(long), argument: None, whole: true, help }
+}
+
+/// supervisord's options (C-140).
+pub const FLAGS: &[Flag] = &[
+    flag('c', "configuration", Some("FILE"), "the file to read, e.g. -c /etc/supervisord.conf"),
+    flag('n', "nodaemon", None, "stay in the foreground, e.g. in a container: -n"),
+    flag('s', "silent", None, "with -n, do not repeat the log on stdout: -n -s"),
+    flag('h', "help", None, "print this and end"),
+    Flag { short: Some('?'), long: None, argument: None, whole: false, help: "the same" },
+    flag('v', "version", None, "print the version and end"),
+    flag('u', "user", Some("USER"), "the user to become, by name or number, e.g. -u www-data"),
+    flag('m', "umask", Some("OCTAL"), "file mode creation mask of the daemon, e.g. -m 027"),
+    flag('d', "directory", Some("DIR"), "directory to change to as a daemon, e.g. -d /srv"),
+    flag('l', "logfile", Some("FILE"), "the activity log, e.g. -l /var/log/supervisord.log, or -l syslog"),
+    flag('y', "logfile_maxbytes", Some("SIZE"), "size at which it is rotated, e.g. -y 10MB; 0 never"),
+    flag('z', "logfile_backups", Some("COUNT"), "rotated files to keep, e.g. -z 5"),
+    flag('e', "loglevel", Some("LEVEL"), "critical, error, warn, info, debug, trace or blather, e.g. -e debug"),
+    flag('j', "pidfile", Some("FILE"), "where to write the process id, e.g. -j /run/supervisord.pid"),
+    flag('i', "identifier", Some("NAME"), "name of this daemon, e.g. -i web1"),
+    flag('q', "childlogdir", Some("DIR"), "where AUTO logs of programs are made, e.g. -q /var/log/programs"),
+    flag('k', "nocleanup", None, "keep the AUTO logs of an earlier run: -k"),
+    flag('a', "minfds", Some("COUNT"), "least number of file descriptors, e.g. -a 4096"),
+    flag('t', "strip_ansi", None, "remove ANSI sequences from what programs write: -t"),
+    Flag {
+        short: None,
+        long: Some("minprocs"),
+        argument: Some("COUNT"),
+        whole: false,
+        help: "least number of processes, e.g. --minprocs 500",
+    },
+    Flag {
+        short: None,
+        long: Some("profile_options"),
+        argument: Some("LIST"),
+        whole: false,
+        help: "accepted and ignored, e.g. --profile_options=calls",
+    },
+    ours("check", "load the file, print what is wrong with it and end, e.g. --check -c new.conf"),
+    ours("about", "print what this program is and how it was built, and end"),
+];
+
+/// Reads supervisord's command line; `args` are those after the program's name.
+///
+/// Errors: the message of a usage error (C-141, C-142).
+pub fn parse(program: &str, args: &[String], env: &dyn Env) -> Result<Request, ConfigError> {
+    let (found, words) = getopt(args, FLAGS).map_err(ConfigError::new)?;
+    if !words.is_empty() {
+        let words: Vec<String> = words.iter().map(|word| pyrepr::text(word)).collect();
+        return Err(ConfigError::new(format!("positional arguments are not supported: [{}]", words.join(", "))));
+    }
+    let mut line = CommandLine::default();
+    let (mut check, mut profile) = (false, false);
+    for option in &found {
+        match FLAGS[option.flag].long.unwrap_or("help") {
+            "help" => return Ok(Request::Print(help(program))),
+            "version" => return Ok(Request::Print(format!("{VERSION}\n"))),
+            "about" => return Ok(Request::About),
+            "check" => switch(option, &mut check)?,
+            "profile_options" => switch(option, &mut profile)?,
+            "configuration" => set(option, env, &mut line.configuration)?,
+            "nodaemon" => switch(option, &mut line.nodaemon)?,
+            "silent" => switch(option, &mut line.silent)?,
+            "user" => set(option, env, &mut line.user)?,
+            "umask" => set(option, env, &mut line.umask)?,
+            "directory" => set(option, env, &mut line.directory)?,
+            "logfile" => set(option, env, &mut line.logfile)?,
+            "logfile_maxbytes" => set(option, env, &mut line.logfile_maxbytes)?,
+            "logfile_backups" => set(option, env, &mut line.logfile_backups)?,
+            "loglevel" => set(option, env, &mut line.loglevel)?,
+            "pidfile" => set(option, env, &mut line.pidfile)?,
+            "identifier" => set(option, env, &mut line.identifier)?,
+            "childlogdir" => set(option, env, &mut line.childlogdir)?,
+            "nocleanup" => switch(option, &mut line.nocleanup)?,
+            "minfds" => set(option, env, &mut line.minfds)?,
+            "strip_ansi" => switch(option, &mut line.strip_ansi)?,
+            "minprocs" => set(option, env, &mut line.minprocs)?,
+            other => debug_assert!(false, "--{other} stands in the table and sets nothing"),
+        }
+    }
+    Ok(if check { Request::Check(line) } else { Request::Run(line) })
+}
+
+fn set<T: Datatype>(option: &Found, env: &dyn Env, target: &mut Option<T>) -> Result<(), ConfigError> {
+    let value = T::parse(option.value, env).map_err(|message| invalid_value(option, &message))?;
+    match target.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(conflict(option)),
+    }
+}
+
+fn switch(option: &Found, target: &mut bool) -> Result<(), ConfigError> {
+    if std::mem::replace(target, true) { Err(conflict(option)) } else { Ok(()) }
+}
+
+/// `invalid value for -e 'foo': bad logging level name 'foo'` (C-141).
+pub fn invalid_value(option: &Found, message: &str) -> ConfigError {
+    ConfigError::new(format!("invalid value for {} {}: {message}", option.name, pyrepr::text(option.value)))
+}
+
+/// `conflicting command line option '-n'`: the same option twice (C-142).
+pub fn conflict(option: &Found) -> ConfigError {
+    ConfigError::new(format!("conflicting command line option {}", pyrepr::text(&option.name)))
+}
+
+fn help(program: &str) -> String {
+    format!(
+        "supervisord: starts programs, keeps them running, and lets clients control them.\n\n\
+         Usage: {program} [options]\n\n{}\n\
+         What is given here wins over the configuration file. Long options may be shortened, short ones bundled.\n",
+        help_lines(FLAGS)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::Fake;
+    use super::*;
+
+    fn args(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_string).collect()
+    }
+
+    fn run(line: &str) -> Result<Request, String> {
+        parse("sd", &args(line), &Fake::new()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_set() {
+        let rows: &[(&str, CommandLine)] = &[
+            ("", CommandLine::default()),
+            ("-nc f", CommandLine { nodaemon: true, configuration: Some("f".into()), ..Default::default() }),
+            ("-cf", CommandLine { configuration: Some("f".into()), ..Default::default() }),
+            ("-c -n", CommandLine { configuration: Some("-n".into()), ..Default::default() }),
+            ("--conf=f --nod", CommandLine { nodaemon: true, configuration: Some("f".into()), ..Default::default() }),
+            ("--logfile x", CommandLine { logfile: Some(FilePath("x".into())), ..Default::default() }),
+            ("--ch /tmp", CommandLine { childlogdir: Some(Directory("/tmp".into())), ..Default::default() }),
+            (
+                "-y 1KB -z 2",
+                CommandLine { logfile_maxbytes: Some(ByteSize(1024)), logfile_backups: Some(2), ..Default::default() },
+            ),
+            (
+                "-e DEBUG -m 22",
+                CommandLine { loglevel: Some(Level::Debug), umask: Some(Octal(0o22)), ..Default::default() },
+            ),
+            ("--profile_options=cumulative,calls", CommandLine::default()),
+            ("-n --", CommandLine { nodaemon: true, ..Default::default() }),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(run(line), Ok(Request::Run(expected.clone())), "{line:?}");
+        }
+        assert!(matches!(run("--check -n"), Ok(Request::Check(line)) if line.nodaemon));
+    }
+
+    #[test]
+    fn what_is_wrong() {
+        let rows = [
+            ("-z", "option -z requires argument"),
+            ("-x", "option -x not recognized"),
+            ("--foo", "option --foo not recognized"),
+            ("--chec", "option --chec not recognized"),
+            ("--l", "option --l not a unique prefix"),
+            ("--nodaemon=1", "option --nodaemon must not have an argument"),
+            ("--nod=1", "option --nodaemon must not have an argument"),
+            ("--logfile", "option --logfile requires argument"),
+            ("foo -n bar", "positional arguments are not supported: ['foo', '-n', 'bar']"),
+            ("-n - x", "positional arguments are not supported: ['-', 'x']"),
+            ("-v foo", "positional arguments are not supported: ['foo']"),
+            ("-e foo", "invalid value for -e 'foo': bad logging level name 'foo'"),
+            ("--logl foo", "invalid value for --loglevel 'foo': bad logging level name 'foo'"),
+            ("-m 9", "invalid value for -m '9': 9 can not be converted to an octal type"),
+            ("-n -n", "conflicting command line option '-n'"),
+            ("-n --nodaemon", "conflicting command line option '--nodaemon'"),
+            ("-c a -c a", "conflicting command line option '-c'"),
+            ("-d /no", "invalid value for -d '/no': /no is not an existing directory"),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(run(line), Err(expected.to_string()), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed() {
+        for line in ["-v", "--version", "--vers", "-nv", "-v -e foo"] {
+            assert_eq!(run(line), Ok(Request::Print("4.3.0\n".into())), "{line:?}");
+        }
+        for line in ["-h", "-?", "--help", "-h -v"] {
+            let Ok(Request::Print(text)) = run(line) else { panic!("{line:?}") };
+            for flag in FLAGS {
+                assert!(text.contains(flag.help), "{text}");
+            }
+            assert!(text.contains("Usage: sd "), "{text}");
+        }
+        assert_eq!(run("--about"), Ok(Request::About));
+        assert_eq!(run("-e foo -v"), Err("invalid value for -e 'foo': bad logging level name 'foo'".to_string()));
+    }
+
+    #[test]
+    fn words_end_the_options() {
+        let words = args("-s u tail -f x");
+        let flags = [flag('s', "serverurl", Some("URL"), ""), flag('f', "follow", None, "")];
+        let (found, rest) = getopt(&words, &flags).unwrap();
+        assert_eq!(found, [Found { name: "-s".into(), flag: 0, value: "u" }]);
+        assert_eq!(rest, &words[2..]);
+    }
+}

@@ -1,0 +1,133 @@
+//! What the configuration asks of the system, as one trait: tests and the simulation answer it themselves.
+//!
+//! Paths are text: a path that the configuration can name is UTF-8, because the file is.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+
+/// An entry of the user database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Login name.
+    pub name: String,
+    /// Numeric id.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// Home directory.
+    pub home: String,
+}
+
+/// The system, as far as the configuration looks at it. Nothing here changes anything.
+pub trait Env {
+    /// The bytes of a file.
+    fn read_file(&self, path: &str) -> io::Result<Vec<u8>>;
+    /// Whether the path names something, following symbolic links.
+    fn exists(&self, path: &str) -> bool;
+    /// Whether the path names a directory, following symbolic links.
+    fn is_dir(&self, path: &str) -> bool;
+    /// Whether the path is a directory in which a file can be made.
+    fn is_writable_dir(&self, path: &str) -> bool;
+    /// Names in a directory, without `.` and `..`, in any order; empty when it cannot be listed.
+    fn list_dir(&self, path: &str) -> Vec<String>;
+    /// The working directory, absolute.
+    fn cwd(&self) -> String;
+    /// The node name of uname (C-68).
+    fn hostname(&self) -> String;
+    /// The environment.
+    fn variables(&self) -> Vec<(String, String)>;
+    /// The real user id of this process.
+    fn uid(&self) -> u32;
+    /// A user by login name.
+    fn user_by_name(&self, name: &str) -> Option<Account>;
+    /// A user by number.
+    fn user_by_id(&self, uid: u32) -> Option<Account>;
+    /// The number of a group.
+    fn group_by_name(&self, name: &str) -> Option<u32>;
+    /// Whether a group of that number exists.
+    fn group_exists(&self, gid: u32) -> bool;
+
+    /// One variable of the environment.
+    fn variable(&self, name: &str) -> Option<String> {
+        self.variables().into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    }
+}
+
+/// Remembers answers for the time of one load: hundreds of programs ask for the same users and directories.
+pub(super) struct Memo<'a> {
+    env: &'a dyn Env,
+    dirs: RefCell<HashMap<String, bool>>,
+    users: RefCell<HashMap<String, Option<Account>>>,
+    ids: RefCell<HashMap<u32, Option<Account>>>,
+}
+
+impl<'a> Memo<'a> {
+    pub(super) fn new(env: &'a dyn Env) -> Memo<'a> {
+        Memo { env, dirs: RefCell::default(), users: RefCell::default(), ids: RefCell::default() }
+    }
+}
+
+impl Env for Memo<'_> {
+    fn is_dir(&self, path: &str) -> bool {
+        if let Some(known) = self.dirs.borrow().get(path) {
+            return *known;
+        }
+        let answer = self.env.is_dir(path);
+        self.dirs.borrow_mut().insert(path.to_string(), answer);
+        answer
+    }
+
+    fn user_by_name(&self, name: &str) -> Option<Account> {
+        if let Some(known) = self.users.borrow().get(name) {
+            return known.clone();
+        }
+        let answer = self.env.user_by_name(name);
+        self.users.borrow_mut().insert(name.to_string(), answer.clone());
+        answer
+    }
+
+    fn user_by_id(&self, uid: u32) -> Option<Account> {
+        self.ids.borrow_mut().entry(uid).or_insert_with(|| self.env.user_by_id(uid)).clone()
+    }
+
+    fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
+        self.env.read_file(path)
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.env.exists(path)
+    }
+
+    fn is_writable_dir(&self, path: &str) -> bool {
+        self.env.is_writable_dir(path)
+    }
+
+    fn list_dir(&self, path: &str) -> Vec<String> {
+        self.env.list_dir(path)
+    }
+
+    fn cwd(&self) -> String {
+        self.env.cwd()
+    }
+
+    fn hostname(&self) -> String {
+        self.env.hostname()
+    }
+
+    fn variables(&self) -> Vec<(String, String)> {
+        self.env.variables()
+    }
+
+    fn uid(&self) -> u32 {
+        self.env.uid()
+    }
+
+    fn group_by_name(&self, name: &str) -> Option<u32> {
+        self.env.group_by_name(name)
+    }
+
+    fn group_exists(&self, gid: u32) -> bool {
+        self.env.group_exists(gid)
+    }
+}

@@ -1,0 +1,125 @@
+//! What is wrong with a configuration, and where.
+
+use std::fmt;
+
+use crate::wire::pyrepr;
+
+/// Why a configuration cannot be used. Displays as the original words it, and names the line where it knows it:
+/// `<message> in section 'program:x' (file: '/etc/supervisord.conf', line 7)`. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    message: String,
+    section: Option<Owner>,
+    place: Option<Place>,
+}
+
+/// The program's section that an error belongs to, and the file where that was first seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Owner {
+    section: String,
+    file: String,
+}
+
+/// Where something stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as it was named.
+    pub file: String,
+    /// Line, from 1; `None` where only the file is known.
+    pub line: Option<u32>,
+}
+
+impl ConfigError {
+    /// An error without a place.
+    pub fn new(message: impl Into<String>) -> ConfigError {
+        ConfigError { message: message.into(), section: None, place: None }
+    }
+
+    /// Says where; an earlier answer is kept, for it is more exact. Line 0 stands for options that came from a call
+    /// and not from a file: they have no place.
+    pub fn at(mut self, file: &str, line: u32) -> ConfigError {
+        if line > 0 {
+            self.place.get_or_insert_with(|| Place { file: file.to_string(), line: Some(line) });
+        }
+        self
+    }
+
+    /// Says in which file.
+    pub fn in_file(mut self, file: &str) -> ConfigError {
+        self.place.get_or_insert_with(|| Place { file: file.to_string(), line: None });
+        self
+    }
+
+    /// Says that it belongs to a program's section, first seen in this file (C-93).
+    pub fn in_section(mut self, section: &str, file: &str) -> ConfigError {
+        self.section = Some(Owner { section: section.to_string(), file: file.to_string() });
+        self
+    }
+
+    /// What is wrong, without the place.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Where it stands, if that is known.
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match (&self.section, &self.place) {
+            (None, None) => Ok(()),
+            // A message of several lines shows text of the file; what follows it would look like more of that.
+            (None, Some(_)) if self.message.contains('\n') => Ok(()),
+            (None, Some(place)) => write!(f, " {place}"),
+            (Some(Owner { section, file }), place) => {
+                // The file is the section's (C-50), even if a later one set the option; a line would then mislead.
+                let line = place.as_ref().filter(|place| place.file == *file).and_then(|place| place.line);
+                write!(f, " in section {} {}", pyrepr::text(section), Place { file: file.clone(), line })
+            }
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "(file: {}, line {line})", pyrepr::text(&self.file)),
+            None => write!(f, "(file: {})", pyrepr::text(&self.file)),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// The two lines that every usage error prints on stderr before the exit with status 2 (C-7).
+pub fn usage_error(program: &str, message: &dyn fmt::Display) -> String {
+    format!("Error: {message}\nFor help, use {program} -h\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_where() {
+        let bare = ConfigError::new("bad");
+        let rows = [
+            (bare.clone(), "bad"),
+            (bare.clone().in_file("F"), "bad (file: 'F')"),
+            (bare.clone().at("F", 3).at("G", 4), "bad (file: 'F', line 3)"),
+            (bare.clone().at("F", 0), "bad"),
+            (ConfigError::new("a\nb").at("F", 3), "a\nb"),
+            (bare.clone().in_section("program:x", "F"), "bad in section 'program:x' (file: 'F')"),
+            (bare.clone().at("F", 3).in_section("program:x", "F"), "bad in section 'program:x' (file: 'F', line 3)"),
+            (bare.clone().at("G", 3).in_section("program:x", "F"), "bad in section 'program:x' (file: 'F')"),
+        ];
+        for (error, expected) in rows {
+            assert_eq!(error.to_string(), expected);
+        }
+        assert_eq!(usage_error("sd", &bare), "Error: bad\nFor help, use sd -h\n");
+    }
+}

@@ -1,0 +1,294 @@
+//! Sections become groups: `[group:x]` first, then programs, event listeners and FastCGI programs that are in none
+//! (C-113 to C-117).
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use crate::wire::ini::Section;
+use crate::wire::pyrepr;
+
+use super::datatypes::{Datatype, Name, Octal, port_number};
+use super::error::ConfigError;
+use super::options::{FcgiOptions, FcgiSocketOptions, GroupOptions, ListenerOptions};
+use super::paths;
+use super::programs::{Common, count};
+use super::reader::{Reader, Scope};
+use super::types::{FcgiAddress, FcgiSocket, Group, GroupKind, Listener, Owner, Program, ResultHandler};
+
+/// Mode of a FastCGI socket for which none is given: its owner only.
+const SOCKET_MODE: u32 = 0o700;
+
+/// The types of events, as `events` may name them in any case (E-1).
+pub const EVENT_TYPES: &[&str] = &[
+    "EVENT",
+    "PROCESS_COMMUNICATION",
+    "PROCESS_COMMUNICATION_STDERR",
+    "PROCESS_COMMUNICATION_STDOUT",
+    "PROCESS_GROUP",
+    "PROCESS_GROUP_ADDED",
+    "PROCESS_GROUP_REMOVED",
+    "PROCESS_LOG",
+    "PROCESS_LOG_STDERR",
+    "PROCESS_LOG_STDOUT",
+    "PROCESS_STATE",
+    "PROCESS_STATE_BACKOFF",
+    "PROCESS_STATE_EXITED",
+    "PROCESS_STATE_FATAL",
+    "PROCESS_STATE_RUNNING",
+    "PROCESS_STATE_STARTING",
+    "PROCESS_STATE_STOPPED",
+    "PROCESS_STATE_STOPPING",
+    "PROCESS_STATE_UNKNOWN",
+    "REMOTE_COMMUNICATION",
+    "SUPERVISOR_STATE_CHANGE",
+    "SUPERVISOR_STATE_CHANGE_RUNNING",
+    "SUPERVISOR_STATE_CHANGE_STOPPING",
+    "TICK",
+    "TICK_3600",
+    "TICK_5",
+    "TICK_60",
+];
+
+/// The result handlers that are known (C-119).
+const RESULT_HANDLERS: &[(&str, ResultHandler)] = &[
+    ("supervisor.dispatchers:default_handler", ResultHandler::Default),
+    ("supervisor_twiddler.resulthandler:stdin_write_handler", ResultHandler::StdinWrite),
+    ("supervisor_grace.resulthandler:stdin_write_handler", ResultHandler::StdinWrite),
+    ("supervisor_stdout:event_handler", ResultHandler::Stdout),
+];
+
+impl<'a> Common<'a> {
+    /// All groups, ascending by (priority, name) (C-117). Each section that fails is handed to `failed`, which decides
+    /// whether to go on.
+    pub(super) fn groups(
+        &mut self,
+        failed: &mut dyn FnMut(ConfigError) -> Result<(), ConfigError>,
+    ) -> Result<Vec<Rc<Group>>, ConfigError> {
+        let document = self.document;
+        let mut members = HashSet::new();
+        let mut groups = Vec::new();
+        // One pass for each kind, as the original does: it decides which of several errors is reported.
+        for kind in ["group:", "program:", "eventlistener:", "fcgi-program:"] {
+            for section in &document.sections {
+                let Some(written) = section.name.strip_prefix(kind) else { continue };
+                if members.contains(section.name.as_str()) {
+                    continue;
+                }
+                let group = match kind {
+                    "group:" => self.group(section, written, &mut members),
+                    "program:" => self.program_group(section, written),
+                    "eventlistener:" => self.listener_group(section, written),
+                    _ => self.fcgi_group(section, written),
+                };
+                match group {
+                    Ok(group) => groups.push(Rc::new(group)),
+                    Err(error) => failed(error)?,
+                }
+            }
+        }
+        groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        Ok(groups)
+    }
+
+    fn group(
+        &mut self,
+        section: &'a Section,
+        written: &str,
+        members: &mut HashSet<&'a str>,
+    ) -> Result<Group, ConfigError> {
+        let name = self.name(section, written)?;
+        let reader = self.reader(section);
+        let options = GroupOptions::read(&reader)?;
+        let mut processes = Vec::new();
+        for program in &options.programs.0 {
+            let member = self.member(&reader, program)?;
+            members.insert(&member.name);
+            // A FastCGI program in a group runs as an ordinary one, without its socket (C-114).
+            processes.extend(self.programs(member, &name)?);
+        }
+        Ok(Group { name, priority: options.priority, kind: GroupKind::Programs, processes: in_order(processes) })
+    }
+
+    /// The section of a program that a group names (C-113).
+    fn member(&self, group: &Reader, program: &str) -> Result<&'a Section, ConfigError> {
+        let found = |kind: &str| self.document.section(&format!("{kind}:{program}"));
+        let section = &group.section.name;
+        match (found("program"), found("fcgi-program")) {
+            (Some(member), None) | (None, Some(member)) => Ok(member),
+            (None, None) => {
+                Err(group.error("programs", format!("[{section}] names unknown program or fcgi-program {program}")))
+            }
+            (Some(_), Some(_)) => Err(group.error(
+                "programs",
+                format!("[{section}] name {program} is ambiguous (exists as program and fcgi-program)"),
+            )),
+        }
+    }
+
+    fn program_group(&mut self, section: &'a Section, written: &str) -> Result<Group, ConfigError> {
+        let name = self.name(section, written)?;
+        // Read here, too, and first: so an error in it shows without its section (C-93).
+        let priority = self.reader(section).option("priority", Some("999"))?;
+        let processes = in_order(self.programs(section, &name)?);
+        Ok(Group { name, priority, kind: GroupKind::Programs, processes })
+    }
+
+    fn listener_group(&mut self, section: &'a Section, written: &str) -> Result<Group, ConfigError> {
+        let reader = self.reader(section);
+        let options = ListenerOptions::read(&reader)?;
+        let listener = listener(&reader, &options)?;
+        let processes = in_order(self.programs(section, written)?);
+        let kind = GroupKind::Listener(listener);
+        Ok(Group { name: written.to_string(), priority: options.priority, kind, processes })
+    }
+
+    fn fcgi_group(&mut self, section: &'a Section, written: &str) -> Result<Group, ConfigError> {
+        let name = self.name(section, written)?;
+        let reader = self.reader(section);
+        let options = FcgiOptions::read(&reader)?;
+        let socket = fcgi_socket(&reader, &options, &name)?;
+        let processes = in_order(self.programs(section, &name)?);
+        Ok(Group { name, priority: options.priority, kind: GroupKind::Fcgi(socket), processes })
+    }
+
+    fn name(&self, section: &Section, written: &str) -> Result<String, ConfigError> {
+        let name = Name::parse(written, self.env);
+        name.map(|name| name.0).map_err(|message| ConfigError::new(message).at(&section.file, section.line))
+    }
+
+    fn reader(&self, section: &'a Section) -> Reader<'a> {
+        let scope = Scope { here: Some(self.here), variables: self.variables, ..Scope::default() };
+        Reader { document: self.document, section, scope, env: self.env }
+    }
+}
+
+/// Ascending by (priority, name); of processes with the same name the last one counts (C-111).
+pub(super) fn in_order(mut processes: Vec<Rc<Program>>) -> Vec<Rc<Program>> {
+    let mut last: HashMap<String, usize> = HashMap::with_capacity(processes.len());
+    for (index, process) in processes.iter().enumerate() {
+        last.insert(process.name.clone(), index);
+    }
+    if last.len() < processes.len() {
+        let mut index = 0..;
+        processes.retain(|process| last.get(&process.name).copied() == index.next());
+    }
+    processes.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+    processes
+}
+
+fn listener(reader: &Reader, options: &ListenerOptions) -> Result<Listener, ConfigError> {
+    let section = &reader.section.name;
+    let buffer_size = match usize::try_from(options.buffer_size) {
+        Ok(size) if size > 0 => size,
+        _ => {
+            let message = format!("[{section}] section sets invalid buffer_size ({})", options.buffer_size);
+            return Err(reader.error("buffer_size", message));
+        }
+    };
+    let handler = &options.result_handler;
+    let Some((_, result_handler)) = RESULT_HANDLERS.iter().find(|(name, _)| name == handler) else {
+        return Err(reader.error("result_handler", format!("{handler} cannot be resolved within [{section}]")));
+    };
+    let mut events: Vec<String> = Vec::new();
+    for name in options.events.0.iter().map(|name| name.to_uppercase()) {
+        if !EVENT_TYPES.contains(&name.as_str()) {
+            return Err(reader.error("events", format!("Unknown event type {name} in [{section}] events")));
+        }
+        if !events.contains(&name) {
+            events.push(name);
+        }
+    }
+    if events.is_empty() {
+        return Err(reader.error("events", format!("[{section}] section requires an \"events\" line")));
+    }
+    if options.redirect_stderr {
+        let message = format!(
+            "[{section}] section sets redirect_stderr=true but this is not allowed because it will interfere with \
+             the eventlistener protocol"
+        );
+        return Err(reader.error("redirect_stderr", message));
+    }
+    let restart_unknown = match options.unknown_action.as_deref() {
+        None | Some("ignore") => false,
+        Some("restart") => true,
+        Some(other) => {
+            let message = format!("unknown_action is ignore or restart, not {}", pyrepr::text(other));
+            return Err(reader.error("unknown_action", message));
+        }
+    };
+    Ok(Listener {
+        buffer_size,
+        events,
+        result_handler: *result_handler,
+        extended_payload: options.extended_payload,
+        buffer_hold_until_ready: options.buffer_hold_until_ready,
+        restart_unknown,
+    })
+}
+
+/// The socket of a FastCGI program (C-115).
+fn fcgi_socket(reader: &Reader, options: &FcgiOptions, name: &str) -> Result<FcgiSocket, ConfigError> {
+    let section = &reader.section.name;
+    let backlog = match options.socket_backlog {
+        None => None,
+        Some(backlog @ 1..=65535) => Some(count(backlog)),
+        Some(backlog) => {
+            return Err(reader.error("socket_backlog", format!("Invalid socket_backlog value {backlog}")));
+        }
+    };
+    let owner = match &options.socket_owner {
+        None => None,
+        Some(text) => match Owner::parse(text, reader.env) {
+            Ok(owner) => Some(owner),
+            Err(_) => return Err(reader.error("socket_owner", format!("Invalid socket_owner value {text}"))),
+        },
+    };
+    let mode = match &options.socket_mode {
+        None => None,
+        Some(text) => match Octal::parse(text, reader.env) {
+            Ok(Octal(mode)) => Some(mode),
+            Err(_) => return Err(reader.error("socket_mode", format!("Invalid socket_mode value {text}"))),
+        },
+    };
+    let scope = Scope { program_name: Some(name), ..reader.scope };
+    let url = FcgiSocketOptions::read(&Reader { scope, ..*reader })?.socket.unwrap_or_default();
+    if url.is_empty() {
+        return Err(reader.error("socket", format!("[{section}] section requires a \"socket\" line")));
+    }
+    let wrong = |message: String| reader.error("socket", format!("{message} in [{section}] socket"));
+    if let Some(path) = url.strip_prefix("unix://") {
+        if !path.starts_with('/') {
+            return Err(wrong(format!("Unix socket path {path} is not an absolute path")));
+        }
+        let path = paths::normalise(path);
+        let owner = owner.or_else(|| default_owner(reader, options));
+        let mode = mode.unwrap_or(SOCKET_MODE);
+        return Ok(FcgiSocket {
+            url: format!("unix://{path}"),
+            address: FcgiAddress::Unix { path, owner, mode },
+            backlog,
+        });
+    }
+    if owner.is_some() || mode.is_some() {
+        let message = "socket_owner and socket_mode params should only be used with a Unix domain socket";
+        return Err(wrong(message.to_string()));
+    }
+    let tcp = url.strip_prefix("tcp://").and_then(|rest| rest.split_once(':'));
+    let is_host = |host: &str| !host.is_empty() && !host.contains(char::is_whitespace);
+    let is_number = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    match tcp {
+        Some((host, port)) if is_host(host) && is_number(port) => {
+            let host = host.to_lowercase();
+            let port = port_number(port, reader.env).map_err(wrong)?;
+            Ok(FcgiSocket { url: format!("tcp://{host}:{port}"), address: FcgiAddress::Tcp { host, port }, backlog })
+        }
+        _ => Err(wrong(format!("Bad socket format {url}"))),
+    }
+}
+
+/// The program's user and its primary group, if that is not who we are.
+fn default_owner(reader: &Reader, options: &FcgiOptions) -> Option<Owner> {
+    let user = options.user.as_ref().filter(|user| user.uid != reader.env.uid())?;
+    let gid = reader.env.user_by_id(user.uid).map(|account| account.gid);
+    Some(Owner { uid: user.uid, gid })
+}

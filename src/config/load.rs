@@ -1,0 +1,313 @@
+//! Loading: the files, then each section in the original's order, then the command line on top.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use crate::wire::ini::{Document, Entry, Section};
+use crate::wire::keyvalue;
+
+use super::cmdline::CommandLine;
+use super::datatypes::Datatype;
+use super::env::{Env, Memo};
+use super::error::ConfigError;
+use super::groups::in_order;
+use super::interfaces::interfaces;
+use super::options::{SthenoOptions, SupervisordOptions};
+use super::paths;
+use super::programs::{Common, count};
+use super::reader::{Reader, Scope};
+use super::search;
+use super::servers::{default_url, servers};
+use super::sources::{MainFile, Sources};
+use super::types::{Config, Program, Stheno, Supervisord, User};
+
+/// Loads the configuration: at start, at `reread` (again, without losing what the command line said), and at `reload`
+/// (after [`Loader::restart`]).
+#[derive(Debug)]
+pub struct Loader {
+    program: String,
+    command_line: CommandLine,
+    /// Where the daemon was started: relative names of its own files mean that directory for ever (C-91).
+    cwd: String,
+    main: Option<MainFile>,
+    /// `ENV_*`: the environment at start, and what `[supervisord] environment` ever added (C-65).
+    variables: BTreeMap<String, String>,
+    /// What AUTO stands for in `serverurl`, once a load succeeded: servers change at reload only (C-164).
+    serverurl: Option<Option<String>>,
+}
+
+/// What a load collects besides an error that ends it.
+type Problems = Vec<ConfigError>;
+
+impl Loader {
+    /// `program` is argv[0] (C-1). Notes the working directory and the environment; reads nothing yet.
+    pub fn new(program: &str, command_line: CommandLine, env: &dyn Env) -> Loader {
+        let variables = env.variables().into_iter().collect();
+        Loader { program: program.to_string(), command_line, cwd: env.cwd(), main: None, variables, serverurl: None }
+    }
+
+    /// Forgets what earlier loads left, as a fresh start would not have it (P-120).
+    pub fn restart(&mut self, env: &dyn Env) {
+        self.main = None;
+        self.variables = env.variables().into_iter().collect();
+        self.serverurl = None;
+    }
+
+    /// The main file as it was given or found; `None` before the first load.
+    pub fn main_file(&self) -> Option<&str> {
+        self.main.as_ref().map(|main| main.name.as_str())
+    }
+
+    /// Whether [`search::ROOT_WARNING`] is due: root starts us and leaves the file to be searched (C-4).
+    pub fn needs_root_warning(&self, env: &dyn Env) -> bool {
+        self.command_line.configuration.is_none() && env.uid() == 0
+    }
+
+    /// Reads everything. Nothing else changes if it fails, but variables that `[supervisord] environment` added stay
+    /// available, as in the original.
+    pub fn load(&mut self, env: &dyn Env) -> Result<Config, ConfigError> {
+        self.load_noting(env, None)
+    }
+
+    /// As [`Loader::load`], but goes on after an error in a section, as far as it can, and returns all of them.
+    pub fn load_all(&mut self, env: &dyn Env) -> Result<Config, Vec<ConfigError>> {
+        let mut problems = Vec::new();
+        let config = self.load_noting(env, Some(&mut problems));
+        match config {
+            Ok(config) if problems.is_empty() => Ok(config),
+            Ok(_) => Err(problems),
+            Err(last) => {
+                problems.push(last);
+                Err(problems)
+            }
+        }
+    }
+
+    /// The files as one document, without looking at what they mean.
+    pub fn sources(&mut self, env: &dyn Env) -> Result<Sources, ConfigError> {
+        let main = self.find_main(env)?;
+        Sources::read(&main, env, &self.variables)
+    }
+
+    fn find_main(&mut self, env: &dyn Env) -> Result<MainFile, ConfigError> {
+        if let Some(main) = &self.main {
+            return Ok(main.clone());
+        }
+        let found = self.command_line.configuration.clone().or_else(|| search::find(&self.program, env));
+        let name = found.ok_or_else(|| search::not_found(&self.program))?;
+        let main = MainFile::new(&name, &self.cwd);
+        self.main = Some(main.clone());
+        Ok(main)
+    }
+
+    fn load_noting(&mut self, env: &dyn Env, problems: Option<&mut Problems>) -> Result<Config, ConfigError> {
+        let memo = Memo::new(env);
+        let main = self.find_main(&memo)?;
+        let mut sources = Sources::read(&main, &memo, &self.variables)?;
+        let Some(journal) = self.journal(&main, &sources, &memo)? else {
+            return self.interpret(&main, sources, &memo, problems);
+        };
+        // A journal that is broken must not keep the daemon from starting: it is left out, with a warning.
+        let mut with_journal =
+            Sources { infos: sources.infos.clone(), ..Sources::read(&main, &memo, &self.variables)? };
+        let merged = match memo.read_file(&journal) {
+            Ok(bytes) => with_journal.merge(&bytes, &journal),
+            Err(error) => Err(ConfigError::new(format!("could not read {journal}: {error}"))),
+        };
+        match merged.and_then(|()| self.interpret(&main, with_journal, &memo, None)) {
+            Ok(config) => Ok(config),
+            Err(error) => {
+                sources.warnings.push(format!("Changes kept in \"{journal}\" are left out: {error}"));
+                self.interpret(&main, sources, &memo, problems)
+            }
+        }
+    }
+
+    /// The file of `[stheno] dynamic_conf`, if it exists.
+    fn journal(&self, main: &MainFile, sources: &Sources, env: &dyn Env) -> Result<Option<String>, ConfigError> {
+        let stheno = self.stheno(main, &sources.document, env)?;
+        Ok(stheno.and_then(|stheno| stheno.dynamic_conf).filter(|path| env.exists(path)))
+    }
+
+    fn stheno(&self, main: &MainFile, document: &Document, env: &dyn Env) -> Result<Option<Stheno>, ConfigError> {
+        let Some(section) = document.section("stheno") else { return Ok(None) };
+        let options = SthenoOptions::read(&Reader { document, section, scope: self.scope(main), env })?;
+        let absolute = |path: String| paths::absolute(&self.cwd, &paths::expand_user(env, &path));
+        let dynamic_conf = options.dynamic_conf.filter(|path| !path.is_empty()).map(absolute);
+        Ok(Some(Stheno { mutation: options.mutation, dynamic_conf }))
+    }
+
+    fn scope<'s>(&'s self, main: &'s MainFile) -> Scope<'s> {
+        Scope { here: Some(&main.here), variables: Some(&self.variables), ..Scope::default() }
+    }
+
+    fn interpret(
+        &mut self,
+        main: &MainFile,
+        sources: Sources,
+        env: &dyn Env,
+        mut problems: Option<&mut Problems>,
+    ) -> Result<Config, ConfigError> {
+        let Sources { document, infos, mut warnings } = sources;
+        let mut failed = |error: ConfigError| match &mut problems {
+            Some(problems) => {
+                problems.push(error);
+                Ok(())
+            }
+            None => Err(error),
+        };
+        let Some(section) = document.section("supervisord") else {
+            return Err(ConfigError::new(".ini file does not include supervisord section"));
+        };
+        let reader = Reader { document: &document, section, scope: self.scope(main), env };
+        let options = SupervisordOptions::read(&reader)?;
+        let hostname = env.hostname();
+        // Expanded twice, as the original does, the second time with one name more (C-67).
+        let scope = Scope { host_node_name: Some(&hostname), ..reader.scope };
+        let environment = scope
+            .expand(&options.environment, || "environment".to_string())
+            .and_then(|text| keyvalue::parse(&text).map_err(ConfigError::new))
+            .map_err(|error| reader.locate(error, "environment"))?;
+        let user = self.user(&reader, &options, env);
+        self.variables.extend(environment.iter().cloned());
+
+        let scope = self.scope(main);
+        let interfaces = match interfaces(&document, Scope { here: None, ..scope }, env) {
+            Ok(interfaces) => interfaces,
+            Err(error) => failed(error).map(|()| Vec::new())?,
+        };
+        // Read before the groups, whose processes are told the URL, but complained about after them.
+        let servers = servers(&document, scope, env, &self.cwd);
+        let url = match &self.serverurl {
+            Some(url) => url.clone(),
+            None => servers.as_ref().ok().and_then(|servers| default_url(servers)),
+        };
+        let mut common = Common {
+            document: &document,
+            env,
+            here: &main.here,
+            hostname: &hostname,
+            variables: Some(&self.variables),
+            process_variables: &self.variables,
+            environment: Rc::new(environment.iter().cloned().collect()),
+            serverurl: url.as_deref(),
+            warnings: Vec::new(),
+            environments: HashMap::new(),
+        };
+        let groups = common.groups(&mut failed)?;
+        warnings.append(&mut common.warnings);
+        let servers = match servers {
+            Ok(servers) => servers,
+            Err(error) => failed(error).map(|()| Vec::new())?,
+        };
+        let user = match user {
+            Ok(user) => user,
+            Err(error) => failed(error).map(|()| None)?,
+        };
+        let supervisord = self.supervisord(options, environment, user, env);
+        let stheno = self.stheno(main, &document, env)?;
+        self.serverurl = Some(url);
+        Ok(Config { supervisord, stheno, servers, interfaces, groups, infos, warnings })
+    }
+
+    /// The user to become: the command line's, else the file's (C-145).
+    fn user(&self, reader: &Reader, options: &SupervisordOptions, env: &dyn Env) -> Result<Option<User>, ConfigError> {
+        let (text, is_from_file) = match &self.command_line.user {
+            Some(user) => (Some(user), false),
+            None => (options.user.as_ref(), true),
+        };
+        let Some(text) = text else { return Ok(None) };
+        User::parse(text, env).map(Some).map_err(|message| match is_from_file {
+            true => reader.error("user", message),
+            false => ConfigError::new(message),
+        })
+    }
+
+    /// The command line over the file (C-144).
+    fn supervisord(
+        &self,
+        options: SupervisordOptions,
+        environment: Vec<(String, String)>,
+        user: Option<User>,
+        env: &dyn Env,
+    ) -> Supervisord {
+        let line = &self.command_line;
+        let number = |number: i64| number.max(0) as u64;
+        let logfile = line.logfile.clone().unwrap_or(options.logfile).0;
+        let pidfile = line.pidfile.clone().unwrap_or(options.pidfile).0;
+        let childlogdir = line.childlogdir.clone().or(options.childlogdir).map(|directory| directory.0);
+        Supervisord {
+            logfile: (logfile != "syslog").then(|| paths::absolute(&self.cwd, &logfile)),
+            logfile_maxbytes: line.logfile_maxbytes.unwrap_or(options.logfile_maxbytes).0,
+            logfile_backups: count(line.logfile_backups.unwrap_or(options.logfile_backups)),
+            loglevel: line.loglevel.unwrap_or(options.loglevel),
+            pidfile: paths::absolute(&self.cwd, &pidfile),
+            umask: line.umask.unwrap_or(options.umask).0,
+            nodaemon: line.nodaemon || options.nodaemon,
+            silent: line.silent || options.silent,
+            minfds: number(line.minfds.unwrap_or(options.minfds)),
+            minprocs: number(line.minprocs.unwrap_or(options.minprocs)),
+            nocleanup: line.nocleanup || options.nocleanup,
+            childlogdir: childlogdir.unwrap_or_else(|| self.temporary_directory(env)),
+            user,
+            directory: line.directory.clone().or(options.directory).map(|directory| directory.0),
+            strip_ansi: line.strip_ansi || options.strip_ansi,
+            environment: last_of_each(environment),
+            identifier: line.identifier.clone().unwrap_or(options.identifier),
+        }
+    }
+
+    /// Where the system keeps temporary files: the first of Python's candidates that can be written to (C-90).
+    fn temporary_directory(&self, env: &dyn Env) -> String {
+        let named = ["TMPDIR", "TEMP", "TMP"].into_iter().filter_map(|name| self.variables.get(name));
+        let named = named.filter(|path| !path.is_empty()).map(|path| paths::absolute(&self.cwd, path));
+        let usual = ["/tmp", "/var/tmp", "/usr/tmp"].map(String::from);
+        named.chain(usual).find(|path| env.is_writable_dir(path)).unwrap_or_else(|| self.cwd.clone())
+    }
+
+    /// The processes of a program whose options come from a call: as a section `[program:<program>]` would
+    /// give them in that group, but without `[supervisord] environment`, and with `ENV_*` only in options that are
+    /// expanded for each process. Warnings are dropped, as in the original.
+    ///
+    /// Errors: their text is the fault's.
+    pub fn programs_from_options(
+        &self,
+        env: &dyn Env,
+        group: &str,
+        program: &str,
+        options: &[(String, String)],
+    ) -> Result<Vec<Rc<Program>>, ConfigError> {
+        let file: Rc<str> = Rc::from(self.main_file().unwrap_or_default());
+        let mut section = Section::new(&format!("program:{program}"), Rc::clone(&file), 0);
+        for (key, value) in options {
+            let key = key.to_lowercase().trim_end().to_string();
+            section.set(Entry { key, value: value.clone(), file: Rc::clone(&file), line: 0 });
+        }
+        let memo = Memo::new(env);
+        let mut common = Common {
+            document: &Document::default(),
+            env: &memo,
+            here: self.main.as_ref().map_or("", |main| &main.here),
+            hostname: &env.hostname(),
+            variables: None,
+            process_variables: &self.variables,
+            environment: Rc::default(),
+            serverurl: self.serverurl.as_ref().and_then(Option::as_deref),
+            warnings: Vec::new(),
+            environments: HashMap::new(),
+        };
+        Ok(in_order(common.programs(&section, group)?))
+    }
+}
+
+/// Each key once, where it first stood, with its last value.
+fn last_of_each(pairs: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut result: Vec<(String, String)> = Vec::with_capacity(pairs.len());
+    for (key, value) in pairs {
+        match result.iter_mut().find(|(known, _)| *known == key) {
+            Some(entry) => entry.1 = value,
+            None => result.push((key, value)),
+        }
+    }
+    result
+}

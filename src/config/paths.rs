@@ -1,0 +1,132 @@
+//! Paths as text, by the rules of Python's posixpath: whether `a/../b` touches `a` matters to nobody here.
+
+use super::env::Env;
+
+/// Everything before the last slash, without trailing slashes unless there is nothing else.
+pub fn dirname(path: &str) -> &str {
+    let head = &path[..path.rfind('/').map_or(0, |slash| slash + 1)];
+    match head.trim_end_matches('/') {
+        "" => head,
+        trimmed => trimmed,
+    }
+}
+
+/// `path` seen from `base`; an absolute path stays as it is.
+pub fn join(base: &str, path: &str) -> String {
+    if path.starts_with('/') || base.is_empty() {
+        path.to_string()
+    } else if base.ends_with('/') {
+        format!("{base}{path}")
+    } else {
+        format!("{base}/{path}")
+    }
+}
+
+/// The shortest spelling: no `.`, no `..` that can be folded, no double slashes (but exactly two leading ones stay,
+/// as POSIX allows them a meaning).
+pub fn normalise(path: &str) -> String {
+    let leading = match path.len() - path.trim_start_matches('/').len() {
+        2 => "//",
+        0 => "",
+        _ => "/",
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            ".." if !leading.is_empty() => {}
+            _ => parts.push(part),
+        }
+    }
+    let text = format!("{leading}{}", parts.join("/"));
+    if text.is_empty() { ".".to_string() } else { text }
+}
+
+/// Absolute and in its shortest spelling, seen from `cwd`.
+pub fn absolute(cwd: &str, path: &str) -> String {
+    normalise(&join(cwd, path))
+}
+
+/// Replaces a leading `~` or `~user`; an unknown user leaves the path as it is.
+pub fn expand_user(env: &dyn Env, path: &str) -> String {
+    let Some(rest) = path.strip_prefix('~') else { return path.to_string() };
+    let (user, tail) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let home = if user.is_empty() {
+        env.variable("HOME").or_else(|| env.user_by_id(env.uid()).map(|account| account.home))
+    } else {
+        env.user_by_name(user).map(|account| account.home)
+    };
+    match home {
+        None => path.to_string(),
+        Some(home) => match format!("{}{tail}", home.trim_end_matches('/')) {
+            whole if whole.is_empty() => "/".to_string(),
+            whole => whole,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::Fake;
+    use super::*;
+
+    #[test]
+    fn dirnames() {
+        let rows =
+            [("/a/b", "/a"), ("a", ""), ("a/", "a"), ("/", "/"), ("//", "//"), ("/a", "/"), ("", ""), ("a//b", "a")];
+        for (path, expected) in rows {
+            assert_eq!(dirname(path), expected, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn joins() {
+        let rows = [("/a", "b", "/a/b"), ("/a/", "b", "/a/b"), ("/a", "/b", "/b"), ("", "b", "b"), ("/a", "", "/a/")];
+        for (base, path, expected) in rows {
+            assert_eq!(join(base, path), expected, "{base:?} {path:?}");
+        }
+    }
+
+    #[test]
+    fn normal_forms() {
+        let rows = [
+            ("", "."),
+            (".", "."),
+            ("/", "/"),
+            ("//", "//"),
+            ("///", "/"),
+            ("//a", "//a"),
+            ("/a/./b/../c", "/a/c"),
+            ("/../a", "/a"),
+            ("../a", "../a"),
+            ("a/../../b", "../b"),
+            ("a/", "a"),
+        ];
+        for (path, expected) in rows {
+            assert_eq!(normalise(path), expected, "{path:?}");
+        }
+        assert_eq!(absolute("/w", "x/../y"), "/w/y");
+    }
+
+    #[test]
+    fn homes() {
+        let mut env = Fake::new();
+        env.set_variable("HOME", "/home/me/");
+        let rows = [
+            ("~", "/home/me"),
+            ("~/x", "/home/me/x"),
+            ("~nobody/x", "/nonexistent/x"),
+            ("~nosuch/x", "~nosuch/x"),
+            ("/a/~", "/a/~"),
+            ("", ""),
+        ];
+        for (path, expected) in rows {
+            assert_eq!(expand_user(&env, path), expected, "{path:?}");
+        }
+        env.set_variable("HOME", "/");
+        assert_eq!(expand_user(&env, "~"), "/");
+    }
+}

@@ -1,0 +1,175 @@
+//! Reading one section: an option's text is found (its own, else `[DEFAULT]`'s), expanded with the names that may stand
+//! in it, and parsed; an error knows its line.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::wire::expand::{self, Names, Var};
+use crate::wire::ini::{Document, Entry, Section};
+
+use super::datatypes::{Datatype, Expansion};
+use super::env::Env;
+use super::error::ConfigError;
+
+/// The names that a value may contain (C-66). What is `None` is not available.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Scope<'a> {
+    pub here: Option<&'a str>,
+    pub host_node_name: Option<&'a str>,
+    pub program_name: Option<&'a str>,
+    pub group_name: Option<&'a str>,
+    pub process_num: Option<i64>,
+    pub numprocs: Option<i64>,
+    /// `ENV_*`, by the names without that prefix (C-65).
+    pub variables: Option<&'a BTreeMap<String, String>>,
+    /// `ENV_*` of a program's own environment; they win.
+    pub own: Option<&'a BTreeMap<String, String>>,
+}
+
+impl Names for Scope<'_> {
+    fn get(&self, name: &str) -> Option<Var<'_>> {
+        match name {
+            "here" => self.here.map(Var::Text),
+            "host_node_name" => self.host_node_name.map(Var::Text),
+            "program_name" => self.program_name.map(Var::Text),
+            "group_name" => self.group_name.map(Var::Text),
+            "process_num" => self.process_num.map(Var::Int),
+            "numprocs" => self.numprocs.map(Var::Int),
+            _ => {
+                let name = name.strip_prefix("ENV_")?;
+                [self.own, self.variables].into_iter().flatten().find_map(|map| map.get(name)).map(|v| Var::Text(v))
+            }
+        }
+    }
+
+    fn all(&self) -> Vec<String> {
+        const PLAIN: [&str; 6] = ["here", "host_node_name", "program_name", "group_name", "process_num", "numprocs"];
+        let mut all: Vec<String> =
+            PLAIN.iter().filter(|name| self.get(name).is_some()).map(|n| n.to_string()).collect();
+        let variables = [self.own, self.variables].into_iter().flatten().flat_map(BTreeMap::keys);
+        all.extend(variables.map(|name| format!("ENV_{name}")));
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
+impl Scope<'_> {
+    /// Replaces the names in a value. `place` is what messages call it, `program:x.command` (C-61).
+    pub fn expand<'t>(&self, text: &'t str, place: impl FnOnce() -> String) -> Result<Cow<'t, str>, ConfigError> {
+        if !text.contains('%') {
+            return Ok(Cow::Borrowed(text));
+        }
+        match expand::expand(text, self) {
+            Ok(expanded) => Ok(Cow::Owned(expanded)),
+            Err(error) => Err(ConfigError::new(error.message(text, &place(), self))),
+        }
+    }
+}
+
+/// One section, with the names that its options may contain.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    /// What was read from files, for the defaults.
+    pub document: &'a Document,
+    /// The section.
+    pub section: &'a Section,
+    /// The names.
+    pub scope: Scope<'a>,
+    /// For users and directories.
+    pub env: &'a dyn Env,
+}
+
+impl<'a> Reader<'a> {
+    /// The option as it stands in the file, its own or `[DEFAULT]`'s (C-25).
+    pub fn entry(&self, name: &str) -> Option<&'a Entry> {
+        self.section.get(name).or_else(|| self.document.defaults.get(name))
+    }
+
+    /// Reads an option; `default` is its text when it is missing.
+    pub fn option<T: Datatype>(&self, name: &str, default: Option<&str>) -> Result<T, ConfigError> {
+        if let Some(entry) = self.entry(name) {
+            return self.parse(entry).map_err(|error| self.locate(error, name));
+        }
+        match default {
+            Some(text) => T::parse(text, self.env).map_err(ConfigError::new),
+            None => T::absent().ok_or_else(|| {
+                debug_assert!(false, "{name} has neither a default nor a meaning when missing");
+                ConfigError::new(format!("section [{}] has no {name} value", self.section.name))
+            }),
+        }
+    }
+
+    /// Names the line of an option, or of the section if it is missing.
+    pub fn locate(&self, error: ConfigError, name: &str) -> ConfigError {
+        match self.entry(name) {
+            Some(entry) => error.at(&entry.file, entry.line),
+            None => error.at(&self.section.file, self.section.line),
+        }
+    }
+
+    /// An error about an option, with its line.
+    pub fn error(&self, name: &str, message: impl Into<String>) -> ConfigError {
+        self.locate(ConfigError::new(message), name)
+    }
+
+    fn parse<T: Datatype>(&self, entry: &Entry) -> Result<T, ConfigError> {
+        let mut text = Cow::Borrowed(entry.value.as_str());
+        if T::EXPANSION != Expansion::No {
+            text = self.scope.expand(&entry.value, || format!("{}.{}", self.section.name, entry.key))?;
+        }
+        if T::EXPANSION == Expansion::Twice {
+            text = Cow::Owned(self.scope.expand(&text, || entry.key.clone())?.into_owned());
+        }
+        T::parse(&text, self.env).map_err(ConfigError::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::datatypes::LogFile;
+    use super::super::fake::Fake;
+    use super::*;
+
+    fn document(text: &str) -> Document {
+        let mut document = Document::default();
+        document.read(text, "F").unwrap();
+        document
+    }
+
+    #[test]
+    fn finds_expands_and_parses() {
+        let env = Fake::new();
+        let document = document("[DEFAULT]\nb = 2\n[s]\na = 1\nbad = %(nope)s\nworse = x\nlog = a%%%%b\n");
+        let variables = BTreeMap::from([("X".to_string(), "%".to_string())]);
+        let scope = Scope { here: Some("/h"), variables: Some(&variables), ..Scope::default() };
+        let reader = Reader { document: &document, section: &document.sections[0], scope, env: &env };
+        assert_eq!(reader.option::<i64>("a", None), Ok(1));
+        assert_eq!(reader.option::<i64>("b", Some("9")), Ok(2));
+        assert_eq!(reader.option::<i64>("c", Some("9")), Ok(9));
+        assert_eq!(reader.option::<Option<i64>>("c", None), Ok(None));
+        assert_eq!(reader.option::<LogFile>("log", None), Ok(LogFile::Path("a%b".to_string())));
+        assert_eq!(
+            reader.option::<i64>("bad", None).unwrap_err().to_string(),
+            "Format string '%(nope)s' for 's.bad' contains names ('nope') which cannot be expanded. \
+             Available names: ENV_X, here (file: 'F', line 5)"
+        );
+        assert_eq!(
+            reader.option::<i64>("worse", None).unwrap_err().to_string(),
+            "expected a whole number, not 'x' (file: 'F', line 6)"
+        );
+        assert_eq!(reader.error("missing", "m").to_string(), "m (file: 'F', line 3)");
+    }
+
+    #[test]
+    fn own_variables_win() {
+        let (own, all) = (BTreeMap::from([("X".into(), "own".into())]), BTreeMap::from([("X".into(), "all".into())]));
+        let mut scope = Scope { variables: Some(&all), process_num: Some(3), ..Scope::default() };
+        assert_eq!(scope.expand("%(ENV_X)s%(process_num)02d", String::new).unwrap(), "all03");
+        scope.own = Some(&own);
+        assert_eq!(scope.expand("%(ENV_X)s", String::new).unwrap(), "own");
+        assert_eq!(scope.all(), ["ENV_X", "process_num"]);
+        assert!(scope.expand("%(here)s", String::new).is_err());
+    }
+}

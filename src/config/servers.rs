@@ -1,0 +1,103 @@
+//! `[inet_http_server]` and `[unix_http_server]` (C-95 to C-101).
+
+use crate::wire::ini::Document;
+
+use super::datatypes::{Datatype, InetAddress, Octal};
+use super::env::Env;
+use super::error::ConfigError;
+use super::options::{InetServerOptions, UnixFileOptions, UnixServerOptions};
+use super::paths;
+use super::reader::{Reader, Scope};
+use super::types::{Credentials, Owner, Server, ServerAddress};
+
+/// Mode of a unix socket for which none is given: its owner only.
+const SOCKET_MODE: u32 = 0o700;
+
+/// All servers, inet ones first (C-95). `scope` has `here`, which only `file` may use; `cwd` is for relative paths.
+pub(super) fn servers(document: &Document, scope: Scope, env: &dyn Env, cwd: &str) -> Result<Vec<Server>, ConfigError> {
+    let mut servers = Vec::new();
+    let sections = |prefix| document.sections.iter().filter(move |section| section.name.starts_with(prefix));
+    for section in sections("inet_http_server") {
+        let reader = Reader { document, section, scope: Scope { here: None, ..scope }, env };
+        servers.push(inet(&reader)?);
+    }
+    for section in sections("unix_http_server") {
+        servers.push(unix(&Reader { document, section, scope, env }, cwd)?);
+    }
+    Ok(servers)
+}
+
+fn inet(reader: &Reader) -> Result<Server, ConfigError> {
+    let section = &reader.section.name;
+    let options = InetServerOptions::read(reader)?;
+    let credentials = credentials(reader, options.username, options.password)?;
+    let Some(port) = options.port else {
+        return Err(reader.error("port", format!("section [{section}] has no port value")));
+    };
+    let InetAddress { host, port } =
+        InetAddress::parse(&port, reader.env).map_err(|message| reader.error("port", message))?;
+    Ok(Server { section: section.clone(), address: ServerAddress::Inet { host, port }, credentials })
+}
+
+fn unix(reader: &Reader, cwd: &str) -> Result<Server, ConfigError> {
+    let section = &reader.section.name;
+    let Some(file) = UnixFileOptions::read(reader)?.file else {
+        return Err(reader.error("file", format!("section [{section}] has no file value")));
+    };
+    let path = paths::absolute(cwd, &paths::expand_user(reader.env, file.trim()));
+    let reader = Reader { scope: Scope { here: None, ..reader.scope }, ..*reader };
+    let options = UnixServerOptions::read(&reader)?;
+    let credentials = credentials(&reader, options.username, options.password)?;
+    let owner = match options.chown {
+        None => None,
+        Some(text) => match Owner::parse(&text, reader.env) {
+            Ok(owner) => Some(owner),
+            Err(_) => return Err(reader.error("chown", format!("Invalid sockchown value {text}"))),
+        },
+    };
+    let mode = match options.chmod {
+        None => SOCKET_MODE,
+        Some(text) => match Octal::parse(&text, reader.env) {
+            Ok(Octal(mode)) => mode,
+            Err(_) => return Err(reader.error("chmod", format!("Invalid chmod value {text}"))),
+        },
+    };
+    Ok(Server { section: section.clone(), address: ServerAddress::Unix { path, mode, owner }, credentials })
+}
+
+/// Both or neither (C-98); an empty user name lets everybody in (C-100).
+fn credentials(
+    reader: &Reader,
+    username: Option<String>,
+    password: Option<String>,
+) -> Result<Option<Credentials>, ConfigError> {
+    match (username, password) {
+        (None, None) => Ok(None),
+        (Some(username), Some(_)) if username.is_empty() => Ok(None),
+        (Some(username), Some(password)) => Ok(Some(Credentials { username, password })),
+        (username, _) => Err(reader.error(
+            if username.is_some() { "username" } else { "password" },
+            format!(
+                "Section [{}] contains incomplete authentication: If a username or a password is specified, both the \
+                 username and password must be specified",
+                reader.section.name
+            ),
+        )),
+    }
+}
+
+/// What children find in SUPERVISOR_SERVER_URL: the first unix server, else the last inet one (C-101).
+pub(super) fn default_url(servers: &[Server]) -> Option<String> {
+    let unix = servers.iter().find_map(|server| match &server.address {
+        ServerAddress::Unix { path, .. } => Some(format!("unix://{path}")),
+        ServerAddress::Inet { .. } => None,
+    });
+    let inet = || {
+        servers.iter().rev().find_map(|server| match &server.address {
+            ServerAddress::Inet { host, port } if host.is_empty() => Some(format!("http://localhost:{port}")),
+            ServerAddress::Inet { host, port } => Some(format!("http://{host}:{port}")),
+            ServerAddress::Unix { .. } => None,
+        })
+    };
+    unix.or_else(inet)
+}

@@ -1,0 +1,120 @@
+//! The main file and what it includes, as one document (C-9, C-40 to C-50).
+
+use std::collections::BTreeMap;
+
+use crate::wire::ini::{self, Document};
+
+use super::datatypes::Unexpanded;
+use super::env::Env;
+use super::error::ConfigError;
+use super::glob;
+use super::options::IncludeOptions;
+use super::paths;
+use super::reader::{Reader, Scope};
+use super::search;
+
+/// The main file: its name in messages, and how to find it wherever the daemon is now.
+#[derive(Clone, Debug)]
+pub struct MainFile {
+    /// As it was given or found.
+    pub name: String,
+    /// The same, absolute.
+    pub path: String,
+    /// Its directory, `%(here)s` (C-9).
+    pub here: String,
+}
+
+impl MainFile {
+    /// A file, seen from `cwd`.
+    pub fn new(name: &str, cwd: &str) -> MainFile {
+        MainFile {
+            name: name.to_string(),
+            path: paths::join(cwd, name),
+            here: paths::absolute(cwd, paths::dirname(name)),
+        }
+    }
+}
+
+/// Everything the files say, and what is to be logged about their reading.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// The merged text.
+    pub document: Document,
+    /// Messages for the log, INFO.
+    pub infos: Vec<String>,
+    /// Messages for the log, WARN.
+    pub warnings: Vec<String>,
+}
+
+impl Sources {
+    /// Reads the main file alone, as supervisorctl does (C-40).
+    pub fn read_main(main: &MainFile, env: &dyn Env) -> Result<Sources, ConfigError> {
+        let mut sources = Sources::default();
+        if !env.exists(&main.path) {
+            return Err(search::missing(&main.name));
+        }
+        let bytes = env.read_file(&main.path).map_err(|_| search::unreadable(&main.name))?;
+        sources.merge(&bytes, &main.name)?;
+        Ok(sources)
+    }
+
+    /// Reads the main file and all that it includes.
+    pub fn read(main: &MainFile, env: &dyn Env, variables: &BTreeMap<String, String>) -> Result<Sources, ConfigError> {
+        let mut sources = Sources::read_main(main, env)?;
+        if sources.document.section("include").is_none() {
+            return Ok(sources);
+        }
+        // Only now: without [include] the text `%(here)s` is left to the expansion of each option (C-49).
+        sources.document.expand_here(&main.here);
+        for pattern in sources.patterns(main, env, variables)? {
+            sources.include(&paths::join(&main.here, &pattern), env)?;
+        }
+        Ok(sources)
+    }
+
+    /// Merges one more file.
+    pub fn merge(&mut self, bytes: &[u8], file: &str) -> Result<(), ConfigError> {
+        let text = ini::decode(bytes).map_err(|message| ConfigError::new(message).in_file(file))?;
+        self.document.read(text, file).map_err(|error| ConfigError::new(error.to_string()))
+    }
+
+    /// The words of `[include] files` (C-41, C-42).
+    fn patterns(
+        &self,
+        main: &MainFile,
+        env: &dyn Env,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<Vec<String>, ConfigError> {
+        let Some(section) = self.document.section("include") else { return Ok(Vec::new()) };
+        let hostname = env.hostname();
+        let scope = Scope {
+            here: Some(&main.here),
+            host_node_name: Some(&hostname),
+            variables: Some(variables),
+            ..Scope::default()
+        };
+        let reader = Reader { document: &self.document, section, scope, env };
+        let Some(Unexpanded(files)) = IncludeOptions::read(&reader)?.files else {
+            return Err(reader.error("files", ".ini file has [include] section, but no files setting"));
+        };
+        let files = scope.expand(&files, || "include.files".to_string()).map_err(|e| reader.locate(e, "files"))?;
+        Ok(files.split_whitespace().map(str::to_string).collect())
+    }
+
+    /// Reads the files that match, in the order of their paths (C-44). One that cannot be opened is passed over (C-47).
+    fn include(&mut self, pattern: &str, env: &dyn Env) -> Result<(), ConfigError> {
+        let mut found = glob::glob(env, pattern);
+        if found.is_empty() {
+            self.warnings.push(format!("No file matches via include \"{pattern}\""));
+        }
+        found.sort();
+        for path in found {
+            self.infos.push(format!("Included extra file \"{path}\" during parsing"));
+            if let Ok(bytes) = env.read_file(&path) {
+                self.merge(&bytes, &path)?;
+                self.document.expand_here(&paths::absolute(&env.cwd(), paths::dirname(&path)));
+            }
+        }
+        Ok(())
+    }
+}

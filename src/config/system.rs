@@ -1,0 +1,171 @@
+//! The real [`Env`]: the file system, the environment and the user database of this machine.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use super::accounts;
+use super::env::{Account, Env};
+
+/// Longest configuration file read. The largest sane one (100 000 programs) has some 20 MB; anything longer is a
+/// device or a mistake.
+const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// The system this process runs on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct System;
+
+impl Env for System {
+    fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > FILE_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "configuration file too large"));
+        }
+        Ok(bytes)
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        std::fs::metadata(path).is_ok()
+    }
+
+    fn is_dir(&self, path: &str) -> bool {
+        std::fs::metadata(path).is_ok_and(|entry| entry.is_dir())
+    }
+
+    fn is_writable_dir(&self, path: &str) -> bool {
+        use nix::unistd::{AccessFlags, access};
+        self.is_dir(path) && access(path, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+    }
+
+    fn list_dir(&self, path: &str) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
+        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    fn cwd(&self) -> String {
+        match std::env::current_dir() {
+            Ok(path) => path.to_string_lossy().into_owned(),
+            // The directory was removed under us; every relative path is lost anyway.
+            Err(_) => "/".to_string(),
+        }
+    }
+
+    fn hostname(&self) -> String {
+        // uname(2) without unsafe code; /proc may be missing in a bare chroot.
+        let text = std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .or_else(|_| std::fs::read_to_string("/etc/hostname"))
+            .unwrap_or_default();
+        text.trim_end().to_string()
+    }
+
+    fn variables(&self) -> Vec<(String, String)> {
+        std::env::vars_os()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .collect()
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+    }
+
+    fn uid(&self) -> u32 {
+        nix::unistd::getuid().as_raw()
+    }
+
+    fn user_by_name(&self, name: &str) -> Option<Account> {
+        accounts::users(&database("/etc/passwd")).find(|user| user.name == name).or_else(|| service::user_by_name(name))
+    }
+
+    fn user_by_id(&self, uid: u32) -> Option<Account> {
+        accounts::users(&database("/etc/passwd")).find(|user| user.uid == uid).or_else(|| service::user_by_id(uid))
+    }
+
+    fn group_by_name(&self, name: &str) -> Option<u32> {
+        let found = accounts::groups(&database("/etc/group")).find(|group| group.name == name);
+        found.map(|group| group.gid).or_else(|| service::group_by_name(name))
+    }
+
+    fn group_exists(&self, gid: u32) -> bool {
+        accounts::groups(&database("/etc/group")).any(|group| group.gid == gid) || service::group_exists(gid)
+    }
+}
+
+/// A user database file; comments in it need not be UTF-8.
+fn database(path: &str) -> String {
+    std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
+/// Users who stand in no file (LDAP, systemd): only a dynamically linked executable may ask for them.
+#[cfg(not(target_feature = "crt-static"))]
+mod service {
+    use super::Account;
+    use nix::unistd::{Gid, Group, Uid, User};
+
+    fn account(user: User) -> Account {
+        let home = user.dir.to_string_lossy().into_owned();
+        Account { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw(), home }
+    }
+
+    pub(super) fn user_by_name(name: &str) -> Option<Account> {
+        User::from_name(name).ok().flatten().map(account)
+    }
+
+    pub(super) fn user_by_id(uid: u32) -> Option<Account> {
+        User::from_uid(Uid::from_raw(uid)).ok().flatten().map(account)
+    }
+
+    pub(super) fn group_by_name(name: &str) -> Option<u32> {
+        Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw())
+    }
+
+    pub(super) fn group_exists(gid: u32) -> bool {
+        Group::from_gid(Gid::from_raw(gid)).ok().flatten().is_some()
+    }
+}
+
+/// The files are all there is in a static executable.
+#[cfg(target_feature = "crt-static")]
+mod service {
+    use super::Account;
+
+    pub(super) fn user_by_name(_: &str) -> Option<Account> {
+        None
+    }
+
+    pub(super) fn user_by_id(_: u32) -> Option<Account> {
+        None
+    }
+
+    pub(super) fn group_by_name(_: &str) -> Option<u32> {
+        None
+    }
+
+    pub(super) fn group_exists(_: u32) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_known_and_nobody_else_by_accident() {
+        assert_eq!(System.user_by_name("root").map(|user| user.uid), Some(0));
+        assert_eq!(System.user_by_id(0).map(|user| user.name), Some("root".to_string()));
+        assert_eq!(System.user_by_name("no such user"), None);
+        assert_eq!(System.group_by_name("root"), Some(0));
+        assert!(System.group_exists(0));
+        assert!(!System.group_exists(4_000_000_001));
+    }
+
+    #[test]
+    fn the_file_system_is_seen() {
+        assert!(System.is_dir("/") && System.exists("/"));
+        assert!(!System.exists("/no/such/path"));
+        assert!(System.list_dir("/").contains(&"etc".to_string()));
+        assert!(System.list_dir("/no/such/path").is_empty());
+        assert!(System.read_file("/").is_err());
+        assert!(System.cwd().starts_with('/'));
+    }
+}
