@@ -137,6 +137,8 @@ pub trait Host {
     fn file_read(&mut self, path: &str, span: Span) -> Result<Vec<u8>, Errno>;
     /// Identity of a file (device and inode), to notice rotation.
     fn file_identity(&mut self, path: &str) -> Option<(u64, u64)>;
+    /// When a file was last changed, seconds since the epoch.
+    fn file_modified(&mut self, path: &str) -> Option<i64>;
     /// Replaces a file's content atomically and durably.
     fn file_replace(&mut self, path: &str, content: &[u8]) -> Result<(), Errno>;
 

@@ -3,6 +3,7 @@
 use super::pending::Entry;
 use super::{Answer, Context, Outcome, integer, text};
 use crate::daemon::host::{Errno, Span};
+use crate::daemon::{Daemon, Host};
 use crate::fault::{Code, Fault};
 use crate::id::Channel;
 use crate::wire::value::Value;
@@ -17,6 +18,16 @@ pub fn read_main(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome,
     let (offset, length) = (integer(params, 0)?, integer(params, 1)?);
     let path = context.daemon.config.supervisord.logfile.clone();
     read(context, path.as_deref(), offset, length)
+}
+
+/// The last `bytes` bytes of a process's stdout log, for the page that shows it.
+pub fn end(daemon: &Daemon, host: &mut dyn Host, name: &str, bytes: u64) -> Result<Vec<u8>, Fault> {
+    let id = daemon.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
+    let path = daemon.process(id).and_then(|process| process.stdout.path.as_deref());
+    let path = path.filter(|path| host.file_exists(path)).ok_or_else(|| Code::NoFile.bare())?;
+    let size = host.file_size(path).map_err(|_| Code::Failed.bare())?;
+    let length = bytes.min(size);
+    host.file_read(path, Span { offset: size - length, length }).map_err(|_| Code::Failed.bare())
 }
 
 /// readProcessStdoutLog.

@@ -29,7 +29,9 @@ use crate::state::SupervisorState;
 use crate::wire::value::Value;
 use crate::wire::xmlrpc::Writer;
 
+pub use logs::end as log_end;
 pub use pending::Pending;
+pub use supervisor::SUPERVISOR_VERSION;
 
 /// One method.
 pub struct Method {
@@ -146,7 +148,7 @@ impl Registry {
             namespaces.retain(|namespace| namespace.name != name || namespace.methods.as_ptr() == methods.as_ptr());
             namespaces.push(Namespace { name: name.to_string(), methods, whitelist: whitelist.to_vec(), listed });
         };
-        for Interface { namespace, kind, whitelist } in &config.interfaces {
+        for Interface { namespace, kind, whitelist, .. } in &config.interfaces {
             let methods = match kind {
                 InterfaceKind::Main => supervisor::METHODS,
                 InterfaceKind::Twiddler => twiddler::METHODS,
@@ -198,19 +200,28 @@ pub fn call(context: &mut Context<'_>, method: &str, params: &[Value]) -> Result
     if params.len() > most || params.len() + row.optional < most {
         return Err(Code::IncorrectParameters.bare());
     }
-    let state = context.daemon.state();
-    let refused = match row.guard {
-        Guard::Open => false,
-        Guard::Running => state != SupervisorState::Running,
-        Guard::NotShutdown => state == SupervisorState::Shutdown,
-    };
-    if refused {
-        return Err(Code::ShutdownState.bare());
-    }
+    check_state(context, row.guard)?;
     if !namespace.whitelist.is_empty() && !namespace.whitelist.iter().any(|name| name == row.name) {
         return Err(Code::NotInWhitelist.with(row.name));
     }
     (row.call)(context, params)
+}
+
+/// Calls a method of the main interface, whether or not it is configured.
+pub fn call_main(context: &mut Context<'_>, method: &str, params: &[Value]) -> Result<Outcome, Fault> {
+    let row = supervisor::METHODS.iter().find(|row| row.name == method).ok_or_else(|| Code::UnknownMethod.bare())?;
+    check_state(context, row.guard)?;
+    (row.call)(context, params)
+}
+
+fn check_state(context: &Context<'_>, guard: Guard) -> Result<(), Fault> {
+    let state = context.daemon.state();
+    let refused = match guard {
+        Guard::Open => false,
+        Guard::Running => state != SupervisorState::Running,
+        Guard::NotShutdown => state == SupervisorState::Shutdown,
+    };
+    if refused { Err(Code::ShutdownState.bare()) } else { Ok(()) }
 }
 
 /// The text of `system.methodHelp`.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
-use super::quoted;
+use crate::wire::pyrepr;
 
 /// Searched when neither the program nor the daemon has a PATH.
 pub const DEFAULT_PATH: &str = "/bin:/usr/bin:/usr/local/bin";
@@ -29,10 +29,10 @@ pub enum CommandProblem {
 impl fmt::Display for CommandProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CommandProblem::NotFound(word) => write!(f, "can't find command {}", quoted(word)),
-            CommandProblem::Directory(path) => write!(f, "command at {} is a directory", quoted(path)),
-            CommandProblem::NotExecutable(path) => write!(f, "command at {} is not executable", quoted(path)),
-            CommandProblem::NoPermission(path) => write!(f, "no permission to run command {}", quoted(path)),
+            CommandProblem::NotFound(word) => write!(f, "can't find command {}", pyrepr::text(word)),
+            CommandProblem::Directory(path) => write!(f, "command at {} is a directory", pyrepr::text(path)),
+            CommandProblem::NotExecutable(path) => write!(f, "command at {} is not executable", pyrepr::text(path)),
+            CommandProblem::NoPermission(path) => write!(f, "no permission to run command {}", pyrepr::text(path)),
         }
     }
 }
@@ -98,6 +98,7 @@ mod tests {
             (format!("{second}/tool"), None, Ok(format!("{second}/tool"))),
             (format!("{second}/nope"), None, Err(format!("can't find command '{second}/nope'"))),
             (dir.clone(), None, Err(format!("command at '{dir}' is a directory"))),
+            ("/bin/sh\0".into(), None, Err("can't find command '/bin/sh\\x00'".into())),
         ];
         for (word, search, expected) in rows {
             let found = find(word, *search).map(|path| path.into_string().unwrap()).map_err(|error| error.to_string());

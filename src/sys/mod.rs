@@ -7,12 +7,17 @@
 use std::io;
 
 pub mod command;
+pub mod daemonize;
 pub mod environment;
 pub mod fd;
+pub mod file;
+pub mod limits;
+pub mod peer;
 pub mod process;
 #[cfg(test)]
 pub mod scratch;
 pub mod signals;
+pub mod sockets;
 pub mod spawn;
 pub mod time;
 pub mod users;
@@ -32,7 +37,9 @@ pub fn errno_of(error: &io::Error) -> i32 {
     error.raw_os_error().unwrap_or(0)
 }
 
-/// Text in quotes, for messages.
-fn quoted(text: &str) -> String {
-    if text.contains('\'') { format!("\"{text}\"") } else { format!("'{text}'") }
+/// Fills a small buffer (up to 256 bytes) with random bytes.
+pub fn random_bytes(buffer: &mut [u8]) -> io::Result<()> {
+    // SAFETY: the pointer and length are those of one live slice. Up to 256 bytes come whole.
+    let count = cerr_size(unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len(), 0) })?;
+    if count == buffer.len() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }

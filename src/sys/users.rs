@@ -5,7 +5,7 @@
 
 use nix::unistd::{Gid, Uid};
 
-use super::quoted;
+use crate::wire::pyrepr;
 
 /// A user of the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ pub fn drop_privileges(user: &str) -> Result<(), String> {
         Ok(uid) => Switch::to_uid(uid),
         Err(_) => match by_name(user) {
             Some(account) => Switch::to(&account),
-            None => return Err(format!("Can't find username {}", quoted(user))),
+            None => return Err(format!("Can't find username {}", pyrepr::text(user))),
         },
     };
     match switch {

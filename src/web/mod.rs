@@ -1,3 +1,12 @@
-//! The status pages and the static files.
+//! The status pages and the static files: from plain data to bytes.
+//!
+//! [`action`] understands what a form asks for and words what came of it, [`page`] renders, [`files`] holds what is
+//! embedded, [`guard`] recognises requests that another site made a browser send. Who calls them, and when an action
+//! is done, is decided elsewhere.
 
 #![forbid(unsafe_code)]
+
+pub mod action;
+pub mod files;
+pub mod guard;
+pub mod page;

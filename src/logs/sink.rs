@@ -1,0 +1,148 @@
+//! What a path of the configuration opens: a rotating file or a stream.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileTypeExt;
+
+use super::file::{self, RotatingFile};
+use super::stream::{self, Stream};
+
+/// An open log.
+#[derive(Debug)]
+pub enum Sink {
+    /// A regular file.
+    File(RotatingFile),
+    /// Anything else: never rotated, never waited for (L-57).
+    Stream(Stream),
+}
+
+impl Sink {
+    /// Opens `path`, creating a file where there is nothing. What is no regular file, and what names a descriptor
+    /// that we were started with (`/dev/stdout`), becomes a stream.
+    ///
+    /// Errors: it cannot be opened; EISDIR for a directory, ENXIO for a socket's path.
+    pub fn open(path: &str, maxbytes: u64, backups: u32) -> io::Result<Sink> {
+        if let Some(number) = stream::inherited_number(path) {
+            return Ok(Sink::Stream(Stream::inherited(number)?));
+        }
+        match file::open_to_append(path) {
+            Ok(opened) if opened.metadata()?.is_file() => {
+                Ok(Sink::File(RotatingFile::new(path, opened, maxbytes, backups)?))
+            }
+            Ok(opened) => Ok(Sink::Stream(Stream::opened(path, Some(opened)))),
+            Err(error) if error.raw_os_error() == Some(libc::ENXIO) && is_fifo(path) => {
+                Ok(Sink::Stream(Stream::opened(path, None)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a chunk. Errors: see [`RotatingFile::write`]; a stream has none.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Sink::File(file) => file.write(bytes),
+            Sink::Stream(stream) => {
+                stream.write(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    /// Opens whatever the path means now (L-60). Errors: what was open stays in use.
+    pub fn reopen(&mut self) -> io::Result<()> {
+        match self {
+            Sink::File(file) => file.reopen(),
+            Sink::Stream(stream) => {
+                stream.reopen();
+                Ok(())
+            }
+        }
+    }
+
+    /// Deletes the file and begins a new one (L-62); nothing for a stream, whose path is not ours to delete.
+    /// Errors: what was open stays in use.
+    pub fn clear(&mut self) -> io::Result<()> {
+        match self {
+            Sink::File(file) => file.clear(),
+            Sink::Stream(_) => Ok(()),
+        }
+    }
+
+    /// Whether bytes wait for a reader: then [`Sink::fd`] is to be polled for writability, and [`Sink::flush`] to be
+    /// called when it is.
+    pub fn is_pending(&self) -> bool {
+        match self {
+            Sink::File(_) => false,
+            Sink::Stream(stream) => stream.is_pending(),
+        }
+    }
+
+    /// The descriptor to poll while bytes are pending.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Sink::File(_) => None,
+            Sink::Stream(stream) => stream.fd(),
+        }
+    }
+
+    /// Writes what is pending as far as it goes.
+    pub fn flush(&mut self) {
+        if let Sink::Stream(stream) = self {
+            stream.flush();
+        }
+    }
+
+    /// Bytes that a stream dropped before its reader came back, told once; 0 when there is nothing to tell.
+    pub fn take_recovered(&mut self) -> u64 {
+        match self {
+            Sink::File(_) => 0,
+            Sink::Stream(stream) => stream.take_recovered(),
+        }
+    }
+}
+
+fn is_fifo(path: &str) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::scratch::Scratch;
+
+    #[test]
+    fn paths_are_told_apart() {
+        let scratch = Scratch::new("sink");
+        nix::unistd::mkfifo(scratch.path("fifo").as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        std::os::unix::fs::symlink("/dev/stdout", scratch.path("link")).unwrap();
+        let listener = std::os::unix::net::UnixListener::bind(scratch.path("socket")).unwrap();
+        let rows: &[(String, Result<bool, i32>)] = &[
+            (scratch.path("new"), Ok(false)),
+            (scratch.path("fifo"), Ok(true)),
+            (scratch.path("link"), Ok(true)),
+            ("/dev/null".to_string(), Ok(true)),
+            ("/dev/stdout".to_string(), Ok(true)),
+            (scratch.path(""), Err(libc::EISDIR)),
+            (scratch.path("socket"), Err(libc::ENXIO)),
+            (scratch.path("no/such"), Err(libc::ENOENT)),
+        ];
+        for (path, expected) in rows {
+            let opened = Sink::open(path, 1, 1);
+            let found =
+                opened.map(|sink| matches!(sink, Sink::Stream(_))).map_err(|error| error.raw_os_error().unwrap());
+            assert_eq!(&found, expected, "{path}");
+        }
+        drop(listener);
+    }
+
+    #[test]
+    fn a_stream_is_neither_rotated_nor_deleted() {
+        let scratch = Scratch::new("device");
+        std::os::unix::fs::symlink("/dev/null", scratch.path("log")).unwrap();
+        let mut sink = Sink::open(&scratch.path("log"), 1, 2).unwrap();
+        sink.write(b"more than one byte").unwrap();
+        sink.clear().unwrap();
+        sink.reopen().unwrap();
+        assert_eq!(std::fs::read_dir(scratch.path("")).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,95 @@
+//! What the system tells about other processes: who is at the other end of a unix socket, what a child uses.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use super::cerr;
+use crate::id::Pid;
+
+/// The process at the other end of a unix socket, when it connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its user.
+    pub uid: u32,
+    /// Its process id; 0 if that is not visible from here (another container).
+    pub pid: i32,
+}
+
+/// Who connected.
+pub fn of_socket(socket: BorrowedFd) -> io::Result<Peer> {
+    let mut credentials = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut size = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: the buffer is a ucred and `size` is its size.
+    cerr(unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut credentials).cast(),
+            &raw mut size,
+        )
+    })?;
+    Ok(Peer { uid: credentials.uid, pid: credentials.pid })
+}
+
+/// What a process has used and uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// User and system time in milliseconds.
+    pub cpu_ms: u64,
+    /// Resident memory in bytes.
+    pub rss_bytes: u64,
+}
+
+/// What a process uses now; `None` when it is gone or /proc is not there.
+pub fn usage(pid: Pid) -> Option<Usage> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.0)).ok()?;
+    parse_stat(&stat, system_constant(libc::_SC_CLK_TCK)?, system_constant(libc::_SC_PAGESIZE)?)
+}
+
+fn system_constant(name: libc::c_int) -> Option<u64> {
+    // SAFETY: takes a number.
+    u64::try_from(unsafe { libc::sysconf(name) }).ok().filter(|value| *value > 0)
+}
+
+/// Reads the line `pid (name) state ppid …`; the name may contain anything.
+fn parse_stat(stat: &str, ticks_per_sec: u64, page_bytes: u64) -> Option<Usage> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    // The manual, proc_pid_stat(5), counts from 1 and includes pid and name.
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    let ticks = field(14)? + field(15)?;
+    Some(Usage { cpu_ms: ticks * 1000 / ticks_per_sec, rss_bytes: field(24)? * page_bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn stat_lines() {
+        let tail = "S 1 2 3 0 -1 4194560 900 0 0 0 150 25 0 0 20 0 1 0 99 1000000 300 18446744073709551615";
+        let expected = Some(Usage { cpu_ms: 1750, rss_bytes: 300 * 4096 });
+        let rows = [
+            (format!("7 (cat) {tail}\n"), expected),
+            (format!("7 (a ) (b 1 2) {tail}"), expected),
+            ("7 (cat) S 1 2".to_string(), None),
+            (String::new(), None),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(parse_stat(&line, 100, 4096), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn of_this_process() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        assert!(usage(Pid(me)).unwrap().rss_bytes > 0);
+        assert_eq!(usage(Pid(0x7fff_fff0)), None);
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        assert_eq!(of_socket(ours.as_fd()).unwrap(), Peer { uid: crate::sys::users::current_uid(), pid: me });
+    }
+}

@@ -1,0 +1,277 @@
+//! Listening sockets: of the HTTP servers (C-155 to C-158) and of FastCGI groups (P-100 to P-103).
+//!
+//! A unix socket has its mode and owner before anybody can find it: it is bound under a temporary name, with its mode
+//! set on the socket before, and appears under its own name complete, by a hard link, which fails if somebody else
+//! was there first.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
+
+use super::{cerr, errno_of};
+use crate::config::{FcgiAddress, FcgiSocket, Owner};
+use crate::errno;
+
+/// Connections that wait to be accepted; the system may allow fewer.
+const BACKLOG: i32 = 1024;
+
+/// For FastCGI sockets without `socket_backlog`: the SOMAXCONN of Linux.
+const FCGI_BACKLOG: i32 = 4096;
+
+/// A living server answers the probe of its socket at once; one that is stopped or busy for so long is alive, too.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Each attempt removes one stale socket; several only if other daemons start, and die, at the same time.
+const ATTEMPTS_MAX: usize = 5;
+
+/// Why a server cannot listen. Displays as the original's message, without `Error: `. Nothing is left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenError {
+    /// Somebody else does (C-155).
+    InUse,
+    /// The system refused, with this error number (C-156).
+    System(i32),
+    /// The host has no IPv4 address.
+    UnknownHost(String),
+    /// The socket file cannot be given to its owner (C-158).
+    Chown {
+        /// Its path.
+        path: String,
+        /// Whose it should be.
+        owner: Owner,
+    },
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenError::InUse => f.write_str(
+                "Another program is already listening on a port that one of our HTTP servers is configured to use.  \
+                 Shut this program down first before starting supervisord.",
+            ),
+            ListenError::System(number) => {
+                let name = errno::name(*number);
+                write!(f, "Cannot open an HTTP server: socket.error reported errno.{name} ({number})")
+            }
+            ListenError::UnknownHost(host) => write!(f, "Cannot open an HTTP server: no IPv4 address for {host}"),
+            ListenError::Chown { path, owner } => {
+                let gid = owner.gid.map_or(-1, i64::from);
+                let user = super::users::by_uid(super::users::current_uid()).map_or(String::new(), |user| user.name);
+                write!(
+                    f,
+                    "Not permitted to chown {path} to uid/gid ({}, {gid}); adjust \"sockchown\" value in config file \
+                     or on command line to values that the current user ({user}) can successfully chown",
+                    owner.uid
+                )
+            }
+        }
+    }
+}
+
+impl From<io::Error> for ListenError {
+    fn from(error: io::Error) -> ListenError {
+        match errno_of(&error) {
+            libc::EADDRINUSE => ListenError::InUse,
+            number => ListenError::System(number),
+        }
+    }
+}
+
+/// Listens on TCP over IPv4, non-blocking; an empty host is every interface.
+pub fn listen_inet(host: &str, port: u16) -> Result<TcpListener, ListenError> {
+    let address = resolve(host, port).map_err(|_| ListenError::UnknownHost(host.to_string()))?;
+    let listener = bind_inet(address, BACKLOG)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// The standard library sets SO_REUSEADDR and its own backlog, which a second listen(2) replaces.
+fn bind_inet(address: SocketAddrV4, backlog: i32) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listen(listener.as_raw_fd(), backlog)?;
+    Ok(listener)
+}
+
+fn listen(fd: RawFd, backlog: i32) -> io::Result<()> {
+    // SAFETY: takes numbers.
+    cerr(unsafe { libc::listen(fd, backlog) })?;
+    Ok(())
+}
+
+/// The first IPv4 address of a host; an empty one is every interface.
+///
+/// A static glibc must not use the resolver, which loads libraries that may not fit: it knows numbers, `localhost`
+/// and what stands in /etc/hosts.
+pub fn resolve(host: &str, port: u16) -> io::Result<SocketAddrV4> {
+    let address = match host {
+        "" => Some(Ipv4Addr::UNSPECIFIED),
+        host => host.parse().ok().or_else(|| look_up(host)),
+    };
+    address.map(|address| SocketAddrV4::new(address, port)).ok_or_else(|| ErrorKind::NotFound.into())
+}
+
+#[cfg(not(all(target_env = "gnu", target_feature = "crt-static")))]
+fn look_up(host: &str) -> Option<Ipv4Addr> {
+    use std::net::{SocketAddr, ToSocketAddrs};
+    (host, 0).to_socket_addrs().ok()?.find_map(|address| match address {
+        SocketAddr::V4(address) => Some(*address.ip()),
+        SocketAddr::V6(_) => None,
+    })
+}
+
+#[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
+fn look_up(host: &str) -> Option<Ipv4Addr> {
+    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    find_in_hosts(&hosts, host).or((host == "localhost").then_some(Ipv4Addr::LOCALHOST))
+}
+
+/// Lines `address name name # comment`.
+#[cfg(any(test, all(target_env = "gnu", target_feature = "crt-static")))]
+fn find_in_hosts(hosts: &str, host: &str) -> Option<Ipv4Addr> {
+    hosts.lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let address = words.next()?.parse().ok()?;
+        words.any(|name| name.eq_ignore_ascii_case(host)).then_some(address)
+    })
+}
+
+/// Listens on a socket file, non-blocking. A stale one in its place is removed, with a line on stderr (C-157).
+pub fn listen_unix(path: &str, mode: u32, owner: Option<Owner>) -> Result<UnixListener, ListenError> {
+    let temporary = format!("{path}.{}", std::process::id());
+    let _ = std::fs::remove_file(&temporary);
+    let result = listen_at(&temporary, path, mode, owner);
+    let _ = std::fs::remove_file(&temporary);
+    result
+}
+
+fn listen_at(temporary: &str, path: &str, mode: u32, owner: Option<Owner>) -> Result<UnixListener, ListenError> {
+    let socket = bind_unix(temporary, mode)?;
+    if let Some(owner) = owner {
+        chown(temporary, owner).map_err(|error| match errno_of(&error) {
+            libc::EPERM => ListenError::Chown { path: path.to_string(), owner },
+            number => ListenError::System(number),
+        })?;
+    }
+    std::fs::set_permissions(temporary, std::fs::Permissions::from_mode(mode))?;
+    listen(socket.as_raw_fd(), BACKLOG)?;
+    publish(temporary, path)?;
+    let listener = UnixListener::from(socket);
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Gives the complete socket its name, which nobody who is alive may have.
+fn publish(temporary: &str, path: &str) -> Result<(), ListenError> {
+    for _ in 0..ATTEMPTS_MAX {
+        match std::fs::hard_link(temporary, path) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                if is_served(path) {
+                    return Err(ListenError::InUse);
+                }
+                // A closed stderr is no reason not to start.
+                let _ = writeln!(io::stderr(), "Unlinking stale socket {path}");
+                std::fs::remove_file(path)?;
+            }
+            // A file system without hard links, as shared folders of virtual machines are. Nothing is there, or the
+            // link would have said so; renaming could overwrite what came this very moment only.
+            Err(_) if !std::fs::exists(path).unwrap_or(true) => return Ok(std::fs::rename(temporary, path)?),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(ListenError::InUse)
+}
+
+/// Whether something answers at a socket file (C-157).
+fn is_served(path: &str) -> bool {
+    let probe = || -> io::Result<()> {
+        let mut stream = UnixStream::connect(path)?;
+        stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
+        stream.set_write_timeout(Some(PROBE_TIMEOUT))?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+        // Also the end of the connection is an answer.
+        stream.read(&mut [0]).map(drop)
+    };
+    match probe() {
+        Ok(()) => true,
+        // It took the connection and is slow: alive.
+        Err(error) => error.kind() == ErrorKind::WouldBlock,
+    }
+}
+
+/// A unix socket, bound, blocking and close-on-exec, whose file never had more permissions than `mode`.
+fn bind_unix(path: &str, mode: u32) -> io::Result<OwnedFd> {
+    // SAFETY: all zero is a valid sockaddr_un.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    // The last byte stays zero.
+    if path.len() >= address.sun_path.len() {
+        return Err(io::Error::from_raw_os_error(libc::ENAMETOOLONG));
+    }
+    for (to, from) in address.sun_path.iter_mut().zip(path.bytes()) {
+        *to = from as libc::c_char;
+    }
+    // SAFETY: takes numbers.
+    let fd = cerr(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
+    // SAFETY: just made, and owned by nobody else.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: takes numbers. The file of the socket is made with this mode less the umask; without the call it
+    // would be open to all between bind and chmod.
+    cerr(unsafe { libc::fchmod(fd, mode as libc::mode_t) })?;
+    let size = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+    // SAFETY: `address` is complete and `size` is its size.
+    cerr(unsafe { libc::bind(fd, (&raw const address).cast(), size) })?;
+    Ok(socket)
+}
+
+fn chown(path: &str, owner: Owner) -> io::Result<()> {
+    std::os::unix::fs::lchown(path, Some(owner.uid), owner.gid)
+}
+
+/// Opens the listening socket of a FastCGI group: blocking, for its programs accept from it.
+///
+/// Errors: the reason, for `Could not create FastCGI socket <url>: <reason>`. A file that was there is gone (P-102).
+pub fn listen_fcgi(socket: &FcgiSocket) -> Result<OwnedFd, String> {
+    let backlog = socket.backlog.map_or(FCGI_BACKLOG, |backlog| i32::try_from(backlog).unwrap_or(i32::MAX));
+    match &socket.address {
+        FcgiAddress::Tcp { host, port } => {
+            let address = resolve(host, *port).map_err(|_| format!("no IPv4 address for {host}"))?;
+            Ok(bind_inet(address, backlog).map_err(|error| reason(&error))?.into())
+        }
+        FcgiAddress::Unix { path, owner, mode } => {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(reason(&error)),
+                _ => {}
+            }
+            let bound = bind_unix(path, *mode).map_err(|error| reason(&error))?;
+            let ready = prepare_fcgi(&bound, path, *owner, *mode, backlog);
+            if ready.is_err() {
+                let _ = std::fs::remove_file(path);
+            }
+            ready.map(|()| bound)
+        }
+    }
+}
+
+fn prepare_fcgi(socket: &OwnedFd, path: &str, owner: Option<Owner>, mode: u32, backlog: i32) -> Result<(), String> {
+    if let Some(owner) = owner {
+        let told = |error| format!("Could not change ownership of socket file: {}", reason(&error));
+        chown(path, owner).map_err(told)?;
+    }
+    let told = |error| format!("Could not change permissions of socket file: {}", reason(&error));
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(told)?;
+    listen(socket.as_raw_fd(), backlog).map_err(|error| reason(&error))
+}
+
+/// `[Errno 98] Address already in use`, as the original shows system errors.
+fn reason(error: &io::Error) -> String {
+    let number = errno_of(error);
+    format!("[Errno {number}] {}", errno::text(number))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! The static files, embedded: paths as in the original's tree, contents our own.
+
+use crate::wire::http::parse_date;
+
+/// When the files were last changed, in seconds since the epoch; to be moved on with each change of one of them.
+pub const MODIFIED_SECS: i64 = 1_767_225_600;
+
+/// A static file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaticFile {
+    /// Its path, without a slash in front.
+    pub path: &'static str,
+    /// Its `Content-Type`.
+    pub content_type: &'static str,
+    /// Its contents.
+    pub bytes: &'static [u8],
+}
+
+/// What is at a path of the static tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A file.
+    File(&'static StaticFile),
+    /// A folder whose path lacks its slash: the reply is a redirection to `/<folder>/`.
+    Folder(&'static str),
+    /// Nothing, or a folder: folders are not listed.
+    Nothing,
+}
+
+macro_rules! files {
+    ($($path:literal $content_type:literal,)*) => {
+        &[$(StaticFile { path: $path, content_type: $content_type, bytes: include_bytes!(concat!("assets/", $path)) },)*]
+    };
+}
+
+const FILES: &[StaticFile] = files! {
+    "stylesheets/supervisor.css" "text/css",
+    "scripts/actions.js" "text/javascript",
+    "images/icon.png" "image/png",
+    "images/supervisor.gif" "image/gif",
+    "images/rule.gif" "image/gif",
+    "images/state0.gif" "image/gif",
+    "images/state1.gif" "image/gif",
+    "images/state2.gif" "image/gif",
+    "images/state3.gif" "image/gif",
+};
+
+const FOLDERS: &[&str] = &["images", "scripts", "stylesheets"];
+
+/// Looks up an unquoted path. Only these exact paths exist, so there is nothing that `..` could escape to.
+pub fn find(path: &str) -> Found {
+    let path = path.trim_start_matches('/');
+    if let Some(file) = FILES.iter().find(|file| file.path == path) {
+        return Found::File(file);
+    }
+    FOLDERS.iter().find(|folder| **folder == path).map_or(Found::Nothing, |folder| Found::Folder(folder))
+}
+
+/// Whether the client's copy is good: then the reply is 304. A date that cannot be read counts as none.
+pub fn is_unchanged(if_modified_since: Option<&str>) -> bool {
+    if_modified_since.and_then(parse_date).is_some_and(|since| since >= MODIFIED_SECS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        let rows = [
+            ("/stylesheets/supervisor.css", "text/css"),
+            ("//images/icon.png", "image/png"),
+            ("/images/supervisor.gif", "image/gif"),
+            ("/images", "to images"),
+            ("/stylesheets", "to stylesheets"),
+            ("/images/", "nothing"),
+            ("/", "nothing"),
+            ("", "nothing"),
+            ("/nope", "nothing"),
+            ("/images/../ui/status.html", "nothing"),
+            ("/../../etc/passwd", "nothing"),
+            ("/images/icon.png/", "nothing"),
+            ("/images/icon.png\0", "nothing"),
+        ];
+        for (path, expected) in rows {
+            let found = match find(path) {
+                Found::File(file) => file.content_type.to_owned(),
+                Found::Folder(folder) => format!("to {folder}"),
+                Found::Nothing => "nothing".to_owned(),
+            };
+            assert_eq!(found, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn files_are_what_they_claim_to_be() {
+        for file in FILES {
+            let magic: &[u8] = match file.content_type {
+                "image/png" => b"\x89PNG\r\n\x1a\n",
+                "image/gif" => b"GIF89a",
+                _ => b"/",
+            };
+            assert!(file.bytes.starts_with(magic), "{}", file.path);
+        }
+    }
+
+    #[test]
+    fn copies_of_clients() {
+        let rows = [
+            (None, false),
+            (Some("Thu, 01 Jan 1970 00:00:00 GMT"), false),
+            (Some("Fri, 01 Jan 2100 00:00:00 GMT"), true),
+            (Some("nonsense"), false),
+        ];
+        for (since, expected) in rows {
+            assert_eq!(is_unchanged(since), expected, "{since:?}");
+        }
+        assert!(is_unchanged(Some(&crate::wire::http::format_date(MODIFIED_SECS))));
+    }
+}

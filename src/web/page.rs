@@ -1,0 +1,301 @@
+//! The pages. What they link to, and the classes of rows and states, are the original's; the rest is our own (X-30 to
+//! X-34, X-39).
+
+use crate::namespec;
+use crate::state::ProcessState;
+use crate::wire::form::quote;
+
+/// The headers of a page, before its length (X-30). Without them a browser's second click on Start does nothing.
+pub const PAGE_HEADERS: &[(&str, &str)] = &[
+    ("Content-Type", "text/html;charset=utf-8"),
+    ("Pragma", "no-cache"),
+    ("Cache-Control", "no-cache"),
+    ("Expires", "Thu, 01 Jan 1970 00:00:00 GMT"),
+];
+
+/// The body of `/ok.html`; its type is [`OK_TYPE`].
+pub const OK_BODY: &str = "OK";
+/// The type of `/ok.html`.
+pub const OK_TYPE: &str = "text/plain";
+
+/// Bytes of the log that the tail page shows if nothing else is asked for; it never shows less (X-39).
+const TAIL_BYTES_DEFAULT: u64 = 1024;
+/// The most it shows: what a browser still scrolls through, and what is copied once for a page.
+const TAIL_BYTES_MAX: u64 = 4 << 20;
+
+/// What the index page shows of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// Its group.
+    pub group: &'a str,
+    /// Its name in the group.
+    pub name: &'a str,
+    /// Its state.
+    pub state: ProcessState,
+    /// As in getProcessInfo: `pid 42, uptime 0:01:02`.
+    pub description: &'a str,
+}
+
+/// The page at `/` and `/index.html`. Sorts the rows by group and name.
+pub fn index_page(rows: &mut [Row], message: Option<&str>, version: &str, year: i32) -> String {
+    rows.sort_by_key(|row| (row.group, row.name));
+    let mut page = Page::begin("Supervisor Status");
+    page.raw(
+        "<script src=\"scripts/actions.js\" defer></script>\n</head>\n<body>\n<div id=\"header\">\
+         <img src=\"images/supervisor.gif\" alt=\"Supervisor status\" width=\"128\" height=\"48\"></div>\n",
+    );
+    if let Some(message) = message {
+        page.raw("<div class=\"status_msg\">");
+        page.text(message);
+        page.raw("</div>\n");
+    }
+    page.raw("<ul id=\"buttons\">\n");
+    for (action, label) in [("refresh", "Refresh"), ("restartall", "Restart All"), ("stopall", "Stop All")] {
+        page.raw("<li class=\"action-button\">");
+        page.link(&format!("index.html?action={action}"), label, if action == "refresh" { "" } else { CHANGES });
+        page.raw("</li>\n");
+    }
+    page.raw("</ul>\n");
+    if rows.is_empty() {
+        page.raw("<p>No programs to manage</p>\n");
+    } else {
+        page.raw(
+            "<table>\n<thead>\n<tr><th class=\"state\">State</th><th class=\"desc\">Description</th>\
+             <th class=\"name\">Name</th><th class=\"action\">Action</th></tr>\n</thead>\n<tbody>\n",
+        );
+        for (at, row) in rows.iter().enumerate() {
+            page.row(row, at % 2 == 1);
+        }
+        page.raw("</tbody>\n</table>\n");
+    }
+    page.raw("<div id=\"footer\"><div class=\"left\"><a href=\"http://supervisord.org\">Supervisor</a> <span>");
+    page.text(version);
+    page.raw(&format!("</span></div><div class=\"right\">Stheno <span>{year}</span></div></div>\n"));
+    page.end()
+}
+
+/// The page at `/tail.html`. `tail` is the end of the log, or why there is none; `limit` is from [`tail_limit`].
+pub fn tail_page(processname: Option<&str>, limit: u64, tail: &str) -> String {
+    let mut page = Page::begin(&format!("Supervisor tail of process {}", processname.unwrap_or("None")));
+    page.raw("</head>\n<body>\n<pre>");
+    page.text(tail);
+    page.raw("</pre>\n");
+    if let Some(name) = processname {
+        page.raw("<ul id=\"buttons\">\n<li class=\"action-button\">");
+        page.link(&format!("tail.html?processname={}&limit={limit}", quote(name)), "Refresh", "");
+        page.raw("</li>\n</ul>\n");
+    }
+    page.end()
+}
+
+/// How many bytes the tail page shows for the `limit` of its form: at least 1024; also when it is not a number.
+pub fn tail_limit(limit: Option<&str>) -> u64 {
+    let digits = limit.filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+    // Too many digits for a number are a large number.
+    digits.map_or(TAIL_BYTES_DEFAULT, |text| text.parse().unwrap_or(u64::MAX)).clamp(TAIL_BYTES_DEFAULT, TAIL_BYTES_MAX)
+}
+
+/// The class of links that `actions.js` sends as POST.
+const CHANGES: &str = " class=\"change\"";
+/// Attributes of links into a window of their own.
+const NEW_WINDOW: &str = " target=\"_blank\" rel=\"noopener\"";
+
+/// A page being written. Text and attributes are escaped here and nowhere else.
+struct Page {
+    html: String,
+}
+
+impl Page {
+    /// Begins a page, up to inside its head. The policy for scripts stands in the page itself too, for the case that
+    /// a header gets lost on the way.
+    fn begin(title: &str) -> Page {
+        let mut page = Page { html: String::with_capacity(4096) };
+        page.raw("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
+        page.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"");
+        page.raw(super::guard::CONTENT_POLICY);
+        page.raw("\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
+        page.text(title);
+        page.raw(
+            "</title>\n<link href=\"stylesheets/supervisor.css\" rel=\"stylesheet\" type=\"text/css\">\n\
+             <link href=\"images/icon.png\" rel=\"icon\" type=\"image/png\">\n",
+        );
+        page
+    }
+
+    fn end(mut self) -> String {
+        self.raw("</body>\n</html>\n");
+        self.html
+    }
+
+    fn row(&mut self, row: &Row, shaded: bool) {
+        let name = namespec::join(row.group, row.name);
+        let quoted = quote(&name);
+        self.raw(if shaded { "<tr class=\"shade\">" } else { "<tr class=\"\">" });
+        self.raw("<td class=\"status\"><span class=\"");
+        self.raw(class_of(row.state));
+        self.raw("\">");
+        self.raw(&row.state.name().to_ascii_lowercase());
+        self.raw("</span></td><td><span>");
+        self.text(row.description);
+        self.raw("</span></td><td>");
+        self.link(&format!("tail.html?processname={quoted}"), &name, NEW_WINDOW);
+        self.raw("</td><td class=\"action\"><ul>\n");
+        for (action, label) in actions_of(row.state).iter().chain(&[("clearlog", "Clear Log")]) {
+            self.item(&format!("index.html?processname={quoted}&action={action}"), label, CHANGES);
+        }
+        self.item(&format!("logtail/{quoted}"), "Tail -f Stdout", NEW_WINDOW);
+        self.item(&format!("logtail/{quoted}/stderr"), "Tail -f Stderr", NEW_WINDOW);
+        self.raw("</ul></td></tr>\n");
+    }
+
+    fn item(&mut self, href: &str, label: &str, attributes: &str) {
+        self.raw("<li>");
+        self.link(href, label, attributes);
+        self.raw("</li>\n");
+    }
+
+    fn link(&mut self, href: &str, label: &str, attributes: &str) {
+        self.raw("<a href=\"");
+        self.text(href);
+        self.raw("\"");
+        self.raw(attributes);
+        self.raw(">");
+        self.text(label);
+        self.raw("</a>");
+    }
+
+    fn raw(&mut self, html: &str) {
+        self.html.push_str(html);
+    }
+
+    /// Text, or the value of an attribute in double quotes. `>` stays, as in the original.
+    fn text(&mut self, text: &str) {
+        for part in text.split_inclusive(['&', '<', '"']) {
+            let plain = part.trim_end_matches(['&', '<', '"']);
+            self.raw(plain);
+            self.raw(match &part[plain.len()..] {
+                "&" => "&amp;",
+                "<" => "&lt;",
+                "\"" => "&quot;",
+                _ => "",
+            });
+        }
+    }
+}
+
+/// The class of a state's field (X-32).
+fn class_of(state: ProcessState) -> &'static str {
+    match state {
+        ProcessState::Running => "statusrunning",
+        ProcessState::Fatal | ProcessState::Backoff => "statuserror",
+        _ => "statusnominal",
+    }
+}
+
+/// What can be done in a state, beside what always can (X-33).
+fn actions_of(state: ProcessState) -> &'static [(&'static str, &'static str)] {
+    match state {
+        ProcessState::Running => &[("restart", "Restart"), ("stop", "Stop")],
+        ProcessState::Stopped | ProcessState::Exited | ProcessState::Fatal => &[("start", "Start")],
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hrefs(page: &str) -> Vec<&str> {
+        page.split("<a href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect()
+    }
+
+    fn between<'a>(page: &'a str, before: &str, after: &str) -> &'a str {
+        page.split_once(before).and_then(|(_, rest)| rest.split_once(after)).map_or("nothing", |(inside, _)| inside)
+    }
+
+    fn one_row(state: ProcessState) -> String {
+        index_page(&mut [Row { group: "g", name: "a", state, description: "Not started" }], None, "4.3.0", 2026)
+    }
+
+    #[test]
+    fn each_state_has_its_class_and_its_actions() {
+        use ProcessState::*;
+        let rows: [(ProcessState, &str, &[&str]); 8] = [
+            (Stopped, "statusnominal\">stopped<", &["start"]),
+            (Starting, "statusnominal\">starting<", &[]),
+            (Running, "statusrunning\">running<", &["restart", "stop"]),
+            (Backoff, "statuserror\">backoff<", &[]),
+            (Stopping, "statusnominal\">stopping<", &[]),
+            (Exited, "statusnominal\">exited<", &["start"]),
+            (Fatal, "statuserror\">fatal<", &["start"]),
+            (Unknown, "statusnominal\">unknown<", &[]),
+        ];
+        for (state, class, actions) in rows {
+            let page = one_row(state);
+            assert!(page.contains(class), "{state:?}");
+            let mut expected: Vec<String> =
+                ["refresh", "restartall", "stopall"].map(|action| format!("index.html?action={action}")).into();
+            expected.push("tail.html?processname=g%3Aa".to_owned());
+            let all = actions.iter().chain(&["clearlog"]);
+            expected.extend(all.map(|action| format!("index.html?processname=g%3Aa&amp;action={action}")));
+            expected.extend(["logtail/g%3Aa", "logtail/g%3Aa/stderr", "http://supervisord.org"].map(str::to_owned));
+            assert_eq!(hrefs(&page), expected, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn rows_are_sorted_shaded_and_escaped() {
+        let stopped = ProcessState::Stopped;
+        let mut rows = [
+            Row { group: "z", name: "z", state: stopped, description: "d" },
+            Row { group: "a", name: "y", state: stopped, description: "<i>&\"'" },
+            Row { group: "a", name: "<b>&\"", state: stopped, description: "d" },
+        ];
+        let page = index_page(&mut rows, Some("<script>alert(1)</script>&"), "4.3.0", 2026);
+        let names: Vec<&str> =
+            page.split("rel=\"noopener\">").skip(1).step_by(3).filter_map(|rest| rest.split("</a>").next()).collect();
+        assert_eq!(names, ["a:&lt;b>&amp;&quot;", "a:y", "z"]);
+        let classes: Vec<&str> = page.split("<tr class=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert_eq!(classes, ["", "shade", ""]);
+        assert!(page.contains("tail.html?processname=a%3A%3Cb%3E%26%22\""));
+        assert!(page.contains("<span>&lt;i>&amp;&quot;'</span>"));
+        assert_eq!(between(&page, "<div class=\"status_msg\">", "</div>"), "&lt;script>alert(1)&lt;/script>&amp;");
+        assert_eq!(page.matches("<script").count(), 1, "only our own script");
+    }
+
+    #[test]
+    fn an_empty_index_and_the_footer() {
+        let page = index_page(&mut [], None, "4.3.0", 2026);
+        assert!(page.contains("No programs to manage") && !page.contains("<table"));
+        assert!(!page.contains("status_msg"));
+        assert_eq!(between(&page, "Supervisor</a> <span>", "</span>"), "4.3.0");
+        assert_eq!(between(&page, "Stheno <span>", "</span>"), "2026");
+    }
+
+    #[test]
+    fn tail_pages() {
+        let page = tail_page(Some("g:<a>"), 2048, "the <log> text\n");
+        assert_eq!(between(&page, "<title>", "</title>"), "Supervisor tail of process g:&lt;a>");
+        assert_eq!(between(&page, "<pre>", "</pre>"), "the &lt;log> text\n");
+        assert_eq!(hrefs(&page), ["tail.html?processname=g%3A%3Ca%3E&amp;limit=2048"]);
+        let page = tail_page(None, 1024, "No process name found");
+        assert_eq!(between(&page, "<title>", "</title>"), "Supervisor tail of process None");
+        assert!(hrefs(&page).is_empty());
+    }
+
+    #[test]
+    fn limits() {
+        let rows = [
+            (None, 1024),
+            (Some("2000"), 2000),
+            (Some("10"), 1024),
+            (Some("-5"), 1024),
+            (Some("x"), 1024),
+            (Some("99999999"), TAIL_BYTES_MAX),
+            (Some("99999999999999999999999"), TAIL_BYTES_MAX),
+        ];
+        for (limit, expected) in rows {
+            assert_eq!(tail_limit(limit), expected, "{limit:?}");
+        }
+    }
+}
