@@ -54,12 +54,12 @@ impl Default for CtlFile {
 
 impl CtlFile {
     /// Reads the file named by `-c`, else the one found by the search of C-1; without any there are the defaults
-    /// (C-5). `program` is argv[0].
+    /// (C-5). `program` is `argv[0]`.
     pub fn load(program: &str, configuration: Option<&str>, env: &dyn Env) -> Result<CtlFile, ConfigError> {
-        let Some(name) = configuration.map(str::to_string).or_else(|| search::find(program, env)) else {
+        let cwd = env.cwd();
+        let Some(name) = configuration.map(str::to_string).or_else(|| search::find(program, &cwd, env)) else {
             return Ok(CtlFile::default());
         };
-        let cwd = env.cwd();
         let main = MainFile::new(&name, &cwd);
         let document = Sources::read_main(&main, env)?.document;
         let Some(section) = document.section("supervisorctl") else {

@@ -32,3 +32,59 @@ pub fn difference<'a>(active: impl IntoIterator<Item = &'a Rc<Group>>, configure
     difference.removed = gone.map(|group| group.name.clone()).collect();
     difference
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::Fake;
+    use super::*;
+
+    fn groups(text: &str) -> Vec<Rc<Group>> {
+        Fake::new().load(&format!("[supervisord]\n{text}")).unwrap().groups
+    }
+
+    fn program(name: &str, lines: &str) -> String {
+        format!("[program:{name}]\ncommand=x\n{lines}\n")
+    }
+
+    #[test]
+    fn which_groups_differ() {
+        let old = groups(&(program("same", "") + &program("edited", "") + &program("gone", "")));
+        let new = groups(&(program("new", "") + &program("same", "") + &program("edited", "startsecs=2")));
+        let expected =
+            Difference { added: vec!["new".into()], changed: vec!["edited".into()], removed: vec!["gone".into()] };
+        assert_eq!(difference(&old, &new), expected);
+        assert_eq!(difference(&old, &old), Difference::default());
+    }
+
+    #[test]
+    fn what_counts_as_a_change() {
+        let listener = "[eventlistener:l]\ncommand=x\n";
+        let fcgi = "[fcgi-program:f]\ncommand=x\nsocket=unix:///tmp/";
+        let p = |lines: &str| program("p", lines);
+        let rows = [
+            (p(""), p(""), false),
+            (p(""), p("unknown=1"), false),
+            (p(""), p("priority=1"), true),
+            (p(""), p("environment=A=1"), true),
+            (p(""), p("serverurl=http://x"), true),
+            (p("stopsignal=TERM"), p("stopsignal=15"), false),
+            // AUTO on either side is not compared (P-111).
+            (p(""), p("stdout_logfile=/tmp/x"), false),
+            (p("stderr_logfile=none"), p(""), false),
+            (p("stderr_logfile=none"), p("stderr_logfile=/tmp/x"), true),
+            (p("stdout_logfile=/tmp/x"), p("startsecs=2"), true),
+            (p(""), format!("[supervisord]\nenvironment=A=1\n{}", p("")), true),
+            (p(""), format!("[inet_http_server]\nport=1\n{}", p("")), false),
+            (format!("{listener}events=TICK,EVENT"), format!("{listener}events=EVENT,TICK"), false),
+            (format!("{listener}events=TICK,EVENT"), format!("{listener}events=TICK"), true),
+            (format!("{listener}events=TICK"), format!("{listener}events=TICK\nbuffer_size=1"), true),
+            (format!("{fcgi}a"), format!("{fcgi}b"), true),
+            (format!("{fcgi}a"), format!("{fcgi}a\nsocket_mode=0777\nsocket_backlog=1"), false),
+        ];
+        for (old, new, expected) in rows {
+            let difference = difference(&groups(&old), &groups(&new));
+            assert_eq!(!difference.changed.is_empty(), expected, "{old:?} {new:?}");
+            assert!(difference.added.is_empty() && difference.removed.is_empty(), "{old:?} {new:?}");
+        }
+    }
+}

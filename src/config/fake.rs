@@ -3,8 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use super::cmdline::CommandLine;
 use super::env::{Account, Env};
+use super::error::ConfigError;
+use super::load::Loader;
 use super::paths;
+use super::types::Config;
 
 /// A machine with root (0), nobody (65534), daemon (1), the directories `/`, `/tmp`, `/etc`, and `/work` as the
 /// working directory.
@@ -60,6 +64,18 @@ impl Fake {
     /// Sets a variable of the environment.
     pub fn set_variable(&mut self, name: &str, value: &str) {
         self.variables.insert(name.to_string(), value.to_string());
+    }
+
+    /// Loads a text as the file `F` of the working directory.
+    pub fn load(&mut self, text: &str) -> Result<Config, ConfigError> {
+        self.loader(text).load(self)
+    }
+
+    /// A loader of a text as the file `F` of the working directory.
+    pub fn loader(&mut self, text: &str) -> Loader {
+        self.write("F", text);
+        let command_line = CommandLine { configuration: Some("F".to_string()), ..CommandLine::default() };
+        Loader::new("sd", command_line, self)
     }
 
     fn at(&self, path: &str) -> String {

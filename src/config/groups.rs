@@ -292,3 +292,158 @@ fn default_owner(reader: &Reader, options: &FcgiOptions) -> Option<Owner> {
     let gid = reader.env.user_by_id(user.uid).map(|account| account.gid);
     Some(Owner { uid: user.uid, gid })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::Fake;
+    use super::*;
+
+    fn load(text: &str) -> Result<Vec<Rc<Group>>, String> {
+        let config = Fake::new().load(&format!("[supervisord]\n{text}"));
+        config.map(|config| config.groups).map_err(|error| error.to_string())
+    }
+
+    fn shape(groups: &[Rc<Group>]) -> Vec<String> {
+        let names = |group: &Group| group.processes.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(" ");
+        groups.iter().map(|group| format!("{} {}: {}", group.name, group.priority, names(group))).collect()
+    }
+
+    #[test]
+    fn who_is_in_which_group() {
+        let groups = load(
+            "[program:b]\ncommand=b\npriority=1\n[program:a]\ncommand=a\n[program:c]\ncommand=c\n\
+             [fcgi-program:f]\ncommand=f\nsocket=bad\n[group:g]\nprograms=a, b,f\npriority=5\n[group:h]\nprograms=a\n\
+             [group:empty]\n[program:z]\ncommand=z\npriority=5\n[eventlistener:l]\ncommand=l\nevents=TICK\n",
+        )
+        .unwrap();
+        let expected = ["l -1: l", "g 5: b a f", "z 5: z", "c 999: c", "empty 999: ", "h 999: a"];
+        assert_eq!(shape(&groups), expected);
+        assert_eq!(groups[0].processes[0].priority, 999);
+        // No socket for a FastCGI program in a group (C-114).
+        assert_eq!(groups[1].kind, GroupKind::Programs);
+        assert_eq!(groups[1].processes[0].program, "b");
+    }
+
+    #[test]
+    fn of_two_processes_with_one_name_the_last_counts() {
+        let groups = load(
+            "[group:g]\nprograms=a,b\n[program:a]\ncommand=a\nprocess_name=x\npriority=1\n\
+             [program:b]\ncommand=b\nprocess_name=x\n",
+        )
+        .unwrap();
+        assert_eq!(shape(&groups), ["g 999: x"]);
+        assert_eq!(groups[0].processes[0].command, "b");
+    }
+
+    #[test]
+    fn listeners() {
+        let groups = load(
+            "[eventlistener:l]\ncommand=x\nevents=tick_5, EVENT,Tick_5\nbuffer_size=3\nextended_payload=1\n\
+             buffer_hold_until_ready=1\nunknown_action=restart\n\
+             result_handler=supervisor_grace.resulthandler:stdin_write_handler\n",
+        )
+        .unwrap();
+        let expected = Listener {
+            buffer_size: 3,
+            events: vec!["TICK_5".into(), "EVENT".into()],
+            result_handler: ResultHandler::StdinWrite,
+            extended_payload: true,
+            buffer_hold_until_ready: true,
+            restart_unknown: true,
+        };
+        assert_eq!(groups[0].kind, GroupKind::Listener(expected));
+    }
+
+    #[test]
+    fn sockets() {
+        let unix = |path: &str, owner, mode| FcgiAddress::Unix { path: path.into(), owner, mode };
+        let tcp = FcgiAddress::Tcp { host: "h".into(), port: 9000 };
+        let nobody = Some(Owner { uid: 65534, gid: Some(65534) });
+        let daemon = Some(Owner { uid: 1, gid: None });
+        let rows = [
+            ("socket=tcp://H:9000\nsocket_backlog=7", "tcp://h:9000", tcp, Some(7)),
+            ("socket=unix:///tmp/%(program_name)s", "unix:///tmp/f", unix("/tmp/f", None, 0o700), None),
+            ("socket=unix:///a/../b\nuser=nobody", "unix:///b", unix("/b", nobody, 0o700), None),
+            ("socket=unix:///b\nuser=root\nsocket_mode=0770", "unix:///b", unix("/b", None, 0o770), None),
+            ("socket=unix:///b\nuser=nobody\nsocket_owner=daemon", "unix:///b", unix("/b", daemon, 0o700), None),
+        ];
+        for (lines, url, address, backlog) in rows {
+            let groups = load(&format!("[fcgi-program:f]\ncommand=x\n{lines}\n")).unwrap();
+            let GroupKind::Fcgi(socket) = &groups[0].kind else { panic!("{lines:?}") };
+            assert_eq!((socket.url.as_str(), &socket.address, socket.backlog), (url, &address, backlog), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong() {
+        let incomplete = "[eventlistener:l]\ncommand=x\n";
+        let fcgi = "[fcgi-program:f]\ncommand=x\n";
+        let rows = [
+            ("[group:g]\nprograms=nope\n", "[group:g] names unknown program or fcgi-program nope (file: 'F', line 3)"),
+            (
+                "[group:g]\nprograms=p,nope\n[program:p]\ncommand=x\n",
+                "[group:g] names unknown program or fcgi-program nope (file: 'F', line 3)",
+            ),
+            (
+                "[group:g]\nprograms=p\n[program:p]\ncommand=x\n[fcgi-program:p]\ncommand=x\n",
+                "[group:g] name p is ambiguous (exists as program and fcgi-program) (file: 'F', line 3)",
+            ),
+            ("[group:a b]\n", "Invalid name: 'a b' because of character: ' ' (file: 'F', line 2)"),
+            ("[group:g]\npriority=x\n", "expected a whole number, not 'x' (file: 'F', line 3)"),
+            ("[program:a:b]\n", "Invalid name: 'a:b' because of character: ':' (file: 'F', line 2)"),
+            ("[program:p]\ncommand=x\npriority=x\n", "expected a whole number, not 'x' (file: 'F', line 4)"),
+            (
+                "[eventlistener:a b]\nevents=TICK\n",
+                "Invalid name: 'a b' because of character: ' ' in section 'eventlistener:a b' (file: 'F', line 2)",
+            ),
+            (incomplete, "[eventlistener:l] section requires an \"events\" line (file: 'F', line 2)"),
+            (
+                &format!("{incomplete}events=NOPE\n"),
+                "Unknown event type NOPE in [eventlistener:l] events (file: 'F', line 4)",
+            ),
+            (
+                &format!("{incomplete}events=TICK,\n"),
+                "Unknown event type  in [eventlistener:l] events (file: 'F', line 4)",
+            ),
+            (
+                &format!("{incomplete}buffer_size=0\n"),
+                "[eventlistener:l] section sets invalid buffer_size (0) (file: 'F', line 4)",
+            ),
+            (
+                &format!("{incomplete}events=TICK\nredirect_stderr=true\n"),
+                "[eventlistener:l] section sets redirect_stderr=true but this is not allowed because it will interfere \
+                 with the eventlistener protocol (file: 'F', line 5)",
+            ),
+            (
+                &format!("{incomplete}result_handler=nope:nope\n"),
+                "nope:nope cannot be resolved within [eventlistener:l] (file: 'F', line 4)",
+            ),
+            (
+                "[eventlistener:l]\nevents=TICK\n",
+                "program section eventlistener:l does not specify a command in section 'eventlistener:l' (file: 'F', \
+                 line 2)",
+            ),
+            (fcgi, "[fcgi-program:f] section requires a \"socket\" line (file: 'F', line 2)"),
+            (&format!("{fcgi}socket=foo\n"), "Bad socket format foo in [fcgi-program:f] socket (file: 'F', line 4)"),
+            (
+                &format!("{fcgi}socket=tcp://h:70000\n"),
+                "70000 is above upper bound (65535) in [fcgi-program:f] socket (file: 'F', line 4)",
+            ),
+            (
+                &format!("{fcgi}socket=unix://rel\n"),
+                "Unix socket path rel is not an absolute path in [fcgi-program:f] socket (file: 'F', line 4)",
+            ),
+            (
+                &format!("{fcgi}socket=tcp://h:1\nsocket_mode=0700\n"),
+                "socket_owner and socket_mode params should only be used with a Unix domain socket in [fcgi-program:f] \
+                 socket (file: 'F', line 4)",
+            ),
+            (&format!("{fcgi}socket_backlog=0\n"), "Invalid socket_backlog value 0 (file: 'F', line 4)"),
+            (&format!("{fcgi}socket_owner=nosuch\n"), "Invalid socket_owner value nosuch (file: 'F', line 4)"),
+            (&format!("{fcgi}socket_mode=9\n"), "Invalid socket_mode value 9 (file: 'F', line 4)"),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(load(text).map(|groups| shape(&groups)), Err(expected.to_string()), "{text:?}");
+        }
+    }
+}

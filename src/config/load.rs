@@ -40,7 +40,7 @@ pub struct Loader {
 type Problems = Vec<ConfigError>;
 
 impl Loader {
-    /// `program` is argv[0] (C-1). Notes the working directory and the environment; reads nothing yet.
+    /// `program` is `argv[0]` (C-1). Notes the working directory and the environment; reads nothing yet.
     pub fn new(program: &str, command_line: CommandLine, env: &dyn Env) -> Loader {
         let variables = env.variables().into_iter().collect();
         Loader { program: program.to_string(), command_line, cwd: env.cwd(), main: None, variables, serverurl: None }
@@ -93,7 +93,7 @@ impl Loader {
         if let Some(main) = &self.main {
             return Ok(main.clone());
         }
-        let found = self.command_line.configuration.clone().or_else(|| search::find(&self.program, env));
+        let found = self.command_line.configuration.clone().or_else(|| search::find(&self.program, &self.cwd, env));
         let name = found.ok_or_else(|| search::not_found(&self.program))?;
         let main = MainFile::new(&name, &self.cwd);
         self.main = Some(main.clone());
@@ -108,8 +108,7 @@ impl Loader {
             return self.interpret(&main, sources, &memo, problems);
         };
         // A journal that is broken must not keep the daemon from starting: it is left out, with a warning.
-        let mut with_journal =
-            Sources { infos: sources.infos.clone(), ..Sources::read(&main, &memo, &self.variables)? };
+        let mut with_journal = sources.clone();
         let merged = match memo.read_file(&journal) {
             Ok(bytes) => with_journal.merge(&bytes, &journal),
             Err(error) => Err(ConfigError::new(format!("could not read {journal}: {error}"))),
@@ -311,3 +310,6 @@ fn last_of_each(pairs: Vec<(String, String)>) -> Vec<(String, String)> {
     }
     result
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,7 @@ macro_rules! options {
                 name: stringify!($field),
                 kind: <$kind as Datatype>::KIND,
                 default: options!(@default $($default)?),
-                doc: concat!($($doc),+),
+                doc: concat!($($doc),+).trim_ascii(),
             },)*];
 
             /// Reads the options of a section.
@@ -338,7 +338,7 @@ mod tests {
     fn rows_describe_themselves() {
         for (table, rows) in ALL {
             for row in *rows {
-                assert!(!row.doc.trim().is_empty() && !row.kind.is_empty(), "{table}.{}", row.name);
+                assert!(!row.doc.is_empty() && !row.kind.is_empty(), "{table}.{}", row.name);
                 assert_eq!(row.name, row.name.to_lowercase(), "{table}");
             }
         }
@@ -347,7 +347,7 @@ mod tests {
             name: "startsecs",
             kind: "integer",
             default: Some("1"),
-            doc: " Seconds it must stay up to count as started.",
+            doc: "Seconds it must stay up to count as started.",
         };
         assert_eq!(startsecs, Some(expected));
     }

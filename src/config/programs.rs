@@ -80,7 +80,7 @@ impl<'a> Common<'a> {
             return Err(reader.error("numprocs", message));
         }
         let template = self.template(&name, &options, killasgroup);
-        let mut programs = Vec::new();
+        let mut programs = Vec::with_capacity(count(options.numprocs) as usize);
         for offset in 0..options.numprocs {
             let number = options.numprocs_start.saturating_add(offset);
             let scope = Scope {
@@ -225,4 +225,181 @@ impl<'a> Common<'a> {
 /// A count that may be negative in the file, then as 0.
 pub(super) fn count(number: i64) -> u32 {
     u32::try_from(number.max(0)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::Fake;
+    use super::super::types::Autorestart;
+    use super::*;
+
+    fn program(lines: &str) -> Program {
+        (*programs(lines)[0]).clone()
+    }
+
+    fn programs(lines: &str) -> Vec<Rc<Program>> {
+        let config = Fake::new().load(&format!("[supervisord]\n[program:p]\ncommand=x\n{lines}")).unwrap();
+        config.groups[0].processes.clone()
+    }
+
+    #[test]
+    fn defaults() {
+        let stream = Stream {
+            logfile: LogTarget::Auto,
+            maxbytes: 50 << 20,
+            backups: 10,
+            capture_maxbytes: 0,
+            events_enabled: false,
+            syslog: false,
+        };
+        let expected = Program {
+            name: "p".into(),
+            program: "p".into(),
+            command: "x".into(),
+            directory: None,
+            umask: None,
+            priority: 999,
+            autostart: true,
+            autorestart: Autorestart::Unexpected,
+            startsecs: 1,
+            startretries: 3,
+            stdout: stream.clone(),
+            stderr: stream,
+            stopsignal: libc::SIGTERM,
+            stopwaitsecs: 10,
+            stopasgroup: false,
+            killasgroup: false,
+            exitcodes: vec![0],
+            redirect_stderr: false,
+            environment: Rc::default(),
+            serverurl: None,
+            serverurl_auto: true,
+            user: None,
+        };
+        assert_eq!(program(""), expected);
+    }
+
+    #[test]
+    fn bad_values_name_option_and_section() {
+        let rows = [
+            ("autostart=maybe", "not a valid boolean value: 'maybe'"),
+            ("autorestart=sometimes", "invalid 'autorestart' value 'sometimes'"),
+            ("startsecs=1.5", "expected a whole number, not '1.5'"),
+            ("stopsignal=FOO", "value 'FOO' is not a valid signal name"),
+            ("stopsignal=99", "value '99' is not a valid signal number"),
+            ("stopwaitsecs=", "expected a whole number, not ''"),
+            ("exitcodes=256", "not a valid list of exit codes: '256'"),
+            ("redirect_stderr=2", "not a valid boolean value: '2'"),
+            ("umask=9", "9 can not be converted to an octal type"),
+            ("user=nosuchuser", "Invalid user name nosuchuser"),
+            ("user=99999", "Invalid user id 99999"),
+            ("stdout_logfile=/no/x", "The directory named as part of the path /no/x does not exist"),
+            ("environment=A", "Unexpected end of key/value pairs in value 'A'"),
+            ("environment=A=\"1", "No closing quotation"),
+            ("numprocs=2", "%(process_num) must be present within process_name when numprocs > 1"),
+            ("killasgroup=no\nstopasgroup=yes", "Cannot set stopasgroup=true and killasgroup=false"),
+            ("process_name=a b", "Invalid name: 'a b' because of character: ' '"),
+            ("numprocs=1_000_000\nprocess_name=%(process_num)d", "numprocs 1000000 is above upper bound (100000)"),
+            (
+                "process_name=%(zip)s",
+                "Format string '%(zip)s' for 'process_name' contains names ('zip') which cannot be expanded. Available \
+                 names: group_name, here, host_node_name, numprocs, process_num, program_name",
+            ),
+            (
+                "directory=%(process_num)q",
+                "Format string '%(process_num)q' for 'program:p.directory' is badly formatted: unsupported format \
+                 character 'q' (0x71) at index 14",
+            ),
+            (
+                "stdout_logfile=a%%b",
+                "Format string 'a%b' for 'stdout_logfile' is badly formatted: unsupported format character 'b' (0x62) \
+                 at index 2",
+            ),
+        ];
+        for (lines, expected) in rows {
+            let error = Fake::new().load(&format!("[supervisord]\n[program:p]\ncommand=x\n{lines}\n")).unwrap_err();
+            let at = if lines.starts_with("numprocs=2") { 2 } else { 4 };
+            assert_eq!(
+                error.to_string(),
+                format!("{expected} in section 'program:p' (file: 'F', line {at})"),
+                "{lines:?}"
+            );
+        }
+        let error = Fake::new().load("[supervisord]\n[program:p]\npriority=1\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "program section program:p does not specify a command in section 'program:p' (file: 'F', line 2)"
+        );
+    }
+
+    #[test]
+    fn each_process_has_its_number() {
+        let processes = programs(
+            "numprocs=3\nnumprocs_start=9\nprocess_name=%(program_name)s_%(process_num)d\n\
+             environment=N=\"%(process_num)02d\"\ndirectory=/%(ENV_N)s\nstdout_logfile=l%(process_num)s%%%%\n",
+        );
+        let got: Vec<_> = processes
+            .iter()
+            .map(|p| (p.name.as_str(), p.directory.as_deref(), p.stdout.logfile.clone(), p.environment["N"].as_str()))
+            .collect();
+        let file = |name: &str| LogTarget::File(name.to_string());
+        // Sorted by name, not by number (C-117).
+        let expected = [
+            ("p_10", Some("/10"), file("l10%"), "10"),
+            ("p_11", Some("/11"), file("l11%"), "11"),
+            ("p_9", Some("/09"), file("l9%"), "09"),
+        ];
+        assert_eq!(got, expected);
+        assert!(programs("numprocs=0\n").is_empty());
+        assert!(programs("numprocs=-1\nenvironment=never read\n").is_empty());
+    }
+
+    #[test]
+    fn logs_and_their_warnings() {
+        let rows: &[(&str, LogTarget, bool, &str)] = &[
+            ("stderr_logfile=e", LogTarget::File("e".into()), false, ""),
+            ("stderr_logfile=", LogTarget::None, false, ""),
+            ("stderr_logfile=off", LogTarget::None, false, ""),
+            ("redirect_stderr=1", LogTarget::None, false, ""),
+            ("redirect_stderr=1\nstderr_logfile=e", LogTarget::None, false, "redirect_stderr=true but stderr_logfile"),
+            ("stderr_logfile=Syslog", LogTarget::None, true, "stderr_logfile=syslog but this is deprecated"),
+            ("stderr_syslog=1", LogTarget::Auto, true, ""),
+            ("stderr_logfile_maxbytes=0", LogTarget::Auto, false, "AUTO logging used for stderr_logfile without"),
+        ];
+        for (lines, target, syslog, warning) in rows {
+            let config = Fake::new().load(&format!("[supervisord]\n[program:p]\ncommand=x\n{lines}\n")).unwrap();
+            let stderr = &config.groups[0].processes[0].stderr;
+            assert_eq!((&stderr.logfile, stderr.syslog), (target, *syslog), "{lines:?}");
+            assert_eq!(config.warnings.len(), usize::from(!warning.is_empty()), "{lines:?} {:?}", config.warnings);
+            assert!(config.warnings.iter().all(|w| w.starts_with("For [program:p], ") && w.contains(warning)));
+        }
+    }
+
+    #[test]
+    fn server_urls() {
+        let rows = [
+            ("", Some("http://localhost:9"), true),
+            ("serverurl= Auto", Some("http://localhost:9"), true),
+            ("serverurl=http://x", Some("http://x"), false),
+            ("serverurl=", None, false),
+        ];
+        for (line, url, auto) in rows {
+            let text = format!("[supervisord]\n[program:p]\ncommand=x\n{line}\n[inet_http_server]\nport=9\n");
+            let config = Fake::new().load(&text).unwrap();
+            let program = &config.groups[0].processes[0];
+            assert_eq!((program.serverurl.as_deref(), program.serverurl_auto), (url, auto), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn equal_environments_are_kept_once() {
+        let text = "[supervisord]\nenvironment=A=1,B=1\n[program:a]\ncommand=x\n[program:b]\ncommand=x\n\
+                    [program:c]\ncommand=x\nenvironment=B=2\n[program:d]\ncommand=x\nenvironment=B=2\n";
+        let config = Fake::new().load(text).unwrap();
+        let environments: Vec<_> = config.groups.iter().map(|group| &group.processes[0].environment).collect();
+        assert!(Rc::ptr_eq(environments[0], environments[1]));
+        assert!(Rc::ptr_eq(environments[2], environments[3]));
+        assert_eq!((environments[0]["B"].as_str(), environments[2]["B"].as_str()), ("1", "2"));
+        assert_eq!(environments[2]["A"], "1");
+    }
 }

@@ -9,8 +9,8 @@ pub const ROOT_WARNING: &str = "Warning: supervisord runs as root and looks for 
      the current directory among them. Whoever can write there decides what root runs: \
      better name the file with -c and its absolute path.";
 
-/// The places that are tried without `-c`, in order (C-1). `program` is argv[0]: its directory's parent comes first,
-/// and is empty, that is the working directory, if argv[0] has no slash (C-2).
+/// The places that are tried without `-c`, in order (C-1). `program` is `argv[0]`: its directory's parent comes first,
+/// and is empty, that is the working directory, if `argv[0]` has no slash (C-2).
 pub fn places(program: &str) -> [String; 6] {
     let prefix = paths::dirname(paths::dirname(program));
     [
@@ -23,9 +23,10 @@ pub fn places(program: &str) -> [String; 6] {
     ]
 }
 
-/// The first of the places that exists; `None` suits supervisorctl, which then carries on with defaults (C-5).
-pub fn find(program: &str, env: &dyn Env) -> Option<String> {
-    places(program).into_iter().find(|place| env.exists(place))
+/// The first of the places that exists, seen from `cwd`; `None` suits supervisorctl, which then carries on with
+/// defaults (C-5).
+pub fn find(program: &str, cwd: &str, env: &dyn Env) -> Option<String> {
+    places(program).into_iter().find(|place| env.exists(&paths::join(cwd, place)))
 }
 
 /// That none of the places exists, as supervisord says it (C-3).
@@ -63,13 +64,13 @@ mod tests {
             assert_eq!(places(program)[0], first, "{program:?}");
         }
         let mut env = Fake::new();
-        assert_eq!(find("/opt/bin/sd", &env), None);
+        assert_eq!(find("/opt/bin/sd", "/work", &env), None);
         env.write("/etc/supervisord.conf", "");
-        assert_eq!(find("/opt/bin/sd", &env).as_deref(), Some("/etc/supervisord.conf"));
+        assert_eq!(find("/opt/bin/sd", "/work", &env).as_deref(), Some("/etc/supervisord.conf"));
         env.write("/work/etc/supervisord.conf", "");
-        assert_eq!(find("/opt/bin/sd", &env).as_deref(), Some("etc/supervisord.conf"));
+        assert_eq!(find("/opt/bin/sd", "/work", &env).as_deref(), Some("etc/supervisord.conf"));
         env.write("/opt/supervisord.conf", "");
-        assert_eq!(find("/opt/bin/sd", &env).as_deref(), Some("/opt/supervisord.conf"));
+        assert_eq!(find("/opt/bin/sd", "/work", &env).as_deref(), Some("/opt/supervisord.conf"));
     }
 
     #[test]

@@ -101,3 +101,73 @@ pub(super) fn default_url(servers: &[Server]) -> Option<String> {
     };
     unix.or_else(inet)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::Fake;
+    use super::*;
+
+    fn load(text: &str) -> Result<Vec<Server>, String> {
+        let config = Fake::new().load(&format!("[supervisord]\n{text}"));
+        config.map(|config| config.servers).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn inet_servers_come_first() {
+        let servers = load(
+            "[unix_http_server]\nfile=~nobody/s\nchmod=0777\nchown=nobody:daemon\n[inet_http_server]\nport=*:9001\n\
+             username=u\npassword=p\n[inet_http_server:second]\nport=H:1\nusername=\npassword=p\n\
+             [unix_http_server:rel]\nfile=%(here)s/../s\n",
+        )
+        .unwrap();
+        let inet = |host: &str, port| ServerAddress::Inet { host: host.into(), port };
+        let owner = Some(Owner { uid: 65534, gid: Some(1) });
+        let credentials = Some(Credentials { username: "u".into(), password: "p".into() });
+        let row = |section: &str, address, credentials| Server { section: section.into(), address, credentials };
+        let expected = [
+            row("inet_http_server", inet("", 9001), credentials),
+            row("inet_http_server:second", inet("h", 1), None),
+            row("unix_http_server", ServerAddress::Unix { path: "/nonexistent/s".into(), mode: 0o777, owner }, None),
+            row("unix_http_server:rel", ServerAddress::Unix { path: "/s".into(), mode: 0o700, owner: None }, None),
+        ];
+        assert_eq!(servers, expected);
+        assert_eq!(default_url(&servers).as_deref(), Some("unix:///nonexistent/s"));
+        assert_eq!(default_url(&servers[..2]).as_deref(), Some("http://h:1"));
+        assert_eq!(default_url(&servers[..1]).as_deref(), Some("http://localhost:9001"));
+        assert_eq!(default_url(&[]), None);
+    }
+
+    #[test]
+    fn what_is_wrong() {
+        let both = "contains incomplete authentication: If a username or a password is specified, both the username \
+                    and password must be specified";
+        let rows = [
+            (
+                "[unix_http_server]\nfile=/s\nusername=x\n",
+                format!("Section [unix_http_server] {both} (file: 'F', line 4)"),
+            ),
+            (
+                "[inet_http_server]\npassword=x\n",
+                format!("Section [inet_http_server] {both} (file: 'F', line 3)"),
+            ),
+            ("[unix_http_server]\nfile=/s\nchmod=999\n", "Invalid chmod value 999 (file: 'F', line 4)".into()),
+            ("[unix_http_server]\nfile=/s\nchown=nosuch\n", "Invalid sockchown value nosuch (file: 'F', line 4)".into()),
+            ("[inet_http_server]\n", "section [inet_http_server] has no port value (file: 'F', line 2)".into()),
+            ("[inet_http_server]\nport=x\n", "not a valid port number: 'x'  (file: 'F', line 3)".into()),
+            ("[inet_http_server]\nport=h:70000\n", "70000 is above upper bound (65535) (file: 'F', line 3)".into()),
+            (
+                "[unix_http_server:second]\nchmod=0700\n",
+                "section [unix_http_server:second] has no file value (file: 'F', line 2)".into(),
+            ),
+            (
+                "[inet_http_server]\nport=%(here)s\n",
+                "Format string '%(here)s' for 'inet_http_server.port' contains names ('here') which cannot be expanded. \
+                 Available names:  (file: 'F', line 3)"
+                    .into(),
+            ),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(load(text), Err(expected), "{text:?}");
+        }
+    }
+}

@@ -36,7 +36,7 @@ impl MainFile {
 }
 
 /// Everything the files say, and what is to be logged about their reading.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// The merged text.
     pub document: Document,

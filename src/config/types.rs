@@ -182,8 +182,8 @@ pub enum GroupKind {
     Fcgi(FcgiSocket),
 }
 
-/// What an event listener pool adds (C-116).
-#[derive(Clone, Debug, PartialEq)]
+/// What an event listener pool adds (C-116). The order of its events does not count in comparisons.
+#[derive(Clone, Debug)]
 pub struct Listener {
     /// Events the queue holds; at least 1.
     pub buffer_size: usize,
@@ -197,6 +197,27 @@ pub struct Listener {
     pub buffer_hold_until_ready: bool,
     /// Restart a listener that violated the protocol (ours, opt-in; `unknown_action=restart`).
     pub restart_unknown: bool,
+}
+
+impl PartialEq for Listener {
+    fn eq(&self, other: &Self) -> bool {
+        // Taken apart, so that a new field is not forgotten here.
+        let Listener {
+            buffer_size,
+            events,
+            result_handler,
+            extended_payload,
+            buffer_hold_until_ready,
+            restart_unknown,
+        } = other;
+        let same_events = self.events.len() == events.len() && self.events.iter().all(|event| events.contains(event));
+        same_events
+            && self.buffer_size == *buffer_size
+            && self.result_handler == *result_handler
+            && self.extended_payload == *extended_payload
+            && self.buffer_hold_until_ready == *buffer_hold_until_ready
+            && self.restart_unknown == *restart_unknown
+    }
 }
 
 /// The result handlers whose names are known (C-119).
@@ -324,13 +345,17 @@ pub enum LogTarget {
 }
 
 impl Program {
-    /// Equality for `reread`: AUTO on either side is not compared (P-111).
+    /// Equality for `reread`: a log that is AUTO on either side is not compared (P-111).
     pub fn same_as(&self, other: &Program) -> bool {
         // Nearly always so, and then nothing needs to be copied.
         if self == other {
             return true;
         }
         let mut other = other.clone();
+        if self.serverurl_auto && other.serverurl_auto {
+            // What AUTO stands for is the servers' affair, not the program's.
+            other.serverurl.clone_from(&self.serverurl);
+        }
         for (mine, theirs) in
             [(&self.stdout.logfile, &mut other.stdout.logfile), (&self.stderr.logfile, &mut other.stderr.logfile)]
         {
