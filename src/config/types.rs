@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::journal::Base;
 use crate::level::Level;
 
 /// Everything that one load of the configuration yields.
@@ -25,6 +26,8 @@ pub struct Config {
     pub infos: Vec<String>,
     /// Messages for the log once it exists, WARN (C-45, C-109).
     pub warnings: Vec<String>,
+    /// What changes at run time are made against; with `[stheno]` only.
+    pub base: Option<Base>,
 }
 
 /// `[supervisord]` (C-90).
