@@ -354,7 +354,8 @@ impl Program {
         if self == other {
             return true;
         }
-        let mut other = other.clone();
+        // The section's name is no option (C-105).
+        let mut other = Program { program: self.program.clone(), ..other.clone() };
         if self.serverurl_auto && other.serverurl_auto {
             // What AUTO stands for is the servers' affair, not the program's.
             other.serverurl.clone_from(&self.serverurl);
