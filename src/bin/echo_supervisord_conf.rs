@@ -1,3 +1,5 @@
 //! See the library.
 
-fn main() {}
+fn main() {
+    std::process::exit(stheno::boot::sample_conf::run());
+}

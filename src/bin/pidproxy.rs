@@ -1,3 +1,6 @@
 //! See the library.
 
-fn main() {}
+fn main() {
+    let args: Vec<_> = std::env::args_os().collect();
+    std::process::exit(stheno::boot::pidproxy::run(&args));
+}

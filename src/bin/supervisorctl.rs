@@ -1,3 +1,5 @@
 //! See the library.
 
-fn main() {}
+fn main() {
+    std::process::exit(stheno::ctl::run(std::env::args_os().collect()));
+}

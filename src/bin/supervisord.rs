@@ -1,3 +1,5 @@
 //! See the library.
 
-fn main() {}
+fn main() {
+    std::process::exit(stheno::boot::main(std::env::args_os().collect()));
+}

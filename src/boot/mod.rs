@@ -1,1 +1,12 @@
-//! Start-up in order: arguments, configuration, limits, privileges, logs, sockets, daemonize, pidfile, run.
+//! Start-up in order: arguments, configuration, privileges, limits, logs, groups, servers, signals, daemonize,
+//! pidfile, run (C-150).
+
+#![forbid(unsafe_code)]
+
+mod about;
+mod dispatch;
+pub mod pidproxy;
+pub mod sample_conf;
+mod start;
+
+pub use dispatch::main;

@@ -274,13 +274,10 @@ pub fn conflict(option: &Found) -> ConfigError {
     ConfigError::new(format!("conflicting command line option {}", pyrepr::text(&option.name)))
 }
 
+/// What `-h` prints: to the letter what the original prints, for wrappers that look for it. What is ours stands in
+/// `--about`.
 fn help(program: &str) -> String {
-    format!(
-        "supervisord: starts programs, keeps them running, and lets clients control them.\n\n\
-         Usage: {program} [options]\n\n{}\n\
-         What is given here wins over the configuration file. Long options may be shortened, short ones bundled.\n",
-        help_lines(FLAGS)
-    )
+    include_str!("help.txt").replace("{program}", program)
 }
 
 #[cfg(test)]

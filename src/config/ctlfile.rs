@@ -19,6 +19,11 @@ const PLUGINS: PluginKind = PluginKind {
     factories: &[
         "supervisor_cache.controllerplugin:make_cache_controllerplugin",
         "supervisor_grace.controllerplugin:make_grace_controllerplugin",
+        // Two more from the package index, each also by the name its author would give it today.
+        "supervisorserialrestart.controllerplugin:make_serialrestart_controllerplugin",
+        "supervisor_serialrestart.controllerplugin:make_serialrestart_controllerplugin",
+        "supervisorwildcards.controllerplugin:make_wildcards_controllerplugin",
+        "supervisor_wildcards.controllerplugin:make_wildcards_controllerplugin",
     ],
 };
 

@@ -348,31 +348,33 @@ pub enum LogTarget {
 }
 
 impl Program {
-    /// Equality for `reread`: a log that is AUTO on either side is not compared (P-111).
-    pub fn same_as(&self, other: &Program) -> bool {
+    /// Equality for `reread`, of an active program with a configured one: where the latter says AUTO, the log is not
+    /// compared. An active AUTO has become a file, so that a path or NONE in its place is a change (P-111).
+    pub fn same_as(&self, configured: &Program) -> bool {
         // Nearly always so, and then nothing needs to be copied.
-        if self == other {
+        if self == configured {
             return true;
         }
         // The section's name is no option (C-105).
-        let mut other = Program { program: self.program.clone(), ..other.clone() };
-        if self.serverurl_auto && other.serverurl_auto {
+        let mut configured = Program { program: self.program.clone(), ..configured.clone() };
+        if self.serverurl_auto && configured.serverurl_auto {
             // What AUTO stands for is the servers' affair, not the program's.
-            other.serverurl.clone_from(&self.serverurl);
+            configured.serverurl.clone_from(&self.serverurl);
         }
-        for (mine, theirs) in
-            [(&self.stdout.logfile, &mut other.stdout.logfile), (&self.stderr.logfile, &mut other.stderr.logfile)]
-        {
-            if *mine == LogTarget::Auto || *theirs == LogTarget::Auto {
+        for (mine, theirs) in [
+            (&self.stdout.logfile, &mut configured.stdout.logfile),
+            (&self.stderr.logfile, &mut configured.stderr.logfile),
+        ] {
+            if *theirs == LogTarget::Auto {
                 theirs.clone_from(mine);
             }
         }
-        *self == other
+        *self == configured
     }
 }
 
 impl Group {
-    /// Equality for `reread` (P-111).
+    /// Equality for `reread`, of an active group with a configured one (P-111).
     pub fn same_as(&self, other: &Group) -> bool {
         self.name == other.name
             && self.priority == other.priority

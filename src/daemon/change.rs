@@ -120,6 +120,9 @@ impl Daemon {
     /// process name that is taken, STILL_RUNNING for what is not stopped, FAILED for what cannot be, or cannot be kept.
     pub fn apply(&mut self, change: &Change, origin: &Origin, now: Now, host: &mut dyn Host) -> Result<(), Fault> {
         self.validate(change)?;
+        if let Change::AddGroup(group) = change {
+            self.check_socket(group, host).map_err(|text| Code::Failed.with(text))?;
+        }
         self.keep(change, host)?;
         self.carry_out(change, now, host);
         // The original says nothing of the changes that it knows (L-20), and scripts compare its log.
@@ -206,7 +209,7 @@ impl Daemon {
             }
             Change::ReplaceGroup(group) => {
                 self.validate_room(group.processes.len())?;
-                let stays = |process: &Proc| group.processes.iter().any(|program| program.same_as(&process.program));
+                let stays = |process: &Proc| group.processes.iter().any(|program| process.program.same_as(program));
                 self.validate_leaving(self.group_or_fault(&group.name)?, stays)
             }
             Change::SetOptions { groups, .. } => groups.iter().try_for_each(|group| {
@@ -305,22 +308,19 @@ impl Daemon {
         for program in &config.processes {
             self.add_process(id, program.clone(), now, host);
         }
-        if let GroupKind::Fcgi(socket) = &config.kind {
-            self.check_socket(socket, host);
-        }
         self.announce_group(&config.name, true);
     }
 
-    /// Opens and closes a FastCGI socket once, so that a bad one is known at once (P-101).
-    fn check_socket(&self, socket: &config::FcgiSocket, host: &mut dyn Host) {
+    /// Opens and closes the socket of a FastCGI group once, so that a bad one is known at once (P-101).
+    pub(super) fn check_socket(&self, group: &config::Group, host: &mut dyn Host) -> Result<(), String> {
+        let GroupKind::Fcgi(socket) = &group.kind else { return Ok(()) };
         activity!(Info, "Creating socket {}", socket.url);
-        match host.fcgi_open(socket) {
-            Ok(made) => {
-                activity!(Info, "Closing socket {}", socket.url);
-                host.fcgi_close(made);
-            }
-            Err(reason) => activity!(Error, "Could not create FastCGI socket {}: {reason}", socket.url),
-        }
+        let made = host
+            .fcgi_open(socket)
+            .map_err(|reason| format!("Could not create FastCGI socket {}: {reason}", socket.url))?;
+        activity!(Info, "Closing socket {}", socket.url);
+        host.fcgi_close(made);
+        Ok(())
     }
 
     /// An empty group that no file has; it counts as configured until the next reread.
@@ -440,7 +440,7 @@ impl Daemon {
             .collect();
         for (process, program) in &current {
             match wanted.get(program.name.as_str()) {
-                Some(new) if differing == Differing::TakenOver || new.same_as(program) => {
+                Some(new) if differing == Differing::TakenOver || program.same_as(new) => {
                     self.take_program(*process, new, now, host);
                 }
                 _ => self.drop_process(id, &program.name, now, host),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::Daemon;
 use crate::clock::Mono;
 use crate::config::{self, GroupKind, Program};
-use crate::id::{Channel, GroupId, LogId, ProcId, SocketId};
+use crate::id::{Channel, GroupId, LogId, Pid, ProcId, SocketId};
 use crate::model::pool::Pool;
 use crate::model::process::Process;
 use crate::namespec;
@@ -175,6 +175,11 @@ impl Daemon {
     /// Number of active processes.
     pub fn process_count(&self) -> usize {
         self.processes.len()
+    }
+
+    /// The process that has this child.
+    pub fn process_of(&self, pid: Pid) -> Option<ProcId> {
+        self.pids.get(&pid.0).copied()
     }
 
     /// The group of a process.

@@ -125,8 +125,8 @@ pub trait Host {
     ) -> Result<String, Errno>;
     /// Writes whole lines on our own stdout; what cannot be written at once is dropped.
     fn print(&mut self, bytes: &[u8]);
-    /// One line to syslog.
-    fn syslog(&mut self, line: &str);
+    /// Sends each line of a chunk of a child's output to syslog (L-33).
+    fn syslog(&mut self, process: &str, chunk: &[u8]);
 
     /// Closes and opens the activity log (L-60).
     fn activity_reopen(&mut self);

@@ -124,11 +124,15 @@ impl Daemon {
     }
 
     /// Activates all configured groups, in their order, and announces that the daemon runs (E-10, E-14).
-    pub fn begin(&mut self, now: Now, host: &mut dyn Host) {
+    ///
+    /// Errors: a FastCGI socket cannot be made (C-159); the run is not to be begun.
+    pub fn begin(&mut self, now: Now, host: &mut dyn Host) -> Result<(), String> {
         for group in self.config.groups.clone() {
+            self.check_socket(&group, host)?;
             self.activate(group, now, host);
         }
         self.announce_running();
+        Ok(())
     }
 
     /// Takes a configuration that was read anew; what is active stays as it is (P-110).

@@ -92,10 +92,7 @@ impl Daemon {
         let Some(process) = self.processes.get(&id) else { return };
         let options = if channel == Channel::Stdout { &process.program.stdout } else { &process.program.stderr };
         if options.syslog {
-            let text = String::from_utf8_lossy(bytes);
-            for line in text.trim_end_matches('\n').split('\n') {
-                host.syslog(&format!("{} {line}", process.program.name));
-            }
+            host.syslog(&process.program.name, bytes);
         }
     }
 

@@ -51,7 +51,7 @@ impl Daemon {
             let is_concerned = !new.is_empty() || active.iter().any(|(other, _)| other.name() == group.name());
             if is_concerned {
                 let made = self.with_processes(&group.config, &section, new);
-                differs |= !made.same_as(&group.config);
+                differs |= !group.config.same_as(&made);
                 groups.push(Rc::new(made));
             }
         }

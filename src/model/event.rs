@@ -10,6 +10,7 @@ use crate::eventtype::EventType;
 use crate::id::{Channel, Pid, ProcId};
 use crate::signal;
 use crate::state::ProcessState;
+use crate::wire::pyrepr;
 
 /// Serial numbers: from 0, wrapping to 0 after 2^63 − 1 (E-32).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -257,14 +258,7 @@ fn with_room(subject: Subject<'_>, data: &[u8]) -> String {
 
 /// The data, or its repr if it is not UTF-8 as a whole (E-13).
 fn push_data(text: &mut String, data: &[u8]) {
-    text.push_str(&decoded(data));
-}
-
-/// Text as it is, or `Undecodable: b'…'` if the bytes are not UTF-8 as a whole.
-pub(super) fn decoded(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
-    std::str::from_utf8(bytes)
-        .map(Into::into)
-        .unwrap_or_else(|_| format!("Undecodable: b'{}'", bytes.escape_ascii().to_string().replace("\\'", "'")).into())
+    text.push_str(&pyrepr::utf8_or_undecodable(data));
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use crate::id::ProcId;
 use crate::level::Level;
 use crate::model::event::{Event, Header, Serials};
 use crate::wire::listener::{ListenerState, Protocol, Said};
+use crate::wire::pyrepr;
 
 /// Events the queue holds while `buffer_hold_until_ready` holds them: enough for the start of a thousand programs
 /// with a handful of events each, small enough not to matter in memory.
@@ -97,7 +98,7 @@ impl fmt::Display for Line {
                  the process violated the eventlistener protocol"
             ),
             Line::BadResultLine { listener, line } => {
-                write!(f, "{listener}: bad result line: '{}'", crate::model::event::decoded(line))
+                write!(f, "{listener}: bad result line: '{}'", pyrepr::utf8_or_undecodable(line))
             }
             Line::Processed { listener } => write!(f, "{listener}: event was processed"),
             Line::Rejected { listener } => write!(f, "{listener}: event was rejected"),

@@ -361,3 +361,6 @@ impl Process {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,383 @@
 //! The mio loop: every polled descriptor and the clock.
+//!
+//! One wake-up is one turn. What is ready is sorted by kind and handed to the [`Service`] in an order that matters,
+//! see [`Reactor::turn`]. Readiness is edge-triggered: a source is read until it has nothing more, or stands on the
+//! unfinished list and the next poll does not sleep. Each source has a byte budget a turn.
+
+#![forbid(unsafe_code)]
+
+mod children;
+mod clients;
+mod system;
+mod token;
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll};
+
+use crate::clock::Now;
+use crate::config::{Loader, Server, ServerAddress};
+use crate::id::{Channel, ConnId, ProcId};
+use crate::logs::activity;
+use crate::serve::{Input, Service};
+use crate::state::SupervisorState;
+use crate::sys::sockets::{self, ListenError};
+use crate::sys::{process, signals::SignalPipe, time};
+
+use children::Read;
+use clients::{Listener, Written};
+use token::Source;
+
+pub use system::System;
+
+/// Bytes of one read. A pipe holds 64 KiB, so one read usually empties it.
+const SCRATCH_BYTES: usize = 128 * 1024;
+
+/// Bytes read from one child's channel in one turn; what is left waits for the next, so that a flood starves nobody.
+const OUTPUT_BYTES_PER_TURN: usize = 256 * 1024;
+
+/// Bytes drained from a channel of a child that has exited. Its grandchildren may still write without end.
+const LAST_OUTPUT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes read from one client in one turn.
+const CLIENT_BYTES_PER_TURN: usize = 256 * 1024;
+
+/// Clients accepted in one turn from one server.
+const ACCEPTS_PER_TURN: usize = 64;
+
+/// Children reaped in one turn. As PID 1 we may inherit ten thousand orphans that all end at once.
+const REAPS_PER_TURN: usize = 256;
+
+/// Events taken from one poll.
+const EVENTS_PER_POLL: usize = 1024;
+
+/// Rounds of writing to clients whose writing makes room for more, in one turn.
+const FLUSH_ROUNDS: usize = 4;
+
+/// The loop, its poll and what it watches.
+pub struct Reactor {
+    poll: Poll,
+    system: System,
+    signals: Option<SignalPipe>,
+    /// Signals that arrived and were not handled yet.
+    arrived: Vec<i32>,
+    /// Sources that were not read to their end.
+    unfinished: Vec<Source>,
+    /// Children are left to be reaped.
+    reaping: bool,
+    scratch: Vec<u8>,
+}
+
+/// What is ready, by kind.
+#[derive(Default)]
+struct Ready {
+    outputs: Vec<(ProcId, Channel)>,
+    signals: bool,
+    listeners: Vec<usize>,
+    readable: Vec<ConnId>,
+    writable: Vec<ConnId>,
+}
+
+impl Reactor {
+    /// A loop that watches nothing yet.
+    pub fn new(loader: Loader) -> io::Result<Reactor> {
+        let poll = Poll::new()?;
+        let system = System::new(poll.registry().try_clone()?, loader);
+        Ok(Reactor {
+            poll,
+            system,
+            signals: None,
+            arrived: Vec::new(),
+            unfinished: Vec::new(),
+            reaping: true,
+            scratch: vec![0; SCRATCH_BYTES],
+        })
+    }
+
+    /// The system, for what has to be done before the loop runs.
+    pub fn system(&mut self) -> &mut System {
+        &mut self.system
+    }
+
+    /// Opens a server; their order is that of the configuration.
+    pub fn listen(&mut self, server: &Server) -> Result<(), ListenError> {
+        let listener = match &server.address {
+            ServerAddress::Inet { host, port } => {
+                Listener::Tcp(mio::net::TcpListener::from_std(sockets::listen_inet(host, *port)?))
+            }
+            ServerAddress::Unix { path, mode, owner } => {
+                Listener::Unix(mio::net::UnixListener::from_std(sockets::listen_unix(path, *mode, *owner)?))
+            }
+        };
+        Ok(self.system.clients.listen(listener, &self.system.registry)?)
+    }
+
+    /// Catches the daemon's signals from now on.
+    pub fn catch_signals(&mut self, signals: SignalPipe) -> io::Result<()> {
+        let fd = std::os::fd::AsFd::as_fd(&signals).as_raw_fd();
+        self.poll.registry().register(&mut SourceFd(&fd), Source::Signals.token(), Interest::READABLE)?;
+        self.signals = Some(signals);
+        Ok(())
+    }
+
+    /// Runs until everything is stopped; answers whether to end or to start over. The signals and the loader are
+    /// given back for the next run.
+    pub fn run(mut self, service: &mut Service) -> io::Result<Ended> {
+        let mut events = Events::with_capacity(EVENTS_PER_POLL);
+        let mut now = self.wake();
+        let state = loop {
+            if let Some(state) = service.finished() {
+                break state;
+            }
+            match self.poll.poll(&mut events, self.timeout(service, now)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            now = self.wake();
+            let ready = self.sort(&events);
+            self.turn(ready, service, now);
+        };
+        self.flush(service, now);
+        Ok(Ended { state, signals: self.signals, loader: self.system.into_loader() })
+    }
+
+    /// The time of this wake-up, for everybody.
+    fn wake(&mut self) -> Now {
+        let now = time::now();
+        activity::set_now(now.wall);
+        self.system.now = now.wall;
+        now
+    }
+
+    fn timeout(&self, service: &Service, now: Now) -> Option<Duration> {
+        if !self.unfinished.is_empty() || self.reaping {
+            return Some(Duration::ZERO);
+        }
+        service.next_deadline(now).map(|at| at.since(now.mono))
+    }
+
+    fn sort(&mut self, events: &Events) -> Ready {
+        let mut ready = Ready::default();
+        for event in events {
+            match Source::of(event.token()) {
+                Source::Signals => ready.signals = true,
+                Source::Listener(index) => ready.listeners.push(index),
+                Source::Conn(id) => {
+                    if event.is_readable() || event.is_read_closed() || event.is_error() {
+                        ready.readable.push(id);
+                    }
+                    if event.is_writable() {
+                        ready.writable.push(id);
+                    }
+                }
+                Source::Output(id, channel) => ready.outputs.push((id, channel)),
+                Source::Stdin(id) => self.system.children.flush(id),
+                Source::Log(id) => self.system.flush_log(id),
+                Source::Activity => activity::flush(),
+            }
+        }
+        for source in std::mem::take(&mut self.unfinished) {
+            match source {
+                Source::Output(id, channel) => ready.outputs.push((id, channel)),
+                Source::Conn(id) => ready.readable.push(id),
+                Source::Listener(index) => ready.listeners.push(index),
+                _ => {}
+            }
+        }
+        ready
+    }
+
+    /// One turn.
+    fn turn(&mut self, ready: Ready, service: &mut Service, now: Now) {
+        // Output before exits, so that last lines are never lost.
+        for (id, channel) in ready.outputs {
+            self.read_output(id, channel, OUTPUT_BYTES_PER_TURN, service, now);
+        }
+        // Exits before requests and deadlines, so that nobody is told of a child that is gone, and a quick exit is
+        // never judged RUNNING.
+        let mut signals = Vec::new();
+        if ready.signals
+            && let Some(pipe) = &self.signals
+        {
+            pipe.drain(&mut self.arrived);
+            signals = std::mem::take(&mut self.arrived);
+        }
+        if self.reaping || signals.contains(&libc::SIGCHLD) {
+            self.reap(service, now);
+        }
+        for signal in signals {
+            service.handle(Input::Signal(signal), now, &mut self.system);
+        }
+        // Requests see what has happened so far.
+        for index in ready.listeners {
+            self.accept(index, service, now);
+        }
+        for id in ready.readable {
+            self.read_client(id, service, now);
+        }
+        service.turn(now, &mut self.system);
+        // Writing comes last: every answer of this turn leaves in one piece.
+        for id in ready.writable {
+            self.write(id, service, now);
+        }
+        self.flush(service, now);
+        self.watch_activity();
+    }
+
+    fn read_output(&mut self, id: ProcId, channel: Channel, budget: usize, service: &mut Service, now: Now) {
+        let mut left = budget;
+        loop {
+            match self.system.children.read(id, channel, &mut self.scratch) {
+                Read::Bytes(count) => {
+                    let bytes = &self.scratch[..count];
+                    service.handle(Input::Output { process: id, channel, bytes }, now, &mut self.system);
+                    // Less than asked for: the pipe is empty, and the next write is a new event.
+                    if count < self.scratch.len() {
+                        return;
+                    }
+                    left = left.saturating_sub(count);
+                    if left == 0 {
+                        self.unfinished.push(Source::Output(id, channel));
+                        return;
+                    }
+                }
+                Read::Nothing => return,
+                Read::End(fd) => {
+                    service.handle(Input::OutputEnded { process: id, channel, fd }, now, &mut self.system);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn reap(&mut self, service: &mut Service, now: Now) {
+        self.reaping = true;
+        for _ in 0..REAPS_PER_TURN {
+            let reaped = match process::reap() {
+                Ok(Some(reaped)) => reaped,
+                Ok(None) => {
+                    self.reaping = false;
+                    return;
+                }
+                Err(number) => {
+                    activity!(
+                        Critical,
+                        "waitpid error {}; a process may not be cleaned up properly",
+                        crate::errno::name(number)
+                    );
+                    self.reaping = false;
+                    return;
+                }
+            };
+            // What it wrote last comes before its end (P-60).
+            if let Some(id) = service.daemon.process_of(reaped.pid) {
+                for channel in [Channel::Stdout, Channel::Stderr] {
+                    self.read_output(id, channel, LAST_OUTPUT_BYTES_MAX, service, now);
+                }
+            }
+            service.handle(Input::Exited { pid: reaped.pid, status: reaped.status }, now, &mut self.system);
+        }
+    }
+
+    fn accept(&mut self, server: usize, service: &mut Service, now: Now) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some((conn, peer)) = self.system.clients.accept(server, &self.system.registry) else { return };
+            service.handle(Input::Accepted { conn, server, peer }, now, &mut self.system);
+            self.close_given_up();
+        }
+        self.unfinished.push(Source::Listener(server));
+    }
+
+    fn read_client(&mut self, id: ConnId, service: &mut Service, now: Now) {
+        let mut left = CLIENT_BYTES_PER_TURN;
+        loop {
+            match self.system.clients.read(id, &mut self.scratch) {
+                clients::Read::Bytes(count) => {
+                    let bytes = &self.scratch[..count];
+                    service.handle(Input::Received { conn: id, bytes }, now, &mut self.system);
+                    // A short read means that the socket is empty, unless the end follows, which is an event of its
+                    // own.
+                    if count < self.scratch.len() {
+                        return;
+                    }
+                    left = left.saturating_sub(count);
+                    if left == 0 {
+                        self.unfinished.push(Source::Conn(id));
+                        return;
+                    }
+                }
+                clients::Read::Nothing => return,
+                clients::Read::End => {
+                    service.handle(Input::Hangup { conn: id }, now, &mut self.system);
+                    if !service.has_connection(id) {
+                        self.system.clients.close(id);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Writes all output there is.
+    fn flush(&mut self, service: &mut Service, now: Now) {
+        for _ in 0..FLUSH_ROUNDS {
+            let dirty = service.take_dirty();
+            if dirty.is_empty() {
+                break;
+            }
+            for id in dirty {
+                self.write(id, service, now);
+            }
+        }
+        self.close_given_up();
+    }
+
+    fn write(&mut self, id: ConnId, service: &mut Service, now: Now) {
+        let Some(output) = service.output(id) else { return };
+        let written = if output.is_empty() { Written::All } else { self.system.clients.write(id, output) };
+        match written {
+            Written::Blocked => {}
+            Written::All if !service.closes(id) => {
+                service.handle(Input::Drained { conn: id }, now, &mut self.system);
+            }
+            Written::All | Written::Gone => {
+                service.drop_connection(id);
+                self.system.clients.close(id);
+            }
+        }
+    }
+
+    fn close_given_up(&mut self) {
+        for id in std::mem::take(&mut self.system.closed) {
+            self.system.clients.close(id);
+        }
+    }
+
+    /// Has our own log and stdout polled while a slow reader keeps them full.
+    fn watch_activity(&mut self) {
+        let pending = activity::pending();
+        if pending.iter().all(Option::is_none) {
+            return;
+        }
+        for fd in pending.into_iter().flatten() {
+            let token = Source::Activity.token();
+            let registry = self.poll.registry();
+            let _ = registry
+                .register(&mut SourceFd(&fd), token, Interest::WRITABLE)
+                .or_else(|_| registry.reregister(&mut SourceFd(&fd), token, Interest::WRITABLE));
+        }
+    }
+}
+
+/// How a run ended.
+pub struct Ended {
+    /// SHUTDOWN or RESTARTING.
+    pub state: SupervisorState,
+    /// The signal pipe, for the next run.
+    pub signals: Option<SignalPipe>,
+    /// The loader, for the next run.
+    pub loader: Loader,
+}

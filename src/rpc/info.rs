@@ -89,7 +89,7 @@ fn config_info(daemon: &Daemon, group: &Group, program: &Rc<Program>) -> Value {
         ("startsecs", program.startsecs.into()),
         ("stopsignal", program.stopsignal.into()),
         ("stopwaitsecs", program.stopwaitsecs.into()),
-        ("serverurl", or_none(program.serverurl.clone())),
+        ("serverurl", or_none(program.serverurl.clone().filter(|_| !program.serverurl_auto))),
     ];
     stream(&mut members, Channel::Stdout, &program.stdout, process);
     stream(&mut members, Channel::Stderr, &program.stderr, process);

@@ -45,6 +45,8 @@ pub struct Method {
     pub help: &'static str,
     /// Names of the parameters, for the help.
     pub params: &'static [&'static str],
+    /// What the result is called in the help.
+    pub returns: &'static str,
     /// When it faults although the call is in order.
     pub guard: Guard,
     /// Carries it out.
@@ -231,7 +233,7 @@ fn help_text(method: &Method) -> String {
         text.push_str(&format!("\n@param {kind} {name}"));
     }
     if let Some(kind) = method.signature.first() {
-        text.push_str(&format!("\n@return {kind} result"));
+        text.push_str(format!("\n@return {kind} {}", method.returns).trim_end());
     }
     text
 }
@@ -241,11 +243,14 @@ fn text<'a>(params: &'a [Value], index: usize) -> Result<&'a str, Fault> {
     params.get(index).and_then(Value::as_str).ok_or_else(|| Code::IncorrectParameters.bare())
 }
 
-/// A parameter that must be an integer (or a boolean, which Python takes for one).
+/// A parameter that must be an integer, or what Python makes one of.
 fn integer(params: &[Value], index: usize) -> Result<i64, Fault> {
     match params.get(index) {
         Some(Value::Int(number)) => Ok(*number),
         Some(Value::Bool(value)) => Ok(i64::from(*value)),
+        // As int() of Python takes them.
+        Some(Value::Double(number)) if number.is_finite() => Ok(*number as i64),
+        Some(Value::Str(text)) => text.trim().parse().map_err(|_| Code::IncorrectParameters.bare()),
         _ => Err(Code::IncorrectParameters.bare()),
     }
 }

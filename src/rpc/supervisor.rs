@@ -14,7 +14,7 @@ const fn row(
     help: &'static str,
     call: fn(&mut Context<'_>, &[Value]) -> Result<Outcome, Fault>,
 ) -> Method {
-    Method { name, signature, optional: 0, help, params, guard: Guard::Running, call }
+    Method { name, signature, optional: 0, help, params, returns: "result", guard: Guard::Running, call }
 }
 
 /// A row whose last parameter `wait` may be left out.
@@ -25,7 +25,15 @@ const fn waiting(
     help: &'static str,
     call: fn(&mut Context<'_>, &[Value]) -> Result<Outcome, Fault>,
 ) -> Method {
-    Method { name, signature, optional: 1, help, params, guard: Guard::Running, call }
+    Method { name, signature, optional: 1, help, params, returns: "result", guard: Guard::Running, call }
+}
+
+impl Method {
+    /// With another name for its result, as clients know it from the original.
+    const fn returning(mut self, returns: &'static str) -> Method {
+        self.returns = returns;
+        self
+    }
 }
 
 const STRING: &[&str] = &["string"];
@@ -38,12 +46,16 @@ const SLICE: &[&str] = &["name", "offset", "length"];
 
 /// The rows of `supervisor.*`.
 pub const METHODS: &[Method] = &[
-    row("getAPIVersion", STRING, &[], "Give the version of this interface.", api_version),
-    row("getVersion", STRING, &[], "Give the version of this interface; the old name of getAPIVersion.", api_version),
-    row("getSupervisorVersion", STRING, &[], "Give the version of the supervisor package.", supervisor_version),
-    row("getIdentification", STRING, &[], "Give the configured identifier of this daemon.", identification),
-    row("getState", &["struct"], &[], "Give the state of the daemon: statecode and statename.", state),
-    row("getPID", &["int"], &[], "Give the process id of the daemon.", pid),
+    row("getAPIVersion", STRING, &[], "Give the version of this interface.", api_version).returning("version"),
+    row("getVersion", STRING, &[], "Give the version of this interface; the old name of getAPIVersion.", api_version)
+        .returning("version"),
+    row("getSupervisorVersion", STRING, &[], "Give the version of the supervisor package.", supervisor_version)
+        .returning("version"),
+    row("getIdentification", STRING, &[], "Give the configured identifier of this daemon.", identification)
+        .returning("identifier"),
+    row("getState", &["struct"], &[], "Give the state of the daemon: statecode and statename.", state)
+        .returning("A struct of statecode and statename"),
+    row("getPID", &["int"], &[], "Give the process id of the daemon.", pid).returning("PID"),
     row(
         "readLog",
         &["string", "int", "int"],
@@ -125,21 +137,24 @@ pub const METHODS: &[Method] = &[
         &["name", "signal"],
         "Send a signal, by its name or number, to a process.",
         control::signal_process,
-    ),
+    )
+    .returning(""),
     row(
         "signalProcessGroup",
         &["array", "string", "string"],
         &["name", "signal"],
         "Send a signal to all processes of a group; the answer tells of each how it went.",
         control::signal_group,
-    ),
+    )
+    .returning(""),
     row(
         "signalAllProcesses",
         &["array", "string"],
         &["signal"],
         "Send a signal to all processes; the answer tells of each how it went.",
         control::signal_all,
-    ),
+    )
+    .returning("An outcome for each process"),
     row("getAllConfigInfo", ARRAY, &[], "Give the options of every configured process.", info::all_config_info),
     row("getProcessInfo", &["struct", "string"], &["name"], "Give the status of a process.", info::process_info),
     row("getAllProcessInfo", ARRAY, &[], "Give the status of all processes.", info::all_process_info),
@@ -184,6 +199,7 @@ pub const METHODS: &[Method] = &[
         optional: 0,
         help: "Emit an event that listeners of REMOTE_COMMUNICATION receive.",
         params: &["type", "data"],
+        returns: "Always true",
         guard: Guard::Open,
         call: send_remote_event,
     },

@@ -268,6 +268,18 @@ impl Service {
         self.feed_follower(id, now, host);
     }
 
+    /// A client sends no more. It may still read: what it asked for is answered before the connection is closed.
+    pub(super) fn hangup(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        match conn.phase {
+            Phase::Idle | Phase::Waiting(_) => {
+                conn.closing = true;
+                self.dirty.insert(id);
+            }
+            Phase::Following(_) | Phase::Streaming(_) => self.forget(id),
+        }
+    }
+
     /// Forgets a connection; what it asked for goes on.
     pub(super) fn forget(&mut self, id: ConnId) {
         let Some(conn) = self.conns.remove(&id) else { return };

@@ -83,7 +83,7 @@ pub enum Input<'a> {
         /// The connection.
         conn: ConnId,
     },
-    /// A client is gone.
+    /// A client sends no more, or is gone.
     Hangup {
         /// Its connection.
         conn: ConnId,
@@ -148,7 +148,7 @@ impl Service {
             Input::Accepted { conn, server, peer } => self.accept(conn, server, peer, now, host),
             Input::Received { conn, bytes } => self.receive(conn, bytes, now, host),
             Input::Drained { conn } => self.drained(conn, now, host),
-            Input::Hangup { conn } => self.forget(conn),
+            Input::Hangup { conn } => self.hangup(conn),
         }
     }
 
@@ -196,7 +196,17 @@ impl Service {
 
     /// Whether a connection is to be closed once its output is written.
     pub fn closes(&self, id: ConnId) -> bool {
-        self.conns.get(&id).is_none_or(|conn| conn.closing)
+        self.conns.get(&id).is_none_or(|conn| conn.closing && !matches!(conn.phase, conn::Phase::Waiting(_)))
+    }
+
+    /// Whether a connection is still served.
+    pub fn has_connection(&self, id: ConnId) -> bool {
+        self.conns.contains_key(&id)
+    }
+
+    /// A connection was closed; what it asked for goes on.
+    pub fn drop_connection(&mut self, id: ConnId) {
+        self.forget(id);
     }
 
     /// Number of connections.

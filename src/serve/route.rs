@@ -15,6 +15,7 @@ use crate::rpc::{self, Context, Outcome};
 use crate::web::{action, files, guard, page};
 use crate::wire::form::{Form, unquote};
 use crate::wire::http::{Head, Reply, ReplyTo, Status, error_body, format_date, split_target, write_error};
+use crate::wire::xmlrpc::DecodeError;
 use crate::wire::{auth, pyrepr};
 
 /// Who handles a path.
@@ -108,7 +109,9 @@ impl Service {
         let call = match self.memo.decode(body) {
             Ok(call) => call,
             Err(error) => {
-                activity!(Error, "XML-RPC request data {} is invalid: {error}", pyrepr::bytes(shortened(body)));
+                let why = if error == DecodeError::NoMethodName { "no method name" } else { "unmarshallable" };
+                activity!(Error, "XML-RPC request data {} is invalid: {why}", pyrepr::bytes(shortened(body)));
+                activity!(Debug, "{error}");
                 return self.error(id, head.reply_to, Status::BAD_REQUEST, now);
             }
         };

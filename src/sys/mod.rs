@@ -19,6 +19,7 @@ pub mod scratch;
 pub mod signals;
 pub mod sockets;
 pub mod spawn;
+pub mod terminal;
 pub mod time;
 pub mod users;
 

@@ -1,10 +1,12 @@
 //! Children and other processes after their start: reaping, signals, who adopts orphans.
 
 use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use nix::errno::Errno;
 
-use super::cerr;
+use super::{cerr, signals};
 use crate::exit::ExitStatus;
 use crate::id::Pid;
 
@@ -94,6 +96,14 @@ fn send(target: i32, signal: i32) -> Result<(), i32> {
         0 => Ok(()),
         _ => Err(Errno::last_raw()),
     }
+}
+
+/// Lets a child of the standard library inherit SIGPIPE and SIGXFSZ ignored, as [`super::spawn`]'s children do (P-56);
+/// left to itself, the library would set the former back.
+pub fn keep_ignored(command: &mut Command) {
+    let ignore = || signals::IGNORED.iter().try_for_each(|signal| signals::set_action(*signal, libc::SIG_IGN));
+    // SAFETY: between fork and exec the closure makes system calls only.
+    unsafe { command.pre_exec(ignore) };
 }
 
 /// Makes orphans below us our children, so that they can be reaped here. Opt-in.

@@ -1,7 +1,11 @@
-//! A directory for one test, removed with all that is in it when the test ends.
+//! What tests share: a directory for one test, removed with all that is in it when the test ends, and a lock.
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Held by a test with a descriptor that children would inherit, and by one that looks for such.
+pub static INHERITABLE: Mutex<()> = Mutex::new(());
 
 /// The directory.
 pub struct Scratch(PathBuf);

@@ -152,7 +152,7 @@ fn conversion<'n>(
     if matches!(cursor.peek(), Some('h' | 'l' | 'L')) {
         cursor.next();
     }
-    let index = cursor.text[..cursor.at].chars().count();
+    let at = cursor.at;
     let kind = cursor.next().ok_or_else(|| malformed("incomplete format"))?;
     let argument = std::mem::replace(argument, Argument::Used);
     if matches!(argument, Argument::Used) {
@@ -180,7 +180,7 @@ fn conversion<'n>(
         },
         _ => {
             let shown = if matches!(kind, '\x1f'..='~') { kind } else { '?' };
-            let code = u32::from(kind);
+            let (code, index) = (u32::from(kind), cursor.text[..at].chars().count());
             Err(malformed(format!("unsupported format character '{shown}' (0x{code:x}) at index {index}")))
         }
     }

@@ -1,10 +1,14 @@
 //! JSON, written as Python's `json.dumps` writes it: a blank after each comma and colon, everything beyond ASCII escaped,
-//! so that a client sees the same bytes: `{"msg": "No need to update", "type": "error"}`.
+//! so that a client sees the same bytes: `{"msg": "No need to update", "type": "error"}`. [`read`] is the way back.
 
 use std::fmt::Write;
 
 use super::pyrepr;
 use super::value::Value;
+
+mod read;
+
+pub use read::read;
 
 /// A value as JSON. Members keep their order. What JSON has no type for is a string: dates as they are, bytes as base64.
 /// Numbers that are none are `NaN` and `Infinity`, as Python has them.
@@ -76,7 +80,7 @@ fn write_string(out: &mut String, text: &str) {
             '\t' => out.push_str("\\t"),
             '\x08' => out.push_str("\\b"),
             '\x0c' => out.push_str("\\f"),
-            ' '..='\x7f' => out.push(c),
+            ' '..='~' => out.push(c),
             _ => write_escaped(out, c),
         }
     }
@@ -124,7 +128,7 @@ mod tests {
         let rows: &[(&str, &str)] = &[
             ("", r#""""#),
             ("a\"b\\c/d", r#""a\"b\\c/d""#),
-            ("\n\r\t\x08\x0c\x00\x1f\x7f", "\"\\n\\r\\t\\b\\f\\u0000\\u001f\x7f\""),
+            ("\n\r\t\x08\x0c\x00\x1f\x7f", "\"\\n\\r\\t\\b\\f\\u0000\\u001f\\u007f\""),
             ("é\u{2028}😀", r#""\u00e9\u2028\ud83d\ude00""#),
             ("</script>", r#""</script>""#),
         ];

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use super::value::Value;
+
 /// The repr of a string: `'a\n'`, in double quotes if the text holds a single quote and no double one. What Python calls
 /// not printable is escaped.
 pub fn text(text: &str) -> String {
@@ -46,16 +48,42 @@ pub fn float(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "inf" } else { "-inf" }.to_string();
     }
-    // Both languages choose the same shortest digits; they differ in when they show an exponent.
-    let scientific = format!("{value:e}");
+    // Both languages take the fewest digits that will do, but where two such numbers are equally near Python takes the
+    // even one: `.decimals$` rounds so.
+    let shortest = format!("{value:e}");
+    let decimals = shortest.split_once('e').map_or(0, |(digits, _)| digits.trim_start_matches('-').len().max(2) - 2);
+    let rounded = format!("{value:.decimals$e}");
+    let scientific = if rounded.parse() == Ok(value) { rounded } else { shortest };
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if value == 0.0 || (-4..16).contains(&exponent) {
-        let plain = format!("{value}");
-        return if plain.contains('.') { plain } else { plain + ".0" };
+    if !(-4..16).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{digits}e{sign}{:02}", exponent.unsigned_abs());
     }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
+    let decimals = decimals as i32 - exponent;
+    format!("{value:.*}", decimals.max(1) as usize)
+}
+
+/// The repr of a value of XML-RPC: `{'a': [1, True, None]}`. A date shows its text, binary data its bytes.
+pub fn value(value: &Value) -> String {
+    match value {
+        Value::Nil => "None".to_string(),
+        Value::Bool(true) => "True".to_string(),
+        Value::Bool(false) => "False".to_string(),
+        Value::Int(number) => number.to_string(),
+        Value::Double(number) => float(*number),
+        Value::Str(string) => text(string),
+        Value::DateTime(date) => text(date),
+        Value::Base64(data) => bytes(data),
+        Value::Array(values) => {
+            let values: Vec<String> = values.iter().map(self::value).collect();
+            format!("[{}]", values.join(", "))
+        }
+        Value::Struct(members) => {
+            let members = members.iter().map(|(name, member)| format!("{}: {}", text(name), self::value(member)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+        }
+    }
 }
 
 fn quoted(text: &str, is_plain: impl Fn(char) -> bool) -> String {
@@ -145,6 +173,26 @@ mod tests {
     }
 
     #[test]
+    fn values() {
+        let structure = Value::Struct(vec![
+            ("it's".into(), Value::Array(vec![Value::Nil, Value::Bool(true), Value::Bool(false)])),
+            ("b".into(), Value::Base64(vec![0xff])),
+            ("d".into(), Value::DateTime("20260101T00:00:00".into())),
+        ]);
+        let rows = [
+            (structure, "{\"it's\": [None, True, False], 'b': b'\\xff', 'd': '20260101T00:00:00'}"),
+            (Value::Array(vec![]), "[]"),
+            (Value::Struct(vec![]), "{}"),
+            (Value::Int(-5), "-5"),
+            (Value::Double(1.0), "1.0"),
+            (Value::str("a\n"), "'a\\n'"),
+        ];
+        for (input, expected) in rows {
+            assert_eq!(value(&input), expected, "{input:?}");
+        }
+    }
+
+    #[test]
     fn floats() {
         let rows: &[(f64, &str)] = &[
             (0.0, "0.0"),
@@ -157,6 +205,9 @@ mod tests {
             (0.0001, "0.0001"),
             (-2.5e300, "-2.5e+300"),
             (5e-324, "5e-324"),
+            (2703565937443885.0 / 4.0, "675891484360971.2"),
+            (123.0, "123.0"),
+            (9007199254740992.0, "9007199254740992.0"),
             (f64::INFINITY, "inf"),
             (f64::NEG_INFINITY, "-inf"),
             (f64::NAN, "nan"),

@@ -71,11 +71,11 @@ impl ResponseReader {
         ResponseReader { to_head: method == "HEAD", body_bytes_max, buffer: Vec::new(), read: None }
     }
 
-    /// Takes what arrived and appends what it contains of the body to `body`. Bytes behind the answer are dropped:
-    /// nobody asked for them.
-    pub fn feed(&mut self, input: &[u8], body: &mut Vec<u8>) -> Result<(), HttpError> {
+    /// Takes what arrived and appends what it contains of the body to `body`. Answers how many bytes were used: those
+    /// behind the answer belong to the next one, or nobody asked for them.
+    pub fn feed(&mut self, input: &[u8], body: &mut Vec<u8>) -> Result<usize, HttpError> {
         if let Some((_, reader)) = &mut self.read {
-            return reader.read(input, body).map(drop);
+            return reader.read(input, body).map(|progress| progress.used);
         }
         let mut searched = self.buffer.len();
         self.buffer.extend_from_slice(input);
@@ -86,12 +86,14 @@ impl ResponseReader {
             searched = 0;
             if head.status >= 200 {
                 let mut reader = BodyReader::new(head.framing, self.body_bytes_max)?;
-                reader.read(&std::mem::take(&mut self.buffer), body)?;
+                // What is behind a head came with this input: the head was not whole before.
+                let rest = std::mem::take(&mut self.buffer);
+                let behind = rest.len() - reader.read(&rest, body)?.used;
                 self.read = Some((head, reader));
-                break;
+                return Ok(input.len() - behind);
             }
         }
-        Ok(())
+        Ok(input.len())
     }
 
     /// The head, once it has arrived.

@@ -1,0 +1,72 @@
+# Each target is a recipe that anyone could type; `make help` lists them.
+
+# Where `make install` puts things; DESTDIR is prepended, for packages.
+PREFIX = /usr/local
+# Seconds for each fuzz target.
+FUZZ_SECONDS = 30
+# The bin directory of a virtual environment with Supervisor 4.3.0; `make dev` makes one.
+PYTHON_SUPERVISOR = $(abspath $(wildcard run/venv/bin))
+
+CARGO_TARGET_DIR ?= target
+BUILT = $(CARGO_TARGET_DIR)/release
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+MUSL = $(subst -gnu,-musl,$(HOST))
+
+.PHONY: help run build test check bench fuzz sim interop dev install static clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+run: build ## run conf/demo.conf in the foreground; Ctrl-C ends it; writes below ./run only
+	@mkdir -p run
+	@echo "web page   http://127.0.0.1:9001"
+	@echo "socket     $(CURDIR)/run/supervisor.sock"
+	@echo "command    $(BUILT)/supervisorctl -c conf/demo.conf status"
+	@exec $(BUILT)/supervisord -n -c conf/demo.conf
+
+build: ## build the release executables
+	cargo build --release
+
+test: ## run all tests
+	cargo test
+
+check: ## formatting, lints, all tests
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	$(MAKE) test
+
+sim: ## the simulation, a hundred times longer
+	STHENO_SIM_SCHEDULES=1000000 cargo test --release --test simulation
+
+interop: ## compare with Python: the text readers, then the black-box tests against Supervisor 4.3.0
+	cargo build --example wire_text
+	PATH="$(PYTHON_SUPERVISOR):$$PATH" python3 tests/interop/wire_text.py $(CARGO_TARGET_DIR)/debug/examples/wire_text
+	@test -n "$(PYTHON_SUPERVISOR)" || { echo "No Supervisor to compare with: make dev, or PYTHON_SUPERVISOR=/path/to/venv/bin"; exit 1; }
+	STHENO_SUPERVISORD=$(PYTHON_SUPERVISOR)/supervisord cargo test --test blackbox
+
+fuzz: ## fuzz each reader of foreign bytes for FUZZ_SECONDS
+	fuzz/run $(FUZZ_SECONDS)
+
+bench: build ## the figures of docs/performance.md
+	cargo bench
+
+dev: ## what developing needs beyond Rust, on Debian: valgrind, and Supervisor 4.3.0 in ./run/venv
+	command -v valgrind >/dev/null || $$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y valgrind python3-venv
+	python3 -m venv run/venv
+	run/venv/bin/pip install -q supervisor==4.3.0 setuptools
+
+install: build ## install below PREFIX: one executable, three names that point to it
+	install -D $(BUILT)/supervisord $(DESTDIR)$(PREFIX)/bin/supervisord
+	for name in supervisorctl pidproxy echo_supervisord_conf; do \
+		ln -sf supervisord $(DESTDIR)$(PREFIX)/bin/$$name; \
+	done
+
+static: ## one static file: musl where its standard library is installed, else glibc
+	if test -d "$$(rustc --print sysroot)/lib/rustlib/$(MUSL)"; \
+	then cargo build --release --bin supervisord --target $(MUSL); \
+	else RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --bin supervisord --target $(HOST); fi
+	@ls -l $(CARGO_TARGET_DIR)/*-linux-*/release/supervisord
+
+clean: ## remove what was built and what `make run` wrote
+	cargo clean
+	rm -rf run

@@ -1,0 +1,250 @@
+//! Starting supervisord, running it, and starting it over at a restart (C-150 to C-163, P-120, P-121).
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use super::{about, dispatch};
+use crate::clock::Now;
+use crate::config::cmdline::{self, CommandLine, Request};
+use crate::config::{Config, Loader, Server, ServerAddress, System as Env, check, usage_error};
+use crate::logs::activity::{self, Settings, Target};
+use crate::logs::auto;
+use crate::model::event::Serials;
+use crate::reactor::Reactor;
+use crate::serve::Service;
+use crate::state::SupervisorState;
+use crate::sys::signals::{self, SignalPipe};
+use crate::sys::{daemonize, fd, limits, time, users};
+
+/// Exit status of every error at start (C-7).
+const USAGE: i32 = 2;
+
+/// Runs supervisord; answers its exit status.
+pub fn run(args: &[OsString]) -> i32 {
+    let args = dispatch::texts(args);
+    let program = args.first().map_or("supervisord", String::as_str);
+    let request = match cmdline::parse(program, args.get(1..).unwrap_or_default(), &Env) {
+        Ok(request) => request,
+        Err(error) => return refuse(program, &error.to_string()),
+    };
+    match request {
+        Request::Print(text) => print(&text),
+        Request::About => print(&about::text()),
+        Request::Check(line) => check(program, line),
+        Request::Run(line) => match supervise(program, line) {
+            Ok(()) => 0,
+            Err(text) => refuse(program, &text),
+        },
+    }
+}
+
+fn print(text: &str) -> i32 {
+    // A reader that is gone is no error of ours.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    0
+}
+
+/// `Error: …`, and what to do next (C-7).
+fn refuse(program: &str, message: &str) -> i32 {
+    let _ = std::io::stderr().write_all(usage_error(program, &message).as_bytes());
+    USAGE
+}
+
+/// `--check`: everything that is wrong with the file, on stdout; 0 or 1.
+fn check(program: &str, line: CommandLine) -> i32 {
+    let report = check::check(&mut Loader::new(program, line, &Env), &Env);
+    let mut text: String = report.lines.iter().map(|line| format!("{line}\n")).collect();
+    if report.is_clean {
+        text.push_str("the configuration is in order\n");
+    }
+    print(&text);
+    i32::from(!report.is_clean)
+}
+
+/// What carries over from one run to the next.
+struct Carried {
+    loader: Loader,
+    signals: Option<SignalPipe>,
+    serial: Serials,
+    is_first: bool,
+}
+
+/// Runs, and starts over as long as a restart is asked for. The error is the text of a usage error.
+fn supervise(program: &str, line: CommandLine) -> Result<(), String> {
+    // Whatever whoever started us left open is not for the children (P-57).
+    let _ = fd::mark_inherited_cloexec();
+    let loader = Loader::new(program, line, &Env);
+    if loader.needs_root_warning(&Env) {
+        let _ = writeln!(std::io::stderr(), "{}", crate::config::search::ROOT_WARNING);
+    }
+    let mut carried = Carried { loader, signals: None, serial: Serials::default(), is_first: true };
+    loop {
+        let (state, next) = run_once(carried)?;
+        if state == SupervisorState::Shutdown {
+            return Ok(());
+        }
+        carried = next;
+        carried.loader.restart(&Env);
+    }
+}
+
+fn run_once(carried: Carried) -> Result<(SupervisorState, Carried), String> {
+    let Carried { mut loader, signals, serial, is_first } = carried;
+    let config = loader.load(&Env).map_err(|error| error.to_string())?;
+    let user = config.supervisord.user.clone();
+    if let Some(user) = &user {
+        users::drop_privileges(&user.text)?;
+    }
+    let raised =
+        if is_first { limits::raise(config.supervisord.minfds, config.supervisord.minprocs)? } else { Vec::new() };
+    let now = open_log(&config)?;
+    if is_first {
+        log_privileges(&config);
+    }
+    for text in &config.warnings {
+        activity!(Warn, "{text}");
+    }
+    for text in config.infos.iter().chain(&raised) {
+        activity!(Info, "{text}");
+    }
+    for interface in &config.interfaces {
+        if let Some((line, error)) = interface.refusal() {
+            activity!(Warn, "{line}");
+            return Err(error);
+        }
+    }
+    if !config.supervisord.nocleanup {
+        auto::clean_up(&config.supervisord.childlogdir, &config.supervisord.identifier);
+    }
+    run_service(config, loader, signals, serial, is_first, now)
+}
+
+fn run_service(
+    config: Config,
+    loader: Loader,
+    signals: Option<SignalPipe>,
+    serial: Serials,
+    is_first: bool,
+    now: Now,
+) -> Result<(SupervisorState, Carried), String> {
+    let servers = config.servers.clone();
+    let interfaces: Vec<String> = config.interfaces.iter().map(|interface| interface.namespace.clone()).collect();
+    let options = config.supervisord.clone();
+    let mut reactor = Reactor::new(loader).map_err(|error| format!("cannot make the event loop: {error}"))?;
+    let mut service = Service::new(config, serial);
+    service.daemon.begin(now, reactor.system())?;
+    let sockets = SocketFiles::default();
+    let sockets = open_servers(&mut reactor, &servers, &interfaces, now, sockets)?;
+    let cannot = |error: std::io::Error| format!("cannot catch signals: {error}");
+    let signals = match signals {
+        Some(signals) => signals,
+        None => SignalPipe::install(signals::DAEMON).map_err(cannot)?,
+    };
+    reactor.catch_signals(signals).map_err(cannot)?;
+    if is_first && !options.nodaemon {
+        daemonize::daemonize(options.directory.as_deref(), options.umask)
+            .map_err(|error| format!("cannot daemonize: {error}"))?;
+    }
+    let has_pidfile = write_pidfile(&options.pidfile);
+    let ended = reactor.run(&mut service).map_err(|error| format!("the event loop failed: {error}"));
+    drop(sockets);
+    if has_pidfile {
+        // A reread may have changed which file it is (C-164).
+        let _ = std::fs::remove_file(&service.daemon.config.supervisord.pidfile);
+    }
+    let ended = ended?;
+    let carried =
+        Carried { loader: ended.loader, signals: ended.signals, serial: service.daemon.serial(), is_first: false };
+    Ok((ended.state, carried))
+}
+
+/// Opens the activity log. From here on there is a log, and a time in it.
+fn open_log(config: &Config) -> Result<Now, String> {
+    let options = &config.supervisord;
+    let target = match &options.logfile {
+        Some(path) => {
+            Target::File { path: path.clone(), maxbytes: options.logfile_maxbytes, backups: options.logfile_backups }
+        }
+        None => Target::Syslog { ident: "supervisord".to_string() },
+    };
+    let now = time::now();
+    activity::set_now(now.wall);
+    let settings = Settings { target, level: options.loglevel, echo: options.nodaemon && !options.silent };
+    activity::open(&settings).map_err(|error| {
+        let path = options.logfile.as_deref().unwrap_or("syslog");
+        format!("could not open the log file {path}: {error}")
+    })?;
+    Ok(now)
+}
+
+/// As whom we run (C-151).
+fn log_privileges(config: &Config) {
+    match &config.supervisord.user {
+        Some(user) => activity!(Info, "Set uid to user {} succeeded", user.uid),
+        None if users::current_uid() == 0 => activity!(
+            Critical,
+            "Supervisor is running as root.  Privileges were not dropped because no user is specified in the config \
+             file.  If you intend to run as root, you can set user=root in the config file to avoid this message."
+        ),
+        None => {}
+    }
+}
+
+/// Socket files to be removed at the end, also when the start fails half way.
+#[derive(Default)]
+struct SocketFiles(Vec<String>);
+
+impl Drop for SocketFiles {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+fn open_servers(
+    reactor: &mut Reactor,
+    servers: &[Server],
+    interfaces: &[String],
+    now: Now,
+    mut files: SocketFiles,
+) -> Result<SocketFiles, String> {
+    for server in servers {
+        reactor.listen(server).map_err(|error| error.to_string())?;
+        let (place, host, port) = match &server.address {
+            ServerAddress::Inet { host, port } => {
+                let shown = if host.is_empty() { "0.0.0.0" } else { host };
+                (shown.to_string(), shown.to_string(), port.to_string())
+            }
+            ServerAddress::Unix { path, .. } => {
+                files.0.push(path.clone());
+                (path.clone(), "<unix domain socket>".to_string(), path.clone())
+            }
+        };
+        let started = time::ctime(now.wall.secs());
+        activity!(Trace, "{place}:Medusa (V1.12) started at {started}\n\tHostname: {host}\n\tPort:{port}");
+        for namespace in interfaces {
+            activity!(Info, "RPC interface '{namespace}' initialized");
+        }
+        if server.credentials.is_none() {
+            activity!(Critical, "Server '{}' running without any HTTP authentication checking", server.section);
+        }
+    }
+    Ok(files)
+}
+
+/// Writes the pidfile; without one the daemon goes on (C-162).
+fn write_pidfile(path: &str) -> bool {
+    let pid = std::process::id();
+    match std::fs::write(path, format!("{pid}\n")) {
+        Ok(()) => {
+            activity!(Info, "supervisord started with pid {pid}");
+            true
+        }
+        Err(error) => {
+            activity!(Critical, "could not write pidfile {path}");
+            activity!(Debug, "{path}: {error}");
+            false
+        }
+    }
+}

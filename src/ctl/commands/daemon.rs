@@ -1,0 +1,87 @@
+//! shutdown, reload, version, open, quit: the daemon as a whole, and the session itself (S-45 to S-48, S-68).
+
+use super::{Flow, accepts_none, status};
+use crate::ctl::error::Error;
+use crate::ctl::session::{Check, Session};
+use crate::fault::Code;
+
+/// `shutdown` (S-45). A daemon that is already going down is no failure. Does not wait for the end.
+pub fn shutdown(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+    if !accepts_none(session, "shutdown", arguments)
+        || !confirmed(session, "Really shut the remote supervisord process down y/N? ")?
+    {
+        return Ok(Flow::Continue);
+    }
+    match session.call("supervisor.shutdown", &[]) {
+        Ok(_) => session.print("Shut down"),
+        Err(error) if error.is(Code::ShutdownState) => session.print("ERROR: already shutting down"),
+        Err(error) => {
+            session.status = 1;
+            match session.connection_trouble(&error) {
+                Some(trouble) => session.print(&format!("ERROR: {trouble} (already shut down?)")),
+                None => return Err(error),
+            }
+        }
+    }
+    Ok(Flow::Continue)
+}
+
+/// `reload` (S-46).
+pub fn reload(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+    if !accepts_none(session, "reload", arguments)
+        || !confirmed(session, "Really restart the remote supervisord process y/N? ")?
+    {
+        return Ok(Flow::Continue);
+    }
+    match session.call("supervisor.restart", &[]) {
+        Ok(_) => session.print("Restarted supervisord"),
+        Err(error) if error.is(Code::ShutdownState) => {
+            session.print("ERROR: already shutting down");
+            session.status = 1;
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(Flow::Continue)
+}
+
+/// Asks in the shell (and with `-i`); a command given as arguments is meant.
+fn confirmed(session: &mut Session, question: &str) -> Result<bool, Error> {
+    if !session.options.is_interactive {
+        return Ok(true);
+    }
+    let answer = session.ask(question)?;
+    Ok(answer.starts_with(['y', 'Y']))
+}
+
+/// `version` (S-47): looks at its arguments before it checks the connection.
+pub fn version(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+    if !accepts_none(session, "version", arguments) || session.check()? != Check::Passed {
+        return Ok(Flow::Continue);
+    }
+    match session.call("supervisor.getSupervisorVersion", &[])?.as_str() {
+        Some(version) => session.print(version),
+        None => return Err(Error::BadAnswer("a string was expected".to_string())),
+    }
+    Ok(Flow::Continue)
+}
+
+/// `open url` (S-48): the session goes on with another server. Exit status 0 even if that one is down.
+pub fn open(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+    let scheme = arguments.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+    if !matches!(scheme.as_deref(), Some("unix" | "http")) {
+        session.print("ERROR: url must be http:// or unix://");
+        session.status = 1;
+        return Ok(Flow::Continue);
+    }
+    session.use_server(arguments);
+    let before = session.status;
+    status::status(session, "")?;
+    session.status = before;
+    Ok(Flow::Continue)
+}
+
+/// `quit`, `exit`, end of input (S-68).
+pub fn quit(session: &mut Session, _arguments: &str) -> Result<Flow, Error> {
+    session.print("");
+    Ok(Flow::Leave)
+}

@@ -1,0 +1,211 @@
+//! reread, add, remove, update: groups come and go (S-41 to S-43, S-60 to S-64).
+
+use super::names::{array, namespec_of, number, text, texts};
+use super::{Flow, accepts_none};
+use crate::ctl::error::Error;
+use crate::ctl::session::Session;
+use crate::fault::Code;
+use crate::wire::value::Value;
+
+/// What the daemon says has changed in the file: names of groups, each list in the server's order.
+struct Changes {
+    added: Vec<String>,
+    changed: Vec<String>,
+    removed: Vec<String>,
+}
+
+/// Asks the daemon to read its file again. The answer is `[[added, changed, removed]]`.
+fn reload_config(session: &mut Session) -> Result<Changes, Error> {
+    let answer = array(session.call("supervisor.reloadConfig", &[])?)?;
+    let Some(Value::Array(lists)) = answer.into_iter().next() else {
+        return Err(Error::BadAnswer("three lists of groups were expected".to_string()));
+    };
+    Ok(Changes { added: texts(lists.first())?, changed: texts(lists.get(1))?, removed: texts(lists.get(2))? })
+}
+
+/// `reread` (S-41).
+pub fn reread(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+    if !accepts_none(session, "reread", arguments) {
+        return Ok(Flow::Continue);
+    }
+    let changes = match reload_config(session) {
+        Ok(changes) => changes,
+        Err(error) if error.is(Code::ShutdownState) => {
+            session.print("ERROR: supervisor shutting down");
+            session.status = 1;
+            return Ok(Flow::Continue);
+        }
+        Err(error) if error.is(Code::CantReread) => {
+            session.print(&format!("ERROR: {}", error.text()));
+            session.status = 1;
+            return Ok(Flow::Continue);
+        }
+        Err(error) => return Err(error),
+    };
+    // Sorted by name; a group is in one list only.
+    let mut lines = std::collections::BTreeMap::new();
+    for (groups, what) in [(changes.added, "available"), (changes.changed, "changed"), (changes.removed, "disappeared")]
+    {
+        lines.extend(groups.into_iter().map(|group| (group, what)));
+    }
+    if lines.is_empty() {
+        session.print("No config updates to processes");
+    }
+    for (group, what) in lines {
+        session.print(&format!("{group}: {what}"));
+    }
+    Ok(Flow::Continue)
+}
+
+/// `add name …` (S-42). A group that is active is not a failure.
+pub fn add(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+    for name in arguments.split_whitespace() {
+        match session.call("supervisor.addProcessGroup", &[Value::from(name.to_string())]) {
+            Ok(_) => session.print(&format!("{name}: added process group")),
+            Err(error) if error.is(Code::AlreadyAdded) => session.print("ERROR: process group already active"),
+            Err(error) => {
+                session.status = 1;
+                if error.is(Code::ShutdownState) {
+                    session.print("ERROR: shutting down");
+                } else if error.is(Code::BadName) {
+                    session.print(&format!("ERROR: no such process/group: {name}"));
+                } else {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    Ok(Flow::Continue)
+}
+
+/// `remove name …` (S-43).
+pub fn remove(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+    for name in arguments.split_whitespace() {
+        match session.call("supervisor.removeProcessGroup", &[Value::from(name.to_string())]) {
+            Ok(_) => session.print(&format!("{name}: removed process group")),
+            Err(error) => {
+                session.status = 1;
+                if error.is(Code::StillRunning) {
+                    session.print(&format!("ERROR: process/group still running: {name}"));
+                } else if error.is(Code::BadName) {
+                    session.print(&format!("ERROR: no such process/group: {name}"));
+                } else {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    Ok(Flow::Continue)
+}
+
+/// `update [--minimal] [all|group …]` (S-60 to S-64).
+pub fn update(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+    let mut wanted: Vec<String> = Vec::new();
+    for word in arguments.split_whitespace() {
+        // A name given twice is one name.
+        if !wanted.iter().any(|earlier| earlier == word) {
+            wanted.push(word.to_string());
+        }
+    }
+    if let Some(at) = wanted.iter().position(|word| word == "--minimal") {
+        wanted.remove(at);
+        return minimal(session, wanted);
+    }
+    let changes = match reload_config(session) {
+        Err(error) if error.is(Code::ShutdownState) => {
+            session.print("ERROR: already shutting down");
+            session.status = 1;
+            return Ok(Flow::Continue);
+        }
+        changes => changes?,
+    };
+    if wanted.iter().any(|word| word == "all") {
+        wanted.clear();
+    }
+    report_unknown(session, &wanted, &changes)?;
+    let concerns = |group: &String| wanted.is_empty() || wanted.contains(group);
+    let name = |group: &String| [Value::from(group.clone())];
+
+    for group in changes.removed.iter().filter(|group| concerns(group)) {
+        let results = array(session.call("supervisor.stopProcessGroup", &name(group))?)?;
+        session.print(&format!("{group}: stopped"));
+        if results.iter().any(|result| number(result, "status").is_ok_and(|code| code == Code::Failed as i64)) {
+            session.print(&format!("{group}: has problems; not removing"));
+            session.status = 1;
+            continue;
+        }
+        session.call("supervisor.removeProcessGroup", &name(group))?;
+        session.print(&format!("{group}: removed process group"));
+    }
+    for group in changes.changed.iter().filter(|group| concerns(group)) {
+        session.call("supervisor.stopProcessGroup", &name(group))?;
+        session.print(&format!("{group}: stopped"));
+        session.call("supervisor.removeProcessGroup", &name(group))?;
+        session.call("supervisor.addProcessGroup", &name(group))?;
+        session.print(&format!("{group}: updated process group"));
+    }
+    for group in changes.added.iter().filter(|group| concerns(group)) {
+        session.call("supervisor.addProcessGroup", &name(group))?;
+        session.print(&format!("{group}: added process group"));
+    }
+    Ok(Flow::Continue)
+}
+
+/// Names that are neither those of an active group with a process nor of an added one (S-62).
+fn report_unknown(session: &mut Session, wanted: &[String], changes: &Changes) -> Result<(), Error> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let infos = array(session.call("supervisor.getAllProcessInfo", &[])?)?;
+    for group in wanted {
+        let is_active = infos.iter().any(|info| text(info, "group").is_ok_and(|name| name == group));
+        if !is_active && !changes.added.contains(group) {
+            session.print(&format!("ERROR: no such group: {group}"));
+            session.status = 1;
+        }
+    }
+    Ok(())
+}
+
+/// `update --minimal`: the daemon compares and restarts only the processes whose own settings changed.
+///
+/// Shape of the answer: `{added, changed, removed: [group], processes: [{group, name, action, status, description}]}`.
+fn minimal(session: &mut Session, mut wanted: Vec<String>) -> Result<Flow, Error> {
+    if wanted.iter().any(|word| word == "all") {
+        wanted.clear();
+    }
+    let groups = Value::Array(wanted.into_iter().map(Value::from).collect());
+    let answer = match session.call("stheno.update", &[groups]) {
+        Ok(answer) => answer,
+        Err(error) => {
+            session.status = 1;
+            match error.fault() {
+                Some(code) if code == Code::ShutdownState as i64 => session.print("ERROR: already shutting down"),
+                Some(code) if code == Code::UnknownMethod as i64 => {
+                    session.print("ERROR: this supervisord has no minimal update; use update without --minimal")
+                }
+                Some(code) if [Code::CantReread, Code::BadName].into_iter().any(|known| known as i64 == code) => {
+                    session.print(&format!("ERROR: {}", error.text()))
+                }
+                _ => return Err(error),
+            }
+            return Ok(Flow::Continue);
+        }
+    };
+    let processes = array(answer.member("processes").cloned().unwrap_or(Value::Array(Vec::new())))?;
+    for process in &processes {
+        let name = namespec_of(process)?;
+        if number(process, "status")? == Code::Success as i64 {
+            session.print(&format!("{name}: {}", text(process, "action")?));
+        } else {
+            session.print(&format!("{name}: ERROR ({})", text(process, "description")?));
+            session.status = 1;
+        }
+    }
+    for (list, what) in [("removed", "removed"), ("changed", "updated"), ("added", "added")] {
+        for group in texts(answer.member(list))? {
+            session.print(&format!("{group}: {what} process group"));
+        }
+    }
+    Ok(Flow::Continue)
+}

@@ -1,0 +1,214 @@
+//! status, pid, avail, check: what is, without changing anything.
+
+use super::names::{array, expand, expand_in, namespec_of, number, text};
+use super::{Flow, accepts_none, usage};
+use crate::ctl::colour;
+use crate::ctl::error::Error;
+use crate::ctl::session::{Check, Session};
+use crate::fault::Code;
+use crate::namespec;
+use crate::state::ProcessState;
+use crate::wire::json;
+use crate::wire::value::Value;
+
+/// The narrowest the first column of `status` gets, and the blanks after the longest name (S-20).
+const NAME_WIDTH_MIN: usize = 30;
+const NAME_GAP: usize = 3;
+
+/// `status [--json] [name …]` (S-19 to S-22).
+pub fn status(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+    if session.check()? != Check::Passed {
+        session.status = 4;
+        return Ok(Flow::Continue);
+    }
+    let infos = array(session.call("supervisor.getAllProcessInfo", &[])?)?;
+    let mut names: Vec<String> = arguments.split_whitespace().map(str::to_string).collect();
+    // Only the literal word: `-x` is a name as ever.
+    let is_json = names.iter().any(|name| name == "--json");
+    names.retain(|name| name != "--json");
+
+    let (chosen, errors) = choose(&infos, names)?;
+    for error in &errors {
+        // What is piped as JSON stays JSON.
+        if is_json {
+            session.print_error(error)
+        } else {
+            session.print(error)
+        }
+        session.status = 4;
+    }
+    if is_json {
+        session.print(&json::write(&Value::Array(chosen.iter().map(|&info| info.clone()).collect())));
+    } else {
+        show(session, &chosen)?;
+    }
+    for info in &chosen {
+        if state_of(info).is_some_and(ProcessState::is_stopped) {
+            session.status = 3;
+        }
+    }
+    Ok(Flow::Continue)
+}
+
+/// The processes of these names, in the order given, and a line for each name that is none (S-21).
+pub(super) fn choose(infos: &[Value], names: Vec<String>) -> Result<(Vec<&Value>, Vec<String>), Error> {
+    if names.is_empty() || names.iter().any(|name| name == "all") {
+        return Ok((infos.iter().collect(), Vec::new()));
+    }
+    let (mut chosen, mut errors) = (Vec::new(), Vec::new());
+    for name in expand_in(infos, names)? {
+        let spec = namespec::split(&name);
+        let before = chosen.len();
+        for info in infos {
+            if text(info, "group")? == spec.group
+                && spec.process.is_none_or(|process| text(info, "name").is_ok_and(|name| name == process))
+            {
+                chosen.push(info);
+            }
+        }
+        if chosen.len() == before {
+            errors.push(match spec.process {
+                None => format!("{}: ERROR (no such group)", spec.group),
+                Some(_) => format!("{name}: ERROR (no such process)"),
+            });
+        }
+    }
+    Ok((chosen, errors))
+}
+
+/// The table (S-20). Widths are in characters, as the original counts them.
+fn show(session: &mut Session, infos: &[&Value]) -> Result<(), Error> {
+    let mut lines = Vec::with_capacity(infos.len());
+    let mut width = NAME_WIDTH_MIN;
+    for info in infos {
+        let name = namespec_of(info)?;
+        width = width.max(name.chars().count());
+        lines.push((name, text(info, "statename")?, text(info, "description")?));
+    }
+    let width = width + NAME_GAP;
+    for (name, state, description) in lines {
+        // Colours stand around the padded word, so that the columns hold.
+        let padded = format!("{state:<10}");
+        let shown = if session.colours { colour::state(state, &padded) } else { padded };
+        session.print(&format!("{name:<width$}{shown}{description}"));
+    }
+    Ok(())
+}
+
+fn state_of(info: &Value) -> Option<ProcessState> {
+    let code = number(info, "state").ok()?;
+    ProcessState::ALL.into_iter().find(|state| i64::from(state.code()) == code)
+}
+
+/// `pid [name …|all]` (S-23).
+pub fn pid(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+    let names: Vec<String> = arguments.split_whitespace().map(str::to_string).collect();
+    if names.is_empty() {
+        match session.call("supervisor.getPID", &[])? {
+            Value::Int(pid) => session.print(&pid.to_string()),
+            _ => return Err(Error::BadAnswer("a number was expected".to_string())),
+        }
+    } else if names.iter().any(|name| name == "all") {
+        for info in array(session.call("supervisor.getAllProcessInfo", &[])?)? {
+            let pid = number(&info, "pid")?;
+            session.print(&pid.to_string());
+        }
+    } else {
+        for name in expand(session, names)? {
+            match session.call("supervisor.getProcessInfo", &[Value::from(name.clone())]) {
+                Ok(info) => {
+                    let pid = number(&info, "pid")?;
+                    session.print(&pid.to_string());
+                    if pid == 0 {
+                        session.status = 7;
+                    }
+                }
+                Err(error) if error.is(Code::BadName) => {
+                    session.print(&format!("No such process {name}"));
+                    session.status = 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(Flow::Continue)
+}
+
+/// `avail [--json]` (S-40).
+pub fn avail(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+    let is_json = arguments == "--json";
+    if !is_json && !accepts_none(session, "avail", arguments) {
+        return Ok(Flow::Continue);
+    }
+    let answer = match session.call("supervisor.getAllConfigInfo", &[]) {
+        Err(error) if error.is(Code::ShutdownState) => {
+            session.print("ERROR: supervisor shutting down");
+            session.status = 1;
+            return Ok(Flow::Continue);
+        }
+        answer => answer?,
+    };
+    if is_json {
+        session.print(&json::write(&answer));
+        return Ok(Flow::Continue);
+    }
+    for info in array(answer)? {
+        let name = namespec_of(&info)?;
+        let use_ = if number(&info, "inuse")? != 0 { "in use" } else { "avail" };
+        let start = if number(&info, "autostart")? != 0 { "auto" } else { "manual" };
+        let priorities = format!("{}:{}", number(&info, "group_prio")?, number(&info, "process_prio")?);
+        session.print(&format!("{name:<32} {use_:<9} {start:<9} {priorities}"));
+    }
+    Ok(Flow::Continue)
+}
+
+/// `check [name …] [--require running|not-fatal]`: one line, exit status 0 or 1, whatever goes wrong.
+pub fn check(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+    let (mut names, mut require) = (Vec::new(), "running");
+    let mut words = arguments.split_whitespace();
+    while let Some(word) = words.next() {
+        match (word, word.strip_prefix("--require=")) {
+            ("--require", _) => require = words.next().unwrap_or(""),
+            (_, Some(value)) => require = value,
+            _ => names.push(word.to_string()),
+        }
+    }
+    if !["running", "not-fatal"].contains(&require) {
+        usage(session, "Error: check --require takes running or not-fatal", "check");
+        session.status = 1;
+        return Ok(Flow::Continue);
+    }
+    session.limit_waiting();
+    let infos = match session.call("supervisor.getAllProcessInfo", &[]).and_then(array) {
+        Ok(infos) => infos,
+        Err(error) => {
+            let reason = match error {
+                Error::Status { code: 401, .. } => "Server requires authentication".to_string(),
+                error => session.connection_trouble(&error).unwrap_or_else(|| error.to_string()),
+            };
+            session.print(&format!("FAILED: {reason}"));
+            session.status = 1;
+            return Ok(Flow::Continue);
+        }
+    };
+    let (chosen, errors) = choose(&infos, names)?;
+    let mut bad: Vec<String> = errors.iter().map(|line| line.replace(": ERROR (", " (")).collect();
+    for info in &chosen {
+        let state = state_of(info);
+        let is_good = match require {
+            "running" => state == Some(ProcessState::Running),
+            _ => !matches!(state, None | Some(ProcessState::Fatal | ProcessState::Unknown)),
+        };
+        if !is_good {
+            bad.push(format!("{} {}", namespec_of(info)?, text(info, "statename")?));
+        }
+    }
+    if bad.is_empty() {
+        let what = if require == "running" { "running" } else { "not fatal" };
+        session.print(&format!("OK: {} {what}", chosen.len()));
+    } else {
+        session.print(&format!("FAILED: {}", bad.join(", ")));
+        session.status = 1;
+    }
+    Ok(Flow::Continue)
+}

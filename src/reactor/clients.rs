@@ -1,0 +1,157 @@
+//! The HTTP servers' sockets and their clients.
+
+use std::collections::HashMap;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::fd::AsFd;
+
+use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::{Interest, Registry};
+
+use super::token::Source;
+use crate::id::ConnId;
+use crate::sys::peer;
+
+/// A listening socket.
+pub(super) enum Listener {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A socket file.
+    Unix(UnixListener),
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.read(buffer),
+            Stream::Unix(stream) => stream.read(buffer),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write(bytes),
+            Stream::Unix(stream) => stream.write(bytes),
+        }
+    }
+}
+
+/// What one read of a client brought.
+pub(super) enum Read {
+    /// So many bytes; more may be there if the buffer was filled.
+    Bytes(usize),
+    /// Nothing now.
+    Nothing,
+    /// It sends no more, or is gone.
+    End,
+}
+
+/// How a write went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// Everything is written.
+    All,
+    /// The socket is full; it will be reported writable.
+    Blocked,
+    /// The client is gone.
+    Gone,
+}
+
+/// All servers and clients.
+#[derive(Default)]
+pub(super) struct Clients {
+    listeners: Vec<Listener>,
+    streams: HashMap<ConnId, Stream>,
+    next: u32,
+}
+
+impl Clients {
+    /// Adds the next server.
+    pub(super) fn listen(&mut self, mut listener: Listener, registry: &Registry) -> std::io::Result<()> {
+        let token = Source::Listener(self.listeners.len()).token();
+        match &mut listener {
+            Listener::Tcp(listener) => registry.register(listener, token, Interest::READABLE)?,
+            Listener::Unix(listener) => registry.register(listener, token, Interest::READABLE)?,
+        }
+        self.listeners.push(listener);
+        Ok(())
+    }
+
+    /// The next waiting client of a server: its id and who it is. `None` when nobody waits.
+    pub(super) fn accept(&mut self, server: usize, registry: &Registry) -> Option<(ConnId, String)> {
+        let listener = self.listeners.get(server)?;
+        let accepted = match listener {
+            Listener::Tcp(listener) => listener.accept().map(|(stream, address)| {
+                // Without it an answer of several segments waits 40 ms for an acknowledgement.
+                let _ = stream.set_nodelay(true);
+                (Stream::Tcp(stream), address.to_string())
+            }),
+            Listener::Unix(listener) => listener.accept().map(|(stream, _)| {
+                let peer = peer::of_socket(stream.as_fd())
+                    .map_or_else(|_| "unix socket".to_string(), |peer| format!("uid {}", peer.uid));
+                (Stream::Unix(stream), peer)
+            }),
+        };
+        let (mut stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+            Err(error) => {
+                // Out of descriptors, most likely: the client stays in the backlog until the next event.
+                activity!(Error, "cannot accept a client: {error}");
+                return None;
+            }
+        };
+        let id = ConnId(self.next);
+        self.next = self.next.wrapping_add(1) & (u32::MAX >> 4);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registered = match &mut stream {
+            Stream::Tcp(stream) => registry.register(stream, Source::Conn(id).token(), interest),
+            Stream::Unix(stream) => registry.register(stream, Source::Conn(id).token(), interest),
+        };
+        if let Err(error) = registered {
+            activity!(Error, "cannot watch a client: {error}");
+            return None;
+        }
+        self.streams.insert(id, stream);
+        Some((id, peer))
+    }
+
+    /// Reads what a client sent.
+    pub(super) fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Read {
+        let Some(stream) = self.streams.get_mut(&id) else { return Read::Nothing };
+        match stream.read(buffer) {
+            Ok(0) => Read::End,
+            Ok(bytes) => Read::Bytes(bytes),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Read::Nothing,
+            Err(_) => Read::End,
+        }
+    }
+
+    /// Writes to a client, and takes what was written off the front of `output`.
+    pub(super) fn write(&mut self, id: ConnId, output: &mut Vec<u8>) -> Written {
+        let Some(stream) = self.streams.get_mut(&id) else { return Written::Gone };
+        let mut done = 0;
+        let outcome = loop {
+            if done == output.len() {
+                break Written::All;
+            }
+            match stream.write(&output[done..]) {
+                Ok(bytes) => done += bytes,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break Written::Blocked,
+                Err(_) => break Written::Gone,
+            }
+        };
+        output.drain(..done);
+        outcome
+    }
+
+    /// Closes a connection.
+    pub(super) fn close(&mut self, id: ConnId) {
+        self.streams.remove(&id);
+    }
+}

@@ -1,0 +1,311 @@
+//! The real [`Host`]: what the daemon asks for, done with the system.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::rc::Rc;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry};
+
+use super::children::Children;
+use super::clients::Clients;
+use super::token::Source;
+use crate::clock::Wall;
+use crate::config::journal::Journal;
+use crate::config::{Config, FcgiSocket, Loader, Program, System as Env};
+use crate::daemon::Host;
+use crate::daemon::host::{CommandProblem, Errno, Launch, Span, SpawnFailure, StdinProblem, Usage};
+use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
+use crate::logs::child::ChildLog;
+use crate::logs::syslog::Syslog;
+use crate::logs::{activity, auto};
+use crate::sys::environment::{CStrings, Environment};
+use crate::sys::spawn::{self, Plan, SpawnError, Stdin};
+use crate::sys::users::Switch;
+use crate::sys::{command, errno_of, fd, file, peer, process, sockets, time};
+use crate::wire::ini::Document;
+
+/// Name of the daemon in syslog.
+const IDENT: &str = "supervisord";
+
+/// The system, with everything of it that is open.
+pub struct System {
+    pub(super) registry: Registry,
+    pub(super) children: Children,
+    pub(super) clients: Clients,
+    /// Connections that the service has given up.
+    pub(super) closed: Vec<ConnId>,
+    pub(super) now: Wall,
+    logs: HashMap<LogId, ChildLog>,
+    next_log: u32,
+    sockets: HashMap<SocketId, OwnedFd>,
+    next_socket: u32,
+    loader: Loader,
+    environment: Environment,
+    /// What becoming a user takes, by uid: looking it up reads files.
+    switches: HashMap<u32, Switch>,
+    syslog: Option<Syslog>,
+}
+
+impl System {
+    /// A system whose sources stand in that poll.
+    pub fn new(registry: Registry, loader: Loader) -> System {
+        System {
+            registry,
+            children: Children::default(),
+            clients: Clients::default(),
+            closed: Vec::new(),
+            now: Wall(0),
+            logs: HashMap::new(),
+            next_log: 0,
+            sockets: HashMap::new(),
+            next_socket: 0,
+            loader,
+            environment: Environment::inherited(),
+            switches: HashMap::new(),
+            syslog: None,
+        }
+    }
+
+    /// Gives back the loader, for the next run.
+    pub fn into_loader(self) -> Loader {
+        self.loader
+    }
+
+    /// A child's log takes more.
+    pub(super) fn flush_log(&mut self, id: LogId) {
+        if let Some(log) = self.logs.get_mut(&id) {
+            log.flush();
+        }
+    }
+
+    fn plan<'a>(&mut self, launch: &Launch<'_>, stdin: Stdin<'a>) -> Result<Plan<'a>, ()> {
+        let program = launch.program;
+        let mut pairs: Vec<(&str, &str)> = vec![("SUPERVISOR_ENABLED", "1")];
+        pairs.extend(program.serverurl.as_deref().map(|url| ("SUPERVISOR_SERVER_URL", url)));
+        pairs.push(("SUPERVISOR_PROCESS_NAME", &program.name));
+        pairs.push(("SUPERVISOR_GROUP_NAME", launch.group));
+        pairs.extend(program.environment.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let switch = match &program.user {
+            None => Switch::Keep,
+            Some(user) => self.switches.entry(user.uid).or_insert_with(|| Switch::to_uid(user.uid)).clone(),
+        };
+        let text = |text: &str| CString::new(text).map_err(|_| ());
+        Ok(Plan {
+            path: text(launch.path)?,
+            argv: CStrings::from_words(launch.argv).map_err(|_| ())?,
+            environment: self.environment.overlaid(pairs).map_err(|_| ())?,
+            stdin,
+            redirect_stderr: program.redirect_stderr,
+            switch,
+            directory: program.directory.as_deref().map(text).transpose()?,
+            umask: program.umask,
+        })
+    }
+}
+
+fn errno(error: std::io::Error) -> Errno {
+    Errno(errno_of(&error))
+}
+
+impl Host for System {
+    fn find_command(&mut self, word: &str, path: Option<&str>) -> Result<String, CommandProblem> {
+        let own = self.environment.get("PATH").and_then(|path| path.to_str());
+        match command::find(word, path.or(own)) {
+            Ok(found) => Ok(found.to_string_lossy().into_owned()),
+            Err(problem @ command::CommandProblem::NotFound(_)) => Err(CommandProblem::NotFound(problem.to_string())),
+            Err(problem) => Err(CommandProblem::NotExecutable(problem.to_string())),
+        }
+    }
+
+    fn spawn(&mut self, id: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnFailure> {
+        let socket = launch.socket.and_then(|socket| self.sockets.get(&socket)).map(|fd| fd.try_clone());
+        let shared = socket.transpose().map_err(|error| SpawnFailure::Pipes(errno(error)))?;
+        let stdin = shared.as_ref().map_or(Stdin::Pipe, |fd| Stdin::Shared(fd.as_fd()));
+        // A zero byte cannot be passed to a program.
+        let plan = self.plan(launch, stdin).map_err(|()| SpawnFailure::Fork(Errno(libc::EINVAL)))?;
+        let spawned = spawn::spawn(&plan).map_err(|error| match error {
+            SpawnError::Pipe(number) => SpawnFailure::Pipes(Errno(number)),
+            SpawnError::Fork(number) => SpawnFailure::Fork(Errno(number)),
+        })?;
+        let pid = spawned.pid;
+        self.children.add(id, spawned, &self.registry);
+        Ok(pid)
+    }
+
+    fn kill(&mut self, pid: Pid, signal: i32, group: bool) -> Result<(), Errno> {
+        let sent = if group { process::kill_group(pid, signal) } else { process::kill(pid, signal) };
+        sent.map_err(Errno)
+    }
+
+    fn write_stdin(&mut self, process: ProcId, bytes: &[u8]) -> Result<(), StdinProblem> {
+        self.children.write(process, bytes, &self.registry)
+    }
+
+    fn close_child(&mut self, process: ProcId) {
+        self.children.remove(process);
+    }
+
+    fn usage(&mut self, pid: Pid) -> Option<Usage> {
+        peer::usage(pid).map(|usage| Usage { cpu_ms: usage.cpu_ms, rss_bytes: usage.rss_bytes })
+    }
+
+    fn log_open(&mut self, path: &str, maxbytes: u64, backups: u32) -> Result<LogId, Errno> {
+        let log = ChildLog::open(path, maxbytes, backups).map_err(errno)?;
+        let id = LogId(self.next_log);
+        self.next_log = self.next_log.wrapping_add(1) & (u32::MAX >> 4);
+        self.logs.insert(id, log);
+        Ok(id)
+    }
+
+    fn log_write(&mut self, id: LogId, bytes: &[u8]) {
+        let Some(log) = self.logs.get_mut(&id) else { return };
+        let waited = log.is_pending();
+        log.write(bytes);
+        if !waited
+            && log.is_pending()
+            && let Some(fd) = log.fd()
+        {
+            let token = Source::Log(id).token();
+            let number = fd.as_raw_fd();
+            // It may stand there from an earlier time.
+            let _ = self
+                .registry
+                .register(&mut SourceFd(&number), token, Interest::WRITABLE)
+                .or_else(|_| self.registry.reregister(&mut SourceFd(&number), token, Interest::WRITABLE));
+        }
+    }
+
+    fn log_reopen(&mut self, id: LogId) {
+        if let Some(log) = self.logs.get_mut(&id) {
+            log.reopen();
+        }
+    }
+
+    fn log_clear(&mut self, id: LogId) -> Result<(), Errno> {
+        self.logs.get_mut(&id).map_or(Ok(()), |log| log.clear().map_err(errno))
+    }
+
+    fn log_close(&mut self, id: LogId) {
+        self.logs.remove(&id);
+    }
+
+    fn log_make_auto(
+        &mut self,
+        directory: &str,
+        process: &str,
+        channel: Channel,
+        identifier: &str,
+    ) -> Result<String, Errno> {
+        auto::create(directory, process, channel, identifier).map_err(errno)
+    }
+
+    fn print(&mut self, bytes: &[u8]) {
+        // Nothing may wait for whoever reads our stdout: what does not go out at once is dropped.
+        let stdout = std::io::stdout();
+        if fd::is_writable_now(stdout.as_fd()) {
+            let _ = fd::write(stdout.as_fd(), bytes);
+        }
+    }
+
+    fn syslog(&mut self, process: &str, chunk: &[u8]) {
+        let now = self.now;
+        self.syslog.get_or_insert_with(|| Syslog::new(IDENT)).send_output(now, process, chunk);
+    }
+
+    fn activity_reopen(&mut self) {
+        activity::reopen();
+    }
+
+    fn activity_clear(&mut self) -> Result<(), Errno> {
+        activity::clear().map_err(errno)
+    }
+
+    fn file_exists(&mut self, path: &str) -> bool {
+        std::fs::metadata(path).is_ok()
+    }
+
+    fn file_size(&mut self, path: &str) -> Result<u64, Errno> {
+        std::fs::metadata(path).map(|data| data.len()).map_err(errno)
+    }
+
+    fn file_read(&mut self, path: &str, span: Span) -> Result<Vec<u8>, Errno> {
+        let file = File::open(path).map_err(errno)?;
+        if !file.metadata().map_err(errno)?.is_file() {
+            // Reading a pipe or a terminal could block for ever.
+            return Err(Errno(libc::ESPIPE));
+        }
+        let mut bytes = vec![0; usize::try_from(span.length).unwrap_or(usize::MAX)];
+        let mut have = 0;
+        while have < bytes.len() {
+            match file.read_at(&mut bytes[have..], span.offset + have as u64) {
+                Ok(0) => break,
+                Ok(more) => have += more,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(errno(error)),
+            }
+        }
+        bytes.truncate(have);
+        Ok(bytes)
+    }
+
+    fn file_identity(&mut self, path: &str) -> Option<(u64, u64)> {
+        std::fs::metadata(path).ok().map(|data| (data.dev(), data.ino()))
+    }
+
+    fn file_modified(&mut self, path: &str) -> Option<i64> {
+        std::fs::metadata(path).ok().map(|data| data.mtime())
+    }
+
+    fn file_replace(&mut self, path: &str, content: &[u8]) -> Result<(), Errno> {
+        file::replace(path, content, 0o600).map_err(errno)
+    }
+
+    fn fcgi_open(&mut self, socket: &FcgiSocket) -> Result<SocketId, String> {
+        let fd = sockets::listen_fcgi(socket)?;
+        let id = SocketId(self.next_socket);
+        self.next_socket = self.next_socket.wrapping_add(1);
+        self.sockets.insert(id, fd);
+        Ok(id)
+    }
+
+    fn fcgi_close(&mut self, socket: SocketId) {
+        self.sockets.remove(&socket);
+    }
+
+    fn load_config(&mut self) -> Result<Config, String> {
+        self.loader.load(&Env).map_err(|error| error.to_string())
+    }
+
+    fn preview_config(&mut self, base: &Document, journal: &Journal) -> Result<Config, String> {
+        self.loader.preview(&Env, base, journal).map_err(|error| error.to_string())
+    }
+
+    fn programs_from_options(
+        &mut self,
+        group: &str,
+        program: &str,
+        options: &[(String, String)],
+    ) -> Result<Vec<Rc<Program>>, String> {
+        self.loader.programs_from_options(&Env, group, program, options).map_err(|error| error.to_string())
+    }
+
+    fn close_connection(&mut self, conn: ConnId) {
+        self.closed.push(conn);
+    }
+
+    fn own_pid(&mut self) -> i32 {
+        std::process::id() as i32
+    }
+
+    fn local_short(&mut self, wall_secs: i64) -> String {
+        time::stop_time(wall_secs)
+    }
+
+    fn local_ctime(&mut self, wall_secs: i64) -> String {
+        time::ctime(wall_secs)
+    }
+}
