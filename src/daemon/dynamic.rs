@@ -111,6 +111,12 @@ impl Dynamic {
         self.kept.made.get(group)?.get(process).map(|made| made.section.as_str())
     }
 
+    /// Names of the journal's sections, without their `program:`, that processes of a group come from.
+    pub fn sections_of(&self, group: &str) -> impl Iterator<Item = &str> {
+        let made = self.kept.made.get(group).into_iter().flat_map(BTreeMap::values);
+        made.filter(|made| !made.removed).map(|made| made.section.as_str())
+    }
+
     /// What is to be laid over the base so that the options of a program become these; `None` if nothing is kept or
     /// there is no such program. With `whole`, processes of the program's groups that were removed one by one are back.
     pub(super) fn with_options(

@@ -85,8 +85,10 @@ pub struct Daemon {
 pub struct Extensions {
     /// The store of supervisor_cache.
     pub cache: BTreeMap<String, crate::wire::value::Value>,
+    /// About how many bytes it takes.
+    pub cache_weight: usize,
     /// How often supervisor_loader added a program of that name.
-    pub loaded: HashMap<String, u64>,
+    pub loaded: BTreeMap<String, u64>,
     /// Processes that supervisor_loader added, and the program each was added as.
     pub loaded_processes: BTreeMap<ProcId, String>,
 }
