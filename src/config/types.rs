@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::journal::Base;
 use crate::level::Level;
 
 /// Everything that one load of the configuration yields.
@@ -25,6 +26,8 @@ pub struct Config {
     pub infos: Vec<String>,
     /// Messages for the log once it exists, WARN (C-45, C-109).
     pub warnings: Vec<String>,
+    /// What changes at run time are made against; with `[stheno]` only.
+    pub base: Option<Base>,
 }
 
 /// `[supervisord]` (C-90).
@@ -352,7 +355,8 @@ impl Program {
         if self == configured {
             return true;
         }
-        let mut configured = configured.clone();
+        // The section's name is no option (C-105).
+        let mut configured = Program { program: self.program.clone(), ..configured.clone() };
         if self.serverurl_auto && configured.serverurl_auto {
             // What AUTO stands for is the servers' affair, not the program's.
             configured.serverurl.clone_from(&self.serverurl);
