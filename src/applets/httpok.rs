@@ -53,7 +53,7 @@ pub struct Url {
 
 impl Url {
     /// Errors: a sentence.
-    pub fn parse(text: &str) -> Result<Url, String> {
+    pub(super) fn parse(text: &str) -> Result<Url, String> {
         let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("Bad scheme in {text}"))?;
         match scheme.to_ascii_lowercase().as_str() {
             "http" => {}

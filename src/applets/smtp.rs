@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::clock::Wall;
 
 use super::mail;
+use super::world::io_text;
 
 /// Longest reply line taken; servers keep to 512.
 const LINE_BYTES_MAX: u64 = 4096;
@@ -170,7 +171,7 @@ struct Talk<'a> {
 
 impl Talk<'_> {
     fn write(&mut self, text: &str) -> Result<(), String> {
-        self.output.write_all(text.as_bytes()).and_then(|()| self.output.flush()).map_err(|error| error.to_string())
+        self.output.write_all(text.as_bytes()).and_then(|()| self.output.flush()).map_err(|error| io_text(&error))
     }
 
     fn ask(&mut self, line: &str) -> Result<Reply, String> {
@@ -208,7 +209,7 @@ impl Talk<'_> {
             let mut line = Vec::new();
             let read = Read::take(&mut *self.input, LINE_BYTES_MAX).read_until(b'\n', &mut line);
             match read {
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(io_text(&error)),
                 Ok(0) => return Err("Connection unexpectedly closed".to_string()),
                 Ok(_) => {}
             }

@@ -1,6 +1,7 @@
 //! The seam between the applets and everything outside them.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use crate::clock::Wall;
@@ -132,5 +133,31 @@ pub fn integer(info: &Value, key: &str) -> Option<i64> {
     match info.member(key)? {
         Value::Int(value) => Some(*value),
         _ => None,
+    }
+}
+
+/// As Python shows an OSError: `[Errno 111] Connection refused`, `timed out`.
+pub fn io_text(error: &io::Error) -> String {
+    match (error.raw_os_error(), error.kind()) {
+        (_, io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => "timed out".to_string(),
+        (Some(number), _) => format!("[Errno {number}] {}", crate::errno::text(number)),
+        (None, _) => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_in_pythons_words() {
+        let rows = [
+            (io::Error::from_raw_os_error(libc::ECONNREFUSED), "[Errno 111] Connection refused"),
+            (io::Error::from_raw_os_error(libc::EAGAIN), "timed out"),
+            (io::ErrorKind::TimedOut.into(), "timed out"),
+        ];
+        for (error, text) in rows {
+            assert_eq!(io_text(&error), text);
+        }
     }
 }

@@ -2,9 +2,26 @@
 
 use super::commands::{self, COMMANDS, Completes, Owner};
 use super::session::Session;
+use crate::wire::value::Value;
+
+/// Groups and names of all processes, asked for once between two commands.
+#[derive(Default)]
+pub struct Known(Option<Vec<(String, String)>>);
+
+impl Known {
+    /// What the server says; nothing if it does not answer.
+    fn names(&mut self, session: &mut Session) -> &[(String, String)] {
+        self.0.get_or_insert_with(|| {
+            let infos = session.call("supervisor.getAllProcessInfo", &[]);
+            let infos = if let Ok(Value::Array(infos)) = infos { infos } else { Vec::new() };
+            let member = |info: &Value, name| info.member(name).and_then(Value::as_str).map(str::to_string);
+            infos.iter().filter_map(|info| Some((member(info, "group")?, member(info, "name")?))).collect()
+        })
+    }
+}
 
 /// Where the word under the cursor begins, and what it may become, each with a blank behind it.
-pub fn complete(session: &mut Session, line: &str) -> (usize, Vec<String>) {
+pub fn complete(session: &mut Session, known: &mut Known, line: &str) -> (usize, Vec<String>) {
     // `:`, `*` and `-` are part of words: only blanks separate.
     let start = line.rfind(char::is_whitespace).map_or(0, |at| at + 1);
     let word = &line[start..];
@@ -12,8 +29,8 @@ pub fn complete(session: &mut Session, line: &str) -> (usize, Vec<String>) {
         None => command_names(session),
         Some("help") => command_names(session),
         Some(name) => match commands::find(name, &session.options.plugins).map(|command| command.completes) {
-            Some(Completes::Groups) => groups(session.known_names()),
-            Some(Completes::Processes) => processes(session.known_names(), word),
+            Some(Completes::Groups) => groups(known.names(session)),
+            Some(Completes::Processes) => processes(known.names(session), word),
             _ => Vec::new(),
         },
     };
@@ -63,7 +80,35 @@ fn processes(known: &[(String, String)], word: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake::{Fake, Reply};
     use super::*;
+
+    #[test]
+    fn lines() {
+        let info = |group: &'static str, name: &'static str| {
+            Value::Struct(vec![("group".into(), group.into()), ("name".into(), name.into())])
+        };
+        let infos = vec![info("cat", "cat"), info("web", "a")];
+        let fake = Fake::start(1, move |_| Reply::Value(Value::Array(infos.clone())));
+        let (mut session, _) = fake.session();
+        let mut known = Known::default();
+        let rows: [(&str, usize, &[&str]); 9] = [
+            ("statu", 0, &["status "]),
+            ("help sta", 5, &["start ", "status "]),
+            ("status ", 7, &["cat ", "web:a ", "web:* "]),
+            ("start web:", 6, &["web:a ", "web:* "]),
+            ("start cat we", 10, &["web:a ", "web:* "]),
+            ("update ", 7, &["cat ", "web "]),
+            ("version ", 8, &[]),
+            ("nope ", 5, &[]),
+            ("mst", 0, &[]),
+        ];
+        for (line, start, offered) in rows {
+            let expected = (start, offered.iter().map(|offer| offer.to_string()).collect());
+            assert_eq!(complete(&mut session, &mut known, line), expected, "{line:?}");
+        }
+        assert_eq!(fake.seen.lock().expect("no panic").len(), 2, "one connection, one call");
+    }
 
     #[test]
     fn names_of_processes_and_groups() {

@@ -12,7 +12,7 @@ use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
 use super::commands::Flow;
-use super::complete::complete;
+use super::complete::{Known, complete};
 use super::session::Session;
 
 /// Lines of history kept.
@@ -29,12 +29,15 @@ pub fn run(session: &mut Session) {
         .unwrap_or_default();
     let history = MemHistory::with_config(&config);
     let Ok(mut editor) = Editor::with_history(config, history) else { return };
-    editor.set_helper(Some(Shell { session: RefCell::new(session) }));
+    editor.set_helper(Some(Shell { state: RefCell::new((session, Known::default())) }));
     if let Some(path) = &history_file {
         read_history(editor.history_mut(), path);
     }
     loop {
         with_session(&mut editor, Session::flush);
+        if let Some(shell) = editor.helper_mut() {
+            shell.state.get_mut().1 = Known::default();
+        }
         let line = editor.readline(&prompt);
         let line = match line {
             Ok(line) => line,
@@ -64,7 +67,7 @@ pub fn run(session: &mut Session) {
 }
 
 fn with_session<T>(editor: &mut Editor<Shell<'_>, MemHistory>, act: impl FnOnce(&mut Session) -> T) -> Option<T> {
-    editor.helper_mut().map(|shell| act(shell.session.get_mut()))
+    editor.helper_mut().map(|shell| act(shell.state.get_mut().0))
 }
 
 /// One line each, as readline writes it. A file that cannot be read is no history.
@@ -87,14 +90,16 @@ fn write_history(history: &MemHistory, path: &str) {
 
 /// Completion needs the session, which the editor keeps between lines.
 struct Shell<'a> {
-    session: RefCell<&'a mut Session>,
+    state: RefCell<(&'a mut Session, Known)>,
 }
 
 impl Completer for Shell<'_> {
     type Candidate = String;
 
     fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
-        Ok(complete(&mut self.session.borrow_mut(), &line[..at]))
+        let mut state = self.state.borrow_mut();
+        let (session, known) = &mut *state;
+        Ok(complete(session, known, &line[..at]))
     }
 }
 

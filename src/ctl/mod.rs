@@ -13,17 +13,22 @@ use crate::config::system::System;
 mod colour;
 mod columns;
 mod commands;
+#[cfg(feature = "line-editing")]
 mod complete;
 #[cfg(feature = "line-editing")]
 mod editor;
-mod error;
+pub(crate) mod error;
+#[cfg(test)]
+mod fake;
 mod input;
 mod options;
 mod pretty;
 mod session;
 mod shell;
 mod stream;
-mod transport;
+#[cfg(test)]
+mod tests;
+pub(crate) mod transport;
 
 use input::Input;
 use options::Stop;

@@ -68,8 +68,6 @@ pub struct Session {
     pipelines: Option<bool>,
     interrupts: Option<Interrupts>,
     waits_at_most: Option<Duration>,
-    /// Groups and names of all processes, for completion; forgotten with each command (S-73).
-    names: Option<Vec<(String, String)>>,
 }
 
 impl Session {
@@ -85,7 +83,6 @@ impl Session {
             pipelines: None,
             interrupts: None,
             waits_at_most: None,
-            names: None,
         }
     }
 
@@ -126,7 +123,6 @@ impl Session {
         if line.is_empty() {
             return Ok(Flow::Continue);
         }
-        self.names = None;
         let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(line.len());
         let (name, arguments) = (&line[..end], line[end..].trim());
         loop {
@@ -277,8 +273,11 @@ impl Session {
                 }
                 batch.sent = end;
             }
-            let interrupt = self.interrupts.as_ref().map(Interrupts::fd);
-            let Some(answer) = connection.receive(interrupt)? else {
+            let received = connection.receive(self.interrupts.as_ref().map(Interrupts::fd));
+            if matches!(received, Err(Error::Interrupted)) {
+                self.forget_interrupt();
+            }
+            let Some(answer) = received? else {
                 if connection.was_used {
                     batch.together = false;
                     continue;
@@ -326,11 +325,25 @@ impl Session {
     pub fn ask(&mut self, question: &str) -> Result<String, Error> {
         self.write(question.as_bytes());
         self.flush();
-        match self.input.line(self.interrupts.as_ref().map(Interrupts::fd)) {
+        let line = self.input.line(self.interrupts.as_ref().map(Interrupts::fd));
+        self.line_or_end(line)
+    }
+
+    /// What came of reading a line.
+    fn line_or_end(&self, line: io::Result<Option<String>>) -> Result<String, Error> {
+        match line {
             Ok(Some(line)) => Ok(line),
             Ok(None) => Err(Error::EndOfInput),
-            Err(_) => Err(Error::Interrupted),
+            Err(_) => {
+                self.forget_interrupt();
+                Err(Error::Interrupted)
+            }
         }
+    }
+
+    /// A Ctrl-C that has ended a wait must not end the next one too.
+    fn forget_interrupt(&self) {
+        self.interrupts.as_ref().map(Interrupts::take);
     }
 
     /// Asks for user name and password (S-14).
@@ -350,11 +363,8 @@ impl Session {
         self.flush();
         let Ok(mut terminal) = File::options().read(true).write(true).open("/dev/tty") else {
             let _ = write!(io::stderr(), "Warning: Password input may be echoed.\n{question}");
-            return match self.input.line(self.interrupts.as_ref().map(Interrupts::fd)) {
-                Ok(Some(line)) => Ok(line),
-                Ok(None) => Err(Error::EndOfInput),
-                Err(_) => Err(Error::Interrupted),
-            };
+            let line = self.input.line(self.interrupts.as_ref().map(Interrupts::fd));
+            return self.line_or_end(line);
         };
         let _ = terminal.write_all(question.as_bytes());
         let mut input = Input::new(terminal.try_clone().ok());
@@ -363,21 +373,6 @@ impl Session {
             input.line(self.interrupts.as_ref().map(Interrupts::fd))
         };
         let _ = terminal.write_all(b"\n");
-        match line {
-            Ok(Some(line)) => Ok(line),
-            Ok(None) => Err(Error::EndOfInput),
-            Err(_) => Err(Error::Interrupted),
-        }
-    }
-
-    /// Groups and names of all processes, asked for once between two commands; none if the server does not say.
-    pub fn known_names(&mut self) -> &[(String, String)] {
-        if self.names.is_none() {
-            let infos = self.call("supervisor.getAllProcessInfo", &[]);
-            let infos = if let Ok(Value::Array(infos)) = infos { infos } else { Vec::new() };
-            let member = |info: &Value, name| info.member(name).and_then(Value::as_str).map(str::to_string);
-            self.names = Some(infos.iter().filter_map(|i| Some((member(i, "group")?, member(i, "name")?))).collect());
-        }
-        self.names.as_deref().unwrap_or_default()
+        self.line_or_end(line)
     }
 }

@@ -88,7 +88,7 @@ impl Target {
 
 /// The addresses of a host. `localhost` and plain addresses do without the resolver: it costs more than the whole
 /// command, and is not to be had in a static executable. IPv4 first, since that is what the daemon listens on.
-fn addresses(host: &str, port: u16) -> Vec<SocketAddr> {
+pub fn addresses(host: &str, port: u16) -> Vec<SocketAddr> {
     let known: Vec<IpAddr> = match host {
         "localhost" => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
         _ => host.parse().into_iter().collect(),

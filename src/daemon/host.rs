@@ -149,6 +149,10 @@ pub trait Host {
 
     /// Reads the configuration anew; the error is the text of CANT_REREAD.
     fn load_config(&mut self) -> Result<Config, String>;
+    /// Watches a file for a connection that follows it, in place of what it followed before; changes arrive as inputs.
+    fn watch_file(&mut self, conn: ConnId, path: &str);
+    /// The connection follows nothing any more.
+    fn unwatch_file(&mut self, conn: ConnId);
     /// Ends a client's connection once its output is written.
     fn close_connection(&mut self, conn: ConnId);
     /// Our own pid.

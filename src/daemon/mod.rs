@@ -21,7 +21,7 @@ use std::rc::Rc;
 use crate::clock::{Mono, Now};
 use crate::config::{self, Config};
 use crate::eventtype::EventMask;
-use crate::id::{Channel, GroupId, ProcId};
+use crate::id::{GroupId, ProcId};
 use crate::model::event::Serials;
 use crate::model::process::{Effect, Mood};
 use crate::model::tick::Ticks;
@@ -55,10 +55,6 @@ pub struct Daemon {
     starts: BTreeSet<ProcId>,
     /// Processes whose state changed since [`Daemon::take_touched`].
     touched: Vec<ProcId>,
-    /// Channels that wrote to a log since [`Daemon::take_logged`], while somebody follows logs.
-    logged: BTreeSet<(ProcId, Channel)>,
-    /// Whether somebody follows logs.
-    pub follows_logs: bool,
     /// Event types that at least one pool or stream wants.
     wanted: EventMask,
     /// Event types that HTTP streams want.
@@ -102,8 +98,6 @@ impl Daemon {
             timers: BTreeSet::new(),
             starts: BTreeSet::new(),
             touched: Vec::new(),
-            logged: BTreeSet::new(),
-            follows_logs: false,
             wanted: EventMask::NONE,
             stream_mask: EventMask::NONE,
             streamed: Vec::new(),
@@ -120,6 +114,10 @@ impl Daemon {
     /// Errors: a FastCGI socket cannot be made (C-159); the run is not to be begun.
     pub fn begin(&mut self, now: Now, host: &mut dyn Host) -> Result<(), String> {
         for group in self.config.groups.clone() {
+            // Of two groups of one name the first one counts, as in the original.
+            if self.group_named(&group.name).is_some() {
+                continue;
+            }
             self.check_socket(&group, host)?;
             self.activate(group, now, host);
         }
@@ -145,11 +143,6 @@ impl Daemon {
     /// The processes whose state changed since the last call; may hold one more than once.
     pub fn take_touched(&mut self) -> Vec<ProcId> {
         std::mem::take(&mut self.touched)
-    }
-
-    /// The channels that wrote to a log since the last call; empty unless `follows_logs` is set.
-    pub fn take_logged(&mut self) -> BTreeSet<(ProcId, Channel)> {
-        std::mem::take(&mut self.logged)
     }
 
     /// When [`Daemon::deadlines`] or [`Daemon::shutdown_step`] has something to do again; `None` is never.

@@ -220,10 +220,10 @@ impl Process {
                 ));
             }
             // Everything that starts without being asked stands below this guard.
-            (Stopped | Backoff | Exited, Event::Deadline) => {
-                if self.deadline(program, mood).is_some_and(|at| at <= now.mono) {
-                    self.start(now, out);
-                }
+            (Stopped | Backoff | Exited, Event::Deadline)
+                if self.deadline(program, mood).is_some_and(|at| at <= now.mono) =>
+            {
+                self.start(now, out);
             }
             (Stopping, Event::Deadline) if now.mono >= self.delay => {
                 let pid = self.pid.map_or(0, |pid| pid.0);
@@ -361,3 +361,6 @@ impl Process {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests;

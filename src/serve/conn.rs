@@ -106,7 +106,7 @@ impl Service {
                 self.conns.iter().filter(|(_, conn)| conn.is_idle()).min_by_key(|(id, conn)| (conn.deadline, **id));
             match idle.map(|(id, _)| *id) {
                 Some(longest) => {
-                    self.forget(longest);
+                    self.forget(longest, host);
                     host.close_connection(longest);
                 }
                 None => {
@@ -261,33 +261,33 @@ impl Service {
     }
 
     /// All output is written: room for more of a stream.
-    pub(super) fn drained(&mut self, id: ConnId, now: Now, host: &mut dyn Host) {
+    pub(super) fn drained(&mut self, id: ConnId, host: &mut dyn Host) {
         if let Some(conn) = self.conns.get_mut(&id) {
             conn.output.shrink_to(BUFFER_BYTES_KEPT);
         }
-        self.feed_follower(id, now, host);
+        self.feed_follower(id, host);
     }
 
     /// A client sends no more. It may still read: what it asked for is answered before the connection is closed.
-    pub(super) fn hangup(&mut self, id: ConnId) {
+    pub(super) fn hangup(&mut self, id: ConnId, host: &mut dyn Host) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         match conn.phase {
             Phase::Idle | Phase::Waiting(_) => {
                 conn.closing = true;
                 self.dirty.insert(id);
             }
-            Phase::Following(_) | Phase::Streaming(_) => self.forget(id),
+            Phase::Following(_) | Phase::Streaming(_) => self.forget(id, host),
         }
     }
 
     /// Forgets a connection; what it asked for goes on.
-    pub(super) fn forget(&mut self, id: ConnId) {
+    pub(super) fn forget(&mut self, id: ConnId, host: &mut dyn Host) {
         let Some(conn) = self.conns.remove(&id) else { return };
         self.timeouts.remove(&(conn.deadline, id));
         self.waiting.remove(&id);
         self.dirty.remove(&id);
         if self.followers.remove(&id) {
-            self.daemon.follows_logs = !self.followers.is_empty();
+            host.unwatch_file(id);
         }
         if self.streams.remove(&id) {
             self.refresh_streams();
@@ -315,7 +315,7 @@ impl Service {
                 self.timeouts.insert((deadline, id));
                 continue;
             }
-            self.forget(id);
+            self.forget(id, host);
             host.close_connection(id);
         }
     }

@@ -78,6 +78,11 @@ pub enum Input<'a> {
         /// What; never empty.
         bytes: &'a [u8],
     },
+    /// A file that a connection follows has changed.
+    FileChanged {
+        /// The connection.
+        conn: ConnId,
+    },
     /// All output of a connection has been written.
     Drained {
         /// The connection.
@@ -147,8 +152,9 @@ impl Service {
             Input::Signal(number) => self.signal(number, host),
             Input::Accepted { conn, server, peer } => self.accept(conn, server, peer, now, host),
             Input::Received { conn, bytes } => self.receive(conn, bytes, now, host),
-            Input::Drained { conn } => self.drained(conn, now, host),
-            Input::Hangup { conn } => self.hangup(conn),
+            Input::FileChanged { conn } => self.feed_follower(conn, host),
+            Input::Drained { conn } => self.drained(conn, host),
+            Input::Hangup { conn } => self.hangup(conn, host),
         }
     }
 
@@ -165,7 +171,6 @@ impl Service {
         // turn, which their own deadlines or those of the processes bring about.
         self.answer_waiting(now, host);
         self.expire(now, host);
-        self.feed_followers(now, host);
         self.feed_streams();
     }
 
@@ -205,8 +210,8 @@ impl Service {
     }
 
     /// A connection was closed; what it asked for goes on.
-    pub fn drop_connection(&mut self, id: ConnId) {
-        self.forget(id);
+    pub fn drop_connection(&mut self, id: ConnId, host: &mut dyn Host) {
+        self.forget(id, host);
     }
 
     /// Number of connections.

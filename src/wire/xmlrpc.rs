@@ -7,6 +7,7 @@
 mod decode;
 mod encode;
 mod memo;
+mod plain;
 #[cfg(test)]
 mod tests;
 

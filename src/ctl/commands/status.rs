@@ -182,7 +182,10 @@ pub fn check(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
     let infos = match session.call("supervisor.getAllProcessInfo", &[]).and_then(array) {
         Ok(infos) => infos,
         Err(error) => {
-            let reason = session.connection_trouble(&error).unwrap_or_else(|| error.to_string());
+            let reason = match error {
+                Error::Status { code: 401, .. } => "Server requires authentication".to_string(),
+                error => session.connection_trouble(&error).unwrap_or_else(|| error.to_string()),
+            };
             session.print(&format!("FAILED: {reason}"));
             session.status = 1;
             return Ok(Flow::Continue);

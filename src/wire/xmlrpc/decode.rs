@@ -2,7 +2,7 @@
 //!
 //! `xml-rs` has neither a depth limit nor a switch against document types, so both are refused here, at the event.
 
-use super::{Call, DecodeError};
+use super::{Call, DecodeError, plain};
 use crate::wire::value::Value;
 use base64::Engine;
 use base64::alphabet;
@@ -55,6 +55,11 @@ pub fn decode_call(body: &[u8]) -> Result<Call, DecodeError> {
 
 /// Decodes an answer: its value, or the number and text of a fault.
 pub fn decode_response(body: &[u8]) -> Result<Result<Value, (i64, String)>, DecodeError> {
+    plain::response(body).map_or_else(|| decode_response_with_library(body), Ok)
+}
+
+/// The same for any answer that is XML-RPC.
+pub(super) fn decode_response_with_library(body: &[u8]) -> Result<Result<Value, (i64, String)>, DecodeError> {
     let mut reader = Reader::new(body, RESPONSE_ELEMENTS_MAX, RESPONSE_TEXT_BYTES_MAX);
     reader.root()?;
     let mut answer = None;
@@ -263,7 +268,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Of members of one name the last counts, as in a Python dictionary.
-fn keep_last_of_each(members: &mut Vec<(Cow<'static, str>, Value)>) {
+pub(super) fn keep_last_of_each(members: &mut Vec<(Cow<'static, str>, Value)>) {
     let latest: HashMap<&str, usize> = members.iter().enumerate().map(|(at, (name, _))| (&**name, at)).collect();
     if latest.len() == members.len() {
         return;

@@ -1,0 +1,497 @@
+use super::*;
+use crate::clock::Wall;
+use crate::config::types::{LogTarget, Stream};
+use std::rc::Rc;
+
+const SECOND: u64 = 1_000_000_000;
+/// When every process of the tables was last started.
+const START: u64 = 100 * SECOND;
+
+fn program() -> Program {
+    let stream = Stream {
+        logfile: LogTarget::None,
+        maxbytes: 0,
+        backups: 0,
+        capture_maxbytes: 0,
+        events_enabled: false,
+        syslog: false,
+    };
+    Program {
+        name: "cat".to_string(),
+        program: "cat".to_string(),
+        command: "cat".to_string(),
+        directory: None,
+        umask: None,
+        priority: 999,
+        autostart: true,
+        autorestart: Autorestart::Unexpected,
+        startsecs: 1,
+        startretries: 3,
+        stdout: stream.clone(),
+        stderr: stream,
+        stopsignal: libc::SIGTERM,
+        stopwaitsecs: 10,
+        stopasgroup: false,
+        killasgroup: false,
+        exitcodes: vec![0],
+        redirect_stderr: false,
+        environment: Rc::default(),
+        serverurl: None,
+        serverurl_auto: true,
+        user: None,
+    }
+}
+
+fn at(nanos: u64) -> Now {
+    Now { mono: Mono(nanos), wall: Wall(1_700_000_000 * SECOND + nanos) }
+}
+
+const EXPECTED: ExitStatus = ExitStatus::Code(0);
+const UNEXPECTED: ExitStatus = ExitStatus::Code(3);
+const KILLED: ExitStatus = ExitStatus::Signal { number: libc::SIGKILL, core: false };
+const CORE: ExitStatus = ExitStatus::Signal { number: libc::SIGSEGV, core: true };
+
+/// A process with a past: in a state, started at [`START`], with the counter of failures and the delay as given.
+fn process(state: ProcessState, pid: Option<i32>, backoff: i64, delay: u64) -> Process {
+    let (pid, started) = (pid.map(Pid), Some(Mono(START)));
+    Process { state, pid, started, start_wall: 1_700_000_100, backoff, delay: Mono(delay), ..Process::default() }
+}
+
+/// The situations of the table, each with its name.
+fn situations() -> Vec<(&'static str, Process)> {
+    use ProcessState::*;
+    let exited = |code| Process { exit_status: Some(code), ..process(Exited, None, 0, 0) };
+    vec![
+        ("new", Process::default()),
+        ("stopped", process(Stopped, None, 2, 0)),
+        ("spawning", process(Starting, None, 1, 0)),
+        ("starting", process(Starting, Some(7), 1, 0)),
+        ("running", process(Running, Some(7), 0, 0)),
+        ("backoff", process(Backoff, None, 3, START + 3 * SECOND)),
+        ("backoff spent", process(Backoff, None, 4, START + 4 * SECOND)),
+        ("stopping", process(Stopping, Some(7), 0, START + 10 * SECOND)),
+        ("exited expectedly", exited(0)),
+        ("exited unexpectedly", exited(3)),
+        ("fatal", process(Fatal, None, 0, 0)),
+        ("unknown", process(Unknown, Some(7), 0, 0)),
+    ]
+}
+
+/// The events of the table. Together with the situations they cover every pair of state and event.
+fn events() -> Vec<(&'static str, Event)> {
+    vec![
+        ("start", Event::Start),
+        ("spawned", Event::Spawned(Pid(8))),
+        ("spawn failed", Event::SpawnFailed("can't find command 'cat'".to_string())),
+        ("deadline", Event::Deadline),
+        ("exit 0", Event::Exited(EXPECTED)),
+        ("exit 3", Event::Exited(UNEXPECTED)),
+        ("killed", Event::Exited(KILLED)),
+        ("core", Event::Exited(CORE)),
+        ("stop", Event::Stop),
+        ("give up", Event::GiveUp),
+        ("signal failed", Event::SignalFailed),
+    ]
+}
+
+/// Less than `startsecs` after the start, and long after everything.
+const EARLY: u64 = START + SECOND / 2;
+const LATE: u64 = START + 100 * SECOND;
+
+/// In which moods and at which times a row holds.
+#[derive(Clone, Copy, PartialEq)]
+enum When {
+    Always,
+    Early,
+    Late,
+    /// Late, and the daemon is RUNNING.
+    LateRunning,
+    /// At any time while the daemon is RUNNING.
+    Running,
+}
+
+impl When {
+    fn holds(self, late: bool, mood: Mood) -> bool {
+        match self {
+            When::Always => true,
+            When::Early => !late,
+            When::Late => late,
+            When::LateRunning => late && mood == Mood::Running,
+            When::Running => mood == Mood::Running,
+        }
+    }
+}
+
+/// One effect as a line.
+fn shown(effect: &Effect) -> String {
+    match effect {
+        Effect::Spawn => "spawn".to_string(),
+        Effect::Kill { signal, group } => {
+            format!("kill {}{}", signal::name(*signal), if *group { " group" } else { "" })
+        }
+        Effect::Log(level, text) => format!("{} {text}", level.tag()),
+        Effect::Changed(Change { from, to, tries, pid, expected, exit }) => {
+            let exit = exit.map_or(String::new(), |exit| format!(" [{}]", exit.text()));
+            let expected = if *expected { " expected" } else { "" };
+            format!("{} -> {} tries:{tries} pid:{pid}{expected}{exit}", from.name(), to.name())
+        }
+    }
+}
+
+/// Feeds one event; gives the effects as lines.
+fn fed(process: &mut Process, event: Event, program: &Program, mood: Mood, now: u64) -> Vec<String> {
+    let mut out = Vec::new();
+    process.step(event, program, mood, at(now), &mut out);
+    out.iter().map(shown).collect()
+}
+
+const SUCCESS: &str = "INFO success: cat entered RUNNING state, process has stayed up for > than 1 seconds (startsecs)";
+const KILL: &str = "DEBG killing cat (pid 7) with signal SIGTERM";
+
+/// (situation, event, when, state after, effects). What is not listed means nothing and changes nothing.
+#[rustfmt::skip]
+const TABLE: &[(&str, &str, When, ProcessState, &[&str])] = {
+    use ProcessState::*;
+    use When::*;
+    &[
+        ("new", "start", Always, Starting, &["STOPPED -> STARTING tries:0 pid:0", "spawn"]),
+        ("new", "deadline", When::Running, Starting, &["STOPPED -> STARTING tries:0 pid:0", "spawn"]),
+        ("stopped", "start", Always, Starting, &["STOPPED -> STARTING tries:2 pid:0", "spawn"]),
+
+        ("spawning", "spawned", Always, Starting, &["INFO spawned: 'cat' with pid 8"]),
+        ("spawning", "spawn failed", Always, Backoff,
+            &["INFO spawnerr: can't find command 'cat'", "STARTING -> BACKOFF tries:2 pid:0"]),
+        ("spawning", "signal failed", Always, Unknown, &["STARTING -> UNKNOWN tries:1 pid:0"]),
+        // One that has a child already is not spawned again by its owner; were it, the new child counts.
+        ("starting", "spawned", Always, Starting, &["INFO spawned: 'cat' with pid 8"]),
+        ("starting", "spawn failed", Always, Backoff,
+            &["INFO spawnerr: can't find command 'cat'", "STARTING -> BACKOFF tries:2 pid:7"]),
+        ("starting", "deadline", Late, ProcessState::Running, &["STARTING -> RUNNING tries:0 pid:7", SUCCESS]),
+        ("starting", "exit 0", Early, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [exit status 0]", "WARN exited: cat (exit status 0; not expected)"]),
+        ("starting", "exit 3", Early, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [exit status 3]", "WARN exited: cat (exit status 3; not expected)"]),
+        ("starting", "killed", Early, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [terminated by SIGKILL]",
+              "WARN exited: cat (terminated by SIGKILL; not expected)"]),
+        ("starting", "core", Early, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [terminated by SIGSEGV (core dumped)]",
+              "WARN exited: cat (terminated by SIGSEGV (core dumped); not expected)"]),
+        ("starting", "exit 0", Late, Exited,
+            &["STARTING -> RUNNING tries:0 pid:7", "RUNNING -> EXITED tries:0 pid:7 expected [exit status 0]",
+              "INFO exited: cat (exit status 0; expected)"]),
+        ("starting", "exit 3", Late, Exited,
+            &["STARTING -> RUNNING tries:0 pid:7", "RUNNING -> EXITED tries:0 pid:7 [exit status 3]",
+              "WARN exited: cat (exit status 3; not expected)"]),
+        ("starting", "killed", Late, Exited,
+            &["STARTING -> RUNNING tries:0 pid:7", "RUNNING -> EXITED tries:0 pid:7 [terminated by SIGKILL]",
+              "WARN exited: cat (terminated by SIGKILL; not expected)"]),
+        ("starting", "core", Late, Exited,
+            &["STARTING -> RUNNING tries:0 pid:7",
+              "RUNNING -> EXITED tries:0 pid:7 [terminated by SIGSEGV (core dumped)]",
+              "WARN exited: cat (terminated by SIGSEGV (core dumped); not expected)"]),
+        ("starting", "stop", Always, Stopping, &[KILL, "STARTING -> STOPPING tries:1 pid:7", "kill SIGTERM"]),
+        ("starting", "signal failed", Always, Unknown, &["STARTING -> UNKNOWN tries:1 pid:7"]),
+
+        ("running", "exit 0", Always, Exited,
+            &["RUNNING -> EXITED tries:0 pid:7 expected [exit status 0]", "INFO exited: cat (exit status 0; expected)"]),
+        ("running", "exit 3", Always, Exited,
+            &["RUNNING -> EXITED tries:0 pid:7 [exit status 3]", "WARN exited: cat (exit status 3; not expected)"]),
+        ("running", "killed", Always, Exited,
+            &["RUNNING -> EXITED tries:0 pid:7 [terminated by SIGKILL]",
+              "WARN exited: cat (terminated by SIGKILL; not expected)"]),
+        ("running", "core", Always, Exited,
+            &["RUNNING -> EXITED tries:0 pid:7 [terminated by SIGSEGV (core dumped)]",
+              "WARN exited: cat (terminated by SIGSEGV (core dumped); not expected)"]),
+        ("running", "stop", Always, Stopping, &[KILL, "RUNNING -> STOPPING tries:0 pid:7", "kill SIGTERM"]),
+        ("running", "signal failed", Always, Unknown, &["RUNNING -> UNKNOWN tries:0 pid:7"]),
+
+        ("backoff", "start", Always, Starting, &["BACKOFF -> STARTING tries:3 pid:0", "spawn"]),
+        ("backoff", "deadline", LateRunning, Starting, &["BACKOFF -> STARTING tries:3 pid:0", "spawn"]),
+        ("backoff", "stop", Always, Stopped,
+            &["DEBG Attempted to kill cat, which is in BACKOFF state.", "BACKOFF -> STOPPED tries:3 pid:0"]),
+        ("backoff", "give up", Always, Fatal, &["BACKOFF -> FATAL tries:0 pid:0"]),
+        ("backoff spent", "start", Always, Starting, &["BACKOFF -> STARTING tries:4 pid:0", "spawn"]),
+        ("backoff spent", "deadline", Always, Fatal,
+            &["BACKOFF -> FATAL tries:0 pid:0",
+              "INFO gave up: cat entered FATAL state, too many start retries too quickly"]),
+        ("backoff spent", "stop", Always, Stopped,
+            &["DEBG Attempted to kill cat, which is in BACKOFF state.", "BACKOFF -> STOPPED tries:4 pid:0"]),
+        ("backoff spent", "give up", Always, Fatal, &["BACKOFF -> FATAL tries:0 pid:0"]),
+
+        ("stopping", "start", Always, Stopping, &["WARN process 'cat' already running"]),
+        ("stopping", "deadline", Late, Stopping,
+            &["WARN killing 'cat' (7) with SIGKILL", "DEBG killing cat (pid 7) with signal SIGKILL", "kill SIGKILL"]),
+        ("stopping", "exit 0", Always, Stopped,
+            &["STOPPING -> STOPPED tries:0 pid:7 [exit status 0]", "INFO stopped: cat (exit status 0)"]),
+        ("stopping", "exit 3", Always, Stopped,
+            &["STOPPING -> STOPPED tries:0 pid:7 [exit status 3]", "WARN stopped: cat (exit status 3)"]),
+        ("stopping", "killed", Always, Stopped,
+            &["STOPPING -> STOPPED tries:0 pid:7 [terminated by SIGKILL]", "WARN stopped: cat (terminated by SIGKILL)"]),
+        ("stopping", "core", Always, Stopped,
+            &["STOPPING -> STOPPED tries:0 pid:7 [terminated by SIGSEGV (core dumped)]",
+              "WARN stopped: cat (terminated by SIGSEGV (core dumped))"]),
+        ("stopping", "signal failed", Always, Unknown, &["STOPPING -> UNKNOWN tries:0 pid:7"]),
+
+        ("exited expectedly", "start", Always, Starting, &["EXITED -> STARTING tries:0 pid:0", "spawn"]),
+        ("exited unexpectedly", "start", Always, Starting, &["EXITED -> STARTING tries:0 pid:0", "spawn"]),
+        ("exited unexpectedly", "deadline", When::Running, Starting, &["EXITED -> STARTING tries:0 pid:0", "spawn"]),
+        ("fatal", "start", Always, Starting, &["FATAL -> STARTING tries:0 pid:0", "spawn"]),
+
+        ("unknown", "start", Always, Unknown, &["WARN process 'cat' already running"]),
+        ("unknown", "exit 0", Always, Exited,
+            &["UNKNOWN -> EXITED tries:0 pid:7 expected [exit status 0]", "INFO exited: cat (exit status 0; expected)"]),
+        ("unknown", "exit 3", Always, Exited,
+            &["UNKNOWN -> EXITED tries:0 pid:7 [exit status 3]", "WARN exited: cat (exit status 3; not expected)"]),
+        ("unknown", "killed", Always, Exited,
+            &["UNKNOWN -> EXITED tries:0 pid:7 [terminated by SIGKILL]",
+              "WARN exited: cat (terminated by SIGKILL; not expected)"]),
+        ("unknown", "core", Always, Exited,
+            &["UNKNOWN -> EXITED tries:0 pid:7 [terminated by SIGSEGV (core dumped)]",
+              "WARN exited: cat (terminated by SIGSEGV (core dumped); not expected)"]),
+    ]
+};
+
+#[test]
+fn every_pair_of_state_and_event() {
+    let situations = situations();
+    for state in ProcessState::ALL {
+        assert!(situations.iter().any(|(_, process)| process.state == state), "no situation in {state:?}");
+    }
+    let mut used = vec![false; TABLE.len()];
+    for (situation, process) in &situations {
+        for (name, event) in events() {
+            for (mood, late) in
+                [(Mood::Running, false), (Mood::Running, true), (Mood::Stopping, false), (Mood::Stopping, true)]
+            {
+                let row = format!("{situation}, {name}, {mood:?}, {}", if late { "late" } else { "early" });
+                let mut process = process.clone();
+                let before = process.state;
+                let got = fed(&mut process, event.clone(), &program(), mood, if late { LATE } else { EARLY });
+                let expected =
+                    TABLE.iter().position(|(s, e, when, ..)| *s == *situation && *e == name && when.holds(late, mood));
+                let (state, effects) = match expected {
+                    None => (before, &[][..]),
+                    Some(index) => {
+                        used[index] = true;
+                        (TABLE[index].3, TABLE[index].4)
+                    }
+                };
+                assert_eq!(process.state, state, "{row}");
+                assert_eq!(got, effects, "{row}");
+            }
+        }
+    }
+    for (used, row) in used.iter().zip(TABLE) {
+        assert!(used, "{}, {}: no such case", row.0, row.1);
+    }
+}
+
+/// (situation, event, late) and what is shown afterwards: pid, exit status, spawnerr, stop time set.
+#[test]
+fn what_an_event_leaves_behind() {
+    const QUICK: &str = "Exited too quickly (process log may have details)";
+    type Shown = (Option<i32>, Option<i32>, &'static str, bool);
+    let rows: &[(&str, &str, bool, Shown)] = &[
+        ("spawning", "spawned", false, (Some(8), None, "", false)),
+        ("spawning", "spawn failed", false, (None, None, "can't find command 'cat'", false)),
+        ("starting", "exit 0", false, (None, None, QUICK, true)),
+        ("starting", "exit 0", true, (None, Some(0), "", true)),
+        ("starting", "exit 3", true, (None, Some(3), "Bad exit code 3", true)),
+        ("running", "killed", true, (None, Some(-1), "Bad exit code -1", true)),
+        ("running", "stop", true, (Some(7), None, "", false)),
+        ("running", "signal failed", true, (Some(7), None, "", false)),
+        ("backoff", "stop", true, (None, None, "", false)),
+        ("stopping", "exit 3", true, (None, Some(3), "", true)),
+        ("unknown", "exit 3", true, (None, Some(3), "Bad exit code 3", true)),
+        ("exited unexpectedly", "start", true, (None, None, "", false)),
+    ];
+    for (situation, name, late, expected) in rows {
+        let mut process = situations().into_iter().find(|(name, _)| name == situation).unwrap().1;
+        let event = events().into_iter().find(|(other, _)| other == name).unwrap().1;
+        let now = if *late { LATE } else { EARLY };
+        fed(&mut process, event, &program(), Mood::Running, now);
+        let pid = process.pid.map(|pid| pid.0);
+        let stop = process.stop_wall == 1_700_000_000 + (now / SECOND) as i64;
+        assert_eq!((pid, process.exit_status, process.spawn_error(), stop), *expected, "{situation}, {name}");
+    }
+}
+
+#[test]
+fn running_means_strictly_more_than_startsecs() {
+    // (startsecs, nanoseconds after the start, running)
+    let rows = [
+        (1, SECOND - 1, false),
+        (1, SECOND, false),
+        (1, SECOND + 1, true),
+        (0, 0, true),
+        (-5, 0, true),
+        (3600, 3600 * SECOND, false),
+        (3600, 3600 * SECOND + 1, true),
+        (i64::MAX, u64::MAX / 2, false),
+    ];
+    for (startsecs, after, running) in rows {
+        let program = Program { startsecs, ..program() };
+        let mut process = process(ProcessState::Starting, Some(7), 0, 0);
+        let due = process.deadline(&program, Mood::Stopping).is_some_and(|at| at.0 <= START + after);
+        fed(&mut process, Event::Deadline, &program, Mood::Stopping, START + after);
+        assert_eq!(process.state == ProcessState::Running, running, "startsecs {startsecs}, {after} ns");
+        // The deadline is neither early, which would be a busy loop, nor late.
+        if startsecs < i64::MAX {
+            assert_eq!(due, running, "deadline with startsecs {startsecs}, {after} ns");
+        }
+    }
+}
+
+/// Starts and fails until it gives up; gives the pauses between the attempts in seconds.
+fn pauses(process: &mut Process, program: &Program, mut now: u64) -> Vec<u64> {
+    let mut pauses = Vec::new();
+    fed(process, Event::Start, program, Mood::Running, now);
+    loop {
+        fed(process, Event::SpawnFailed("no".to_string()), program, Mood::Running, now);
+        assert_eq!(process.state, ProcessState::Backoff);
+        let due = process.deadline(program, Mood::Running).unwrap();
+        if due > Mono(now) {
+            assert_eq!(fed(process, Event::Deadline, program, Mood::Running, due.0 - 1), [""; 0], "too early");
+            pauses.push((due.0 - now) / SECOND);
+            now = due.0;
+        }
+        fed(process, Event::Deadline, program, Mood::Running, now);
+        if process.state == ProcessState::Fatal {
+            return pauses;
+        }
+    }
+}
+
+#[test]
+fn retries_come_after_growing_pauses() {
+    for (startretries, expected) in [(3, &[1, 2, 3][..]), (1, &[1]), (0, &[]), (-1, &[])] {
+        let program = Program { startretries, ..program() };
+        assert_eq!(pauses(&mut Process::default(), &program, START), expected, "startretries {startretries}");
+    }
+}
+
+#[test]
+fn the_counter_goes_on_after_a_stop_in_backoff() {
+    let program = program();
+    let mut process = process(ProcessState::Backoff, None, 2, START + 2 * SECOND);
+    fed(&mut process, Event::Stop, &program, Mood::Running, START);
+    assert_eq!(pauses(&mut process, &program, START), [3]);
+    // FATAL and RUNNING clear it.
+    assert_eq!(pauses(&mut process, &program, START), [1, 2, 3]);
+}
+
+#[test]
+fn sigkill_is_sent_every_stopwaitsecs() {
+    // (stopwaitsecs, seconds after the stop at which SIGKILL is sent)
+    for (stopwaitsecs, expected) in [(10, [10, 20, 30]), (1, [1, 2, 3]), (0, [0, 0, 0]), (-3, [0, 0, 0])] {
+        let program = Program { stopwaitsecs, killasgroup: true, ..program() };
+        let mut process = process(ProcessState::Running, Some(7), 0, 0);
+        fed(&mut process, Event::Stop, &program, Mood::Running, LATE);
+        let sent = expected.map(|_| {
+            let due = process.deadline(&program, Mood::Stopping).unwrap().0;
+            if due > LATE {
+                assert_eq!(fed(&mut process, Event::Deadline, &program, Mood::Running, due - 1), [""; 0]);
+            }
+            let effects = fed(&mut process, Event::Deadline, &program, Mood::Stopping, due);
+            let lines = [
+                "WARN killing 'cat' (7) with SIGKILL",
+                "DEBG killing cat (pid 7) process group with signal SIGKILL",
+                "kill SIGKILL group",
+            ];
+            assert_eq!(effects, lines, "stopwaitsecs {stopwaitsecs}");
+            (due - LATE) / SECOND
+        });
+        assert_eq!(sent, expected, "stopwaitsecs {stopwaitsecs}");
+    }
+}
+
+#[test]
+fn the_stop_signal_goes_to_the_group_with_stopasgroup_only() {
+    let rows = [
+        (false, false, "kill SIGINT"),
+        (true, false, "kill SIGINT group"),
+        (false, true, "kill SIGINT"),
+        (true, true, "kill SIGINT group"),
+    ];
+    for (stopasgroup, killasgroup, expected) in rows {
+        let program = Program { stopasgroup, killasgroup, stopsignal: libc::SIGINT, ..program() };
+        let mut process = process(ProcessState::Running, Some(7), 0, 0);
+        let effects = fed(&mut process, Event::Stop, &program, Mood::Running, LATE);
+        assert_eq!(effects.last().unwrap(), expected, "stopasgroup {stopasgroup}, killasgroup {killasgroup}");
+    }
+}
+
+#[test]
+fn autorestart_decides_after_an_exit() {
+    use Autorestart::*;
+    // (autorestart, exit codes, how it ended, starts again)
+    let rows = [
+        (Always, &[0][..], EXPECTED, true),
+        (Always, &[], KILLED, true),
+        (Unexpected, &[0], EXPECTED, false),
+        (Unexpected, &[0, 3], UNEXPECTED, false),
+        (Unexpected, &[0], UNEXPECTED, true),
+        (Unexpected, &[0], KILLED, true),
+        (Never, &[0], EXPECTED, false),
+        (Never, &[0], UNEXPECTED, false),
+        (Never, &[0], CORE, false),
+    ];
+    for (autorestart, exitcodes, status, restarts) in rows {
+        let program = Program { autorestart, exitcodes: exitcodes.to_vec(), ..program() };
+        let row = format!("{autorestart:?} {exitcodes:?} {status:?}");
+        let mut process = process(ProcessState::Running, Some(7), 0, 0);
+        fed(&mut process, Event::Exited(status), &program, Mood::Running, LATE);
+        assert_eq!(process.deadline(&program, Mood::Running).is_some(), restarts, "{row}");
+        assert_eq!(process.deadline(&program, Mood::Stopping), None, "{row}");
+        fed(&mut process, Event::Deadline, &program, Mood::Running, LATE);
+        assert_eq!(process.state == ProcessState::Starting, restarts, "{row}");
+    }
+}
+
+#[test]
+fn restarts_keep_to_their_floor() {
+    let program = Program { autorestart: Autorestart::Always, startsecs: 0, ..program() };
+    let mut process = process(ProcessState::Running, Some(7), 0, 0);
+    fed(&mut process, Event::Exited(EXPECTED), &program, Mood::Running, START + 1);
+    let floor = Mono(START).after(RESTART_FLOOR);
+    assert_eq!(process.deadline(&program, Mood::Running), Some(floor));
+    assert_eq!(fed(&mut process, Event::Deadline, &program, Mood::Running, floor.0 - 1), [""; 0]);
+    fed(&mut process, Event::Deadline, &program, Mood::Running, floor.0);
+    assert_eq!(process.state, ProcessState::Starting);
+}
+
+#[test]
+fn autostart_is_for_what_was_never_started() {
+    let never = Program { autostart: false, ..program() };
+    let mut tried = Process::default();
+    fed(&mut tried, Event::Start, &program(), Mood::Running, 0);
+    fed(&mut tried, Event::Spawned(Pid(7)), &program(), Mood::Running, 0);
+    fed(&mut tried, Event::Stop, &program(), Mood::Running, 0);
+    fed(&mut tried, Event::Exited(KILLED), &program(), Mood::Running, 0);
+    assert_eq!(tried.state, ProcessState::Stopped);
+    let rows = [
+        ("new", Process::default(), program(), Mood::Running, Some(Mono(0))),
+        ("new, no autostart", Process::default(), never, Mood::Running, None),
+        ("new, shutting down", Process::default(), program(), Mood::Stopping, None),
+        // Started at the very beginning of the clock, and still started.
+        ("stopped", tried, program(), Mood::Running, None),
+    ];
+    for (name, process, program, mood, expected) in rows {
+        assert_eq!(process.deadline(&program, mood), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_wall_clock_that_steps_moves_only_what_people_see() {
+    let program = program();
+    let mut process = Process::default();
+    let early = |mono: u64, wall: u64| Now { mono: Mono(mono), wall: Wall(wall * SECOND) };
+    let mut out = Vec::new();
+    process.step(Event::Start, &program, Mood::Running, early(START, 5_000), &mut out);
+    process.step(Event::Spawned(Pid(7)), &program, Mood::Running, early(START, 5_000), &mut out);
+    process.step(Event::Deadline, &program, Mood::Running, early(START + 2 * SECOND, 1_000), &mut out);
+    assert_eq!(process.state, ProcessState::Running);
+    process.step(Event::Exited(EXPECTED), &program, Mood::Running, early(START + 3 * SECOND, 900), &mut out);
+    assert_eq!((process.start_wall, process.stop_wall, process.starts), (5_000, 900, 1));
+}
