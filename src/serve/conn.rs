@@ -293,7 +293,7 @@ impl Service {
             self.refresh_streams();
         }
         if let Phase::Waiting(waiting) = conn.phase {
-            self.abandon(*waiting);
+            self.abandon(*waiting, conn.peer);
         }
     }
 

@@ -106,6 +106,8 @@ pub struct Service {
     conns: HashMap<ConnId, Conn>,
     /// Connections whose reply waits.
     waiting: BTreeSet<ConnId>,
+    /// What goes on although its client is gone.
+    orphans: Vec<task::Orphan>,
     /// Connections that follow a log.
     followers: BTreeSet<ConnId>,
     /// Connections that receive events.
@@ -128,6 +130,7 @@ impl Service {
             sites,
             conns: HashMap::new(),
             waiting: BTreeSet::new(),
+            orphans: Vec::new(),
             followers: BTreeSet::new(),
             streams: BTreeSet::new(),
             dirty: BTreeSet::new(),

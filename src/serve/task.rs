@@ -2,6 +2,7 @@
 //! all replies that wait, asked again after each turn.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use super::Service;
 use super::conn::{Phase, Waiting, Work};
@@ -81,10 +82,21 @@ impl Task {
     }
 }
 
+/// Mutations that go on without a client. Each waits for processes to stop, so there is no honest use for many.
+const ORPHANS_MAX: usize = 64;
+
+/// A mutation whose client is gone. Left half done, processes would stay stopped that were to be replaced.
+pub(super) struct Orphan {
+    pending: Pending,
+    method: String,
+    peer: Rc<str>,
+}
+
 impl Service {
     /// Asks every reply that waits whether it can be given now.
     pub(super) fn answer_waiting(&mut self, now: Now, host: &mut dyn Host) {
         self.daemon.take_touched();
+        self.advance_orphans(now, host);
         for id in self.waiting.iter().copied().collect::<Vec<_>>() {
             self.answer_one(id, now, host);
         }
@@ -128,9 +140,37 @@ impl Service {
 
     /// The client of a reply that waits is gone. Single actions go on by themselves; what consists of several steps
     /// ends after the present one, as there is nobody left to report to.
-    pub(super) fn abandon(&mut self, waiting: Waiting) {
-        if let Work::Call(Pending::Multicall(_), method) = waiting.work {
+    pub(super) fn abandon(&mut self, waiting: Waiting, peer: Rc<str>) {
+        let Work::Call(mut pending, method) = waiting.work else { return };
+        if let Pending::Multicall(multicall) = &mut pending {
             activity!(Debug, "the client of {method}() is gone; its remaining calls are not made");
+            let Some(current) = multicall.abandon() else { return };
+            pending = current;
+        }
+        if !matches!(pending, Pending::Update(_)) {
+            return;
+        }
+        if self.orphans.len() == ORPHANS_MAX {
+            activity!(Warn, "too many calls whose clients are gone; {method}() of {peer} ends half done");
+        } else {
+            self.orphans.push(Orphan { pending, method, peer });
+        }
+    }
+
+    /// Goes on with what has no client any more.
+    pub(super) fn advance_orphans(&mut self, now: Now, host: &mut dyn Host) {
+        for mut orphan in std::mem::take(&mut self.orphans) {
+            let mut context = Context {
+                daemon: &mut self.daemon,
+                host: &mut *host,
+                now,
+                registry: &self.registry,
+                peer: &orphan.peer,
+                method: &orphan.method,
+            };
+            if orphan.pending.poll(&mut context).is_none() {
+                self.orphans.push(orphan);
+            }
         }
     }
 }
