@@ -12,6 +12,8 @@ use crate::level::Level;
 /// Everything that one load of the configuration yields.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Node name of this machine.
+    pub hostname: String,
     /// `[supervisord]`, overlaid by the command line.
     pub supervisord: Supervisord,
     /// `[stheno]`: what goes beyond Supervisor. `None` when the section is absent.
@@ -85,6 +87,8 @@ pub struct Stheno {
     pub mutation: bool,
     /// Journal of dynamic changes; absolute.
     pub dynamic_conf: Option<String>,
+    /// Further names under which browsers reach the web page.
+    pub hosts: Vec<String>,
 }
 
 /// One HTTP server section.
