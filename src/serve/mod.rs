@@ -28,6 +28,7 @@ use crate::wire::http::DateCache;
 use crate::wire::xmlrpc::CallMemo;
 
 pub use conn::Conn;
+pub use route::{Handler, ROUTES};
 
 /// Connections at one time. Beyond it the one that has been idle longest is closed for a new one.
 pub const CONNECTIONS_MAX: usize = 512;
