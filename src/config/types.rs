@@ -3,7 +3,7 @@
 //! These are the shapes that the rest of the program works with; how they come out of a file is the business of
 //! this module's siblings. Immutable once made; shared through `Rc` between the configured and the active groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use super::journal::Base;
@@ -374,6 +374,11 @@ impl Program {
 }
 
 impl Group {
+    /// Its processes by name.
+    pub fn by_name(&self) -> HashMap<&str, &Rc<Program>> {
+        self.processes.iter().map(|process| (process.name.as_str(), process)).collect()
+    }
+
     /// Equality for `reread`, of an active group with a configured one (P-111).
     pub fn same_as(&self, other: &Group) -> bool {
         self.name == other.name

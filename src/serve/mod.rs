@@ -113,6 +113,8 @@ pub struct Service {
     waiting: BTreeSet<ConnId>,
     /// The replies that wait are to be asked again, in a turn that comes at once.
     unsettled: bool,
+    /// What clients asked for that are gone.
+    orphans: Vec<task::Orphan>,
     /// Connections that follow a log.
     followers: BTreeSet<ConnId>,
     /// Connections that receive events.
@@ -136,6 +138,7 @@ impl Service {
             conns: HashMap::new(),
             waiting: BTreeSet::new(),
             unsettled: false,
+            orphans: Vec::new(),
             followers: BTreeSet::new(),
             streams: BTreeSet::new(),
             dirty: BTreeSet::new(),
@@ -184,7 +187,8 @@ impl Service {
         }
         let waiting = self.waiting.iter().filter_map(|id| self.conns.get(id)?.deadline_of_reply()).min();
         let timeout = self.timeouts.first().map(|(at, _)| *at);
-        [self.daemon.next_deadline(now), waiting, timeout].into_iter().flatten().min()
+        let orphan = self.orphans.iter().filter_map(|orphan| orphan.work.deadline()).min();
+        [self.daemon.next_deadline(now), waiting, orphan, timeout].into_iter().flatten().min()
     }
 
     /// Whether the run is over: everything is stopped and every waiting client has its answer.
