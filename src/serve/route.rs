@@ -129,6 +129,8 @@ impl Service {
             Ok(Outcome::Later(pending)) => {
                 let work = Work::Call(pending, call.method.clone());
                 self.wait(id, Waiting { reply_to: head.reply_to, work });
+                // One that came from behind another reply stands on no list of this turn any more.
+                self.unsettled = true;
             }
             Ok(Outcome::Now(answer)) => self.answer_call(id, head.reply_to, &call.method, &Ok(answer), now),
             Err(fault) => self.answer_call(id, head.reply_to, &call.method, &Err(fault), now),
