@@ -5,7 +5,7 @@
 //! of dynamic changes before it carries it out; it emits PROCESS_GROUP_ADDED and PROCESS_GROUP_REMOVED, and it leaves
 //! one audit line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::rc::Rc;
 
@@ -209,15 +209,46 @@ impl Daemon {
             }
             Change::ReplaceGroup(group) => {
                 self.validate_room(group.processes.len())?;
-                let stays = |process: &Proc| group.processes.iter().any(|program| process.program.same_as(program));
-                self.validate_leaving(self.group_or_fault(&group.name)?, stays)
+                let new = group.by_name();
+                self.validate_leaving(self.group_or_fault(&group.name)?, |found| stays_as_it_is(found, &new))
             }
             Change::SetOptions { groups, .. } => groups.iter().try_for_each(|group| {
                 self.validate_room(group.processes.len())?;
-                let stays = |process: &Proc| group.processes.iter().any(|program| program.name == process.program.name);
-                self.validate_leaving(self.group_or_fault(&group.name)?, stays)
+                let new = group.by_name();
+                let active = self.group_or_fault(&group.name)?;
+                self.validate_leaving(active, |found| new.contains_key(found.program.name.as_str()))
             }),
         }
+    }
+
+    /// The processes that have to be stopped before a change can be made.
+    pub fn obstacles(&self, change: &Change) -> Vec<ProcId> {
+        match change {
+            Change::AddGroup(_) | Change::NewGroup { .. } | Change::AddProgram(_) => Vec::new(),
+            Change::RemoveGroup(name) | Change::DropGroup(name) => self.unstopped(name, |_| true),
+            Change::RemoveProcess { group, process } => self.unstopped(group, |found| found.program.name == *process),
+            Change::RemoveProgram { group, program } => {
+                self.unstopped(group, |found| found.program.program == *program)
+            }
+            Change::ReplaceGroup(group) => {
+                let new = group.by_name();
+                self.unstopped(&group.name, |found| !stays_as_it_is(found, &new))
+            }
+            Change::SetOptions { groups, .. } => {
+                let leaving = |group: &Rc<config::Group>| {
+                    let new = group.by_name();
+                    self.unstopped(&group.name, |found| !new.contains_key(found.program.name.as_str()))
+                };
+                groups.iter().flat_map(leaving).collect()
+            }
+        }
+    }
+
+    /// The processes of a group that are meant and not stopped.
+    fn unstopped(&self, group: &str, is_meant: impl Fn(&Proc) -> bool) -> Vec<ProcId> {
+        let processes = self.group_or_fault(group).map_or(&[][..], |group| &group.processes);
+        let is_obstacle = |process: &Proc| !process.machine.state().is_stopped() && is_meant(process);
+        processes.iter().copied().filter(|id| self.processes.get(id).is_some_and(is_obstacle)).collect()
     }
 
     fn validate_absent(&self, name: &str, processes: usize) -> Result<(), Fault> {
@@ -432,7 +463,7 @@ impl Daemon {
     fn reshape(&mut self, config: &Rc<config::Group>, differing: Differing, now: Now, host: &mut dyn Host) {
         let Some(id) = self.group_named(&config.name) else { return };
         let Some(group) = self.groups.get(&id) else { return };
-        let wanted: BTreeMap<&str, &Rc<Program>> = config.processes.iter().map(|p| (p.name.as_str(), p)).collect();
+        let wanted = config.by_name();
         let current: Vec<(ProcId, Rc<Program>)> = group
             .processes
             .iter()
@@ -472,6 +503,11 @@ impl Daemon {
         }
         self.reschedule(id, now);
     }
+}
+
+/// Whether a process has the same configuration in the new ones of its group.
+fn stays_as_it_is(process: &Proc, new: &HashMap<&str, &Rc<Program>>) -> bool {
+    new.get(process.program.name.as_str()).is_some_and(|program| process.program.same_as(program))
 }
 
 /// What becomes of processes whose new configuration differs.

@@ -90,6 +90,11 @@ impl Group {
         self.pool.is_some()
     }
 
+    /// Whether all its processes are in one of the *stopped* states.
+    pub fn is_stopped(&self) -> bool {
+        self.unstopped == 0
+    }
+
     /// The process of that name.
     pub fn process(&self, name: &str) -> Option<ProcId> {
         self.by_name.get(name).copied()

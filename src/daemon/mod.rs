@@ -14,7 +14,7 @@ mod groups;
 pub mod host;
 pub mod info;
 mod output;
-mod reshape;
+pub mod reshape;
 mod shutdown;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -1,5 +1,6 @@
 //! supervisor_grace: a program gets more or fewer processes without a restart of those it has.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::twiddler::{ADD_PROGRAM, GET_API_VERSION, GET_GROUP_NAMES, LOG, REMOVE_PROCESS, row};
@@ -73,16 +74,13 @@ fn array(names: Vec<String>) -> Value {
 
 /// Compares as sets: in the original's order a tenth process makes everything look changed.
 fn judge(active: &Group, configured: &Group) -> Verdict {
-    let missing = |from: &Group, group: &Group| -> Vec<String> {
-        let is_in = |process: &&Rc<Program>| group.processes.iter().any(|other| other.name == process.name);
-        let missing = from.processes.iter().filter(|process| !is_in(process));
-        missing.map(|process| format!("{}:{}", group.name, process.name)).collect()
+    let (old, new) = (active.by_name(), configured.by_name());
+    let missing = |from: &Group, in_there: &HashMap<&str, &Rc<Program>>| -> Vec<String> {
+        let missing = from.processes.iter().filter(|process| !in_there.contains_key(process.name.as_str()));
+        missing.map(|process| format!("{}:{}", from.name, process.name)).collect()
     };
-    let (added, removed) = (missing(configured, active), missing(active, configured));
-    let mut common = active.processes.iter().filter_map(|process| {
-        let other = configured.processes.iter().find(|other| other.name == process.name)?;
-        Some((process, other))
-    });
+    let (added, removed) = (missing(configured, &old), missing(active, &new));
+    let mut common = active.processes.iter().filter_map(|process| Some((process, new.get(process.name.as_str())?)));
     let is_same = active.kind == configured.kind && common.all(|(process, other)| process.same_as(other));
     if active.priority != configured.priority {
         return Verdict::Refused("Not only numprocs has changed: priority is difference");

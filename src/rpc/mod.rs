@@ -12,6 +12,7 @@ mod grace;
 mod info;
 mod loader;
 mod logs;
+pub mod mutate;
 pub mod pending;
 mod stheno;
 mod supervisor;
@@ -31,6 +32,7 @@ use crate::wire::xmlrpc::Writer;
 
 pub use logs::end as log_end;
 pub use pending::Pending;
+pub use stheno::{VERSION, features};
 pub use supervisor::SUPERVISOR_VERSION;
 
 /// One method.
