@@ -274,7 +274,7 @@ fn stream_options(channel: &'static str, stream: &Stream) -> Vec<(&'static str, 
     let values = [
         file,
         stream.maxbytes.into(),
-        i64::from(stream.backups).into(),
+        stream.backups.into(),
         stream.capture_maxbytes.into(),
         stream.events_enabled.into(),
         stream.syslog.into(),
