@@ -10,7 +10,7 @@ use super::{pidproxy, sample_conf, start};
 /// `supervisord` called as `supervisorctl`, `pidproxy` or `echo_supervisord_conf` is that program; so is
 /// `supervisord ctl …`, `supervisord pidproxy …` and so on.
 pub fn main(args: Vec<OsString>) -> i32 {
-    let called = args.first().map(|arg| base_name(arg)).unwrap_or_default();
+    let called = args.first().map(base_name).unwrap_or_default();
     if let Some(status) = run_named(&called, &args) {
         return status;
     }

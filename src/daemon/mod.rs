@@ -17,13 +17,13 @@ mod output;
 pub mod reshape;
 mod shutdown;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
 use crate::clock::{Mono, Now};
 use crate::config::{self, Config};
 use crate::eventtype::EventMask;
-use crate::id::{Channel, GroupId, ProcId};
+use crate::id::{GroupId, ProcId};
 use crate::model::event::Serials;
 use crate::model::process::{Effect, Mood};
 use crate::model::tick::Ticks;
@@ -60,16 +60,14 @@ pub struct Daemon {
     starts: BTreeSet<ProcId>,
     /// Processes whose state changed since [`Daemon::take_touched`].
     touched: Vec<ProcId>,
-    /// Channels that wrote to a log since [`Daemon::take_logged`], while somebody follows logs.
-    logged: BTreeSet<(ProcId, Channel)>,
-    /// Whether somebody follows logs.
-    pub follows_logs: bool,
     /// Event types that at least one pool or stream wants.
     wanted: EventMask,
     /// Event types that HTTP streams want.
     stream_mask: EventMask,
     /// Events for the HTTP streams, oldest first.
-    streamed: Vec<events::Streamed>,
+    streamed: VecDeque<events::Streamed>,
+    /// How many of them were dropped because there were too many.
+    streamed_lost: u64,
     /// Pools that may be able to dispatch.
     busy_pools: BTreeSet<GroupId>,
     /// Serial of the next event (E-32).
@@ -112,11 +110,10 @@ impl Daemon {
             timers: BTreeSet::new(),
             starts: BTreeSet::new(),
             touched: Vec::new(),
-            logged: BTreeSet::new(),
-            follows_logs: false,
             wanted: EventMask::NONE,
             stream_mask: EventMask::NONE,
-            streamed: Vec::new(),
+            streamed: VecDeque::new(),
+            streamed_lost: 0,
             busy_pools: BTreeSet::new(),
             serial,
             ticks: Ticks::default(),
@@ -130,6 +127,10 @@ impl Daemon {
     /// Errors: a FastCGI socket cannot be made (C-159); the run is not to be begun.
     pub fn begin(&mut self, now: Now, host: &mut dyn Host) -> Result<(), String> {
         for group in self.config.groups.clone() {
+            // Of two groups of one name the first one counts, as in the original.
+            if self.group_named(&group.name).is_some() {
+                continue;
+            }
             self.check_socket(&group, host)?;
             self.activate(group, now, host);
         }
@@ -171,11 +172,6 @@ impl Daemon {
     /// The processes whose state changed since the last call; may hold one more than once.
     pub fn take_touched(&mut self) -> Vec<ProcId> {
         std::mem::take(&mut self.touched)
-    }
-
-    /// The channels that wrote to a log since the last call; empty unless `follows_logs` is set.
-    pub fn take_logged(&mut self) -> BTreeSet<(ProcId, Channel)> {
-        std::mem::take(&mut self.logged)
     }
 
     /// When [`Daemon::deadlines`] or [`Daemon::shutdown_step`] has something to do again; `None` is never.

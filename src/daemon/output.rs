@@ -81,9 +81,6 @@ impl Daemon {
         let Some(process) = self.processes.get(&id) else { return };
         if let Some(log) = process.stream(channel).log {
             host.log_write(log, bytes);
-            if self.follows_logs {
-                self.logged.insert((id, channel));
-            }
         }
     }
 

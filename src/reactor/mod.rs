@@ -79,6 +79,7 @@ struct Ready {
     listeners: Vec<usize>,
     readable: Vec<ConnId>,
     writable: Vec<ConnId>,
+    watches: bool,
 }
 
 impl Reactor {
@@ -177,6 +178,7 @@ impl Reactor {
                 Source::Stdin(id) => self.system.children.flush(id),
                 Source::Log(id) => self.system.flush_log(id),
                 Source::Activity => activity::flush(),
+                Source::Watches => ready.watches = true,
             }
         }
         for source in std::mem::take(&mut self.unfinished) {
@@ -210,6 +212,11 @@ impl Reactor {
         }
         for signal in signals {
             service.handle(Input::Signal(signal), now, &mut self.system);
+        }
+        if ready.watches {
+            for conn in self.system.changed_files() {
+                service.handle(Input::FileChanged { conn }, now, &mut self.system);
+            }
         }
         // Requests see what has happened so far.
         for index in ready.listeners {
@@ -344,7 +351,7 @@ impl Reactor {
                 service.handle(Input::Drained { conn: id }, now, &mut self.system);
             }
             Written::All | Written::Gone => {
-                service.drop_connection(id);
+                service.drop_connection(id, &mut self.system);
                 self.system.clients.close(id);
             }
         }

@@ -1,6 +1,6 @@
 //! The real [`Host`]: what the daemon asks for, done with the system.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -25,6 +25,7 @@ use crate::logs::{activity, auto};
 use crate::sys::environment::{CStrings, Environment};
 use crate::sys::spawn::{self, Plan, SpawnError, Stdin};
 use crate::sys::users::Switch;
+use crate::sys::watch::Watches;
 use crate::sys::{command, errno_of, fd, file, peer, process, sockets, time};
 use crate::wire::ini::Document;
 
@@ -48,6 +49,8 @@ pub struct System {
     /// What becoming a user takes, by uid: looking it up reads files.
     switches: HashMap<u32, Switch>,
     syslog: Option<Syslog>,
+    /// Made when the first client follows a log.
+    watches: Option<Watches<ConnId>>,
 }
 
 impl System {
@@ -67,12 +70,18 @@ impl System {
             environment: Environment::inherited(),
             switches: HashMap::new(),
             syslog: None,
+            watches: None,
         }
     }
 
     /// Gives back the loader, for the next run.
     pub fn into_loader(self) -> Loader {
         self.loader
+    }
+
+    /// Connections whose followed file has changed.
+    pub(super) fn changed_files(&mut self) -> BTreeSet<ConnId> {
+        self.watches.as_mut().map(Watches::changed).unwrap_or_default()
     }
 
     /// A child's log takes more.
@@ -85,7 +94,9 @@ impl System {
     fn plan<'a>(&mut self, launch: &Launch<'_>, stdin: Stdin<'a>) -> Result<Plan<'a>, ()> {
         let program = launch.program;
         let mut pairs: Vec<(&str, &str)> = vec![("SUPERVISOR_ENABLED", "1")];
-        pairs.extend(program.serverurl.as_deref().map(|url| ("SUPERVISOR_SERVER_URL", url)));
+        pairs.extend(
+            program.serverurl.as_deref().filter(|url| !url.is_empty()).map(|url| ("SUPERVISOR_SERVER_URL", url)),
+        );
         pairs.push(("SUPERVISOR_PROCESS_NAME", &program.name));
         pairs.push(("SUPERVISOR_GROUP_NAME", launch.group));
         pairs.extend(program.environment.iter().map(|(key, value)| (key.as_str(), value.as_str())));
@@ -278,6 +289,29 @@ impl Host for System {
 
     fn load_config(&mut self) -> Result<Config, String> {
         self.loader.load(&Env).map_err(|error| error.to_string())
+    }
+
+    fn watch_file(&mut self, conn: ConnId, path: &str) {
+        if self.watches.is_none() {
+            let made = Watches::new().and_then(|watches| {
+                let fd = watches.as_fd().as_raw_fd();
+                self.registry.register(&mut SourceFd(&fd), Source::Watches.token(), Interest::READABLE)?;
+                Ok(watches)
+            });
+            match made {
+                Ok(watches) => self.watches = Some(watches),
+                Err(error) => activity!(Error, "cannot watch files, so followed logs stand still: {error}"),
+            }
+        }
+        if let Some(watches) = &mut self.watches {
+            watches.watch(conn, path);
+        }
+    }
+
+    fn unwatch_file(&mut self, conn: ConnId) {
+        if let Some(watches) = &mut self.watches {
+            watches.forget(conn);
+        }
     }
 
     fn preview_config(&mut self, base: &Document, journal: &Journal) -> Result<Config, String> {

@@ -21,10 +21,12 @@ pub(super) enum Source {
     Log(LogId),
     /// Our own log or stdout, whose reader was slow.
     Activity,
+    /// Files that are followed.
+    Watches,
 }
 
 /// Bits of a token that tell the kind.
-const KIND_BITS: u32 = 3;
+const KIND_BITS: u32 = 4;
 
 impl Source {
     pub(super) fn token(self) -> Token {
@@ -37,6 +39,7 @@ impl Source {
             Source::Stdin(id) => (5, id.0 as usize),
             Source::Log(id) => (6, id.0 as usize),
             Source::Activity => (7, 0),
+            Source::Watches => (8, 0),
         };
         Token(id << KIND_BITS | kind)
     }
@@ -51,7 +54,8 @@ impl Source {
             4 => Source::Output(ProcId(id as u32), Channel::Stderr),
             5 => Source::Stdin(ProcId(id as u32)),
             6 => Source::Log(LogId(id as u32)),
-            _ => Source::Activity,
+            7 => Source::Activity,
+            _ => Source::Watches,
         }
     }
 }
@@ -71,6 +75,7 @@ mod tests {
             Source::Stdin(ProcId(0)),
             Source::Log(LogId(1)),
             Source::Activity,
+            Source::Watches,
         ];
         for source in all {
             assert_eq!(Source::of(source.token()), source);

@@ -250,7 +250,7 @@ fn help_text(method: &Method) -> String {
 const PRIORITY: i64 = 999;
 
 /// A parameter that must be a string.
-fn text<'a>(params: &'a [Value], index: usize) -> Result<&'a str, Fault> {
+fn text(params: &[Value], index: usize) -> Result<&str, Fault> {
     params.get(index).and_then(Value::as_str).ok_or_else(|| Code::IncorrectParameters.bare())
 }
 

@@ -222,11 +222,6 @@ pub struct Multicall {
 }
 
 impl Multicall {
-    /// Gives up the calls that are left; what the present one waits for is handed back.
-    pub fn abandon(&mut self) -> Option<Pending> {
-        self.current.take()
-    }
-
     /// A multicall of which nothing has happened yet.
     pub fn new(mut calls: Vec<Value>) -> Multicall {
         calls.truncate(CALLS_MAX);

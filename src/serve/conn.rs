@@ -70,16 +70,15 @@ pub struct Conn {
     pub(super) closing: bool,
     /// When it is cut off.
     deadline: Mono,
+    /// When it is looked at next, as the service's timeouts have it; never later than the deadline.
+    timer: Mono,
 }
 
 impl Conn {
     /// When the reply that waits wants to be asked again.
     pub(super) fn deadline_of_reply(&self) -> Option<Mono> {
         match &self.phase {
-            Phase::Waiting(waiting) => match &waiting.work {
-                Work::Call(pending, _) => pending.deadline(),
-                Work::Task(task) => task.deadline(),
-            },
+            Phase::Waiting(waiting) => waiting.work.deadline(),
             _ => None,
         }
     }
@@ -106,7 +105,7 @@ impl Service {
                 self.conns.iter().filter(|(_, conn)| conn.is_idle()).min_by_key(|(id, conn)| (conn.deadline, **id));
             match idle.map(|(id, _)| *id) {
                 Some(longest) => {
-                    self.forget(longest);
+                    self.forget(longest, host);
                     host.close_connection(longest);
                 }
                 None => {
@@ -128,6 +127,7 @@ impl Service {
             phase: Phase::Idle,
             closing: false,
             deadline,
+            timer: deadline,
         };
         self.conns.insert(id, conn);
         self.timeouts.insert((deadline, id));
@@ -145,6 +145,11 @@ impl Service {
         }
         if conn.input.is_empty() {
             conn.deadline = now.mono.after(REQUEST_TIME);
+            if conn.deadline < conn.timer {
+                self.timeouts.remove(&(conn.timer, id));
+                conn.timer = conn.deadline;
+                self.timeouts.insert((conn.timer, id));
+            }
         }
         conn.input.extend_from_slice(bytes);
         self.take_requests(id, now, host);
@@ -261,33 +266,33 @@ impl Service {
     }
 
     /// All output is written: room for more of a stream.
-    pub(super) fn drained(&mut self, id: ConnId, now: Now, host: &mut dyn Host) {
+    pub(super) fn drained(&mut self, id: ConnId, host: &mut dyn Host) {
         if let Some(conn) = self.conns.get_mut(&id) {
             conn.output.shrink_to(BUFFER_BYTES_KEPT);
         }
-        self.feed_follower(id, now, host);
+        self.feed_follower(id, host);
     }
 
     /// A client sends no more. It may still read: what it asked for is answered before the connection is closed.
-    pub(super) fn hangup(&mut self, id: ConnId) {
+    pub(super) fn hangup(&mut self, id: ConnId, host: &mut dyn Host) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         match conn.phase {
             Phase::Idle | Phase::Waiting(_) => {
                 conn.closing = true;
                 self.dirty.insert(id);
             }
-            Phase::Following(_) | Phase::Streaming(_) => self.forget(id),
+            Phase::Following(_) | Phase::Streaming(_) => self.forget(id, host),
         }
     }
 
     /// Forgets a connection; what it asked for goes on.
-    pub(super) fn forget(&mut self, id: ConnId) {
+    pub(super) fn forget(&mut self, id: ConnId, host: &mut dyn Host) {
         let Some(conn) = self.conns.remove(&id) else { return };
-        self.timeouts.remove(&(conn.deadline, id));
+        self.timeouts.remove(&(conn.timer, id));
         self.waiting.remove(&id);
         self.dirty.remove(&id);
         if self.followers.remove(&id) {
-            self.daemon.follows_logs = !self.followers.is_empty();
+            host.unwatch_file(id);
         }
         if self.streams.remove(&id) {
             self.refresh_streams();
@@ -305,17 +310,17 @@ impl Service {
             }
             self.timeouts.pop_first();
             let Some(conn) = self.conns.get_mut(&id) else { continue };
-            // Requests move the deadline without touching the set; a stale entry is put right here.
+            // A deadline that moves on leaves the set alone; it is put right here.
             let is_patient = !matches!(conn.phase, Phase::Idle);
             if is_patient {
                 conn.deadline = now.mono.after(IDLE_TIME);
             }
             if conn.deadline > now.mono {
-                let deadline = conn.deadline;
-                self.timeouts.insert((deadline, id));
+                conn.timer = conn.deadline;
+                self.timeouts.insert((conn.timer, id));
                 continue;
             }
-            self.forget(id);
+            self.forget(id, host);
             host.close_connection(id);
         }
     }

@@ -1,12 +1,11 @@
-//! Following logs. Nothing is polled: the daemon itself writes these files, so it knows when there is
-//! more to send.
+//! Following logs. Nothing is polled: the system tells when a file has changed, whoever wrote it.
 
 use super::Service;
 use super::conn::Phase;
 use crate::clock::Now;
 use crate::daemon::host::Span;
 use crate::daemon::{Daemon, Host};
-use crate::id::{Channel, ConnId, ProcId};
+use crate::id::{Channel, ConnId};
 use crate::wire::http::{Head, Reply, Status, format_date, write_chunk};
 
 /// Bytes of the end of a log that a stream begins with.
@@ -21,8 +20,6 @@ const READ_BYTES: u64 = 64 * 1024;
 /// A log being followed.
 pub(super) struct Follow {
     path: String,
-    /// Whose log it is; `None` is the activity log.
-    channel: Option<(ProcId, Channel)>,
     offset: u64,
     identity: Option<(u64, u64)>,
     /// Whether pieces go out as chunks.
@@ -32,7 +29,8 @@ pub(super) struct Follow {
 /// What can be followed.
 pub(super) struct Target {
     path: String,
-    channel: Option<(ProcId, Channel)>,
+    /// Whether it is a child's.
+    is_child: bool,
 }
 
 /// The log that `/<name>[/<channel>]` names.
@@ -46,13 +44,13 @@ pub(super) fn child_log(daemon: &Daemon, rest: &str) -> Option<Target> {
     };
     let id = daemon.find_process(name)?;
     let path = daemon.process(id)?.stream(channel).path.as_deref()?.to_string();
-    Some(Target { path, channel: Some((id, channel)) })
+    Some(Target { path, is_child: true })
 }
 
 /// The activity log.
 pub(super) fn main_log(daemon: &Daemon) -> Option<Target> {
     let path = daemon.config.supervisord.logfile.clone()?;
-    Some(Target { path, channel: None })
+    Some(Target { path, is_child: false })
 }
 
 impl Service {
@@ -68,39 +66,22 @@ impl Service {
         let mut reply = Reply::begin(&mut conn.output, head.reply_to, Status::OK, date)
             .header("Last-Modified", &modified)
             .header("Content-Type", "text/plain;charset=utf-8");
-        if target.channel.is_some() {
+        if target.is_child {
             // What makes tail -f work through nginx.
             reply = reply.header("X-Accel-Buffering", "no");
         }
         let chunked = reply.stream();
         let offset = size.saturating_sub(FIRST_BYTES);
-        let follow = Follow { path: target.path, channel: target.channel, offset, identity, chunked };
+        host.watch_file(id, &target.path);
+        let follow = Follow { path: target.path, offset, identity, chunked };
         conn.phase = Phase::Following(Box::new(follow));
         self.followers.insert(id);
-        self.daemon.follows_logs = true;
         self.dirty.insert(id);
-        self.feed_follower(id, now, host);
-    }
-
-    /// Sends what was written since the last turn.
-    pub(super) fn feed_followers(&mut self, now: Now, host: &mut dyn Host) {
-        if self.followers.is_empty() {
-            return;
-        }
-        let logged = self.daemon.take_logged();
-        for id in self.followers.iter().copied().collect::<Vec<_>>() {
-            let concerns = self.conns.get(&id).is_some_and(|conn| match &conn.phase {
-                Phase::Following(follow) => follow.channel.is_none_or(|channel| logged.contains(&channel)),
-                _ => false,
-            });
-            if concerns {
-                self.feed_follower(id, now, host);
-            }
-        }
+        self.feed_follower(id, host);
     }
 
     /// Sends what there is, as far as the client keeps up.
-    pub(super) fn feed_follower(&mut self, id: ConnId, _now: Now, host: &mut dyn Host) {
+    pub(super) fn feed_follower(&mut self, id: ConnId, host: &mut dyn Host) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let Phase::Following(follow) = &mut conn.phase else { return };
         let mut send = |bytes: &[u8]| {
@@ -116,6 +97,7 @@ impl Service {
             // Rotated or made anew: what was not yet read of the old file went with its name.
             follow.identity = identity;
             follow.offset = 0;
+            host.watch_file(id, &follow.path);
         }
         let Ok(size) = host.file_size(&follow.path) else { return };
         if size < follow.offset {

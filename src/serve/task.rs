@@ -2,10 +2,9 @@
 //! all replies that wait, asked again after each turn.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 
-use super::Service;
 use super::conn::{Phase, Waiting, Work};
+use super::{Peer, Service};
 use crate::clock::{Mono, Now};
 use crate::daemon::Host;
 use crate::fault::{Code, Fault};
@@ -13,6 +12,15 @@ use crate::id::ConnId;
 use crate::rpc::{self, Context, Done, Outcome, Pending};
 use crate::web::action::{self, Action, Verb};
 use crate::wire::value::Value;
+
+/// Calls whose clients are gone and that are still under way. Each ends by itself.
+const ORPHANS_MAX: usize = 1024;
+
+/// A call whose client is gone.
+pub(super) struct Orphan {
+    pub(super) work: Work,
+    peer: Peer,
+}
 
 /// An action under way.
 pub(super) struct Task {
@@ -43,7 +51,7 @@ impl Task {
         Task { action, host: host.map(str::to_string), steps: steps.into(), current: None, fault: None }
     }
 
-    pub(super) fn deadline(&self) -> Option<Mono> {
+    fn deadline(&self) -> Option<Mono> {
         self.current.as_ref().and_then(Pending::deadline)
     }
 
@@ -82,24 +90,19 @@ impl Task {
     }
 }
 
-/// Mutations that go on without a client. Each waits for processes to stop, so there is no honest use for many.
-const ORPHANS_MAX: usize = 64;
-
-/// A mutation whose client is gone. Left half done, processes would stay stopped that were to be replaced.
-pub(super) struct Orphan {
-    pending: Pending,
-    method: String,
-    peer: Rc<str>,
-}
-
 impl Service {
     /// Asks every reply that waits whether it can be given now.
     pub(super) fn answer_waiting(&mut self, now: Now, host: &mut dyn Host) {
         self.daemon.take_touched();
-        self.advance_orphans(now, host);
+        self.unsettled = false;
         for id in self.waiting.iter().copied().collect::<Vec<_>>() {
             self.answer_one(id, now, host);
         }
+        if !self.orphans.is_empty() {
+            self.advance_orphans(now, host);
+        }
+        // Some may have started or stopped what others wait for, who were asked before.
+        self.unsettled |= !self.daemon.take_touched().is_empty();
     }
 
     /// Asks one reply; a reply given lets the connection go on with what it has sent meanwhile.
@@ -107,10 +110,7 @@ impl Service {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let Phase::Waiting(mut waiting) = std::mem::replace(&mut conn.phase, Phase::Idle) else { return };
         let peer = conn.peer.clone();
-        let method = match &waiting.work {
-            Work::Call(_, method) => method.clone(),
-            Work::Task(_) => "web".to_string(),
-        };
+        let method = waiting.work.method();
         let mut context = Context {
             daemon: &mut self.daemon,
             host: &mut *host,
@@ -122,7 +122,7 @@ impl Service {
         let reply_to = waiting.reply_to;
         match &mut waiting.work {
             Work::Call(pending, _) => match pending.poll(&mut context) {
-                Some(done) => self.answer_call(id, reply_to, &method, &done, now),
+                Some(done) => self.answer_call(id, reply_to, &done, now),
                 None => return self.wait(id, *waiting),
             },
             Work::Task(task) => {
@@ -138,39 +138,55 @@ impl Service {
         self.take_requests(id, now, host);
     }
 
-    /// The client of a reply that waits is gone. Single actions go on by themselves; what consists of several steps
-    /// ends after the present one, as there is nobody left to report to.
-    pub(super) fn abandon(&mut self, waiting: Waiting, peer: Rc<str>) {
-        let Work::Call(mut pending, method) = waiting.work else { return };
-        if let Pending::Multicall(multicall) = &mut pending {
-            activity!(Debug, "the client of {method}() is gone; its remaining calls are not made");
-            let Some(current) = multicall.abandon() else { return };
-            pending = current;
-        }
-        if !matches!(pending, Pending::Update(_)) {
-            return;
-        }
-        if self.orphans.len() == ORPHANS_MAX {
-            activity!(Warn, "too many calls whose clients are gone; {method}() of {peer} ends half done");
+    /// The client of a reply that waits is gone. What it asked for goes on all the same: single actions by
+    /// themselves, what consists of several steps among the orphans.
+    pub(super) fn abandon(&mut self, waiting: Waiting, peer: Peer) {
+        if self.orphans.len() < ORPHANS_MAX {
+            self.orphans.push(Orphan { work: waiting.work, peer });
         } else {
-            self.orphans.push(Orphan { pending, method, peer });
+            activity!(
+                Warn,
+                "more than {ORPHANS_MAX} clients went away while they waited; the rest of a call is not made"
+            );
         }
     }
 
-    /// Goes on with what has no client any more.
-    pub(super) fn advance_orphans(&mut self, now: Now, host: &mut dyn Host) {
-        for mut orphan in std::mem::take(&mut self.orphans) {
+    /// Goes on with what clients asked for that are gone.
+    fn advance_orphans(&mut self, now: Now, host: &mut dyn Host) {
+        let mut orphans = std::mem::take(&mut self.orphans);
+        orphans.retain_mut(|orphan| {
+            let method = orphan.work.method();
             let mut context = Context {
                 daemon: &mut self.daemon,
                 host: &mut *host,
                 now,
                 registry: &self.registry,
                 peer: &orphan.peer,
-                method: &orphan.method,
+                method: &method,
             };
-            if orphan.pending.poll(&mut context).is_none() {
-                self.orphans.push(orphan);
+            match &mut orphan.work {
+                Work::Call(pending, _) => pending.poll(&mut context).is_none(),
+                Work::Task(task) => !task.advance(&mut context),
             }
+        });
+        self.orphans = orphans;
+    }
+}
+
+impl Work {
+    /// Through which method it came, for the audit line.
+    fn method(&self) -> String {
+        match self {
+            Work::Call(_, method) => method.clone(),
+            Work::Task(_) => "web".to_string(),
+        }
+    }
+
+    /// When it wants to be asked again.
+    pub(super) fn deadline(&self) -> Option<Mono> {
+        match self {
+            Work::Call(pending, _) => pending.deadline(),
+            Work::Task(task) => task.deadline(),
         }
     }
 }

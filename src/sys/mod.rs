@@ -22,6 +22,7 @@ pub mod spawn;
 pub mod terminal;
 pub mod time;
 pub mod users;
+pub mod watch;
 
 /// Turns the -1 of a system call into the error it left behind.
 fn cerr(result: libc::c_int) -> io::Result<libc::c_int> {
