@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use super::mutate::{Shape, Step, Update, Verb};
+use super::twiddler::New;
 use super::{Context, Guard, Method, Outcome, integer, supervisor, text, twiddler};
 use crate::config::{Autorestart, Group, LogTarget, Program, Stream};
 use crate::daemon::change::Change;
@@ -392,7 +393,7 @@ fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, F
         return Err(Code::BadName.with(format!("group: {group}")));
     }
     let options = twiddler::options(params, 2)?;
-    let names = twiddler::add(context, group, None, program, options)?;
+    let names = twiddler::add(context, New { group, create: None, program, instance: None, options })?;
     Ok(Value::Array(names.into_iter().map(Value::from).collect()).into())
 }
 
