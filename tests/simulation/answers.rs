@@ -29,7 +29,7 @@ const METHODS: &[(&str, &str, &[i64])] = &[
     ("sendProcessStdin", "boolean", &[10, 20, 30, 70]),
     ("reloadConfig", "array", &[92]),
     ("addProcessGroup", "boolean", &[10, 30, 90]),
-    ("removeProcessGroup", "boolean", &[10, 91]),
+    ("removeProcessGroup", "boolean", &[10, 30, 91]),
     ("getAllProcessInfo", "array", &[]),
     ("getProcessInfo", "struct", &[10]),
     ("getAllConfigInfo", "array", &[]),
@@ -38,6 +38,13 @@ const METHODS: &[(&str, &str, &[i64])] = &[
     ("readLog", "string", &[20, 30]),
     ("getState", "struct", &[]),
     ("nonsense", "", &[1]),
+    ("addGroup", "boolean", &[2, 30, 90]),
+    ("addProgramToGroup", "boolean or string", &[2, 10, 30]),
+    ("removeProcessFromGroup", "boolean", &[10, 30, 91]),
+    ("UpdateNumprocs", "string", &[10, 30, 91, 92]),
+    ("getGroupNames", "array", &[]),
+    ("store", "boolean", &[]),
+    ("log", "boolean", &[]),
 ];
 
 /// Statuses of one process in the answer of a bulk call: success, or a fault.
@@ -51,12 +58,15 @@ pub struct Model {
     pub config: Config,
     /// Configurations that were read and whose answers are still to come.
     pub loads: VecDeque<Config>,
+    /// Nothing was changed but by update: what is added is what is configured.
+    pub is_plain: bool,
 }
 
 impl Model {
     pub fn new(config: Config) -> Model {
-        let groups = config.groups.iter().map(|group| (group.name.clone(), names(group))).collect();
-        Model { groups, config, loads: VecDeque::new() }
+        // Of two groups of one name the first one counts.
+        let groups = config.groups.iter().rev().map(|group| (group.name.clone(), names(group))).collect();
+        Model { groups, config, loads: VecDeque::new(), is_plain: true }
     }
 
     /// Takes the daemon's word for what there is: calls were under way whose answers nobody will see.
@@ -64,17 +74,32 @@ impl Model {
         self.groups = active(daemon);
         self.config = daemon.config.clone();
         self.loads.clear();
+        self.is_plain = false;
     }
 
     /// Takes what came of a call.
-    pub fn note(&mut self, call: &Call, outcome: &Outcome) {
-        let Ok(value) = outcome else { return };
-        let name = call.params.first().and_then(Value::as_str).unwrap_or_default();
+    pub fn note(&mut self, call: &Call, outcome: &Outcome, daemon: &Daemon) {
+        let text = |index: usize| call.params.get(index).and_then(Value::as_str).unwrap_or_default();
+        let name = text(0);
+        let value = match outcome {
+            Ok(value) => value,
+            Err((code, _)) => {
+                // It has read the configuration before it failed.
+                if call.method == "grace.UpdateNumprocs" && ![6, 10, 92].contains(code) {
+                    self.config = self.loads.pop_front().expect("the configuration was read");
+                }
+                return;
+            }
+        };
         match call.method {
             "supervisor.addProcessGroup" => {
                 let group = self.config.groups.iter().find(|group| group.name == name);
-                let group = group.unwrap_or_else(|| panic!("{name} was added and is not configured"));
-                let before = self.groups.insert(name.to_string(), names(group));
+                let names = match (self.is_plain, group) {
+                    (true, Some(group)) => names(group),
+                    (true, None) => panic!("{name} was added and is not configured"),
+                    (false, _) => active(daemon).remove(name).unwrap_or_default(),
+                };
+                let before = self.groups.insert(name.to_string(), names);
                 assert!(before.is_none(), "{name} was added and is active already");
             }
             "supervisor.removeProcessGroup" => {
@@ -92,6 +117,43 @@ impl Model {
                 let stay: BTreeSet<String> = configured.into_iter().filter(is_active).collect();
                 assert!(lists[1].is_subset(&stay), "groups that reloadConfig says were changed: {:?}", lists[1]);
             }
+            "twiddler.addGroup" => {
+                self.is_plain = false;
+                let before = self.groups.insert(name.to_string(), BTreeSet::new());
+                assert!(before.is_none(), "{name} was added and is active already");
+            }
+            "twiddler.addProgramToGroup" => {
+                self.is_plain = false;
+                let group = self.groups.get_mut(name).unwrap_or_else(|| panic!("a program was added to no group"));
+                let several = call.params.get(2).is_some_and(|options| options.member("numprocs").is_some());
+                let program = text(1);
+                match several {
+                    true => group.extend([format!("{program}_0"), format!("{program}_1")]),
+                    false => group.extend([program.to_string()]),
+                }
+            }
+            "loader.addProgramToGroup" => {
+                self.is_plain = false;
+                let process = value.as_str().unwrap_or_default().to_string();
+                let is_new = self.groups.entry(name.to_string()).or_default().insert(process);
+                assert!(is_new, "a name that is taken: {value:?}");
+            }
+            "twiddler.removeProcessFromGroup" => {
+                self.is_plain = false;
+                let removed = self.groups.get_mut(name).is_some_and(|group| group.remove(text(1)));
+                assert!(removed, "a process was removed and is not there");
+            }
+            "grace.UpdateNumprocs" => {
+                self.config = self.loads.pop_front().expect("the configuration was read");
+                let answer = value.as_str().unwrap_or_default();
+                if answer.contains("\"add\"") {
+                    self.is_plain = false;
+                    let prefix = format!("\"{name}:");
+                    let added = answer.match_indices(&prefix).map(|(at, _)| &answer[at + prefix.len()..]);
+                    let added = added.filter_map(|rest| rest.split('"').next()).map(str::to_string);
+                    self.groups.entry(name.to_string()).or_default().extend(added);
+                }
+            }
             _ => {}
         }
     }
@@ -103,7 +165,9 @@ impl Model {
             let text = |name: &str| info.member(name).and_then(Value::as_str).unwrap_or_default().to_string();
             assert!(groups.entry(text("group")).or_default().insert(text("name")), "a process is listed twice");
         }
-        assert_eq!(groups, self.groups, "the processes of getAllProcessInfo");
+        let filled = self.groups.iter().filter(|(_, names)| !names.is_empty());
+        let filled: BTreeMap<_, _> = filled.map(|(group, names)| (group.clone(), names.clone())).collect();
+        assert_eq!(groups, filled, "the processes of getAllProcessInfo");
     }
 }
 
@@ -134,7 +198,7 @@ fn lists(value: &Value) -> Vec<BTreeSet<String>> {
 
 /// Checks that a call can have this outcome.
 pub fn check(call: &Call, outcome: &Outcome, is_running: bool) {
-    let name = call.method.strip_prefix("supervisor.").unwrap_or(call.method);
+    let name = call.method.rsplit('.').next().unwrap_or_default();
     let row = METHODS.iter().find(|(method, ..)| *method == name);
     let (_, kind, faults) = row.unwrap_or_else(|| panic!("no row for {name}"));
     match outcome {

@@ -6,7 +6,7 @@ use stheno::id::ConnId;
 use stheno::wire::value::Value;
 use stheno::wire::xmlrpc::encode_call;
 
-use crate::configuration::GROUPS;
+use crate::configuration::{COMMANDS, GROUPS, option_list};
 use crate::random::Random;
 
 /// One call of XML-RPC.
@@ -27,6 +27,13 @@ pub enum Asked {
     Stream { is_events: bool },
     /// Without the password.
     Unauthorized,
+}
+
+impl Asked {
+    /// Whether nothing can follow it on its connection.
+    pub fn is_last(&self) -> bool {
+        matches!(self, Asked::Stream { .. } | Asked::Unauthorized)
+    }
 }
 
 /// A request under way.
@@ -151,13 +158,22 @@ impl Client {
     }
 }
 
+/// Methods that change which groups there are, or what the configuration says of them.
+const CHANGING: &[&str] = &[
+    "supervisor.addProcessGroup",
+    "supervisor.removeProcessGroup",
+    "supervisor.reloadConfig",
+    "twiddler.addGroup",
+    "twiddler.addProgramToGroup",
+    "twiddler.removeProcessFromGroup",
+    "loader.addProgramToGroup",
+    "grace.UpdateNumprocs",
+];
+
 impl Call {
     /// Whether it changes which groups there are, or what the configuration says of them.
     pub fn changes_groups(&self) -> bool {
-        matches!(
-            self.method,
-            "supervisor.addProcessGroup" | "supervisor.removeProcessGroup" | "supervisor.reloadConfig"
-        )
+        CHANGING.contains(&self.method)
     }
 
     fn value(&self) -> Value {
@@ -210,7 +226,7 @@ pub fn call(names: &[String], random: &mut Random) -> Call {
     let group = random.pick(GROUPS).to_string();
     let wait = !random.one_in(3);
     let signal = random.pick(&["HUP", "TERM", "SIGKILL", "9", "0", "nonsense"]).to_string();
-    let (method, params): (&'static str, Vec<Value>) = match random.below(44) {
+    let (method, params): (&'static str, Vec<Value>) = match random.below(60) {
         0..=5 => ("supervisor.startProcess", vec![name.into(), wait.into()]),
         6..=10 => ("supervisor.stopProcess", vec![name.into(), wait.into()]),
         11 => ("supervisor.startProcessGroup", vec![group.into(), wait.into()]),
@@ -236,9 +252,38 @@ pub fn call(names: &[String], random: &mut Random) -> Call {
         40 => ("supervisor.readLog", vec![Value::Int(0), Value::Int(100)]),
         41 => ("supervisor.getState", vec![]),
         42 => ("supervisor.nonsense", vec![]),
-        _ => ("supervisor.startProcess", vec![]),
+        43 => ("supervisor.startProcess", vec![]),
+        44 | 45 => ("twiddler.addGroup", vec![group.into(), Value::Int(*random.pick(&[1, 999]))]),
+        46..=48 => ("twiddler.addProgramToGroup", vec![group.into(), program(random), options(random)]),
+        49 | 50 => ("loader.addProgramToGroup", vec![group.into(), program(random), options(random)]),
+        51..=54 => {
+            let (group, process) = name.split_once(':').unwrap_or((&name, &name));
+            let (group, process) = (group.to_string(), process.to_string());
+            ("twiddler.removeProcessFromGroup", vec![group.into(), process.into()])
+        }
+        55 | 56 => ("grace.UpdateNumprocs", vec![group.into()]),
+        57 => ("twiddler.getGroupNames", vec![]),
+        58 => ("cache.store", vec!["key".into(), "value".into()]),
+        _ => ("twiddler.log", vec!["a message".into(), "INFO".into()]),
     };
     Call { method, params }
+}
+
+/// The name of a program to be added.
+fn program(random: &mut Random) -> Value {
+    (*random.pick(&["new", "newer", "newest"])).into()
+}
+
+/// The options of a program to be added.
+fn options(random: &mut Random) -> Value {
+    let mut options = option_list(false, random);
+    let command = if random.one_in(10) { "" } else { *random.pick(COMMANDS) };
+    options.push(("command".to_string(), command.to_string()));
+    if random.one_in(3) {
+        options.push(("numprocs".to_string(), "2".to_string()));
+        options.push(("process_name".to_string(), "%(program_name)s_%(process_num)d".to_string()));
+    }
+    Value::Struct(options.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
 }
 
 /// An answer of HTTP.

@@ -79,9 +79,4 @@ impl Pools {
             self.pools.entry(pool).or_default().returned.push(held);
         }
     }
-
-    /// A pool was removed, and its queue with it.
-    pub fn removed(&mut self, pool: GroupId) {
-        self.pools.remove(&pool);
-    }
 }
