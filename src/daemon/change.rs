@@ -164,6 +164,7 @@ impl Daemon {
                 }
                 self.edit_config(id, |config| {
                     for program in processes {
+                        config.processes.retain(|other| other.name != program.name);
                         let key = (program.priority, &program.name);
                         let at = config.processes.partition_point(|other| (other.priority, &other.name) < key);
                         config.processes.insert(at, program.clone());
@@ -445,8 +446,10 @@ impl Daemon {
     }
 
     /// Changes an active group's configuration. Where the group runs by the very object that is configured, that
-    /// changes, too: it shows in getAllConfigInfo until the next reread, as in the original.
-    fn edit_config(&mut self, id: GroupId, edit: impl FnOnce(&mut config::Group)) {
+    /// changes, too: it shows in getAllConfigInfo until the next reread, as in the original. Where changes are kept in
+    /// a file, what is configured changes in any case: a group that is removed and added again is to be what the file
+    /// says.
+    fn edit_config(&mut self, id: GroupId, edit: impl Fn(&mut config::Group)) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let configured = &mut self.config.groups;
         let at = configured.iter().position(|other| Rc::ptr_eq(other, &group.config));
@@ -456,6 +459,10 @@ impl Daemon {
         edit(Rc::make_mut(&mut group.config));
         if let Some(at) = at {
             configured.insert(at, group.config.clone());
+        } else if self.dynamic.path().is_some()
+            && let Some(other) = configured.iter_mut().find(|other| other.name == group.config.name)
+        {
+            edit(Rc::make_mut(other));
         }
     }
 
