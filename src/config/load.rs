@@ -282,7 +282,7 @@ impl Loader {
         let childlogdir = line.childlogdir.clone().or(options.childlogdir).map(|directory| directory.0);
         Supervisord {
             logfile: (logfile != "syslog").then(|| paths::absolute(&self.cwd, &logfile)),
-            logfile_maxbytes: line.logfile_maxbytes.unwrap_or(options.logfile_maxbytes).0,
+            logfile_maxbytes: u64::try_from(line.logfile_maxbytes.unwrap_or(options.logfile_maxbytes).0).unwrap_or(0),
             logfile_backups: count(line.logfile_backups.unwrap_or(options.logfile_backups)),
             loglevel: line.loglevel.unwrap_or(options.loglevel),
             pidfile: paths::absolute(&self.cwd, &pidfile),

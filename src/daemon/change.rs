@@ -365,11 +365,7 @@ impl Daemon {
 
     fn deactivate(&mut self, name: &str, host: &mut dyn Host) {
         let Some(id) = self.group_ids.remove(name) else { return };
-        let Some(group) = self.groups.get_mut(&id) else { return };
-        // A process whose state is not known may have kept it open.
-        if let Some(socket) = group.socket.take() {
-            host.fcgi_close(socket);
-        }
+        let Some(group) = self.groups.get(&id) else { return };
         for process in group.processes.clone() {
             self.forget_process(process, host);
         }
@@ -431,6 +427,8 @@ impl Daemon {
     /// Takes a process out of everything that knows its id.
     fn forget_process(&mut self, id: ProcId, host: &mut dyn Host) {
         self.close_logs(id, host);
+        // One in state UNKNOWN may still hold its share.
+        self.release_socket(id, host);
         let Some(process) = self.processes.remove(&id) else { return };
         if let Some(at) = process.timer {
             self.timers.remove(&(at, id));

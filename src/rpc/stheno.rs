@@ -248,7 +248,6 @@ fn options_in_force(program: &Program) -> Value {
 }
 
 fn stream_options(channel: &'static str, stream: &Stream) -> Vec<(&'static str, Value)> {
-    let count = |number: u64| Value::from(i64::try_from(number).unwrap_or(i64::MAX));
     let file = match &stream.logfile {
         LogTarget::None => "NONE".into(),
         LogTarget::Auto => "AUTO".into(),
@@ -274,9 +273,9 @@ fn stream_options(channel: &'static str, stream: &Stream) -> Vec<(&'static str, 
     };
     let values = [
         file,
-        count(stream.maxbytes),
+        stream.maxbytes.into(),
         i64::from(stream.backups).into(),
-        count(stream.capture_maxbytes),
+        stream.capture_maxbytes.into(),
         stream.events_enabled.into(),
         stream.syslog.into(),
     ];
