@@ -68,8 +68,9 @@ mod tests {
             (p(""), p("environment=A=1"), true),
             (p(""), p("serverurl=http://x"), true),
             (p("stopsignal=TERM"), p("stopsignal=15"), false),
-            // AUTO on either side is not compared (P-111).
-            (p(""), p("stdout_logfile=/tmp/x"), false),
+            // An active AUTO is a file by now; a new AUTO is not compared (P-111).
+            (p(""), p("stdout_logfile=/tmp/x"), true),
+            (p(""), p("stderr_logfile=none"), true),
             (p("stderr_logfile=none"), p(""), false),
             (p("stderr_logfile=none"), p("stderr_logfile=/tmp/x"), true),
             (p("stdout_logfile=/tmp/x"), p("startsecs=2"), true),

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use crate::wire::ini::{Document, Entry, Section};
+use crate::wire::ini::{self, Document, Entry, Section};
 use crate::wire::keyvalue;
 
 use super::cmdline::CommandLine;
 use super::datatypes::Datatype;
 use super::env::{Env, Memo};
 use super::error::ConfigError;
-use super::groups::in_order;
+use super::groups::unique;
 use super::interfaces::interfaces;
+use super::journal::{Base, Journal, Source};
 use super::options::{SthenoOptions, SupervisordOptions};
 use super::paths;
 use super::programs::{Common, count};
@@ -34,6 +35,14 @@ pub struct Loader {
     variables: BTreeMap<String, String>,
     /// What AUTO stands for in `serverurl`, once a load succeeded: servers change at reload only (C-164).
     serverurl: Option<Option<String>>,
+}
+
+/// Changes made at run time that were merged into the document.
+#[derive(Clone, Copy, Default)]
+struct Changes<'a> {
+    journal: Option<&'a Journal>,
+    /// The name of their file, by which their sections are known.
+    file: Option<&'a str>,
 }
 
 /// What a load collects besides an error that ends it.
@@ -104,28 +113,57 @@ impl Loader {
         let memo = Memo::new(env);
         let main = self.find_main(&memo)?;
         let mut sources = Sources::read(&main, &memo, &self.variables)?;
-        let Some(journal) = self.journal(&main, &sources, &memo)? else {
-            return self.interpret(&main, sources, &memo, problems);
+        let Some(stheno) = self.stheno(&main, &sources.document, &memo)? else {
+            return self.interpret(&main, sources, &memo, Changes::default(), problems);
+        };
+        let document = Rc::new(sources.document.clone());
+        let journal = match &stheno.dynamic_conf {
+            None => Source::Off,
+            Some(path) if !memo.exists(path) => Source::Absent,
+            Some(path) => match read_journal(path, &memo) {
+                Ok((journal, text)) => match self.overlay(&main, &document, &journal, path, &memo) {
+                    Ok(mut config) => {
+                        config.infos.splice(0..0, sources.infos);
+                        config.warnings.splice(0..0, sources.warnings);
+                        config.base = Some(Base { document, journal: Source::Read { journal, text } });
+                        return Ok(config);
+                    }
+                    Err(error) => Source::Broken(error.to_string()),
+                },
+                Err(reason) => Source::Broken(reason),
+            },
         };
         // A journal that is broken must not keep the daemon from starting: it is left out, with a warning.
-        let mut with_journal = sources.clone();
-        let merged = match memo.read_file(&journal) {
-            Ok(bytes) => with_journal.merge(&bytes, &journal),
-            Err(error) => Err(ConfigError::new(format!("could not read {journal}: {error}"))),
-        };
-        match merged.and_then(|()| self.interpret(&main, with_journal, &memo, None)) {
-            Ok(config) => Ok(config),
-            Err(error) => {
-                sources.warnings.push(format!("Changes kept in \"{journal}\" are left out: {error}"));
-                self.interpret(&main, sources, &memo, problems)
-            }
+        if let (Source::Broken(reason), Some(path)) = (&journal, &stheno.dynamic_conf) {
+            sources
+                .warnings
+                .push(format!("The changes kept in \"{path}\" are left out, and the file is not written to: {reason}"));
         }
+        let mut config = self.interpret(&main, sources, &memo, Changes::default(), problems)?;
+        config.base = Some(Base { document, journal });
+        Ok(config)
     }
 
-    /// The file of `[stheno] dynamic_conf`, if it exists.
-    fn journal(&self, main: &MainFile, sources: &Sources, env: &dyn Env) -> Result<Option<String>, ConfigError> {
-        let stheno = self.stheno(main, &sources.document, env)?;
-        Ok(stheno.and_then(|stheno| stheno.dynamic_conf).filter(|path| env.exists(path)))
+    /// What the configuration would be with these changes at run time; no file is read.
+    pub fn preview(&mut self, env: &dyn Env, base: &Document, journal: &Journal) -> Result<Config, ConfigError> {
+        let memo = Memo::new(env);
+        let main = self.find_main(&memo)?;
+        self.overlay(&main, base, journal, "changes at run time", &memo)
+    }
+
+    /// The configuration with changes laid over it.
+    fn overlay(
+        &mut self,
+        main: &MainFile,
+        base: &Document,
+        journal: &Journal,
+        file: &str,
+        env: &dyn Env,
+    ) -> Result<Config, ConfigError> {
+        let mut sources = Sources { document: base.clone(), ..Sources::default() };
+        sources.merge(journal.text().map_err(ConfigError::new)?.as_bytes(), file)?;
+        let changes = Changes { journal: Some(journal), file: Some(file) };
+        self.interpret(main, sources, env, changes, None)
     }
 
     fn stheno(&self, main: &MainFile, document: &Document, env: &dyn Env) -> Result<Option<Stheno>, ConfigError> {
@@ -133,7 +171,8 @@ impl Loader {
         let options = SthenoOptions::read(&Reader { document, section, scope: self.scope(main), env })?;
         let absolute = |path: String| paths::absolute(&self.cwd, &paths::expand_user(env, &path));
         let dynamic_conf = options.dynamic_conf.filter(|path| !path.is_empty()).map(absolute);
-        Ok(Some(Stheno { mutation: options.mutation, dynamic_conf }))
+        let hosts = options.hosts.0.into_iter().filter(|host| !host.is_empty()).collect();
+        Ok(Some(Stheno { mutation: options.mutation, dynamic_conf, hosts }))
     }
 
     fn scope<'s>(&'s self, main: &'s MainFile) -> Scope<'s> {
@@ -145,6 +184,7 @@ impl Loader {
         main: &MainFile,
         sources: Sources,
         env: &dyn Env,
+        changes: Changes<'_>,
         mut problems: Option<&mut Problems>,
     ) -> Result<Config, ConfigError> {
         let Sources { document, infos, mut warnings } = sources;
@@ -192,8 +232,13 @@ impl Loader {
             serverurl: url.as_deref(),
             warnings: Vec::new(),
             environments: HashMap::new(),
+            journal: changes.file,
+            nothing: &Document::default(),
         };
-        let groups = common.groups(&mut failed)?;
+        let mut groups = common.groups(&mut failed)?;
+        if let Some(journal) = changes.journal {
+            journal.prune(&mut groups);
+        }
         warnings.append(&mut common.warnings);
         let servers = match servers {
             Ok(servers) => servers,
@@ -206,7 +251,7 @@ impl Loader {
         let supervisord = self.supervisord(options, environment, user, env);
         let stheno = self.stheno(main, &document, env)?;
         self.serverurl = Some(url);
-        Ok(Config { supervisord, stheno, servers, interfaces, groups, infos, warnings })
+        Ok(Config { hostname, supervisord, stheno, servers, interfaces, groups, infos, warnings, base: None })
     }
 
     /// The user to become: the command line's, else the file's (C-145).
@@ -294,9 +339,18 @@ impl Loader {
             serverurl: self.serverurl.as_ref().and_then(Option::as_deref),
             warnings: Vec::new(),
             environments: HashMap::new(),
+            journal: None,
+            nothing: &Document::default(),
         };
-        Ok(in_order(common.programs(&section, group)?))
+        Ok(unique(common.programs(&section, group)?))
     }
+}
+
+/// Reads the file of changes. The error is why it cannot be understood.
+fn read_journal(path: &str, env: &dyn Env) -> Result<(Journal, Rc<[u8]>), String> {
+    let bytes = env.read_file(path).map_err(|error| format!("it cannot be read: {error}"))?;
+    let text = ini::decode(&bytes)?;
+    Ok((Journal::parse(text, path)?, bytes.into()))
 }
 
 /// Each key once, where it first stood, with its last value.

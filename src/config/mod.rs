@@ -21,6 +21,7 @@ pub mod fake;
 pub mod glob;
 pub mod groups;
 pub mod interfaces;
+pub mod journal;
 pub mod load;
 pub mod options;
 pub mod paths;

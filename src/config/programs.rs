@@ -38,6 +38,11 @@ pub(super) struct Common<'a> {
     pub(super) warnings: Vec<String>,
     /// Environments by their text, so that equal ones are kept once.
     pub(super) environments: HashMap<String, Environment>,
+    /// The file of changes made at run time. Its own sections are what calls gave: `[DEFAULT]` and `[supervisord]
+    /// environment` do not hold for them.
+    pub(super) journal: Option<&'a str>,
+    /// An empty document, for those.
+    pub(super) nothing: &'a Document,
 }
 
 /// A program's own variables, and the same over those of `[supervisord]`.
@@ -50,7 +55,21 @@ pub(super) struct Environment {
 impl<'a> Common<'a> {
     /// The processes of a section, ascending by name. Errors name the section (C-93).
     pub(super) fn programs(&mut self, section: &Section, group: &str) -> Result<Vec<Rc<Program>>, ConfigError> {
-        self.unlabelled_programs(section, group).map_err(|error| error.in_section(&section.name, &section.file))
+        let programs = match self.journal == Some(&*section.file) {
+            true => self.called_programs(section, group),
+            false => self.unlabelled_programs(section, group),
+        };
+        programs.map_err(|error| error.in_section(&section.name, &section.file))
+    }
+
+    /// The processes of a section of the journal.
+    fn called_programs(&mut self, section: &Section, group: &str) -> Result<Vec<Rc<Program>>, ConfigError> {
+        let document = std::mem::replace(&mut self.document, self.nothing);
+        let environment = std::mem::take(&mut self.environment);
+        let environments = std::mem::take(&mut self.environments);
+        let programs = self.unlabelled_programs(section, group);
+        (self.document, self.environment, self.environments) = (document, environment, environments);
+        programs
     }
 
     fn unlabelled_programs(&mut self, section: &Section, group: &str) -> Result<Vec<Rc<Program>>, ConfigError> {

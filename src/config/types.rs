@@ -3,14 +3,17 @@
 //! These are the shapes that the rest of the program works with; how they come out of a file is the business of
 //! this module's siblings. Immutable once made; shared through `Rc` between the configured and the active groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use super::journal::Base;
 use crate::level::Level;
 
 /// Everything that one load of the configuration yields.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Node name of this machine.
+    pub hostname: String,
     /// `[supervisord]`, overlaid by the command line.
     pub supervisord: Supervisord,
     /// `[stheno]`: what goes beyond Supervisor. `None` when the section is absent.
@@ -25,6 +28,8 @@ pub struct Config {
     pub infos: Vec<String>,
     /// Messages for the log once it exists, WARN (C-45, C-109).
     pub warnings: Vec<String>,
+    /// What changes at run time are made against; with `[stheno]` only.
+    pub base: Option<Base>,
 }
 
 /// `[supervisord]` (C-90).
@@ -82,6 +87,8 @@ pub struct Stheno {
     pub mutation: bool,
     /// Journal of dynamic changes; absolute.
     pub dynamic_conf: Option<String>,
+    /// Further names under which browsers reach the web page.
+    pub hosts: Vec<String>,
 }
 
 /// One HTTP server section.
@@ -352,7 +359,8 @@ impl Program {
         if self == configured {
             return true;
         }
-        let mut configured = configured.clone();
+        // The section's name is no option (C-105).
+        let mut configured = Program { program: self.program.clone(), ..configured.clone() };
         if self.serverurl_auto && configured.serverurl_auto {
             // What AUTO stands for is the servers' affair, not the program's.
             configured.serverurl.clone_from(&self.serverurl);
@@ -370,6 +378,11 @@ impl Program {
 }
 
 impl Group {
+    /// Its processes by name.
+    pub fn by_name(&self) -> HashMap<&str, &Rc<Program>> {
+        self.processes.iter().map(|process| (process.name.as_str(), process)).collect()
+    }
+
     /// Equality for `reread`, of an active group with a configured one (P-111).
     pub fn same_as(&self, other: &Group) -> bool {
         self.name == other.name

@@ -1,48 +1,84 @@
 //! The one path for every mutation of the set of groups and processes.
 //!
-//! Whatever adds or removes (an update, an extension's call, the file of dynamic changes) becomes a [`Change`] and is
-//! applied by [`Daemon::apply`]. It validates before it touches anything, so a change happens whole or not at all;
-//! it emits PROCESS_GROUP_ADDED and PROCESS_GROUP_REMOVED, and it leaves one audit line.
+//! Whatever adds or removes (an update, an extension's call) becomes a [`Change`] and is applied by [`Daemon::apply`].
+//! It validates before it touches anything, so a change happens whole or not at all; it has the change kept in the file
+//! of dynamic changes before it carries it out; it emits PROCESS_GROUP_ADDED and PROCESS_GROUP_REMOVED, and it leaves
+//! one audit line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::rc::Rc;
 
+use super::dynamic::Section;
 use super::{Daemon, Group, Host, Proc, Stream};
 use crate::clock::Now;
-use crate::config::{self, GroupKind, Program};
+use crate::config::{self, GroupKind, LogTarget, Program};
 use crate::fault::{Code, Fault};
-use crate::id::{GroupId, ProcId};
+use crate::id::{Channel, GroupId, ProcId};
 use crate::model::process::Process;
 
-/// One mutation.
+/// One mutation. The first three follow what is configured; the others go beyond it, and are kept as dynamic changes.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// Activate a group with all its processes.
+    /// Activate a configured group with all its processes.
     AddGroup(Rc<config::Group>),
     /// Drop a group; all its processes must be stopped.
     RemoveGroup(String),
-    /// Add processes to an active group; with `create`, make the group with that priority if it is missing.
-    AddProcesses {
-        /// Group's name.
-        group: String,
-        /// Priority of the group, should it have to be made.
-        create: Option<i64>,
-        /// The processes of one program.
-        programs: Vec<Rc<Program>>,
+    /// Give an active group a new configuration. Processes whose configuration is the same keep running; those that
+    /// differ or are gone must be stopped, and are replaced or dropped.
+    ReplaceGroup(Rc<config::Group>),
+    /// Make an empty group.
+    NewGroup {
+        /// Its name.
+        name: String,
+        /// Its priority.
+        priority: i64,
     },
+    /// Drop a group for good, also from what is configured; all its processes must be stopped.
+    DropGroup(String),
+    /// Add the processes of a program to an active group.
+    AddProgram(Addition),
     /// Drop one process of a group; it must be stopped.
     RemoveProcess {
         /// Group's name.
         group: String,
         /// Process's name.
         process: String,
-        /// Also in a state that is not *stopped*, as long as there is no child (grace checks neither).
-        force: bool,
     },
-    /// Give an active group a new configuration. Processes whose configuration is the same keep running; those that
-    /// differ or are gone must be stopped, and are replaced or dropped.
-    ReplaceGroup(Rc<config::Group>),
+    /// Drop all processes of a program of a group; they must be stopped.
+    RemoveProgram {
+        /// Group's name.
+        group: String,
+        /// Program's name.
+        program: String,
+    },
+    /// Change options of a program. Its processes take the new configuration without being stopped, and run by it from
+    /// their next start on; new ones are added, and those that are gone must be stopped.
+    SetOptions {
+        /// The program's section.
+        section: Section,
+        /// The options that change.
+        options: Vec<(String, String)>,
+        /// The active groups that hold the program, as they become.
+        groups: Vec<Rc<config::Group>>,
+        /// Processes of the program that were removed one by one are back.
+        whole: bool,
+    },
+}
+
+/// A program to be added.
+#[derive(Clone, Debug)]
+pub struct Addition {
+    /// Group's name.
+    pub group: String,
+    /// Priority of the group, should it have to be made.
+    pub create: Option<i64>,
+    /// The program's name.
+    pub program: String,
+    /// Its options, as in a file.
+    pub options: Vec<(String, String)>,
+    /// What comes of them.
+    pub processes: Vec<Rc<Program>>,
 }
 
 /// Who asked for a change, for the audit line.
@@ -55,19 +91,24 @@ pub struct Origin {
 }
 
 impl fmt::Display for Change {
-    /// What changes, as the audit line says it.
+    /// What changes, as the audit line says it. Values of options are left out: they may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Change::AddGroup(group) => write!(f, "add group '{}' ({} processes)", group.name, group.processes.len()),
             Change::RemoveGroup(name) => write!(f, "remove group '{name}'"),
-            Change::AddProcesses { group, programs, .. } => {
-                let names: Vec<&str> = programs.iter().map(|program| program.name.as_str()).collect();
+            Change::ReplaceGroup(group) => write!(f, "replace group '{}'", group.name),
+            Change::NewGroup { name, priority } => write!(f, "make group '{name}' with priority {priority}"),
+            Change::DropGroup(name) => write!(f, "drop group '{name}'"),
+            Change::AddProgram(Addition { group, processes, .. }) => {
+                let names: Vec<&str> = processes.iter().map(|program| program.name.as_str()).collect();
                 write!(f, "add process '{}' to group '{group}'", names.join("', '"))
             }
-            Change::RemoveProcess { group, process, .. } => {
-                write!(f, "remove process '{process}' from group '{group}'")
+            Change::RemoveProcess { group, process } => write!(f, "remove process '{process}' from group '{group}'"),
+            Change::RemoveProgram { group, program } => write!(f, "remove program '{program}' from group '{group}'"),
+            Change::SetOptions { section, options, .. } => {
+                let names: Vec<&str> = options.iter().map(|(key, _)| key.as_str()).collect();
+                write!(f, "set {} of [{}]", names.join(", "), section.name)
             }
-            Change::ReplaceGroup(group) => write!(f, "replace group '{}'", group.name),
         }
     }
 }
@@ -75,37 +116,15 @@ impl fmt::Display for Change {
 impl Daemon {
     /// Applies one change, whole or not at all.
     ///
-    /// Faults: ALREADY_ADDED for a group that is active, BAD_NAME for an unknown group or process or for a process
-    /// name that is taken, STILL_RUNNING for what is not stopped.
+    /// Faults: ALREADY_ADDED for a group that is active, BAD_NAME for an unknown group, program or process or for a
+    /// process name that is taken, STILL_RUNNING for what is not stopped, FAILED for what cannot be, or cannot be kept.
     pub fn apply(&mut self, change: &Change, origin: &Origin, now: Now, host: &mut dyn Host) -> Result<(), Fault> {
         self.validate(change)?;
-        match change {
-            Change::AddGroup(group) => {
-                self.check_socket(group, host).map_err(|text| Code::Failed.with(text))?;
-                self.activate(group.clone(), now, host);
-            }
-            Change::RemoveGroup(name) => self.deactivate(name, host),
-            Change::AddProcesses { group, create, programs } => {
-                if let (None, Some(priority)) = (self.group_named(group), create) {
-                    let kind = GroupKind::Programs;
-                    let made = config::Group { name: group.clone(), priority: *priority, kind, processes: Vec::new() };
-                    self.activate(Rc::new(made), now, host);
-                }
-                if let Some(id) = self.group_named(group) {
-                    for program in programs {
-                        self.add_process(id, program.clone(), now, host);
-                    }
-                    self.rewrite_group(id);
-                }
-            }
-            Change::RemoveProcess { group, process, .. } => {
-                if let Some(id) = self.group_named(group) {
-                    self.drop_process(id, process, now, host);
-                    self.rewrite_group(id);
-                }
-            }
-            Change::ReplaceGroup(group) => self.replace(group, now, host),
+        if let Change::AddGroup(group) = change {
+            self.check_socket(group, host).map_err(|text| Code::Failed.with(text))?;
         }
+        self.keep(change, host)?;
+        self.carry_out(change, now, host);
         // The original says nothing of the changes that it knows (L-20), and scripts compare its log.
         if origin.method.starts_with("supervisor.") {
             activity!(Debug, "{change}, asked for by {} through {}", origin.peer, origin.method);
@@ -115,51 +134,182 @@ impl Daemon {
         Ok(())
     }
 
-    fn validate(&self, change: &Change) -> Result<(), Fault> {
+    /// Has a change kept in the file of dynamic changes, where there is one.
+    fn keep(&mut self, change: &Change, host: &mut dyn Host) -> Result<(), Fault> {
+        let mut dynamic = std::mem::take(&mut self.dynamic);
+        let kept = dynamic.keep(change, self, host);
+        self.dynamic = dynamic;
+        kept.map_err(|text| Code::Failed.with(text))
+    }
+
+    fn carry_out(&mut self, change: &Change, now: Now, host: &mut dyn Host) {
         match change {
-            Change::AddGroup(group) => match self.group_named(&group.name) {
-                Some(_) => Err(Code::AlreadyAdded.with(&group.name)),
-                None => Ok(()),
-            },
-            Change::RemoveGroup(name) => {
-                let group = self.group_or_fault(name).map_err(|_| Code::BadName.with(name))?;
-                if group.unstopped > 0 { Err(Code::StillRunning.with(name)) } else { Ok(()) }
+            Change::AddGroup(group) => self.activate(group.clone(), now, host),
+            Change::RemoveGroup(name) => self.deactivate(name, host),
+            Change::ReplaceGroup(group) => self.reshape(group, Differing::Replaced, now, host),
+            Change::NewGroup { name, priority } => self.make_group(name, *priority, now, host),
+            Change::DropGroup(name) => {
+                self.config.groups.retain(|group| group.name != *name);
+                self.deactivate(name, host);
             }
-            Change::AddProcesses { group, create, programs } => {
-                let Ok(active) = self.group_or_fault(group) else {
-                    return if create.is_some() { Ok(()) } else { Err(Code::BadName.with(format!("group: {group}"))) };
-                };
-                match programs.iter().find(|program| active.process(&program.name).is_some()) {
-                    Some(taken) => Err(Code::BadName.with(&taken.name)),
-                    None => Ok(()),
+            Change::AddProgram(Addition { group, create, processes, .. }) => {
+                if let (None, Some(priority)) = (self.group_named(group), create) {
+                    self.make_group(group, *priority, now, host);
+                }
+                let Some(id) = self.group_named(group) else { return };
+                for program in processes {
+                    self.add_process(id, program.clone(), now, host);
+                }
+                self.edit_config(id, |config| config.processes.extend(processes.iter().cloned()));
+            }
+            Change::RemoveProcess { group, process } => self.remove_process(group, process, now, host),
+            Change::RemoveProgram { group, program } => {
+                for process in self.processes_of_program(group, program) {
+                    self.remove_process(group, &process, now, host);
                 }
             }
-            Change::RemoveProcess { group, process, force } => {
-                let active = self.group_or_fault(group)?;
-                let Some(found) = active.process(process).and_then(|id| self.processes.get(&id)) else {
-                    return Err(Code::BadName.with(process));
-                };
-                let machine = &found.machine;
-                let busy = machine.pid().is_some() || (!force && !machine.state().is_stopped());
-                if busy { Err(Code::StillRunning.with(process)) } else { Ok(()) }
-            }
-            Change::ReplaceGroup(group) => {
-                let active = self.group_or_fault(&group.name)?;
-                for id in &active.processes {
-                    let Some(process) = self.processes.get(id) else { continue };
-                    let stays = group.processes.iter().any(|program| process.program.same_as(program));
-                    if !stays && (process.machine.pid().is_some() || !process.machine.state().is_stopped()) {
-                        return Err(Code::StillRunning.with(&process.program.name));
-                    }
+            Change::SetOptions { groups, .. } => {
+                for group in groups {
+                    self.reshape(group, Differing::TakenOver, now, host);
                 }
-                Ok(())
             }
         }
     }
 
+    fn validate(&self, change: &Change) -> Result<(), Fault> {
+        match change {
+            Change::AddGroup(group) => self.validate_absent(&group.name, group.processes.len()),
+            Change::NewGroup { name, .. } => {
+                validate_name(name)?;
+                self.validate_absent(name, 0)
+            }
+            Change::RemoveGroup(name) | Change::DropGroup(name) => {
+                let group = self.group_or_fault(name).map_err(|_| Code::BadName.with(name))?;
+                if group.unstopped > 0 { Err(Code::StillRunning.with(name)) } else { Ok(()) }
+            }
+            Change::AddProgram(addition) => self.validate_addition(addition),
+            Change::RemoveProcess { group, process } => {
+                let active = self.group_or_fault(group)?;
+                let id = active.process(process).ok_or_else(|| Code::BadName.with(process))?;
+                self.validate_stopped(id)
+            }
+            Change::RemoveProgram { group, program } => {
+                let active = self.group_or_fault(group)?;
+                let mut processes = active.processes.iter().filter(|id| self.is_of_program(**id, program)).peekable();
+                if processes.peek().is_none() {
+                    return Err(Code::BadName.with(program));
+                }
+                processes.try_for_each(|id| self.validate_stopped(*id))
+            }
+            Change::ReplaceGroup(group) => {
+                self.validate_room(group.processes.len())?;
+                let new = group.by_name();
+                self.validate_leaving(self.group_or_fault(&group.name)?, |found| stays_as_it_is(found, &new))
+            }
+            Change::SetOptions { groups, .. } => groups.iter().try_for_each(|group| {
+                self.validate_room(group.processes.len())?;
+                let new = group.by_name();
+                let active = self.group_or_fault(&group.name)?;
+                self.validate_leaving(active, |found| new.contains_key(found.program.name.as_str()))
+            }),
+        }
+    }
+
+    /// The processes that have to be stopped before a change can be made.
+    pub fn obstacles(&self, change: &Change) -> Vec<ProcId> {
+        match change {
+            Change::AddGroup(_) | Change::NewGroup { .. } | Change::AddProgram(_) => Vec::new(),
+            Change::RemoveGroup(name) | Change::DropGroup(name) => self.unstopped(name, |_| true),
+            Change::RemoveProcess { group, process } => self.unstopped(group, |found| found.program.name == *process),
+            Change::RemoveProgram { group, program } => {
+                self.unstopped(group, |found| found.program.program == *program)
+            }
+            Change::ReplaceGroup(group) => {
+                let new = group.by_name();
+                self.unstopped(&group.name, |found| !stays_as_it_is(found, &new))
+            }
+            Change::SetOptions { groups, .. } => {
+                let leaving = |group: &Rc<config::Group>| {
+                    let new = group.by_name();
+                    self.unstopped(&group.name, |found| !new.contains_key(found.program.name.as_str()))
+                };
+                groups.iter().flat_map(leaving).collect()
+            }
+        }
+    }
+
+    /// The processes of a group that are meant and not stopped.
+    fn unstopped(&self, group: &str, is_meant: impl Fn(&Proc) -> bool) -> Vec<ProcId> {
+        let processes = self.group_or_fault(group).map_or(&[][..], |group| &group.processes);
+        let is_obstacle = |process: &Proc| !process.machine.state().is_stopped() && is_meant(process);
+        processes.iter().copied().filter(|id| self.processes.get(id).is_some_and(is_obstacle)).collect()
+    }
+
+    fn validate_absent(&self, name: &str, processes: usize) -> Result<(), Fault> {
+        match self.group_named(name) {
+            Some(_) => Err(Code::AlreadyAdded.with(name)),
+            None => self.validate_room(processes),
+        }
+    }
+
+    /// Ids are not used twice, so they can run out: after four thousand million processes.
+    fn validate_room(&self, processes: usize) -> Result<(), Fault> {
+        let last = u32::try_from(processes).ok().and_then(|count| self.next_process.checked_add(count));
+        match last.and(self.next_group.checked_add(1)) {
+            Some(_) => Ok(()),
+            None => Err(Code::Failed.with("no more processes can be added before a restart")),
+        }
+    }
+
+    fn validate_addition(&self, addition: &Addition) -> Result<(), Fault> {
+        let Addition { group, create, processes, .. } = addition;
+        self.validate_room(processes.len())?;
+        let Ok(active) = self.group_or_fault(group) else {
+            return match create {
+                Some(_) => validate_name(group),
+                None => Err(Code::BadName.with(format!("group: {group}"))),
+            };
+        };
+        // Its members are what its section says: they share a socket, or speak the protocol of listeners.
+        let kind = match active.config.kind {
+            GroupKind::Programs => None,
+            GroupKind::Listener(_) => Some("an event listener pool"),
+            GroupKind::Fcgi(_) => Some("a FastCGI group"),
+        };
+        if let Some(kind) = kind {
+            return Err(Code::Failed.with(format!("group: {group} is {kind}, to which nothing can be added")));
+        }
+        match processes.iter().find(|program| active.process(&program.name).is_some()) {
+            Some(taken) => Err(Code::BadName.with(&taken.name)),
+            None => Ok(()),
+        }
+    }
+
+    fn validate_leaving(&self, active: &Group, stays: impl Fn(&Proc) -> bool) -> Result<(), Fault> {
+        let processes = active.processes.iter().filter(|id| self.processes.get(id).is_some_and(|found| !stays(found)));
+        processes.into_iter().try_for_each(|id| self.validate_stopped(*id))
+    }
+
+    fn validate_stopped(&self, id: ProcId) -> Result<(), Fault> {
+        let Some(process) = self.processes.get(&id) else { return Ok(()) };
+        let is_stopped = process.machine.pid().is_none() && process.machine.state().is_stopped();
+        if is_stopped { Ok(()) } else { Err(Code::StillRunning.with(&process.program.name)) }
+    }
+
     fn group_or_fault(&self, name: &str) -> Result<&Group, Fault> {
-        let id = self.group_named(name).ok_or_else(|| Code::BadName.with(format!("group: {name}")))?;
-        self.groups.get(&id).ok_or_else(|| Code::BadName.with(format!("group: {name}")))
+        let group = self.group_named(name).and_then(|id| self.groups.get(&id));
+        group.ok_or_else(|| Code::BadName.with(format!("group: {name}")))
+    }
+
+    fn is_of_program(&self, id: ProcId, program: &str) -> bool {
+        self.processes.get(&id).is_some_and(|process| process.program.program == program)
+    }
+
+    /// Names of the processes of a program in an active group, as they are listed.
+    pub fn processes_of_program(&self, group: &str, program: &str) -> Vec<String> {
+        let processes = self.group_or_fault(group).map_or(&[][..], |group| &group.processes);
+        let found = processes.iter().filter_map(|id| self.processes.get(id));
+        found.filter(|process| process.program.program == program).map(|process| process.program.name.clone()).collect()
     }
 
     /// Makes a group and its processes active.
@@ -198,9 +348,22 @@ impl Daemon {
         Ok(())
     }
 
+    /// An empty group that no file has; it counts as configured until the next reread.
+    fn make_group(&mut self, name: &str, priority: i64, now: Now, host: &mut dyn Host) {
+        let name = name.to_string();
+        let made = Rc::new(config::Group { name, priority, kind: GroupKind::Programs, processes: Vec::new() });
+        self.config.groups.retain(|group| group.name != made.name);
+        self.config.groups.push(made.clone());
+        self.activate(made, now, host);
+    }
+
     fn deactivate(&mut self, name: &str, host: &mut dyn Host) {
         let Some(id) = self.group_ids.remove(name) else { return };
-        let Some(group) = self.groups.get(&id) else { return };
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        // A process whose state is not known may have kept it open.
+        if let Some(socket) = group.socket.take() {
+            host.fcgi_close(socket);
+        }
         for process in group.processes.clone() {
             self.forget_process(process, host);
         }
@@ -230,8 +393,16 @@ impl Daemon {
                 timer: None,
             },
         );
-        self.resolve_logs(id, host);
+        for channel in [Channel::Stdout, Channel::Stderr] {
+            self.resolve_log(id, channel, host);
+        }
         self.reschedule(id, now);
+    }
+
+    fn remove_process(&mut self, group: &str, name: &str, now: Now, host: &mut dyn Host) {
+        let Some(id) = self.group_named(group) else { return };
+        self.drop_process(id, name, now, host);
+        self.edit_config(id, |config| config.processes.retain(|program| program.name != name));
     }
 
     fn drop_process(&mut self, group: GroupId, name: &str, now: Now, host: &mut dyn Host) {
@@ -255,6 +426,7 @@ impl Daemon {
             self.timers.remove(&(at, id));
         }
         self.starts.remove(&id);
+        self.extensions.loaded_processes.remove(&id);
         if let Some(pid) = process.machine.pid() {
             self.pids.remove(&pid.0);
         }
@@ -262,21 +434,26 @@ impl Daemon {
         self.touched.push(id);
     }
 
-    /// Lets a group's configuration say what the group now consists of, in start order.
-    fn rewrite_group(&mut self, id: GroupId) {
+    /// Changes an active group's configuration. Where the group runs by the very object that is configured, that
+    /// changes, too: it shows in getAllConfigInfo until the next reread, as in the original.
+    fn edit_config(&mut self, id: GroupId, edit: impl FnOnce(&mut config::Group)) {
         let Some(group) = self.groups.get_mut(&id) else { return };
-        let processes = &self.processes;
-        let key = |id: &ProcId| processes.get(id).map(|process| (process.program.priority, &process.program.name));
-        group.processes.sort_by(|a, b| key(a).cmp(&key(b)));
-        let programs = group.processes.iter().filter_map(|id| processes.get(id)).map(|p| p.program.clone()).collect();
-        group.config = Rc::new(config::Group { processes: programs, ..(*group.config).clone() });
+        let configured = &mut self.config.groups;
+        let at = configured.iter().position(|other| Rc::ptr_eq(other, &group.config));
+        // Held twice it would have to be copied, once for each change of a group of any size.
+        let shared = at.map(|at| configured.remove(at));
+        drop(shared);
+        edit(Rc::make_mut(&mut group.config));
+        if let Some(at) = at {
+            configured.insert(at, group.config.clone());
+        }
     }
 
     /// Brings an active group to a new configuration, leaving alone what is the same.
-    fn replace(&mut self, config: &Rc<config::Group>, now: Now, host: &mut dyn Host) {
+    fn reshape(&mut self, config: &Rc<config::Group>, differing: Differing, now: Now, host: &mut dyn Host) {
         let Some(id) = self.group_named(&config.name) else { return };
         let Some(group) = self.groups.get(&id) else { return };
-        let wanted: BTreeMap<&str, &Rc<Program>> = config.processes.iter().map(|p| (p.name.as_str(), p)).collect();
+        let wanted = config.by_name();
         let current: Vec<(ProcId, Rc<Program>)> = group
             .processes
             .iter()
@@ -284,10 +461,8 @@ impl Daemon {
             .collect();
         for (process, program) in &current {
             match wanted.get(program.name.as_str()) {
-                Some(new) if program.same_as(new) => {
-                    if let Some(process) = self.processes.get_mut(process) {
-                        process.program = (*new).clone();
-                    }
+                Some(new) if differing == Differing::TakenOver || program.same_as(new) => {
+                    self.take_program(*process, new, now, host);
                 }
                 _ => self.drop_process(id, &program.name, now, host),
             }
@@ -302,4 +477,43 @@ impl Daemon {
         group.processes = config.processes.iter().filter_map(|program| group.process(&program.name)).collect();
         group.config = config.clone();
     }
+
+    /// Gives a process another configuration, whatever it does. A log that is open stays until the child ends.
+    fn take_program(&mut self, id: ProcId, program: &Rc<Program>, now: Now, host: &mut dyn Host) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let old = std::mem::replace(&mut process.program, program.clone());
+        let differs = |old: &LogTarget, new: &LogTarget| old != new && *new != LogTarget::Auto;
+        for (channel, differs) in [
+            (Channel::Stdout, differs(&old.stdout.logfile, &program.stdout.logfile)),
+            (Channel::Stderr, differs(&old.stderr.logfile, &program.stderr.logfile)),
+        ] {
+            if differs {
+                self.resolve_log(id, channel, host);
+            }
+        }
+        self.reschedule(id, now);
+    }
+}
+
+/// Whether a process has the same configuration in the new ones of its group.
+fn stays_as_it_is(process: &Proc, new: &HashMap<&str, &Rc<Program>>) -> bool {
+    new.get(process.program.name.as_str()).is_some_and(|program| process.program.same_as(program))
+}
+
+/// What becomes of processes whose new configuration differs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Differing {
+    /// They are stopped, and begin anew.
+    Replaced,
+    /// They go on, and run by it from their next start on.
+    TakenOver,
+}
+
+/// Groups that are made by a call have the names that a file could give them.
+fn validate_name(name: &str) -> Result<(), Fault> {
+    let is_bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | '/' | '[' | ']');
+    if name.is_empty() || name.chars().any(is_bad) {
+        return Err(Code::IncorrectParameters.with(format!("invalid group name {}", crate::wire::pyrepr::text(name))));
+    }
+    Ok(())
 }

@@ -345,34 +345,32 @@ impl Daemon {
         Ok(())
     }
 
-    /// The AUTO logs of a process that was just activated (L-40), and the paths of the others.
-    pub(super) fn resolve_logs(&mut self, id: ProcId, host: &mut dyn Host) {
+    /// The AUTO log of a process that was just activated (L-40), or the path of another one.
+    pub(super) fn resolve_log(&mut self, id: ProcId, channel: Channel, host: &mut dyn Host) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let program = process.program.clone();
         let supervisord = &self.config.supervisord;
-        for channel in [Channel::Stdout, Channel::Stderr] {
-            let options = if channel == Channel::Stdout { &program.stdout } else { &program.stderr };
-            let path = match &options.logfile {
-                LogTarget::None => None,
-                LogTarget::File(path) if path.is_empty() => None,
-                LogTarget::File(path) => Some(path.as_str().into()),
-                LogTarget::Auto => {
-                    let directory = &supervisord.childlogdir;
-                    match host.log_make_auto(directory, &program.name, channel, &supervisord.identifier) {
-                        Ok(path) => Some(path.into()),
-                        Err(error) => {
-                            activity!(
-                                Error,
-                                "could not make a {} log for '{}' in {directory}: {error}; its output is not kept",
-                                channel.name(),
-                                program.name
-                            );
-                            None
-                        }
+        let options = if channel == Channel::Stdout { &program.stdout } else { &program.stderr };
+        let path = match &options.logfile {
+            LogTarget::None => None,
+            LogTarget::File(path) if path.is_empty() => None,
+            LogTarget::File(path) => Some(path.as_str().into()),
+            LogTarget::Auto => {
+                let directory = &supervisord.childlogdir;
+                match host.log_make_auto(directory, &program.name, channel, &supervisord.identifier) {
+                    Ok(path) => Some(path.into()),
+                    Err(error) => {
+                        activity!(
+                            Error,
+                            "could not make a {} log for '{}' in {directory}: {error}; its output is not kept",
+                            channel.name(),
+                            program.name
+                        );
+                        None
                     }
                 }
-            };
-            process.stream_mut(channel).path = path;
-        }
+            }
+        };
+        process.stream_mut(channel).path = path;
     }
 }

@@ -3,8 +3,12 @@
 //! Nothing here blocks, and nothing here decides. Methods return plain values; what happens later (output, exits,
 //! writability) comes back as inputs of a later turn.
 
+use std::rc::Rc;
+
+use crate::config::journal::Journal;
 use crate::config::{Config, FcgiSocket, Program};
 use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
+use crate::wire::ini::Document;
 
 /// An error number of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +157,15 @@ pub trait Host {
     fn watch_file(&mut self, conn: ConnId, path: &str);
     /// The connection follows nothing any more.
     fn unwatch_file(&mut self, conn: ConnId);
+    /// What the configuration last read would be with these changes at run time; the error is the reason.
+    fn preview_config(&mut self, base: &Document, journal: &Journal) -> Result<Config, String>;
+    /// The processes that a program with these options would have in a group; the error is the reason.
+    fn programs_from_options(
+        &mut self,
+        group: &str,
+        program: &str,
+        options: &[(String, String)],
+    ) -> Result<Vec<Rc<Program>>, String>;
     /// Ends a client's connection once its output is written.
     fn close_connection(&mut self, conn: ConnId);
     /// Our own pid.

@@ -8,11 +8,13 @@
 
 pub mod change;
 mod children;
+pub mod dynamic;
 pub mod events;
 mod groups;
 pub mod host;
 pub mod info;
 mod output;
+pub mod reshape;
 mod shutdown;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,6 +29,7 @@ use crate::model::process::{Effect, Mood};
 use crate::model::tick::Ticks;
 use crate::state::SupervisorState;
 
+use dynamic::Dynamic;
 pub use groups::{Group, Proc, Stream, Target};
 pub use host::Host;
 
@@ -42,6 +45,8 @@ pub struct Daemon {
     pub config: Config,
     /// Namespace-independent state of the extensions.
     pub extensions: Extensions,
+    /// What was changed at run time, and the file that keeps it.
+    dynamic: Dynamic,
     state: SupervisorState,
     groups: BTreeMap<GroupId, Group>,
     group_ids: BTreeMap<Rc<str>, GroupId>,
@@ -76,18 +81,23 @@ pub struct Daemon {
 pub struct Extensions {
     /// The store of supervisor_cache.
     pub cache: BTreeMap<String, crate::wire::value::Value>,
+    /// About how many bytes it takes.
+    pub cache_weight: usize,
     /// How often supervisor_loader added a program of that name.
-    pub loaded: HashMap<String, u64>,
-    /// Programs that supervisor_loader added: (group, program) and the processes made for it.
-    pub loaded_processes: BTreeMap<(String, String), Vec<String>>,
+    pub loaded: BTreeMap<String, u64>,
+    /// Processes that supervisor_loader added, and the program each was added as.
+    pub loaded_processes: BTreeMap<ProcId, String>,
 }
 
 impl Daemon {
     /// A daemon without groups; [`Daemon::begin`] brings them in. `serial` continues that of an earlier run (P-122).
     pub fn new(config: Config, serial: Serials) -> Daemon {
+        let mut dynamic = Dynamic::default();
+        dynamic.adopt(&config);
         Daemon {
             config,
             extensions: Extensions::default(),
+            dynamic,
             state: SupervisorState::Running,
             groups: BTreeMap::new(),
             group_ids: BTreeMap::new(),
@@ -123,6 +133,22 @@ impl Daemon {
         }
         self.announce_running();
         Ok(())
+    }
+
+    /// Takes a configuration that was read anew; what is active stays as it is (P-110).
+    pub fn set_config(&mut self, config: Config) {
+        self.dynamic.adopt(&config);
+        self.config = config;
+    }
+
+    /// What was changed at run time.
+    pub fn dynamic(&self) -> &Dynamic {
+        &self.dynamic
+    }
+
+    /// The same, to be written or forgotten.
+    pub fn dynamic_mut(&mut self) -> &mut Dynamic {
+        &mut self.dynamic
     }
 
     /// RUNNING, RESTARTING or SHUTDOWN.

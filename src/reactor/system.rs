@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::rc::Rc;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
@@ -13,7 +14,8 @@ use super::children::Children;
 use super::clients::Clients;
 use super::token::Source;
 use crate::clock::Wall;
-use crate::config::{Config, FcgiSocket, Loader, System as Env};
+use crate::config::journal::Journal;
+use crate::config::{Config, FcgiSocket, Loader, Program, System as Env};
 use crate::daemon::Host;
 use crate::daemon::host::{CommandProblem, Errno, Launch, Span, SpawnFailure, StdinProblem, Usage};
 use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
@@ -25,6 +27,7 @@ use crate::sys::spawn::{self, Plan, SpawnError, Stdin};
 use crate::sys::users::Switch;
 use crate::sys::watch::Watches;
 use crate::sys::{command, errno_of, fd, file, peer, process, sockets, time};
+use crate::wire::ini::Document;
 
 /// Name of the daemon in syslog.
 const IDENT: &str = "supervisord";
@@ -309,6 +312,19 @@ impl Host for System {
         if let Some(watches) = &mut self.watches {
             watches.forget(conn);
         }
+    }
+
+    fn preview_config(&mut self, base: &Document, journal: &Journal) -> Result<Config, String> {
+        self.loader.preview(&Env, base, journal).map_err(|error| error.to_string())
+    }
+
+    fn programs_from_options(
+        &mut self,
+        group: &str,
+        program: &str,
+        options: &[(String, String)],
+    ) -> Result<Vec<Rc<Program>>, String> {
+        self.loader.programs_from_options(&Env, group, program, options).map_err(|error| error.to_string())
     }
 
     fn close_connection(&mut self, conn: ConnId) {

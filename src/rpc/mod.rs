@@ -12,6 +12,7 @@ mod grace;
 mod info;
 mod loader;
 mod logs;
+pub mod mutate;
 pub mod pending;
 mod stheno;
 mod supervisor;
@@ -31,6 +32,7 @@ use crate::wire::xmlrpc::Writer;
 
 pub use logs::end as log_end;
 pub use pending::Pending;
+pub use stheno::{VERSION, features};
 pub use supervisor::SUPERVISOR_VERSION;
 
 /// One method.
@@ -145,12 +147,7 @@ impl Registry {
     /// The namespaces that a configuration asks for, and those that are always there.
     pub fn new(config: &Config) -> Registry {
         let mut namespaces: Vec<Namespace> = Vec::new();
-        let mut add = |name: &str, methods: &'static [Method], whitelist: &[String], listed: bool| {
-            // Of two sections of one name the later one counts, as in the original.
-            namespaces.retain(|namespace| namespace.name != name || namespace.methods.as_ptr() == methods.as_ptr());
-            namespaces.push(Namespace { name: name.to_string(), methods, whitelist: whitelist.to_vec(), listed });
-        };
-        for Interface { namespace, kind, whitelist, .. } in &config.interfaces {
+        for Interface { namespace: name, kind, whitelist, .. } in &config.interfaces {
             let methods = match kind {
                 InterfaceKind::Main => supervisor::METHODS,
                 InterfaceKind::Twiddler => twiddler::METHODS,
@@ -158,14 +155,19 @@ impl Registry {
                 InterfaceKind::Grace => grace::METHODS,
                 InterfaceKind::Cache => cache::METHODS,
             };
-            add(namespace, methods, whitelist, true);
+            let (name, whitelist) = (name.clone(), whitelist.clone());
+            // Of two sections of one name the later one counts, as in the original.
+            namespaces.retain(|namespace| namespace.name != name);
+            namespaces.push(Namespace { name, methods, whitelist, listed: true });
         }
-        let listed = config.stheno.is_some();
-        add("stheno", stheno::METHODS, &[], listed);
+        let mut add = |name: &str, methods: &'static [Method], listed: bool| {
+            namespaces.push(Namespace { name: name.to_string(), methods, whitelist: Vec::new(), listed });
+        };
+        add("stheno", stheno::METHODS, config.stheno.is_some());
         if config.stheno.as_ref().is_some_and(|stheno| stheno.mutation) {
-            add("stheno", stheno::MUTATING_METHODS, &[], listed);
+            add("stheno", stheno::MUTATING_METHODS, true);
         }
-        add("system", system::METHODS, &[], true);
+        add("system", system::METHODS, true);
         let mut by_name = HashMap::new();
         for (space, namespace) in namespaces.iter().enumerate() {
             for (row, method) in namespace.methods.iter().enumerate() {
@@ -203,7 +205,9 @@ pub fn call(context: &mut Context<'_>, method: &str, params: &[Value]) -> Result
         return Err(Code::IncorrectParameters.bare());
     }
     check_state(context, row.guard)?;
-    if !namespace.whitelist.is_empty() && !namespace.whitelist.iter().any(|name| name == row.name) {
+    // Methods that no state forbids are not subject to the whitelist either.
+    let is_guarded = row.guard != Guard::Open;
+    if is_guarded && !namespace.whitelist.is_empty() && !namespace.whitelist.iter().any(|name| name == row.name) {
         return Err(Code::NotInWhitelist.with(row.name));
     }
     (row.call)(context, params)
@@ -237,6 +241,9 @@ fn help_text(method: &Method) -> String {
     }
     text
 }
+
+/// The priority of groups for which none is given.
+const PRIORITY: i64 = 999;
 
 /// A parameter that must be a string.
 fn text(params: &[Value], index: usize) -> Result<&str, Fault> {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::mutate::Update;
 use super::{Answer, Context, Done, Outcome};
 use crate::clock::{Mono, Now};
 use crate::daemon::Daemon;
@@ -31,6 +32,8 @@ pub enum Pending {
     Bulk(Bulk),
     /// The rest of a multicall.
     Multicall(Box<Multicall>),
+    /// A mutation that has to stop or restart something first.
+    Update(Box<Update>),
 }
 
 impl Pending {
@@ -41,13 +44,14 @@ impl Pending {
             Pending::Stop(stop) => stop.poll(context.daemon, context.now),
             Pending::Bulk(bulk) => bulk.poll(context.daemon, context.now),
             Pending::Multicall(multicall) => multicall.advance(context),
+            Pending::Update(update) => update.advance(context),
         }
     }
 
     /// When to ask again although no process changed; `None` is never.
     pub fn deadline(&self) -> Option<Mono> {
         match self {
-            Pending::Start(_) => None,
+            Pending::Start(_) | Pending::Update(_) => None,
             Pending::Stop(stop) => Some(stop.report_at),
             Pending::Bulk(bulk) => bulk.deadline(),
             Pending::Multicall(multicall) => multicall.current.as_ref().and_then(Pending::deadline),

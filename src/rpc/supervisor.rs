@@ -259,7 +259,7 @@ pub(super) fn reread(context: &mut Context<'_>) -> Result<diff::Difference, Faul
         activity!(Info, "{text}");
     }
     let daemon = &mut *context.daemon;
-    daemon.config = config;
+    daemon.set_config(config);
     let active = daemon.groups().map(|(_, group)| &group.config);
     Ok(diff::difference(active, &daemon.config.groups))
 }

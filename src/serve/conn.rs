@@ -76,10 +76,7 @@ impl Conn {
     /// When the reply that waits wants to be asked again.
     pub(super) fn deadline_of_reply(&self) -> Option<Mono> {
         match &self.phase {
-            Phase::Waiting(waiting) => match &waiting.work {
-                Work::Call(pending, _) => pending.deadline(),
-                Work::Task(task) => task.deadline(),
-            },
+            Phase::Waiting(waiting) => waiting.work.deadline(),
             _ => None,
         }
     }
@@ -293,7 +290,7 @@ impl Service {
             self.refresh_streams();
         }
         if let Phase::Waiting(waiting) = conn.phase {
-            self.abandon(*waiting);
+            self.abandon(*waiting, conn.peer);
         }
     }
 

@@ -108,9 +108,13 @@ pub struct Service {
     pub daemon: Daemon,
     registry: Registry,
     sites: Vec<Site>,
+    /// Names under which browsers may address us (DESIGN: a foreign `Host` changes nothing).
+    own_hosts: Vec<String>,
     conns: HashMap<ConnId, Conn>,
     /// Connections whose reply waits.
     waiting: BTreeSet<ConnId>,
+    /// What clients asked for that are gone.
+    orphans: Vec<task::Orphan>,
     /// Connections that follow a log.
     followers: BTreeSet<ConnId>,
     /// Connections that receive events.
@@ -127,12 +131,15 @@ impl Service {
     /// A service for a configuration; [`Daemon::begin`] is still to be called on its daemon.
     pub fn new(config: Config, serial: Serials) -> Service {
         let sites = config.servers.iter().map(Site::of).collect();
+        let own_hosts = own_hosts(&config);
         Service {
             registry: Registry::new(&config),
             daemon: Daemon::new(config, serial),
             sites,
+            own_hosts,
             conns: HashMap::new(),
             waiting: BTreeSet::new(),
+            orphans: Vec::new(),
             followers: BTreeSet::new(),
             streams: BTreeSet::new(),
             dirty: BTreeSet::new(),
@@ -181,7 +188,8 @@ impl Service {
         }
         let waiting = self.waiting.iter().filter_map(|id| self.conns.get(id)?.deadline_of_reply()).min();
         let timeout = self.timeouts.first().map(|(at, _)| *at);
-        [self.daemon.next_deadline(now), waiting, timeout].into_iter().flatten().min()
+        let orphan = self.orphans.iter().filter_map(|orphan| orphan.work.deadline()).min();
+        [self.daemon.next_deadline(now), waiting, orphan, timeout].into_iter().flatten().min()
     }
 
     /// Whether the run is over: everything is stopped and every waiting client has its answer.
@@ -254,6 +262,16 @@ impl Site {
         };
         Site { credentials: server.credentials.clone(), name }
     }
+}
+
+/// The names of this machine: as configured for its servers, as the system has it, and what `[stheno] hosts` adds.
+fn own_hosts(config: &Config) -> Vec<String> {
+    let servers = config.servers.iter().filter_map(|server| match &server.address {
+        ServerAddress::Inet { host, .. } if !host.is_empty() => Some(host.clone()),
+        _ => None,
+    });
+    let more = config.stheno.iter().flat_map(|stheno| stheno.hosts.iter().cloned());
+    servers.chain([config.hostname.clone()]).chain(more).collect()
 }
 
 /// Peers are shown and kept; most connections come from few of them.

@@ -103,7 +103,7 @@ impl Service {
         }
         let Some(body) = body else { return self.error(id, head.reply_to, Status::LENGTH_REQUIRED, now) };
         // A page of another site can make a browser post XML without asking first.
-        if guard::is_cross_site(head, &[]) {
+        if self.is_cross_site(head) {
             return self.error(id, head.reply_to, Status::FORBIDDEN, now);
         }
         let call = match self.memo.decode(body) {
@@ -140,6 +140,13 @@ impl Service {
             Ok(Outcome::Now(answer)) => self.answer_call(id, head.reply_to, &Ok(answer), now),
             Err(fault) => self.answer_call(id, head.reply_to, &Err(fault), now),
         }
+    }
+
+    /// Whether a browser was made to send this by another site. Only browsers are held to our own names: scripts may
+    /// call us what they like.
+    fn is_cross_site(&self, head: &Head<'_>) -> bool {
+        let names: &[String] = if guard::is_browser(head) { &self.own_hosts } else { &[] };
+        guard::is_cross_site(head, names)
     }
 
     /// Lets a reply wait for something to happen.
@@ -213,7 +220,7 @@ impl Service {
         let form = Form::parse(request.query, request.body.unwrap_or_default());
         match action::Action::of(&form) {
             Err(action::UnknownAction) => self.error(id, head.reply_to, Status::INTERNAL_SERVER_ERROR, now),
-            Ok(Some(action)) if action.changes() && guard::is_cross_site(head, &[]) => {
+            Ok(Some(action)) if action.changes() && self.is_cross_site(head) => {
                 activity!(Warn, "refused an action of the web page that another site asked for");
                 self.error(id, head.reply_to, Status::FORBIDDEN, now);
             }

@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
-use super::Service;
 use super::conn::{Phase, Waiting, Work};
+use super::{Peer, Service};
 use crate::clock::{Mono, Now};
 use crate::daemon::Host;
 use crate::fault::{Code, Fault};
@@ -12,6 +12,15 @@ use crate::id::ConnId;
 use crate::rpc::{self, Context, Done, Outcome, Pending};
 use crate::web::action::{self, Action, Verb};
 use crate::wire::value::Value;
+
+/// Calls whose clients are gone and that are still under way. Each ends by itself.
+const ORPHANS_MAX: usize = 1024;
+
+/// A call whose client is gone.
+pub(super) struct Orphan {
+    pub(super) work: Work,
+    peer: Peer,
+}
 
 /// An action under way.
 pub(super) struct Task {
@@ -42,7 +51,7 @@ impl Task {
         Task { action, host: host.map(str::to_string), steps: steps.into(), current: None, fault: None }
     }
 
-    pub(super) fn deadline(&self) -> Option<Mono> {
+    fn deadline(&self) -> Option<Mono> {
         self.current.as_ref().and_then(Pending::deadline)
     }
 
@@ -88,6 +97,9 @@ impl Service {
         for id in self.waiting.iter().copied().collect::<Vec<_>>() {
             self.answer_one(id, now, host);
         }
+        if !self.orphans.is_empty() {
+            self.advance_orphans(now, host);
+        }
     }
 
     /// Asks one reply; a reply given lets the connection go on with what it has sent meanwhile.
@@ -95,10 +107,7 @@ impl Service {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let Phase::Waiting(mut waiting) = std::mem::replace(&mut conn.phase, Phase::Idle) else { return };
         let peer = conn.peer.clone();
-        let method = match &waiting.work {
-            Work::Call(_, method) => method.clone(),
-            Work::Task(_) => "web".to_string(),
-        };
+        let method = waiting.work.method();
         let mut context = Context {
             daemon: &mut self.daemon,
             host: &mut *host,
@@ -126,11 +135,55 @@ impl Service {
         self.take_requests(id, now, host);
     }
 
-    /// The client of a reply that waits is gone. Single actions go on by themselves; what consists of several steps
-    /// ends after the present one, as there is nobody left to report to.
-    pub(super) fn abandon(&mut self, waiting: Waiting) {
-        if let Work::Call(Pending::Multicall(_), method) = waiting.work {
-            activity!(Debug, "the client of {method}() is gone; its remaining calls are not made");
+    /// The client of a reply that waits is gone. What it asked for goes on all the same: single actions by
+    /// themselves, what consists of several steps among the orphans.
+    pub(super) fn abandon(&mut self, waiting: Waiting, peer: Peer) {
+        if self.orphans.len() < ORPHANS_MAX {
+            self.orphans.push(Orphan { work: waiting.work, peer });
+        } else {
+            activity!(
+                Warn,
+                "more than {ORPHANS_MAX} clients went away while they waited; the rest of a call is not made"
+            );
+        }
+    }
+
+    /// Goes on with what clients asked for that are gone.
+    fn advance_orphans(&mut self, now: Now, host: &mut dyn Host) {
+        let mut orphans = std::mem::take(&mut self.orphans);
+        orphans.retain_mut(|orphan| {
+            let method = orphan.work.method();
+            let mut context = Context {
+                daemon: &mut self.daemon,
+                host: &mut *host,
+                now,
+                registry: &self.registry,
+                peer: &orphan.peer,
+                method: &method,
+            };
+            match &mut orphan.work {
+                Work::Call(pending, _) => pending.poll(&mut context).is_none(),
+                Work::Task(task) => !task.advance(&mut context),
+            }
+        });
+        self.orphans = orphans;
+    }
+}
+
+impl Work {
+    /// Through which method it came, for the audit line.
+    fn method(&self) -> String {
+        match self {
+            Work::Call(_, method) => method.clone(),
+            Work::Task(_) => "web".to_string(),
+        }
+    }
+
+    /// When it wants to be asked again.
+    pub(super) fn deadline(&self) -> Option<Mono> {
+        match self {
+            Work::Call(pending, _) => pending.deadline(),
+            Work::Task(task) => task.deadline(),
         }
     }
 }

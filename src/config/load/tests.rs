@@ -2,6 +2,7 @@
 
 use super::super::datatypes::{ByteSize, FilePath, Octal};
 use super::super::fake::Fake;
+use super::super::journal;
 use super::super::types::*;
 use super::*;
 use crate::level::Level;
@@ -202,18 +203,50 @@ fn the_file_is_found_again_from_elsewhere() {
 #[test]
 fn dynamic_changes_are_read_last() {
     let mut env = Fake::new();
-    let mut loader = env.loader("[supervisord]\n[stheno]\nmutation=yes\ndynamic_conf=dyn.conf\n");
+    let mut loader = env.loader(
+        "[DEFAULT]\nstartsecs=7\n[supervisord]\nenvironment=A=1\n[stheno]\nmutation=yes\ndynamic_conf=dyn.conf\n\
+         [program:p]\ncommand=p\n[program:gone]\ncommand=gone\n",
+    );
     let config = loader.load(&env).unwrap();
-    let stheno = Stheno { mutation: true, dynamic_conf: Some("/work/dyn.conf".into()) };
-    assert_eq!(config.stheno, Some(stheno.clone()));
-    env.write("dyn.conf", "[program:d]\ncommand=x\n");
-    assert_eq!(loader.load(&env).unwrap().groups.len(), 1);
-    for broken in ["[program:d]\n", "x\n", "[supervisord]\nminfds=x\n"] {
+    let stheno = Stheno { mutation: true, dynamic_conf: Some("/work/dyn.conf".into()), hosts: Vec::new() };
+    assert_eq!(config.stheno, Some(stheno));
+    assert!(matches!(config.base.unwrap().journal, Source::Absent));
+
+    let options = |options: &[(&str, &str)]| {
+        Rc::new(options.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect::<Vec<_>>())
+    };
+    let mut journal = Journal::default();
+    journal.sections.insert("program:p".into(), options(&[("numprocs", "1"), ("startretries", "4")]));
+    journal.sections.insert("program:q".into(), options(&[("command", "q %(here)s")]));
+    let members = journal::Members { priority: 3, programs: vec!["p".into(), "q".into()] };
+    journal.groups.insert("g".into(), Rc::new(members));
+    journal.gone.insert("gone".into());
+    let text = journal.text().unwrap();
+    env.write("dyn.conf", &text);
+    let config = loader.load(&env).unwrap();
+    assert_eq!(config.groups.len(), 1);
+    assert_eq!((config.groups[0].name.as_str(), config.groups[0].priority), ("g", 3));
+    let [p, q] = &config.groups[0].processes[..] else { panic!("{:?}", config.groups) };
+    // An overlay leaves the rest of the section; a section of its own is what a call gave, without defaults.
+    assert_eq!((p.command.as_str(), p.startretries, p.startsecs, p.environment.len()), ("p", 4, 7, 1));
+    assert_eq!((q.command.as_str(), q.startretries, q.startsecs, q.environment.len()), ("q /work", 3, 1, 0));
+    let base = config.base.unwrap();
+    assert!(base.document.section("program:q").is_none());
+    let Source::Read { journal: read, text: bytes } = &base.journal else { panic!() };
+    assert_eq!((read, &**bytes), (&journal, text.as_bytes()));
+    let preview = loader.preview(&env, &base.document, &journal).unwrap();
+    assert_eq!(preview.groups, config.groups);
+
+    let torn = text.replace("; end", "; en");
+    let invalid = text.replace("numprocs=1", "numprocs=x");
+    env.write("dyn.conf", "[program:by-hand]\ncommand=x\n");
+    assert_eq!(loader.load(&env).unwrap().groups.len(), 3);
+    for broken in ["junk\n", "", &torn, &invalid, "\u{feff}"] {
         env.write("dyn.conf", broken);
         let config = loader.load(&env).unwrap();
-        assert!(config.groups.is_empty(), "{broken:?}");
-        assert!(config.warnings[0].starts_with("Changes kept in \"/work/dyn.conf\" are left out: "), "{broken:?}");
-        assert_eq!(config.stheno, Some(stheno.clone()), "{broken:?}");
+        assert_eq!(config.groups.len(), 2, "{broken:?}");
+        assert!(config.warnings[0].starts_with("The changes kept in \"/work/dyn.conf\" are left out"), "{broken:?}");
+        assert!(matches!(config.base.unwrap().journal, Source::Broken(_)), "{broken:?}");
     }
 }
 

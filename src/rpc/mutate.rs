@@ -1,0 +1,246 @@
+//! Mutations that take their time: processes are stopped, waited for, and only then changed (`stheno.update` and its
+//! kin). Plain data, asked after each turn, as every answer that waits.
+//!
+//! First everything that stands in the way is stopped, all at once; when nothing does any more, all changes are made in
+//! one turn; then, where that was asked for, processes are restarted one after another.
+
+use std::collections::VecDeque;
+
+use super::pending::{Entry, Pending};
+use super::{Answer, Context, Done, Outcome};
+use crate::daemon::change::Change;
+use crate::fault::{Code, Fault};
+use crate::id::ProcId;
+use crate::state::{ProcessState, SupervisorState};
+use crate::wire::value::Value;
+
+/// A mutation under way.
+pub struct Update {
+    /// What is to be made, once nothing stands in its way.
+    steps: Vec<Step>,
+    /// Whether they have been made.
+    is_made: bool,
+    /// What is to be restarted afterwards.
+    restarts: Restarts,
+    answer: Shape,
+    report: Report,
+}
+
+/// Changes of one group that belong together: if one cannot be made, the others after it are not.
+pub struct Step {
+    /// The group.
+    pub group: String,
+    /// What is said of the group.
+    pub verb: Verb,
+    /// In this order.
+    pub changes: Vec<Change>,
+    /// What happens to its processes: their names and a word for it.
+    pub processes: Vec<(String, &'static str)>,
+}
+
+/// What happens to a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Verb {
+    Added,
+    Changed,
+    Removed,
+}
+
+/// What the call answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// `true`, or the fault of the first change that could not be made.
+    Boolean,
+    /// `{added, changed, removed: [group], processes: [{group, name, action, status, description}]}`
+    Report,
+}
+
+#[derive(Default)]
+struct Report {
+    added: Vec<Value>,
+    changed: Vec<Value>,
+    removed: Vec<Value>,
+    processes: Vec<Value>,
+    fault: Option<Fault>,
+}
+
+/// Processes to be restarted, batch by batch; within a batch all at once.
+#[derive(Default)]
+pub struct Restarts {
+    batches: VecDeque<Vec<ProcId>>,
+    current: Vec<(ProcId, Stage)>,
+    has_failed: bool,
+}
+
+/// How far the restart of a process has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Stopping,
+    Starting,
+}
+
+impl Update {
+    /// A mutation of which nothing has happened yet.
+    pub fn new(steps: Vec<Step>, answer: Shape) -> Update {
+        Update { steps, is_made: false, restarts: Restarts::default(), answer, report: Report::default() }
+    }
+
+    /// Restarts these afterwards, batch by batch; a batch that does not come up ends it.
+    pub fn restarting(mut self, batches: impl IntoIterator<Item = Vec<ProcId>>) -> Update {
+        self.restarts.batches = batches.into_iter().collect();
+        self
+    }
+
+    /// The answer at once, if nothing has to be waited for.
+    pub fn outcome(mut self, context: &mut Context<'_>) -> Result<Outcome, Fault> {
+        match self.advance(context) {
+            Some(done) => Ok(Outcome::Now(done?)),
+            None => Ok(Outcome::Later(Pending::Update(Box::new(self)))),
+        }
+    }
+
+    /// Goes on as far as it can.
+    pub fn advance(&mut self, context: &mut Context<'_>) -> Option<Done> {
+        if context.daemon.state() != SupervisorState::Running {
+            return Some(Err(Code::ShutdownState.bare()));
+        }
+        if !self.is_made {
+            if self.is_obstructed(context) {
+                return None;
+            }
+            self.is_made = true;
+            for step in std::mem::take(&mut self.steps) {
+                self.report.make(step, context);
+            }
+        }
+        if self.report.fault.is_none() && !self.restarts.advance(context, &mut self.report) {
+            return None;
+        }
+        Some(match (self.answer, self.report.fault.take()) {
+            (Shape::Boolean, Some(fault)) => Err(fault),
+            (Shape::Boolean, None) => Ok(Answer::Value(true.into())),
+            (Shape::Report, _) => Ok(Answer::Value(std::mem::take(&mut self.report).into_value())),
+        })
+    }
+
+    /// Stops what stands in the way; says whether something still does. Somebody may start a process again meanwhile:
+    /// then it is stopped again.
+    fn is_obstructed(&self, context: &mut Context<'_>) -> bool {
+        let changes = self.steps.iter().flat_map(|step| &step.changes);
+        let obstacles: Vec<ProcId> = changes.flat_map(|change| context.daemon.obstacles(change)).collect();
+        for id in &obstacles {
+            stop(context, *id);
+        }
+        obstacles.into_iter().any(|id| !state(context, id).is_stopped())
+    }
+}
+
+impl Report {
+    fn make(&mut self, step: Step, context: &mut Context<'_>) {
+        let origin = context.origin();
+        let result =
+            step.changes.iter().try_for_each(|change| context.daemon.apply(change, &origin, context.now, context.host));
+        for (name, action) in &step.processes {
+            self.note(&Entry::new(&step.group, name), action, result.clone());
+        }
+        let list = match step.verb {
+            Verb::Added => &mut self.added,
+            Verb::Changed => &mut self.changed,
+            Verb::Removed => &mut self.removed,
+        };
+        match result {
+            Ok(()) => list.push(step.group.into()),
+            Err(fault) => {
+                // A group without processes would otherwise fail unseen.
+                if step.processes.is_empty() {
+                    self.note(&Entry::new(&step.group, "*"), "failed", Err(fault.clone()));
+                }
+                self.fault.get_or_insert(fault);
+            }
+        }
+    }
+
+    fn note(&mut self, entry: &Entry, action: &'static str, result: Result<(), Fault>) {
+        let Value::Struct(mut members) = entry.outcome(result) else { return };
+        members.push(("action".into(), action.into()));
+        self.processes.push(Value::Struct(members));
+    }
+
+    fn into_value(self) -> Value {
+        Value::Struct(vec![
+            ("added".into(), Value::Array(self.added)),
+            ("changed".into(), Value::Array(self.changed)),
+            ("removed".into(), Value::Array(self.removed)),
+            ("processes".into(), Value::Array(self.processes)),
+        ])
+    }
+}
+
+impl Restarts {
+    /// Goes on as far as it can; says whether it is at its end.
+    fn advance(&mut self, context: &mut Context<'_>, report: &mut Report) -> bool {
+        loop {
+            let current = std::mem::take(&mut self.current);
+            for (id, stage) in current {
+                match self.step(context, id, stage) {
+                    Ok(Some(stage)) => self.current.push((id, stage)),
+                    Ok(None) => self.note(context, id, report, Ok(())),
+                    Err(fault) => {
+                        self.has_failed = true;
+                        self.note(context, id, report, Err(fault));
+                    }
+                }
+            }
+            if !self.current.is_empty() {
+                return false;
+            }
+            let Some(batch) = self.batches.pop_front() else { return true };
+            if self.has_failed {
+                for id in batch {
+                    let fault = Code::Failed.with("not restarted, because an earlier one did not come up");
+                    self.note(context, id, report, Err(fault));
+                }
+                continue;
+            }
+            self.current = batch.into_iter().map(|id| (id, Stage::Stopping)).collect();
+        }
+    }
+
+    /// Where a process stands next; `None` once it is up again.
+    fn step(&self, context: &mut Context<'_>, id: ProcId, stage: Stage) -> Result<Option<Stage>, Fault> {
+        let Some(process) = context.daemon.process(id) else { return Err(Code::BadName.with("it was removed")) };
+        let name = process.program.name.clone();
+        if stage == Stage::Stopping {
+            stop(context, id);
+            if !state(context, id).is_stopped() {
+                return Ok(Some(Stage::Stopping));
+            }
+            context.daemon.start_process(id, context.now, context.host);
+            context.daemon.transition(id, context.now, context.host);
+        }
+        let failed = context.daemon.process(id).is_none_or(|process| !process.machine.spawn_error().is_empty());
+        match state(context, id) {
+            _ if failed => Err(Code::SpawnError.with(name)),
+            ProcessState::Running => Ok(None),
+            ProcessState::Starting => Ok(Some(Stage::Starting)),
+            _ => Err(Code::AbnormalTermination.with(name)),
+        }
+    }
+
+    fn note(&self, context: &Context<'_>, id: ProcId, report: &mut Report, result: Result<(), Fault>) {
+        let Some((group, process)) = context.daemon.group_of(id).zip(context.daemon.process(id)) else { return };
+        report.note(&Entry::new(group.name(), &process.program.name), "restarted", result);
+    }
+}
+
+fn state(context: &Context<'_>, id: ProcId) -> ProcessState {
+    context.daemon.process(id).map_or(ProcessState::Stopped, |process| process.machine.state())
+}
+
+fn stop(context: &mut Context<'_>, id: ProcId) {
+    if state(context, id).is_running() {
+        // A signal that cannot be delivered makes it UNKNOWN, which no change accepts: that is the answer then.
+        let _ = context.daemon.stop_process(id, context.now, context.host);
+    }
+}

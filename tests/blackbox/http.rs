@@ -1,0 +1,80 @@
+//! Servers: authentication, the page, static files.
+
+use std::net::TcpListener;
+
+use stheno::wire::auth::basic_header;
+
+use crate::client::{get_tcp, request};
+use crate::daemon::Daemon;
+
+/// A port that nobody listens on now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+#[test]
+fn every_route_asks_for_the_password() {
+    let port = free_port();
+    let daemon = Daemon::start(&format!(
+        "[inet_http_server]\nport=127.0.0.1:{port}\nusername=ann\npassword={{SHA}}82ab876d1387bfafe46cc1c8a2ef074eae50cb1d\n\
+         [program:a]\ncommand=sleep 1000\nstartsecs=0\n"
+    ));
+    let right = basic_header("ann", "thepassword");
+    let wrong = basic_header("ann", "other");
+    for target in [
+        "/",
+        "/index.html",
+        "/index.html?action=stopall",
+        "/tail.html?processname=a",
+        "/ok.html",
+        "/RPC2",
+        "/logtail/a",
+        "/mainlogtail",
+        "/stylesheets/supervisor.css",
+        "/nowhere",
+    ] {
+        for headers in [&[][..], &[("Authorization", wrong.as_str())], &[("Authorization", "Bearer x")]] {
+            let answer = get_tcp(port, target, headers).expect("an answer");
+            assert_eq!(answer.head.status, 401, "{target} {headers:?}");
+            assert_eq!(answer.head.header("WWW-Authenticate"), Some("Basic realm=\"default\""), "{target}");
+        }
+    }
+    let headers = [("Authorization", right.as_str())];
+    for (target, status) in [("/ok.html", 200), ("/", 200), ("/RPC2", 400), ("/nowhere", 404)] {
+        assert_eq!(get_tcp(port, target, &headers).expect("an answer").head.status, status, "{target}");
+    }
+    assert_eq!(daemon.state("a"), "RUNNING", "nobody without the password stopped it");
+}
+
+#[test]
+fn the_page_shows_programs_and_obeys() {
+    let daemon = Daemon::start("[program:a]\ncommand=sleep 1000\nstartsecs=0\n");
+    daemon.wait_state("a", "RUNNING");
+    let get = |target: &str| request(&daemon.folder.path("s.sock"), "GET", target, &[], None).expect("an answer");
+    let page = get("/");
+    assert_eq!((page.head.status, page.head.header("Content-Type")), (200, Some("text/html;charset=utf-8")));
+    assert!(page.text().contains("statusrunning"), "{}", page.text());
+    assert!(page.text().contains("tail.html?processname=a"), "{}", page.text());
+
+    let action = get("/index.html?processname=a&action=stop");
+    assert_eq!((action.head.status, daemon.state("a").as_str()), (301, "STOPPED"));
+    assert_eq!(action.head.header("Location"), Some("http://localhost/?message=Process%20a%20stopped"));
+    assert_eq!(get("/ok.html").text(), "OK");
+}
+
+#[test]
+fn bodies_that_are_no_calls_are_refused() {
+    let daemon = Daemon::start("");
+    let socket = daemon.folder.path("s.sock");
+    let status = |method: &str, target: &str, headers: &[(&str, &str)], body: Option<&[u8]>| {
+        request(&socket, method, target, headers, body).expect("an answer").head.status
+    };
+    assert_eq!(status("POST", "/RPC2", &[], Some(b"<methodCall>")), 400);
+    assert_eq!(status("POST", "/RPC2", &[], Some(b"not xml")), 400);
+    assert_eq!(status("POST", "/RPC2", &[], None), 411);
+    assert_eq!(status("GET", "/RPC2", &[], None), 400);
+    assert_eq!(status("GET", "/logtail/nosuch", &[], None), 404);
+    let call = b"<?xml version='1.0'?><methodCall><methodName>supervisor.getState</methodName></methodCall>";
+    assert_eq!(status("POST", "/RPC2/anything", &[], Some(call)), 200);
+}

@@ -1,0 +1,34 @@
+//! A daemon that has nothing to do does nothing.
+
+use std::fs;
+use std::process::Command;
+
+use crate::daemon::{Daemon, is_original};
+
+/// 4.3.0 wakes up once a second.
+#[test]
+fn a_daemon_whose_programs_run_is_never_woken() {
+    let daemon =
+        Daemon::start("[program:a]\ncommand=sleep 1000\nstartsecs=1\nnumprocs=5\nprocess_name=%(process_num)d\n");
+    for n in 0..5 {
+        daemon.wait_state(&format!("a:{n}"), "RUNNING");
+    }
+    let switches = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).expect("the daemon lives");
+        let numbers = status.lines().filter_map(|line| line.split_once("voluntary_ctxt_switches:"));
+        // Voluntary and not: asleep, it makes neither.
+        numbers.map(|(_, number)| number.trim().parse::<u64>().expect("a number")).sum::<u64>()
+    };
+    let woken_in_a_rest = || {
+        let before = switches();
+        assert!(Command::new("sleep").arg("2.2").status().expect("sleep runs").success());
+        switches() - before
+    };
+    if is_original() {
+        assert!(woken_in_a_rest() >= 1, "once a second");
+    } else {
+        // The first rest may begin before the daemon has closed the connection of the last question.
+        let rests: Vec<u64> = (0..2).map(|_| woken_in_a_rest()).collect();
+        assert!(rests.contains(&0), "wake-ups in two rests of two seconds: {rests:?}");
+    }
+}

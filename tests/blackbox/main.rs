@@ -1,0 +1,18 @@
+//! The executables, seen from outside: a daemon is started in a folder of its own and driven over its socket, by
+//! signals, by `supervisorctl` and through files.
+//!
+//! Each test holds for Supervisor 4.3.0 too, unless it says where the two part:
+//! `STHENO_SUPERVISORD=/path/to/venv/bin/supervisord cargo test --test blackbox` drives that one instead.
+
+mod client;
+mod daemon;
+
+mod children;
+mod events;
+mod http;
+mod idle;
+mod logs;
+mod reload;
+mod shutdown;
+mod startup;
+mod states;

@@ -1,0 +1,73 @@
+//! A changed file, applied without a restart.
+
+use crate::daemon::Daemon;
+
+fn program(name: &str, command: &str) -> String {
+    format!("[program:{name}]\ncommand={command}\nstartsecs=0\n")
+}
+
+#[test]
+fn update_brings_in_what_changed_and_leaves_the_rest() {
+    let before = [program("same", "sleep 1001"), program("old", "sleep 1002"), program("edited", "sleep 1003")];
+    let daemon = Daemon::start(&before.concat());
+    for name in ["same", "old", "edited"] {
+        daemon.wait_state(name, "RUNNING");
+    }
+    let same = daemon.pid_of("same");
+    let after = [program("same", "sleep 1001"), program("new", "sleep 1004"), program("edited", "sleep 1005")];
+    daemon.folder.configure(&after.concat());
+
+    let reread = daemon.folder.ctl(&["reread"]);
+    assert_eq!((reread.status, reread.stdout.as_str()), (0, "edited: changed\nnew: available\nold: disappeared\n"));
+    let update = daemon.folder.ctl(&["update"]);
+    let expected = "old: stopped\nold: removed process group\nedited: stopped\nedited: updated process group\n\
+                    new: added process group\n";
+    assert_eq!((update.status, update.stdout.as_str()), (0, expected));
+    for name in ["new", "edited"] {
+        daemon.wait_state(name, "RUNNING");
+    }
+    assert_eq!(daemon.pid_of("same"), same, "what did not change goes on");
+    let command = std::fs::read(format!("/proc/{}/cmdline", daemon.pid_of("edited"))).unwrap();
+    assert_eq!(command, b"sleep\x001005\x00");
+    assert_eq!(daemon.folder.ctl(&["reread"]).stdout, "No config updates to processes\n");
+}
+
+#[test]
+fn a_bad_file_is_refused_and_nothing_changes() {
+    let daemon = Daemon::start(&program("a", "sleep 1000"));
+    daemon.wait_state("a", "RUNNING");
+    let pid = daemon.pid_of("a");
+    daemon.folder.configure("[program:a]\nstartsecs=0\n");
+    let reread = daemon.folder.ctl(&["reread"]);
+    assert_eq!(reread.status, 1);
+    let expected = "ERROR: CANT_REREAD: program section program:a does not specify a command";
+    assert!(reread.stdout.starts_with(expected), "{reread:?}");
+    assert_eq!((daemon.state("a").as_str(), daemon.pid_of("a")), ("RUNNING", pid));
+}
+
+#[test]
+fn supervisorctl_tells_by_its_exit_status() {
+    let mut daemon = Daemon::start(&[program("a", "sleep 1000"), program("b", "sleep 1000\nautostart=false")].concat());
+    daemon.wait_state("a", "RUNNING");
+    let pid = daemon.pid_of("a");
+    let rows: &[(&[&str], i32, &str)] = &[
+        (&["start", "a"], 0, "a: ERROR (already started)\n"),
+        (&["stop", "b"], 0, "b: ERROR (not running)\n"),
+        (&["status", "b"], 3, "b                                STOPPED   Not started\n"),
+        (&["status", "nosuch"], 4, "nosuch: ERROR (no such process)\n"),
+        (&["signal", "HUP", "b"], 7, "b: ERROR (not running)\n"),
+        (&["pid", "a"], 0, &format!("{pid}\n")),
+        (&["version"], 0, "4.3.0\n"),
+        (&["nonsense"], 1, "*** Unknown syntax: nonsense\n"),
+        (&["shutdown"], 0, "Shut down\n"),
+    ];
+    for (words, status, stdout) in rows {
+        let ended = daemon.folder.ctl(words);
+        assert_eq!((ended.status, ended.stdout.as_str()), (*status, *stdout), "{words:?}");
+    }
+    assert_eq!(daemon.wait_end(), 0);
+    let url = daemon.folder.fill("unix://$DIR/s.sock");
+    let gone = daemon.folder.ctl(&["status"]);
+    assert_eq!((gone.status, gone.stdout), (4, format!("{url} no such file\n")));
+    assert_eq!(daemon.folder.ctl(&["stop", "a"]).status, 7);
+}

@@ -1,0 +1,62 @@
+//! The end: signals, the order of groups, what remains.
+
+use nix::sys::signal::Signal;
+
+use crate::daemon::{Daemon, wait_for};
+
+#[test]
+fn groups_stop_one_after_another_the_highest_priority_first() {
+    let program =
+        |name: &str, priority: u32| format!("[program:{name}]\ncommand=sleep 1000\nstartsecs=0\npriority={priority}\n");
+    let mut daemon = Daemon::start(&[program("b", 2), program("c", 3), program("a", 1)].concat());
+    for name in ["a", "b", "c"] {
+        daemon.wait_state(name, "RUNNING");
+    }
+    let spawned: Vec<String> = daemon.log_lines("spawned: ").iter().map(|l| l[..12].to_string()).collect();
+    assert_eq!(spawned, ["spawned: 'a'", "spawned: 'b'", "spawned: 'c'"]);
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_end(), 0);
+    assert_eq!(daemon.log_lines("indicating exit request"), ["received SIGTERM indicating exit request"]);
+    let stopped = daemon.log_lines("stopped: ");
+    let expected = ["c", "b", "a"].map(|name| format!("stopped: {name} (terminated by SIGTERM)"));
+    assert_eq!(stopped, expected);
+}
+
+#[test]
+fn nothing_remains_after_a_shutdown() {
+    let mut daemon =
+        Daemon::start("[program:a]\ncommand=sleep 1000\nstartsecs=0\nnumprocs=5\nprocess_name=%(process_num)d\n");
+    daemon.wait_state("a:4", "RUNNING");
+    assert_eq!(daemon.folder.read("supervisord.pid"), format!("{}\n", daemon.pid()));
+    assert_eq!(daemon.folder.processes().len(), 6);
+    daemon.must("supervisor.shutdown", &[]);
+    assert_eq!(daemon.wait_end(), 0);
+    assert_eq!(daemon.folder.processes(), []);
+    assert_eq!(daemon.folder.names("s"), ["supervisord.conf", "supervisord.log"], "no pidfile, no socket");
+}
+
+#[test]
+fn a_restart_reads_the_file_again_and_keeps_the_process() {
+    let daemon = Daemon::start("[program:a]\ncommand=sleep 1000\nstartsecs=0\n");
+    daemon.wait_state("a", "RUNNING");
+    let pid = daemon.pid();
+    daemon.folder.configure("[program:b]\ncommand=sleep 1000\nstartsecs=0\n");
+    daemon.signal(Signal::SIGHUP);
+    wait_for("the new program", || daemon.call("supervisor.getProcessInfo", &["b".into()]).ok());
+    daemon.wait_state("b", "RUNNING");
+    assert_eq!(daemon.pid(), pid);
+    assert_eq!(daemon.call("supervisor.getProcessInfo", &["a".into()]), Err((10, "BAD_NAME: a".into())));
+    assert_eq!(daemon.log_lines("restart request"), ["received SIGHUP indicating restart request"]);
+    assert_eq!(daemon.folder.processes().len(), 2, "the daemon and b");
+}
+
+#[test]
+fn a_bad_file_at_a_restart_ends_the_daemon_and_its_children() {
+    let mut daemon = Daemon::start("[program:a]\ncommand=sleep 1000\nstartsecs=0\n");
+    daemon.wait_state("a", "RUNNING");
+    daemon.folder.configure("[program:a]\ncommand=%\n");
+    daemon.signal(Signal::SIGHUP);
+    assert_eq!(daemon.wait_end(), 2);
+    assert_eq!(daemon.folder.processes(), []);
+    assert!(daemon.folder.read("err").contains("Error: Format string '%' for 'program:a.command'"));
+}
