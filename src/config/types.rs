@@ -328,12 +328,12 @@ pub enum Autorestart {
 pub struct Stream {
     /// Where output goes.
     pub logfile: LogTarget,
-    /// Rotate at this size in bytes; 0 never; may be negative in the file, then as 0.
-    pub maxbytes: u64,
-    /// Rotated files kept.
-    pub backups: u32,
-    /// Size of the capture buffer in bytes; 0 turns capture mode off.
-    pub capture_maxbytes: u64,
+    /// Rotate at this size in bytes; never at 0 or less.
+    pub maxbytes: i64,
+    /// Rotated files kept; none at 0 or less.
+    pub backups: i64,
+    /// Size of the capture buffer in bytes; 0 or less turns capture mode off.
+    pub capture_maxbytes: i64,
     /// Emit PROCESS_LOG events.
     pub events_enabled: bool,
     /// Send each line to syslog.
@@ -347,7 +347,7 @@ pub enum LogTarget {
     None,
     /// A file of a made-up name in `childlogdir` (L-40).
     Auto,
-    /// A path, as given after expansion.
+    /// A path, as given after expansion. Of an empty one output is not kept, either.
     File(String),
 }
 

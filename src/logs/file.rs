@@ -10,6 +10,9 @@ use std::os::unix::fs::OpenOptionsExt;
 /// Mode of a new log file, less the umask (L-5, L-56).
 const MODE: u32 = 0o666;
 
+/// Most backups kept: far more than anybody wants, and each costs a rename(2) at every rotation.
+const BACKUPS_MAX: u32 = 10_000;
+
 /// The file, open.
 #[derive(Debug)]
 pub struct RotatingFile {
@@ -39,7 +42,7 @@ impl RotatingFile {
     /// Takes over a regular file of `size` bytes that was opened to append. Rotates when it reaches `maxbytes` (0:
     /// never), keeping `backups` older files, or none, and then truncating in place (L-53).
     pub(super) fn new(path: &str, file: File, size: u64, maxbytes: u64, backups: u32) -> RotatingFile {
-        RotatingFile { path: path.into(), file, position: size, maxbytes, backups }
+        RotatingFile { path: path.into(), file, position: size, maxbytes, backups: backups.min(BACKUPS_MAX) }
     }
 
     /// Its path, as given.

@@ -20,7 +20,7 @@ use crate::wire::{auth, pyrepr};
 
 /// Who handles a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Handler {
+pub enum Handler {
     /// XML-RPC.
     Rpc,
     /// A child's log, followed.
@@ -40,7 +40,7 @@ pub(super) enum Handler {
 }
 
 /// The route table: the first match wins. `true` matches every path that begins so.
-pub(super) const ROUTES: &[(&str, bool, Handler)] = &[
+pub const ROUTES: &[(&str, bool, Handler)] = &[
     ("/RPC2", true, Handler::Rpc),
     ("/logtail", true, Handler::Logtail),
     ("/mainlogtail", true, Handler::MainLogtail),
@@ -125,13 +125,22 @@ impl Service {
             peer: &peer,
             method: &call.method,
         };
-        match rpc::call(&mut context, &call.method, &call.params) {
+        let method = &call.method;
+        let outcome = rpc::call(&mut context, method, &call.params);
+        // An answer that waits counts as returned: what becomes of it is not logged (L-14).
+        match &outcome {
+            Ok(_) => activity!(Trace, "XML-RPC method {method}() returned successfully"),
+            Err(fault) => activity!(Trace, "XML-RPC method {method}() returned fault: [{}] {fault}", fault.code as i32),
+        }
+        match outcome {
             Ok(Outcome::Later(pending)) => {
                 let work = Work::Call(pending, call.method.clone());
                 self.wait(id, Waiting { reply_to: head.reply_to, work });
+                // One that came from behind another reply stands on no list of this turn any more.
+                self.unsettled = true;
             }
-            Ok(Outcome::Now(answer)) => self.answer_call(id, head.reply_to, &call.method, &Ok(answer), now),
-            Err(fault) => self.answer_call(id, head.reply_to, &call.method, &Err(fault), now),
+            Ok(Outcome::Now(answer)) => self.answer_call(id, head.reply_to, &Ok(answer), now),
+            Err(fault) => self.answer_call(id, head.reply_to, &Err(fault), now),
         }
     }
 
@@ -151,11 +160,7 @@ impl Service {
     }
 
     /// The reply to a call.
-    pub(super) fn answer_call(&mut self, id: ConnId, reply_to: ReplyTo, method: &str, done: &rpc::Done, now: Now) {
-        match done {
-            Ok(_) => activity!(Trace, "XML-RPC method {method}() returned successfully"),
-            Err(fault) => activity!(Trace, "XML-RPC method {method}() returned fault: [{}] {fault}", fault.code as i32),
-        }
+    pub(super) fn answer_call(&mut self, id: ConnId, reply_to: ReplyTo, done: &rpc::Done, now: Now) {
         let mut document = Vec::with_capacity(512);
         rpc::write_done(done, &mut document);
         let Some(conn) = self.conns.get_mut(&id) else { return };
