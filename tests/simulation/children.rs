@@ -46,8 +46,15 @@ fn an_exit(random: &mut Random) -> ExitStatus {
 }
 
 fn output(random: &mut Random) -> Vec<u8> {
-    let texts: [&[u8]; 7] =
-        [b"a line\n", b"two\nlines\n", b"half a line", b"\x1b[31mred\x1b[0m\n", b"\xff\xfe\n", "h\u{e9}llo\n".as_bytes(), b"\n"];
+    let texts: [&[u8]; 7] = [
+        b"a line\n",
+        b"two\nlines\n",
+        b"half a line",
+        b"\x1b[31mred\x1b[0m\n",
+        b"\xff\xfe\n",
+        "h\u{e9}llo\n".as_bytes(),
+        b"\n",
+    ];
     random.pick(&texts).to_vec()
 }
 
@@ -72,7 +79,8 @@ impl Child {
         if self.listener.is_some() {
             self.say_ready(pid, now + random.below(2 * SECOND), random, agenda);
             if word == "/bin/breaker" && random.one_in(3) {
-                let garbage = Happening::output(pid, Channel::Stdout, b"garbage line\n".to_vec(), vec![Spoken::Garbage]);
+                let garbage =
+                    Happening::output(pid, Channel::Stdout, b"garbage line\n".to_vec(), vec![Spoken::Garbage]);
                 agenda.put(now + random.below(20 * SECOND), garbage);
             }
         }
@@ -192,7 +200,8 @@ impl Child {
                 return;
             }
             "/bin/breaker" if random.one_in(3) => {
-                let garbage = Happening::output(pid, Channel::Stdout, b"garbage line\n".to_vec(), vec![Spoken::Garbage]);
+                let garbage =
+                    Happening::output(pid, Channel::Stdout, b"garbage line\n".to_vec(), vec![Spoken::Garbage]);
                 agenda.put(at, garbage);
                 return;
             }

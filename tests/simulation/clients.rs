@@ -24,7 +24,9 @@ pub enum Asked {
     /// A page or file: the statuses that may answer it.
     Page(&'static [u16]),
     /// A log or the events, for ever.
-    Stream { is_events: bool },
+    Stream {
+        is_events: bool,
+    },
     /// Without the password.
     Unauthorized,
 }

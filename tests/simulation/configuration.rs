@@ -167,8 +167,7 @@ fn group(name: &str, random: &mut Random) -> String {
         }
         _ => {
             let programs: Vec<String> = (0..numprocs).map(|index| format!("{name}_{index}")).collect();
-            let mut text =
-                format!("[group:{name}]\nprograms={}\npriority={}\n", programs.join(","), priority(random));
+            let mut text = format!("[group:{name}]\nprograms={}\npriority={}\n", programs.join(","), priority(random));
             for program in programs {
                 let command = random.pick(COMMANDS);
                 text.push_str(&format!("[program:{program}]\ncommand={command}\n"));

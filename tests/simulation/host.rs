@@ -57,12 +57,23 @@ impl Trouble {
 /// What the daemon has done to the system, in order.
 #[derive(Debug)]
 pub enum Did {
-    Spawned { process: ProcId, pid: i32 },
-    Killed { pid: i32, signal: i32 },
+    Spawned {
+        process: ProcId,
+        pid: i32,
+    },
+    Killed {
+        pid: i32,
+        signal: i32,
+    },
     /// kill(2) failed with EPERM.
     KillFailed,
     /// An event went to a listener.
-    Sent { listener: ProcId, serial: u64, pool_serial: u64, content: u64 },
+    Sent {
+        listener: ProcId,
+        serial: u64,
+        pool_serial: u64,
+        content: u64,
+    },
     /// The configuration was read.
     Loaded(Config),
 }
@@ -175,7 +186,9 @@ impl Host for SimHost {
     fn find_command(&mut self, word: &str, _: Option<&str>) -> Result<String, CommandProblem> {
         match word {
             "missing" => Err(CommandProblem::NotFound("can't find command 'missing'".to_string())),
-            "/bin/locked" => Err(CommandProblem::NotExecutable("command at '/bin/locked' is not executable".to_string())),
+            "/bin/locked" => {
+                Err(CommandProblem::NotExecutable("command at '/bin/locked' is not executable".to_string()))
+            }
             _ => Ok(word.to_string()),
         }
     }

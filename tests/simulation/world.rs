@@ -771,7 +771,8 @@ impl World {
             for ((group, process), state) in observer.states.iter().filter(|_| current) {
                 let id = daemon.find_process(&format!("{group}:{process}"));
                 let is = id.and_then(|id| daemon.process(id)).map(|process| process.machine.state().name());
-                let is_same = is == Some(state.as_str()) || (!self.model.is_plain && matches!(is, None | Some("STOPPED")));
+                let is_same =
+                    is == Some(state.as_str()) || (!self.model.is_plain && matches!(is, None | Some("STOPPED")));
                 assert!(is_same, "{group}:{process} is {is:?}, and its events say {state}");
             }
         }
