@@ -75,6 +75,8 @@ pub struct Addition {
     pub create: Option<i64>,
     /// The program's name.
     pub program: String,
+    /// What this instance of it is called, where each is a program by itself.
+    pub instance: Option<String>,
     /// Its options, as in a file.
     pub options: Vec<(String, String)>,
     /// What comes of them.

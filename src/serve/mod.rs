@@ -28,6 +28,7 @@ use crate::wire::http::DateCache;
 use crate::wire::xmlrpc::CallMemo;
 
 pub use conn::Conn;
+pub use route::{Handler, ROUTES};
 
 /// Connections at one time. Beyond it the one that has been idle longest is closed for a new one.
 pub const CONNECTIONS_MAX: usize = 512;
@@ -108,6 +109,8 @@ pub struct Service {
     pub daemon: Daemon,
     registry: Registry,
     sites: Vec<Site>,
+    /// Names under which browsers may address us (DESIGN: a foreign `Host` changes nothing).
+    own_hosts: Vec<String>,
     conns: HashMap<ConnId, Conn>,
     /// Connections whose reply waits.
     waiting: BTreeSet<ConnId>,
@@ -131,10 +134,12 @@ impl Service {
     /// A service for a configuration; [`Daemon::begin`] is still to be called on its daemon.
     pub fn new(config: Config, serial: Serials) -> Service {
         let sites = config.servers.iter().map(Site::of).collect();
+        let own_hosts = own_hosts(&config);
         Service {
             registry: Registry::new(&config),
             daemon: Daemon::new(config, serial),
             sites,
+            own_hosts,
             conns: HashMap::new(),
             waiting: BTreeSet::new(),
             unsettled: false,
@@ -261,6 +266,16 @@ impl Site {
         };
         Site { credentials: server.credentials.clone(), name }
     }
+}
+
+/// The names of this machine: as configured for its servers, as the system has it, and what `[stheno] hosts` adds.
+fn own_hosts(config: &Config) -> Vec<String> {
+    let servers = config.servers.iter().filter_map(|server| match &server.address {
+        ServerAddress::Inet { host, .. } if !host.is_empty() => Some(host.clone()),
+        _ => None,
+    });
+    let more = config.stheno.iter().flat_map(|stheno| stheno.hosts.iter().cloned());
+    servers.chain([config.hostname.clone()]).chain(more).collect()
 }
 
 /// Peers are shown and kept; most connections come from few of them.

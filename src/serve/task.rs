@@ -122,7 +122,7 @@ impl Service {
         let reply_to = waiting.reply_to;
         match &mut waiting.work {
             Work::Call(pending, _) => match pending.poll(&mut context) {
-                Some(done) => self.answer_call(id, reply_to, &method, &done, now),
+                Some(done) => self.answer_call(id, reply_to, &done, now),
                 None => return self.wait(id, *waiting),
             },
             Work::Task(task) => {
