@@ -659,14 +659,21 @@ impl World {
         self.say(|| format!("{} {:?}: {}", call.method, call.params, short(outcome)));
         let running = self.was_running && self.service.daemon.state() == SupervisorState::Running;
         answers::check(call, outcome, running);
+        self.note_change(call, outcome);
         if uncertain {
             return;
         }
         self.model.note(call, outcome, &self.service.daemon);
-        self.is_changed |= outcome.is_ok() && call.changes_groups();
         if let ("supervisor.getAllProcessInfo", Ok(value)) = (call.method, outcome) {
             self.model.check_infos(value);
         }
+    }
+
+    /// Whether an answer says that the set of groups was changed, or what is kept of it.
+    fn note_change(&mut self, call: &clients::Call, outcome: &Outcome) {
+        self.is_changed |= outcome.is_ok() && call.changes_groups();
+        // From here on the file says less than what there is.
+        self.is_edited |= call.method == "stheno.forget";
     }
 
     fn check_multicall(&mut self, calls: &[clients::Call], outcome: &Outcome) {
@@ -681,6 +688,7 @@ impl World {
                 _ => Ok(result.clone()),
             };
             answers::check(call, &outcome, false);
+            self.note_change(call, &outcome);
         }
     }
 
@@ -791,11 +799,8 @@ impl World {
         let config = self.host.reload();
         for (_, group) in self.service.daemon.groups() {
             let kept = config.groups.iter().find(|other| other.name == group.name());
-            let names = |group: &stheno::config::Group| -> BTreeSet<String> {
-                group.processes.iter().map(|program| program.name.clone()).collect()
-            };
-            let kept = kept.map(|group| names(group));
-            assert_eq!(kept, Some(names(&group.config)), "group {} as it is kept", group.name());
+            let is_same = kept.is_some_and(|kept| kept.same_as(&group.config));
+            assert!(is_same, "group {} is {:#?}\n and is kept as {kept:#?}", group.name(), group.config);
         }
     }
 
