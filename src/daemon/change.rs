@@ -165,9 +165,7 @@ impl Daemon {
                 self.edit_config(id, |config| {
                     for program in processes {
                         config.processes.retain(|other| other.name != program.name);
-                        let key = (program.priority, &program.name);
-                        let at = config.processes.partition_point(|other| (other.priority, &other.name) < key);
-                        config.processes.insert(at, program.clone());
+                        config.processes.push(program.clone());
                     }
                 });
             }
@@ -314,7 +312,7 @@ impl Daemon {
         self.processes.get(&id).is_some_and(|process| process.program.program == program)
     }
 
-    /// Names of the processes of a program in an active group, in start order.
+    /// Names of the processes of a program in an active group, as they are listed.
     pub fn processes_of_program(&self, group: &str, program: &str) -> Vec<String> {
         let processes = self.group_or_fault(group).map_or(&[][..], |group| &group.processes);
         let found = processes.iter().filter_map(|id| self.processes.get(id));
@@ -382,11 +380,7 @@ impl Daemon {
         let Some(active) = self.groups.get_mut(&group) else { return };
         self.next_process += 1;
         active.by_name.insert(program.name.as_str().into(), id);
-        let key = (program.priority, &program.name);
-        let at = active.processes.partition_point(|other| {
-            self.processes.get(other).is_some_and(|other| (other.program.priority, &other.program.name) < key)
-        });
-        active.processes.insert(at, id);
+        active.processes.push(id);
         if let Some(pool) = &mut active.pool {
             pool.add_member(id, &program.name);
         }

@@ -85,7 +85,8 @@ pub struct File {
 impl File {
     /// A file with some groups.
     pub fn new(random: &mut Random) -> File {
-        let groups = GROUPS.iter().filter_map(|name| random.one_in(2).then(|| (*name, group(name, random)))).collect();
+        let chosen: Vec<&str> = GROUPS.iter().copied().filter(|_| random.one_in(2)).collect();
+        let groups = chosen.into_iter().map(|name| (name, group(name, random))).collect();
         let is_dynamic = random.one_in(3);
         File { head: head(is_dynamic, random), groups, is_dynamic }
     }
