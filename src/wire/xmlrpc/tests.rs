@@ -168,7 +168,7 @@ fn what_is_written_is_read_back_and_laid_out_as_python_does() {
         ),
         (Base64(vec![0xff]), "<value><base64>\n/w==\n</base64></value>\n", None),
         (s("<a>&\"'"), "<value><string>&lt;a&gt;&amp;\"'</string></value>\n", None),
-        (s("\ta\nb\r\n"), "<value><string>\ta\nb&#13;\n</string></value>\n", None),
+        (s("\ta\nb\r\n"), "<value><string>\ta\nb\r\n</string></value>\n", None),
         (
             s("\0a\u{1b}[0m\u{7f}"),
             "<value><string>\u{fffd}a\u{fffd}[0m\u{7f}</string></value>\n",
