@@ -53,7 +53,7 @@ pub fn name(number: i32) -> String {
 /// Errors: `value 'FOO' is not a valid signal name`, `value '99' is not a valid signal number`.
 pub fn parse(text: &str) -> Result<i32, String> {
     let word = text.trim();
-    if let Ok(number) = word.parse::<i64>() {
+    if let Some(number) = number(word) {
         return match i32::try_from(number) {
             Ok(n) if n == 0 || NAMES.iter().any(|(_, known)| *known == n) => Ok(n),
             _ => Err(format!("value '{text}' is not a valid signal number")),
@@ -67,6 +67,13 @@ pub fn parse(text: &str) -> Result<i32, String> {
     }
 }
 
+/// A decimal number; `_` may stand between digits, as in all numbers of the configuration.
+fn number(text: &str) -> Option<i64> {
+    let between = |text: &str| !text.starts_with('_') && !text.ends_with('_') && !text.contains("__");
+    let digits = text.trim_start_matches(['+', '-']);
+    if between(digits) { text.replace('_', "").parse().ok() } else { None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +85,9 @@ mod tests {
             ("sigterm", Some(15)),
             (" hup ", Some(1)),
             ("15", Some(15)),
+            ("1_5", Some(15)),
+            ("1_", None),
+            ("999999999999999999999", None),
             ("0", Some(0)),
             ("CLD", Some(17)),
             ("IOT", Some(6)),

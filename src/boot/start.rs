@@ -99,9 +99,7 @@ fn run_once(carried: Carried) -> Result<(SupervisorState, Carried), String> {
     let raised =
         if is_first { limits::raise(config.supervisord.minfds, config.supervisord.minprocs)? } else { Vec::new() };
     let now = open_log(&config)?;
-    if is_first {
-        log_privileges(&config);
-    }
+    log_privileges(&config);
     for text in &config.warnings {
         activity!(Warn, "{text}");
     }

@@ -106,9 +106,9 @@ impl Datatype for Autorestart {
     }
 }
 
-/// A number of bytes (C-73). Negative ones are accepted and are 0.
+/// A number of bytes (C-73). Negative ones are accepted; they count as 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ByteSize(pub u64);
+pub struct ByteSize(pub i64);
 
 impl Datatype for ByteSize {
     const KIND: &'static str = "size";
@@ -119,7 +119,7 @@ impl Datatype for ByteSize {
         let (number, unit) =
             units.iter().find_map(|(name, unit)| Some((lower.strip_suffix(name)?, *unit))).unwrap_or((&lower, 1));
         match integer(number) {
-            Some(count) => Ok(ByteSize(count.saturating_mul(unit).max(0) as u64)),
+            Some(count) => Ok(ByteSize(count.saturating_mul(unit))),
             None => {
                 Err(format!("expected a number of bytes such as 1000, 50KB, 20MB or 1GB, not {}", pyrepr::text(&lower)))
             }

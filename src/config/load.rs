@@ -10,7 +10,7 @@ use super::cmdline::CommandLine;
 use super::datatypes::Datatype;
 use super::env::{Env, Memo};
 use super::error::ConfigError;
-use super::groups::in_order;
+use super::groups::unique;
 use super::interfaces::interfaces;
 use super::journal::{Base, Journal, Source};
 use super::options::{SthenoOptions, SupervisordOptions};
@@ -171,7 +171,8 @@ impl Loader {
         let options = SthenoOptions::read(&Reader { document, section, scope: self.scope(main), env })?;
         let absolute = |path: String| paths::absolute(&self.cwd, &paths::expand_user(env, &path));
         let dynamic_conf = options.dynamic_conf.filter(|path| !path.is_empty()).map(absolute);
-        Ok(Some(Stheno { mutation: options.mutation, dynamic_conf }))
+        let hosts = options.hosts.0.into_iter().filter(|host| !host.is_empty()).collect();
+        Ok(Some(Stheno { mutation: options.mutation, dynamic_conf, hosts }))
     }
 
     fn scope<'s>(&'s self, main: &'s MainFile) -> Scope<'s> {
@@ -236,7 +237,11 @@ impl Loader {
         };
         let mut groups = common.groups(&mut failed)?;
         if let Some(journal) = changes.journal {
-            journal.prune(&mut groups);
+            let is_own = |program: &str| {
+                let section = document.section(&format!("program:{program}"));
+                section.is_some_and(|section| changes.file == Some(&*section.file))
+            };
+            journal.prune(&mut groups, is_own);
         }
         warnings.append(&mut common.warnings);
         let servers = match servers {
@@ -250,7 +255,7 @@ impl Loader {
         let supervisord = self.supervisord(options, environment, user, env);
         let stheno = self.stheno(main, &document, env)?;
         self.serverurl = Some(url);
-        Ok(Config { supervisord, stheno, servers, interfaces, groups, infos, warnings, base: None })
+        Ok(Config { hostname, supervisord, stheno, servers, interfaces, groups, infos, warnings, base: None })
     }
 
     /// The user to become: the command line's, else the file's (C-145).
@@ -281,7 +286,7 @@ impl Loader {
         let childlogdir = line.childlogdir.clone().or(options.childlogdir).map(|directory| directory.0);
         Supervisord {
             logfile: (logfile != "syslog").then(|| paths::absolute(&self.cwd, &logfile)),
-            logfile_maxbytes: line.logfile_maxbytes.unwrap_or(options.logfile_maxbytes).0,
+            logfile_maxbytes: u64::try_from(line.logfile_maxbytes.unwrap_or(options.logfile_maxbytes).0).unwrap_or(0),
             logfile_backups: count(line.logfile_backups.unwrap_or(options.logfile_backups)),
             loglevel: line.loglevel.unwrap_or(options.loglevel),
             pidfile: paths::absolute(&self.cwd, &pidfile),
@@ -341,7 +346,7 @@ impl Loader {
             journal: None,
             nothing: &Document::default(),
         };
-        Ok(in_order(common.programs(&section, group)?))
+        Ok(unique(common.programs(&section, group)?))
     }
 }
 

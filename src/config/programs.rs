@@ -147,7 +147,7 @@ impl<'a> Common<'a> {
             redirect_stderr: options.redirect_stderr,
             environment: Rc::clone(&self.environment),
             serverurl_auto: configured.is_none(),
-            serverurl: configured.or_else(|| self.serverurl.map(str::to_string)).filter(|url| !url.is_empty()),
+            serverurl: configured.or_else(|| self.serverurl.map(str::to_string)),
             user: options.user.clone(),
         }
     }
@@ -190,20 +190,19 @@ impl<'a> Common<'a> {
         program.environment = environment.whole;
         program.stdout.logfile = out;
         program.stdout.maxbytes = process.stdout_logfile_maxbytes.0;
-        program.stdout.backups = count(process.stdout_logfile_backups);
+        program.stdout.backups = process.stdout_logfile_backups;
         program.stdout.syslog = process.stdout_syslog || out_syslog;
         program.stderr.logfile = err;
         program.stderr.maxbytes = process.stderr_logfile_maxbytes.0;
-        program.stderr.backups = count(process.stderr_logfile_backups);
+        program.stderr.backups = process.stderr_logfile_backups;
         program.stderr.syslog = process.stderr_syslog || err_syslog;
         Ok(program)
     }
 
     /// Where a channel goes, and whether `syslog` was asked for by the deprecated way; with the warnings of C-109.
-    fn log_target(&mut self, section: &str, channel: &str, file: LogFile, maxbytes: u64) -> (LogTarget, bool) {
+    fn log_target(&mut self, section: &str, channel: &str, file: LogFile, maxbytes: i64) -> (LogTarget, bool) {
         match file {
             LogFile::None => (LogTarget::None, false),
-            LogFile::Path(path) if path.is_empty() => (LogTarget::None, false),
             LogFile::Path(path) => (LogTarget::File(path), false),
             LogFile::Syslog => {
                 self.warnings.push(format!(
@@ -377,7 +376,7 @@ mod tests {
     fn logs_and_their_warnings() {
         let rows: &[(&str, LogTarget, bool, &str)] = &[
             ("stderr_logfile=e", LogTarget::File("e".into()), false, ""),
-            ("stderr_logfile=", LogTarget::None, false, ""),
+            ("stderr_logfile=", LogTarget::File(String::new()), false, ""),
             ("stderr_logfile=off", LogTarget::None, false, ""),
             ("redirect_stderr=1", LogTarget::None, false, ""),
             ("redirect_stderr=1\nstderr_logfile=e", LogTarget::None, false, "redirect_stderr=true but stderr_logfile"),
@@ -400,7 +399,7 @@ mod tests {
             ("", Some("http://localhost:9"), true),
             ("serverurl= Auto", Some("http://localhost:9"), true),
             ("serverurl=http://x", Some("http://x"), false),
-            ("serverurl=", None, false),
+            ("serverurl=", Some(""), false),
         ];
         for (line, url, auto) in rows {
             let text = format!("[supervisord]\n[program:p]\ncommand=x\n{line}\n[inet_http_server]\nport=9\n");

@@ -12,6 +12,8 @@ use crate::level::Level;
 /// Everything that one load of the configuration yields.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Node name of this machine.
+    pub hostname: String,
     /// `[supervisord]`, overlaid by the command line.
     pub supervisord: Supervisord,
     /// `[stheno]`: what goes beyond Supervisor. `None` when the section is absent.
@@ -85,6 +87,8 @@ pub struct Stheno {
     pub mutation: bool,
     /// Journal of dynamic changes; absolute.
     pub dynamic_conf: Option<String>,
+    /// Further names under which browsers reach the web page.
+    pub hosts: Vec<String>,
 }
 
 /// One HTTP server section.
@@ -324,12 +328,12 @@ pub enum Autorestart {
 pub struct Stream {
     /// Where output goes.
     pub logfile: LogTarget,
-    /// Rotate at this size in bytes; 0 never; may be negative in the file, then as 0.
-    pub maxbytes: u64,
-    /// Rotated files kept.
-    pub backups: u32,
-    /// Size of the capture buffer in bytes; 0 turns capture mode off.
-    pub capture_maxbytes: u64,
+    /// Rotate at this size in bytes; never at 0 or less.
+    pub maxbytes: i64,
+    /// Rotated files kept; none at 0 or less.
+    pub backups: i64,
+    /// Size of the capture buffer in bytes; 0 or less turns capture mode off.
+    pub capture_maxbytes: i64,
     /// Emit PROCESS_LOG events.
     pub events_enabled: bool,
     /// Send each line to syslog.
@@ -343,7 +347,7 @@ pub enum LogTarget {
     None,
     /// A file of a made-up name in `childlogdir` (L-40).
     Auto,
-    /// A path, as given after expansion.
+    /// A path, as given after expansion. Of an empty one output is not kept, either.
     File(String),
 }
 

@@ -75,6 +75,8 @@ pub struct Addition {
     pub create: Option<i64>,
     /// The program's name.
     pub program: String,
+    /// What this instance of it is called, where each is a program by itself.
+    pub instance: Option<String>,
     /// Its options, as in a file.
     pub options: Vec<(String, String)>,
     /// What comes of them.
@@ -162,9 +164,8 @@ impl Daemon {
                 }
                 self.edit_config(id, |config| {
                     for program in processes {
-                        let key = (program.priority, &program.name);
-                        let at = config.processes.partition_point(|other| (other.priority, &other.name) < key);
-                        config.processes.insert(at, program.clone());
+                        config.processes.retain(|other| other.name != program.name);
+                        config.processes.push(program.clone());
                     }
                 });
             }
@@ -311,7 +312,7 @@ impl Daemon {
         self.processes.get(&id).is_some_and(|process| process.program.program == program)
     }
 
-    /// Names of the processes of a program in an active group, in start order.
+    /// Names of the processes of a program in an active group, as they are listed.
     pub fn processes_of_program(&self, group: &str, program: &str) -> Vec<String> {
         let processes = self.group_or_fault(group).map_or(&[][..], |group| &group.processes);
         let found = processes.iter().filter_map(|id| self.processes.get(id));
@@ -365,11 +366,7 @@ impl Daemon {
 
     fn deactivate(&mut self, name: &str, host: &mut dyn Host) {
         let Some(id) = self.group_ids.remove(name) else { return };
-        let Some(group) = self.groups.get_mut(&id) else { return };
-        // A process whose state is not known may have kept it open.
-        if let Some(socket) = group.socket.take() {
-            host.fcgi_close(socket);
-        }
+        let Some(group) = self.groups.get(&id) else { return };
         for process in group.processes.clone() {
             self.forget_process(process, host);
         }
@@ -383,11 +380,7 @@ impl Daemon {
         let Some(active) = self.groups.get_mut(&group) else { return };
         self.next_process += 1;
         active.by_name.insert(program.name.as_str().into(), id);
-        let key = (program.priority, &program.name);
-        let at = active.processes.partition_point(|other| {
-            self.processes.get(other).is_some_and(|other| (other.program.priority, &other.program.name) < key)
-        });
-        active.processes.insert(at, id);
+        active.processes.push(id);
         if let Some(pool) = &mut active.pool {
             pool.add_member(id, &program.name);
         }
@@ -431,6 +424,8 @@ impl Daemon {
     /// Takes a process out of everything that knows its id.
     fn forget_process(&mut self, id: ProcId, host: &mut dyn Host) {
         self.close_logs(id, host);
+        // One in state UNKNOWN may still hold its share.
+        self.release_socket(id, host);
         let Some(process) = self.processes.remove(&id) else { return };
         if let Some(at) = process.timer {
             self.timers.remove(&(at, id));
@@ -445,8 +440,10 @@ impl Daemon {
     }
 
     /// Changes an active group's configuration. Where the group runs by the very object that is configured, that
-    /// changes, too: it shows in getAllConfigInfo until the next reread, as in the original.
-    fn edit_config(&mut self, id: GroupId, edit: impl FnOnce(&mut config::Group)) {
+    /// changes, too: it shows in getAllConfigInfo until the next reread, as in the original. Where changes are kept in
+    /// a file, what is configured changes in any case: a group that is removed and added again is to be what the file
+    /// says.
+    fn edit_config(&mut self, id: GroupId, edit: impl Fn(&mut config::Group)) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let configured = &mut self.config.groups;
         let at = configured.iter().position(|other| Rc::ptr_eq(other, &group.config));
@@ -456,6 +453,10 @@ impl Daemon {
         edit(Rc::make_mut(&mut group.config));
         if let Some(at) = at {
             configured.insert(at, group.config.clone());
+        } else if self.dynamic.path().is_some()
+            && let Some(other) = configured.iter_mut().find(|other| other.name == group.config.name)
+        {
+            edit(Rc::make_mut(other));
         }
     }
 

@@ -219,14 +219,16 @@ impl Daemon {
             let options = if channel == Channel::Stdout { &program.stdout } else { &program.stderr };
             let stream = process.stream_mut(channel);
             let captures = options.capture_maxbytes > 0 && !(is_listener && channel == Channel::Stdout);
-            stream.capture = captures
-                .then(|| Box::new(Capture::new(usize::try_from(options.capture_maxbytes).unwrap_or(usize::MAX))));
+            let bytes_max = usize::try_from(options.capture_maxbytes).unwrap_or(usize::MAX);
+            stream.capture = captures.then(|| Box::new(Capture::new(bytes_max)));
             stream.stripper = None;
             let Some(path) = stream.path.clone() else { continue };
             if let Some(old) = stream.log.take() {
                 host.log_close(old);
             }
-            match host.log_open(&path, options.maxbytes, options.backups) {
+            let maxbytes = u64::try_from(options.maxbytes).unwrap_or(0);
+            let backups = u32::try_from(options.backups.max(0)).unwrap_or(u32::MAX);
+            match host.log_open(&path, maxbytes, backups) {
                 Ok(log) => stream.log = Some(log),
                 Err(error) if error.0 == libc::EMFILE => {
                     return Err(format!("too many open files to spawn '{}'", program.name));
@@ -300,7 +302,7 @@ impl Daemon {
     }
 
     /// Gives the share back; the last one closes it.
-    fn release_socket(&mut self, id: ProcId, host: &mut dyn Host) {
+    pub(super) fn release_socket(&mut self, id: ProcId, host: &mut dyn Host) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         if !std::mem::take(&mut process.uses_socket) {
             return;
@@ -351,6 +353,7 @@ impl Daemon {
         let options = if channel == Channel::Stdout { &program.stdout } else { &program.stderr };
         let path = match &options.logfile {
             LogTarget::None => None,
+            LogTarget::File(path) if path.is_empty() => None,
             LogTarget::File(path) => Some(path.as_str().into()),
             LogTarget::Auto => {
                 let directory = &supervisord.childlogdir;

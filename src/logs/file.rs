@@ -10,6 +10,9 @@ use std::os::unix::fs::OpenOptionsExt;
 /// Mode of a new log file, less the umask (L-5, L-56).
 const MODE: u32 = 0o666;
 
+/// Most backups kept: far more than anybody wants, and each costs a rename(2) at every rotation.
+const BACKUPS_MAX: u32 = 10_000;
+
 /// The file, open.
 #[derive(Debug)]
 pub struct RotatingFile {
@@ -31,7 +34,7 @@ impl RotatingFile {
     /// `backups` older files, or none, and then truncating in place (L-53).
     pub(super) fn new(path: &str, file: File, maxbytes: u64, backups: u32) -> io::Result<RotatingFile> {
         let position = file.metadata()?.len();
-        Ok(RotatingFile { path: path.into(), file, position, maxbytes, backups })
+        Ok(RotatingFile { path: path.into(), file, position, maxbytes, backups: backups.min(BACKUPS_MAX) })
     }
 
     /// Its path, as given.

@@ -94,7 +94,9 @@ impl System {
     fn plan<'a>(&mut self, launch: &Launch<'_>, stdin: Stdin<'a>) -> Result<Plan<'a>, ()> {
         let program = launch.program;
         let mut pairs: Vec<(&str, &str)> = vec![("SUPERVISOR_ENABLED", "1")];
-        pairs.extend(program.serverurl.as_deref().map(|url| ("SUPERVISOR_SERVER_URL", url)));
+        pairs.extend(
+            program.serverurl.as_deref().filter(|url| !url.is_empty()).map(|url| ("SUPERVISOR_SERVER_URL", url)),
+        );
         pairs.push(("SUPERVISOR_PROCESS_NAME", &program.name));
         pairs.push(("SUPERVISOR_GROUP_NAME", launch.group));
         pairs.extend(program.environment.iter().map(|(key, value)| (key.as_str(), value.as_str())));

@@ -71,8 +71,8 @@ pub fn start_all(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome,
 }
 
 fn group_members(context: &Context<'_>, name: &str) -> Result<Vec<ProcId>, Fault> {
-    let group = context.daemon.group_named(name).and_then(|id| context.daemon.group(id));
-    Ok(group.ok_or_else(|| Code::BadName.with(name))?.processes.clone())
+    let group = context.daemon.group_named(name).ok_or_else(|| Code::BadName.with(name))?;
+    Ok(context.daemon.members_by_priority(group))
 }
 
 /// Process and group name, for an outcome.

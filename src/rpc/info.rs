@@ -127,13 +127,12 @@ fn stream(members: &mut Vec<(&'static str, Value)>, channel: Channel, stream: &S
             process.and_then(|process| process.stream(channel).path.as_deref()).unwrap_or("auto").to_string()
         }
     };
-    let int = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
     let values = [
-        int(stream.capture_maxbytes),
+        stream.capture_maxbytes.into(),
         stream.events_enabled.into(),
         logfile.into(),
-        int(u64::from(stream.backups)),
-        int(stream.maxbytes),
+        stream.backups.into(),
+        stream.maxbytes.into(),
         stream.syslog.into(),
     ];
     members.extend(names.into_iter().zip(values));

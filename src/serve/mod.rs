@@ -29,6 +29,7 @@ use crate::wire::http::DateCache;
 use crate::wire::xmlrpc::CallMemo;
 
 pub use conn::Conn;
+pub use route::{Handler, ROUTES};
 
 /// Connections at one time. Beyond it the one that has been idle longest is closed for a new one.
 pub const CONNECTIONS_MAX: usize = 512;
@@ -111,9 +112,13 @@ pub struct Service {
     pub daemon: Daemon,
     registry: Registry,
     sites: Vec<Site>,
+    /// Names under which browsers may address us (DESIGN: a foreign `Host` changes nothing).
+    own_hosts: Vec<String>,
     conns: HashMap<ConnId, Conn>,
     /// Connections whose reply waits.
     waiting: BTreeSet<ConnId>,
+    /// The replies that wait are to be asked again, in a turn that comes at once.
+    unsettled: bool,
     /// What clients asked for that are gone.
     orphans: Vec<task::Orphan>,
     /// Connections that follow a log.
@@ -122,7 +127,7 @@ pub struct Service {
     streams: BTreeSet<ConnId>,
     /// Connections that have output, or are to be closed.
     dirty: BTreeSet<ConnId>,
-    /// Connections to be looked at when time has passed. May be stale: the connection knows its own deadline.
+    /// Connections to be looked at when time has passed, each once; its own deadline may be later.
     timeouts: BTreeSet<(Mono, ConnId)>,
     memo: CallMemo,
     dates: DateCache,
@@ -132,12 +137,15 @@ impl Service {
     /// A service for a configuration; [`Daemon::begin`] is still to be called on its daemon.
     pub fn new(config: Config, serial: Serials) -> Service {
         let sites = config.servers.iter().map(Site::of).collect();
+        let own_hosts = own_hosts(&config);
         Service {
             registry: Registry::new(&config),
             daemon: Daemon::new(config, serial),
             sites,
+            own_hosts,
             conns: HashMap::new(),
             waiting: BTreeSet::new(),
+            unsettled: false,
             orphans: Vec::new(),
             followers: BTreeSet::new(),
             streams: BTreeSet::new(),
@@ -174,7 +182,7 @@ impl Service {
         // Listeners hear of everything above in this very turn.
         self.daemon.dispatch(now, host);
         // Replies last: they see the states as the turn leaves them. What they start or stop is seen by the next
-        // turn, which their own deadlines or those of the processes bring about.
+        // turn, which then comes at once.
         self.answer_waiting(now, host);
         self.expire(now, host);
         self.feed_streams();
@@ -182,7 +190,7 @@ impl Service {
 
     /// When the next turn is due at the latest; `None` is never.
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        if self.daemon.has_busy_pools() {
+        if self.daemon.has_busy_pools() || self.unsettled {
             return Some(now.mono);
         }
         let waiting = self.waiting.iter().filter_map(|id| self.conns.get(id)?.deadline_of_reply()).min();
@@ -264,6 +272,16 @@ impl Site {
             ServerAddress::Unix { path, .. } => (UNIX_SERVER_NAME.to_string(), path.clone()),
         }
     }
+}
+
+/// The names of this machine: as configured for its servers, as the system has it, and what `[stheno] hosts` adds.
+fn own_hosts(config: &Config) -> Vec<String> {
+    let servers = config.servers.iter().filter_map(|server| match &server.address {
+        ServerAddress::Inet { host, .. } if !host.is_empty() => Some(host.clone()),
+        _ => None,
+    });
+    let more = config.stheno.iter().flat_map(|stheno| stheno.hosts.iter().cloned());
+    servers.chain([config.hostname.clone()]).chain(more).collect()
 }
 
 /// Peers are shown and kept; most connections come from few of them.

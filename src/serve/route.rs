@@ -21,7 +21,7 @@ use crate::wire::{auth, pyrepr};
 
 /// Who handles a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Handler {
+pub enum Handler {
     /// XML-RPC.
     Rpc,
     /// A child's log, followed.
@@ -41,7 +41,7 @@ pub(super) enum Handler {
 }
 
 /// The route table: the first match wins. `true` matches every path that begins so.
-pub(super) const ROUTES: &[(&str, bool, Handler)] = &[
+pub const ROUTES: &[(&str, bool, Handler)] = &[
     ("/RPC2", true, Handler::Rpc),
     ("/logtail", true, Handler::Logtail),
     ("/mainlogtail", true, Handler::MainLogtail),
@@ -111,7 +111,7 @@ impl Service {
         }
         let Some(body) = body else { return self.error(id, head.reply_to, Status::LENGTH_REQUIRED, now) };
         // A page of another site can make a browser post XML without asking first.
-        if guard::is_cross_site(head, &[]) {
+        if self.is_cross_site(head) {
             return self.error(id, head.reply_to, Status::FORBIDDEN, now);
         }
         let call = match self.memo.decode(body) {
@@ -133,14 +133,30 @@ impl Service {
             peer: &peer,
             method: &call.method,
         };
-        match rpc::call(&mut context, &call.method, &call.params) {
+        let method = &call.method;
+        let outcome = rpc::call(&mut context, method, &call.params);
+        // An answer that waits counts as returned: what becomes of it is not logged (L-14).
+        match &outcome {
+            Ok(_) => activity!(Trace, "XML-RPC method {method}() returned successfully"),
+            Err(fault) => activity!(Trace, "XML-RPC method {method}() returned fault: [{}] {fault}", fault.code as i32),
+        }
+        match outcome {
             Ok(Outcome::Later(pending)) => {
                 let work = Work::Call(pending, call.method.clone());
                 self.wait(id, Waiting { reply_to: head.reply_to, work });
+                // One that came from behind another reply stands on no list of this turn any more.
+                self.unsettled = true;
             }
-            Ok(Outcome::Now(answer)) => self.answer_call(id, head.reply_to, &call.method, &Ok(answer), now),
-            Err(fault) => self.answer_call(id, head.reply_to, &call.method, &Err(fault), now),
+            Ok(Outcome::Now(answer)) => self.answer_call(id, head.reply_to, &Ok(answer), now),
+            Err(fault) => self.answer_call(id, head.reply_to, &Err(fault), now),
         }
+    }
+
+    /// Whether a browser was made to send this by another site. Only browsers are held to our own names: scripts may
+    /// call us what they like.
+    fn is_cross_site(&self, head: &Head<'_>) -> bool {
+        let names: &[String] = if guard::is_browser(head) { &self.own_hosts } else { &[] };
+        guard::is_cross_site(head, names)
     }
 
     /// Lets a reply wait for something to happen.
@@ -152,11 +168,7 @@ impl Service {
     }
 
     /// The reply to a call.
-    pub(super) fn answer_call(&mut self, id: ConnId, reply_to: ReplyTo, method: &str, done: &rpc::Done, now: Now) {
-        match done {
-            Ok(_) => activity!(Trace, "XML-RPC method {method}() returned successfully"),
-            Err(fault) => activity!(Trace, "XML-RPC method {method}() returned fault: [{}] {fault}", fault.code as i32),
-        }
+    pub(super) fn answer_call(&mut self, id: ConnId, reply_to: ReplyTo, done: &rpc::Done, now: Now) {
         let mut document = Vec::with_capacity(512);
         rpc::write_done(done, &mut document);
         self.answer(id, reply_to, now, Status::OK, |reply| reply.header("Content-Type", "text/xml").body(&document));
@@ -234,7 +246,7 @@ impl Service {
         let form = Form::parse(request.query, request.body.unwrap_or_default());
         match action::Action::of(&form) {
             Err(action::UnknownAction) => self.error(id, head.reply_to, Status::INTERNAL_SERVER_ERROR, now),
-            Ok(Some(action)) if action.changes() && guard::is_cross_site(head, &[]) => {
+            Ok(Some(action)) if action.changes() && self.is_cross_site(head) => {
                 activity!(Warn, "refused an action of the web page that another site asked for");
                 self.error(id, head.reply_to, Status::FORBIDDEN, now);
             }

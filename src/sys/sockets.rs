@@ -53,11 +53,15 @@ impl fmt::Display for ListenError {
                 "Another program is already listening on a port that one of our HTTP servers is configured to use.  \
                  Shut this program down first before starting supervisord.",
             ),
+            ListenError::System(libc::ENAMETOOLONG) => {
+                f.write_str("Cannot open an HTTP server: socket.error reported AF_UNIX path too long")
+            }
             ListenError::System(number) => {
                 let name = errno::name(*number);
                 write!(f, "Cannot open an HTTP server: socket.error reported errno.{name} ({number})")
             }
-            ListenError::UnknownHost(host) => write!(f, "Cannot open an HTTP server: no IPv4 address for {host}"),
+            // The number is that of EAI_NONAME, which getaddrinfo(3) answers.
+            ListenError::UnknownHost(_) => f.write_str("Cannot open an HTTP server: socket.error reported -2"),
             ListenError::Chown { path, owner } => {
                 let gid = owner.gid.map_or(-1, i64::from);
                 let user = super::users::by_uid(super::users::current_uid()).map_or(String::new(), |user| user.name);

@@ -208,7 +208,7 @@ fn dynamic_changes_are_read_last() {
          [program:p]\ncommand=p\n[program:gone]\ncommand=gone\n",
     );
     let config = loader.load(&env).unwrap();
-    let stheno = Stheno { mutation: true, dynamic_conf: Some("/work/dyn.conf".into()) };
+    let stheno = Stheno { mutation: true, dynamic_conf: Some("/work/dyn.conf".into()), hosts: Vec::new() };
     assert_eq!(config.stheno, Some(stheno));
     assert!(matches!(config.base.unwrap().journal, Source::Absent));
 
