@@ -45,26 +45,32 @@ impl Daemon {
         let (base, journal, section) = laid.ok_or_else(unknown)?;
         let preview = host.preview_config(&base, &journal).map_err(|text| Code::IncorrectParameters.with(text))?;
 
-        let mut groups = Vec::new();
+        let (mut groups, mut configured) = (Vec::new(), Vec::new());
         let mut differs = false;
         for (_, group) in self.groups().filter(|(_, group)| is_meant(group)) {
             let new = self.new_processes(&section, subject, group.name(), &preview.groups);
             let is_concerned = !new.is_empty() || active.iter().any(|(other, _)| other.name() == group.name());
             if is_concerned {
-                let made = self.with_processes(&group.config, &section, new);
+                let made = Rc::new(self.with_processes(&group.config, &section, new.clone()));
                 // Of two sections, when the one that is active has been replaced in the files and not updated yet.
                 let mut names = BTreeSet::new();
                 if let Some(taken) = made.processes.iter().find(|program| !names.insert(program.name.as_str())) {
                     return Err(Code::BadName.with(&taken.name));
                 }
                 differs |= !group.config.same_as(&made);
-                groups.push(Rc::new(made));
+                match self.configured_group(group.name()) {
+                    Some(known) if Rc::ptr_eq(known, &group.config) => configured.push(made.clone()),
+                    Some(known) => configured.push(Rc::new(self.with_processes(known, &section, new))),
+                    None => {}
+                }
+                groups.push(made);
             }
         }
         if groups.is_empty() {
             return Err(unknown());
         }
-        let change = || Change::SetOptions { section, options: options.to_vec(), groups, whole: subject.whole };
+        let change =
+            || Change::SetOptions { section, options: options.to_vec(), groups, configured, whole: subject.whole };
         Ok(differs.then(change))
     }
 
