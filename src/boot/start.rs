@@ -6,7 +6,8 @@ use std::io::Write;
 use super::{about, dispatch};
 use crate::clock::Now;
 use crate::config::cmdline::{self, CommandLine, Request};
-use crate::config::{Config, Loader, Server, ServerAddress, System as Env, check, usage_error};
+use crate::config::{Config, Env as _, Loader, Server, ServerAddress, System as Env, check, usage_error};
+use crate::level::Level;
 use crate::logs::activity::{self, Settings, Target};
 use crate::logs::auto;
 use crate::model::event::Serials;
@@ -14,7 +15,7 @@ use crate::reactor::Reactor;
 use crate::serve::Service;
 use crate::state::SupervisorState;
 use crate::sys::signals::{self, SignalPipe};
-use crate::sys::{daemonize, fd, limits, time, users};
+use crate::sys::{daemonize, fd, limits, sockets, time, users};
 
 /// Exit status of every error at start (C-7).
 const USAGE: i32 = 2;
@@ -210,10 +211,7 @@ fn open_servers(
     for server in servers {
         reactor.listen(server).map_err(|error| error.to_string())?;
         let (place, host, port) = match &server.address {
-            ServerAddress::Inet { host, port } => {
-                let shown = if host.is_empty() { "0.0.0.0" } else { host };
-                (shown.to_string(), shown.to_string(), port.to_string())
-            }
+            ServerAddress::Inet { host, port } => (host.clone(), shown_name(host), port.to_string()),
             ServerAddress::Unix { path, .. } => {
                 files.0.push(path.clone());
                 (path.clone(), "<unix domain socket>".to_string(), path.clone())
@@ -229,6 +227,22 @@ fn open_servers(
         }
     }
     Ok(files)
+}
+
+/// The name that the log gives an address to listen on: that of the machine for every interface (L-12).
+fn shown_name(host: &str) -> String {
+    if activity::level() > Level::Trace {
+        return String::new();
+    }
+    let mut host = host.to_string();
+    if host.is_empty() {
+        activity!(Trace, ":Computing default hostname");
+        host = Env.hostname();
+    }
+    match sockets::resolve(&host, 0) {
+        Ok(address) => sockets::known_name(*address.ip()).unwrap_or_else(|| address.ip().to_string()),
+        Err(_) => host,
+    }
 }
 
 /// Writes the pidfile; without one the daemon goes on (C-162).

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::OpenOptions;
+use std::io::{Seek, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::rc::Rc;
 
 use mio::unix::SourceFd;
@@ -244,10 +245,11 @@ impl Host for System {
     }
 
     fn file_read(&mut self, path: &str, span: Span) -> Result<Vec<u8>, Errno> {
-        let file = File::open(path).map_err(errno)?;
+        // Opening a pipe, and reading from one or from a terminal, could block for ever.
+        let mut file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(errno)?;
         if !file.metadata().map_err(errno)?.is_file() {
-            // Reading a pipe or a terminal could block for ever.
-            return Err(Errno(libc::ESPIPE));
+            // A device that can be sought in, as /dev/null can, has nothing to be read again.
+            return file.seek(SeekFrom::End(0)).map(|_| Vec::new()).map_err(errno);
         }
         let mut bytes = vec![0; usize::try_from(span.length).unwrap_or(usize::MAX)];
         let mut have = 0;

@@ -143,6 +143,16 @@ fn find_in_hosts(hosts: &str, host: &str) -> Option<Ipv4Addr> {
     })
 }
 
+/// What an address is called in /etc/hosts. Nobody else is asked: that could take a minute, for a line of the log.
+pub fn known_name(address: Ipv4Addr) -> Option<String> {
+    let hosts = std::fs::read_to_string("/etc/hosts").ok()?;
+    hosts.lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let known: Ipv4Addr = words.next()?.parse().ok()?;
+        words.next().filter(|_| known == address).map(str::to_string)
+    })
+}
+
 /// Listens on a socket file, non-blocking. A stale one in its place is removed, with a line on stderr (C-157).
 pub fn listen_unix(path: &str, mode: u32, owner: Option<Owner>) -> Result<UnixListener, ListenError> {
     let temporary = format!("{path}.{}", std::process::id());
