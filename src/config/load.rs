@@ -237,7 +237,11 @@ impl Loader {
         };
         let mut groups = common.groups(&mut failed)?;
         if let Some(journal) = changes.journal {
-            journal.prune(&mut groups);
+            let is_own = |program: &str| {
+                let section = document.section(&format!("program:{program}"));
+                section.is_some_and(|section| changes.file == Some(&*section.file))
+            };
+            journal.prune(&mut groups, is_own);
         }
         warnings.append(&mut common.warnings);
         let servers = match servers {

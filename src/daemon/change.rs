@@ -75,6 +75,8 @@ pub struct Addition {
     pub create: Option<i64>,
     /// The program's name.
     pub program: String,
+    /// What this instance of it is called, where each is a program by itself.
+    pub instance: Option<String>,
     /// Its options, as in a file.
     pub options: Vec<(String, String)>,
     /// What comes of them.
@@ -160,7 +162,12 @@ impl Daemon {
                 for program in processes {
                     self.add_process(id, program.clone(), now, host);
                 }
-                self.edit_config(id, |config| config.processes.extend(processes.iter().cloned()));
+                self.edit_config(id, |config| {
+                    for program in processes {
+                        config.processes.retain(|other| other.name != program.name);
+                        config.processes.push(program.clone());
+                    }
+                });
             }
             Change::RemoveProcess { group, process } => self.remove_process(group, process, now, host),
             Change::RemoveProgram { group, program } => {
@@ -360,11 +367,7 @@ impl Daemon {
     fn deactivate(&mut self, name: &str, host: &mut dyn Host) {
         self.keep_auto_logs(name);
         let Some(id) = self.group_ids.remove(name) else { return };
-        let Some(group) = self.groups.get_mut(&id) else { return };
-        // A process whose state is not known may have kept it open.
-        if let Some(socket) = group.socket.take() {
-            host.fcgi_close(socket);
-        }
+        let Some(group) = self.groups.get(&id) else { return };
         for process in group.processes.clone() {
             self.forget_process(process, host);
         }
@@ -444,6 +447,8 @@ impl Daemon {
     /// Takes a process out of everything that knows its id.
     fn forget_process(&mut self, id: ProcId, host: &mut dyn Host) {
         self.close_logs(id, host);
+        // One in state UNKNOWN may still hold its share.
+        self.release_socket(id, host);
         let Some(process) = self.processes.remove(&id) else { return };
         if let Some(at) = process.timer {
             self.timers.remove(&(at, id));
@@ -458,8 +463,10 @@ impl Daemon {
     }
 
     /// Changes an active group's configuration. Where the group runs by the very object that is configured, that
-    /// changes, too: it shows in getAllConfigInfo until the next reread, as in the original.
-    fn edit_config(&mut self, id: GroupId, edit: impl FnOnce(&mut config::Group)) {
+    /// changes, too: it shows in getAllConfigInfo until the next reread, as in the original. Where changes are kept in
+    /// a file, what is configured changes in any case: a group that is removed and added again is to be what the file
+    /// says.
+    fn edit_config(&mut self, id: GroupId, edit: impl Fn(&mut config::Group)) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let configured = &mut self.config.groups;
         let at = configured.iter().position(|other| Rc::ptr_eq(other, &group.config));
@@ -469,6 +476,10 @@ impl Daemon {
         edit(Rc::make_mut(&mut group.config));
         if let Some(at) = at {
             configured.insert(at, group.config.clone());
+        } else if self.dynamic.path().is_some()
+            && let Some(other) = configured.iter_mut().find(|other| other.name == group.config.name)
+        {
+            edit(Rc::make_mut(other));
         }
     }
 

@@ -302,7 +302,7 @@ impl Daemon {
     }
 
     /// Gives the share back; the last one closes it.
-    fn release_socket(&mut self, id: ProcId, host: &mut dyn Host) {
+    pub(super) fn release_socket(&mut self, id: ProcId, host: &mut dyn Host) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         if !std::mem::take(&mut process.uses_socket) {
             return;

@@ -1,5 +1,6 @@
 //! Events: made here, queued in the pools that want them, dispatched to listeners, handed to HTTP streams.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::host::{Host, StdinProblem};
@@ -37,13 +38,17 @@ impl Daemon {
 
     /// What the HTTP streams want from now on.
     pub fn set_stream_mask(&mut self, mask: EventMask) {
+        if mask == EventMask::NONE {
+            // The next stream is not to begin with what the last one did not live to hear.
+            self.take_streamed();
+        }
         self.stream_mask = mask;
         self.refresh_wanted();
     }
 
-    /// The events for the HTTP streams since the last call.
-    pub fn take_streamed(&mut self) -> Vec<Streamed> {
-        std::mem::take(&mut self.streamed)
+    /// The events for the HTTP streams since the last call, and how many before them were dropped.
+    pub fn take_streamed(&mut self) -> (VecDeque<Streamed>, u64) {
+        (std::mem::take(&mut self.streamed), std::mem::take(&mut self.streamed_lost))
     }
 
     /// Queues an event in every pool that wants it; one that nobody wants uses no serial (E-32).
@@ -54,8 +59,12 @@ impl Daemon {
         }
         let serial = self.serial.take();
         let event = Rc::new(event);
-        if self.stream_mask.wants(kind) && self.streamed.len() < STREAMED_MAX {
-            self.streamed.push(Streamed { serial, event: event.clone() });
+        if self.stream_mask.wants(kind) {
+            if self.streamed.len() == STREAMED_MAX {
+                self.streamed.pop_front();
+                self.streamed_lost += 1;
+            }
+            self.streamed.push_back(Streamed { serial, event: event.clone() });
         }
         let mut effects = Vec::new();
         for (id, group) in &mut self.groups {

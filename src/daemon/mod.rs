@@ -17,7 +17,7 @@ mod output;
 pub mod reshape;
 mod shutdown;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
 use crate::clock::{Mono, Now};
@@ -65,7 +65,9 @@ pub struct Daemon {
     /// Event types that HTTP streams want.
     stream_mask: EventMask,
     /// Events for the HTTP streams, oldest first.
-    streamed: Vec<events::Streamed>,
+    streamed: VecDeque<events::Streamed>,
+    /// How many of them were dropped because there were too many.
+    streamed_lost: u64,
     /// Pools that may be able to dispatch.
     busy_pools: BTreeSet<GroupId>,
     /// Serial of the next event (E-32).
@@ -110,7 +112,8 @@ impl Daemon {
             touched: Vec::new(),
             wanted: EventMask::NONE,
             stream_mask: EventMask::NONE,
-            streamed: Vec::new(),
+            streamed: VecDeque::new(),
+            streamed_lost: 0,
             busy_pools: BTreeSet::new(),
             serial,
             ticks: Ticks::default(),

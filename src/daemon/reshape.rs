@@ -72,7 +72,7 @@ impl Daemon {
     ) -> Vec<Rc<Program>> {
         let Some(group) = preview.iter().find(|other| other.name == group) else { return Vec::new() };
         let ours = group.processes.iter().filter(|process| process.program == section.short());
-        let ours = ours.filter(|process| subject.whole || !self.dynamic.is_gone(&group.name, &process.name));
+        let ours = ours.filter(|process| subject.whole || !self.dynamic.is_gone(section, &group.name, &process.name));
         ours.map(|process| Rc::new(Program { program: subject.program.to_string(), ..(**process).clone() })).collect()
     }
 

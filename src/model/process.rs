@@ -24,6 +24,11 @@ use crate::state::ProcessState;
 /// as long; without one a program that ends at once with `startsecs=0` would take a whole processor.
 pub const RESTART_FLOOR: Duration = Duration::from_millis(20);
 
+/// Least time between two SIGKILLs to one child. A child in a system call that cannot be interrupted does not die at
+/// once; with `stopwaitsecs=0` it would get signals, and the log lines, without a pause. The original's loop has a
+/// second.
+pub const KILL_FLOOR: Duration = Duration::from_secs(1);
+
 /// What happens to a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -289,7 +294,9 @@ impl Process {
                 signal::name(signal)
             ),
         ));
-        self.delay = now.mono.after(Duration::from_secs(u64::try_from(program.stopwaitsecs).unwrap_or(0)));
+        let wait = Duration::from_secs(u64::try_from(program.stopwaitsecs).unwrap_or(0));
+        let floor = if self.state == ProcessState::Stopping { KILL_FLOOR } else { Duration::ZERO };
+        self.delay = now.mono.after(wait.max(floor));
         self.change(ProcessState::Stopping, false, None, out);
         out.push(Effect::Kill { signal, group });
     }

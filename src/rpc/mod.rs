@@ -17,6 +17,10 @@ pub mod pending;
 mod stheno;
 mod supervisor;
 mod system;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod twiddler;
 
 use std::collections::HashMap;

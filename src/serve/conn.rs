@@ -70,6 +70,8 @@ pub struct Conn {
     pub(super) closing: bool,
     /// When it is cut off.
     deadline: Mono,
+    /// When it is looked at next, as the service's timeouts have it; never later than the deadline.
+    timer: Mono,
 }
 
 impl Conn {
@@ -125,6 +127,7 @@ impl Service {
             phase: Phase::Idle,
             closing: false,
             deadline,
+            timer: deadline,
         };
         self.conns.insert(id, conn);
         self.timeouts.insert((deadline, id));
@@ -142,6 +145,11 @@ impl Service {
         }
         if conn.input.is_empty() {
             conn.deadline = now.mono.after(REQUEST_TIME);
+            if conn.deadline < conn.timer {
+                self.timeouts.remove(&(conn.timer, id));
+                conn.timer = conn.deadline;
+                self.timeouts.insert((conn.timer, id));
+            }
         }
         conn.input.extend_from_slice(bytes);
         self.take_requests(id, now, host);
@@ -280,7 +288,7 @@ impl Service {
     /// Forgets a connection; what it asked for goes on.
     pub(super) fn forget(&mut self, id: ConnId, host: &mut dyn Host) {
         let Some(conn) = self.conns.remove(&id) else { return };
-        self.timeouts.remove(&(conn.deadline, id));
+        self.timeouts.remove(&(conn.timer, id));
         self.waiting.remove(&id);
         self.dirty.remove(&id);
         if self.followers.remove(&id) {
@@ -302,14 +310,14 @@ impl Service {
             }
             self.timeouts.pop_first();
             let Some(conn) = self.conns.get_mut(&id) else { continue };
-            // Requests move the deadline without touching the set; a stale entry is put right here.
+            // A deadline that moves on leaves the set alone; it is put right here.
             let is_patient = !matches!(conn.phase, Phase::Idle);
             if is_patient {
                 conn.deadline = now.mono.after(IDLE_TIME);
             }
             if conn.deadline > now.mono {
-                let deadline = conn.deadline;
-                self.timeouts.insert((deadline, id));
+                conn.timer = conn.deadline;
+                self.timeouts.insert((conn.timer, id));
                 continue;
             }
             self.forget(id, host);

@@ -63,10 +63,11 @@ impl Service {
         if self.streams.is_empty() {
             return;
         }
-        let events = self.daemon.take_streamed();
+        let (events, lost) = self.daemon.take_streamed();
         for id in &self.streams {
             let Some(conn) = self.conns.get_mut(id) else { continue };
             let Phase::Streaming(stream) = &mut conn.phase else { continue };
+            stream.dropped += lost;
             for event in events.iter().filter(|streamed| stream.mask.wants(streamed.event.kind())) {
                 if conn.output.len() >= OUTPUT_BYTES_MAX {
                     stream.dropped += 1;

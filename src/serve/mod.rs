@@ -28,6 +28,7 @@ use crate::wire::http::DateCache;
 use crate::wire::xmlrpc::CallMemo;
 
 pub use conn::Conn;
+pub use route::{Handler, ROUTES};
 
 /// Connections at one time. Beyond it the one that has been idle longest is closed for a new one.
 pub const CONNECTIONS_MAX: usize = 512;
@@ -113,6 +114,8 @@ pub struct Service {
     conns: HashMap<ConnId, Conn>,
     /// Connections whose reply waits.
     waiting: BTreeSet<ConnId>,
+    /// The replies that wait are to be asked again, in a turn that comes at once.
+    unsettled: bool,
     /// What clients asked for that are gone.
     orphans: Vec<task::Orphan>,
     /// Connections that follow a log.
@@ -121,7 +124,7 @@ pub struct Service {
     streams: BTreeSet<ConnId>,
     /// Connections that have output, or are to be closed.
     dirty: BTreeSet<ConnId>,
-    /// Connections to be looked at when time has passed. May be stale: the connection knows its own deadline.
+    /// Connections to be looked at when time has passed, each once; its own deadline may be later.
     timeouts: BTreeSet<(Mono, ConnId)>,
     memo: CallMemo,
     dates: DateCache,
@@ -139,6 +142,7 @@ impl Service {
             own_hosts,
             conns: HashMap::new(),
             waiting: BTreeSet::new(),
+            unsettled: false,
             orphans: Vec::new(),
             followers: BTreeSet::new(),
             streams: BTreeSet::new(),
@@ -175,7 +179,7 @@ impl Service {
         // Listeners hear of everything above in this very turn.
         self.daemon.dispatch(now, host);
         // Replies last: they see the states as the turn leaves them. What they start or stop is seen by the next
-        // turn, which their own deadlines or those of the processes bring about.
+        // turn, which then comes at once.
         self.answer_waiting(now, host);
         self.expire(now, host);
         self.feed_streams();
@@ -183,7 +187,7 @@ impl Service {
 
     /// When the next turn is due at the latest; `None` is never.
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        if self.daemon.has_busy_pools() {
+        if self.daemon.has_busy_pools() || self.unsettled {
             return Some(now.mono);
         }
         let waiting = self.waiting.iter().filter_map(|id| self.conns.get(id)?.deadline_of_reply()).min();

@@ -20,7 +20,7 @@ use crate::wire::{auth, pyrepr};
 
 /// Who handles a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Handler {
+pub enum Handler {
     /// XML-RPC.
     Rpc,
     /// A child's log, followed.
@@ -40,7 +40,7 @@ pub(super) enum Handler {
 }
 
 /// The route table: the first match wins. `true` matches every path that begins so.
-pub(super) const ROUTES: &[(&str, bool, Handler)] = &[
+pub const ROUTES: &[(&str, bool, Handler)] = &[
     ("/RPC2", true, Handler::Rpc),
     ("/logtail", true, Handler::Logtail),
     ("/mainlogtail", true, Handler::MainLogtail),
@@ -136,6 +136,8 @@ impl Service {
             Ok(Outcome::Later(pending)) => {
                 let work = Work::Call(pending, call.method.clone());
                 self.wait(id, Waiting { reply_to: head.reply_to, work });
+                // One that came from behind another reply stands on no list of this turn any more.
+                self.unsettled = true;
             }
             Ok(Outcome::Now(answer)) => self.answer_call(id, head.reply_to, &Ok(answer), now),
             Err(fault) => self.answer_call(id, head.reply_to, &Err(fault), now),

@@ -13,6 +13,9 @@ use stheno::wire::xmlrpc::{decode_response, encode_call};
 /// How long an answer may be silent: calls that wait for a process take a few seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// After this long without a byte there is no answer.
+const SILENCE: Duration = Duration::from_secs(2);
+
 /// The largest answer that a test asks for.
 const BODY_BYTES_MAX: u64 = 16 << 20;
 
@@ -82,4 +85,22 @@ fn exchange(
     }
     let head = reader.head().cloned().ok_or((-1, "no answer".to_string()))?;
     Ok(Answer { head, body })
+}
+
+/// Sends bytes as they are and returns the first line of the answer; `closed` or `silence` if there is none.
+pub fn first_line(socket: &Path, request: &[u8]) -> String {
+    let mut stream = UnixStream::connect(socket).expect("a connection");
+    // Silence is what the original has to offer; ours answers at once, however long this is.
+    stream.set_read_timeout(Some(SILENCE)).expect("a timeout");
+    stream.write_all(request).expect("the request is sent");
+    let mut answer = Vec::new();
+    let mut piece = [0; 8192];
+    while !answer.contains(&b'\n') {
+        match stream.read(&mut piece) {
+            Ok(0) => return "closed".into(),
+            Ok(n) => answer.extend_from_slice(&piece[..n]),
+            Err(_) => return "silence".into(),
+        }
+    }
+    String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_string()
 }

@@ -22,8 +22,8 @@ fn every_route_asks_for_the_password() {
     ));
     let right = basic_header("ann", "thepassword");
     let wrong = basic_header("ann", "other");
-    for target in [
-        "/",
+    let routes = stheno::serve::ROUTES.iter().map(|(path, _, _)| if path.is_empty() { "/nowhere" } else { path });
+    let with_more = [
         "/index.html",
         "/index.html?action=stopall",
         "/tail.html?processname=a",
@@ -32,8 +32,8 @@ fn every_route_asks_for_the_password() {
         "/logtail/a",
         "/mainlogtail",
         "/stylesheets/supervisor.css",
-        "/nowhere",
-    ] {
+    ];
+    for target in routes.chain(with_more) {
         for headers in [&[][..], &[("Authorization", wrong.as_str())], &[("Authorization", "Bearer x")]] {
             let answer = get_tcp(port, target, headers).expect("an answer");
             assert_eq!(answer.head.status, 401, "{target} {headers:?}");
@@ -45,6 +45,26 @@ fn every_route_asks_for_the_password() {
         assert_eq!(get_tcp(port, target, &headers).expect("an answer").head.status, status, "{target}");
     }
     assert_eq!(daemon.state("a"), "RUNNING", "nobody without the password stopped it");
+}
+
+#[test]
+fn another_site_cannot_make_a_browser_stop_a_program() {
+    let daemon = Daemon::start("[program:a]\ncommand=sleep 1000\nstartsecs=0\n");
+    daemon.wait_state("a", "RUNNING");
+    let target = "/index.html?action=stopall";
+    let status = |headers: &[(&str, &str)]| {
+        request(&daemon.folder.path("s.sock"), "GET", target, headers, None).expect("an answer").head.status
+    };
+    if crate::daemon::is_original() {
+        return;
+    }
+    assert_eq!(status(&[("Sec-Fetch-Site", "cross-site")]), 403);
+    assert_eq!(status(&[("Origin", "http://evil.example")]), 403);
+    assert_eq!(status(&[("Referer", "http://evil.example/page")]), 403);
+    assert_eq!(daemon.state("a"), "RUNNING");
+    // A script sends none of these.
+    assert_eq!(status(&[]), 301);
+    daemon.wait_state("a", "STOPPED");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod client;
 mod daemon;
 
 mod children;
+mod differences;
 mod events;
 mod http;
 mod idle;

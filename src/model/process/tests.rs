@@ -384,7 +384,7 @@ fn the_counter_goes_on_after_a_stop_in_backoff() {
 #[test]
 fn sigkill_is_sent_every_stopwaitsecs() {
     // (stopwaitsecs, seconds after the stop at which SIGKILL is sent)
-    for (stopwaitsecs, expected) in [(10, [10, 20, 30]), (1, [1, 2, 3]), (0, [0, 0, 0]), (-3, [0, 0, 0])] {
+    for (stopwaitsecs, expected) in [(10, [10, 20, 30]), (1, [1, 2, 3]), (0, [0, 1, 2]), (-3, [0, 1, 2])] {
         let program = Program { stopwaitsecs, killasgroup: true, ..program() };
         let mut process = process(ProcessState::Running, Some(7), 0, 0);
         fed(&mut process, Event::Stop, &program, Mood::Running, LATE);
