@@ -6,13 +6,13 @@ use std::io::Write;
 use super::{about, dispatch};
 use crate::clock::Now;
 use crate::config::cmdline::{self, CommandLine, Request};
-use crate::config::{Config, Env as _, Loader, Server, ServerAddress, System as Env, check, usage_error};
+use crate::config::{Config, Loader, Server, ServerAddress, System as Env, check, usage_error};
 use crate::level::Level;
 use crate::logs::activity::{self, Settings, Target};
 use crate::logs::auto;
 use crate::model::event::Serials;
 use crate::reactor::Reactor;
-use crate::serve::Service;
+use crate::serve::{Service, UNIX_SERVER_NAME};
 use crate::state::SupervisorState;
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::{daemonize, fd, limits, sockets, time, users};
@@ -208,13 +208,18 @@ fn open_servers(
     now: Now,
     mut files: SocketFiles,
 ) -> Result<SocketFiles, String> {
+    let traces = activity::level() <= Level::Trace;
     for server in servers {
         reactor.listen(server).map_err(|error| error.to_string())?;
         let (place, host, port) = match &server.address {
-            ServerAddress::Inet { host, port } => (host.clone(), shown_name(host), port.to_string()),
+            ServerAddress::Inet { host, port } => {
+                // The name may have to be looked up, which only those who see it should wait for.
+                let name = if traces { sockets::server_name(host) } else { String::new() };
+                (host.clone(), name, port.to_string())
+            }
             ServerAddress::Unix { path, .. } => {
                 files.0.push(path.clone());
-                (path.clone(), "<unix domain socket>".to_string(), path.clone())
+                (path.clone(), UNIX_SERVER_NAME.to_string(), path.clone())
             }
         };
         let started = time::ctime(now.wall.secs());
@@ -227,22 +232,6 @@ fn open_servers(
         }
     }
     Ok(files)
-}
-
-/// The name that the log gives an address to listen on: that of the machine for every interface (L-12).
-fn shown_name(host: &str) -> String {
-    if activity::level() > Level::Trace {
-        return String::new();
-    }
-    let mut host = host.to_string();
-    if host.is_empty() {
-        activity!(Trace, ":Computing default hostname");
-        host = Env.hostname();
-    }
-    match sockets::resolve(&host, 0) {
-        Ok(address) => sockets::known_name(*address.ip()).unwrap_or_else(|| address.ip().to_string()),
-        Err(_) => host,
-    }
 }
 
 /// Writes the pidfile; without one the daemon goes on (C-162).
