@@ -51,7 +51,9 @@ impl Daemon {
             let new = self.new_processes(&section, subject, group.name(), &preview.groups);
             let is_concerned = !new.is_empty() || active.iter().any(|(other, _)| other.name() == group.name());
             if is_concerned {
-                let made = self.with_processes(&group.config, &section, new);
+                let listed = preview.groups.iter().find(|other| other.name == group.name());
+                let listed = listed.map_or(&[][..], |group| &group.processes);
+                let made = self.with_processes(&group.config, &section, new, listed);
                 // Of two sections, when the one that is active has been replaced in the files and not updated yet.
                 let mut names = BTreeSet::new();
                 if let Some(taken) = made.processes.iter().find(|program| !names.insert(program.name.as_str())) {
@@ -82,16 +84,28 @@ impl Daemon {
         ours.map(|process| Rc::new(Program { program: subject.program.to_string(), ..(**process).clone() })).collect()
     }
 
-    /// An active group's configuration with other processes of one section.
-    fn with_processes(&self, config: &Group, section: &Section, new: Vec<Rc<Program>>) -> Group {
+    /// An active group's configuration with other processes of one section: where the old ones stand, or where they
+    /// are `listed` among those of other sections.
+    fn with_processes(
+        &self,
+        config: &Group,
+        section: &Section,
+        new: Vec<Rc<Program>>,
+        listed: &[Rc<Program>],
+    ) -> Group {
         let is_of_section = |program: &Program| match self.dynamic.made_by(&config.name, &program.name) {
             Some(made_by) => made_by == section.short(),
             None => program.program == section.short(),
         };
         let mut processes: Vec<_> =
             config.processes.iter().filter(|program| !is_of_section(program)).cloned().collect();
-        processes.extend(new);
-        processes.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        let old = config.processes.iter().position(|program| is_of_section(program));
+        let at = old.unwrap_or_else(|| {
+            let first = listed.iter().position(|program| program.program == section.short()).unwrap_or(listed.len());
+            let before = |listed: &Rc<Program>| processes.iter().position(|program| program.name == listed.name);
+            listed[..first].iter().rev().find_map(before).map_or(0, |at| at + 1)
+        });
+        processes.splice(at..at, new);
         Group { processes, ..config.clone() }
     }
 }

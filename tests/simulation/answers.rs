@@ -173,6 +173,10 @@ impl Model {
         let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for info in items(value) {
             let text = |name: &str| info.member(name).and_then(Value::as_str).unwrap_or_default().to_string();
+            let pid = matches!(info.member("pid"), Some(Value::Int(pid)) if *pid > 0);
+            let state = text("statename");
+            let has_child = ["STARTING", "RUNNING", "STOPPING", "UNKNOWN"].contains(&state.as_str());
+            assert_eq!(pid, has_child, "a pid in state {state}: {info:?}");
             assert!(groups.entry(text("group")).or_default().insert(text("name")), "a process is listed twice");
         }
         let filled = self.groups.iter().filter(|(_, names)| !names.is_empty());

@@ -8,6 +8,7 @@ use stheno::id::{Channel, ConnId, GroupId, LogId, Pid, ProcId};
 use stheno::model::event::Serials;
 use stheno::serve::{Input, Service};
 use stheno::state::{ProcessState, SupervisorState};
+use stheno::wire::value::Value;
 use stheno::wire::xmlrpc::decode_response;
 
 use crate::agenda::{Happening, MS, SECOND, Spoken};
@@ -66,6 +67,8 @@ pub struct World {
     /// Lines `spawned:` and `reaped` that are due.
     spawned: Vec<(String, i32)>,
     reaped: Vec<i32>,
+    /// A signal was sent in the present step.
+    has_signalled: bool,
     /// The daemon was RUNNING when the present step began.
     was_running: bool,
     /// Changes of the set of groups may be under way that nobody will be told of.
@@ -136,6 +139,7 @@ impl World {
             idle_turns: 0,
             spawned: Vec::new(),
             reaped: Vec::new(),
+            has_signalled: false,
             was_running: true,
             is_uncertain: false,
             is_changed: false,
@@ -496,6 +500,7 @@ impl World {
             }
         }
         let mut deeds = std::mem::take(&mut self.host.did);
+        self.has_signalled = deeds.iter().any(|(_, did)| matches!(did, Did::Killed { .. } | Did::KillFailed));
         for (index, line) in lines::take().iter().enumerate() {
             while deeds.front().is_some_and(|(before, _)| *before <= index) {
                 deeds.pop_front().into_iter().for_each(|(_, did)| self.check_deed(did));
@@ -588,6 +593,7 @@ impl World {
 
     /// Reads what is new on the connections, in the order in which it was written.
     fn read_answers(&mut self) {
+        let is_single = self.fresh.len() == 1;
         let uncertain = self.is_uncertain();
         for conn in std::mem::take(&mut self.fresh) {
             self.dirty.insert(conn);
@@ -601,7 +607,7 @@ impl World {
             {
                 observer.forget();
             }
-            self.understand(index, conn, uncertain);
+            self.understand(index, conn, uncertain, is_single);
         }
         if uncertain {
             self.model.trust(&self.service.daemon);
@@ -612,7 +618,7 @@ impl World {
         self.is_uncertain || self.clients.iter().any(Client::is_uncertain)
     }
 
-    fn understand(&mut self, index: usize, conn: ConnId, uncertain: bool) {
+    fn understand(&mut self, index: usize, conn: ConnId, uncertain: bool, is_single: bool) {
         loop {
             let client = &mut self.clients[index];
             if let Some(chunked) = client.stream {
@@ -639,6 +645,9 @@ impl World {
                 Asked::Call(call) => {
                     let outcome = outcome(&answer);
                     self.check_call(&call, &outcome, uncertain);
+                    if is_single && !self.has_signalled && outcome.is_ok() && self.clients[index].inbox.is_empty() {
+                        self.check_claim(&call);
+                    }
                 }
                 Asked::Multicall(calls) => self.check_multicall(&calls, &outcome(&answer)),
                 Asked::Page(statuses) => assert!(statuses.contains(&answer.status), "{answer:?}, not {statuses:?}"),
@@ -657,6 +666,20 @@ impl World {
                     false => assert_eq!(answer.status, 404, "{answer:?}"),
                 },
             }
+        }
+    }
+
+    /// What a call that waited says of its process, which nothing else has touched since.
+    fn check_claim(&self, call: &clients::Call) {
+        let [name, wait] = call.params.as_slice() else { return };
+        let daemon = &self.service.daemon;
+        let process = name.as_str().and_then(|name| daemon.find_process(name)).and_then(|id| daemon.process(id));
+        let (Some(process), Value::Bool(true)) = (process, wait) else { return };
+        let state = process.machine.state();
+        match call.method {
+            "supervisor.startProcess" => assert_eq!(state, ProcessState::Running, "{call:?} is answered"),
+            "supervisor.stopProcess" => assert!(state.is_stopped(), "{call:?} is answered, in {}", state.name()),
+            _ => {}
         }
     }
 
@@ -683,13 +706,11 @@ impl World {
 
     fn check_multicall(&mut self, calls: &[clients::Call], outcome: &Outcome) {
         self.say(|| format!("multicall {calls:?}: {}", short(outcome)));
-        let Ok(stheno::wire::value::Value::Array(results)) = outcome else { panic!("a multicall answers {outcome:?}") };
+        let Ok(Value::Array(results)) = outcome else { panic!("a multicall answers {outcome:?}") };
         assert_eq!(results.len(), calls.len(), "results of a multicall");
         for (call, result) in calls.iter().zip(results) {
             let outcome = match (result.member("faultCode"), result.member("faultString")) {
-                (Some(stheno::wire::value::Value::Int(code)), Some(text)) => {
-                    Err((*code, text.as_str().unwrap_or_default().to_string()))
-                }
+                (Some(Value::Int(code)), Some(text)) => Err((*code, text.as_str().unwrap_or_default().to_string())),
                 _ => Ok(result.clone()),
             };
             answers::check(call, &outcome, false);
