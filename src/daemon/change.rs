@@ -10,6 +10,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::dynamic::Section;
+use super::reshape::Subject;
 use super::{Daemon, Group, Host, Proc, Stream};
 use crate::clock::Now;
 use crate::config::{self, GroupKind, LogTarget, Program};
@@ -55,6 +56,10 @@ pub enum Change {
     /// Change options of a program. Its processes take the new configuration without being stopped, and run by it from
     /// their next start on; new ones are added, and those that are gone must be stopped.
     SetOptions {
+        /// The program's name.
+        program: String,
+        /// The one group that is meant; `None` is every group that holds the program.
+        group: Option<String>,
         /// The program's section.
         section: Section,
         /// The options that change.
@@ -121,6 +126,17 @@ impl Daemon {
     /// Faults: ALREADY_ADDED for a group that is active, BAD_NAME for an unknown group, program or process or for a
     /// process name that is taken, STILL_RUNNING for what is not stopped, FAILED for what cannot be, or cannot be kept.
     pub fn apply(&mut self, change: &Change, origin: &Origin, now: Now, host: &mut dyn Host) -> Result<(), Fault> {
+        let fresh;
+        let change = match change {
+            // It may have waited for processes to stop, and what it was made from may have changed meanwhile.
+            Change::SetOptions { program, group, options, whole, .. } => {
+                let subject = Subject { program, group: group.as_deref(), whole: *whole };
+                let Some(made) = self.with_options(subject, options, host)? else { return Ok(()) };
+                fresh = made;
+                &fresh
+            }
+            change => change,
+        };
         self.validate(change)?;
         if let Change::AddGroup(group) = change {
             self.check_socket(group, host).map_err(|text| Code::Failed.with(text))?;

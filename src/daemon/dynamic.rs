@@ -255,7 +255,7 @@ impl Kept {
                     self.remove_process(group, &process, scene);
                 }
             }
-            Change::SetOptions { section, options, groups, whole } => {
+            Change::SetOptions { section, options, groups, whole, .. } => {
                 self.set_options(section, options);
                 for group in groups {
                     self.remake(section, group, *whole, scene.base);
@@ -402,10 +402,14 @@ impl Kept {
             self.unlist(group, &section, base);
             return;
         }
-        // A process of the other files, if they still have it.
-        let Some(configured) = scene.daemon.configured_group(group) else { return };
-        let Some(found) = configured.processes.iter().find(|program| program.name == process) else { return };
-        let is_last = configured.processes.iter().filter(|program| program.program == found.program).count() == 1;
+        // A process of the other files, if they still have it. Options set since they were read may have made more.
+        let daemon = scene.daemon;
+        let active = daemon.group_named(group).and_then(|id| daemon.group(id)).map(|group| &group.config);
+        let holders = daemon.configured_group(group).into_iter().chain(active);
+        let found = |config: &&Rc<Group>| config.processes.iter().position(|program| program.name == process);
+        let Some((config, at)) = holders.into_iter().find_map(|config| Some((config, found(&config)?))) else { return };
+        let found = &config.processes[at];
+        let is_last = config.processes.iter().filter(|program| program.program == found.program).count() == 1;
         match base_section(base, &found.program) {
             Some(section) if is_last && self.groups_listing(base, &found.program) <= 1 => {
                 self.set_options(&Section { name: section, alias: None }, &[no_processes()]);

@@ -66,7 +66,14 @@ impl Daemon {
         if groups.is_empty() {
             return Err(unknown());
         }
-        let change = || Change::SetOptions { section, options: options.to_vec(), groups, whole: subject.whole };
+        let change = || Change::SetOptions {
+            program: subject.program.to_string(),
+            group: subject.group.map(str::to_string),
+            section,
+            options: options.to_vec(),
+            groups,
+            whole: subject.whole,
+        };
         Ok(differs.then(change))
     }
 
