@@ -67,8 +67,8 @@ pub struct World {
     /// Lines `spawned:` and `reaped` that are due.
     spawned: Vec<(String, i32)>,
     reaped: Vec<i32>,
-    /// A signal was sent in the present step.
-    has_signalled: bool,
+    /// The present step started or signalled children.
+    has_acted: bool,
     /// The daemon was RUNNING when the present step began.
     was_running: bool,
     /// Changes of the set of groups may be under way that nobody will be told of.
@@ -139,7 +139,7 @@ impl World {
             idle_turns: 0,
             spawned: Vec::new(),
             reaped: Vec::new(),
-            has_signalled: false,
+            has_acted: false,
             was_running: true,
             is_uncertain: false,
             is_changed: false,
@@ -206,7 +206,7 @@ impl World {
         self.step(|service, now, host| service.turn(now, host));
         self.flush();
         self.check();
-        if std::mem::take(&mut self.is_changed) {
+        if std::mem::take(&mut self.is_changed) && !self.is_uncertain() {
             self.check_kept();
         }
         self.check_quiet();
@@ -500,7 +500,7 @@ impl World {
             }
         }
         let mut deeds = std::mem::take(&mut self.host.did);
-        self.has_signalled = deeds.iter().any(|(_, did)| matches!(did, Did::Killed { .. } | Did::KillFailed));
+        self.has_acted = !deeds.is_empty();
         for (index, line) in lines::take().iter().enumerate() {
             while deeds.front().is_some_and(|(before, _)| *before <= index) {
                 deeds.pop_front().into_iter().for_each(|(_, did)| self.check_deed(did));
@@ -645,7 +645,7 @@ impl World {
                 Asked::Call(call) => {
                     let outcome = outcome(&answer);
                     self.check_call(&call, &outcome, uncertain);
-                    if is_single && !self.has_signalled && outcome.is_ok() && self.clients[index].inbox.is_empty() {
+                    if is_single && !self.has_acted && outcome.is_ok() && self.clients[index].inbox.is_empty() {
                         self.check_claim(&call);
                     }
                 }
