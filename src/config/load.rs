@@ -10,7 +10,7 @@ use super::cmdline::CommandLine;
 use super::datatypes::Datatype;
 use super::env::{Env, Memo};
 use super::error::ConfigError;
-use super::groups::in_order;
+use super::groups::unique;
 use super::interfaces::interfaces;
 use super::journal::{Base, Journal, Source};
 use super::options::{SthenoOptions, SupervisordOptions};
@@ -346,7 +346,7 @@ impl Loader {
             journal: None,
             nothing: &Document::default(),
         };
-        Ok(in_order(common.programs(&section, group)?))
+        Ok(unique(common.programs(&section, group)?))
     }
 }
 

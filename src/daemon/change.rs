@@ -173,9 +173,8 @@ impl Daemon {
                 }
                 self.edit_config(id, |config| {
                     for program in processes {
-                        let key = (program.priority, &program.name);
-                        let at = config.processes.partition_point(|other| (other.priority, &other.name) < key);
-                        config.processes.insert(at, program.clone());
+                        config.processes.retain(|other| other.name != program.name);
+                        config.processes.push(program.clone());
                     }
                 });
             }
@@ -332,7 +331,7 @@ impl Daemon {
         self.processes.get(&id).is_some_and(|process| process.program.program == program)
     }
 
-    /// Names of the processes of a program in an active group, in start order.
+    /// Names of the processes of a program in an active group, as they are listed.
     pub fn processes_of_program(&self, group: &str, program: &str) -> Vec<String> {
         let processes = self.group_or_fault(group).map_or(&[][..], |group| &group.processes);
         let found = processes.iter().filter_map(|id| self.processes.get(id));
@@ -400,11 +399,7 @@ impl Daemon {
         let Some(active) = self.groups.get_mut(&group) else { return };
         self.next_process += 1;
         active.by_name.insert(program.name.as_str().into(), id);
-        let key = (program.priority, &program.name);
-        let at = active.processes.partition_point(|other| {
-            self.processes.get(other).is_some_and(|other| (other.program.priority, &other.program.name) < key)
-        });
-        active.processes.insert(at, id);
+        active.processes.push(id);
         if let Some(pool) = &mut active.pool {
             pool.add_member(id, &program.name);
         }
@@ -464,8 +459,10 @@ impl Daemon {
     }
 
     /// Changes an active group's configuration. Where the group runs by the very object that is configured, that
-    /// changes, too: it shows in getAllConfigInfo until the next reread, as in the original.
-    fn edit_config(&mut self, id: GroupId, edit: impl FnOnce(&mut config::Group)) {
+    /// changes, too: it shows in getAllConfigInfo until the next reread, as in the original. Where changes are kept in
+    /// a file, what is configured changes in any case: a group that is removed and added again is to be what the file
+    /// says.
+    fn edit_config(&mut self, id: GroupId, edit: impl Fn(&mut config::Group)) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let configured = &mut self.config.groups;
         let at = configured.iter().position(|other| Rc::ptr_eq(other, &group.config));
@@ -475,6 +472,10 @@ impl Daemon {
         edit(Rc::make_mut(&mut group.config));
         if let Some(at) = at {
             configured.insert(at, group.config.clone());
+        } else if self.dynamic.path().is_some()
+            && let Some(other) = configured.iter_mut().find(|other| other.name == group.config.name)
+        {
+            edit(Rc::make_mut(other));
         }
     }
 

@@ -1,5 +1,6 @@
 //! New options for a program that is there: what its groups become.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::change::Change;
@@ -24,7 +25,7 @@ impl Daemon {
     /// process. Only what comes of the program changes in its groups: other differences between what is active and
     /// what is configured stay for an update.
     ///
-    /// Faults: BAD_NAME for an unknown program, INCORRECT_PARAMETERS for options that cannot be.
+    /// Faults: BAD_NAME for an unknown program or a process name that is taken, INCORRECT_PARAMETERS for options that cannot be.
     pub fn with_options(
         &self,
         subject: Subject<'_>,
@@ -51,6 +52,11 @@ impl Daemon {
             let is_concerned = !new.is_empty() || active.iter().any(|(other, _)| other.name() == group.name());
             if is_concerned {
                 let made = Rc::new(self.with_processes(&group.config, &section, new.clone()));
+                // Of two sections, when the one that is active has been replaced in the files and not updated yet.
+                let mut names = BTreeSet::new();
+                if let Some(taken) = made.processes.iter().find(|program| !names.insert(program.name.as_str())) {
+                    return Err(Code::BadName.with(&taken.name));
+                }
                 differs |= !group.config.same_as(&made);
                 match self.configured_group(group.name()) {
                     Some(known) if Rc::ptr_eq(known, &group.config) => configured.push(made.clone()),

@@ -7,10 +7,10 @@ use super::{CONNECTIONS_MAX, Peer, Service, events, follow, route};
 use crate::clock::{Mono, Now};
 use crate::daemon::Host;
 use crate::id::ConnId;
+use crate::level::Level;
+use crate::logs::activity;
 use crate::rpc::Pending;
-use crate::wire::http::{
-    self, BODY_BYTES_MAX, BodyReader, Framing, HEAD_BYTES_MAX, HttpError, ReplyTo, Status, write_error,
-};
+use crate::wire::http::{self, BODY_BYTES_MAX, BodyReader, Framing, HEAD_BYTES_MAX, HttpError, ReplyTo, Status};
 
 /// Time for a request to arrive as a whole, from its first byte. Slower clients are cut off.
 const REQUEST_TIME: Duration = Duration::from_secs(60);
@@ -68,6 +68,8 @@ pub struct Conn {
     pub(super) phase: Phase,
     /// To be closed once the output is written; further input is ignored.
     pub(super) closing: bool,
+    /// The first line of the request that is to be answered; only where such lines are logged.
+    pub(super) asked: Option<String>,
     /// When it is cut off.
     deadline: Mono,
     /// When it is looked at next, as the service's timeouts have it; never later than the deadline.
@@ -126,6 +128,7 @@ impl Service {
             output: Vec::new(),
             phase: Phase::Idle,
             closing: false,
+            asked: None,
             deadline,
             timer: deadline,
         };
@@ -197,14 +200,20 @@ impl Service {
             Err(error) => return self.refuse(id, ReplyTo::UNREADABLE, error, now),
         };
         let (head, rest) = input.split_at_mut(length);
+        if activity::level() <= Level::Trace {
+            let text = String::from_utf8_lossy(head);
+            conn.asked = text.trim_start().lines().next().map(str::to_string);
+        }
         let head = match http::parse_head(head) {
             Ok(head) => head,
-            Err(error) => return self.refuse(id, ReplyTo::UNREADABLE, error, now),
+            Err(error) => return self.refuse(id, http::reply_to_unreadable(&input[..length]), error, now),
         };
         // Before the body: who may not ask need not be listened to.
         let credentials = self.sites.get(conn.server).and_then(|site| site.credentials.as_ref());
         if !route::is_authorized(credentials, &head) {
-            http::write_unauthorized(&mut conn.output, head.reply_to, self.dates.at(now.wall.secs()));
+            self.answer(id, head.reply_to, now, Status::UNAUTHORIZED, |reply| {
+                reply.closing().error_page(&[("WWW-Authenticate", "Basic realm=\"default\"")]);
+            });
             return Step::Close;
         }
         let decoded;
@@ -257,11 +266,10 @@ impl Service {
     }
 
     fn refuse(&mut self, id: ConnId, reply_to: ReplyTo, error: HttpError, now: Now) -> Step {
-        if let Some(conn) = self.conns.get_mut(&id) {
+        if let Some(conn) = self.conns.get(&id) {
             activity!(Trace, "{}: {error}", conn.peer);
-            let status: Status = error.status();
-            write_error(&mut conn.output, reply_to, status, self.dates.at(now.wall.secs()));
         }
+        self.error(id, reply_to, error.status(), now);
         Step::Close
     }
 
