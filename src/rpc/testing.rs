@@ -104,8 +104,6 @@ impl Host for Tables {
         self.env.write(path, content);
         Ok(())
     }
-    fn watch_file(&mut self, _: ConnId, _: &str) {}
-    fn unwatch_file(&mut self, _: ConnId) {}
     fn fcgi_open(&mut self, _: &FcgiSocket) -> Result<SocketId, String> {
         Ok(SocketId(1))
     }
