@@ -3,7 +3,7 @@
 
 use stheno::config::types::ResultHandler;
 use stheno::exit::ExitStatus;
-use stheno::id::{Channel, ProcId};
+use stheno::id::{Channel, LogId, ProcId};
 use stheno::wire::capture;
 
 use crate::agenda::{Agenda, Happening, MS, SECOND, Spoken};
@@ -14,6 +14,8 @@ pub struct Child {
     pub process: ProcId,
     pub name: String,
     pub command: String,
+    /// The logs that were opened for it.
+    pub logs: Vec<LogId>,
     /// It has ended; its exit is being delivered.
     pub is_dead: bool,
     /// SIGKILL was sent to it.

@@ -155,6 +155,8 @@ impl Client {
     pub fn is_uncertain(&self) -> bool {
         self.requests.iter().any(|request| match &request.asked {
             Asked::Multicall(calls) => calls.iter().any(Call::changes_groups),
+            // These stop what stands in their way, and act later.
+            Asked::Call(call) => call.changes_groups() && call.method.starts_with("stheno."),
             _ => false,
         })
     }
@@ -170,6 +172,14 @@ const CHANGING: &[&str] = &[
     "twiddler.removeProcessFromGroup",
     "loader.addProgramToGroup",
     "grace.UpdateNumprocs",
+    "stheno.update",
+    "stheno.addGroup",
+    "stheno.removeGroup",
+    "stheno.addProgram",
+    "stheno.updateProgram",
+    "stheno.removeProgram",
+    "stheno.setNumprocs",
+    "stheno.forget",
 ];
 
 impl Call {
@@ -228,7 +238,7 @@ pub fn call(names: &[String], random: &mut Random) -> Call {
     let group = random.pick(GROUPS).to_string();
     let wait = !random.one_in(3);
     let signal = random.pick(&["HUP", "TERM", "SIGKILL", "9", "0", "nonsense"]).to_string();
-    let (method, params): (&'static str, Vec<Value>) = match random.below(60) {
+    let (method, params): (&'static str, Vec<Value>) = match random.below(74) {
         0..=5 => ("supervisor.startProcess", vec![name.into(), wait.into()]),
         6..=10 => ("supervisor.stopProcess", vec![name.into(), wait.into()]),
         11 => ("supervisor.startProcessGroup", vec![group.into(), wait.into()]),
@@ -266,7 +276,21 @@ pub fn call(names: &[String], random: &mut Random) -> Call {
         55 | 56 => ("grace.UpdateNumprocs", vec![group.into()]),
         57 => ("twiddler.getGroupNames", vec![]),
         58 => ("cache.store", vec!["key".into(), "value".into()]),
-        _ => ("twiddler.log", vec!["a message".into(), "INFO".into()]),
+        59 => ("twiddler.log", vec!["a message".into(), "INFO".into()]),
+        60..=62 => ("stheno.update", vec![]),
+        63 => ("stheno.update", vec![Value::Array(vec![group.into()])]),
+        64 => ("stheno.addGroup", vec![group.into()]),
+        65 => ("stheno.removeGroup", vec![group.into(), wait.into()]),
+        66 => ("stheno.addProgram", vec![group.into(), program(random), options(random)]),
+        67 | 68 => {
+            let how = *random.pick(&["changed", "rolling", "never"]);
+            let some = Value::Struct(vec![("startsecs".into(), "2".into()), ("exitcodes".into(), "1".into())]);
+            ("stheno.updateProgram", vec![group.into(), any_program(names, random), some, how.into()])
+        }
+        69 => ("stheno.removeProgram", vec![group.into(), any_program(names, random)]),
+        70 | 71 => ("stheno.setNumprocs", vec![any_program(names, random), Value::Int(random.between(0, 4) as i64)]),
+        72 => (*random.pick(&["stheno.dynamic", "stheno.persist", "stheno.forget"]), vec![]),
+        _ => (*random.pick(&["stheno.getVersion", "stheno.getAllProcessInfo"]), vec![]),
     };
     Call { method, params }
 }
@@ -274,6 +298,18 @@ pub fn call(names: &[String], random: &mut Random) -> Call {
 /// The name of a program to be added.
 fn program(random: &mut Random) -> Value {
     (*random.pick(&["new", "newer", "newest"])).into()
+}
+
+/// The name of a program that may be there.
+fn any_program(names: &[String], random: &mut Random) -> Value {
+    if names.is_empty() || random.one_in(3) {
+        return program(random);
+    }
+    let name = random.pick(names);
+    let process = name.split_once(':').map_or(name.as_str(), |(_, process)| process);
+    // Half of them are called as their section, the others have a number behind it.
+    let section = process.rsplit_once('_').map_or(process, |(section, _)| section);
+    random.pick(&[process, section]).to_string().into()
 }
 
 /// The options of a program to be added.

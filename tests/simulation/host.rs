@@ -88,6 +88,8 @@ pub struct SimHost {
     pub children: BTreeMap<i32, Child>,
     /// Slots whose pipes are open, and the pid of each.
     pub pipes: BTreeMap<ProcId, i32>,
+    /// Logs opened for the child that is spawned next.
+    opened: Vec<LogId>,
     /// Open logs and their paths.
     pub logs: BTreeMap<LogId, String>,
     pub sockets: BTreeSet<SocketId>,
@@ -124,6 +126,7 @@ impl SimHost {
             trouble,
             children: BTreeMap::new(),
             pipes: BTreeMap::new(),
+            opened: Vec::new(),
             logs: BTreeMap::new(),
             sockets: BTreeSet::new(),
             closed: Vec::new(),
@@ -215,6 +218,7 @@ impl Host for SimHost {
             process,
             name: launch.program.name.clone(),
             command: launch.program.command.clone(),
+            logs: std::mem::take(&mut self.opened),
             is_dead: false,
             is_killed: false,
             listener,
@@ -279,6 +283,7 @@ impl Host for SimHost {
         }
         self.next_log += 1;
         self.logs.insert(LogId(self.next_log), path.to_string());
+        self.opened.push(LogId(self.next_log));
         self.append(path, b"");
         Ok(LogId(self.next_log))
     }
@@ -308,6 +313,7 @@ impl Host for SimHost {
         self.changes += 1;
         self.log_path(log);
         self.logs.remove(&log);
+        self.opened.retain(|other| *other != log);
     }
 
     fn log_make_auto(&mut self, dir: &str, process: &str, channel: Channel, _: &str) -> Result<String, Errno> {

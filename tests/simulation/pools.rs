@@ -26,6 +26,8 @@ struct Track {
     returned: Vec<(u64, u64)>,
     /// Serials of events that overflowed before they were delivered at all.
     lost: Vec<u64>,
+    /// What overflowed at first is not known.
+    is_vague: bool,
 }
 
 impl Pools {
@@ -49,7 +51,8 @@ impl Pools {
         assert!(track.newest.is_none_or(|newest| newest < serial), "{what}: out of order");
         let gap = pool_serial - track.next;
         let lost = track.lost.iter().filter(|lost| **lost < serial).count() as u64;
-        assert_eq!(gap, lost, "{what}: events are missing that did not overflow, or the other way round");
+        assert!(gap == lost || track.is_vague, "{what}: {gap} events left out, {lost} overflowed");
+        track.is_vague = false;
         track.lost.retain(|lost| *lost > serial);
         track.next = pool_serial + 1;
         track.newest = Some(serial);
@@ -64,6 +67,13 @@ impl Pools {
         if track.returned.len() == before {
             track.lost.push(serial);
         }
+    }
+
+    /// A pool took the place of another of its name. The log does not say which of them discarded events meanwhile.
+    pub fn replaced(&mut self, pool: GroupId) {
+        let track = self.pools.entry(pool).or_default();
+        track.lost.clear();
+        track.is_vague = true;
     }
 
     /// A listener's answer was accepted.

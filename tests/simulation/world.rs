@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use stheno::clock::{Mono, Now, Wall};
 use stheno::exit::ExitStatus;
-use stheno::id::{Channel, ConnId, GroupId, Pid, ProcId};
+use stheno::id::{Channel, ConnId, GroupId, LogId, Pid, ProcId};
 use stheno::model::event::Serials;
 use stheno::serve::{Input, Service};
 use stheno::state::{ProcessState, SupervisorState};
@@ -485,9 +485,11 @@ impl World {
     }
 
     fn after_step(&mut self) {
+        let mut replaced = Vec::new();
         for (id, group) in self.service.daemon.groups() {
             if self.group_names.get(group.name()) != Some(&id) {
                 self.group_names.insert(group.name().to_string(), id);
+                replaced.push(id);
             }
             for process in &group.processes {
                 self.group_of.insert(*process, id);
@@ -502,6 +504,9 @@ impl World {
         }
         for (_, did) in deeds {
             self.check_deed(did);
+        }
+        for id in replaced {
+            self.pools.replaced(id);
         }
         assert!(self.spawned.is_empty(), "no line for children spawned: {:?}", self.spawned);
         assert!(self.reaped.len() <= 1, "no line for strangers reaped: {:?}", self.reaped);
@@ -659,14 +664,21 @@ impl World {
         self.say(|| format!("{} {:?}: {}", call.method, call.params, short(outcome)));
         let running = self.was_running && self.service.daemon.state() == SupervisorState::Running;
         answers::check(call, outcome, running);
+        self.note_change(call, outcome);
         if uncertain {
             return;
         }
         self.model.note(call, outcome, &self.service.daemon);
-        self.is_changed |= outcome.is_ok() && call.changes_groups();
         if let ("supervisor.getAllProcessInfo", Ok(value)) = (call.method, outcome) {
             self.model.check_infos(value);
         }
+    }
+
+    /// Whether an answer says that the set of groups was changed, or what is kept of it.
+    fn note_change(&mut self, call: &clients::Call, outcome: &Outcome) {
+        self.is_changed |= outcome.is_ok() && call.changes_groups();
+        // From here on the file says less than what there is.
+        self.is_edited |= call.method == "stheno.forget";
     }
 
     fn check_multicall(&mut self, calls: &[clients::Call], outcome: &Outcome) {
@@ -681,6 +693,7 @@ impl World {
                 _ => Ok(result.clone()),
             };
             answers::check(call, &outcome, false);
+            self.note_change(call, &outcome);
         }
     }
 
@@ -728,7 +741,7 @@ impl World {
     fn check(&self) {
         let daemon = &self.service.daemon;
         let mut pids = BTreeMap::new();
-        let mut logs = Vec::new();
+        let mut logs: Vec<LogId> = Vec::new();
         let mut sockets = 0;
         for (_, group) in daemon.groups() {
             let mut uses_socket = false;
@@ -747,17 +760,15 @@ impl World {
                 let child = self.host.children.get(&pid.0);
                 assert!(child.is_some_and(|child| child.process == *id), "{name} is {} without a child", state.name());
                 uses_socket |= matches!(group.config.kind, stheno::config::GroupKind::Fcgi(_));
-                let stderr = process.stderr.path.as_ref().filter(|_| !process.program.redirect_stderr);
-                logs.extend(process.stdout.path.iter().chain(stderr).map(|path| path.to_string()));
+                logs.extend(child.iter().flat_map(|child| &child.logs));
             }
             sockets += usize::from(uses_socket);
         }
         let unique: BTreeSet<i32> = pids.values().copied().collect();
         assert_eq!(unique.len(), pids.len(), "two processes with one pid");
         assert_eq!(pids, self.host.pipes, "children that are known against children whose pipes are open");
-        let mut open: Vec<String> = self.host.logs.values().cloned().collect();
-        open.sort();
-        logs.sort();
+        let open: Vec<LogId> = self.host.logs.keys().copied().collect();
+        logs.sort_unstable();
         assert_eq!(logs, open, "logs of children against logs that are open");
         assert_eq!(sockets, self.host.sockets.len(), "FastCGI sockets that are open");
         if !self.is_uncertain() {
@@ -791,11 +802,8 @@ impl World {
         let config = self.host.reload();
         for (_, group) in self.service.daemon.groups() {
             let kept = config.groups.iter().find(|other| other.name == group.name());
-            let names = |group: &stheno::config::Group| -> BTreeSet<String> {
-                group.processes.iter().map(|program| program.name.clone()).collect()
-            };
-            let kept = kept.map(|group| names(group));
-            assert_eq!(kept, Some(names(&group.config)), "group {} as it is kept", group.name());
+            let is_same = kept.is_some_and(|kept| kept.same_as(&group.config));
+            assert!(is_same, "group {} is {:#?}\n and is kept as {kept:#?}", group.name(), group.config);
         }
     }
 
