@@ -273,7 +273,7 @@ impl Host for SimHost {
     }
 
     fn usage(&mut self, _: Pid) -> Option<Usage> {
-        self.random.one_in(2).then(|| Usage { cpu_ms: 1, rss_bytes: 4096 })
+        self.random.one_in(2).then_some(Usage { cpu_ms: 1, rss_bytes: 4096 })
     }
 
     fn log_open(&mut self, path: &str, _: u64, _: u32) -> Result<LogId, Errno> {
