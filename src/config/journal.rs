@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use ini::{IniMap, iniwrites};
 
-use super::types::{Group, Program};
+use super::types::Program;
 use crate::wire::ini::Document;
 
 /// The section of ours.
@@ -141,24 +141,16 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Takes what is gone out of groups made from all sections; `is_own` tells which programs are the journal's.
-    pub fn prune(&self, groups: &mut Vec<Rc<Group>>, is_own: impl Fn(&str) -> bool) {
-        groups.retain(|group| !self.gone.contains(&group.name));
-        for group in groups {
-            let name = group.name.clone();
-            if self.gone_in(&name).next().is_none() {
-                continue;
-            }
-            let is_gone = |process: &Program| {
-                let own = is_own(&process.program).then_some(process.program.as_str());
-                self.gone.contains(&gone(&name, own, &process.name))
-            };
-            Rc::make_mut(group).processes.retain(|process| !is_gone(process));
+    /// Takes what is gone out of the processes that a section makes in a group; `own` is its program, if that is one of
+    /// the journal's own.
+    pub fn prune(&self, group: &str, own: Option<&str>, processes: &mut Vec<Rc<Program>>) {
+        if self.gone_in(group).next().is_some() {
+            processes.retain(|process| !self.gone.contains(&gone(group, own, &process.name)));
         }
     }
 
     /// What is gone in a group.
-    pub fn gone_in(&self, group: &str) -> impl Iterator<Item = &String> {
+    fn gone_in(&self, group: &str) -> impl Iterator<Item = &String> {
         let prefix = format!("{group}:");
         self.gone.range(prefix.clone()..).take_while(move |name| name.starts_with(&prefix))
     }
@@ -342,24 +334,17 @@ mod tests {
 
     #[test]
     fn what_is_gone_is_left_out() {
-        let mut groups = Fake::new()
-            .load(
-                "[supervisord]\n[program:a]\ncommand=a\n[program:b]\ncommand=b\nnumprocs=3\n\
-                 process_name=b%(process_num)d\n",
-            )
-            .unwrap()
-            .groups;
-        let journal = Journal {
-            gone: ["a".to_string(), "b:b1".into(), "b:b:b2".into(), "c".into()].into(),
-            ..Journal::default()
-        };
-        let mut own = groups.clone();
-        journal.prune(&mut groups, |_| false);
-        journal.prune(&mut own, |program| program == "b");
-        let names: Vec<_> = own.iter().flat_map(|g| g.processes.iter().map(|p| p.name.as_str())).collect();
-        assert_eq!(names, ["b0", "b1"]);
-        let names: Vec<_> = groups.iter().flat_map(|g| g.processes.iter().map(|p| p.name.as_str())).collect();
-        assert_eq!((groups.len(), names), (1, vec!["b0", "b2"]));
+        let text = "[supervisord]\n[program:b]\ncommand=b\nnumprocs=3\nprocess_name=b%(process_num)d\n";
+        let all = Fake::new().load(text).unwrap().groups[0].processes.clone();
+        let journal = Journal { gone: ["b:b1".to_string(), "b:b:b2".into(), "c".into()].into(), ..Journal::default() };
+        for (group, own, expected) in
+            [("b", None, "b0 b2"), ("b", Some("b"), "b0 b1"), ("b", Some("x"), "b0 b1 b2"), ("c", None, "b0 b1 b2")]
+        {
+            let mut processes = all.clone();
+            journal.prune(group, own, &mut processes);
+            let names: Vec<_> = processes.iter().map(|process| process.name.as_str()).collect();
+            assert_eq!(names.join(" "), expected, "{group} {own:?}");
+        }
     }
 
     #[test]

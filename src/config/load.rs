@@ -15,7 +15,7 @@ use super::interfaces::interfaces;
 use super::journal::{Base, Journal, Source};
 use super::options::{SthenoOptions, SupervisordOptions};
 use super::paths;
-use super::programs::{Common, count};
+use super::programs::{Changes, Common, count};
 use super::reader::{Reader, Scope};
 use super::search;
 use super::servers::{default_url, servers};
@@ -35,14 +35,6 @@ pub struct Loader {
     variables: BTreeMap<String, String>,
     /// What AUTO stands for in `serverurl`, once a load succeeded: servers change at reload only (C-164).
     serverurl: Option<Option<String>>,
-}
-
-/// Changes made at run time that were merged into the document.
-#[derive(Clone, Copy, Default)]
-struct Changes<'a> {
-    journal: Option<&'a Journal>,
-    /// The name of their file, by which their sections are known.
-    file: Option<&'a str>,
 }
 
 /// What a load collects besides an error that ends it.
@@ -232,16 +224,12 @@ impl Loader {
             serverurl: url.as_deref(),
             warnings: Vec::new(),
             environments: HashMap::new(),
-            journal: changes.file,
+            changes,
             nothing: &Document::default(),
         };
         let mut groups = common.groups(&mut failed)?;
         if let Some(journal) = changes.journal {
-            let is_own = |program: &str| {
-                let section = document.section(&format!("program:{program}"));
-                section.is_some_and(|section| changes.file == Some(&*section.file))
-            };
-            journal.prune(&mut groups, is_own);
+            groups.retain(|group| !journal.gone.contains(&group.name));
         }
         warnings.append(&mut common.warnings);
         let servers = match servers {
@@ -343,7 +331,7 @@ impl Loader {
             serverurl: self.serverurl.as_ref().and_then(Option::as_deref),
             warnings: Vec::new(),
             environments: HashMap::new(),
-            journal: None,
+            changes: Changes::default(),
             nothing: &Document::default(),
         };
         Ok(unique(common.programs(&section, group)?))

@@ -9,6 +9,7 @@ use crate::wire::keyvalue;
 use super::datatypes::{Datatype, LogFile, Name, Unexpanded};
 use super::env::Env;
 use super::error::ConfigError;
+use super::journal::Journal;
 use super::options::{ProcessOptions, ProgramOptions};
 use super::reader::{Reader, Scope};
 use super::types::{LogTarget, Program, Stream};
@@ -19,6 +20,14 @@ const NUMPROCS_MAX: i64 = 100_000;
 
 /// Variables by name.
 type Variables = BTreeMap<String, String>;
+
+/// Changes made at run time that were merged into the document.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Changes<'a> {
+    pub(super) journal: Option<&'a Journal>,
+    /// The name of their file, by which their sections are known.
+    pub(super) file: Option<&'a str>,
+}
 
 /// What sections of programs have in common during one load.
 pub(super) struct Common<'a> {
@@ -38,9 +47,9 @@ pub(super) struct Common<'a> {
     pub(super) warnings: Vec<String>,
     /// Environments by their text, so that equal ones are kept once.
     pub(super) environments: HashMap<String, Environment>,
-    /// The file of changes made at run time. Its own sections are what calls gave: `[DEFAULT]` and `[supervisord]
+    /// Changes made at run time. Sections that are their own are what calls gave: `[DEFAULT]` and `[supervisord]
     /// environment` do not hold for them.
-    pub(super) journal: Option<&'a str>,
+    pub(super) changes: Changes<'a>,
     /// An empty document, for those.
     pub(super) nothing: &'a Document,
 }
@@ -55,11 +64,17 @@ pub(super) struct Environment {
 impl<'a> Common<'a> {
     /// The processes of a section, ascending by name. Errors name the section (C-93).
     pub(super) fn programs(&mut self, section: &Section, group: &str) -> Result<Vec<Rc<Program>>, ConfigError> {
-        let programs = match self.journal == Some(&*section.file) {
+        let is_own = self.changes.file == Some(&*section.file);
+        let programs = match is_own {
             true => self.called_programs(section, group),
             false => self.unlabelled_programs(section, group),
         };
-        programs.map_err(|error| error.in_section(&section.name, &section.file))
+        let mut programs = programs.map_err(|error| error.in_section(&section.name, &section.file))?;
+        if let Some(journal) = self.changes.journal {
+            let own = section.name.split_once(':').map(|(_, name)| name).filter(|_| is_own);
+            journal.prune(group, own, &mut programs);
+        }
+        Ok(programs)
     }
 
     /// The processes of a section of the journal.

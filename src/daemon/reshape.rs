@@ -1,6 +1,6 @@
 //! New options for a program that is there: what its groups become.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 
 use super::change::Change;
@@ -25,7 +25,8 @@ impl Daemon {
     /// process. Only what comes of the program changes in its groups: other differences between what is active and
     /// what is configured stay for an update.
     ///
-    /// Faults: BAD_NAME for an unknown program or a process name that is taken, INCORRECT_PARAMETERS for options that cannot be.
+    /// Faults: BAD_NAME for an unknown program or a process name that is taken, INCORRECT_PARAMETERS for options that
+    /// cannot be.
     pub fn with_options(
         &self,
         subject: Subject<'_>,
@@ -51,7 +52,7 @@ impl Daemon {
             let new = self.new_processes(&section, subject, group.name(), &preview.groups);
             let is_concerned = !new.is_empty() || active.iter().any(|(other, _)| other.name() == group.name());
             if is_concerned {
-                let made = Rc::new(self.with_processes(&group.config, &section, new.clone(), &preview.groups));
+                let made = Rc::new(self.with_processes(&group.config, &section, &new, &preview.groups));
                 // Of two sections, when the one that is active has been replaced in the files and not updated yet.
                 let mut names = BTreeSet::new();
                 if let Some(taken) = made.processes.iter().find(|program| !names.insert(program.name.as_str())) {
@@ -60,7 +61,9 @@ impl Daemon {
                 differs |= !group.config.same_as(&made);
                 match self.configured_group(group.name()) {
                     Some(known) if Rc::ptr_eq(known, &group.config) => configured.push(made.clone()),
-                    Some(known) => configured.push(Rc::new(self.with_processes(known, &section, new, &preview.groups))),
+                    Some(known) => {
+                        configured.push(Rc::new(self.with_processes(known, &section, &new, &preview.groups)));
+                    }
                     None => {}
                 }
                 groups.push(made);
@@ -88,20 +91,22 @@ impl Daemon {
         ours.map(|process| Rc::new(Program { program: subject.program.to_string(), ..(**process).clone() })).collect()
     }
 
-    /// An active group's configuration with other processes of one section, in the order that a load will yield.
-    fn with_processes(&self, config: &Group, section: &Section, new: Vec<Rc<Program>>, preview: &[Rc<Group>]) -> Group {
+    /// A group's configuration with other processes of one section, which stand where the preview has them.
+    fn with_processes(&self, config: &Group, section: &Section, new: &[Rc<Program>], preview: &[Rc<Group>]) -> Group {
         let is_of_section = |program: &Program| match self.dynamic.made_by(&config.name, &program.name) {
             Some(made_by) => made_by == section.short(),
             None => program.program == section.short(),
         };
         let mut processes: Vec<_> =
             config.processes.iter().filter(|program| !is_of_section(program)).cloned().collect();
-        processes.extend(new);
-        if let Some(loaded) = preview.iter().find(|other| other.name == config.name) {
-            let names = loaded.processes.iter().map(|program| program.name.as_str());
-            let places: HashMap<&str, usize> = names.zip(0..).collect();
-            processes.sort_by_key(|program| places.get(program.name.as_str()).copied().unwrap_or(usize::MAX));
-        }
+        let preview = preview.iter().find(|group| group.name == config.name);
+        let listed = preview.map_or(&[][..], |group| &group.processes);
+        let names: HashSet<&str> = new.iter().map(|process| process.name.as_str()).collect();
+        let listed = listed.iter().map(|process| process.name.as_str());
+        let before: HashSet<&str> = listed.take_while(|name| !names.contains(name)).collect();
+        let at =
+            processes.iter().rposition(|process| before.contains(process.name.as_str())).map_or(0, |last| last + 1);
+        processes.splice(at..at, new.iter().cloned());
         Group { processes, ..config.clone() }
     }
 }
