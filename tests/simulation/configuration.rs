@@ -123,7 +123,7 @@ impl File {
 
 fn head(is_dynamic: bool, random: &mut Random) -> String {
     let mut text = format!("[supervisord]\nlogfile={MAIN_LOG}\nchildlogdir=/log\npidfile=/run/supervisord.pid\n");
-    text.push_str(&format!("loglevel={}\n", random.pick(&["info", "info", "debug"])));
+    text.push_str(&format!("loglevel={}\n", *random.pick(&["info", "info", "debug"])));
     text.push_str(&format!("strip_ansi={}\n", random.one_in(4)));
     if is_dynamic {
         text.push_str(&format!("[stheno]\nmutation=true\ndynamic_conf={DYNAMIC}\n"));
@@ -172,7 +172,7 @@ fn group(name: &str, random: &mut Random) -> String {
             for program in programs {
                 let command = random.pick(COMMANDS);
                 text.push_str(&format!("[program:{program}]\ncommand={command}\n"));
-                text.push_str(&format!("priority={}\n", random.pick(&["999", "999", "1", "2"])));
+                text.push_str(&format!("priority={}\n", *random.pick(&["999", "999", "1", "2"])));
                 text.push_str(&options(false, random));
             }
             text
