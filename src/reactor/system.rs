@@ -40,6 +40,8 @@ pub struct System {
     /// Connections that the service has given up.
     pub(super) closed: Vec<ConnId>,
     pub(super) now: Wall,
+    /// A configuration has been read since the reactor last looked.
+    pub(super) has_loaded: bool,
     logs: HashMap<LogId, ChildLog>,
     next_log: u32,
     sockets: HashMap<SocketId, OwnedFd>,
@@ -62,6 +64,7 @@ impl System {
             clients: Clients::default(),
             closed: Vec::new(),
             now: Wall(0),
+            has_loaded: true,
             logs: HashMap::new(),
             next_log: 0,
             sockets: HashMap::new(),
@@ -291,6 +294,7 @@ impl Host for System {
     }
 
     fn load_config(&mut self) -> Result<Config, String> {
+        self.has_loaded = true;
         self.loader.load(&Env).map_err(|error| error.to_string())
     }
 

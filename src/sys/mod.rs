@@ -12,6 +12,7 @@ pub mod environment;
 pub mod fd;
 pub mod file;
 pub mod limits;
+pub mod memory;
 pub mod peer;
 pub mod process;
 #[cfg(test)]
