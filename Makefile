@@ -53,7 +53,7 @@ bench: build ## the figures of docs/performance.md
 dev: ## what developing needs beyond Rust, on Debian: valgrind, and Supervisor 4.3.0 in ./run/venv
 	command -v valgrind >/dev/null || $$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y valgrind python3-venv
 	python3 -m venv run/venv
-	run/venv/bin/pip install -q supervisor==4.3.0 setuptools
+	run/venv/bin/pip install -q supervisor==4.3.0
 
 install: build ## install below PREFIX: one executable, three names that point to it
 	install -D $(BUILT)/supervisord $(DESTDIR)$(PREFIX)/bin/supervisord

@@ -7,14 +7,15 @@ use super::{about, dispatch};
 use crate::clock::Now;
 use crate::config::cmdline::{self, CommandLine, Request};
 use crate::config::{Config, Loader, Server, ServerAddress, System as Env, check, usage_error};
+use crate::level::Level;
 use crate::logs::activity::{self, Settings, Target};
 use crate::logs::auto;
 use crate::model::event::Serials;
 use crate::reactor::Reactor;
-use crate::serve::Service;
+use crate::serve::{Service, UNIX_SERVER_NAME};
 use crate::state::SupervisorState;
 use crate::sys::signals::{self, SignalPipe};
-use crate::sys::{daemonize, fd, limits, time, users};
+use crate::sys::{daemonize, fd, limits, sockets, time, users};
 
 /// Exit status of every error at start (C-7).
 const USAGE: i32 = 2;
@@ -207,16 +208,18 @@ fn open_servers(
     now: Now,
     mut files: SocketFiles,
 ) -> Result<SocketFiles, String> {
+    let traces = activity::level() <= Level::Trace;
     for server in servers {
         reactor.listen(server).map_err(|error| error.to_string())?;
         let (place, host, port) = match &server.address {
             ServerAddress::Inet { host, port } => {
-                let shown = if host.is_empty() { "0.0.0.0" } else { host };
-                (shown.to_string(), shown.to_string(), port.to_string())
+                // The name may have to be looked up, which only those who see it should wait for.
+                let name = if traces { sockets::server_name(host) } else { String::new() };
+                (host.clone(), name, port.to_string())
             }
             ServerAddress::Unix { path, .. } => {
                 files.0.push(path.clone());
-                (path.clone(), "<unix domain socket>".to_string(), path.clone())
+                (path.clone(), UNIX_SERVER_NAME.to_string(), path.clone())
             }
         };
         let started = time::ctime(now.wall.secs());

@@ -106,7 +106,7 @@ impl<'a> Common<'a> {
             // A FastCGI program in a group runs as an ordinary one, without its socket (C-114).
             processes.extend(self.programs(member, &name)?);
         }
-        Ok(Group { name, priority: options.priority, kind: GroupKind::Programs, processes: in_order(processes) })
+        Ok(Group { name, priority: options.priority, kind: GroupKind::Programs, processes: unique(processes) })
     }
 
     /// The section of a program that a group names (C-113).
@@ -129,7 +129,7 @@ impl<'a> Common<'a> {
         let name = self.name(section, written)?;
         // Read here, too, and first: so an error in it shows without its section (C-93).
         let priority = self.reader(section).option("priority", Some("999"))?;
-        let processes = in_order(self.programs(section, &name)?);
+        let processes = unique(self.programs(section, &name)?);
         Ok(Group { name, priority, kind: GroupKind::Programs, processes })
     }
 
@@ -137,7 +137,7 @@ impl<'a> Common<'a> {
         let reader = self.reader(section);
         let options = ListenerOptions::read(&reader)?;
         let listener = listener(&reader, &options)?;
-        let processes = in_order(self.programs(section, written)?);
+        let processes = unique(self.programs(section, written)?);
         let kind = GroupKind::Listener(listener);
         Ok(Group { name: written.to_string(), priority: options.priority, kind, processes })
     }
@@ -147,7 +147,7 @@ impl<'a> Common<'a> {
         let reader = self.reader(section);
         let options = FcgiOptions::read(&reader)?;
         let socket = fcgi_socket(&reader, &options, &name)?;
-        let processes = in_order(self.programs(section, &name)?);
+        let processes = unique(self.programs(section, &name)?);
         Ok(Group { name, priority: options.priority, kind: GroupKind::Fcgi(socket), processes })
     }
 
@@ -162,8 +162,11 @@ impl<'a> Common<'a> {
     }
 }
 
-/// Ascending by (priority, name); of processes with the same name the last one counts (C-111).
-pub(super) fn in_order(mut processes: Vec<Rc<Program>>) -> Vec<Rc<Program>> {
+/// Of processes with the same name the last one only (C-111).
+///
+/// Processes of one section are ascending by name. Those of several sections are not sorted among each other: the main
+/// loop starts them as the group lists them, while calls and the shutdown go by priority (P-10, P-75, P-80).
+pub(super) fn unique(mut processes: Vec<Rc<Program>>) -> Vec<Rc<Program>> {
     let mut last: HashMap<String, usize> = HashMap::with_capacity(processes.len());
     for (index, process) in processes.iter().enumerate() {
         last.insert(process.name.clone(), index);
@@ -172,7 +175,6 @@ pub(super) fn in_order(mut processes: Vec<Rc<Program>>) -> Vec<Rc<Program>> {
         let mut index = 0..;
         processes.retain(|process| last.get(&process.name).copied() == index.next());
     }
-    processes.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
     processes
 }
 
@@ -316,12 +318,12 @@ mod tests {
              [group:empty]\n[program:z]\ncommand=z\npriority=5\n[eventlistener:l]\ncommand=l\nevents=TICK\n",
         )
         .unwrap();
-        let expected = ["l -1: l", "g 5: b a f", "z 5: z", "c 999: c", "empty 999: ", "h 999: a"];
+        let expected = ["l -1: l", "g 5: a b f", "z 5: z", "c 999: c", "empty 999: ", "h 999: a"];
         assert_eq!(shape(&groups), expected);
         assert_eq!(groups[0].processes[0].priority, 999);
         // No socket for a FastCGI program in a group (C-114).
         assert_eq!(groups[1].kind, GroupKind::Programs);
-        assert_eq!(groups[1].processes[0].program, "b");
+        assert_eq!(groups[1].processes[1].program, "b");
     }
 
     #[test]

@@ -11,12 +11,12 @@ use std::rc::Rc;
 
 use ini::{IniMap, iniwrites};
 
-use super::types::Group;
+use super::types::{Group, Program};
 use crate::wire::ini::Document;
 
 /// The section of ours.
 const OWN_SECTION: &str = "stheno:dynamic";
-/// What stands in it: names of groups, and `group:process`, that the other files have and that are gone.
+/// What stands in it: see [`Journal::gone`].
 const GONE: &str = "gone";
 /// Above everything. A file without it was written by hand, and need not end with [`TAIL`].
 const HEAD: &str = "; Changes made at run time, written by supervisord. Stop it before editing, or reread afterwards;\n\
@@ -33,7 +33,8 @@ pub struct Journal {
     pub groups: BTreeMap<String, Rc<Members>>,
     /// Every other section by its whole name (`program:x`): options, as they stand in a file.
     pub sections: BTreeMap<String, Rc<Options>>,
-    /// Groups, and processes as `group:process`, that the other files have and that are gone.
+    /// What is gone although the sections make it: groups of the other files, processes of their programs as
+    /// `group:process`, and processes of programs of the journal's own as `group:program:process`.
     pub gone: BTreeSet<String>,
 }
 
@@ -140,19 +141,40 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Takes what is gone out of groups made from the other sections.
-    pub fn prune(&self, groups: &mut Vec<Rc<Group>>) {
+    /// Takes what is gone out of groups made from all sections; `is_own` tells which programs are the journal's.
+    pub fn prune(&self, groups: &mut Vec<Rc<Group>>, is_own: impl Fn(&str) -> bool) {
         groups.retain(|group| !self.gone.contains(&group.name));
-        let processes = self.gone.iter().filter_map(|name| name.split_once(':'));
-        let mut by_group: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for (group, process) in processes {
-            by_group.entry(group).or_default().insert(process);
-        }
         for group in groups {
-            if let Some(gone) = by_group.get(group.name.as_str()) {
-                Rc::make_mut(group).processes.retain(|process| !gone.contains(process.name.as_str()));
+            let name = group.name.clone();
+            if self.gone_in(&name).next().is_none() {
+                continue;
             }
+            let is_gone = |process: &Program| {
+                let own = is_own(&process.program).then_some(process.program.as_str());
+                self.gone.contains(&gone(&name, own, &process.name))
+            };
+            Rc::make_mut(group).processes.retain(|process| !is_gone(process));
         }
+    }
+
+    /// What is gone in a group.
+    pub fn gone_in(&self, group: &str) -> impl Iterator<Item = &String> {
+        let prefix = format!("{group}:");
+        self.gone.range(prefix.clone()..).take_while(move |name| name.starts_with(&prefix))
+    }
+
+    /// Takes what is gone in a group, or of one program of the journal's own in it, off the list.
+    pub fn bring_back(&mut self, group: &str, own: Option<&str>) {
+        let prefix = gone(group, own, "");
+        self.gone.retain(|name| !name.starts_with(&prefix));
+    }
+}
+
+/// The entry of a process in [`Journal::gone`]; `own` is its program, if that is one of the journal's own.
+pub fn gone(group: &str, own: Option<&str>, process: &str) -> String {
+    match own {
+        Some(program) => format!("{group}:{program}:{process}"),
+        None => format!("{group}:{process}"),
     }
 }
 
@@ -327,8 +349,15 @@ mod tests {
             )
             .unwrap()
             .groups;
-        let journal = Journal { gone: ["a".to_string(), "b:b1".into(), "c".into()].into(), ..Journal::default() };
-        journal.prune(&mut groups);
+        let journal = Journal {
+            gone: ["a".to_string(), "b:b1".into(), "b:b:b2".into(), "c".into()].into(),
+            ..Journal::default()
+        };
+        let mut own = groups.clone();
+        journal.prune(&mut groups, |_| false);
+        journal.prune(&mut own, |program| program == "b");
+        let names: Vec<_> = own.iter().flat_map(|g| g.processes.iter().map(|p| p.name.as_str())).collect();
+        assert_eq!(names, ["b0", "b1"]);
         let names: Vec<_> = groups.iter().flat_map(|g| g.processes.iter().map(|p| p.name.as_str())).collect();
         assert_eq!((groups.len(), names), (1, vec!["b0", "b2"]));
     }

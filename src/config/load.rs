@@ -10,7 +10,7 @@ use super::cmdline::CommandLine;
 use super::datatypes::Datatype;
 use super::env::{Env, Memo};
 use super::error::ConfigError;
-use super::groups::in_order;
+use super::groups::unique;
 use super::interfaces::interfaces;
 use super::journal::{Base, Journal, Source};
 use super::options::{SthenoOptions, SupervisordOptions};
@@ -237,7 +237,11 @@ impl Loader {
         };
         let mut groups = common.groups(&mut failed)?;
         if let Some(journal) = changes.journal {
-            journal.prune(&mut groups);
+            let is_own = |program: &str| {
+                let section = document.section(&format!("program:{program}"));
+                section.is_some_and(|section| changes.file == Some(&*section.file))
+            };
+            journal.prune(&mut groups, is_own);
         }
         warnings.append(&mut common.warnings);
         let servers = match servers {
@@ -342,7 +346,7 @@ impl Loader {
             journal: None,
             nothing: &Document::default(),
         };
-        Ok(in_order(common.programs(&section, group)?))
+        Ok(unique(common.programs(&section, group)?))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::config::{self, GroupKind, LogTarget, Program};
 use crate::fault::{Code, Fault};
 use crate::id::{Channel, GroupId, ProcId};
 use crate::model::process::Process;
+use crate::wire::pyrepr;
 
 /// One mutation. The first three follow what is configured; the others go beyond it, and are kept as dynamic changes.
 #[derive(Clone, Debug)]
@@ -61,6 +62,8 @@ pub enum Change {
         options: Vec<(String, String)>,
         /// The active groups that hold the program, as they become.
         groups: Vec<Rc<config::Group>>,
+        /// The same groups as configured, as they become.
+        configured: Vec<Rc<config::Group>>,
         /// Processes of the program that were removed one by one are back.
         whole: bool,
     },
@@ -75,6 +78,8 @@ pub struct Addition {
     pub create: Option<i64>,
     /// The program's name.
     pub program: String,
+    /// What this instance of it is called, where each is a program by itself.
+    pub instance: Option<String>,
     /// Its options, as in a file.
     pub options: Vec<(String, String)>,
     /// What comes of them.
@@ -91,23 +96,29 @@ pub struct Origin {
 }
 
 impl fmt::Display for Change {
-    /// What changes, as the audit line says it. Values of options are left out: they may hold secrets.
+    /// What changes, as the audit line says it. Names are quoted, so that none can forge a line; values of options are
+    /// left out, for they may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let q = pyrepr::text;
         match self {
-            Change::AddGroup(group) => write!(f, "add group '{}' ({} processes)", group.name, group.processes.len()),
-            Change::RemoveGroup(name) => write!(f, "remove group '{name}'"),
-            Change::ReplaceGroup(group) => write!(f, "replace group '{}'", group.name),
-            Change::NewGroup { name, priority } => write!(f, "make group '{name}' with priority {priority}"),
-            Change::DropGroup(name) => write!(f, "drop group '{name}'"),
+            Change::AddGroup(group) => write!(f, "add group {} ({} processes)", q(&group.name), group.processes.len()),
+            Change::RemoveGroup(name) => write!(f, "remove group {}", q(name)),
+            Change::ReplaceGroup(group) => write!(f, "replace group {}", q(&group.name)),
+            Change::NewGroup { name, priority } => write!(f, "make group {} with priority {priority}", q(name)),
+            Change::DropGroup(name) => write!(f, "drop group {}", q(name)),
             Change::AddProgram(Addition { group, processes, .. }) => {
-                let names: Vec<&str> = processes.iter().map(|program| program.name.as_str()).collect();
-                write!(f, "add process '{}' to group '{group}'", names.join("', '"))
+                let names: Vec<String> = processes.iter().map(|program| q(&program.name)).collect();
+                write!(f, "add process {} to group {}", names.join(", "), q(group))
             }
-            Change::RemoveProcess { group, process } => write!(f, "remove process '{process}' from group '{group}'"),
-            Change::RemoveProgram { group, program } => write!(f, "remove program '{program}' from group '{group}'"),
+            Change::RemoveProcess { group, process } => {
+                write!(f, "remove process {} from group {}", q(process), q(group))
+            }
+            Change::RemoveProgram { group, program } => {
+                write!(f, "remove program {} from group {}", q(program), q(group))
+            }
             Change::SetOptions { section, options, .. } => {
                 let names: Vec<&str> = options.iter().map(|(key, _)| key.as_str()).collect();
-                write!(f, "set {} of [{}]", names.join(", "), section.name)
+                write!(f, "set {} of {}", q(&names.join(", ")), q(&section.name))
             }
         }
     }
@@ -162,9 +173,8 @@ impl Daemon {
                 }
                 self.edit_config(id, |config| {
                     for program in processes {
-                        let key = (program.priority, &program.name);
-                        let at = config.processes.partition_point(|other| (other.priority, &other.name) < key);
-                        config.processes.insert(at, program.clone());
+                        config.processes.retain(|other| other.name != program.name);
+                        config.processes.push(program.clone());
                     }
                 });
             }
@@ -174,9 +184,14 @@ impl Daemon {
                     self.remove_process(group, &process, now, host);
                 }
             }
-            Change::SetOptions { groups, .. } => {
+            Change::SetOptions { groups, configured, .. } => {
                 for group in groups {
                     self.reshape(group, Differing::TakenOver, now, host);
+                }
+                for group in configured {
+                    if let Some(known) = self.config.groups.iter_mut().find(|known| known.name == group.name) {
+                        known.clone_from(group);
+                    }
                 }
             }
         }
@@ -285,6 +300,11 @@ impl Daemon {
         if let Some(kind) = kind {
             return Err(Code::Failed.with(format!("group: {group} is {kind}, to which nothing can be added")));
         }
+        // No file could give such a name, and it would break the lines of logs and listeners.
+        let is_bad = |name: &str| name.is_empty() || name.contains(char::is_control);
+        if let Some(bad) = processes.iter().find(|program| is_bad(&program.name)) {
+            return Err(Code::IncorrectParameters.with(format!("invalid process name {}", pyrepr::text(&bad.name))));
+        }
         match processes.iter().find(|program| active.process(&program.name).is_some()) {
             Some(taken) => Err(Code::BadName.with(&taken.name)),
             None => Ok(()),
@@ -311,7 +331,7 @@ impl Daemon {
         self.processes.get(&id).is_some_and(|process| process.program.program == program)
     }
 
-    /// Names of the processes of a program in an active group, in start order.
+    /// Names of the processes of a program in an active group, as they are listed.
     pub fn processes_of_program(&self, group: &str, program: &str) -> Vec<String> {
         let processes = self.group_or_fault(group).map_or(&[][..], |group| &group.processes);
         let found = processes.iter().filter_map(|id| self.processes.get(id));
@@ -364,6 +384,7 @@ impl Daemon {
     }
 
     fn deactivate(&mut self, name: &str, host: &mut dyn Host) {
+        self.keep_auto_logs(name);
         let Some(id) = self.group_ids.remove(name) else { return };
         let Some(group) = self.groups.get(&id) else { return };
         for process in group.processes.clone() {
@@ -374,16 +395,34 @@ impl Daemon {
         self.announce_group(name, false);
     }
 
+    /// The AUTO logs of a group that goes become part of its configuration: added again before the next reread, it
+    /// goes on writing to them (L-44).
+    fn keep_auto_logs(&mut self, name: &str) {
+        let Some(group) = self.group_named(name).and_then(|id| self.groups.get(&id)) else { return };
+        let Some(at) = self.config.groups.iter().position(|other| Rc::ptr_eq(other, &group.config)) else { return };
+        let mut kept = config::Group::clone(&group.config);
+        for program in &mut kept.processes {
+            let Some(process) = group.process(&program.name).and_then(|id| self.processes.get(&id)) else { continue };
+            let made = |options: &config::Stream, stream: &Stream| match (&options.logfile, &stream.path) {
+                (LogTarget::Auto, Some(path)) => Some(LogTarget::File(path.to_string())),
+                _ => None,
+            };
+            if let Some(made) = made(&program.stdout, &process.stdout) {
+                Rc::make_mut(program).stdout.logfile = made;
+            }
+            if let Some(made) = made(&program.stderr, &process.stderr) {
+                Rc::make_mut(program).stderr.logfile = made;
+            }
+        }
+        self.config.groups[at] = Rc::new(kept);
+    }
+
     fn add_process(&mut self, group: GroupId, program: Rc<Program>, now: Now, host: &mut dyn Host) {
         let id = ProcId(self.next_process);
         let Some(active) = self.groups.get_mut(&group) else { return };
         self.next_process += 1;
         active.by_name.insert(program.name.as_str().into(), id);
-        let key = (program.priority, &program.name);
-        let at = active.processes.partition_point(|other| {
-            self.processes.get(other).is_some_and(|other| (other.program.priority, &other.program.name) < key)
-        });
-        active.processes.insert(at, id);
+        active.processes.push(id);
         if let Some(pool) = &mut active.pool {
             pool.add_member(id, &program.name);
         }
@@ -443,8 +482,10 @@ impl Daemon {
     }
 
     /// Changes an active group's configuration. Where the group runs by the very object that is configured, that
-    /// changes, too: it shows in getAllConfigInfo until the next reread, as in the original.
-    fn edit_config(&mut self, id: GroupId, edit: impl FnOnce(&mut config::Group)) {
+    /// changes, too: it shows in getAllConfigInfo until the next reread, as in the original. Where changes are kept in
+    /// a file, what is configured changes in any case: a group that is removed and added again is to be what the file
+    /// says.
+    fn edit_config(&mut self, id: GroupId, edit: impl Fn(&mut config::Group)) {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let configured = &mut self.config.groups;
         let at = configured.iter().position(|other| Rc::ptr_eq(other, &group.config));
@@ -454,6 +495,10 @@ impl Daemon {
         edit(Rc::make_mut(&mut group.config));
         if let Some(at) = at {
             configured.insert(at, group.config.clone());
+        } else if self.dynamic.path().is_some()
+            && let Some(other) = configured.iter_mut().find(|other| other.name == group.config.name)
+        {
+            edit(Rc::make_mut(other));
         }
     }
 
@@ -521,7 +566,7 @@ enum Differing {
 fn validate_name(name: &str) -> Result<(), Fault> {
     let is_bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | '/' | '[' | ']');
     if name.is_empty() || name.chars().any(is_bad) {
-        return Err(Code::IncorrectParameters.with(format!("invalid group name {}", crate::wire::pyrepr::text(name))));
+        return Err(Code::IncorrectParameters.with(format!("invalid group name {}", pyrepr::text(name))));
     }
     Ok(())
 }

@@ -136,8 +136,10 @@ impl Dynamic {
     }
 
     /// Whether that process was removed from what its section makes.
-    pub(super) fn is_gone(&self, group: &str, process: &str) -> bool {
-        self.kept.journal.gone.contains(&format!("{group}:{process}"))
+    pub(super) fn is_gone(&self, section: &Section, group: &str, process: &str) -> bool {
+        let Some(base) = &self.base else { return false };
+        let own = self.kept.is_own(base, section.short()).then_some(section.short());
+        self.kept.journal.gone.contains(&journal::gone(group, own, process))
     }
 
     /// Notes a change that is about to be made, in the file, too. The error is the text of the fault: nothing happened.
@@ -253,7 +255,7 @@ impl Kept {
                     self.remove_process(group, &process, scene);
                 }
             }
-            Change::SetOptions { section, options, groups, whole } => {
+            Change::SetOptions { section, options, groups, whole, .. } => {
                 self.set_options(section, options);
                 for group in groups {
                     self.remake(section, group, *whole, scene.base);
@@ -282,32 +284,28 @@ impl Kept {
         Ok(())
     }
 
+    /// Its processes stay gone, too, should a group of that name be made again.
     fn drop_group(&mut self, name: &str, scene: &Scene<'_>) {
         self.take_out(name, scene.base);
         if is_base_group(scene.base, name) {
             self.silence(name, scene);
-            self.drop_gone(name);
             self.journal.gone.insert(name.to_string());
         }
     }
 
     /// Takes a group and the sections that are only its own out of the journal.
     fn take_out(&mut self, name: &str, base: &Document) -> Option<Parked> {
-        self.drop_gone(name);
         let made = self.made.remove(name).unwrap_or_default();
         let members = self.journal.groups.remove(name)?;
         let mut sections = Vec::new();
         for program in members.programs.iter().filter(|program| base_section(base, program).is_none()) {
+            self.journal.bring_back(name, Some(program));
             let name = format!("program:{program}");
             if let Some(options) = self.journal.sections.remove(&name) {
                 sections.push((name, options));
             }
         }
         Some(Parked { members, sections, made })
-    }
-
-    fn drop_gone(&mut self, group: &str) {
-        self.journal.gone.retain(|name| name.split_once(':').is_none_or(|(of, _)| of != group));
     }
 
     /// removeProcessGroup of a group that only the journal has: it is out of the file, but can be added again.
@@ -337,6 +335,7 @@ impl Kept {
     /// A group is taken up as the other files have it.
     fn purge(&mut self, name: &str, scene: &Scene<'_>) {
         self.take_out(name, scene.base);
+        self.journal.bring_back(name, None);
         for program in self.members(scene.base, name, 0).programs {
             if let Some(section) = base_section(scene.base, &program) {
                 self.journal.sections.remove(&section);
@@ -345,7 +344,7 @@ impl Kept {
     }
 
     fn add_program(&mut self, addition: &Addition, scene: &Scene<'_>) -> Result<(), String> {
-        let Addition { group, create, program, options, processes } = addition;
+        let Addition { group, create, program, instance, options, processes } = addition;
         let active = scene.daemon.group_named(group).and_then(|id| scene.daemon.group(id));
         let priority = match (active, create) {
             (Some(active), _) => active.config.priority,
@@ -358,7 +357,7 @@ impl Kept {
         if !journal::is_plain(group) {
             return Err(format!("a group named '{group}' cannot be written to a file"));
         }
-        let name = self.vacant(group, program, scene.base);
+        let name = self.vacant(group, instance.as_ref().unwrap_or(program), scene.base);
         let alias = (name != *program).then(|| program.clone());
         let section = Section { name: format!("program:{name}"), alias };
         self.journal.sections.remove(&section.name);
@@ -372,7 +371,6 @@ impl Kept {
         self.journal.groups.insert(group.clone(), Rc::new(members));
         let made = self.made.entry(group.clone()).or_default();
         for process in processes {
-            self.journal.gone.remove(&format!("{group}:{}", process.name));
             made.insert(process.name.clone(), Made { section: name.clone(), removed: false });
         }
         Ok(())
@@ -380,22 +378,17 @@ impl Kept {
 
     fn remove_process(&mut self, group: &str, process: &str, scene: &Scene<'_>) {
         let base = scene.base;
-        let full = || format!("{group}:{process}");
         if let Some(made) = self.made.get_mut(group)
             && let Some(entry) = made.get_mut(process)
         {
             let section = entry.section.clone();
             entry.removed = true;
             if made.values().any(|other| other.section == section && !other.removed) {
-                self.journal.gone.insert(full());
+                self.journal.gone.insert(journal::gone(group, Some(&section), process));
                 return;
             }
-            let names: Vec<String> =
-                made.iter().filter(|(_, m)| m.section == section).map(|(n, _)| n.clone()).collect();
-            for name in names {
-                made.remove(&name);
-                self.journal.gone.remove(&format!("{group}:{name}"));
-            }
+            made.retain(|_, entry| entry.section != section);
+            self.journal.bring_back(group, Some(&section));
             self.unlist(group, &section, base);
             return;
         }
@@ -408,7 +401,7 @@ impl Kept {
                 self.set_options(&Section { name: section, alias: None }, &[no_processes()]);
             }
             Some(_) => {
-                self.journal.gone.insert(full());
+                self.journal.gone.insert(journal::gone(group, None, process));
             }
             None => {}
         }
@@ -455,12 +448,13 @@ impl Kept {
         let short = section.short();
         let name = section.alias.as_deref().unwrap_or(short);
         let processes = || group.processes.iter().filter(|process| process.program == name);
+        let own = self.is_own(base, short).then_some(short);
         if whole {
             for process in processes() {
-                self.journal.gone.remove(&format!("{}:{}", group.name, process.name));
+                self.journal.gone.remove(&journal::gone(&group.name, own, &process.name));
             }
         }
-        if !self.is_own(base, short) {
+        if own.is_none() {
             return;
         }
         let made = self.made.entry(group.name.clone()).or_default();
@@ -490,7 +484,7 @@ impl Kept {
                 self.set_options(&Section { name: section, alias: None }, &[no_processes()]);
             } else if let Some(configured) = scene.daemon.configured_group(group) {
                 for process in configured.processes.iter().filter(|process| process.program == program) {
-                    self.journal.gone.insert(format!("{group}:{}", process.name));
+                    self.journal.gone.insert(journal::gone(group, None, &process.name));
                 }
             }
         }

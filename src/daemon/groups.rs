@@ -17,7 +17,7 @@ use crate::wire::capture::Capture;
 pub struct Group {
     /// Its configuration, as activated or last mutated.
     pub config: Rc<config::Group>,
-    /// Its processes in start order: ascending (priority, name).
+    /// Its processes as they are listed in the configuration, then those added later: the order of automatic starts.
     pub processes: Vec<ProcId>,
     /// The same by name.
     pub(super) by_name: BTreeMap<Rc<str>, ProcId>,
@@ -154,13 +154,10 @@ impl Daemon {
         self.group_ids.values().filter_map(|id| self.groups.get(id).map(|group| (*id, group)))
     }
 
-    /// Ids of active groups, ascending by (priority, name): the order in which everything is started.
+    /// Ids of active groups, ascending by priority; among equals the older one comes first (P-10, P-116).
     pub fn groups_by_priority(&self) -> Vec<GroupId> {
         let mut ids: Vec<GroupId> = self.groups.keys().copied().collect();
-        ids.sort_by(|a, b| {
-            let key = |id: &GroupId| self.groups.get(id).map(|group| (group.config.priority, &group.config.name));
-            key(a).cmp(&key(b))
-        });
+        ids.sort_by_key(|id| self.groups.get(id).map(|group| group.config.priority));
         ids
     }
 
@@ -171,10 +168,16 @@ impl Daemon {
         })
     }
 
-    /// All processes in start order.
+    /// All processes in the order in which calls start and stop them: ascending by priority of group, then of process.
     pub fn processes_by_priority(&self) -> Vec<ProcId> {
-        let groups = self.groups_by_priority();
-        groups.iter().filter_map(|id| self.groups.get(id)).flat_map(|group| group.processes.iter().copied()).collect()
+        self.groups_by_priority().into_iter().flat_map(|id| self.members_by_priority(id)).collect()
+    }
+
+    /// The processes of a group, ascending by priority; equals as they are listed.
+    pub fn members_by_priority(&self, group: GroupId) -> Vec<ProcId> {
+        let mut members = self.groups.get(&group).map(|group| group.processes.clone()).unwrap_or_default();
+        members.sort_by_key(|id| self.processes.get(id).map(|process| process.program.priority));
+        members
     }
 
     /// Number of active processes.

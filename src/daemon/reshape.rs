@@ -1,5 +1,6 @@
 //! New options for a program that is there: what its groups become.
 
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::change::Change;
@@ -24,7 +25,7 @@ impl Daemon {
     /// process. Only what comes of the program changes in its groups: other differences between what is active and
     /// what is configured stay for an update.
     ///
-    /// Faults: BAD_NAME for an unknown program, INCORRECT_PARAMETERS for options that cannot be.
+    /// Faults: BAD_NAME for an unknown program or a process name that is taken, INCORRECT_PARAMETERS for options that cannot be.
     pub fn with_options(
         &self,
         subject: Subject<'_>,
@@ -44,21 +45,32 @@ impl Daemon {
         let (base, journal, section) = laid.ok_or_else(unknown)?;
         let preview = host.preview_config(&base, &journal).map_err(|text| Code::IncorrectParameters.with(text))?;
 
-        let mut groups = Vec::new();
+        let (mut groups, mut configured) = (Vec::new(), Vec::new());
         let mut differs = false;
         for (_, group) in self.groups().filter(|(_, group)| is_meant(group)) {
             let new = self.new_processes(&section, subject, group.name(), &preview.groups);
             let is_concerned = !new.is_empty() || active.iter().any(|(other, _)| other.name() == group.name());
             if is_concerned {
-                let made = self.with_processes(&group.config, &section, new);
+                let made = Rc::new(self.with_processes(&group.config, &section, new.clone(), &preview.groups));
+                // Of two sections, when the one that is active has been replaced in the files and not updated yet.
+                let mut names = BTreeSet::new();
+                if let Some(taken) = made.processes.iter().find(|program| !names.insert(program.name.as_str())) {
+                    return Err(Code::BadName.with(&taken.name));
+                }
                 differs |= !group.config.same_as(&made);
-                groups.push(Rc::new(made));
+                match self.configured_group(group.name()) {
+                    Some(known) if Rc::ptr_eq(known, &group.config) => configured.push(made.clone()),
+                    Some(known) => configured.push(Rc::new(self.with_processes(known, &section, new, &preview.groups))),
+                    None => {}
+                }
+                groups.push(made);
             }
         }
         if groups.is_empty() {
             return Err(unknown());
         }
-        let change = || Change::SetOptions { section, options: options.to_vec(), groups, whole: subject.whole };
+        let change =
+            || Change::SetOptions { section, options: options.to_vec(), groups, configured, whole: subject.whole };
         Ok(differs.then(change))
     }
 
@@ -72,12 +84,12 @@ impl Daemon {
     ) -> Vec<Rc<Program>> {
         let Some(group) = preview.iter().find(|other| other.name == group) else { return Vec::new() };
         let ours = group.processes.iter().filter(|process| process.program == section.short());
-        let ours = ours.filter(|process| subject.whole || !self.dynamic.is_gone(&group.name, &process.name));
+        let ours = ours.filter(|process| subject.whole || !self.dynamic.is_gone(section, &group.name, &process.name));
         ours.map(|process| Rc::new(Program { program: subject.program.to_string(), ..(**process).clone() })).collect()
     }
 
-    /// An active group's configuration with other processes of one section.
-    fn with_processes(&self, config: &Group, section: &Section, new: Vec<Rc<Program>>) -> Group {
+    /// An active group's configuration with other processes of one section, in the order that a load will yield.
+    fn with_processes(&self, config: &Group, section: &Section, new: Vec<Rc<Program>>, preview: &[Rc<Group>]) -> Group {
         let is_of_section = |program: &Program| match self.dynamic.made_by(&config.name, &program.name) {
             Some(made_by) => made_by == section.short(),
             None => program.program == section.short(),
@@ -85,7 +97,11 @@ impl Daemon {
         let mut processes: Vec<_> =
             config.processes.iter().filter(|program| !is_of_section(program)).cloned().collect();
         processes.extend(new);
-        processes.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        if let Some(loaded) = preview.iter().find(|other| other.name == config.name) {
+            let names = loaded.processes.iter().map(|program| program.name.as_str());
+            let places: HashMap<&str, usize> = names.zip(0..).collect();
+            processes.sort_by_key(|program| places.get(program.name.as_str()).copied().unwrap_or(usize::MAX));
+        }
         Group { processes, ..config.clone() }
     }
 }

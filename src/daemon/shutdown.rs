@@ -100,8 +100,7 @@ impl Daemon {
 
     /// All at once, descending process priority (P-75).
     fn stop_group_descending(&mut self, id: GroupId, now: Now, host: &mut dyn Host) {
-        let processes: Vec<ProcId> = self.groups.get(&id).map(|group| group.processes.clone()).unwrap_or_default();
-        for id in processes.into_iter().rev() {
+        for id in self.members_by_priority(id).into_iter().rev() {
             let event = match self.processes.get(&id).map(|process| process.machine.state()) {
                 Some(ProcessState::Running | ProcessState::Starting) => Event::Stop,
                 Some(ProcessState::Backoff) => Event::GiveUp,

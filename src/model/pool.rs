@@ -155,6 +155,8 @@ pub struct Pool {
     ready: usize,
     /// Position of the first member not yet tried for the event at the head.
     candidate: usize,
+    /// Since the last time that nobody could take an event, somebody could.
+    tried: bool,
     /// The event at the head, as it is being written.
     envelope: Vec<u8>,
 }
@@ -175,6 +177,7 @@ impl Pool {
             members: Vec::new(),
             ready: 0,
             candidate: 0,
+            tried: false,
             envelope: Vec::new(),
         }
     }
@@ -235,6 +238,7 @@ impl Pool {
     ///
     /// Worth calling when something was queued, a listener became READY, or one became RUNNING.
     pub fn next(&mut self, server: &str, is_running: impl Fn(ProcId) -> bool, out: &mut Vec<Effect>) -> Option<ProcId> {
+        let tried = std::mem::take(&mut self.tried);
         let Queued { event, serial, pool_serial } = self.queue.front()?;
         let fits = |member: &Member| member.protocol.state() == ListenerState::Ready && is_running(member.id);
         let found = match self.ready {
@@ -242,13 +246,16 @@ impl Pool {
             _ => (self.candidate..self.members.len()).find(|index| fits(&self.members[*index])),
         };
         let Some(index) = found else {
-            // The original takes the event out and puts it back.
-            let (queued, events_max) = (self.queue.len() - 1, self.events_max());
-            out.push(Effect::Log(Line::Rebuffering { pool: self.name.clone(), serial: *serial, queued, events_max }));
+            // Once somebody was READY, the original takes one event after another out and puts back the last (E-62).
+            if tried {
+                let (pool, queued, events_max) = (self.name.clone(), self.queue.len() - 1, self.events_max());
+                out.push(Effect::Log(Line::Rebuffering { pool, serial: *serial, queued, events_max }));
+            }
             self.candidate = 0;
             return None;
         };
         self.candidate = index;
+        self.tried = true;
         self.envelope.clear();
         self.envelope.shrink_to(ENVELOPE_BYTES_KEPT);
         let (serial, pool_serial) = (*serial, *pool_serial);

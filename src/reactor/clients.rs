@@ -19,6 +19,9 @@ pub(super) enum Listener {
     Unix(UnixListener),
 }
 
+/// Buffers of input that are passed over before a connection is closed: more than a socket holds.
+const DRAIN_ROUNDS: usize = 64;
+
 enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
@@ -148,6 +151,17 @@ impl Clients {
         };
         output.drain(..done);
         outcome
+    }
+
+    /// Takes in what a client has sent that nobody reads any more: closing with unread input would tear the connection
+    /// down, and the client might lose the end of its reply.
+    pub(super) fn drain(&mut self, id: ConnId, buffer: &mut [u8]) {
+        for _ in 0..DRAIN_ROUNDS {
+            match self.read(id, buffer) {
+                Read::Bytes(count) if count == buffer.len() => {}
+                _ => return,
+            }
+        }
     }
 
     /// Closes a connection.

@@ -350,7 +350,12 @@ impl Reactor {
             Written::All if !service.closes(id) => {
                 service.handle(Input::Drained { conn: id }, now, &mut self.system);
             }
-            Written::All | Written::Gone => {
+            Written::All => {
+                service.drop_connection(id, &mut self.system);
+                self.system.clients.drain(id, &mut self.scratch);
+                self.system.clients.close(id);
+            }
+            Written::Gone => {
                 service.drop_connection(id, &mut self.system);
                 self.system.clients.close(id);
             }

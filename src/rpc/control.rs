@@ -1,7 +1,7 @@
 //! Starting, stopping and signalling by name, and writing to stdin.
 
 use super::pending::{Action, Bulk, Entry, Pending, Start, Stop};
-use super::{Context, Outcome, text, wait};
+use super::{Context, Outcome, integer, scalar, text, wait};
 use crate::clock::Mono;
 use crate::daemon::Target;
 use crate::daemon::host::{CommandProblem, StdinProblem};
@@ -9,6 +9,7 @@ use crate::fault::{Code, Fault};
 use crate::id::ProcId;
 use crate::signal;
 use crate::state::ProcessState;
+use crate::wire::pyrepr;
 use crate::wire::value::Value;
 
 /// startProcess: the order of the checks is the original's, lookup faults first.
@@ -55,7 +56,7 @@ fn spawn_failed(context: &Context<'_>, id: ProcId) -> bool {
 
 /// startProcessGroup.
 pub fn start_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    start_group_named(context, text(params, 0)?, wait(params, 1))
+    start_group_named(context, &scalar(params, 0)?, wait(params, 1))
 }
 
 fn start_group_named(context: &mut Context<'_>, name: &str, wait: bool) -> Result<Outcome, Fault> {
@@ -70,8 +71,8 @@ pub fn start_all(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome,
 }
 
 fn group_members(context: &Context<'_>, name: &str) -> Result<Vec<ProcId>, Fault> {
-    let group = context.daemon.group_named(name).and_then(|id| context.daemon.group(id));
-    Ok(group.ok_or_else(|| Code::BadName.with(name))?.processes.clone())
+    let group = context.daemon.group_named(name).ok_or_else(|| Code::BadName.with(name))?;
+    Ok(context.daemon.members_by_priority(group))
 }
 
 /// Process and group name, for an outcome.
@@ -123,7 +124,7 @@ fn try_stop(context: &mut Context<'_>, id: ProcId, name: &str) -> Result<(), Fau
 
 /// stopProcessGroup.
 pub fn stop_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    stop_group_named(context, text(params, 0)?, wait(params, 1))
+    stop_group_named(context, &scalar(params, 0)?, wait(params, 1))
 }
 
 fn stop_group_named(context: &mut Context<'_>, name: &str, wait: bool) -> Result<Outcome, Fault> {
@@ -169,12 +170,11 @@ pub fn signal_process(context: &mut Context<'_>, params: &[Value]) -> Result<Out
     }
 }
 
-/// A signal's name or number, as a string or an integer.
+/// A signal's name or number, as a string or as what Python's int() takes.
 fn signal_text(params: &[Value], index: usize) -> Result<String, Fault> {
     match params.get(index) {
         Some(Value::Str(text)) => Ok(text.to_string()),
-        Some(Value::Int(number)) => Ok(number.to_string()),
-        _ => Err(Code::IncorrectParameters.bare()),
+        _ => Ok(integer(params, index)?.to_string()),
     }
 }
 
@@ -188,7 +188,7 @@ fn try_signal(context: &mut Context<'_>, id: ProcId, name: &str, text: &str) -> 
 
 /// signalProcessGroup.
 pub fn signal_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    let processes = group_members(context, text(params, 0)?)?;
+    let processes = group_members(context, &scalar(params, 0)?)?;
     Ok(bulk_signal(context, processes, &signal_text(params, 1)?))
 }
 
@@ -218,8 +218,8 @@ pub fn send_stdin(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome
     let name = text(params, 0)?;
     let chars = match params.get(1) {
         Some(Value::Str(text)) => text.as_bytes(),
-        Some(other) => return Err(Code::IncorrectParameters.with(shown(other))),
-        None => return Err(Code::IncorrectParameters.bare()),
+        Some(other) if *other != Value::Nil => return Err(Code::IncorrectParameters.with(pyrepr::value(other))),
+        _ => return Err(Code::IncorrectParameters.bare()),
     };
     let id = context.daemon.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
     let machine = context.daemon.process(id).map(|process| &process.machine);
@@ -233,16 +233,5 @@ pub fn send_stdin(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome
         Err(StdinProblem::Full) => {
             Err(Code::Failed.with(format!("{name} does not read its stdin, and the buffer for it is full")))
         }
-    }
-}
-
-/// A value as it appears in a fault's text.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Int(number) => number.to_string(),
-        Value::Bool(value) => if *value { "True" } else { "False" }.to_string(),
-        Value::Double(number) => crate::wire::pyrepr::float(*number),
-        Value::Nil => "None".to_string(),
-        _ => "not a string".to_string(),
     }
 }

@@ -72,27 +72,28 @@ fn config_info(daemon: &Daemon, group: &Group, program: &Rc<Program>) -> Value {
     let process = active.and_then(|active| active.process(&program.name)).and_then(|id| daemon.process(id));
     // AUTO is resolved only in the very object that was activated.
     let process = process.filter(|process| Rc::ptr_eq(&process.program, program));
+    // In the order of the original's struct.
     let mut members: Vec<(&'static str, Value)> = vec![
-        ("name", program.name.clone().into()),
-        ("group", group.name.clone().into()),
-        ("inuse", active.is_some().into()),
         ("autostart", program.autostart.into()),
         ("directory", or_none(program.directory.clone())),
         ("uid", program.user.as_ref().map_or("none".into(), |user| i64::from(user.uid).into())),
         ("command", program.command.clone().into()),
         ("exitcodes", Value::Array(program.exitcodes.iter().map(|code| Value::from(*code)).collect())),
+        ("group", group.name.clone().into()),
         ("group_prio", group.priority.into()),
-        ("process_prio", program.priority.into()),
+        ("inuse", active.is_some().into()),
         ("killasgroup", program.killasgroup.into()),
+        ("name", program.name.clone().into()),
+        ("process_prio", program.priority.into()),
         ("redirect_stderr", program.redirect_stderr.into()),
         ("startretries", program.startretries.into()),
         ("startsecs", program.startsecs.into()),
-        ("stopsignal", program.stopsignal.into()),
-        ("stopwaitsecs", program.stopwaitsecs.into()),
-        ("serverurl", or_none(program.serverurl.clone().filter(|_| !program.serverurl_auto))),
     ];
     stream(&mut members, Channel::Stdout, &program.stdout, process);
+    members.push(("stopsignal", program.stopsignal.into()));
+    members.push(("stopwaitsecs", program.stopwaitsecs.into()));
     stream(&mut members, Channel::Stderr, &program.stderr, process);
+    members.push(("serverurl", or_none(program.serverurl.clone().filter(|_| !program.serverurl_auto))));
     Value::Struct(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
 }
 

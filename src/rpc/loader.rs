@@ -1,7 +1,7 @@
 //! supervisor_loader: as twiddler, but groups come into being with their first program, and each call makes one more
 //! instance of its program.
 
-use super::twiddler::{self, GET_API_VERSION, GET_GROUP_NAMES, LOG, REMOVE_PROCESS, row};
+use super::twiddler::{self, GET_API_VERSION, GET_GROUP_NAMES, LOG, New, REMOVE_PROCESS, row};
 use super::{Context, Guard, Method, Outcome, PRIORITY, text};
 use crate::daemon::Daemon;
 use crate::fault::Fault;
@@ -91,7 +91,8 @@ fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, F
     options.retain(|(key, _)| !matches!(key.as_str(), "process_name" | "numprocs_start"));
     options.push(("process_name".to_string(), name.replace('%', "%%")));
     options.push(("numprocs_start".to_string(), number.to_string()));
-    twiddler::add(context, group, Some(PRIORITY), program, options)?;
+    let instance = Some(name.clone());
+    twiddler::add(context, New { group, create: Some(PRIORITY), program, instance, options })?;
     let counts = &mut context.daemon.extensions.loaded;
     if counts.len() == NAMES_MAX && !counts.contains_key(program) {
         counts.pop_first();

@@ -17,8 +17,13 @@ pub mod pending;
 mod stheno;
 mod supervisor;
 mod system;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod twiddler;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::clock::Now;
@@ -27,6 +32,7 @@ use crate::daemon::change::Origin;
 use crate::daemon::{Daemon, Host};
 use crate::fault::{Code, Fault};
 use crate::state::SupervisorState;
+use crate::wire::pyrepr;
 use crate::wire::value::Value;
 use crate::wire::xmlrpc::Writer;
 
@@ -248,6 +254,15 @@ const PRIORITY: i64 = 999;
 /// A parameter that must be a string.
 fn text(params: &[Value], index: usize) -> Result<&str, Fault> {
     params.get(index).and_then(Value::as_str).ok_or_else(|| Code::IncorrectParameters.bare())
+}
+
+/// A parameter that is used as a key: a string, or the text of a number, which names nothing.
+fn scalar(params: &[Value], index: usize) -> Result<Cow<'_, str>, Fault> {
+    match params.get(index) {
+        Some(Value::Str(text)) => Ok(Cow::Borrowed(text)),
+        None | Some(Value::Array(_) | Value::Struct(_)) => Err(Code::IncorrectParameters.bare()),
+        Some(other) => Ok(Cow::Owned(pyrepr::value(other))),
+    }
 }
 
 /// A parameter that must be an integer, or what Python makes one of.

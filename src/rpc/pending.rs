@@ -269,7 +269,7 @@ impl Multicall {
 
 fn one_call(context: &mut Context<'_>, call: &Value) -> Result<Outcome, Fault> {
     let name = match call.member("methodName") {
-        Some(Value::Str(name)) if !name.is_empty() => name,
+        Some(Value::Str(name)) => name,
         _ => return Err(Code::IncorrectParameters.with("No methodName")),
     };
     if name == "system.multicall" {
@@ -277,8 +277,10 @@ fn one_call(context: &mut Context<'_>, call: &Value) -> Result<Outcome, Fault> {
     }
     let none = Vec::new();
     let params = match call.member("params") {
-        None => &none,
         Some(Value::Array(params)) => params,
+        None => &none,
+        // What PHP makes of an empty array.
+        Some(Value::Struct(members)) if members.is_empty() => &none,
         Some(_) => return Err(Code::IncorrectParameters.bare()),
     };
     let mut context = Context {

@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use super::mutate::{Shape, Step, Update, Verb};
+use super::twiddler::New;
 use super::{Context, Guard, Method, Outcome, integer, supervisor, text, twiddler};
 use crate::config::{Autorestart, Group, LogTarget, Program, Stream};
 use crate::daemon::change::Change;
@@ -274,7 +275,7 @@ fn stream_options(channel: &'static str, stream: &Stream) -> Vec<(&'static str, 
     let values = [
         file,
         stream.maxbytes.into(),
-        i64::from(stream.backups).into(),
+        stream.backups.into(),
         stream.capture_maxbytes.into(),
         stream.events_enabled.into(),
         stream.syslog.into(),
@@ -392,7 +393,7 @@ fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, F
         return Err(Code::BadName.with(format!("group: {group}")));
     }
     let options = twiddler::options(params, 2)?;
-    let names = twiddler::add(context, group, None, program, options)?;
+    let names = twiddler::add(context, New { group, create: None, program, instance: None, options })?;
     Ok(Value::Array(names.into_iter().map(Value::from).collect()).into())
 }
 
@@ -452,12 +453,15 @@ fn set_numprocs(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, 
     Update::new(steps, Shape::Report).outcome(context)
 }
 
+/// The steps that bring about a change of options, and the processes that it concerns.
+type Differing = (Vec<Step>, Vec<ProcId>);
+
 /// The steps that give a program other options, and the processes that then differ; `None` if none does.
 fn set_options(
     context: &mut Context<'_>,
     subject: Subject<'_>,
     options: &[(String, String)],
-) -> Result<Option<(Vec<Step>, Vec<ProcId>)>, Fault> {
+) -> Result<Option<Differing>, Fault> {
     let Some(change) = context.daemon.with_options(subject, options, context.host)? else { return Ok(None) };
     let Change::SetOptions { groups, .. } = &change else { return Ok(None) };
     let daemon = &*context.daemon;

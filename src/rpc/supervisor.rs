@@ -1,9 +1,10 @@
 //! `supervisor.*`: the rows, and the methods about the daemon as a whole (X §4).
 
-use super::{Context, Guard, Method, Outcome, control, info, logs, text};
+use super::{Context, Guard, Method, Outcome, control, info, logs, scalar};
 use crate::config::diff;
 use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
+use crate::wire::pyrepr;
 use crate::wire::value::Value;
 
 /// A row with the usual guard.
@@ -249,15 +250,10 @@ fn reload_config(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Faul
     Ok(Value::Array(vec![Value::Array(all)]).into())
 }
 
-/// Reads the file anew and says how it differs from what is active (P-110).
+/// Reads the file anew and says how it differs from what is active (P-110). What else there is to say about the file
+/// is said when it is loaded at a start (L-20).
 pub(super) fn reread(context: &mut Context<'_>) -> Result<diff::Difference, Fault> {
     let config = context.host.load_config().map_err(|text| Code::CantReread.with(text))?;
-    for text in &config.warnings {
-        activity!(Warn, "{text}");
-    }
-    for text in &config.infos {
-        activity!(Info, "{text}");
-    }
     let daemon = &mut *context.daemon;
     daemon.set_config(config);
     let active = daemon.groups().map(|(_, group)| &group.config);
@@ -265,26 +261,26 @@ pub(super) fn reread(context: &mut Context<'_>) -> Result<diff::Difference, Faul
 }
 
 fn add_process_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    let name = text(params, 0)?;
-    let group = context.daemon.configured_group(name).cloned().ok_or_else(|| Code::BadName.with(name))?;
+    let name = scalar(params, 0)?;
+    let group = context.daemon.configured_group(&name).cloned().ok_or_else(|| Code::BadName.with(&*name))?;
     let origin = context.origin();
     context.daemon.apply(&Change::AddGroup(group), &origin, context.now, context.host)?;
     Ok(true.into())
 }
 
 fn remove_process_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    let name = text(params, 0)?;
+    let name = scalar(params, 0)?;
     let origin = context.origin();
     context.daemon.apply(&Change::RemoveGroup(name.to_string()), &origin, context.now, context.host)?;
     Ok(true.into())
 }
 
 fn send_remote_event(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    // Of what is not a string the text that Python's str() makes.
     let shown = |value: Option<&Value>| match value {
         Some(Value::Str(text)) => text.to_string(),
-        Some(Value::Int(number)) => number.to_string(),
-        Some(Value::Bool(value)) => if *value { "True" } else { "False" }.to_string(),
-        _ => String::new(),
+        Some(other) => pyrepr::value(other),
+        None => String::new(),
     };
     context.daemon.remote_event(&shown(params.first()), &shown(params.get(1)));
     Ok(true.into())

@@ -1,7 +1,7 @@
 //! `system.*`: what there is, and several calls in one.
 
 use super::pending::{Multicall, Pending};
-use super::{Context, Guard, Method, Outcome, text};
+use super::{Context, Guard, Method, Outcome};
 use crate::fault::{Code, Fault};
 use crate::wire::value::Value;
 
@@ -55,13 +55,20 @@ fn list_methods(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault
     Ok(Value::Array(names.into_iter().map(Value::from).collect()).into())
 }
 
+/// The method that is asked about; what is not a string names none either.
+fn find(context: &Context<'_>, params: &[Value]) -> Result<&'static Method, Fault> {
+    let name = params.first().and_then(Value::as_str);
+    let found = name.and_then(|name| context.registry.find(name));
+    found.map(|(_, method)| method).ok_or_else(|| Code::SignatureUnsupported.bare())
+}
+
 fn method_help(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    let (_, method) = context.registry.find(text(params, 0)?).ok_or_else(|| Code::SignatureUnsupported.bare())?;
+    let method = find(context, params)?;
     Ok(super::help_text(method).into())
 }
 
 fn method_signature(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    let (_, method) = context.registry.find(text(params, 0)?).ok_or_else(|| Code::SignatureUnsupported.bare())?;
+    let method = find(context, params)?;
     if method.signature.is_empty() {
         return Err(Code::SignatureUnsupported.bare());
     }

@@ -2,6 +2,8 @@
 //!
 //! The rows of loader and grace that do the same are made of the functions here.
 
+use std::rc::Rc;
+
 use super::{Context, Guard, Method, Outcome, integer, text};
 use crate::daemon::change::{Addition, Change};
 use crate::fault::{Code, Fault};
@@ -111,24 +113,36 @@ pub(super) fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result
         return Err(Code::BadName.with(format!("group: {group}")));
     }
     let options = options(params, 2)?;
-    add(context, group, None, program, options)?;
+    add(context, New { group, create: None, program, instance: None, options })?;
     Ok(true.into())
 }
 
-/// Adds a program; with `create`, to a group that is made if it is missing. Answers the names of its processes.
-pub(super) fn add(
-    context: &mut Context<'_>,
-    group: &str,
-    create: Option<i64>,
-    program: &str,
-    options: Vec<(String, String)>,
-) -> Result<Vec<String>, Fault> {
+/// A program to be added.
+pub(super) struct New<'a> {
+    pub group: &'a str,
+    /// Priority of the group, should it have to be made.
+    pub create: Option<i64>,
+    pub program: &'a str,
+    /// What this instance of the program is called, where each is a program by itself.
+    pub instance: Option<String>,
+    pub options: Vec<(String, String)>,
+}
+
+/// Adds a program and answers the names of its processes.
+pub(super) fn add(context: &mut Context<'_>, new: New<'_>) -> Result<Vec<String>, Fault> {
+    let New { group, create, program, instance, options } = new;
     let made = context.host.programs_from_options(group, program, &options);
-    let processes = made.map_err(|text| Code::IncorrectParameters.with(text))?;
+    let mut processes = made.map_err(|text| Code::IncorrectParameters.with(text))?;
+    if let Some(instance) = &instance {
+        for process in &mut processes {
+            Rc::make_mut(process).program.clone_from(instance);
+        }
+    }
     let names = processes.iter().map(|process| process.name.clone()).collect();
-    let addition = Addition { group: group.to_string(), create, program: program.to_string(), options, processes };
+    let (group, program) = (group.to_string(), program.to_string());
+    let change = Change::AddProgram(Addition { group, create, program, instance, options, processes });
     let origin = context.origin();
-    context.daemon.apply(&Change::AddProgram(addition), &origin, context.now, context.host)?;
+    context.daemon.apply(&change, &origin, context.now, context.host)?;
     Ok(names)
 }
 

@@ -7,10 +7,10 @@ use super::{CONNECTIONS_MAX, Peer, Service, events, follow, route};
 use crate::clock::{Mono, Now};
 use crate::daemon::Host;
 use crate::id::ConnId;
+use crate::level::Level;
+use crate::logs::activity;
 use crate::rpc::Pending;
-use crate::wire::http::{
-    self, BODY_BYTES_MAX, BodyReader, Framing, HEAD_BYTES_MAX, HttpError, ReplyTo, Status, write_error,
-};
+use crate::wire::http::{self, BODY_BYTES_MAX, BodyReader, Framing, HEAD_BYTES_MAX, HttpError, ReplyTo, Status};
 
 /// Time for a request to arrive as a whole, from its first byte. Slower clients are cut off.
 const REQUEST_TIME: Duration = Duration::from_secs(60);
@@ -18,6 +18,9 @@ const REQUEST_TIME: Duration = Duration::from_secs(60);
 /// Time a connection may stay open without a request. The original has no limit, and the shell of its supervisorctl
 /// fails when a connection it kept is gone; so this only clears away what was forgotten.
 const IDLE_TIME: Duration = Duration::from_secs(24 * 3600);
+
+/// Time that a client which was refused has to close its connection.
+const REFUSED_TIME: Duration = Duration::from_secs(5);
 
 /// Bytes of input that are kept: a whole request, and pipelined ones behind a reply that waits. A client that sends
 /// more without waiting for its answers is cut off.
@@ -36,6 +39,9 @@ pub(super) enum Phase {
     Following(Box<follow::Follow>),
     /// It receives events for ever.
     Streaming(Box<events::Stream>),
+    /// It was told that it may not ask. What it still sends is ignored; closing at once could lose the reply, as a
+    /// client that is still sending is then told of a broken connection.
+    Refused,
 }
 
 /// A reply that waits.
@@ -68,6 +74,8 @@ pub struct Conn {
     pub(super) phase: Phase,
     /// To be closed once the output is written; further input is ignored.
     pub(super) closing: bool,
+    /// The first line of the request that is to be answered; only where such lines are logged.
+    pub(super) asked: Option<String>,
     /// When it is cut off.
     deadline: Mono,
     /// When it is looked at next, as the service's timeouts have it; never later than the deadline.
@@ -94,6 +102,8 @@ enum Step {
     Took(usize),
     /// The request is not whole yet.
     More,
+    /// Nothing that follows on this connection matters.
+    Ignore,
     /// Nothing can follow on this connection.
     Close,
 }
@@ -126,6 +136,7 @@ impl Service {
             output: Vec::new(),
             phase: Phase::Idle,
             closing: false,
+            asked: None,
             deadline,
             timer: deadline,
         };
@@ -135,7 +146,7 @@ impl Service {
 
     pub(super) fn receive(&mut self, id: ConnId, bytes: &[u8], now: Now, host: &mut dyn Host) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        if conn.closing || matches!(conn.phase, Phase::Following(_) | Phase::Streaming(_)) {
+        if conn.closing || matches!(conn.phase, Phase::Following(_) | Phase::Streaming(_) | Phase::Refused) {
             return;
         }
         if conn.input.len() + bytes.len() > INPUT_BYTES_MAX {
@@ -164,6 +175,7 @@ impl Service {
             match self.take_request(id, &mut input[used..], now, host) {
                 Step::Took(bytes) => used += bytes,
                 Step::More => break,
+                Step::Ignore => used = input.len(),
                 Step::Close => {
                     used = input.len();
                     if let Some(conn) = self.conns.get_mut(&id) {
@@ -176,7 +188,7 @@ impl Service {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         if input.is_empty() {
             input.shrink_to(BUFFER_BYTES_KEPT);
-            if used > 0 {
+            if used > 0 && !matches!(conn.phase, Phase::Refused) {
                 conn.deadline = now.mono.after(IDLE_TIME);
             }
         }
@@ -197,15 +209,22 @@ impl Service {
             Err(error) => return self.refuse(id, ReplyTo::UNREADABLE, error, now),
         };
         let (head, rest) = input.split_at_mut(length);
+        if activity::level() <= Level::Trace {
+            let text = String::from_utf8_lossy(head);
+            conn.asked = text.trim_start().lines().next().map(str::to_string);
+        }
         let head = match http::parse_head(head) {
             Ok(head) => head,
-            Err(error) => return self.refuse(id, ReplyTo::UNREADABLE, error, now),
+            Err(error) => return self.refuse(id, http::reply_to_unreadable(&input[..length]), error, now),
         };
         // Before the body: who may not ask need not be listened to.
         let credentials = self.sites.get(conn.server).and_then(|site| site.credentials.as_ref());
         if !route::is_authorized(credentials, &head) {
-            http::write_unauthorized(&mut conn.output, head.reply_to, self.dates.at(now.wall.secs()));
-            return Step::Close;
+            self.answer(id, head.reply_to, now, Status::UNAUTHORIZED, |reply| {
+                reply.closing().error_page(&[("WWW-Authenticate", "Basic realm=\"default\"")]);
+            });
+            let keep_alive = head.reply_to.keep_alive;
+            return if keep_alive { self.ignore_from_now_on(id, now) } else { Step::Close };
         }
         let decoded;
         let (body, used): (Option<&[u8]>, usize) = match head.framing {
@@ -244,6 +263,15 @@ impl Service {
         Step::Took(length + used)
     }
 
+    fn ignore_from_now_on(&mut self, id: ConnId, now: Now) -> Step {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.phase = Phase::Refused;
+            conn.deadline = now.mono.after(REFUSED_TIME);
+            self.timeouts.insert((conn.deadline, id));
+        }
+        Step::Ignore
+    }
+
     /// The head is there, the body is not: gives leave to send it to a client that asked for it.
     fn await_body(&mut self, id: ConnId, expects_continue: bool, head_length: usize) -> Step {
         if let Some(conn) = self.conns.get_mut(&id) {
@@ -257,11 +285,10 @@ impl Service {
     }
 
     fn refuse(&mut self, id: ConnId, reply_to: ReplyTo, error: HttpError, now: Now) -> Step {
-        if let Some(conn) = self.conns.get_mut(&id) {
+        if let Some(conn) = self.conns.get(&id) {
             activity!(Trace, "{}: {error}", conn.peer);
-            let status: Status = error.status();
-            write_error(&mut conn.output, reply_to, status, self.dates.at(now.wall.secs()));
         }
+        self.error(id, reply_to, error.status(), now);
         Step::Close
     }
 
@@ -277,7 +304,7 @@ impl Service {
     pub(super) fn hangup(&mut self, id: ConnId, host: &mut dyn Host) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         match conn.phase {
-            Phase::Idle | Phase::Waiting(_) => {
+            Phase::Idle | Phase::Waiting(_) | Phase::Refused => {
                 conn.closing = true;
                 self.dirty.insert(id);
             }
@@ -311,7 +338,7 @@ impl Service {
             self.timeouts.pop_first();
             let Some(conn) = self.conns.get_mut(&id) else { continue };
             // A deadline that moves on leaves the set alone; it is put right here.
-            let is_patient = !matches!(conn.phase, Phase::Idle);
+            let is_patient = !matches!(conn.phase, Phase::Idle | Phase::Refused);
             if is_patient {
                 conn.deadline = now.mono.after(IDLE_TIME);
             }

@@ -35,11 +35,10 @@ pub(super) struct Target {
 
 /// The log that `/<name>[/<channel>]` names.
 pub(super) fn child_log(daemon: &Daemon, rest: &str) -> Option<Target> {
-    let mut words = rest.strip_prefix('/')?.split('/');
-    let name = words.next().filter(|name| !name.is_empty())?;
-    let channel = match words.next() {
-        None | Some("" | "stdout") => Channel::Stdout,
-        Some("stderr") => Channel::Stderr,
+    let (name, channel) = match rest.strip_prefix('/')?.split_once('/') {
+        None => (rest.strip_prefix('/')?, Channel::Stdout),
+        Some((name, "stdout")) => (name, Channel::Stdout),
+        Some((name, "stderr")) => (name, Channel::Stderr),
         Some(_) => return None,
     };
     let id = daemon.find_process(name)?;

@@ -24,6 +24,7 @@ use crate::model::event::Serials;
 use crate::rpc::Registry;
 use crate::signal;
 use crate::state::SupervisorState;
+use crate::sys::sockets;
 use crate::wire::http::DateCache;
 use crate::wire::xmlrpc::CallMemo;
 
@@ -96,11 +97,13 @@ pub enum Input<'a> {
     },
 }
 
+/// What a server on a unix socket has for a name.
+pub const UNIX_SERVER_NAME: &str = "<unix domain socket>";
+
 /// A server section, as far as its connections need it.
 struct Site {
     credentials: Option<Credentials>,
-    /// `name:port`, for redirections without a `Host`.
-    name: String,
+    address: ServerAddress,
 }
 
 /// The daemon and its clients.
@@ -259,12 +262,15 @@ impl Service {
 
 impl Site {
     fn of(server: &Server) -> Site {
-        let name = match &server.address {
-            ServerAddress::Inet { host, port } if host.is_empty() => format!("localhost:{port}"),
-            ServerAddress::Inet { host, port } => format!("{host}:{port}"),
-            ServerAddress::Unix { .. } => "localhost".to_string(),
-        };
-        Site { credentials: server.credentials.clone(), name }
+        Site { credentials: server.credentials.clone(), address: server.address.clone() }
+    }
+
+    /// The name the server goes by, and its port (L-12). Redirections need them, which are too rare to remember it.
+    fn name_and_port(&self) -> (String, String) {
+        match &self.address {
+            ServerAddress::Inet { host, port } => (sockets::server_name(host), port.to_string()),
+            ServerAddress::Unix { path, .. } => (UNIX_SERVER_NAME.to_string(), path.clone()),
+        }
     }
 }
 

@@ -5,16 +5,17 @@
 
 use super::conn::{Phase, Waiting, Work};
 use super::task::Task;
-use super::{Service, follow};
+use super::{Service, Site, follow};
 use crate::clock::Now;
-use crate::config::Credentials;
+use crate::config::{Credentials, ServerAddress};
 use crate::daemon::Host;
 use crate::daemon::info::info;
 use crate::id::ConnId;
 use crate::rpc::{self, Context, Outcome};
+use crate::sys::time;
 use crate::web::{action, files, guard, page};
 use crate::wire::form::{Form, unquote};
-use crate::wire::http::{Head, Reply, ReplyTo, Status, error_body, format_date, split_target, write_error};
+use crate::wire::http::{Head, Reply, ReplyTo, Status, error_body, format_date, split_target};
 use crate::wire::xmlrpc::DecodeError;
 use crate::wire::{auth, pyrepr};
 
@@ -52,6 +53,9 @@ pub const ROUTES: &[(&str, bool, Handler)] = &[
     ("", true, Handler::Static),
 ];
 
+/// Bytes of a body that a line of the log shows; more would bury the rest of it.
+const SHOWN_BYTES_MAX: usize = 1024;
+
 /// A request whose body has arrived.
 struct Request<'a> {
     head: &'a Head<'a>,
@@ -82,7 +86,11 @@ impl Service {
                     if *begins { request.path.starts_with(pattern) } else { request.path == *pattern }
                 },
             );
-        match found.map_or(Handler::Static, |(_, _, handler)| *handler) {
+        let handler = found.map_or(Handler::Static, |(_, _, handler)| *handler);
+        if head.method == "POST" && body.is_none() && matches!(handler, Handler::Index | Handler::Tail | Handler::Ok) {
+            return self.error(id, head.reply_to, Status::LENGTH_REQUIRED, now);
+        }
+        match handler {
             Handler::Rpc => self.rpc(id, head, body, now, host),
             Handler::Logtail => self.logtail(id, &request, now, host),
             Handler::MainLogtail => self.mainlogtail(id, &request, now, host),
@@ -110,7 +118,7 @@ impl Service {
             Ok(call) => call,
             Err(error) => {
                 let why = if error == DecodeError::NoMethodName { "no method name" } else { "unmarshallable" };
-                activity!(Error, "XML-RPC request data {} is invalid: {why}", pyrepr::bytes(shortened(body)));
+                activity!(Error, "XML-RPC request data {} is invalid: {why}", shown(body));
                 activity!(Debug, "{error}");
                 return self.error(id, head.reply_to, Status::BAD_REQUEST, now);
             }
@@ -163,33 +171,49 @@ impl Service {
     pub(super) fn answer_call(&mut self, id: ConnId, reply_to: ReplyTo, done: &rpc::Done, now: Now) {
         let mut document = Vec::with_capacity(512);
         rpc::write_done(done, &mut document);
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        let date = self.dates.at(now.wall.secs());
-        Reply::begin(&mut conn.output, reply_to, Status::OK, date).header("Content-Type", "text/xml").body(&document);
-        self.replied(id, reply_to);
+        self.answer(id, reply_to, now, Status::OK, |reply| reply.header("Content-Type", "text/xml").body(&document));
     }
 
     /// A whole reply.
     fn reply(&mut self, id: ConnId, head: &Head<'_>, now: Now, status: Status, headers: &[(&str, &str)], body: &[u8]) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        let date = self.dates.at(now.wall.secs());
-        Reply::begin(&mut conn.output, head.reply_to, status, date).headers(headers).body(body);
-        self.replied(id, head.reply_to);
+        self.answer(id, head.reply_to, now, status, |reply| reply.headers(headers).body(body));
     }
 
     /// An error, with its page.
     pub(super) fn error(&mut self, id: ConnId, reply_to: ReplyTo, status: Status, now: Now) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        write_error(&mut conn.output, reply_to, status, self.dates.at(now.wall.secs()));
-        self.replied(id, reply_to);
+        self.answer(id, reply_to, now, status, |reply| reply.error_page(&[]));
     }
 
-    /// A reply is complete: the connection goes on to the next request or is closed.
-    pub(super) fn replied(&mut self, id: ConnId, reply_to: ReplyTo) {
-        if let Some(conn) = self.conns.get_mut(&id) {
-            conn.closing |= !reply_to.keep_alive;
-            self.dirty.insert(id);
+    /// A redirection, with its page.
+    fn moved(&mut self, id: ConnId, reply_to: ReplyTo, location: &str, now: Now) {
+        self.answer(id, reply_to, now, Status::MOVED_PERMANENTLY, |reply| {
+            reply.error_page(&[("Location", location)]);
+        });
+    }
+
+    /// Gives a reply as a whole. The connection goes on to the next request or is closed, and at loglevel trace
+    /// a line tells what was asked and how it was answered (L-13).
+    pub(super) fn answer(
+        &mut self,
+        id: ConnId,
+        reply_to: ReplyTo,
+        now: Now,
+        status: Status,
+        write: impl FnOnce(Reply<'_>),
+    ) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let before = conn.output.len();
+        let reply = Reply::begin(&mut conn.output, reply_to, status, self.dates.at(now.wall.secs()));
+        let closes = reply.must_close();
+        write(reply);
+        conn.closing |= closes;
+        if let Some(asked) = conn.asked.take() {
+            let address = self.sites.get(conn.server).map(|site| &site.address);
+            let peer = if let Some(ServerAddress::Unix { .. }) = address { "localhost:0" } else { &*conn.peer };
+            let (time, bytes) = (time::request_time(now.wall.secs()), conn.output.len() - before);
+            activity!(Trace, "{peer} - - [{time}] \"{asked}\" {} {bytes}", status.code());
         }
+        self.dirty.insert(id);
     }
 
     fn logtail(&mut self, id: ConnId, request: &Request<'_>, now: Now, host: &mut dyn Host) {
@@ -286,8 +310,6 @@ impl Service {
 
     /// Where a finished action sends the browser.
     pub(super) fn redirect(&mut self, id: ConnId, reply_to: ReplyTo, location: &str, now: Now) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        let body = error_body(Status::MOVED_PERMANENTLY);
         let headers = [
             ("Location", location),
             ("Content-Type", "text/html"),
@@ -295,17 +317,16 @@ impl Service {
             ("Cache-Control", "no-cache"),
             ("Expires", "Thu, 01 Jan 1970 00:00:00 GMT"),
         ];
-        let date = self.dates.at(now.wall.secs());
-        Reply::begin(&mut conn.output, reply_to, Status::MOVED_PERMANENTLY, date)
-            .headers(&headers)
-            .body(body.as_bytes());
-        self.replied(id, reply_to);
+        let body = error_body(Status::MOVED_PERMANENTLY);
+        self.answer(id, reply_to, now, Status::MOVED_PERMANENTLY, |reply| {
+            reply.headers(&headers).body(body.as_bytes());
+        });
     }
 
-    /// The address of a server, for redirections without a `Host`.
-    pub(super) fn site_name(&self, id: ConnId) -> String {
-        let server = self.conns.get(&id).map_or(0, |conn| conn.server);
-        self.sites.get(server).map(|site| site.name.clone()).unwrap_or_default()
+    /// Name and port of the server that a connection came by.
+    pub(super) fn name_and_port(&self, id: ConnId) -> (String, String) {
+        let site = self.conns.get(&id).and_then(|conn| self.sites.get(conn.server));
+        site.map(Site::name_and_port).unwrap_or_default()
     }
 
     /// The static tree.
@@ -318,26 +339,20 @@ impl Service {
         match files::find(&request.path) {
             files::Found::Nothing => self.error(id, head.reply_to, Status::NOT_FOUND, now),
             files::Found::Folder(folder) => {
-                let location = format!("http://{}/{folder}/", self.site_name(id));
-                let body = error_body(Status::MOVED_PERMANENTLY);
-                let headers = [("Location", location.as_str()), ("Content-Type", "text/html")];
-                self.reply(id, head, now, Status::MOVED_PERMANENTLY, &headers, body.as_bytes());
+                let location = format!("http://{}/{folder}/", self.name_and_port(id).0);
+                self.moved(id, head.reply_to, &location, now);
             }
-            files::Found::File(_) if files::is_unchanged(head.if_modified_since) => {
-                let Some(conn) = self.conns.get_mut(&id) else { return };
-                let date = self.dates.at(now.wall.secs());
-                Reply::begin(&mut conn.output, head.reply_to, Status::NOT_MODIFIED, date).no_body();
-                self.replied(id, head.reply_to);
+            files::Found::File(file) if files::is_unchanged(file, head.if_modified_since) => {
+                self.answer(id, head.reply_to, now, Status::NOT_MODIFIED, |reply| reply.no_body());
             }
             files::Found::File(file) => {
-                let Some(conn) = self.conns.get_mut(&id) else { return };
-                let date = self.dates.at(now.wall.secs());
-                Reply::begin(&mut conn.output, head.reply_to, Status::OK, date)
-                    .header("Last-Modified", &modified)
-                    .length(file.bytes.len())
-                    .header("Content-Type", file.content_type)
-                    .body(file.bytes);
-                self.replied(id, head.reply_to);
+                self.answer(id, head.reply_to, now, Status::OK, |reply| {
+                    reply
+                        .header("Last-Modified", &modified)
+                        .length(file.bytes.len())
+                        .header("Content-Type", file.content_type)
+                        .body(file.bytes);
+                });
             }
         }
     }
@@ -348,6 +363,10 @@ fn is_page_method(head: &Head<'_>) -> bool {
 }
 
 /// What of a body a line of the log shows.
-fn shortened(body: &[u8]) -> &[u8] {
-    &body[..body.len().min(1024)]
+fn shown(body: &[u8]) -> String {
+    let start = &body[..body.len().min(SHOWN_BYTES_MAX)];
+    match std::str::from_utf8(start) {
+        Ok(text) => pyrepr::text(text),
+        Err(_) => pyrepr::bytes(start),
+    }
 }

@@ -64,6 +64,13 @@ impl Task {
                 self.note(done);
             }
             let Some((method, params)) = self.steps.pop_front() else { return true };
+            // The page acts on single processes: `group:*` is no name here.
+            if let Action::Process { name, .. } = &self.action
+                && context.daemon.find_process(name).is_none()
+            {
+                self.note(Err(Code::BadName.with(name)));
+                continue;
+            }
             match rpc::call_main(context, method, &params) {
                 Ok(Outcome::Now(answer)) => self.note(Ok(answer)),
                 Ok(Outcome::Later(pending)) => self.current = Some(pending),
@@ -130,7 +137,11 @@ impl Service {
                     return self.wait(id, *waiting);
                 }
                 let message = task.message(&host.local_ctime(now.wall.secs()));
-                let location = action::location(task.host.as_deref(), &self.site_name(id), &message);
+                let host = task.host.clone().unwrap_or_else(|| {
+                    let (name, port) = self.name_and_port(id);
+                    format!("{name}:{port}")
+                });
+                let location = action::location(&host, &message);
                 self.redirect(id, reply_to, &location, now);
             }
         }

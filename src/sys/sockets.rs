@@ -118,6 +118,25 @@ pub fn resolve(host: &str, port: u16) -> io::Result<SocketAddrV4> {
     address.map(|address| SocketAddrV4::new(address, port)).ok_or_else(|| ErrorKind::NotFound.into())
 }
 
+/// The name a server on this host goes by (L-12, X-20): what /etc/hosts calls its address, else the address itself.
+/// An empty host is every interface: then it is the address of this machine's own name.
+pub fn server_name(host: &str) -> String {
+    let own = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim_end().to_string();
+    let host = if host.is_empty() { own() } else { host.to_string() };
+    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let Ok(address) = resolve(&host, 0) else { return host };
+    name_in_hosts(&hosts, *address.ip()).unwrap_or_else(|| address.ip().to_string())
+}
+
+/// The first name of an address.
+fn name_in_hosts(hosts: &str, address: Ipv4Addr) -> Option<String> {
+    hosts.lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let is_it = words.next()?.parse() == Ok(address);
+        words.next().filter(|_| is_it).map(str::to_string)
+    })
+}
+
 #[cfg(not(all(target_env = "gnu", target_feature = "crt-static")))]
 fn look_up(host: &str) -> Option<Ipv4Addr> {
     use std::net::{SocketAddr, ToSocketAddrs};

@@ -109,9 +109,8 @@ pub fn no_tail(name: &str, fault: &Fault) -> String {
 }
 
 /// Where a finished action sends the browser: back to the page, which then shows the message. `host` is the
-/// `Host` header, `server` the server's own `name:port`. The address follows the former, for servers behind a proxy.
-pub fn location(host: Option<&str>, server: &str, message: &str) -> String {
-    let host = host.unwrap_or(server);
+/// `Host` header, for servers behind a proxy, or the server's own `name:port`.
+pub fn location(host: &str, message: &str) -> String {
     let host = host.strip_suffix(":80").unwrap_or(host);
     format!("http://{host}/?message={}", quote(message))
 }
@@ -172,14 +171,13 @@ mod tests {
     #[test]
     fn locations() {
         let rows = [
-            (Some("localhost"), "http://localhost/?message=a%20b"),
-            (Some("h:80"), "http://h/?message=a%20b"),
-            (Some("h:8080"), "http://h:8080/?message=a%20b"),
-            (Some("[::1]:80"), "http://[::1]/?message=a%20b"),
-            (None, "http://name:9001/?message=a%20b"),
+            ("localhost", "http://localhost/?message=a%20b"),
+            ("h:80", "http://h/?message=a%20b"),
+            ("h:8080", "http://h:8080/?message=a%20b"),
+            ("[::1]:80", "http://[::1]/?message=a%20b"),
         ];
         for (host, expected) in rows {
-            assert_eq!(location(host, "name:9001", "a b"), expected, "{host:?}");
+            assert_eq!(location(host, "a b"), expected, "{host}");
         }
     }
 }

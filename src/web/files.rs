@@ -47,18 +47,34 @@ const FILES: &[StaticFile] = files! {
 
 const FOLDERS: &[&str] = &["images", "scripts", "stylesheets"];
 
-/// Looks up an unquoted path. Only these exact paths exist, so there is nothing that `..` could escape to.
+/// Looks up an unquoted path, of which `.`, `..` and empty parts are worked off as in the original. Only the files of
+/// the table exist, so there is nothing that `..` could escape to.
 pub fn find(path: &str) -> Found {
-    let path = path.trim_start_matches('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.trim_start_matches('/').split('/') {
+        match part {
+            ".." => drop(parts.pop()),
+            "." => {}
+            // The last part is empty if the path is that of a folder.
+            "" if !path.ends_with('/') => {}
+            _ => parts.push(part),
+        }
+    }
+    let path = parts.join("/");
     if let Some(file) = FILES.iter().find(|file| file.path == path) {
         return Found::File(file);
     }
     FOLDERS.iter().find(|folder| **folder == path).map_or(Found::Nothing, |folder| Found::Folder(folder))
 }
 
-/// Whether the client's copy is good: then the reply is 304. A date that cannot be read counts as none.
-pub fn is_unchanged(if_modified_since: Option<&str>) -> bool {
-    if_modified_since.and_then(parse_date).is_some_and(|since| since >= MODIFIED_SECS)
+/// Whether the client's copy of a file is good: then the reply is 304. A date that cannot be read counts as none.
+/// Clients of old times add the length of their copy: `…; length=5`.
+pub fn is_unchanged(file: &StaticFile, if_modified_since: Option<&str>) -> bool {
+    let Some((date, length)) = if_modified_since.map(|text| text.split_once(';').unwrap_or((text, ""))) else {
+        return false;
+    };
+    let length = length.trim().strip_prefix("length=").and_then(|digits| digits.parse::<usize>().ok());
+    parse_date(date).is_some_and(|since| since >= MODIFIED_SECS) && length.is_none_or(|it| it == file.bytes.len())
 }
 
 #[cfg(test)]
@@ -71,6 +87,10 @@ mod tests {
             ("/stylesheets/supervisor.css", "text/css"),
             ("//images/icon.png", "image/png"),
             ("/images/supervisor.gif", "image/gif"),
+            ("/images//icon.png", "image/png"),
+            ("/images/./icon.png", "image/png"),
+            ("/images/../images/icon.png", "image/png"),
+            ("/../images/icon.png", "image/png"),
             ("/images", "to images"),
             ("/stylesheets", "to stylesheets"),
             ("/images/", "nothing"),
@@ -106,15 +126,19 @@ mod tests {
 
     #[test]
     fn copies_of_clients() {
+        let file = &FILES[0];
+        let with_length = format!("Fri, 01 Jan 2100 00:00:00 GMT; length={}", file.bytes.len());
         let rows = [
             (None, false),
+            (Some(&*with_length), true),
+            (Some("Fri, 01 Jan 2100 00:00:00 GMT; length=5"), false),
             (Some("Thu, 01 Jan 1970 00:00:00 GMT"), false),
             (Some("Fri, 01 Jan 2100 00:00:00 GMT"), true),
             (Some("nonsense"), false),
         ];
         for (since, expected) in rows {
-            assert_eq!(is_unchanged(since), expected, "{since:?}");
+            assert_eq!(is_unchanged(file, since), expected, "{since:?}");
         }
-        assert!(is_unchanged(Some(&crate::wire::http::format_date(MODIFIED_SECS))));
+        assert!(is_unchanged(file, Some(&crate::wire::http::format_date(MODIFIED_SECS))));
     }
 }

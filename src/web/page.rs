@@ -156,7 +156,7 @@ impl Page {
 
     fn link(&mut self, href: &str, label: &str, attributes: &str) {
         self.raw("<a href=\"");
-        self.text(href);
+        self.attribute(href);
         self.raw("\"");
         self.raw(attributes);
         self.raw(">");
@@ -168,10 +168,19 @@ impl Page {
         self.html.push_str(html);
     }
 
-    /// Text, or the value of an attribute in double quotes. `>` stays, as in the original.
+    /// Text between tags. `>` and quotes stay, as in the original.
     fn text(&mut self, text: &str) {
-        for part in text.split_inclusive(['&', '<', '"']) {
-            let plain = part.trim_end_matches(['&', '<', '"']);
+        self.escaped(text, &['&', '<']);
+    }
+
+    /// The value of an attribute in double quotes.
+    fn attribute(&mut self, text: &str) {
+        self.escaped(text, &['&', '<', '"']);
+    }
+
+    fn escaped(&mut self, text: &str, special: &[char]) {
+        for part in text.split_inclusive(special) {
+            let plain = part.trim_end_matches(special);
             self.raw(plain);
             self.raw(match &part[plain.len()..] {
                 "&" => "&amp;",
@@ -254,11 +263,11 @@ mod tests {
         let page = index_page(&mut rows, Some("<script>alert(1)</script>&"), "4.3.0", 2026);
         let names: Vec<&str> =
             page.split("rel=\"noopener\">").skip(1).step_by(3).filter_map(|rest| rest.split("</a>").next()).collect();
-        assert_eq!(names, ["a:&lt;b>&amp;&quot;", "a:y", "z"]);
+        assert_eq!(names, ["a:&lt;b>&amp;\"", "a:y", "z"]);
         let classes: Vec<&str> = page.split("<tr class=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert_eq!(classes, ["", "shade", ""]);
         assert!(page.contains("tail.html?processname=a%3A%3Cb%3E%26%22\""));
-        assert!(page.contains("<span>&lt;i>&amp;&quot;'</span>"));
+        assert!(page.contains("<span>&lt;i>&amp;\"'</span>"));
         assert_eq!(between(&page, "<div class=\"status_msg\">", "</div>"), "&lt;script>alert(1)&lt;/script>&amp;");
         assert_eq!(page.matches("<script").count(), 1, "only our own script");
     }

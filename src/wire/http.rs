@@ -16,8 +16,8 @@ use std::fmt;
 pub use body::{BodyReader, Framing, Progress, write_chunk, write_last_chunk};
 pub use client::{ResponseHead, ResponseReader, write_request};
 pub use date::{DateCache, format_date, parse_date};
-pub use head::{Head, ReplyTo, Version, head_len, parse_head, split_target};
-pub use reply::{CONTINUE, Reply, Status, error_body, write_error, write_unauthorized};
+pub use head::{Head, ReplyTo, Version, head_len, parse_head, reply_to_unreadable, split_target};
+pub use reply::{CONTINUE, Reply, Status, error_body};
 
 /// Bytes of a head: four times what browsers send with long cookies.
 pub const HEAD_BYTES_MAX: usize = 64 << 10;

@@ -211,11 +211,11 @@ fn nobody_is_written_to_before_it_is_running_and_ready() {
     let mut rig = Rig::new(&settings(&["EVENT"], 10), 2);
     rig.remote(1);
     rig.dispatch();
-    assert_eq!(rig.told(), ["DEBG rebuffering event 0 for pool p (buf size=0, max=10)"]);
+    assert!(rig.told().is_empty());
     rig.running = vec![1];
     rig.says(0, "READY\n");
     rig.dispatch();
-    assert_eq!(rig.told()[1..], ["DEBG rebuffering event 0 for pool p (buf size=0, max=10)"]);
+    assert_eq!(rig.told(), ["DEBG l0: ACKNOWLEDGED -> READY"]);
     rig.says(1, "READY\n");
     rig.dispatch();
     assert_eq!(rig.told()[2], "DEBG event 0 sent to listener l1");
@@ -323,7 +323,7 @@ fn a_listener_that_talks_out_of_turn_is_left_alone_until_it_is_spawned_anew() {
     rig.says(0, "READY\n");
     rig.remote(1);
     rig.dispatch();
-    assert_eq!(rig.told(), ["DEBG rebuffering event 0 for pool p (buf size=0, max=10)"]);
+    assert!(rig.told().is_empty());
     rig.exits(0);
     rig.says(0, "READY\n");
     assert_eq!(rig.told(), ["DEBG l0: ACKNOWLEDGED -> READY"]);

@@ -122,6 +122,10 @@ fn hosts_are_found_in_the_file() {
     for (host, expected) in rows {
         assert_eq!(find_in_hosts(hosts, host), expected.map(Ipv4Addr::from), "{host}");
     }
+    let rows = [([127, 0, 0, 1], Some("localhost")), ([10, 0, 0, 7], Some("web.example")), ([10, 0, 0, 9], None)];
+    for (address, expected) in rows {
+        assert_eq!(name_in_hosts(hosts, Ipv4Addr::from(address)).as_deref(), expected, "{address:?}");
+    }
 }
 
 #[test]

@@ -123,6 +123,14 @@ pub fn parse_head(head: &mut [u8]) -> Result<Head<'_>, HttpError> {
     Ok(parsed)
 }
 
+/// What decides the form of the reply to a head that cannot be read: its first line, if at least that is in order.
+pub fn reply_to_unreadable(head: &[u8]) -> ReplyTo {
+    let head = &head[leading_empty_lines(head)..];
+    let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let version = request_line(line).map(|(_, _, version)| version);
+    version.map_or(ReplyTo::UNREADABLE, |version| ReplyTo { version, ..ReplyTo::UNREADABLE })
+}
+
 /// Reads the lines between the first line and the blank one.
 pub(super) fn parse_headers<'h, 'a>(
     lines: &'a [u8],
@@ -372,6 +380,19 @@ mod tests {
         }
         assert_eq!(head_len(&[b'a'; HEAD_BYTES_MAX], 0), Ok(None));
         assert_eq!(head_len(&[b'a'; HEAD_BYTES_MAX + 1], 0), Err(HttpError::HeadTooLarge));
+    }
+
+    #[test]
+    fn replies_to_unreadable_heads_have_their_version() {
+        let rows: &[(&[u8], Version)] = &[
+            (b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", Version::V1_1),
+            (b"\r\nPOST / HTTP/2.0\r\nno colon\r\n\r\n", Version { major: 2, minor: 0 }),
+            (b"POST / FOO\r\n\r\n", Version::V1_0),
+            (b"", Version::V1_0),
+        ];
+        for (text, version) in rows {
+            assert_eq!(reply_to_unreadable(text).version, *version, "{:?}", String::from_utf8_lossy(text));
+        }
     }
 
     #[test]

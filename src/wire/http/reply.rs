@@ -1,6 +1,6 @@
 //! Replies of the server, in the original's bytes: its header order, its error page (X-5 to X-10).
 
-use super::{ReplyTo, Version};
+use super::{ReplyTo, Version, write_last_chunk};
 use crate::wire::decimal::push_decimal;
 
 /// Leave to send a body, for `Expect: 100-continue`.
@@ -42,6 +42,7 @@ impl Status {
 pub struct Reply<'a> {
     out: &'a mut Vec<u8>,
     to: ReplyTo,
+    status: Status,
     has_length: bool,
     /// Whether the server closes the connection behind it, whatever the client wants.
     closes: bool,
@@ -60,7 +61,7 @@ impl<'a> Reply<'a> {
         out.extend_from_slice(b"\r\nServer: Medusa/1.12\r\nDate: ");
         out.extend_from_slice(date.as_bytes());
         out.extend_from_slice(b"\r\n");
-        Reply { out, to, has_length: false, closes: false }
+        Reply { out, to, status, has_length: false, closes: false }
     }
 
     /// Adds a header. Control characters are dropped: no value may begin a line of its own.
@@ -102,18 +103,41 @@ impl<'a> Reply<'a> {
         }
     }
 
-    /// Ends the head of a reply that never has a body: 304.
+    /// Adds the page of an error behind these headers, and ends the reply (X-9). It goes out to HEAD as well, as in
+    /// the original, where clients wait for it; the connection must then be closed, see
+    /// [`must_close`](Reply::must_close).
+    pub fn error_page(self, headers: &[(&str, &str)]) {
+        let body = error_body(self.status);
+        let mut reply = self.headers(headers).length(body.len()).header("Content-Type", "text/html");
+        reply.to.head_only = false;
+        reply.body(body.as_bytes());
+    }
+
+    /// Ends the head of a reply without a body: 304. As in the original it is chunked, with no chunk but the last.
     pub fn no_body(self) {
-        self.end_of_head(true);
+        let (out, chunked) = self.begin_stream();
+        if chunked {
+            write_last_chunk(out);
+        }
+    }
+
+    /// Whether nothing can follow this reply on its connection: the client does not want more, or it is of a form of
+    /// the original that a strict client takes for the beginning of the next one.
+    pub fn must_close(&self) -> bool {
+        let has_no_body = self.to.head_only && self.status != Status::OK;
+        !self.to.keep_alive || has_no_body || self.status == Status::NOT_MODIFIED
     }
 
     /// Ends the head of a body whose length is not known (X-8). True if its pieces go out as chunks; otherwise they go
     /// out as they are and the end of the connection ends it.
     pub fn stream(self) -> bool {
+        self.begin_stream().1
+    }
+
+    fn begin_stream(self) -> (&'a mut Vec<u8>, bool) {
         let chunked = self.to.version >= Version::V1_1;
         let reply = if chunked { self.header("Transfer-Encoding", "chunked") } else { self };
-        reply.end_of_head(false);
-        chunked
+        (reply.end_of_head(false), chunked)
     }
 
     /// An old client hears that its wish to keep the connection is granted, which takes a body with an end (X-7).
@@ -136,23 +160,6 @@ pub fn error_body(status: Status) -> String {
     )
 }
 
-/// Appends a whole error reply.
-pub fn write_error(out: &mut Vec<u8>, to: ReplyTo, status: Status, date: &str) {
-    let body = error_body(status);
-    Reply::begin(out, to, status, date).length(body.len()).header("Content-Type", "text/html").body(body.as_bytes());
-}
-
-/// Appends the reply to missing or wrong credentials; the caller closes the connection (X-16).
-pub fn write_unauthorized(out: &mut Vec<u8>, to: ReplyTo, date: &str) {
-    let body = error_body(Status::UNAUTHORIZED);
-    Reply::begin(out, to, Status::UNAUTHORIZED, date)
-        .closing()
-        .header("WWW-Authenticate", "Basic realm=\"default\"")
-        .length(body.len())
-        .header("Content-Type", "text/html")
-        .body(body.as_bytes());
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,13 +179,17 @@ mod tests {
         let rows: Vec<(&str, String, &str)> = vec![
             (
                 "404",
-                written(|out| write_error(out, V1_1, Status::NOT_FOUND, DATE)),
+                written(|out| Reply::begin(out, V1_1, Status::NOT_FOUND, DATE).error_page(&[])),
                 "HTTP/1.1 404 Not Found\r\nServer: Medusa/1.12\r\nDate: Sat, 21 Nov 2026 08:58:44 GMT\r\nContent-Length: 134\r\nContent-Type: text/html\r\n\r\n\
                  <head>\r\n<title>Error response</title>\r\n</head>\r\n<body>\r\n<h1>Error response</h1>\r\n<p>Error code 404.\r\n<p>Message: Not Found.\r\n</body>\r\n",
             ),
             (
                 "401",
-                written(|out| write_unauthorized(out, ReplyTo { keep_alive: true, ..V1_0 }, DATE)),
+                written(|out| {
+                    let to = ReplyTo { keep_alive: true, ..V1_0 };
+                    let reply = Reply::begin(out, to, Status::UNAUTHORIZED, DATE).closing();
+                    reply.error_page(&[("WWW-Authenticate", "Basic realm=\"default\"")]);
+                }),
                 "HTTP/1.0 401 Unauthorized\r\nServer: Medusa/1.12\r\nDate: Sat, 21 Nov 2026 08:58:44 GMT\r\nConnection: close\r\n\
                  WWW-Authenticate: Basic realm=\"default\"\r\nContent-Length: 137\r\nContent-Type: text/html\r\n\r\n\
                  <head>\r\n<title>Error response</title>\r\n</head>\r\n<body>\r\n<h1>Error response</h1>\r\n<p>Error code 401.\r\n<p>Message: Unauthorized.\r\n</body>\r\n",
@@ -221,14 +232,19 @@ mod tests {
             (
                 "304",
                 written(|out| Reply::begin(out, V1_1, Status::NOT_MODIFIED, "d").no_body()),
-                "HTTP/1.1 304 Not Modified\r\nServer: Medusa/1.12\r\nDate: d\r\n\r\n",
+                "HTTP/1.1 304 Not Modified\r\nServer: Medusa/1.12\r\nDate: d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            ),
+            (
+                "304, 1.0",
+                written(|out| Reply::begin(out, V1_0, Status::NOT_MODIFIED, "d").no_body()),
+                "HTTP/1.0 304 Not Modified\r\nServer: Medusa/1.12\r\nDate: d\r\n\r\n",
             ),
             (
                 "a value with line breaks",
                 written(|out| {
-                    Reply::begin(out, V1_1, Status::OK, "d").header("Location", "a\r\nSet-Cookie: b\0").no_body()
+                    Reply::begin(out, V1_0, Status::OK, "d").header("Location", "a\r\nSet-Cookie: b\0").no_body()
                 }),
-                "HTTP/1.1 200 OK\r\nServer: Medusa/1.12\r\nDate: d\r\nLocation: aSet-Cookie: b\r\n\r\n",
+                "HTTP/1.0 200 OK\r\nServer: Medusa/1.12\r\nDate: d\r\nLocation: aSet-Cookie: b\r\n\r\n",
             ),
         ];
         for (name, text, expected) in rows {

@@ -299,9 +299,11 @@ fn is_date(text: &str) -> bool {
             .all(|(byte, &shape)| if shape == b'0' { byte.is_ascii_digit() } else { byte == shape })
 }
 
-/// Base64 arrives as text, as in the original; what is not UTF-8 stays bytes.
+/// Base64 arrives as text, as in the original; what is not UTF-8 stays bytes. What is not of the alphabet is passed
+/// over, as MIME has it.
 fn base64_value(text: String) -> Result<Value, DecodeError> {
-    let packed: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let is_of_alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    let packed: Vec<u8> = text.bytes().filter(is_of_alphabet).collect();
     let bytes = BASE64.decode(packed).map_err(|_| DecodeError::BadScalar("base64", text))?;
     Ok(match String::from_utf8(bytes) {
         Ok(text) => Value::from(text),

@@ -230,8 +230,6 @@ impl<'a> Writer<'a> {
                 b'&' => ("&amp;", 1),
                 b'<' => ("&lt;", 1),
                 b'>' => ("&gt;", 1),
-                // A bare one would arrive as a line feed.
-                b'\r' => ("&#13;", 1),
                 0xef if matches!(bytes.get(at + 1..at + 3), Some([0xbf, 0xbe | 0xbf])) => ("\u{fffd}", 3),
                 0xef => {
                     at += 3;
@@ -248,13 +246,13 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Bytes that do not go out as they are: the three of markup, control characters other than tab and line feed, and
-/// the first byte of U+F000 to U+FFFF, of which the last two are not characters of XML.
+/// Bytes that do not go out as they are: the three of markup, control characters other than tab, line feed and
+/// carriage return (which readers take for line feeds, as they do with the original), and the first byte of U+F000 to U+FFFF, of which the last two are not characters of XML.
 const SPECIAL: [bool; 256] = {
     let mut special = [false; 256];
     let mut byte = 0;
     while byte < 0x20 {
-        special[byte] = byte != 0x09 && byte != 0x0a;
+        special[byte] = !matches!(byte as u8, b'\t' | b'\n' | b'\r');
         byte += 1;
     }
     special[b'&' as usize] = true;

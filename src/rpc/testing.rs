@@ -1,0 +1,307 @@
+//! A daemon over a system made of tables, for the tests of calls. Children live until they are signalled; time stands
+//! still until it is moved.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{Answer, Context, Done, Outcome, Pending, Registry, call};
+use crate::clock::{Mono, Now, Wall};
+use crate::config::fake::Fake;
+use crate::config::journal::Journal;
+use crate::config::{Config, Env, FcgiSocket, Loader, Program};
+use crate::daemon::host::{CommandProblem, Errno, Launch, Span, SpawnFailure, StdinProblem, Usage};
+use crate::daemon::{Daemon, Host};
+use crate::exit::ExitStatus;
+use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
+use crate::model::event::Serials;
+use crate::wire::ini::Document;
+use crate::wire::value::Value;
+
+/// The system.
+pub struct Tables {
+    pub env: Fake,
+    pub loader: Loader,
+    /// Children that live, by pid, and their command lines.
+    pub children: BTreeMap<i32, String>,
+    /// Children that a signal ended and that are not yet reaped.
+    pub dying: Vec<i32>,
+    /// Signals are ignored.
+    pub is_deaf: bool,
+    pub open_logs: usize,
+    pub auto_logs: usize,
+    /// Files cannot be written.
+    pub is_full: bool,
+    pub replaced: usize,
+    next_pid: i32,
+}
+
+impl Host for Tables {
+    fn find_command(&mut self, word: &str, _: Option<&str>) -> Result<String, CommandProblem> {
+        Ok(word.to_string())
+    }
+    fn spawn(&mut self, _: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnFailure> {
+        self.next_pid += 1;
+        self.children.insert(self.next_pid, launch.argv.join(" "));
+        Ok(Pid(self.next_pid))
+    }
+    fn kill(&mut self, pid: Pid, _: i32, _: bool) -> Result<(), Errno> {
+        if !self.is_deaf {
+            self.dying.push(pid.0);
+        }
+        Ok(())
+    }
+    fn write_stdin(&mut self, _: ProcId, _: &[u8]) -> Result<(), StdinProblem> {
+        Ok(())
+    }
+    fn close_child(&mut self, _: ProcId) {}
+    fn usage(&mut self, _: Pid) -> Option<Usage> {
+        Some(Usage { cpu_ms: 1500, rss_bytes: 4096 })
+    }
+    fn log_open(&mut self, _: &str, _: u64, _: u32) -> Result<LogId, Errno> {
+        self.open_logs += 1;
+        Ok(LogId(self.open_logs as u32))
+    }
+    fn log_write(&mut self, _: LogId, _: &[u8]) {}
+    fn log_reopen(&mut self, _: LogId) {}
+    fn log_clear(&mut self, _: LogId) -> Result<(), Errno> {
+        Ok(())
+    }
+    fn log_close(&mut self, _: LogId) {
+        self.open_logs -= 1;
+    }
+    fn log_make_auto(&mut self, _: &str, process: &str, channel: Channel, _: &str) -> Result<String, Errno> {
+        self.auto_logs += 1;
+        Ok(format!("/tmp/{process}-{}.log", channel.name()))
+    }
+    fn print(&mut self, _: &[u8]) {}
+    fn syslog(&mut self, _: &str, _: &[u8]) {}
+    fn activity_reopen(&mut self) {}
+    fn activity_clear(&mut self) -> Result<(), Errno> {
+        Ok(())
+    }
+    fn file_exists(&mut self, path: &str) -> bool {
+        self.env.exists(path)
+    }
+    fn file_size(&mut self, path: &str) -> Result<u64, Errno> {
+        self.env.files.get(path).map(|bytes| bytes.len() as u64).ok_or(Errno(libc::ENOENT))
+    }
+    fn file_read(&mut self, path: &str, span: Span) -> Result<Vec<u8>, Errno> {
+        let bytes = self.env.files.get(path).ok_or(Errno(libc::ENOENT))?;
+        Ok(bytes.iter().skip(span.offset as usize).take(span.length as usize).copied().collect())
+    }
+    fn file_identity(&mut self, _: &str) -> Option<(u64, u64)> {
+        None
+    }
+    fn file_modified(&mut self, _: &str) -> Option<i64> {
+        None
+    }
+    fn file_replace(&mut self, path: &str, content: &[u8]) -> Result<(), Errno> {
+        if self.is_full {
+            return Err(Errno(libc::ENOSPC));
+        }
+        self.replaced += 1;
+        self.env.write(path, content);
+        Ok(())
+    }
+    fn fcgi_open(&mut self, _: &FcgiSocket) -> Result<SocketId, String> {
+        Ok(SocketId(1))
+    }
+    fn fcgi_close(&mut self, _: SocketId) {}
+    fn load_config(&mut self) -> Result<Config, String> {
+        self.loader.load(&self.env).map_err(|error| error.to_string())
+    }
+    fn preview_config(&mut self, base: &Document, journal: &Journal) -> Result<Config, String> {
+        self.loader.preview(&self.env, base, journal).map_err(|error| error.to_string())
+    }
+    fn programs_from_options(
+        &mut self,
+        group: &str,
+        program: &str,
+        options: &[(String, String)],
+    ) -> Result<Vec<Rc<Program>>, String> {
+        self.loader.programs_from_options(&self.env, group, program, options).map_err(|error| error.to_string())
+    }
+    fn watch_file(&mut self, _: ConnId, _: &str) {}
+
+    fn unwatch_file(&mut self, _: ConnId) {}
+
+    fn close_connection(&mut self, _: ConnId) {}
+    fn own_pid(&mut self) -> i32 {
+        1
+    }
+    fn local_short(&mut self, _: i64) -> String {
+        String::new()
+    }
+    fn local_ctime(&mut self, _: i64) -> String {
+        String::new()
+    }
+}
+
+/// A daemon, its system and its clock.
+pub struct World {
+    pub host: Tables,
+    pub daemon: Daemon,
+    pub registry: Registry,
+    pub now: Now,
+}
+
+/// All namespaces.
+const INTERFACES: &str = "[rpcinterface:supervisor]\n\
+    supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
+    [rpcinterface:twiddler]\n\
+    supervisor.rpcinterface_factory=supervisor_twiddler.rpcinterface:make_twiddler_rpcinterface\n\
+    [rpcinterface:loader]\nsupervisor.rpcinterface_factory=supervisor_loader.rpcinterface:make_loader_rpcinterface\n\
+    [rpcinterface:grace]\nsupervisor.rpcinterface_factory=supervisor_grace.rpcinterface:make_grace_rpcinterface\n\
+    [rpcinterface:cache]\nsupervisor.rpcinterface_factory=supervisor_cache.rpcinterface:make_cache_rpcinterface\n";
+
+/// `[stheno]` with everything.
+pub const KEPT: &str = "[stheno]\nmutation=true\ndynamic_conf=/tmp/dyn.conf\n";
+
+/// The path in [`KEPT`].
+pub const PATH: &str = "/tmp/dyn.conf";
+
+fn whole(text: &str) -> String {
+    format!("[supervisord]\n{INTERFACES}{text}")
+}
+
+impl World {
+    /// A daemon with all interfaces and this configuration.
+    pub fn new(text: &str) -> World {
+        let mut env = Fake::new();
+        let loader = env.loader(&whole(text));
+        let mut host = Tables {
+            env,
+            loader,
+            children: BTreeMap::new(),
+            dying: Vec::new(),
+            is_deaf: false,
+            open_logs: 0,
+            auto_logs: 0,
+            is_full: false,
+            replaced: 0,
+            next_pid: 100,
+        };
+        let config = host.load_config().unwrap();
+        let now = Now { mono: Mono(1_000_000_000), wall: Wall(1_700_000_000_000_000_000) };
+        let mut world =
+            World { registry: Registry::new(&config), daemon: Daemon::new(config, Serials::default()), host, now };
+        world.daemon.begin(world.now, &mut world.host).unwrap();
+        world.turn();
+        world
+    }
+
+    /// Writes another configuration, which nobody has read yet.
+    pub fn write(&mut self, text: &str) {
+        self.host.env.write("F", whole(text));
+    }
+
+    /// As after `kill -9` and a new start.
+    pub fn restart(&mut self) {
+        self.host.children.clear();
+        self.host.dying.clear();
+        self.host.open_logs = 0;
+        self.host.loader.restart(&self.host.env);
+        let config = self.host.load_config().unwrap();
+        self.registry = Registry::new(&config);
+        self.daemon = Daemon::new(config, Serials::default());
+        self.daemon.begin(self.now, &mut self.host).unwrap();
+        self.turn();
+    }
+
+    /// Lets time pass, and a turn of the loop after it.
+    pub fn pass(&mut self, time: Duration) {
+        self.now.mono = self.now.mono.after(time);
+        self.turn();
+    }
+
+    /// One turn: exits, then deadlines.
+    pub fn turn(&mut self) {
+        for pid in std::mem::take(&mut self.host.dying) {
+            if self.host.children.remove(&pid).is_some() {
+                let status = ExitStatus::Signal { number: libc::SIGTERM, core: false };
+                self.daemon.exited(Pid(pid), status, self.now, &mut self.host);
+            }
+        }
+        while self.daemon.next_deadline(self.now).is_some_and(|at| at <= self.now.mono) {
+            self.daemon.deadlines(self.now, &mut self.host);
+        }
+    }
+
+    /// Makes a call up to its first wait.
+    pub fn begin(&mut self, method: &str, params: &[Value]) -> Result<Outcome, String> {
+        let World { host, daemon, registry, now } = self;
+        let mut context = Context { daemon, host, now: *now, registry, peer: "uid 0", method };
+        call(&mut context, method, params).map_err(|fault| fault.to_string())
+    }
+
+    /// Asks a call that waits.
+    pub fn poll(&mut self, pending: &mut Pending, method: &str) -> Option<Result<Value, String>> {
+        let World { host, daemon, registry, now } = self;
+        let mut context = Context { daemon, host, now: *now, registry, peer: "uid 0", method };
+        pending.poll(&mut context).map(finish)
+    }
+
+    /// Makes a call and lets a few seconds pass until it is answered.
+    pub fn call(&mut self, method: &str, params: &[Value]) -> Result<Value, String> {
+        let mut pending = match self.begin(method, params)? {
+            Outcome::Now(answer) => return finish(Ok(answer)),
+            Outcome::Later(pending) => pending,
+        };
+        for _ in 0..100 {
+            self.pass(Duration::from_secs(2));
+            if let Some(done) = self.poll(&mut pending, method) {
+                return done;
+            }
+        }
+        panic!("{method} is never answered");
+    }
+
+    /// A call that must succeed.
+    pub fn ok(&mut self, method: &str, params: &[Value]) -> Value {
+        let answer = self.call(method, params);
+        self.turn();
+        answer.unwrap_or_else(|fault| panic!("{method}{params:?}: {fault}"))
+    }
+
+    /// Active groups: name, priority, processes.
+    pub fn groups(&self) -> Vec<String> {
+        let describe = |group: &crate::daemon::Group| {
+            let names: Vec<_> = group.processes.iter().filter_map(|id| self.daemon.process(*id)).collect();
+            let names: Vec<_> = names.iter().map(|process| process.program.name.as_str()).collect();
+            format!("{} {}: {}", group.name(), group.config.priority, names.join(" ")).trim_end().to_string()
+        };
+        let mut groups: Vec<String> = self.daemon.groups().map(|(_, group)| describe(group)).collect();
+        groups.sort();
+        groups
+    }
+
+    /// Whether a fresh start would yield exactly what is active.
+    pub fn assert_survives(&mut self, what: &str) {
+        let configured = self.host.load_config().unwrap();
+        let active: Vec<_> = self.daemon.groups().map(|(_, group)| group.config.clone()).collect();
+        let difference = crate::config::difference(active.iter(), &configured.groups);
+        let text = self.daemon.dynamic().text();
+        assert_eq!(difference, Default::default(), "{what}: {:?}\n{text:?}", self.groups());
+        assert!(configured.warnings.is_empty(), "{what}: {:?}", configured.warnings);
+    }
+}
+
+fn finish(done: Done) -> Result<Value, String> {
+    match done {
+        Ok(Answer::Value(value)) => Ok(value),
+        Ok(Answer::Xml(_)) => Ok(Value::Nil),
+        Err(fault) => Err(fault.to_string()),
+    }
+}
+
+/// A struct of strings.
+pub fn options(pairs: &[(&'static str, &str)]) -> Value {
+    Value::Struct(pairs.iter().map(|(name, text)| ((*name).into(), Value::from(text.to_string()))).collect())
+}
+
+/// Parameters.
+#[macro_export]
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { &[$($crate::wire::value::Value::from($value)),*] };
+}

@@ -1,0 +1,224 @@
+//! Random configuration files, and how somebody edits them.
+
+use std::collections::BTreeMap;
+
+use crate::random::Random;
+
+/// Names of groups; few, so that a reread meets those that are active.
+pub const GROUPS: &[&str] = &["ants", "bees", "cats", "dogs", "emus", "fish", "gnus", "hens"];
+
+/// The main log.
+pub const MAIN_LOG: &str = "/log/supervisord.log";
+
+/// Where changes at run time are kept.
+pub const DYNAMIC: &str = "/run/dynamic.conf";
+
+/// What children do, told by the command (see the children).
+pub const COMMANDS: &[&str] = &[
+    "/bin/steady",
+    "/bin/steady -v 'two words'",
+    "/bin/instant",
+    "/bin/brief",
+    "/bin/long",
+    "/bin/moody",
+    "/bin/stubborn",
+    "/bin/undead",
+    "/bin/talker",
+    "/bin/capturer",
+    "/bin/flood",
+    "missing",
+    "/bin/locked",
+    "/bin/'open",
+];
+
+/// Listeners and how they behave.
+const LISTENERS: &[&str] = &["/bin/good", "/bin/good", "/bin/picky", "/bin/breaker", "/bin/staller", "/bin/mortal"];
+
+const EVENTS: &[&str] = &[
+    "EVENT",
+    "PROCESS_STATE",
+    "PROCESS_LOG",
+    "PROCESS_COMMUNICATION",
+    "TICK_5",
+    "TICK",
+    "PROCESS_GROUP",
+    "REMOTE_COMMUNICATION",
+    "SUPERVISOR_STATE_CHANGE",
+];
+
+const HANDLERS: &[&str] = &[
+    "supervisor.dispatchers:default_handler",
+    "supervisor.dispatchers:default_handler",
+    "supervisor_twiddler.resulthandler:stdin_write_handler",
+    "supervisor_stdout:event_handler",
+];
+
+/// Both servers, of which the second wants a password, and all interfaces.
+const FIXED: &str = "\
+[inet_http_server]
+port=9001
+[unix_http_server]
+file=/run/s.sock
+username=u
+password=p
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+[rpcinterface:twiddler]
+supervisor.rpcinterface_factory=supervisor_twiddler.rpcinterface:make_twiddler_rpcinterface
+[rpcinterface:loader]
+supervisor.rpcinterface_factory=supervisor_loader.rpcinterface:make_loader_rpcinterface
+[rpcinterface:grace]
+supervisor.rpcinterface_factory=supervisor_grace.rpcinterface:make_grace_rpcinterface
+[rpcinterface:cache]
+supervisor.rpcinterface_factory=supervisor_cache.rpcinterface:make_cache_rpcinterface
+";
+
+/// A configuration file.
+pub struct File {
+    head: String,
+    /// The sections of each group.
+    groups: BTreeMap<&'static str, String>,
+    /// Changes at run time are kept.
+    pub is_dynamic: bool,
+}
+
+impl File {
+    /// A file with some groups.
+    pub fn new(random: &mut Random) -> File {
+        let chosen: Vec<&str> = GROUPS.iter().copied().filter(|_| random.one_in(2)).collect();
+        let groups = chosen.into_iter().map(|name| (name, group(name, random))).collect();
+        let is_dynamic = random.one_in(3);
+        File { head: head(is_dynamic, random), groups, is_dynamic }
+    }
+
+    /// Somebody edits it.
+    pub fn edit(&mut self, random: &mut Random) {
+        for name in GROUPS {
+            match (self.groups.contains_key(name), random.below(8)) {
+                (true, 0) => {
+                    self.groups.remove(name);
+                }
+                (true, 1) | (false, 0 | 1) => {
+                    self.groups.insert(name, group(name, random));
+                }
+                (true, 2) => {
+                    // More or fewer processes, and nothing else.
+                    if let Some(text) = self.groups.get_mut(name)
+                        && let Some((before, after)) = text.split_once("numprocs=")
+                    {
+                        *text = format!("{before}numprocs={}{}", random.between(1, 4), &after[1..]);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Its text.
+    pub fn text(&self) -> String {
+        let groups: Vec<&str> = self.groups.values().map(String::as_str).collect();
+        format!("{}{FIXED}{}", self.head, groups.concat())
+    }
+}
+
+fn head(is_dynamic: bool, random: &mut Random) -> String {
+    let mut text = format!("[supervisord]\nlogfile={MAIN_LOG}\nchildlogdir=/log\npidfile=/run/supervisord.pid\n");
+    text.push_str(&format!("loglevel={}\n", random.pick(&["info", "info", "debug"])));
+    text.push_str(&format!("strip_ansi={}\n", random.one_in(4)));
+    if is_dynamic {
+        text.push_str(&format!("[stheno]\nmutation=true\ndynamic_conf={DYNAMIC}\n"));
+    } else if random.one_in(2) {
+        text.push_str("[stheno]\nmutation=true\n");
+    }
+    text
+}
+
+/// The sections of one group.
+fn group(name: &str, random: &mut Random) -> String {
+    let numprocs = random.between(1, 4);
+    let several = format!("numprocs={numprocs}\nprocess_name=%(program_name)s_%(process_num)d\n");
+    match random.below(8) {
+        0 | 1 => {
+            let events: Vec<&str> = (0..random.between(1, 3)).map(|_| *random.pick(EVENTS)).collect();
+            let handler = *random.pick(HANDLERS);
+            // A listener is told by its command what its pool expects of it.
+            let command = format!("{} {handler}", random.pick(LISTENERS));
+            format!(
+                "[eventlistener:{name}]\n{several}command={command}\nresult_handler={handler}\nevents={}\n\
+                 priority={}\nbuffer_size={}\nextended_payload={}\nbuffer_hold_until_ready={}\nunknown_action={}\n{}",
+                events.join(","),
+                random.pick(&["-1", "-1", "5"]),
+                random.pick(&["1", "2", "5", "10", "100"]),
+                random.one_in(3),
+                random.one_in(3),
+                random.pick(&["ignore", "ignore", "restart"]),
+                options(true, random)
+            )
+        }
+        2 => format!(
+            "[fcgi-program:{name}]\nsocket=unix:///run/{name}.sock\n{several}command={}\npriority={}\n{}",
+            random.pick(COMMANDS),
+            priority(random),
+            options(false, random)
+        ),
+        3 => format!("[program:{name}]\ncommand={}\n{}", random.pick(COMMANDS), options(false, random)),
+        4 => {
+            let command = random.pick(COMMANDS);
+            format!("[program:{name}]\n{several}command={command}\n{}", options(false, random))
+        }
+        _ => {
+            let programs: Vec<String> = (0..numprocs).map(|index| format!("{name}_{index}")).collect();
+            let mut text = format!("[group:{name}]\nprograms={}\npriority={}\n", programs.join(","), priority(random));
+            for program in programs {
+                let command = random.pick(COMMANDS);
+                text.push_str(&format!("[program:{program}]\ncommand={command}\n"));
+                text.push_str(&format!("priority={}\n", random.pick(&["999", "999", "1", "2"])));
+                text.push_str(&options(false, random));
+            }
+            text
+        }
+    }
+}
+
+fn priority(random: &mut Random) -> &'static str {
+    random.pick(&["1", "5", "5", "999"])
+}
+
+/// Options that every kind of program has, as lines.
+fn options(is_listener: bool, random: &mut Random) -> String {
+    let mut text = String::new();
+    for (key, value) in option_list(is_listener, random) {
+        text.push_str(&format!("{key}={value}\n"));
+    }
+    text
+}
+
+/// Options that every kind of program has.
+pub fn option_list(is_listener: bool, random: &mut Random) -> Vec<(String, String)> {
+    let mut list = Vec::new();
+    let mut add = |key: &str, value: &str| list.push((key.to_string(), value.to_string()));
+    add("autostart", if random.one_in(4) { "false" } else { "true" });
+    add("autorestart", random.pick(&["true", "unexpected", "unexpected", "false"]));
+    add("startsecs", random.pick(&["-1", "0", "0", "1", "1", "1", "3", "10"]));
+    add("startretries", random.pick(&["0", "1", "3", "3"]));
+    add("stopsignal", random.pick(&["TERM", "TERM", "INT", "KILL", "USR1"]));
+    add("stopwaitsecs", random.pick(&["0", "1", "2", "5", "10", "-1"]));
+    add("killasgroup", if random.one_in(4) { "true" } else { "false" });
+    add("exitcodes", random.pick(&["0", "0,2", ""]));
+    for channel in ["stdout", "stderr"] {
+        match random.below(4) {
+            0 => add(&format!("{channel}_logfile"), "NONE"),
+            1 => {}
+            _ => add(&format!("{channel}_logfile"), &format!("/log/%(program_name)s_%(process_num)d.{channel}")),
+        }
+        add(&format!("{channel}_syslog"), if random.one_in(5) { "true" } else { "false" });
+        if !is_listener {
+            add(&format!("{channel}_capture_maxbytes"), random.pick(&["0", "0", "16", "4KB"]));
+            add(&format!("{channel}_events_enabled"), if random.one_in(2) { "true" } else { "false" });
+        }
+    }
+    if !is_listener && random.one_in(4) {
+        add("redirect_stderr", "true");
+    }
+    list
+}

@@ -1,0 +1,467 @@
+//! The simulated system: children, files, sockets, and what goes wrong with them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+use stheno::config::cmdline::CommandLine;
+use stheno::config::journal::Journal;
+use stheno::config::{Config, FcgiSocket, Loader, Program, ResultHandler};
+use stheno::daemon::Host;
+use stheno::daemon::host::{CommandProblem, Errno, Launch, Span, SpawnFailure, StdinProblem, Usage};
+use stheno::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
+use stheno::wire::ini::Document;
+
+use crate::agenda::{Agenda, Happening};
+use crate::children::{Child, Envelope, Listening};
+use crate::configuration;
+use crate::files::Files;
+use crate::lines;
+use crate::random::Random;
+
+/// How often what goes wrong: once in so many times, 0 for never.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trouble {
+    pub pipes: u64,
+    pub fork: u64,
+    /// kill(2) fails with EPERM.
+    pub kill: u64,
+    pub log_open: u64,
+    pub log_auto: u64,
+    pub log_clear: u64,
+    pub socket: u64,
+    pub stdin: u64,
+    pub load: u64,
+    pub read: u64,
+    pub replace: u64,
+}
+
+impl Trouble {
+    pub fn random(random: &mut Random) -> Trouble {
+        let mut rate = |most| if random.one_in(3) { random.between(2, most) } else { 0 };
+        Trouble {
+            pipes: rate(20),
+            fork: rate(20),
+            kill: rate(15),
+            log_open: rate(20),
+            log_auto: rate(10),
+            log_clear: rate(10),
+            socket: rate(6),
+            stdin: rate(10),
+            load: rate(6),
+            read: rate(10),
+            replace: rate(10),
+        }
+    }
+}
+
+/// What the daemon has done to the system, in order.
+#[derive(Debug)]
+pub enum Did {
+    Spawned {
+        process: ProcId,
+        pid: i32,
+    },
+    Killed {
+        pid: i32,
+        signal: i32,
+    },
+    /// kill(2) failed with EPERM.
+    KillFailed,
+    /// An event went to a listener.
+    Sent {
+        listener: ProcId,
+        serial: u64,
+        pool_serial: u64,
+        content: u64,
+    },
+    /// The configuration was read.
+    Loaded(Config),
+}
+
+pub struct SimHost {
+    pub random: Random,
+    pub now: u64,
+    pub wall_secs: i64,
+    pub agenda: Agenda,
+    pub trouble: Trouble,
+    /// By pid.
+    pub children: BTreeMap<i32, Child>,
+    /// Slots whose pipes are open, and the pid of each.
+    pub pipes: BTreeMap<ProcId, i32>,
+    /// Logs opened for the child that is spawned next.
+    opened: Vec<LogId>,
+    /// Open logs and their paths.
+    pub logs: BTreeMap<LogId, String>,
+    pub sockets: BTreeSet<SocketId>,
+    /// Connections given up by the service.
+    pub closed: Vec<ConnId>,
+    /// Each with the number of lines logged before it.
+    pub did: VecDeque<(usize, Did)>,
+    /// Calls that changed something; looking does not count.
+    pub changes: u64,
+    /// The configuration file, as somebody edits it.
+    pub file: configuration::File,
+    pub files: Files,
+    loader: Loader,
+    /// Connections that follow a file, and which.
+    pub watches: BTreeMap<ConnId, String>,
+    next_pid: i32,
+    next_log: u32,
+    next_socket: u32,
+    next_auto: u32,
+}
+
+impl SimHost {
+    pub fn new(mut random: Random) -> SimHost {
+        let trouble = if random.one_in(4) { Trouble::default() } else { Trouble::random(&mut random) };
+        let file = configuration::File::new(&mut random);
+        let files = Files::default();
+        let command_line = CommandLine { configuration: Some("/etc/s.conf".to_string()), ..CommandLine::default() };
+        let loader = Loader::new("supervisord", command_line, &files);
+        let mut host = SimHost {
+            random,
+            now: 0,
+            wall_secs: 0,
+            agenda: Agenda::default(),
+            trouble,
+            children: BTreeMap::new(),
+            pipes: BTreeMap::new(),
+            opened: Vec::new(),
+            logs: BTreeMap::new(),
+            sockets: BTreeSet::new(),
+            closed: Vec::new(),
+            did: VecDeque::new(),
+            changes: 0,
+            file,
+            files,
+            loader,
+            watches: BTreeMap::new(),
+            next_pid: 100,
+            next_log: 0,
+            next_socket: 0,
+            next_auto: 0,
+        };
+        host.append(configuration::MAIN_LOG, b"the log begins\n");
+        host
+    }
+
+    /// Reads the configuration as at a start.
+    pub fn start(&mut self) -> Config {
+        self.files.write("/etc/s.conf", self.file.text().as_bytes());
+        self.loader.restart(&self.files);
+        self.loader.load(&self.files).unwrap_or_else(|error| panic!("{error}\n{}", self.file.text()))
+    }
+
+    /// What the files say, for a check; nothing changes.
+    pub fn reload(&mut self) -> Config {
+        self.loader.load(&self.files).unwrap_or_else(|error| panic!("{error}\n{}", self.file.text()))
+    }
+
+    fn append(&mut self, path: &str, bytes: &[u8]) {
+        self.files.append(path, bytes);
+        for (conn, watched) in &self.watches {
+            if watched == path {
+                self.agenda.put(self.now, Happening::FileChanged(*conn));
+            }
+        }
+    }
+
+    fn empty(&mut self, path: &str) {
+        self.files.remove(path);
+        self.append(path, b"");
+    }
+
+    fn log_path(&self, log: LogId) -> String {
+        self.logs.get(&log).unwrap_or_else(|| panic!("{log:?} is used and not open")).clone()
+    }
+
+    fn note(&mut self, did: Did) {
+        self.did.push_back((lines::count(), did));
+    }
+
+    /// Whether a kind of trouble strikes now.
+    fn strikes(&mut self, rate: u64) -> bool {
+        self.random.one_in(rate)
+    }
+}
+
+impl Host for SimHost {
+    fn find_command(&mut self, word: &str, _: Option<&str>) -> Result<String, CommandProblem> {
+        match word {
+            "missing" => Err(CommandProblem::NotFound("can't find command 'missing'".to_string())),
+            "/bin/locked" => {
+                Err(CommandProblem::NotExecutable("command at '/bin/locked' is not executable".to_string()))
+            }
+            _ => Ok(word.to_string()),
+        }
+    }
+
+    fn spawn(&mut self, process: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnFailure> {
+        assert!(!self.pipes.contains_key(&process), "{process:?} is spawned and has a child already");
+        self.changes += 1;
+        if self.strikes(self.trouble.pipes) {
+            return Err(SpawnFailure::Pipes(Errno(*self.random.pick(&[libc::EMFILE, libc::ENFILE]))));
+        }
+        if self.strikes(self.trouble.fork) {
+            return Err(SpawnFailure::Fork(Errno(*self.random.pick(&[libc::EAGAIN, libc::ENOMEM]))));
+        }
+        self.next_pid += 1;
+        let pid = self.next_pid;
+        let listener = handler(&launch.program.command).map(|handler| Listening {
+            handler,
+            is_ready: false,
+            holding: None,
+            is_answering: false,
+            is_broken: false,
+        });
+        let child = Child {
+            process,
+            name: launch.program.name.clone(),
+            command: launch.program.command.clone(),
+            logs: std::mem::take(&mut self.opened),
+            is_dead: false,
+            is_killed: false,
+            listener,
+        };
+        child.begin(pid, self.now, &mut self.random, &mut self.agenda);
+        self.children.insert(pid, child);
+        self.pipes.insert(process, pid);
+        self.note(Did::Spawned { process, pid });
+        Ok(Pid(pid))
+    }
+
+    fn kill(&mut self, pid: Pid, signal: i32, _: bool) -> Result<(), Errno> {
+        self.changes += 1;
+        let Some(child) = self.children.get_mut(&pid.0) else { panic!("{pid:?} is signalled and was reaped before") };
+        if child.is_dead {
+            self.note(Did::Killed { pid: pid.0, signal });
+            return if self.random.one_in(2) { Err(Errno(libc::ESRCH)) } else { Ok(()) };
+        }
+        if self.random.one_in(self.trouble.kill) {
+            self.note(Did::KillFailed);
+            return Err(Errno(libc::EPERM));
+        }
+        child.take_signal(pid.0, signal, self.now, &mut self.random, &mut self.agenda);
+        self.note(Did::Killed { pid: pid.0, signal });
+        Ok(())
+    }
+
+    fn write_stdin(&mut self, process: ProcId, bytes: &[u8]) -> Result<(), StdinProblem> {
+        let Some(pid) = self.pipes.get(&process).copied() else { return Err(StdinProblem::Closed) };
+        self.changes += 1;
+        if self.strikes(self.trouble.stdin) {
+            return Err(*self.random.pick(&[StdinProblem::Closed, StdinProblem::Full]));
+        }
+        let Some(child) = self.children.get_mut(&pid) else { return Err(StdinProblem::Closed) };
+        if let Some(event) = Envelope::read(bytes) {
+            child.take_event(pid, &event, self.now, &mut self.random, &mut self.agenda);
+            self.note(Did::Sent {
+                listener: process,
+                serial: event.serial,
+                pool_serial: event.pool_serial,
+                content: content(&event),
+            });
+        }
+        Ok(())
+    }
+
+    fn close_child(&mut self, process: ProcId) {
+        // A process that is removed has nothing to close most of the time.
+        if self.pipes.remove(&process).is_some() {
+            self.changes += 1;
+        }
+    }
+
+    fn usage(&mut self, _: Pid) -> Option<Usage> {
+        self.random.one_in(2).then(|| Usage { cpu_ms: 1, rss_bytes: 4096 })
+    }
+
+    fn log_open(&mut self, path: &str, _: u64, _: u32) -> Result<LogId, Errno> {
+        self.changes += 1;
+        if self.strikes(self.trouble.log_open) {
+            return Err(Errno(*self.random.pick(&[libc::EMFILE, libc::EISDIR, libc::EACCES])));
+        }
+        self.next_log += 1;
+        self.logs.insert(LogId(self.next_log), path.to_string());
+        self.opened.push(LogId(self.next_log));
+        self.append(path, b"");
+        Ok(LogId(self.next_log))
+    }
+
+    fn log_write(&mut self, log: LogId, bytes: &[u8]) {
+        self.changes += 1;
+        let path = self.log_path(log);
+        self.append(&path, bytes);
+    }
+
+    fn log_reopen(&mut self, log: LogId) {
+        self.changes += 1;
+        self.log_path(log);
+    }
+
+    fn log_clear(&mut self, log: LogId) -> Result<(), Errno> {
+        self.changes += 1;
+        let path = self.log_path(log);
+        if self.strikes(self.trouble.log_clear) {
+            return Err(Errno(libc::EACCES));
+        }
+        self.empty(&path);
+        Ok(())
+    }
+
+    fn log_close(&mut self, log: LogId) {
+        self.changes += 1;
+        self.log_path(log);
+        self.logs.remove(&log);
+        self.opened.retain(|other| *other != log);
+    }
+
+    fn log_make_auto(&mut self, dir: &str, process: &str, channel: Channel, _: &str) -> Result<String, Errno> {
+        self.changes += 1;
+        if self.strikes(self.trouble.log_auto) {
+            return Err(Errno(libc::ENOSPC));
+        }
+        self.next_auto += 1;
+        let path = format!("{dir}/{process}-{}-{}.log", channel.name(), self.next_auto);
+        self.append(&path, b"");
+        Ok(path)
+    }
+
+    fn print(&mut self, bytes: &[u8]) {
+        self.changes += 1;
+        assert!(bytes.ends_with(b"\n"), "only whole lines are printed");
+    }
+
+    fn syslog(&mut self, _: &str, _: &[u8]) {
+        self.changes += 1;
+    }
+
+    fn activity_reopen(&mut self) {
+        self.changes += 1;
+    }
+
+    fn activity_clear(&mut self) -> Result<(), Errno> {
+        self.changes += 1;
+        if self.strikes(self.trouble.log_clear) {
+            return Err(Errno(libc::EACCES));
+        }
+        self.empty(configuration::MAIN_LOG);
+        Ok(())
+    }
+
+    fn file_exists(&mut self, path: &str) -> bool {
+        self.files.get(path).is_some()
+    }
+
+    fn file_size(&mut self, path: &str) -> Result<u64, Errno> {
+        self.files.get(path).map(|bytes| bytes.len() as u64).ok_or(Errno(libc::ENOENT))
+    }
+
+    fn file_read(&mut self, path: &str, span: Span) -> Result<Vec<u8>, Errno> {
+        if self.strikes(self.trouble.read) {
+            return Err(Errno(libc::EIO));
+        }
+        let bytes = self.files.get(path).ok_or(Errno(libc::ENOENT))?;
+        let start = (span.offset as usize).min(bytes.len());
+        let end = start.saturating_add(span.length as usize).min(bytes.len());
+        Ok(bytes[start..end].to_vec())
+    }
+
+    fn file_identity(&mut self, path: &str) -> Option<(u64, u64)> {
+        self.files.inode(path).map(|inode| (1, inode))
+    }
+
+    fn file_modified(&mut self, path: &str) -> Option<i64> {
+        self.files.get(path).map(|_| self.wall_secs)
+    }
+
+    fn file_replace(&mut self, path: &str, content: &[u8]) -> Result<(), Errno> {
+        self.changes += 1;
+        if self.strikes(self.trouble.replace) {
+            return Err(Errno(libc::ENOSPC));
+        }
+        self.files.write(path, content);
+        Ok(())
+    }
+
+    fn fcgi_open(&mut self, _: &FcgiSocket) -> Result<SocketId, String> {
+        self.changes += 1;
+        if self.strikes(self.trouble.socket) {
+            return Err("[Errno 98] Address already in use".to_string());
+        }
+        self.next_socket += 1;
+        self.sockets.insert(SocketId(self.next_socket));
+        Ok(SocketId(self.next_socket))
+    }
+
+    fn fcgi_close(&mut self, socket: SocketId) {
+        self.changes += 1;
+        assert!(self.sockets.remove(&socket), "{socket:?} is closed and not open");
+    }
+
+    fn load_config(&mut self) -> Result<Config, String> {
+        self.changes += 1;
+        if self.strikes(self.trouble.load) {
+            return Err("Error: the file is broken".to_string());
+        }
+        let config = self.loader.load(&self.files).map_err(|error| error.to_string())?;
+        self.note(Did::Loaded(config.clone()));
+        Ok(config)
+    }
+
+    fn watch_file(&mut self, conn: ConnId, path: &str) {
+        self.changes += 1;
+        self.watches.insert(conn, path.to_string());
+    }
+
+    fn unwatch_file(&mut self, conn: ConnId) {
+        self.changes += 1;
+        self.watches.remove(&conn);
+    }
+
+    fn preview_config(&mut self, base: &Document, journal: &Journal) -> Result<Config, String> {
+        self.loader.preview(&self.files, base, journal).map_err(|error| error.to_string())
+    }
+
+    fn programs_from_options(
+        &mut self,
+        group: &str,
+        program: &str,
+        options: &[(String, String)],
+    ) -> Result<Vec<Rc<Program>>, String> {
+        self.loader.programs_from_options(&self.files, group, program, options).map_err(|error| error.to_string())
+    }
+
+    fn close_connection(&mut self, conn: ConnId) {
+        self.changes += 1;
+        self.closed.push(conn);
+    }
+
+    fn own_pid(&mut self) -> i32 {
+        1
+    }
+
+    fn local_short(&mut self, _: i64) -> String {
+        "Nov 21 02:55 AM".to_string()
+    }
+
+    fn local_ctime(&mut self, _: i64) -> String {
+        "Sat Nov 21 02:58:33 2026".to_string()
+    }
+}
+
+/// The result handler of the pool that a listener belongs to; `None` for other children.
+fn handler(command: &str) -> Option<ResultHandler> {
+    match command.split(' ').nth(1)? {
+        "supervisor.dispatchers:default_handler" => Some(ResultHandler::Default),
+        "supervisor_twiddler.resulthandler:stdin_write_handler" => Some(ResultHandler::StdinWrite),
+        "supervisor_stdout:event_handler" => Some(ResultHandler::Stdout),
+        _ => None,
+    }
+}
+
+/// A number that stands for what an event says.
+fn content(event: &Envelope<'_>) -> u64 {
+    let bytes = event.pool.bytes().chain(event.name.bytes()).chain(event.payload.iter().copied());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}

@@ -1,0 +1,81 @@
+//! The whole daemon, with its clients and its children, against a simulated system on virtual time.
+//!
+//! A seed decides everything: the configuration, what goes wrong and when. After every turn the world checks what
+//! must always hold (see `world`). A failure prints its seed; `STHENO_SIM_SEED=<seed> cargo test --test simulation`
+//! runs that schedule again and prints all that happens. Once understood it becomes a test of its own below, named
+//! after the symptom.
+//!
+//! `STHENO_SIM_SCHEDULES` says how many schedules to run.
+
+mod agenda;
+mod answers;
+mod children;
+mod clients;
+mod configuration;
+mod files;
+mod host;
+mod lines;
+mod observer;
+mod pools;
+mod random;
+mod world;
+
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Schedules without `STHENO_SIM_SCHEDULES`: as many as fit into a minute on two slow processors.
+const SCHEDULES: u64 = 10_000;
+
+thread_local! {
+    static WORDS: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Runs one schedule; the error is what was wrong.
+fn attempt(seed: u64, trace: bool) -> Result<(), String> {
+    panic::catch_unwind(AssertUnwindSafe(|| world::run(seed, trace))).map_err(|_| WORDS.take())
+}
+
+/// Keeps what a panic says for [`attempt`]; thousands of schedules are not to print it.
+fn keep_panics() {
+    panic::set_hook(Box::new(|info| WORDS.set(info.to_string())));
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn schedules() {
+    lines::keep();
+    if let Some(seed) = number("STHENO_SIM_SEED") {
+        return world::run(seed, true);
+    }
+    keep_panics();
+    let count = number("STHENO_SIM_SCHEDULES").unwrap_or(SCHEDULES);
+    let next = AtomicU64::new(0);
+    let failures = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= count {
+                        return;
+                    }
+                    if let Err(words) = attempt(seed, false) {
+                        failures.lock().unwrap().push((seed, words));
+                    }
+                }
+            });
+        }
+    });
+    let _ = panic::take_hook();
+    let failures = failures.into_inner().unwrap();
+    for (seed, words) in failures.iter().take(10) {
+        eprintln!("seed {seed}: {words}\n  again with STHENO_SIM_SEED={seed} cargo test --test simulation\n");
+    }
+    assert!(failures.is_empty(), "{} of {count} schedules failed", failures.len());
+}
