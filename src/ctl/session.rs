@@ -142,7 +142,10 @@ impl Session {
                     } else {
                         match self.login() {
                             Ok(()) => continue,
-                            Err(Error::Interrupted) => return Err(Error::Interrupted),
+                            Err(Error::Interrupted) => {
+                                self.status = 1;
+                                return Err(Error::Interrupted);
+                            }
                             Err(error) => error,
                         }
                     }
@@ -353,6 +356,8 @@ impl Session {
 
     /// Asks for user name and password (S-14).
     fn login(&mut self) -> Result<(), Error> {
+        // A Ctrl-C must not leave a terminal behind that does not echo.
+        self.catch_interrupts();
         let username = self.ask("Username:")?;
         let password = self.secret("Password:")?;
         self.print("");

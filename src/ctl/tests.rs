@@ -267,6 +267,11 @@ fn the_extensions_commands() {
         ("cache_store k v", "", 0),
         ("update --minimal w", "w:w_1: restarted\nw: updated process group\nn: added process group\n", 0),
         ("dynamic", "[x]\na=1\n", 0),
+        (
+            "dynamic x",
+            "Error: dynamic accepts no arguments\ndynamic\t\t\tShow what was added or removed beside the configuration file\n",
+            1,
+        ),
         ("mstart x", "*** Unknown syntax: mstart x\n", 1),
     ];
     for (line, printed, status) in rows {
