@@ -162,6 +162,12 @@ impl Journal {
         let prefix = format!("{group}:");
         self.gone.range(prefix.clone()..).take_while(move |name| name.starts_with(&prefix))
     }
+
+    /// Takes what is gone in a group, or of one program of the journal's own in it, off the list.
+    pub fn bring_back(&mut self, group: &str, own: Option<&str>) {
+        let prefix = gone(group, own, "");
+        self.gone.retain(|name| !name.starts_with(&prefix));
+    }
 }
 
 /// The entry of a process in [`Journal::gone`]; `own` is its program, if that is one of the journal's own.

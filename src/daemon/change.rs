@@ -17,6 +17,7 @@ use crate::config::{self, GroupKind, LogTarget, Program};
 use crate::fault::{Code, Fault};
 use crate::id::{Channel, GroupId, ProcId};
 use crate::model::process::Process;
+use crate::wire::pyrepr;
 
 /// One mutation. The first three follow what is configured; the others go beyond it, and are kept as dynamic changes.
 #[derive(Clone, Debug)]
@@ -66,6 +67,8 @@ pub enum Change {
         options: Vec<(String, String)>,
         /// The active groups that hold the program, as they become.
         groups: Vec<Rc<config::Group>>,
+        /// The same groups as configured, as they become.
+        configured: Vec<Rc<config::Group>>,
         /// Processes of the program that were removed one by one are back.
         whole: bool,
     },
@@ -98,23 +101,29 @@ pub struct Origin {
 }
 
 impl fmt::Display for Change {
-    /// What changes, as the audit line says it. Values of options are left out: they may hold secrets.
+    /// What changes, as the audit line says it. Names are quoted, so that none can forge a line; values of options are
+    /// left out, for they may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let q = pyrepr::text;
         match self {
-            Change::AddGroup(group) => write!(f, "add group '{}' ({} processes)", group.name, group.processes.len()),
-            Change::RemoveGroup(name) => write!(f, "remove group '{name}'"),
-            Change::ReplaceGroup(group) => write!(f, "replace group '{}'", group.name),
-            Change::NewGroup { name, priority } => write!(f, "make group '{name}' with priority {priority}"),
-            Change::DropGroup(name) => write!(f, "drop group '{name}'"),
+            Change::AddGroup(group) => write!(f, "add group {} ({} processes)", q(&group.name), group.processes.len()),
+            Change::RemoveGroup(name) => write!(f, "remove group {}", q(name)),
+            Change::ReplaceGroup(group) => write!(f, "replace group {}", q(&group.name)),
+            Change::NewGroup { name, priority } => write!(f, "make group {} with priority {priority}", q(name)),
+            Change::DropGroup(name) => write!(f, "drop group {}", q(name)),
             Change::AddProgram(Addition { group, processes, .. }) => {
-                let names: Vec<&str> = processes.iter().map(|program| program.name.as_str()).collect();
-                write!(f, "add process '{}' to group '{group}'", names.join("', '"))
+                let names: Vec<String> = processes.iter().map(|program| q(&program.name)).collect();
+                write!(f, "add process {} to group {}", names.join(", "), q(group))
             }
-            Change::RemoveProcess { group, process } => write!(f, "remove process '{process}' from group '{group}'"),
-            Change::RemoveProgram { group, program } => write!(f, "remove program '{program}' from group '{group}'"),
+            Change::RemoveProcess { group, process } => {
+                write!(f, "remove process {} from group {}", q(process), q(group))
+            }
+            Change::RemoveProgram { group, program } => {
+                write!(f, "remove program {} from group {}", q(program), q(group))
+            }
             Change::SetOptions { section, options, .. } => {
                 let names: Vec<&str> = options.iter().map(|(key, _)| key.as_str()).collect();
-                write!(f, "set {} of [{}]", names.join(", "), section.name)
+                write!(f, "set {} of {}", q(&names.join(", ")), q(&section.name))
             }
         }
     }
@@ -191,9 +200,14 @@ impl Daemon {
                     self.remove_process(group, &process, now, host);
                 }
             }
-            Change::SetOptions { groups, .. } => {
+            Change::SetOptions { groups, configured, .. } => {
                 for group in groups {
                     self.reshape(group, Differing::TakenOver, now, host);
+                }
+                for group in configured {
+                    if let Some(known) = self.config.groups.iter_mut().find(|known| known.name == group.name) {
+                        known.clone_from(group);
+                    }
                 }
             }
         }
@@ -302,6 +316,11 @@ impl Daemon {
         if let Some(kind) = kind {
             return Err(Code::Failed.with(format!("group: {group} is {kind}, to which nothing can be added")));
         }
+        // No file could give such a name, and it would break the lines of logs and listeners.
+        let is_bad = |name: &str| name.is_empty() || name.contains(char::is_control);
+        if let Some(bad) = processes.iter().find(|program| is_bad(&program.name)) {
+            return Err(Code::IncorrectParameters.with(format!("invalid process name {}", pyrepr::text(&bad.name))));
+        }
         match processes.iter().find(|program| active.process(&program.name).is_some()) {
             Some(taken) => Err(Code::BadName.with(&taken.name)),
             None => Ok(()),
@@ -381,6 +400,7 @@ impl Daemon {
     }
 
     fn deactivate(&mut self, name: &str, host: &mut dyn Host) {
+        self.keep_auto_logs(name);
         let Some(id) = self.group_ids.remove(name) else { return };
         let Some(group) = self.groups.get(&id) else { return };
         for process in group.processes.clone() {
@@ -389,6 +409,28 @@ impl Daemon {
         self.groups.remove(&id);
         self.close_pool(id);
         self.announce_group(name, false);
+    }
+
+    /// The AUTO logs of a group that goes become part of its configuration: added again before the next reread, it
+    /// goes on writing to them (L-44).
+    fn keep_auto_logs(&mut self, name: &str) {
+        let Some(group) = self.group_named(name).and_then(|id| self.groups.get(&id)) else { return };
+        let Some(at) = self.config.groups.iter().position(|other| Rc::ptr_eq(other, &group.config)) else { return };
+        let mut kept = config::Group::clone(&group.config);
+        for program in &mut kept.processes {
+            let Some(process) = group.process(&program.name).and_then(|id| self.processes.get(&id)) else { continue };
+            let made = |options: &config::Stream, stream: &Stream| match (&options.logfile, &stream.path) {
+                (LogTarget::Auto, Some(path)) => Some(LogTarget::File(path.to_string())),
+                _ => None,
+            };
+            if let Some(made) = made(&program.stdout, &process.stdout) {
+                Rc::make_mut(program).stdout.logfile = made;
+            }
+            if let Some(made) = made(&program.stderr, &process.stderr) {
+                Rc::make_mut(program).stderr.logfile = made;
+            }
+        }
+        self.config.groups[at] = Rc::new(kept);
     }
 
     fn add_process(&mut self, group: GroupId, program: Rc<Program>, now: Now, host: &mut dyn Host) {
@@ -540,7 +582,7 @@ enum Differing {
 fn validate_name(name: &str) -> Result<(), Fault> {
     let is_bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | '/' | '[' | ']');
     if name.is_empty() || name.chars().any(is_bad) {
-        return Err(Code::IncorrectParameters.with(format!("invalid group name {}", crate::wire::pyrepr::text(name))));
+        return Err(Code::IncorrectParameters.with(format!("invalid group name {}", pyrepr::text(name))));
     }
     Ok(())
 }

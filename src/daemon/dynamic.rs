@@ -296,12 +296,10 @@ impl Kept {
     /// Takes a group and the sections that are only its own out of the journal.
     fn take_out(&mut self, name: &str, base: &Document) -> Option<Parked> {
         let made = self.made.remove(name).unwrap_or_default();
-        for (process, entry) in &made {
-            self.journal.gone.remove(&journal::gone(name, Some(&entry.section), process));
-        }
         let members = self.journal.groups.remove(name)?;
         let mut sections = Vec::new();
         for program in members.programs.iter().filter(|program| base_section(base, program).is_none()) {
+            self.journal.bring_back(name, Some(program));
             let name = format!("program:{program}");
             if let Some(options) = self.journal.sections.remove(&name) {
                 sections.push((name, options));
@@ -337,10 +335,7 @@ impl Kept {
     /// A group is taken up as the other files have it.
     fn purge(&mut self, name: &str, scene: &Scene<'_>) {
         self.take_out(name, scene.base);
-        let gone: Vec<String> = self.journal.gone_in(name).cloned().collect();
-        for entry in gone {
-            self.journal.gone.remove(&entry);
-        }
+        self.journal.bring_back(name, None);
         for program in self.members(scene.base, name, 0).programs {
             if let Some(section) = base_section(scene.base, &program) {
                 self.journal.sections.remove(&section);
@@ -392,24 +387,15 @@ impl Kept {
                 self.journal.gone.insert(journal::gone(group, Some(&section), process));
                 return;
             }
-            made.retain(|name, entry| {
-                let stays = entry.section != section;
-                if !stays {
-                    self.journal.gone.remove(&journal::gone(group, Some(&section), name));
-                }
-                stays
-            });
+            made.retain(|_, entry| entry.section != section);
+            self.journal.bring_back(group, Some(&section));
             self.unlist(group, &section, base);
             return;
         }
-        // A process of the other files, if they still have it. Options set since they were read may have made more.
-        let daemon = scene.daemon;
-        let active = daemon.group_named(group).and_then(|id| daemon.group(id)).map(|group| &group.config);
-        let holders = daemon.configured_group(group).into_iter().chain(active);
-        let found = |config: &&Rc<Group>| config.processes.iter().position(|program| program.name == process);
-        let Some((config, at)) = holders.into_iter().find_map(|config| Some((config, found(&config)?))) else { return };
-        let found = &config.processes[at];
-        let is_last = config.processes.iter().filter(|program| program.program == found.program).count() == 1;
+        // A process of the other files, if they still have it.
+        let Some(configured) = scene.daemon.configured_group(group) else { return };
+        let Some(found) = configured.processes.iter().find(|program| program.name == process) else { return };
+        let is_last = configured.processes.iter().filter(|program| program.program == found.program).count() == 1;
         match base_section(base, &found.program) {
             Some(section) if is_last && self.groups_listing(base, &found.program) <= 1 => {
                 self.set_options(&Section { name: section, alias: None }, &[no_processes()]);

@@ -1,6 +1,6 @@
 //! New options for a program that is there: what its groups become.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::change::Change;
@@ -45,22 +45,25 @@ impl Daemon {
         let (base, journal, section) = laid.ok_or_else(unknown)?;
         let preview = host.preview_config(&base, &journal).map_err(|text| Code::IncorrectParameters.with(text))?;
 
-        let mut groups = Vec::new();
+        let (mut groups, mut configured) = (Vec::new(), Vec::new());
         let mut differs = false;
         for (_, group) in self.groups().filter(|(_, group)| is_meant(group)) {
             let new = self.new_processes(&section, subject, group.name(), &preview.groups);
             let is_concerned = !new.is_empty() || active.iter().any(|(other, _)| other.name() == group.name());
             if is_concerned {
-                let listed = preview.groups.iter().find(|other| other.name == group.name());
-                let listed = listed.map_or(&[][..], |group| &group.processes);
-                let made = self.with_processes(&group.config, &section, new, listed);
+                let made = Rc::new(self.with_processes(&group.config, &section, new.clone(), &preview.groups));
                 // Of two sections, when the one that is active has been replaced in the files and not updated yet.
                 let mut names = BTreeSet::new();
                 if let Some(taken) = made.processes.iter().find(|program| !names.insert(program.name.as_str())) {
                     return Err(Code::BadName.with(&taken.name));
                 }
                 differs |= !group.config.same_as(&made);
-                groups.push(Rc::new(made));
+                match self.configured_group(group.name()) {
+                    Some(known) if Rc::ptr_eq(known, &group.config) => configured.push(made.clone()),
+                    Some(known) => configured.push(Rc::new(self.with_processes(known, &section, new, &preview.groups))),
+                    None => {}
+                }
+                groups.push(made);
             }
         }
         if groups.is_empty() {
@@ -72,6 +75,7 @@ impl Daemon {
             section,
             options: options.to_vec(),
             groups,
+            configured,
             whole: subject.whole,
         };
         Ok(differs.then(change))
@@ -91,28 +95,20 @@ impl Daemon {
         ours.map(|process| Rc::new(Program { program: subject.program.to_string(), ..(**process).clone() })).collect()
     }
 
-    /// An active group's configuration with other processes of one section: where the old ones stand, or where they
-    /// are `listed` among those of other sections.
-    fn with_processes(
-        &self,
-        config: &Group,
-        section: &Section,
-        new: Vec<Rc<Program>>,
-        listed: &[Rc<Program>],
-    ) -> Group {
+    /// An active group's configuration with other processes of one section, in the order that a load will yield.
+    fn with_processes(&self, config: &Group, section: &Section, new: Vec<Rc<Program>>, preview: &[Rc<Group>]) -> Group {
         let is_of_section = |program: &Program| match self.dynamic.made_by(&config.name, &program.name) {
             Some(made_by) => made_by == section.short(),
             None => program.program == section.short(),
         };
         let mut processes: Vec<_> =
             config.processes.iter().filter(|program| !is_of_section(program)).cloned().collect();
-        let old = config.processes.iter().position(|program| is_of_section(program));
-        let at = old.unwrap_or_else(|| {
-            let first = listed.iter().position(|program| program.program == section.short()).unwrap_or(listed.len());
-            let before = |listed: &Rc<Program>| processes.iter().position(|program| program.name == listed.name);
-            listed[..first].iter().rev().find_map(before).map_or(0, |at| at + 1)
-        });
-        processes.splice(at..at, new);
+        processes.extend(new);
+        if let Some(loaded) = preview.iter().find(|other| other.name == config.name) {
+            let names = loaded.processes.iter().map(|program| program.name.as_str());
+            let places: HashMap<&str, usize> = names.zip(0..).collect();
+            processes.sort_by_key(|program| places.get(program.name.as_str()).copied().unwrap_or(usize::MAX));
+        }
         Group { processes, ..config.clone() }
     }
 }

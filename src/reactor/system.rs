@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::rc::Rc;
 
 use mio::unix::SourceFd;
@@ -247,9 +247,9 @@ impl Host for System {
         if span.length == 0 {
             return Ok(Vec::new());
         }
-        let file = File::open(path).map_err(errno)?;
+        // Opening a pipe, and reading from one or from a terminal, could block for ever.
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(errno)?;
         if !file.metadata().map_err(errno)?.is_file() {
-            // Reading a pipe or a terminal could block for ever.
             return Err(Errno(libc::ESPIPE));
         }
         let mut bytes = vec![0; usize::try_from(span.length).unwrap_or(usize::MAX)];

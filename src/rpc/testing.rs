@@ -104,6 +104,8 @@ impl Host for Tables {
         self.env.write(path, content);
         Ok(())
     }
+    fn watch_file(&mut self, _: ConnId, _: &str) {}
+    fn unwatch_file(&mut self, _: ConnId) {}
     fn fcgi_open(&mut self, _: &FcgiSocket) -> Result<SocketId, String> {
         Ok(SocketId(1))
     }
@@ -122,10 +124,6 @@ impl Host for Tables {
     ) -> Result<Vec<Rc<Program>>, String> {
         self.loader.programs_from_options(&self.env, group, program, options).map_err(|error| error.to_string())
     }
-    fn watch_file(&mut self, _: ConnId, _: &str) {}
-
-    fn unwatch_file(&mut self, _: ConnId) {}
-
     fn close_connection(&mut self, _: ConnId) {}
     fn own_pid(&mut self) -> i32 {
         1

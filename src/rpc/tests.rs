@@ -33,7 +33,7 @@ fn twiddler_adds_and_removes() {
         let many = quiet(&[("numprocs", "2"), ("process_name", "%(program_name)s_%(process_num)d")]);
         assert_eq!(world.ok("twiddler.addProgramToGroup", params!["dyn", "w", many]), true.into());
         world.ok("twiddler.addProcessToGroup", params!["g", "new", quiet(&[("priority", "1")])]);
-        assert_eq!(world.groups(), ["b 999: b", "dyn 7: w_0 w_1", "g 999: new a"]);
+        assert_eq!(world.groups(), ["b 999: b", "dyn 7: w_0 w_1", "g 999: a new"]);
         world.ok("supervisor.startProcess", params!["g:new"]);
         let still = fault(&mut world, "twiddler.removeProcessFromGroup", params!["g", "new"]);
         assert_eq!(still, "STILL_RUNNING: new");
@@ -88,6 +88,12 @@ fn what_twiddler_refuses() {
                 params!["f", "n", quiet(&[])],
                 "FAILED: group: f is a FastCGI group, to which nothing can be added",
             ),
+            (
+                "addProgramToGroup",
+                params!["g", "n\nn", quiet(&[])],
+                "INCORRECT_PARAMETERS: invalid process name 'n\\nn'",
+            ),
+            ("addProgramToGroup", params!["g", "", quiet(&[])], "INCORRECT_PARAMETERS: invalid process name ''"),
             ("removeProcessFromGroup", params!["nope", "a"], "BAD_NAME: group: nope"),
             ("removeProcessFromGroup", params!["g", "nope"], "BAD_NAME: nope"),
             ("log", params!["text", "error"], "INCORRECT_PARAMETERS"),
@@ -162,7 +168,7 @@ fn loader_numbers_its_instances() {
     assert_eq!(add(&mut world, "new"), "fizz_1".into());
     assert_eq!(add(&mut world, "new"), "fizz_2".into());
     assert_eq!(add(&mut world, "g"), "fizz_3".into());
-    assert_eq!(world.groups(), ["b 999: b", "g 999: fizz_3 a", "new 999: fizz_1 fizz_2"]);
+    assert_eq!(world.groups(), ["b 999: b", "g 999: a fizz_3", "new 999: fizz_1 fizz_2"]);
     let log = |world: &World, name: &str| {
         let id = world.daemon.find_process(name).unwrap();
         world.daemon.process(id).unwrap().stdout.path.clone().unwrap().to_string()
@@ -538,24 +544,29 @@ fn numprocs_of_programs() {
         world.ok("twiddler.addProgramToGroup", params!["dyn", "d", many.clone()]);
         world.ok("twiddler.addProgramToGroup", params!["dyn", "w", many]);
         world.ok("stheno.setNumprocs", params!["d", 3]);
-        assert_eq!(world.groups(), ["dyn 1: d0 d1 d2 w0 w1", "g 999: other w0 w1 w2"]);
+        assert_eq!(world.groups(), ["dyn 1: d0 d1 d2 w0 w1", "g 999: w0 w1 w2 other"]);
         world.ok("stheno.setNumprocs", params!["d", 0]);
         world.ok("stheno.removeProgram", params!["dyn", "w"]);
         world.pass(Duration::from_secs(2));
         let others = world.host.children.clone();
         let answer = world.ok("stheno.setNumprocs", params!["w", 5]);
         assert_eq!(processes(&answer), ["g:w3 added 80", "g:w4 added 80"]);
+        world.ok("supervisor.stopProcess", params!["g:w4"]);
+        world.ok("twiddler.removeProcessFromGroup", params!["g", "w4"]);
+        if kept == KEPT {
+            world.assert_survives("one of the new ones is removed");
+        }
         world.ok("stheno.setNumprocs", params!["d", 1]);
         world.ok("supervisor.stopProcess", params!["g:w1"]);
         world.ok("twiddler.removeProcessFromGroup", params!["g", "w1"]);
         let answer = world.ok("stheno.setNumprocs", params!["w", 4]);
-        assert_eq!(processes(&answer), ["g:w1 added 80", "g:w4 removed 80"]);
-        assert_eq!(world.groups(), ["dyn 1: d0", "g 999: other w0 w1 w2 w3"]);
+        assert_eq!(processes(&answer), ["g:w1 added 80"]);
+        assert_eq!(world.groups(), ["dyn 1: d0", "g 999: w0 w1 w2 w3 other"]);
         assert_eq!(others.keys().filter(|pid| world.host.children.contains_key(pid)).count(), 3);
         if kept == KEPT {
             world.assert_survives("numprocs");
             world.restart();
-            assert_eq!(world.groups(), ["dyn 1: d0", "g 999: other w0 w1 w2 w3"]);
+            assert_eq!(world.groups(), ["dyn 1: d0", "g 999: w0 w1 w2 w3 other"]);
             world.ok("stheno.setNumprocs", params!["d", 2]);
             world.assert_survives("numprocs again");
         }
