@@ -75,7 +75,7 @@ pub enum Did {
         content: u64,
     },
     /// The configuration was read.
-    Loaded(Config),
+    Loaded(Box<Config>),
 }
 
 pub struct SimHost {
@@ -405,7 +405,7 @@ impl Host for SimHost {
             return Err("Error: the file is broken".to_string());
         }
         let config = self.loader.load(&self.files).map_err(|error| error.to_string())?;
-        self.note(Did::Loaded(config.clone()));
+        self.note(Did::Loaded(Box::new(config.clone())));
         Ok(config)
     }
 
