@@ -213,6 +213,16 @@ mod tests {
     }
 
     #[test]
+    fn one_error_does_not_hide_others() {
+        let report = report(
+            "[supervisord]\nnodaemon=maybe\nloglevel=loud\n[program:a]\ncommand=%(nope)s\nstartsecs=x\numask=9\n\
+             [program:b]\nautostart=perhaps\n[group:g]\nprograms=a,zz\n[unix_http_server]\nfile=/s\nchmod=9\n",
+        );
+        let lines = report.lines.iter().map(|line| line.rsplit_once("line ").map_or("", |(_, line)| line));
+        assert_eq!(lines.collect::<Vec<_>>(), ["2)", "3)", "5)", "6)", "7)", "8)", "9)", "11)", "14)"], "{report:?}");
+    }
+
+    #[test]
     fn what_keeps_a_file_from_running() {
         let rows = [
             ("[program:a]\ncommand=x\n", "error: .ini file does not include supervisord section"),

@@ -9,7 +9,7 @@ use crate::wire::keyvalue;
 use super::cmdline::CommandLine;
 use super::datatypes::Datatype;
 use super::env::{Env, Memo};
-use super::error::ConfigError;
+use super::error::{ConfigError, Place};
 use super::groups::unique;
 use super::interfaces::interfaces;
 use super::journal::{Base, Journal, Source};
@@ -37,8 +37,27 @@ pub struct Loader {
     serverurl: Option<Option<String>>,
 }
 
-/// What a load collects besides an error that ends it.
-type Problems = Vec<ConfigError>;
+/// Loads that one survey makes at most; each but the last finds at least one error more.
+const PASSES_MAX: usize = 1000;
+
+/// What an option that must be there says after its own value turned out to be wrong, so that only that is reported.
+const STAND_INS: &[(&str, &str)] = &[
+    ("command", "x"),
+    ("events", "TICK"),
+    ("file", "/x"),
+    ("port", "1"),
+    ("socket", "unix:///x"),
+    ("supervisor.rpcinterface_factory", "supervisor.rpcinterface:make_main_rpcinterface"),
+];
+
+/// A load that goes on after errors.
+#[derive(Default)]
+struct Survey {
+    /// Where options stand that were found to be wrong.
+    aside: Vec<Place>,
+    /// What is wrong besides the error that ends the load.
+    problems: Vec<ConfigError>,
+}
 
 impl Loader {
     /// `program` is `argv[0]` (C-1). Notes the working directory and the environment; reads nothing yet.
@@ -70,18 +89,32 @@ impl Loader {
         self.load_noting(env, None)
     }
 
-    /// As [`Loader::load`], but goes on after an error in a section, as far as it can, and returns all of them.
+    /// As [`Loader::load`], but returns all that is wrong: an option that is gets put aside, and the rest is looked at
+    /// again. In the order of files and lines, what has no place first.
     pub fn load_all(&mut self, env: &dyn Env) -> Result<Config, Vec<ConfigError>> {
-        let mut problems = Vec::new();
-        let config = self.load_noting(env, Some(&mut problems));
-        match config {
-            Ok(config) if problems.is_empty() => Ok(config),
-            Ok(_) => Err(problems),
-            Err(last) => {
-                problems.push(last);
-                Err(problems)
+        let mut survey = Survey::default();
+        let mut found: Vec<ConfigError> = Vec::new();
+        for _ in 0..PASSES_MAX {
+            let loaded = self.load_noting(env, Some(&mut survey));
+            let last = match loaded {
+                Ok(config) if survey.problems.is_empty() && found.is_empty() => return Ok(config),
+                Ok(_) => None,
+                Err(last) => Some(last),
+            };
+            let before = survey.aside.len();
+            for problem in survey.problems.drain(..).chain(last) {
+                let place = problem.place().filter(|place| place.line.is_some() && !survey.aside.contains(place));
+                survey.aside.extend(place.cloned());
+                if !found.iter().any(|other| other.message() == problem.message() && other.place() == problem.place()) {
+                    found.push(problem);
+                }
+            }
+            if survey.aside.len() == before {
+                break;
             }
         }
+        found.sort_by(|a, b| a.place().cmp(&b.place()));
+        Err(found)
     }
 
     /// The files as one document, without looking at what they mean.
@@ -101,10 +134,17 @@ impl Loader {
         Ok(main)
     }
 
-    fn load_noting(&mut self, env: &dyn Env, problems: Option<&mut Problems>) -> Result<Config, ConfigError> {
+    fn load_noting(&mut self, env: &dyn Env, survey: Option<&mut Survey>) -> Result<Config, ConfigError> {
         let memo = Memo::new(env);
         let main = self.find_main(&memo)?;
         let mut sources = Sources::read(&main, &memo, &self.variables)?;
+        let problems = survey.map(|Survey { aside, problems }| {
+            let stand_in = |key: &str| STAND_INS.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
+            for Place { file, line } in aside.iter() {
+                sources.document.amend(file, line.unwrap_or_default(), stand_in);
+            }
+            problems
+        });
         let Some(stheno) = self.stheno(&main, &sources.document, &memo)? else {
             return self.interpret(&main, sources, &memo, Changes::default(), problems);
         };
@@ -177,7 +217,7 @@ impl Loader {
         sources: Sources,
         env: &dyn Env,
         changes: Changes<'_>,
-        mut problems: Option<&mut Problems>,
+        mut problems: Option<&mut Vec<ConfigError>>,
     ) -> Result<Config, ConfigError> {
         let Sources { document, infos, mut warnings } = sources;
         let mut failed = |error: ConfigError| match &mut problems {

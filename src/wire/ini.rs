@@ -226,6 +226,13 @@ impl Document {
         self.fresh.sections_from = self.sections.len();
     }
 
+    /// Gives the option that starts on that line of that file another value, chosen by its name, or takes it out.
+    pub fn amend(&mut self, file: &str, line: u32, value: impl Fn(&str) -> Option<&'static str>) {
+        for section in self.sections.iter_mut().chain([&mut self.defaults]) {
+            section.amend(file, line, &value);
+        }
+    }
+
     /// Makes a section the current one, new or not.
     fn enter(&mut self, name: &str, file: &Rc<str>, line: u32) -> Target {
         if name == DEFAULT {
@@ -301,6 +308,18 @@ impl Section {
             self.index.extend(tail.map(|(option, entry)| (entry.key.clone(), option)));
         }
         self.options.len() - 1
+    }
+
+    fn amend(&mut self, file: &str, line: u32, value: impl Fn(&str) -> Option<&'static str>) {
+        let Some(at) = self.options.iter().position(|entry| entry.line == line && &*entry.file == file) else { return };
+        match value(&self.options[at].key) {
+            Some(value) => self.options[at].value = value.to_string(),
+            None => {
+                self.options.remove(at);
+                // What it says of the others is wrong now; without it they are searched one by one.
+                self.index.clear();
+            }
+        }
     }
 
     /// The index holds the first options, in batches; the few after them are compared one by one.

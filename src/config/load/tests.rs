@@ -339,5 +339,5 @@ fn every_bad_section_is_noted() {
         .load_all(&env)
         .unwrap_err();
     let lines: Vec<_> = problems.iter().filter_map(|problem| problem.place()?.line).collect();
-    assert_eq!(lines, [9, 7, 2, 5, 8]);
+    assert_eq!(lines, [2, 5, 7, 8, 9]);
 }
