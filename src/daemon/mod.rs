@@ -17,13 +17,13 @@ mod output;
 pub mod reshape;
 mod shutdown;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use crate::clock::{Mono, Now};
 use crate::config::{self, Config};
 use crate::eventtype::EventMask;
-use crate::id::{GroupId, ProcId};
+use crate::id::{GroupId, IdMap, ProcId};
 use crate::model::event::Serials;
 use crate::model::process::{Effect, Mood};
 use crate::model::tick::Ticks;
@@ -51,7 +51,7 @@ pub struct Daemon {
     groups: BTreeMap<GroupId, Group>,
     group_ids: BTreeMap<Rc<str>, GroupId>,
     processes: BTreeMap<ProcId, Proc>,
-    pids: HashMap<i32, ProcId>,
+    pids: IdMap<i32, ProcId>,
     next_group: u32,
     next_process: u32,
     /// Deadlines of processes, earliest first.
@@ -108,7 +108,7 @@ impl Daemon {
             groups: BTreeMap::new(),
             group_ids: BTreeMap::new(),
             processes: BTreeMap::new(),
-            pids: HashMap::new(),
+            pids: IdMap::default(),
             next_group: 0,
             next_process: 0,
             timers: BTreeSet::new(),

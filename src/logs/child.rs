@@ -11,7 +11,6 @@ use crate::sys::errno_of;
 #[derive(Debug)]
 pub struct ChildLog {
     sink: Sink,
-    path: Box<str>,
     /// A failed write has been reported since the log was last opened.
     reported: bool,
 }
@@ -21,7 +20,7 @@ impl ChildLog {
     ///
     /// Errors: it cannot be opened; the spawn fails with it (P-31).
     pub fn open(path: &str, maxbytes: u64, backups: u32) -> io::Result<ChildLog> {
-        Ok(ChildLog { sink: Sink::open(path, maxbytes, backups)?, path: path.into(), reported: false })
+        Ok(ChildLog { sink: Sink::open(path, maxbytes, backups)?, reported: false })
     }
 
     /// Appends a chunk, byte for byte (L-30).
@@ -67,14 +66,14 @@ impl ChildLog {
 
     fn report(&mut self, what: &str, error: &io::Error) {
         if !std::mem::replace(&mut self.reported, true) {
-            activity!(Error, "could not {what} log {}: {}", self.path, errno::name(errno_of(error)));
+            activity!(Error, "could not {what} log {}: {}", self.sink.path(), errno::name(errno_of(error)));
         }
     }
 
     fn tell_recovered(&mut self) {
         let lost = self.sink.take_recovered();
         if lost > 0 {
-            activity!(Warn, "{lost} bytes for {} were dropped while its reader did not keep up", self.path);
+            activity!(Warn, "{lost} bytes for {} were dropped while its reader did not keep up", self.sink.path());
         }
     }
 }

@@ -12,8 +12,8 @@ use super::stream::{self, Stream};
 pub enum Sink {
     /// A regular file.
     File(RotatingFile),
-    /// Anything else: never rotated, never waited for (L-57).
-    Stream(Stream),
+    /// Anything else: never rotated, never waited for (L-57). Boxed, for there are thousands of files to a stream.
+    Stream(Box<Stream>),
 }
 
 impl Sink {
@@ -26,7 +26,7 @@ impl Sink {
             // Only what is a link, as everything in /proc/self/fd is, can name a descriptor of ours; asking first
             // would cost each start of a program two more system calls.
             Err(error) if error.raw_os_error() == Some(libc::ELOOP) => match stream::inherited_number(path) {
-                Some(number) => return Ok(Sink::Stream(Stream::inherited(number)?)),
+                Some(number) => return Ok(Sink::Stream(Box::new(Stream::inherited(number)?))),
                 None => file::open_to_append(path),
             },
             opened => opened,
@@ -37,13 +37,21 @@ impl Sink {
                 if metadata.is_file() {
                     Ok(Sink::File(RotatingFile::new(path, opened, metadata.len(), maxbytes, backups)))
                 } else {
-                    Ok(Sink::Stream(Stream::opened(path, Some(opened))))
+                    Ok(Sink::Stream(Box::new(Stream::opened(path, Some(opened)))))
                 }
             }
             Err(error) if error.raw_os_error() == Some(libc::ENXIO) && is_fifo(path) => {
-                Ok(Sink::Stream(Stream::opened(path, None)))
+                Ok(Sink::Stream(Box::new(Stream::opened(path, None))))
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// The path it was opened under.
+    pub fn path(&self) -> &str {
+        match self {
+            Sink::File(file) => file.path(),
+            Sink::Stream(stream) => stream.path(),
         }
     }
 

@@ -35,8 +35,8 @@ pub struct Stream {
 
 #[derive(Debug)]
 enum Target {
-    /// A descriptor that we were started with.
-    Inherited,
+    /// A descriptor that we were started with, as a path.
+    Inherited(Box<str>),
     /// Something with a path of its own.
     Path(Box<str>),
 }
@@ -71,7 +71,7 @@ impl Stream {
                 Err(_) => Channel::Shared(copy),
             }
         };
-        Ok(Stream::new(Target::Inherited, Some(channel)))
+        Ok(Stream::new(Target::Inherited(format!("/dev/fd/{number}").into()), Some(channel)))
     }
 
     /// What was opened under `path`, non-blocking, and is no regular file; `None` for a FIFO that nobody reads yet.
@@ -81,6 +81,13 @@ impl Stream {
 
     fn new(target: Target, channel: Option<Channel>) -> Stream {
         Stream { target, channel, pending: Vec::new(), lost: 0, recovered: 0 }
+    }
+
+    /// The path it was opened under; `/dev/fd/1` for an inherited descriptor.
+    pub fn path(&self) -> &str {
+        match &self.target {
+            Target::Inherited(path) | Target::Path(path) => path,
+        }
     }
 
     /// Writes what goes without waiting, keeps what fits of the rest, drops and counts what remains.
@@ -260,7 +267,7 @@ mod tests {
     fn a_shared_description_is_asked_before_each_write() {
         let pipe = fd::pipe().unwrap();
         let shared = Channel::Shared(fd::duplicate(pipe.write.as_fd()).unwrap());
-        flood(Stream::new(Target::Inherited, Some(shared)), pipe.read.as_fd());
+        flood(Stream::new(Target::Inherited("".into()), Some(shared)), pipe.read.as_fd());
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The pipes of children.
 
-use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
@@ -9,7 +8,7 @@ use mio::{Interest, Registry};
 
 use super::token::Source;
 use crate::daemon::host::StdinProblem;
-use crate::id::{Channel, ProcId};
+use crate::id::{Channel, IdMap, ProcId};
 use crate::sys::fd;
 use crate::sys::spawn::Spawned;
 
@@ -40,7 +39,7 @@ pub(super) enum Read {
 
 /// The pipes of all children.
 #[derive(Default)]
-pub(super) struct Children(HashMap<ProcId, Child>);
+pub(super) struct Children(IdMap<ProcId, Child>);
 
 impl Children {
     /// Takes over a new child's pipes and has its output polled.

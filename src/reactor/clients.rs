@@ -1,6 +1,5 @@
 //! The HTTP servers' sockets and their clients.
 
-use std::collections::HashMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::AsFd;
 
@@ -8,7 +7,7 @@ use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry};
 
 use super::token::Source;
-use crate::id::ConnId;
+use crate::id::{ConnId, IdMap};
 use crate::sys::peer;
 
 /// A listening socket.
@@ -85,7 +84,7 @@ pub(super) enum Written {
 #[derive(Default)]
 pub(super) struct Clients {
     listeners: Vec<Listener>,
-    clients: HashMap<ConnId, Client>,
+    clients: IdMap<ConnId, Client>,
     next: u32,
 }
 

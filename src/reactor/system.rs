@@ -18,7 +18,7 @@ use crate::config::journal::Journal;
 use crate::config::{Config, FcgiSocket, Loader, Program, System as Env};
 use crate::daemon::Host;
 use crate::daemon::host::{CommandProblem, Errno, Launch, Span, SpawnFailure, StdinProblem, Usage};
-use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
+use crate::id::{Channel, ConnId, IdMap, LogId, Pid, ProcId, SocketId};
 use crate::logs::child::ChildLog;
 use crate::logs::syslog::Syslog;
 use crate::logs::{activity, auto};
@@ -42,7 +42,7 @@ pub struct System {
     pub(super) now: Wall,
     /// A configuration has been read since the reactor last looked.
     pub(super) has_loaded: bool,
-    logs: HashMap<LogId, ChildLog>,
+    logs: IdMap<LogId, ChildLog>,
     next_log: u32,
     sockets: HashMap<SocketId, OwnedFd>,
     next_socket: u32,
@@ -65,7 +65,7 @@ impl System {
             closed: Vec::new(),
             now: Wall(0),
             has_loaded: true,
-            logs: HashMap::new(),
+            logs: IdMap::default(),
             next_log: 0,
             sockets: HashMap::new(),
             next_socket: 0,

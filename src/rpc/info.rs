@@ -37,23 +37,42 @@ pub fn all_process_info(context: &mut Context<'_>, _: &[Value]) -> Result<Outcom
     Ok(Outcome::Now(Answer::Xml(xml)))
 }
 
+/// A member whose name stands in the source. Nearly all bytes of an answer about thousands of processes are such
+/// templates; joined when the program is built, they are half as many pieces to copy.
+macro_rules! member {
+    ($writer:expr, $name:literal, str $text:expr) => {
+        $writer.text_between(
+            concat!("<member>\n<name>", $name, "</name>\n<value><string>"),
+            $text,
+            "</string></value>\n</member>\n",
+        )
+    };
+    ($writer:expr, $name:literal, int $number:expr) => {
+        $writer.int_between(
+            concat!("<member>\n<name>", $name, "</name>\n<value><int>"),
+            i64::from($number),
+            "</int></value>\n</member>\n",
+        )
+    };
+}
+
 /// The 14 members that clients know; never more (DESIGN, rule 3).
 fn write_info(writer: &mut Writer<'_>, info: &Info<'_>) {
     writer.begin_struct();
-    writer.member_str("name", info.name);
-    writer.member_str("group", info.group);
-    writer.member_int("start", info.start);
-    writer.member_int("stop", info.stop);
-    writer.member_int("now", info.now);
-    writer.member_int("state", i64::from(info.state.code()));
-    writer.member_str("statename", info.state.name());
-    writer.member_str("spawnerr", info.spawnerr);
-    writer.member_int("exitstatus", i64::from(info.exitstatus));
-    writer.member_str("logfile", info.stdout_logfile);
-    writer.member_str("stdout_logfile", info.stdout_logfile);
-    writer.member_str("stderr_logfile", info.stderr_logfile);
-    writer.member_int("pid", i64::from(info.pid));
-    writer.member_str("description", &info.description);
+    member!(writer, "name", str info.name);
+    member!(writer, "group", str info.group);
+    member!(writer, "start", int info.start);
+    member!(writer, "stop", int info.stop);
+    member!(writer, "now", int info.now);
+    member!(writer, "state", int info.state.code());
+    member!(writer, "statename", str info.state.name());
+    member!(writer, "spawnerr", str info.spawnerr);
+    member!(writer, "exitstatus", int info.exitstatus);
+    member!(writer, "logfile", str info.stdout_logfile);
+    member!(writer, "stdout_logfile", str info.stdout_logfile);
+    member!(writer, "stderr_logfile", str info.stderr_logfile);
+    member!(writer, "pid", int info.pid);
+    member!(writer, "description", str & info.description);
     writer.end_struct();
 }
 

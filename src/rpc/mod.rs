@@ -34,7 +34,7 @@ use crate::fault::{Code, Fault};
 use crate::state::SupervisorState;
 use crate::wire::pyrepr;
 use crate::wire::value::Value;
-use crate::wire::xmlrpc::Writer;
+use crate::wire::xmlrpc;
 
 pub use logs::end as log_end;
 pub use pending::Pending;
@@ -121,18 +121,18 @@ impl<V: Into<Value>> From<V> for Outcome {
 /// What comes of a call in the end.
 pub type Done = Result<Answer, Fault>;
 
-/// Writes a whole answer or fault as a document.
-pub fn write_done(done: &Done, out: &mut Vec<u8>) {
+/// Hands on a whole answer or fault as the pieces of a document.
+pub fn with_document(done: &Done, take: impl FnOnce(&[&[u8]])) {
+    let mut document = Vec::new();
     match done {
-        Ok(Answer::Value(value)) => crate::wire::xmlrpc::write_response(out, value),
+        Ok(Answer::Value(value)) => xmlrpc::write_response(&mut document, value),
+        // Not put together first: an answer about thousands of processes takes megabytes.
         Ok(Answer::Xml(xml)) => {
-            let mut writer = Writer::new(out);
-            writer.begin_response();
-            writer.encoded(xml);
-            writer.end_response();
+            return take(&[xmlrpc::RESPONSE_BEGIN.as_bytes(), xml, xmlrpc::RESPONSE_END.as_bytes()]);
         }
-        Err(fault) => crate::wire::xmlrpc::write_fault(out, fault.code as i32, &fault.to_string()),
+        Err(fault) => xmlrpc::write_fault(&mut document, fault.code as i32, &fault.to_string()),
     }
+    take(&[&document]);
 }
 
 /// The namespaces of a configuration.

@@ -151,7 +151,7 @@ impl Service {
         }
         if conn.input.len() + bytes.len() > INPUT_BYTES_MAX {
             conn.closing = true;
-            self.dirty.insert(id);
+            self.dirty.push(id);
             return;
         }
         if conn.input.is_empty() {
@@ -194,7 +194,7 @@ impl Service {
         }
         conn.input = input;
         if !conn.output.is_empty() || conn.closing {
-            self.dirty.insert(id);
+            self.dirty.push(id);
         }
     }
 
@@ -306,7 +306,7 @@ impl Service {
         match conn.phase {
             Phase::Idle | Phase::Waiting(_) | Phase::Refused => {
                 conn.closing = true;
-                self.dirty.insert(id);
+                self.dirty.push(id);
             }
             Phase::Following(_) | Phase::Streaming(_) => self.forget(id, host),
         }
@@ -317,7 +317,6 @@ impl Service {
         let Some(conn) = self.conns.remove(&id) else { return };
         self.timeouts.remove(&(conn.timer, id));
         self.waiting.remove(&id);
-        self.dirty.remove(&id);
         if self.followers.remove(&id) {
             host.unwatch_file(id);
         }

@@ -44,7 +44,7 @@ impl Service {
         let mask = EventMask::of(kinds);
         conn.phase = Phase::Streaming(Box::new(Stream { mask, dropped: 0, chunked }));
         self.streams.insert(id);
-        self.dirty.insert(id);
+        self.dirty.push(id);
         self.refresh_streams();
     }
 
@@ -79,7 +79,7 @@ impl Service {
                 } else {
                     conn.output.extend_from_slice(text.as_bytes());
                 }
-                self.dirty.insert(*id);
+                self.dirty.push(*id);
             }
         }
     }

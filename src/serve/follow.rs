@@ -75,7 +75,7 @@ impl Service {
         let follow = Follow { path: target.path, offset, identity, chunked };
         conn.phase = Phase::Following(Box::new(follow));
         self.followers.insert(id);
-        self.dirty.insert(id);
+        self.dirty.push(id);
         self.feed_follower(id, host);
     }
 
@@ -110,7 +110,7 @@ impl Service {
                 break;
             }
             follow.offset += bytes.len() as u64;
-            self.dirty.insert(id);
+            self.dirty.push(id);
             if !send(&bytes) {
                 break;
             }

@@ -12,14 +12,14 @@ mod follow;
 mod route;
 mod task;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::clock::{Mono, Now};
 use crate::config::{Config, Credentials, Server, ServerAddress};
 use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
-use crate::id::{Channel, ConnId, Pid, ProcId};
+use crate::id::{Channel, ConnId, IdMap, Pid, ProcId};
 use crate::model::event::Serials;
 use crate::rpc::Registry;
 use crate::signal;
@@ -114,7 +114,7 @@ pub struct Service {
     sites: Vec<Site>,
     /// Names under which browsers may address us (DESIGN: a foreign `Host` changes nothing).
     own_hosts: Vec<String>,
-    conns: HashMap<ConnId, Conn>,
+    conns: IdMap<ConnId, Conn>,
     /// Connections whose reply waits.
     waiting: BTreeSet<ConnId>,
     /// The replies that wait are to be asked again, in a turn that comes at once.
@@ -126,7 +126,7 @@ pub struct Service {
     /// Connections that receive events.
     streams: BTreeSet<ConnId>,
     /// Connections that have output, or are to be closed.
-    dirty: BTreeSet<ConnId>,
+    dirty: Vec<ConnId>,
     /// Connections to be looked at when time has passed, each once; its own deadline may be later.
     timeouts: BTreeSet<(Mono, ConnId)>,
     memo: CallMemo,
@@ -143,13 +143,13 @@ impl Service {
             daemon: Daemon::new(config, serial),
             sites,
             own_hosts,
-            conns: HashMap::new(),
+            conns: IdMap::default(),
             waiting: BTreeSet::new(),
             unsettled: false,
             orphans: Vec::new(),
             followers: BTreeSet::new(),
             streams: BTreeSet::new(),
-            dirty: BTreeSet::new(),
+            dirty: Vec::new(),
             timeouts: BTreeSet::new(),
             memo: CallMemo::new(),
             dates: DateCache::default(),
@@ -205,8 +205,11 @@ impl Service {
     }
 
     /// Connections that have output or are to be closed, since the last call.
-    pub fn take_dirty(&mut self) -> BTreeSet<ConnId> {
-        std::mem::take(&mut self.dirty)
+    pub fn take_dirty(&mut self) -> Vec<ConnId> {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort_unstable();
+        dirty.dedup();
+        dirty
     }
 
     /// A connection's output, for the reactor to write from and to shorten.

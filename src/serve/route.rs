@@ -169,9 +169,11 @@ impl Service {
 
     /// The reply to a call.
     pub(super) fn answer_call(&mut self, id: ConnId, reply_to: ReplyTo, done: &rpc::Done, now: Now) {
-        let mut document = Vec::with_capacity(512);
-        rpc::write_done(done, &mut document);
-        self.answer(id, reply_to, now, Status::OK, |reply| reply.header("Content-Type", "text/xml").body(&document));
+        rpc::with_document(done, |pieces| {
+            self.answer(id, reply_to, now, Status::OK, |reply| {
+                reply.header("Content-Type", "text/xml").body_of(pieces);
+            });
+        });
     }
 
     /// A whole reply.
@@ -213,7 +215,7 @@ impl Service {
             let (time, bytes) = (time::request_time(now.wall.secs()), conn.output.len() - before);
             activity!(Trace, "{peer} - - [{time}] \"{asked}\" {} {bytes}", status.code());
         }
-        self.dirty.insert(id);
+        self.dirty.push(id);
     }
 
     fn logtail(&mut self, id: ConnId, request: &Request<'_>, now: Now, host: &mut dyn Host) {

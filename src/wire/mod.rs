@@ -14,6 +14,7 @@ pub mod json;
 pub mod keyvalue;
 pub mod listener;
 pub mod pyrepr;
+pub mod scan;
 pub mod value;
 pub mod words;
 pub mod xmlrpc;

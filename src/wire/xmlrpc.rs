@@ -15,7 +15,7 @@ use super::value::Value;
 use std::fmt;
 
 pub use decode::{decode_call, decode_response};
-pub use encode::{Writer, encode_call, write_fault, write_response};
+pub use encode::{RESPONSE_BEGIN, RESPONSE_END, Writer, encode_call, write_fault, write_response};
 pub use memo::CallMemo;
 
 /// A decoded call.

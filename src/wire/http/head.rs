@@ -1,6 +1,7 @@
 //! Heads of requests: found, unfolded and read in place, without an allocation.
 
 use super::{Framing, HEAD_BYTES_MAX, HEADERS_MAX, HttpError};
+use crate::wire::scan;
 use std::str::from_utf8;
 
 /// The version of HTTP in a request line.
@@ -83,11 +84,23 @@ pub fn head_len(buf: &[u8], searched: usize) -> Result<Option<usize>, HttpError>
     let start = leading_empty_lines(buf);
     // The end may have begun in what was searched before.
     let from = start.max(searched.saturating_sub(3)).min(buf.len());
-    let found = buf[from..].windows(4).position(|window| window == b"\r\n\r\n").map(|at| from + at + 4);
+    let found = end_of_head(&buf[from..]).map(|at| from + at + 4);
     if found.unwrap_or(buf.len()) > HEAD_BYTES_MAX {
         return Err(HttpError::HeadTooLarge);
     }
     Ok(found)
+}
+
+/// The place of the first CRLF CRLF.
+fn end_of_head(buf: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += scan::position(&buf[at..], |byte| byte == b'\r')?;
+        if buf[at..].starts_with(b"\r\n\r\n") {
+            return Some(at);
+        }
+        at += 1;
+    }
 }
 
 fn leading_empty_lines(buf: &[u8]) -> usize {
@@ -186,7 +199,7 @@ pub(super) fn keeps_alive(version: Version, so_far: bool, value: &[u8]) -> bool 
 /// end of a line another may not, and what is in between is then read as two different requests.
 pub(super) fn unfold(head: &mut [u8]) -> Result<(), HttpError> {
     let mut at = 0;
-    while let Some(found) = head[at..].iter().position(|&byte| byte == b'\r' || byte == b'\n') {
+    while let Some(found) = scan::position(&head[at..], |byte| byte == b'\r' || byte == b'\n') {
         at += found;
         match head[at..] {
             [b'\r', b'\n', b' ' | b'\t', ..] => head[at..at + 3].fill(b' '),

@@ -95,11 +95,18 @@ impl<'a> Reply<'a> {
 
     /// Ends the head, with a length, and adds the body.
     pub fn body(self, body: &[u8]) {
+        self.body_of(&[body]);
+    }
+
+    /// The same for a body in several pieces.
+    pub fn body_of(self, pieces: &[&[u8]]) {
         let head_only = self.to.head_only;
-        let reply = if self.has_length { self } else { self.length(body.len()) };
+        let length = pieces.iter().map(|piece| piece.len()).sum();
+        let reply = if self.has_length { self } else { self.length(length) };
         let out = reply.end_of_head(true);
         if !head_only {
-            out.extend_from_slice(body);
+            out.reserve(length);
+            pieces.iter().for_each(|piece| out.extend_from_slice(piece));
         }
     }
 

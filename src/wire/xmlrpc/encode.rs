@@ -1,12 +1,19 @@
 //! Writing, byte by byte as Python's `xmlrpc.client.dumps` lays it out: a line break after most tags.
 
 use crate::wire::decimal::push_decimal;
+use crate::wire::scan;
 use crate::wire::value::Value;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 /// What every document begins with, as Python writes it.
 const DECLARATION: &str = "<?xml version='1.0'?>\n";
+/// What stands before the value of an answer.
+pub const RESPONSE_BEGIN: &str = "<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n";
+/// What stands behind it.
+pub const RESPONSE_END: &str = "</param>\n</params>\n</methodResponse>\n";
+/// Bytes that an ordinary answer takes.
+const RESPONSE_BYTES: usize = 512;
 /// Bytes of base64 in a line, as Python breaks them.
 const BASE64_LINE_BYTES: usize = 76;
 
@@ -29,10 +36,11 @@ pub fn encode_call(method: &str, params: &[Value]) -> Vec<u8> {
 
 /// Appends an answer.
 pub fn write_response(out: &mut Vec<u8>, value: &Value) {
+    out.reserve(RESPONSE_BYTES);
     let mut writer = Writer::new(out);
-    writer.begin_response();
+    writer.raw(RESPONSE_BEGIN);
     writer.value(value);
-    writer.end_response();
+    writer.raw(RESPONSE_END);
 }
 
 /// Appends a fault.
@@ -57,17 +65,6 @@ impl<'a> Writer<'a> {
     /// A writer that appends to `out`.
     pub fn new(out: &'a mut Vec<u8>) -> Writer<'a> {
         Writer { out }
-    }
-
-    /// Begins an answer; exactly one value follows.
-    pub fn begin_response(&mut self) {
-        self.raw(DECLARATION);
-        self.raw("<methodResponse>\n<params>\n<param>\n");
-    }
-
-    /// Ends an answer.
-    pub fn end_response(&mut self) {
-        self.raw("</param>\n</params>\n</methodResponse>\n");
     }
 
     /// Appends values that were encoded before.
@@ -110,11 +107,9 @@ impl<'a> Writer<'a> {
     /// A member that is a string.
     #[inline]
     pub fn member_str(&mut self, name: &str, text: &str) {
-        self.raw("<member>\n<name>");
-        self.text(name);
-        self.raw("</name>\n<value><string>");
-        self.text(text);
-        self.raw("</string></value>\n</member>\n");
+        self.begin_member(name);
+        self.str(text);
+        self.end_member();
     }
 
     /// A member that is an integer.
@@ -123,6 +118,23 @@ impl<'a> Writer<'a> {
         self.begin_member(name);
         self.int(number);
         self.end_member();
+    }
+
+    /// A string between two pieces of a template.
+    #[inline]
+    pub fn text_between(&mut self, before: &'static str, text: &str, after: &'static str) {
+        self.raw(before);
+        self.text(text);
+        self.raw(after);
+    }
+
+    /// An integer of 32 bits between two pieces of a template.
+    #[inline]
+    pub fn int_between(&mut self, before: &'static str, number: i64, after: &'static str) {
+        debug_assert!(i32::try_from(number).is_ok());
+        self.raw(before);
+        push_decimal(self.out, number);
+        self.raw(after);
     }
 
     /// A member that is a boolean.
@@ -224,7 +236,7 @@ impl<'a> Writer<'a> {
         let bytes = text.as_bytes();
         let mut copied = 0;
         let mut at = 0;
-        while let Some(found) = bytes[at..].iter().position(|&byte| SPECIAL[usize::from(byte)]) {
+        while let Some(found) = scan::position(&bytes[at..], is_special) {
             at += found;
             let (instead, taken) = match bytes[at] {
                 b'&' => ("&amp;", 1),
@@ -247,17 +259,12 @@ impl<'a> Writer<'a> {
 }
 
 /// Bytes that do not go out as they are: the three of markup, control characters other than tab, line feed and
-/// carriage return (which readers take for line feeds, as they do with the original), and the first byte of U+F000 to U+FFFF, of which the last two are not characters of XML.
-const SPECIAL: [bool; 256] = {
-    let mut special = [false; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        special[byte] = !matches!(byte as u8, b'\t' | b'\n' | b'\r');
-        byte += 1;
-    }
-    special[b'&' as usize] = true;
-    special[b'<' as usize] = true;
-    special[b'>' as usize] = true;
-    special[0xef] = true;
-    special
-};
+/// carriage return (which readers take for line feeds, as they do with the original), and the first byte of U+F000 to
+/// U+FFFF, of which the last two are not characters of XML.
+fn is_special(byte: u8) -> bool {
+    (byte < 0x20) & (byte != b'\t') & (byte != b'\n') & (byte != b'\r')
+        | (byte == b'&')
+        | (byte == b'<')
+        | (byte == b'>')
+        | (byte == 0xef)
+}
