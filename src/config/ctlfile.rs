@@ -62,9 +62,12 @@ impl CtlFile {
     /// (C-5). `program` is `argv[0]`.
     pub fn load(program: &str, configuration: Option<&str>, env: &dyn Env) -> Result<CtlFile, ConfigError> {
         let cwd = env.cwd();
-        let Some(name) = configuration.map(str::to_string).or_else(|| search::find(program, &cwd, env)) else {
-            return Ok(CtlFile::default());
+        let name = match configuration {
+            // An empty name stands for no file, as `-c "$CONFIG"` of a script may have it.
+            Some(name) => Some(name.to_string()).filter(|name| !name.is_empty()),
+            None => search::find(program, &cwd, env),
         };
+        let Some(name) = name else { return Ok(CtlFile::default()) };
         let main = MainFile::new(&name, &cwd);
         let document = Sources::read_main(&main, env)?.document;
         let Some(section) = document.section("supervisorctl") else {
@@ -109,6 +112,7 @@ mod tests {
              password=%(ENV_PW)s\nprompt=me\nhistory_file=h\n[ctlplugin:c]\nsupervisor.ctl_factory=\
              supervisor_cache.controllerplugin:make_cache_controllerplugin\nKey=1\n",
         );
+        assert_eq!(CtlFile::load("x", Some(""), &env), Ok(CtlFile::default()));
         let file = CtlFile::load("x", Some("/etc/x.conf"), &env).unwrap();
         assert_eq!(file.serverurl, "unix:///s.sock");
         assert_eq!(file.password.as_deref(), Some("p%w"));

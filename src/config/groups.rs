@@ -162,23 +162,20 @@ impl<'a> Common<'a> {
     }
 }
 
-/// Each name once, where it first appears; of processes with the same name the last one counts (C-111).
+/// Of processes with the same name the last one only (C-111).
 ///
 /// Processes of one section are ascending by name. Those of several sections are not sorted among each other: the main
 /// loop starts them as the group lists them, while calls and the shutdown go by priority (P-10, P-75, P-80).
-pub(super) fn unique(processes: Vec<Rc<Program>>) -> Vec<Rc<Program>> {
-    let mut places: HashMap<String, usize> = HashMap::with_capacity(processes.len());
-    let mut unique: Vec<Rc<Program>> = Vec::with_capacity(processes.len());
-    for process in processes {
-        match places.get(&process.name) {
-            Some(&place) => unique[place] = process,
-            None => {
-                places.insert(process.name.clone(), unique.len());
-                unique.push(process);
-            }
-        }
+pub(super) fn unique(mut processes: Vec<Rc<Program>>) -> Vec<Rc<Program>> {
+    let mut last: HashMap<String, usize> = HashMap::with_capacity(processes.len());
+    for (index, process) in processes.iter().enumerate() {
+        last.insert(process.name.clone(), index);
     }
-    unique
+    if last.len() < processes.len() {
+        let mut index = 0..;
+        processes.retain(|process| last.get(&process.name).copied() == index.next());
+    }
+    processes
 }
 
 fn listener(reader: &Reader, options: &ListenerOptions) -> Result<Listener, ConfigError> {

@@ -5,9 +5,12 @@ use super::error::ConfigError;
 use super::paths;
 
 /// What supervisord says on stderr when root starts it without `-c` (C-4).
-pub const ROOT_WARNING: &str = "Warning: supervisord runs as root and looks for its configuration file in the usual places, \
-     the current directory among them. Whoever can write there decides what root runs: \
-     better name the file with -c and its absolute path.";
+///
+/// It has the shape of Python's warnings, two lines and the category, because those who collect what the original says on
+/// stderr filter for that.
+pub const ROOT_WARNING: &str = "UserWarning: supervisord runs as root and looks for its configuration file in its \
+     default places, the current directory among them.\n  Whoever can write there decides what root runs: better name \
+     the file with -c and its absolute path.";
 
 /// The places that are tried without `-c`, in order (C-1). `program` is `argv[0]`: its directory's parent comes first,
 /// and is empty, that is the working directory, if `argv[0]` has no slash (C-2).

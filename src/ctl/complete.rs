@@ -34,8 +34,11 @@ pub fn complete(session: &mut Session, known: &mut Known, line: &str) -> (usize,
             _ => Vec::new(),
         },
     };
-    let fitting = offered.into_iter().filter(|offer| offer.starts_with(word)).map(|offer| offer + " ");
-    (start, fitting.collect())
+    let mut fitting: Vec<String> =
+        offered.into_iter().filter(|offer| offer.starts_with(word)).map(|offer| offer + " ").collect();
+    // As readline lists them.
+    fitting.sort_unstable();
+    (start, fitting)
 }
 
 fn command_names(session: &Session) -> Vec<String> {
@@ -95,9 +98,9 @@ mod tests {
         let rows: [(&str, usize, &[&str]); 9] = [
             ("statu", 0, &["status "]),
             ("help sta", 5, &["start ", "status "]),
-            ("status ", 7, &["cat ", "web:a ", "web:* "]),
-            ("start web:", 6, &["web:a ", "web:* "]),
-            ("start cat we", 10, &["web:a ", "web:* "]),
+            ("status ", 7, &["cat ", "web:* ", "web:a "]),
+            ("start web:", 6, &["web:* ", "web:a "]),
+            ("start cat we", 10, &["web:* ", "web:a "]),
             ("update ", 7, &["cat ", "web "]),
             ("version ", 8, &[]),
             ("nope ", 5, &[]),

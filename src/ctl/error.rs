@@ -138,11 +138,12 @@ impl fmt::Display for Error {
                     errno::text(number),
                     advice_on_errno(number, url)
                 ),
-                None => write!(f, "<class 'OSError'>, {error}: while talking to {url}"),
+                // The only one without a number: a path that does not fit into a socket's address.
+                None => write!(f, "<class 'OSError'>, AF_UNIX path too long: give a shorter path ({error}) than {url}"),
             },
             Error::UnknownHost(host) => write!(
                 f,
-                "<class 'socket.gaierror'>, [Errno -2] Name or service not known: {host} has no address; check serverurl (-s)"
+                "<class 'socket.gaierror'>, [Errno -2] Name or service not known: the host '{host}' has no address; check serverurl (-s)"
             ),
             Error::UnknownProtocol(url) => write!(
                 f,
@@ -174,6 +175,7 @@ fn class(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "ConnectionRefusedError",
         io::ErrorKind::NotFound => "FileNotFoundError",
+        io::ErrorKind::NotADirectory => "NotADirectoryError",
         io::ErrorKind::PermissionDenied => "PermissionError",
         io::ErrorKind::ConnectionReset => "ConnectionResetError",
         io::ErrorKind::BrokenPipe => "BrokenPipeError",
@@ -189,7 +191,15 @@ fn advice_on_errno(number: i32, url: &str) -> String {
         libc::EACCES | libc::EPERM => {
             format!("{url} may not be opened by this user; use sudo, or set chmod and chown in [unix_http_server]")
         }
-        _ => format!("while talking to {url}"),
+        libc::ENOTDIR => format!("a part of {url} is a file where a directory is needed; check serverurl (-s)"),
+        libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH => {
+            format!("no way leads to {url}; check serverurl (-s), the network and its firewalls")
+        }
+        libc::EAGAIN => format!("{url} has not answered in time; look into the activity log of supervisord"),
+        libc::EPIPE | libc::ECONNRESET => {
+            format!("{url} hung up; look into the activity log of supervisord, and try again")
+        }
+        _ => format!("while talking to {url}; check serverurl (-s)"),
     }
 }
 

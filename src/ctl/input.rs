@@ -2,7 +2,7 @@
 //! descriptor that the shell's lines come from.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::sys::terminal::wait_readable;
@@ -17,6 +17,8 @@ pub struct Input {
     file: Option<File>,
     buffer: Vec<u8>,
     has_ended: bool,
+    /// A terminal's end is one Ctrl-D, which ends one wait: what is typed later is read again.
+    is_terminal: bool,
 }
 
 /// What there is to read.
@@ -38,7 +40,8 @@ impl Input {
 
     /// Lines of a file.
     pub fn new(file: Option<File>) -> Input {
-        Input { file, buffer: Vec::new(), has_ended: false }
+        let is_terminal = file.as_ref().is_some_and(IsTerminal::is_terminal);
+        Input { file, buffer: Vec::new(), has_ended: false, is_terminal }
     }
 
     /// What to wait on for more; `None` if there will be none.
@@ -57,7 +60,10 @@ impl Input {
             None if is_full || (self.fd().is_none() && !self.buffer.is_empty()) => {
                 Line::Text(String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned())
             }
-            None if self.fd().is_none() => Line::End,
+            None if self.fd().is_none() => {
+                self.has_ended &= !self.is_terminal;
+                Line::End
+            }
             None => Line::Partial,
         }
     }
@@ -122,6 +128,19 @@ mod tests {
         assert_eq!(input.line(None).expect("a line").as_deref(), Some("four"));
         assert_eq!(input.line(None).expect("the end"), None);
         assert_eq!(input.buffered(), Line::End);
+    }
+
+    #[test]
+    fn a_terminal_goes_on_after_its_end() {
+        let terminal = nix::pty::openpty(None, None).expect("a terminal");
+        let mut typist = File::from(terminal.master);
+        let mut input = Input::new(Some(File::from(terminal.slave)));
+        for line in ["one", "two"] {
+            // Ctrl-D at the start of a line.
+            typist.write_all(format!("{line}\n\x04").as_bytes()).expect("room");
+            assert_eq!(input.line(None).expect("a line").as_deref(), Some(line));
+            assert_eq!(input.line(None).expect("the end"), None, "{line}");
+        }
     }
 
     #[test]

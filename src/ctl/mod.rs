@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 use crate::config::system::System;
 
@@ -60,6 +60,7 @@ pub fn run(args: Vec<OsString>) -> i32 {
     let is_shell = options.words.is_empty();
     let out = BufWriter::with_capacity(OUTPUT_BYTES, io::stdout());
     let mut session = Session::new(options, Input::stdin(), Box::new(out));
+    session.is_on_terminal = io::stdout().is_terminal();
     session.colours = colour::wanted();
     if is_shell {
         shell::run(&mut session);

@@ -60,6 +60,8 @@ pub struct Session {
     pub status: i32,
     /// Whether `status` may use colours.
     pub colours: bool,
+    /// Whether a person is reading: lines that scripts take to the byte may then say what to do next.
+    pub is_on_terminal: bool,
     /// Standard input.
     pub input: Input,
     out: Box<dyn Write>,
@@ -77,6 +79,7 @@ impl Session {
             options,
             status: 0,
             colours: false,
+            is_on_terminal: false,
             input,
             out,
             connection: None,
@@ -139,7 +142,10 @@ impl Session {
                     } else {
                         match self.login() {
                             Ok(()) => continue,
-                            Err(Error::Interrupted) => return Err(Error::Interrupted),
+                            Err(Error::Interrupted) => {
+                                self.status = 1;
+                                return Err(Error::Interrupted);
+                            }
                             Err(error) => error,
                         }
                     }
@@ -194,7 +200,9 @@ impl Session {
         }
         match self.connection_trouble(&error) {
             Some(trouble) => {
-                self.print(&trouble);
+                let advice =
+                    if self.is_on_terminal { "; is supervisord running, and is this its serverurl?" } else { "" };
+                self.print(&format!("{trouble}{advice}"));
                 self.status = if error.errno() == Some(libc::ENOENT) { 7 } else { 4 };
                 Ok(Check::Failed)
             }
@@ -348,6 +356,8 @@ impl Session {
 
     /// Asks for user name and password (S-14).
     fn login(&mut self) -> Result<(), Error> {
+        // A Ctrl-C must not leave a terminal behind that does not echo.
+        self.catch_interrupts();
         let username = self.ask("Username:")?;
         let password = self.secret("Password:")?;
         self.print("");
@@ -364,6 +374,7 @@ impl Session {
         let Ok(mut terminal) = File::options().read(true).write(true).open("/dev/tty") else {
             let _ = write!(io::stderr(), "Warning: Password input may be echoed.\n{question}");
             let line = self.input.line(self.interrupts.as_ref().map(Interrupts::fd));
+            let _ = io::stderr().write_all(b"\n");
             return self.line_or_end(line);
         };
         let _ = terminal.write_all(question.as_bytes());

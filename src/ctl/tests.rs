@@ -172,6 +172,11 @@ fn the_table_of_status() {
         ("check cat", "OK: 1 running\n".to_string(), 0),
         ("check --require not-fatal cat web:a", "OK: 2 not fatal\n".to_string(), 0),
         ("check --require=not-fatal nope", "FAILED: nope (no such process)\n".to_string(), 1),
+        (
+            "check a b c d e f",
+            "FAILED: a (no such process), b (no such process), c (no such process), and 3 more\n".to_string(),
+            1,
+        ),
     ];
     for (line, printed, status) in rows {
         assert_eq!(fake.run(line), (printed, status), "{line}");
@@ -209,6 +214,9 @@ fn update_goes_through_the_three_lists() {
         ("update all", format!("{stuck}{old}{chg}{new}"), 1),
         ("update new chg chg", format!("{chg}{new}"), 0),
         ("update nope new", format!("ERROR: no such group: nope\n{new}"), 1),
+        ("update n?w c*", format!("{chg}{new}"), 0),
+        ("update x*", "ERROR: no such group: x*\n".to_string(), 1),
+        ("remove [c]hg", "chg: removed process group\n".to_string(), 0),
         ("reread", "chg: changed\nnew: available\nold: disappeared\nstuck: disappeared\n".to_string(), 0),
         ("reread x", "Error: reread accepts no arguments\nreread \t\t\tReload the daemon's configuration files without add/remove\n".to_string(), 1),
     ];
@@ -259,6 +267,11 @@ fn the_extensions_commands() {
         ("cache_store k v", "", 0),
         ("update --minimal w", "w:w_1: restarted\nw: updated process group\nn: added process group\n", 0),
         ("dynamic", "[x]\na=1\n", 0),
+        (
+            "dynamic x",
+            "Error: dynamic accepts no arguments\ndynamic\t\t\tShow what was added or removed beside the configuration file\n",
+            1,
+        ),
         ("mstart x", "*** Unknown syntax: mstart x\n", 1),
     ];
     for (line, printed, status) in rows {

@@ -384,6 +384,7 @@ impl Daemon {
     }
 
     fn deactivate(&mut self, name: &str, host: &mut dyn Host) {
+        self.keep_auto_logs(name);
         let Some(id) = self.group_ids.remove(name) else { return };
         let Some(group) = self.groups.get(&id) else { return };
         for process in group.processes.clone() {
@@ -392,6 +393,28 @@ impl Daemon {
         self.groups.remove(&id);
         self.close_pool(id);
         self.announce_group(name, false);
+    }
+
+    /// The AUTO logs of a group that goes become part of its configuration: added again before the next reread, it
+    /// goes on writing to them (L-44).
+    fn keep_auto_logs(&mut self, name: &str) {
+        let Some(group) = self.group_named(name).and_then(|id| self.groups.get(&id)) else { return };
+        let Some(at) = self.config.groups.iter().position(|other| Rc::ptr_eq(other, &group.config)) else { return };
+        let mut kept = config::Group::clone(&group.config);
+        for program in &mut kept.processes {
+            let Some(process) = group.process(&program.name).and_then(|id| self.processes.get(&id)) else { continue };
+            let made = |options: &config::Stream, stream: &Stream| match (&options.logfile, &stream.path) {
+                (LogTarget::Auto, Some(path)) => Some(LogTarget::File(path.to_string())),
+                _ => None,
+            };
+            if let Some(made) = made(&program.stdout, &process.stdout) {
+                Rc::make_mut(program).stdout.logfile = made;
+            }
+            if let Some(made) = made(&program.stderr, &process.stderr) {
+                Rc::make_mut(program).stderr.logfile = made;
+            }
+        }
+        self.config.groups[at] = Rc::new(kept);
     }
 
     fn add_process(&mut self, group: GroupId, program: Rc<Program>, now: Now, host: &mut dyn Host) {

@@ -189,8 +189,9 @@ impl Daemon {
     }
 
     fn try_spawn(&mut self, id: ProcId, host: &mut dyn Host) -> Result<Pid, String> {
-        let (path, argv) = self.find_command(id, host).map_err(|problem| problem.text().to_string())?;
+        // The socket comes first, also for a command that is then not found (P-101).
         let socket = self.acquire_socket(id, host)?;
+        let (path, argv) = self.find_command(id, host).map_err(|problem| problem.text().to_string())?;
         self.open_logs(id, host)?;
         let Some(process) = self.processes.get(&id) else { return Err("the process was removed".to_string()) };
         let program = process.program.clone();

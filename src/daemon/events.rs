@@ -67,8 +67,8 @@ impl Daemon {
             self.streamed.push_back(Streamed { serial, event: event.clone() });
         }
         let mut effects = Vec::new();
-        for (id, group) in &mut self.groups {
-            if let Some(pool) = &mut group.pool
+        for id in &self.pools {
+            if let Some(pool) = self.groups.get_mut(id).and_then(|group| group.pool.as_mut())
                 && pool.mask().wants(kind)
             {
                 pool.offer(event.clone(), serial, &mut effects);
@@ -129,17 +129,19 @@ impl Daemon {
         let Some(group) = self.groups.get_mut(&id) else { return };
         if let GroupKind::Listener(listener) = &group.config.kind {
             group.pool = Some(Pool::new(&group.config.name, listener));
+            self.pools.push(id);
             self.refresh_wanted();
         }
     }
 
     pub(super) fn close_pool(&mut self, id: GroupId) {
         self.busy_pools.remove(&id);
+        self.pools.retain(|pool| *pool != id);
         self.refresh_wanted();
     }
 
     fn refresh_wanted(&mut self) {
-        let pools = self.groups.values().filter_map(|group| group.pool.as_ref());
+        let pools = self.pools.iter().filter_map(|id| self.groups.get(id)?.pool.as_ref());
         self.wanted = pools.fold(self.stream_mask, |mask, pool| mask.union(pool.mask()));
     }
 

@@ -58,8 +58,10 @@ pub struct Daemon {
     timers: BTreeSet<(Mono, ProcId)>,
     /// Never started and to be started at once, in order of creation (P-5).
     starts: BTreeSet<ProcId>,
-    /// Processes whose state changed since [`Daemon::take_touched`].
+    /// Processes whose state changed since [`Daemon::settle_touched`].
     touched: Vec<ProcId>,
+    /// Those before, ascending.
+    lately_touched: Vec<ProcId>,
     /// Event types that at least one pool or stream wants.
     wanted: EventMask,
     /// Event types that HTTP streams want.
@@ -68,6 +70,8 @@ pub struct Daemon {
     streamed: VecDeque<events::Streamed>,
     /// How many of them were dropped because there were too many.
     streamed_lost: u64,
+    /// Groups that are pools, ascending, so that an event does not look at all groups.
+    pools: Vec<GroupId>,
     /// Pools that may be able to dispatch.
     busy_pools: BTreeSet<GroupId>,
     /// Serial of the next event (E-32).
@@ -110,10 +114,12 @@ impl Daemon {
             timers: BTreeSet::new(),
             starts: BTreeSet::new(),
             touched: Vec::new(),
+            lately_touched: Vec::new(),
             wanted: EventMask::NONE,
             stream_mask: EventMask::NONE,
             streamed: VecDeque::new(),
             streamed_lost: 0,
+            pools: Vec::new(),
             busy_pools: BTreeSet::new(),
             serial,
             ticks: Ticks::default(),
@@ -169,9 +175,22 @@ impl Daemon {
         if self.state == SupervisorState::Running { Mood::Running } else { Mood::Stopping }
     }
 
-    /// The processes whose state changed since the last call; may hold one more than once.
-    pub fn take_touched(&mut self) -> Vec<ProcId> {
-        std::mem::take(&mut self.touched)
+    /// Lets [`Daemon::lately_touched`] name the processes whose state changed since the last call.
+    pub fn settle_touched(&mut self) {
+        self.lately_touched.clear();
+        std::mem::swap(&mut self.lately_touched, &mut self.touched);
+        self.lately_touched.sort_unstable();
+        self.lately_touched.dedup();
+    }
+
+    /// The processes whose state changed in this turn, each once.
+    pub fn lately_touched(&self) -> &[ProcId] {
+        &self.lately_touched
+    }
+
+    /// Whether a process has changed since [`Daemon::settle_touched`].
+    pub fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
     }
 
     /// When [`Daemon::deadlines`] or [`Daemon::shutdown_step`] has something to do again; `None` is never.
@@ -179,6 +198,11 @@ impl Daemon {
         let start = (!self.starts.is_empty()).then_some(now.mono);
         let timer = self.timers.first().map(|(at, _)| *at);
         [start, timer, self.tick_deadline(now), self.shutdown_deadline()].into_iter().flatten().min()
+    }
+
+    /// Whether processes wait for their first start.
+    pub fn is_starting(&self) -> bool {
+        !self.starts.is_empty()
     }
 
     /// The configured group of that name.

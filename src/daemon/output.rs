@@ -69,10 +69,12 @@ impl Daemon {
                 self.syslog(id, channel, bytes, host);
                 self.report(id, channel, bytes);
             }
-            Piece::Message(bytes) => {
-                // Captured text is reported too, before its own event, contrary to the manual (L-74).
-                self.report(id, channel, bytes);
-                self.communicate(id, channel, bytes);
+            // Captured text is reported too, before its own event, contrary to the manual (L-74).
+            Piece::Captured(bytes) => self.report(id, channel, bytes),
+            Piece::Message(bytes) => self.communicate(id, channel, bytes),
+            Piece::Unfinished(bytes) => {
+                self.write_log(id, channel, bytes, host);
+                self.syslog(id, channel, bytes, host);
             }
         }
     }

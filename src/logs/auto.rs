@@ -50,11 +50,12 @@ pub fn clean_up(directory: &str, identifier: &str) {
     }
 }
 
-/// Whether a name begins like one of ours: something, `---<identifier>-`, no blanks, `.log`. What follows is free, as
+/// Whether a name begins like one of ours: something in one line, `---<identifier>-`, no blanks, `.log`. What follows is free, as
 /// in the original; the identifier is taken literally, there it is part of a pattern.
 fn is_auto_log(name: &str, identifier: &str) -> bool {
     let mark = format!("---{identifier}-");
-    name.match_indices(&mark).filter(|(at, _)| *at > 0).any(|(at, _)| {
+    let start = name.split('\n').next().unwrap_or("");
+    name.match_indices(&mark).filter(|(at, _)| (1..=start.len()).contains(at)).any(|(at, _)| {
         let rest = &name[at + mark.len()..];
         let word = rest.split(char::is_whitespace).next().unwrap_or("");
         word.rfind(".log").is_some_and(|at| at > 0)
@@ -94,6 +95,7 @@ mod tests {
             ("cat-stdout---other-abcdefgh.log", false),
             ("cat-stdout---sup2-abcdefgh.log", false),
             ("---sup-abcdefgh.log", false),
+            ("two\nlines---sup-abcdefgh.log", false),
             ("cat-stdout---sup-.log", false),
             ("cat-stdout---sup-a b.log", false),
             ("cat-stdout---sup-abcdefgh.txt", false),

@@ -25,16 +25,24 @@ pub struct RotatingFile {
 
 /// Opens `path` to append to, creating it. Does not wait for the other end of a FIFO: ENXIO when there is none.
 pub(super) fn open_to_append(path: &str) -> io::Result<File> {
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    open_with(path, 0)
+}
+
+/// The same for a path that is no symbolic link: ELOOP for one.
+pub(super) fn open_unlinked(path: &str) -> io::Result<File> {
+    open_with(path, libc::O_NOFOLLOW)
+}
+
+fn open_with(path: &str, flags: i32) -> io::Result<File> {
+    let flags = flags | libc::O_NONBLOCK | libc::O_NOCTTY;
     OpenOptions::new().append(true).create(true).mode(MODE).custom_flags(flags).open(path)
 }
 
 impl RotatingFile {
-    /// Takes over a regular file that was opened to append. Rotates when it reaches `maxbytes` (0: never), keeping
-    /// `backups` older files, or none, and then truncating in place (L-53).
-    pub(super) fn new(path: &str, file: File, maxbytes: u64, backups: u32) -> io::Result<RotatingFile> {
-        let position = file.metadata()?.len();
-        Ok(RotatingFile { path: path.into(), file, position, maxbytes, backups: backups.min(BACKUPS_MAX) })
+    /// Takes over a regular file of `size` bytes that was opened to append. Rotates when it reaches `maxbytes` (0:
+    /// never), keeping `backups` older files, or none, and then truncating in place (L-53).
+    pub(super) fn new(path: &str, file: File, size: u64, maxbytes: u64, backups: u32) -> RotatingFile {
+        RotatingFile { path: path.into(), file, position: size, maxbytes, backups: backups.min(BACKUPS_MAX) }
     }
 
     /// Its path, as given.
@@ -138,7 +146,9 @@ mod tests {
     use crate::sys::scratch::Scratch;
 
     fn open(path: &str, maxbytes: u64, backups: u32) -> RotatingFile {
-        RotatingFile::new(path, open_to_append(path).unwrap(), maxbytes, backups).unwrap()
+        let file = open_to_append(path).unwrap();
+        let size = file.metadata().unwrap().len();
+        RotatingFile::new(path, file, size, maxbytes, backups)
     }
 
     fn contents(scratch: &Scratch) -> Vec<(String, String)> {

@@ -22,14 +22,24 @@ impl Sink {
     ///
     /// Errors: it cannot be opened; EISDIR for a directory, ENXIO for a socket's path.
     pub fn open(path: &str, maxbytes: u64, backups: u32) -> io::Result<Sink> {
-        if let Some(number) = stream::inherited_number(path) {
-            return Ok(Sink::Stream(Stream::inherited(number)?));
-        }
-        match file::open_to_append(path) {
-            Ok(opened) if opened.metadata()?.is_file() => {
-                Ok(Sink::File(RotatingFile::new(path, opened, maxbytes, backups)?))
+        let opened = match file::open_unlinked(path) {
+            // Only what is a link, as everything in /proc/self/fd is, can name a descriptor of ours; asking first
+            // would cost each start of a program two more system calls.
+            Err(error) if error.raw_os_error() == Some(libc::ELOOP) => match stream::inherited_number(path) {
+                Some(number) => return Ok(Sink::Stream(Stream::inherited(number)?)),
+                None => file::open_to_append(path),
+            },
+            opened => opened,
+        };
+        match opened {
+            Ok(opened) => {
+                let metadata = opened.metadata()?;
+                if metadata.is_file() {
+                    Ok(Sink::File(RotatingFile::new(path, opened, metadata.len(), maxbytes, backups)))
+                } else {
+                    Ok(Sink::Stream(Stream::opened(path, Some(opened))))
+                }
             }
-            Ok(opened) => Ok(Sink::Stream(Stream::opened(path, Some(opened)))),
             Err(error) if error.raw_os_error() == Some(libc::ENXIO) && is_fifo(path) => {
                 Ok(Sink::Stream(Stream::opened(path, None)))
             }

@@ -19,9 +19,19 @@ pub(super) enum Listener {
     Unix(UnixListener),
 }
 
+/// Buffers of input that are passed over before a connection is closed: more than a socket holds.
+const DRAIN_ROUNDS: usize = 64;
+
 enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+}
+
+struct Client {
+    stream: Stream,
+    /// Whether it stands in the poll for writing too, which it does from its first full buffer on. From the start it
+    /// would cost another wake-up for each answer: a unix socket is reported writable when its peer has read.
+    waits_to_write: bool,
 }
 
 impl Stream {
@@ -36,6 +46,16 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.write(bytes),
             Stream::Unix(stream) => stream.write(bytes),
+        }
+    }
+}
+
+impl Client {
+    fn watch_writing(&mut self, id: ConnId, registry: &Registry) -> std::io::Result<()> {
+        let (token, interest) = (Source::Conn(id).token(), Interest::READABLE | Interest::WRITABLE);
+        match &mut self.stream {
+            Stream::Tcp(stream) => registry.reregister(stream, token, interest),
+            Stream::Unix(stream) => registry.reregister(stream, token, interest),
         }
     }
 }
@@ -65,7 +85,7 @@ pub(super) enum Written {
 #[derive(Default)]
 pub(super) struct Clients {
     listeners: Vec<Listener>,
-    streams: HashMap<ConnId, Stream>,
+    clients: HashMap<ConnId, Client>,
     next: u32,
 }
 
@@ -107,23 +127,23 @@ impl Clients {
         };
         let id = ConnId(self.next);
         self.next = self.next.wrapping_add(1) & (u32::MAX >> 4);
-        let interest = Interest::READABLE | Interest::WRITABLE;
+        let token = Source::Conn(id).token();
         let registered = match &mut stream {
-            Stream::Tcp(stream) => registry.register(stream, Source::Conn(id).token(), interest),
-            Stream::Unix(stream) => registry.register(stream, Source::Conn(id).token(), interest),
+            Stream::Tcp(stream) => registry.register(stream, token, Interest::READABLE),
+            Stream::Unix(stream) => registry.register(stream, token, Interest::READABLE),
         };
         if let Err(error) = registered {
             activity!(Error, "cannot watch a client: {error}");
             return None;
         }
-        self.streams.insert(id, stream);
+        self.clients.insert(id, Client { stream, waits_to_write: false });
         Some((id, peer))
     }
 
     /// Reads what a client sent.
     pub(super) fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Read {
-        let Some(stream) = self.streams.get_mut(&id) else { return Read::Nothing };
-        match stream.read(buffer) {
+        let Some(client) = self.clients.get_mut(&id) else { return Read::Nothing };
+        match client.stream.read(buffer) {
             Ok(0) => Read::End,
             Ok(bytes) => Read::Bytes(bytes),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Read::Nothing,
@@ -132,14 +152,14 @@ impl Clients {
     }
 
     /// Writes to a client, and takes what was written off the front of `output`.
-    pub(super) fn write(&mut self, id: ConnId, output: &mut Vec<u8>) -> Written {
-        let Some(stream) = self.streams.get_mut(&id) else { return Written::Gone };
+    pub(super) fn write(&mut self, id: ConnId, output: &mut Vec<u8>, registry: &Registry) -> Written {
+        let Some(client) = self.clients.get_mut(&id) else { return Written::Gone };
         let mut done = 0;
         let outcome = loop {
             if done == output.len() {
                 break Written::All;
             }
-            match stream.write(&output[done..]) {
+            match client.stream.write(&output[done..]) {
                 Ok(bytes) => done += bytes,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break Written::Blocked,
@@ -147,11 +167,27 @@ impl Clients {
             }
         };
         output.drain(..done);
+        if outcome == Written::Blocked && !client.waits_to_write {
+            // A socket that took more since is reported at once.
+            client.waits_to_write = client.watch_writing(id, registry).is_ok();
+            return if client.waits_to_write { Written::Blocked } else { Written::Gone };
+        }
         outcome
+    }
+
+    /// Takes in what a client has sent that nobody reads any more: closing with unread input would tear the connection
+    /// down, and the client might lose the end of its reply.
+    pub(super) fn drain(&mut self, id: ConnId, buffer: &mut [u8]) {
+        for _ in 0..DRAIN_ROUNDS {
+            match self.read(id, buffer) {
+                Read::Bytes(count) if count == buffer.len() => {}
+                _ => return,
+            }
+        }
     }
 
     /// Closes a connection.
     pub(super) fn close(&mut self, id: ConnId) {
-        self.streams.remove(&id);
+        self.clients.remove(&id);
     }
 }

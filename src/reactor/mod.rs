@@ -18,14 +18,14 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll};
 
-use crate::clock::Now;
+use crate::clock::{Mono, Now};
 use crate::config::{Loader, Server, ServerAddress};
 use crate::id::{Channel, ConnId, ProcId};
 use crate::logs::activity;
 use crate::serve::{Input, Service};
 use crate::state::SupervisorState;
 use crate::sys::sockets::{self, ListenError};
-use crate::sys::{process, signals::SignalPipe, time};
+use crate::sys::{memory, process, signals::SignalPipe, time};
 
 use children::Read;
 use clients::{Listener, Written};
@@ -37,7 +37,11 @@ pub use system::System;
 const SCRATCH_BYTES: usize = 128 * 1024;
 
 /// Bytes read from one child's channel in one turn; what is left waits for the next, so that a flood starves nobody.
-const OUTPUT_BYTES_PER_TURN: usize = 256 * 1024;
+/// Moving so much takes some 0.1 ms.
+const OUTPUT_BYTES_PER_TURN: usize = 128 * 1024;
+
+/// Reads of one child's channel in one turn, for floods of short lines.
+const OUTPUT_READS_PER_TURN: usize = 32;
 
 /// Bytes drained from a channel of a child that has exited. Its grandchildren may still write without end.
 const LAST_OUTPUT_BYTES_MAX: usize = 1024 * 1024;
@@ -57,6 +61,10 @@ const EVENTS_PER_POLL: usize = 1024;
 /// Rounds of writing to clients whose writing makes room for more, in one turn.
 const FLUSH_ROUNDS: usize = 4;
 
+/// Time between reading a configuration and giving back the memory that only this has needed, so that starting and
+/// its first questions are over. It is the one wake-up of an idle daemon, and comes once.
+const SETTLING_TIME: Duration = Duration::from_secs(1);
+
 /// The loop, its poll and what it watches.
 pub struct Reactor {
     poll: Poll,
@@ -68,6 +76,12 @@ pub struct Reactor {
     unfinished: Vec<Source>,
     /// Children are left to be reaped.
     reaping: bool,
+    /// When memory is given back.
+    settles_at: Option<Mono>,
+    /// The only output of the last turn.
+    busy_output: Option<(ProcId, Channel)>,
+    /// Kept from turn to turn for its memory.
+    ready: Ready,
     scratch: Vec<u8>,
 }
 
@@ -94,6 +108,9 @@ impl Reactor {
             arrived: Vec::new(),
             unfinished: Vec::new(),
             reaping: true,
+            settles_at: None,
+            busy_output: None,
+            ready: Ready::default(),
             scratch: vec![0; SCRATCH_BYTES],
         })
     }
@@ -138,8 +155,9 @@ impl Reactor {
                 _ => {}
             }
             now = self.wake();
-            let ready = self.sort(&events);
-            self.turn(ready, service, now);
+            self.sort(&events);
+            self.turn(service, now);
+            self.settle(service, now);
         };
         self.flush(service, now);
         Ok(Ended { state, signals: self.signals, loader: self.system.into_loader() })
@@ -157,11 +175,25 @@ impl Reactor {
         if !self.unfinished.is_empty() || self.reaping {
             return Some(Duration::ZERO);
         }
-        service.next_deadline(now).map(|at| at.since(now.mono))
+        [service.next_deadline(now), self.settles_at].into_iter().flatten().min().map(|at| at.since(now.mono))
     }
 
-    fn sort(&mut self, events: &Events) -> Ready {
-        let mut ready = Ready::default();
+    /// Gives memory back some time after a configuration was read. With ten programs that is two thirds of it.
+    fn settle(&mut self, service: &Service, now: Now) {
+        if std::mem::take(&mut self.system.has_loaded) {
+            self.settles_at = Some(now.mono.after(SETTLING_TIME));
+        }
+        if self.settles_at.is_some_and(|at| at <= now.mono) {
+            self.settles_at = service.daemon.is_starting().then(|| now.mono.after(SETTLING_TIME));
+            if self.settles_at.is_none() {
+                memory::trim_heap();
+                memory::release_code();
+            }
+        }
+    }
+
+    fn sort(&mut self, events: &Events) {
+        let ready = &mut self.ready;
         for event in events {
             match Source::of(event.token()) {
                 Source::Signals => ready.signals = true,
@@ -181,7 +213,7 @@ impl Reactor {
                 Source::Watches => ready.watches = true,
             }
         }
-        for source in std::mem::take(&mut self.unfinished) {
+        for source in self.unfinished.drain(..) {
             match source {
                 Source::Output(id, channel) => ready.outputs.push((id, channel)),
                 Source::Conn(id) => ready.readable.push(id),
@@ -189,19 +221,23 @@ impl Reactor {
                 _ => {}
             }
         }
-        ready
     }
 
     /// One turn.
-    fn turn(&mut self, ready: Ready, service: &mut Service, now: Now) {
+    fn turn(&mut self, service: &mut Service, now: Now) {
+        let mut ready = std::mem::take(&mut self.ready);
+        // A child that alone writes, turn after turn, is read until there is nothing, as there will be more by then;
+        // a poll for each of its lines would cost a fifth more.
+        let only = if let [only] = ready.outputs[..] { Some(only) } else { None };
+        let is_flood = only.is_some() && only == std::mem::replace(&mut self.busy_output, only);
         // Output before exits, so that last lines are never lost.
-        for (id, channel) in ready.outputs {
-            self.read_output(id, channel, OUTPUT_BYTES_PER_TURN, service, now);
+        for (id, channel) in ready.outputs.drain(..) {
+            self.read_output(id, channel, OUTPUT_BYTES_PER_TURN, is_flood, service, now);
         }
         // Exits before requests and deadlines, so that nobody is told of a child that is gone, and a quick exit is
         // never judged RUNNING.
         let mut signals = Vec::new();
-        if ready.signals
+        if std::mem::take(&mut ready.signals)
             && let Some(pipe) = &self.signals
         {
             pipe.drain(&mut self.arrived);
@@ -213,40 +249,53 @@ impl Reactor {
         for signal in signals {
             service.handle(Input::Signal(signal), now, &mut self.system);
         }
-        if ready.watches {
+        if std::mem::take(&mut ready.watches) {
             for conn in self.system.changed_files() {
                 service.handle(Input::FileChanged { conn }, now, &mut self.system);
             }
         }
         // Requests see what has happened so far.
-        for index in ready.listeners {
+        for index in ready.listeners.drain(..) {
             self.accept(index, service, now);
         }
-        for id in ready.readable {
+        for id in ready.readable.drain(..) {
             self.read_client(id, service, now);
         }
         service.turn(now, &mut self.system);
         // Writing comes last: every answer of this turn leaves in one piece.
-        for id in ready.writable {
+        for id in ready.writable.drain(..) {
             self.write(id, service, now);
         }
+        self.ready = ready;
         self.flush(service, now);
         self.watch_activity();
     }
 
-    fn read_output(&mut self, id: ProcId, channel: Channel, budget: usize, service: &mut Service, now: Now) {
+    /// Reads a child's channel until it is empty, as a short read tells, or with `is_flood` an attempt that finds
+    /// nothing.
+    fn read_output(
+        &mut self,
+        id: ProcId,
+        channel: Channel,
+        budget: usize,
+        is_flood: bool,
+        service: &mut Service,
+        now: Now,
+    ) {
         let mut left = budget;
+        let mut reads = 0;
         loop {
             match self.system.children.read(id, channel, &mut self.scratch) {
                 Read::Bytes(count) => {
                     let bytes = &self.scratch[..count];
                     service.handle(Input::Output { process: id, channel, bytes }, now, &mut self.system);
                     // Less than asked for: the pipe is empty, and the next write is a new event.
-                    if count < self.scratch.len() {
+                    if count < self.scratch.len() && !is_flood {
                         return;
                     }
                     left = left.saturating_sub(count);
-                    if left == 0 {
+                    reads += 1;
+                    if left == 0 || (is_flood && reads == OUTPUT_READS_PER_TURN) {
                         self.unfinished.push(Source::Output(id, channel));
                         return;
                     }
@@ -282,7 +331,7 @@ impl Reactor {
             // What it wrote last comes before its end (P-60).
             if let Some(id) = service.daemon.process_of(reaped.pid) {
                 for channel in [Channel::Stdout, Channel::Stderr] {
-                    self.read_output(id, channel, LAST_OUTPUT_BYTES_MAX, service, now);
+                    self.read_output(id, channel, LAST_OUTPUT_BYTES_MAX, false, service, now);
                 }
             }
             service.handle(Input::Exited { pid: reaped.pid, status: reaped.status }, now, &mut self.system);
@@ -344,13 +393,19 @@ impl Reactor {
 
     fn write(&mut self, id: ConnId, service: &mut Service, now: Now) {
         let Some(output) = service.output(id) else { return };
-        let written = if output.is_empty() { Written::All } else { self.system.clients.write(id, output) };
+        let written =
+            if output.is_empty() { Written::All } else { self.system.clients.write(id, output, &self.system.registry) };
         match written {
             Written::Blocked => {}
             Written::All if !service.closes(id) => {
                 service.handle(Input::Drained { conn: id }, now, &mut self.system);
             }
-            Written::All | Written::Gone => {
+            Written::All => {
+                service.drop_connection(id, &mut self.system);
+                self.system.clients.drain(id, &mut self.scratch);
+                self.system.clients.close(id);
+            }
+            Written::Gone => {
                 service.drop_connection(id, &mut self.system);
                 self.system.clients.close(id);
             }

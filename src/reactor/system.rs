@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::rc::Rc;
 
 use mio::unix::SourceFd;
@@ -40,6 +40,8 @@ pub struct System {
     /// Connections that the service has given up.
     pub(super) closed: Vec<ConnId>,
     pub(super) now: Wall,
+    /// A configuration has been read since the reactor last looked.
+    pub(super) has_loaded: bool,
     logs: HashMap<LogId, ChildLog>,
     next_log: u32,
     sockets: HashMap<SocketId, OwnedFd>,
@@ -62,6 +64,7 @@ impl System {
             clients: Clients::default(),
             closed: Vec::new(),
             now: Wall(0),
+            has_loaded: true,
             logs: HashMap::new(),
             next_log: 0,
             sockets: HashMap::new(),
@@ -247,9 +250,9 @@ impl Host for System {
         if span.length == 0 {
             return Ok(Vec::new());
         }
-        let file = File::open(path).map_err(errno)?;
+        // Opening a pipe, and reading from one or from a terminal, could block for ever.
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(errno)?;
         if !file.metadata().map_err(errno)?.is_file() {
-            // Reading a pipe or a terminal could block for ever.
             return Err(Errno(libc::ESPIPE));
         }
         let mut bytes = vec![0; usize::try_from(span.length).unwrap_or(usize::MAX)];
@@ -291,6 +294,7 @@ impl Host for System {
     }
 
     fn load_config(&mut self) -> Result<Config, String> {
+        self.has_loaded = true;
         self.loader.load(&Env).map_err(|error| error.to_string())
     }
 

@@ -2,6 +2,7 @@
 
 use super::pending::Entry;
 use super::{Answer, Context, Outcome, integer, text};
+use crate::config::LogTarget;
 use crate::daemon::host::{Errno, Span};
 use crate::daemon::{Daemon, Host};
 use crate::fault::{Code, Fault};
@@ -17,7 +18,8 @@ pub const READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub fn read_main(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let (offset, length) = (integer(params, 0)?, integer(params, 1)?);
     let path = context.daemon.config.supervisord.logfile.clone();
-    read(context, path.as_deref(), offset, length)
+    // Logging to syslog, the original looks for a file of that name.
+    read(context, Some(path.as_deref().unwrap_or("syslog")), offset, length)
 }
 
 /// The last `bytes` bytes of a process's stdout log, for the page that shows it.
@@ -49,8 +51,11 @@ fn read_channel(context: &mut Context<'_>, params: &[Value], channel: Channel) -
 /// Path of a process's log; `None` where none is configured.
 fn log_path(context: &Context<'_>, name: &str, channel: Channel) -> Result<Option<String>, Fault> {
     let id = context.daemon.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
-    let path = context.daemon.process(id).and_then(|process| process.stream(channel).path.as_deref());
-    Ok(path.map(str::to_string))
+    let Some(process) = context.daemon.process(id) else { return Ok(None) };
+    let options = if channel == Channel::Stdout { &process.program.stdout } else { &process.program.stderr };
+    // A log that is configured as an empty path is one that does not exist.
+    let missing = (options.logfile == LogTarget::File(String::new())).then(String::new);
+    Ok(process.stream(channel).path.as_deref().map(str::to_string).or(missing))
 }
 
 fn read(context: &mut Context<'_>, path: Option<&str>, offset: i64, length: i64) -> Result<Outcome, Fault> {

@@ -123,6 +123,10 @@ pub struct Bulk {
     action: Action,
     waiting: BTreeMap<ProcId, Entry>,
     results: Vec<Value>,
+    /// All have been looked at once; from then on only those that changed are.
+    begun: bool,
+    /// When the next lines say who is waited for.
+    report_at: Mono,
 }
 
 /// Whose outcome it is.
@@ -132,13 +136,12 @@ pub struct Entry {
     pub name: String,
     /// Group name.
     pub group: String,
-    report_at: Mono,
 }
 
 impl Entry {
     /// The names of an outcome.
     pub fn new(group: &str, name: &str) -> Entry {
-        Entry { name: name.to_string(), group: group.to_string(), report_at: Mono(0) }
+        Entry { name: name.to_string(), group: group.to_string() }
     }
 
     /// `{name, group, status, description}`.
@@ -159,7 +162,7 @@ impl Entry {
 impl Bulk {
     /// A bulk call of which nothing has happened yet.
     pub fn new(action: Action) -> Bulk {
-        Bulk { action, waiting: BTreeMap::new(), results: Vec::new() }
+        Bulk { action, waiting: BTreeMap::new(), results: Vec::new(), begun: false, report_at: Mono(0) }
     }
 
     /// An outcome that is there at once.
@@ -180,36 +183,48 @@ impl Bulk {
     fn deadline(&self) -> Option<Mono> {
         match self.action {
             Action::Start => None,
-            Action::Stop => self.waiting.values().map(|entry| entry.report_at).min(),
+            Action::Stop => Some(self.report_at),
         }
     }
 
-    /// Whether nothing is waited for any more.
+    /// Whether nothing is waited for any more. Looks at the processes that changed, not at all: thousands may be
+    /// waited for, over as many turns.
     pub fn poll(&mut self, daemon: &Daemon, now: Now) -> Option<Done> {
-        let (action, results) = (self.action, &mut self.results);
-        self.waiting.retain(|id, entry| {
-            let done = match action {
-                Action::Start => {
-                    let name = crate::namespec::join(&entry.group, &entry.name);
-                    let start = Start { process: *id, name };
-                    start.check(daemon).map(|result| result.map_err(|code| code.with(&start.name)))
-                }
-                Action::Stop => {
-                    let mut stop = Stop { process: *id, report_at: entry.report_at };
-                    let done = stop.poll(daemon, now).map(|_| Ok(()));
-                    entry.report_at = stop.report_at;
-                    done
-                }
-            };
-            match done {
-                None => true,
+        let reports = self.action == Action::Stop && now.mono >= self.report_at;
+        let looked_at: Vec<ProcId> = if std::mem::replace(&mut self.begun, true) && !reports {
+            daemon.lately_touched().iter().copied().filter(|id| self.waiting.contains_key(id)).collect()
+        } else {
+            self.waiting.keys().copied().collect()
+        };
+        for id in looked_at {
+            let Some(entry) = self.waiting.get(&id) else { continue };
+            match self.check(id, entry, daemon) {
                 Some(result) => {
-                    results.push(entry.outcome(result));
-                    false
+                    self.results.push(entry.outcome(result));
+                    self.waiting.remove(&id);
                 }
+                None if reports => activity!(Info, "waiting for {} to stop", entry.name),
+                None => {}
             }
-        });
-        self.waiting.is_empty().then(|| Ok(Answer::Value(Value::Array(std::mem::take(results)))))
+        }
+        if reports {
+            self.report_at = now.mono.after(REPORT_EVERY);
+        }
+        self.waiting.is_empty().then(|| Ok(Answer::Value(Value::Array(std::mem::take(&mut self.results)))))
+    }
+
+    /// The outcome for one process, if it is there by now.
+    fn check(&self, id: ProcId, entry: &Entry, daemon: &Daemon) -> Option<Result<(), Fault>> {
+        match self.action {
+            Action::Start => {
+                let start = Start { process: id, name: crate::namespec::join(&entry.group, &entry.name) };
+                start.check(daemon).map(|result| result.map_err(|code| code.with(&start.name)))
+            }
+            Action::Stop => {
+                let stopped = daemon.process(id).is_none_or(|process| process.machine.state().is_stopped());
+                stopped.then_some(Ok(()))
+            }
+        }
     }
 }
 

@@ -250,15 +250,10 @@ fn reload_config(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Faul
     Ok(Value::Array(vec![Value::Array(all)]).into())
 }
 
-/// Reads the file anew and says how it differs from what is active (P-110).
+/// Reads the file anew and says how it differs from what is active (P-110). What else there is to say about the file
+/// is said when it is loaded at a start (L-20).
 pub(super) fn reread(context: &mut Context<'_>) -> Result<diff::Difference, Fault> {
     let config = context.host.load_config().map_err(|text| Code::CantReread.with(text))?;
-    for text in &config.warnings {
-        activity!(Warn, "{text}");
-    }
-    for text in &config.infos {
-        activity!(Info, "{text}");
-    }
     let daemon = &mut *context.daemon;
     daemon.set_config(config);
     let active = daemon.groups().map(|(_, group)| &group.config);

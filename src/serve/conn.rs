@@ -19,6 +19,9 @@ const REQUEST_TIME: Duration = Duration::from_secs(60);
 /// fails when a connection it kept is gone; so this only clears away what was forgotten.
 const IDLE_TIME: Duration = Duration::from_secs(24 * 3600);
 
+/// Time that a client which was refused has to close its connection.
+const REFUSED_TIME: Duration = Duration::from_secs(5);
+
 /// Bytes of input that are kept: a whole request, and pipelined ones behind a reply that waits. A client that sends
 /// more without waiting for its answers is cut off.
 const INPUT_BYTES_MAX: usize = HEAD_BYTES_MAX + 2 * BODY_BYTES_MAX as usize;
@@ -36,6 +39,9 @@ pub(super) enum Phase {
     Following(Box<follow::Follow>),
     /// It receives events for ever.
     Streaming(Box<events::Stream>),
+    /// It was told that it may not ask. What it still sends is ignored; closing at once could lose the reply, as a
+    /// client that is still sending is then told of a broken connection.
+    Refused,
 }
 
 /// A reply that waits.
@@ -96,6 +102,8 @@ enum Step {
     Took(usize),
     /// The request is not whole yet.
     More,
+    /// Nothing that follows on this connection matters.
+    Ignore,
     /// Nothing can follow on this connection.
     Close,
 }
@@ -138,7 +146,7 @@ impl Service {
 
     pub(super) fn receive(&mut self, id: ConnId, bytes: &[u8], now: Now, host: &mut dyn Host) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        if conn.closing || matches!(conn.phase, Phase::Following(_) | Phase::Streaming(_)) {
+        if conn.closing || matches!(conn.phase, Phase::Following(_) | Phase::Streaming(_) | Phase::Refused) {
             return;
         }
         if conn.input.len() + bytes.len() > INPUT_BYTES_MAX {
@@ -167,6 +175,7 @@ impl Service {
             match self.take_request(id, &mut input[used..], now, host) {
                 Step::Took(bytes) => used += bytes,
                 Step::More => break,
+                Step::Ignore => used = input.len(),
                 Step::Close => {
                     used = input.len();
                     if let Some(conn) = self.conns.get_mut(&id) {
@@ -179,7 +188,7 @@ impl Service {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         if input.is_empty() {
             input.shrink_to(BUFFER_BYTES_KEPT);
-            if used > 0 {
+            if used > 0 && !matches!(conn.phase, Phase::Refused) {
                 conn.deadline = now.mono.after(IDLE_TIME);
             }
         }
@@ -214,7 +223,8 @@ impl Service {
             self.answer(id, head.reply_to, now, Status::UNAUTHORIZED, |reply| {
                 reply.closing().error_page(&[("WWW-Authenticate", "Basic realm=\"default\"")]);
             });
-            return Step::Close;
+            let keep_alive = head.reply_to.keep_alive;
+            return if keep_alive { self.ignore_from_now_on(id, now) } else { Step::Close };
         }
         let decoded;
         let (body, used): (Option<&[u8]>, usize) = match head.framing {
@@ -253,6 +263,15 @@ impl Service {
         Step::Took(length + used)
     }
 
+    fn ignore_from_now_on(&mut self, id: ConnId, now: Now) -> Step {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.phase = Phase::Refused;
+            conn.deadline = now.mono.after(REFUSED_TIME);
+            self.timeouts.insert((conn.deadline, id));
+        }
+        Step::Ignore
+    }
+
     /// The head is there, the body is not: gives leave to send it to a client that asked for it.
     fn await_body(&mut self, id: ConnId, expects_continue: bool, head_length: usize) -> Step {
         if let Some(conn) = self.conns.get_mut(&id) {
@@ -285,7 +304,7 @@ impl Service {
     pub(super) fn hangup(&mut self, id: ConnId, host: &mut dyn Host) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         match conn.phase {
-            Phase::Idle | Phase::Waiting(_) => {
+            Phase::Idle | Phase::Waiting(_) | Phase::Refused => {
                 conn.closing = true;
                 self.dirty.insert(id);
             }
@@ -319,7 +338,7 @@ impl Service {
             self.timeouts.pop_first();
             let Some(conn) = self.conns.get_mut(&id) else { continue };
             // A deadline that moves on leaves the set alone; it is put right here.
-            let is_patient = !matches!(conn.phase, Phase::Idle);
+            let is_patient = !matches!(conn.phase, Phase::Idle | Phase::Refused);
             if is_patient {
                 conn.deadline = now.mono.after(IDLE_TIME);
             }

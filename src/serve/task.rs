@@ -100,7 +100,7 @@ impl Task {
 impl Service {
     /// Asks every reply that waits whether it can be given now.
     pub(super) fn answer_waiting(&mut self, now: Now, host: &mut dyn Host) {
-        self.daemon.take_touched();
+        self.daemon.settle_touched();
         self.unsettled = false;
         for id in self.waiting.iter().copied().collect::<Vec<_>>() {
             self.answer_one(id, now, host);
@@ -109,7 +109,7 @@ impl Service {
             self.advance_orphans(now, host);
         }
         // Some may have started or stopped what others wait for, who were asked before.
-        self.unsettled |= !self.daemon.take_touched().is_empty();
+        self.unsettled |= self.daemon.has_touched();
     }
 
     /// Asks one reply; a reply given lets the connection go on with what it has sent meanwhile.

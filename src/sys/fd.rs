@@ -50,6 +50,13 @@ pub fn duplicate_raw(fd: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// Lets `slot` mean what `source` means, close-on-exec, closing what it meant before.
+pub(super) fn replace(slot: &OwnedFd, source: RawFd) -> io::Result<()> {
+    // SAFETY: the slot is open and stays so; a bad source is an error, not a fault.
+    cerr(unsafe { libc::dup3(source, slot.as_raw_fd(), libc::O_CLOEXEC) })?;
+    Ok(())
+}
+
 /// Marks descriptors 3 and up close-on-exec: whatever the daemon was started with does not reach its children.
 /// Called once, at start.
 pub fn mark_inherited_cloexec() -> io::Result<()> {

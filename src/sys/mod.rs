@@ -12,6 +12,7 @@ pub mod environment;
 pub mod fd;
 pub mod file;
 pub mod limits;
+pub mod memory;
 pub mod peer;
 pub mod process;
 #[cfg(test)]
@@ -41,7 +42,9 @@ pub fn errno_of(error: &io::Error) -> i32 {
 
 /// Fills a small buffer (up to 256 bytes) with random bytes.
 pub fn random_bytes(buffer: &mut [u8]) -> io::Result<()> {
+    // The bare call, for std declares the function weak, and a static musl build then ends up without it.
     // SAFETY: the pointer and length are those of one live slice. Up to 256 bytes come whole.
-    let count = cerr_size(unsafe { libc::getrandom(buffer.as_mut_ptr().cast(), buffer.len(), 0) })?;
+    let count = unsafe { libc::syscall(libc::SYS_getrandom, buffer.as_mut_ptr(), buffer.len(), 0) };
+    let count = cerr_size(count as libc::ssize_t)?;
     if count == buffer.len() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }

@@ -113,16 +113,6 @@ pub fn become_subreaper() -> io::Result<()> {
     Ok(())
 }
 
-/// Gives memory that was freed back to the system, after something unusually large; nothing where the allocator
-/// does so by itself.
-pub fn trim_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: takes a number, and may be called at any time.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,10 @@
 //!
 //! What it cannot do is written to descriptor 2, and so stands in the program's stderr log (P-52).
 //!
+//! The child shares the daemon's table of descriptors too (CLONE_FILES) until it takes one of its own with only the
+//! lowest few in it: copying the whole table, for execve to close it again, costs as much as the daemon has descriptors,
+//! and would make starting all programs grow with their square. See [`Slots`].
+//!
 //! A child that changed its user still shares our memory until execve, but cannot be traced by that user: the kernel
 //! makes the memory undumpable when credentials change.
 
@@ -97,23 +101,62 @@ impl SpawnError {
 
 /// Starts the child. It has called execve, or failed and written why, when this returns.
 pub fn spawn(plan: &Plan) -> Result<Spawned, SpawnError> {
+    let mut place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = &mut *place;
+    let slots = match &mut place.slots {
+        Some(slots) => slots,
+        none => none.insert(Slots::reserve().map_err(|error| SpawnError::Pipe(errno_of(&error)))?),
+    };
     let pipes = Pipes::open(plan).map_err(|error| SpawnError::Pipe(errno_of(&error)))?;
     let argv = plan.argv.pointers();
     let environment = plan.environment.pointers();
+    slots.fill(pipes.of_child(plan)).map_err(|error| SpawnError::Pipe(errno_of(&error)))?;
     let order = Order {
         path: &plan.path,
         argv: argv.as_ptr(),
         environment: environment.as_ptr(),
         name: plan.argv.iter().next().unwrap_or_default(),
-        descriptors: pipes.of_child(plan),
+        descriptors: slots.numbers(),
         switch: &plan.switch,
         refusal: refusal(&plan.switch),
         directory: plan.directory.as_deref(),
         umask: plan.umask,
         reset: signals_to_reset(),
     };
-    let pid = clone(&order).map_err(|error| SpawnError::Fork(errno_of(&error)))?;
+    let pid = clone(&order, &mut place.stack);
+    slots.clear();
+    let pid = pid.map_err(|error| SpawnError::Fork(errno_of(&error)))?;
     Ok(pipes.of_parent(pid))
+}
+
+/// Three low descriptors of ours in which a child finds what becomes its 0, 1 and 2, so that all above them can be
+/// left out of its table. Between two spawns they hold one end of a pipe that nobody uses, which keeps their numbers.
+struct Slots {
+    idle: OwnedFd,
+    slots: [OwnedFd; 3],
+}
+
+impl Slots {
+    /// Takes the lowest free descriptors; they are low if this is done before there are children.
+    fn reserve() -> io::Result<Slots> {
+        let slots = [fd::pipe()?.read, fd::pipe()?.read, fd::pipe()?.read];
+        Ok(Slots { idle: fd::pipe()?.read, slots })
+    }
+
+    fn numbers(&self) -> [RawFd; 3] {
+        self.slots.each_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    fn fill(&self, descriptors: [RawFd; 3]) -> io::Result<()> {
+        self.slots.iter().zip(descriptors).try_for_each(|(slot, source)| fd::replace(slot, source))
+    }
+
+    /// Lets go of the child's ends: a pipe has to end when the child ends.
+    fn clear(&self) {
+        for slot in &self.slots {
+            let _ = fd::replace(slot, self.idle.as_raw_fd());
+        }
+    }
 }
 
 /// Both ends of a child's pipes.
@@ -198,15 +241,21 @@ struct Order<'a> {
 #[repr(C, align(16))]
 struct Stack([u8; STACK_BYTES]);
 
-/// The child's stack; pages of it that no child has touched take no memory. The lock is for tests, which spawn from
-/// several threads: the child never takes it.
-static STACK: Mutex<Stack> = Mutex::new(Stack([0; STACK_BYTES]));
+/// What one child at a time uses.
+struct Place {
+    /// Its stack; pages of it that no child has touched take no memory.
+    stack: Stack,
+    /// From the first spawn on.
+    slots: Option<Slots>,
+}
+
+/// The lock is for tests, which spawn from several threads: the child never takes it.
+static PLACE: Mutex<Place> = Mutex::new(Place { stack: Stack([0; STACK_BYTES]), slots: None });
 
 /// Makes the child and waits until it has called execve or ended.
-fn clone(order: &Order) -> io::Result<Pid> {
-    let mut stack = STACK.lock().unwrap_or_else(PoisonError::into_inner);
+fn clone(order: &Order, stack: &mut Stack) -> io::Result<Pid> {
     let top = stack.0.as_mut_ptr_range().end;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::SIGCHLD;
     // SAFETY: all zero is a valid set, and is filled in at once.
     let mut all: libc::sigset_t = unsafe { std::mem::zeroed() };
     // SAFETY: as above.
@@ -259,6 +308,10 @@ fn set_up_and_exec(order: &Order) -> Failed {
     // SAFETY: system calls on numbers, and on strings and arrays that `order` keeps alive. None of them allocates or
     // takes a lock. The user is changed by bare calls, which concern this process alone.
     unsafe {
+        // First of all: the table of descriptors is still the daemon's own.
+        if !own_descriptors(order.descriptors) {
+            libc::_exit(NOT_SPAWNED);
+        }
         // A group and not a session: the terminal stays, but its signals do not reach the child.
         libc::setpgid(0, 0);
         for (target, source) in (0..).zip(order.descriptors) {
@@ -302,6 +355,17 @@ fn set_up_and_exec(order: &Order) -> Failed {
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
         libc::execve(order.path.as_ptr(), order.argv, order.environment);
         Failed::Exec(*libc::__errno_location())
+    }
+}
+
+/// Gives the child a table of descriptors of its own, with those up to the slots in it. Kernels before 5.9, and filters
+/// of system calls that do not know close_range, copy the whole table.
+fn own_descriptors(slots: [RawFd; 3]) -> bool {
+    let highest = slots.into_iter().max().unwrap_or_default();
+    // SAFETY: plain numbers; closes nothing that the daemon sees, for the table is unshared first.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, highest + 1, libc::c_uint::MAX, libc::CLOSE_RANGE_UNSHARE) == 0
+            || libc::unshare(libc::CLONE_FILES) == 0
     }
 }
 

@@ -17,6 +17,10 @@ pub const END: &[u8] = b"<!--XSUPERVISOR:END-->";
 pub enum Piece<'a> {
     /// Ordinary output, for the log. Never empty.
     Log(&'a [u8]),
+    /// Part of a message, as it comes. Never empty.
+    Captured(&'a [u8]),
+    /// Part of a message that was captured and will not be finished, for the log. Never empty.
+    Unfinished(&'a [u8]),
     /// One whole message, for a PROCESS_COMMUNICATION event. May be empty.
     Message(&'a [u8]),
 }
@@ -82,7 +86,9 @@ impl Capture {
         self.inside = false;
         let unfinished = std::mem::take(&mut self.message);
         for part in [unfinished.as_slices().0, unfinished.as_slices().1] {
-            self.pass(part, out);
+            if !part.is_empty() {
+                out(Piece::Unfinished(part));
+            }
         }
     }
 
@@ -115,6 +121,7 @@ impl Capture {
             out(Piece::Log(bytes));
             return;
         }
+        out(Piece::Captured(bytes));
         let newest = &bytes[bytes.len().saturating_sub(self.bytes_max)..];
         let excess = (self.message.len() + newest.len()).saturating_sub(self.bytes_max);
         self.message.drain(..excess);
@@ -144,15 +151,21 @@ mod tests {
     fn run(limit: usize, chunks: &[&[u8]], finish: bool) -> Vec<String> {
         let mut capture = Capture::new(limit);
         let mut seen: Vec<(bool, Vec<u8>)> = Vec::new();
+        let mut captured = Vec::new();
         let mut out = |piece: Piece<'_>| match piece {
-            Piece::Log(bytes) => {
+            Piece::Log(bytes) | Piece::Unfinished(bytes) => {
                 assert!(!bytes.is_empty(), "an empty piece of log");
                 match seen.last_mut() {
                     Some((false, log)) => log.extend(bytes),
                     _ => seen.push((false, bytes.to_vec())),
                 }
             }
-            Piece::Message(bytes) => seen.push((true, bytes.to_vec())),
+            Piece::Captured(bytes) => captured.extend(bytes),
+            Piece::Message(bytes) => {
+                assert!(captured.ends_with(bytes), "not captured before");
+                captured.clear();
+                seen.push((true, bytes.to_vec()));
+            }
         };
         for chunk in chunks {
             capture.feed(chunk, &mut out);
@@ -233,7 +246,10 @@ mod tests {
     fn a_cleared_message_goes_on() {
         let mut capture = Capture::new(100);
         let mut seen = Vec::new();
-        let mut out = |piece: Piece<'_>| seen.push(format!("{piece:?}"));
+        let mut out = |piece: Piece<'_>| match piece {
+            Piece::Captured(_) => {}
+            piece => seen.push(format!("{piece:?}")),
+        };
         capture.feed(b"<!--XSUPERVISOR:BEGIN-->lost", &mut out);
         capture.clear();
         capture.feed(b"kept<!--XSUPERVISOR:END-->", &mut out);

@@ -42,7 +42,7 @@ fn a_message_between_the_tokens_becomes_an_event() {
          [program:a]\ncommand=sh -c 'echo before; printf \"<!--XSUPERVISOR:BEGIN-->the message<!--XSUPERVISOR:END-->\"; \
          echo after; sleep 1000'\nstartsecs=0\nstdout_capture_maxbytes=1KB\nstdout_logfile=$DIR/a.log\n"
     ));
-    let events = daemon.wait_file("events", "the message");
+    let events = daemon.wait_file("events", "the message\n");
     let pid = daemon.pid_of("a");
     assert!(events.starts_with("PROCESS_COMMUNICATION_STDOUT "), "{events}");
     assert!(events.contains(&format!("\nprocessname:a groupname:a pid:{pid}\nthe message\n")), "{events}");

@@ -283,21 +283,21 @@ pub fn call(names: &[String], random: &mut Random) -> Call {
         65 => ("stheno.removeGroup", vec![group.into(), wait.into()]),
         66 => ("stheno.addProgram", vec![group.into(), program(random), options(random)]),
         67 | 68 => {
-            let how = *random.pick(&["changed", "rolling", "never"]);
+            let how = random.word(&["changed", "rolling", "never"]);
             let some = Value::Struct(vec![("startsecs".into(), "2".into()), ("exitcodes".into(), "1".into())]);
             ("stheno.updateProgram", vec![group.into(), any_program(names, random), some, how.into()])
         }
         69 => ("stheno.removeProgram", vec![group.into(), any_program(names, random)]),
         70 | 71 => ("stheno.setNumprocs", vec![any_program(names, random), Value::Int(random.between(0, 4) as i64)]),
-        72 => (*random.pick(&["stheno.dynamic", "stheno.persist", "stheno.forget"]), vec![]),
-        _ => (*random.pick(&["stheno.getVersion", "stheno.getAllProcessInfo"]), vec![]),
+        72 => (random.word(&["stheno.dynamic", "stheno.persist", "stheno.forget"]), vec![]),
+        _ => (random.word(&["stheno.getVersion", "stheno.getAllProcessInfo"]), vec![]),
     };
     Call { method, params }
 }
 
 /// The name of a program to be added.
 fn program(random: &mut Random) -> Value {
-    (*random.pick(&["new", "newer", "newest"])).into()
+    (random.word(&["new", "newer", "newest"])).into()
 }
 
 /// The name of a program that may be there.
@@ -315,7 +315,7 @@ fn any_program(names: &[String], random: &mut Random) -> Value {
 /// The options of a program to be added.
 fn options(random: &mut Random) -> Value {
     let mut options = option_list(false, random);
-    let command = if random.one_in(10) { "" } else { *random.pick(COMMANDS) };
+    let command = if random.one_in(10) { "" } else { random.word(COMMANDS) };
     options.push(("command".to_string(), command.to_string()));
     if random.one_in(3) {
         options.push(("numprocs".to_string(), "2".to_string()));

@@ -123,7 +123,7 @@ impl File {
 
 fn head(is_dynamic: bool, random: &mut Random) -> String {
     let mut text = format!("[supervisord]\nlogfile={MAIN_LOG}\nchildlogdir=/log\npidfile=/run/supervisord.pid\n");
-    text.push_str(&format!("loglevel={}\n", random.pick(&["info", "info", "debug"])));
+    text.push_str(&format!("loglevel={}\n", *random.pick(&["info", "info", "debug"])));
     text.push_str(&format!("strip_ansi={}\n", random.one_in(4)));
     if is_dynamic {
         text.push_str(&format!("[stheno]\nmutation=true\ndynamic_conf={DYNAMIC}\n"));
@@ -139,8 +139,8 @@ fn group(name: &str, random: &mut Random) -> String {
     let several = format!("numprocs={numprocs}\nprocess_name=%(program_name)s_%(process_num)d\n");
     match random.below(8) {
         0 | 1 => {
-            let events: Vec<&str> = (0..random.between(1, 3)).map(|_| *random.pick(EVENTS)).collect();
-            let handler = *random.pick(HANDLERS);
+            let events: Vec<&str> = (0..random.between(1, 3)).map(|_| random.word(EVENTS)).collect();
+            let handler = random.word(HANDLERS);
             // A listener is told by its command what its pool expects of it.
             let command = format!("{} {handler}", random.pick(LISTENERS));
             format!(
@@ -172,7 +172,7 @@ fn group(name: &str, random: &mut Random) -> String {
             for program in programs {
                 let command = random.pick(COMMANDS);
                 text.push_str(&format!("[program:{program}]\ncommand={command}\n"));
-                text.push_str(&format!("priority={}\n", random.pick(&["999", "999", "1", "2"])));
+                text.push_str(&format!("priority={}\n", *random.pick(&["999", "999", "1", "2"])));
                 text.push_str(&options(false, random));
             }
             text
@@ -181,7 +181,7 @@ fn group(name: &str, random: &mut Random) -> String {
 }
 
 fn priority(random: &mut Random) -> &'static str {
-    *random.pick(&["1", "5", "5", "999"])
+    random.word(&["1", "5", "5", "999"])
 }
 
 /// Options that every kind of program has, as lines.
@@ -198,13 +198,13 @@ pub fn option_list(is_listener: bool, random: &mut Random) -> Vec<(String, Strin
     let mut list = Vec::new();
     let mut add = |key: &str, value: &str| list.push((key.to_string(), value.to_string()));
     add("autostart", if random.one_in(4) { "false" } else { "true" });
-    add("autorestart", *random.pick(&["true", "unexpected", "unexpected", "false"]));
-    add("startsecs", *random.pick(&["-1", "0", "0", "1", "1", "1", "3", "10"]));
-    add("startretries", *random.pick(&["0", "1", "3", "3"]));
-    add("stopsignal", *random.pick(&["TERM", "TERM", "INT", "KILL", "USR1"]));
-    add("stopwaitsecs", *random.pick(&["0", "1", "2", "5", "10", "-1"]));
+    add("autorestart", random.word(&["true", "unexpected", "unexpected", "false"]));
+    add("startsecs", random.word(&["-1", "0", "0", "1", "1", "1", "3", "10"]));
+    add("startretries", random.word(&["0", "1", "3", "3"]));
+    add("stopsignal", random.word(&["TERM", "TERM", "INT", "KILL", "USR1"]));
+    add("stopwaitsecs", random.word(&["0", "1", "2", "5", "10", "-1"]));
     add("killasgroup", if random.one_in(4) { "true" } else { "false" });
-    add("exitcodes", *random.pick(&["0", "0,2", ""]));
+    add("exitcodes", random.word(&["0", "0,2", ""]));
     for channel in ["stdout", "stderr"] {
         match random.below(4) {
             0 => add(&format!("{channel}_logfile"), "NONE"),
@@ -213,7 +213,7 @@ pub fn option_list(is_listener: bool, random: &mut Random) -> Vec<(String, Strin
         }
         add(&format!("{channel}_syslog"), if random.one_in(5) { "true" } else { "false" });
         if !is_listener {
-            add(&format!("{channel}_capture_maxbytes"), *random.pick(&["0", "0", "16", "4KB"]));
+            add(&format!("{channel}_capture_maxbytes"), random.word(&["0", "0", "16", "4KB"]));
             add(&format!("{channel}_events_enabled"), if random.one_in(2) { "true" } else { "false" });
         }
     }

@@ -75,7 +75,7 @@ pub enum Did {
         content: u64,
     },
     /// The configuration was read.
-    Loaded(Config),
+    Loaded(Box<Config>),
 }
 
 pub struct SimHost {
@@ -273,7 +273,7 @@ impl Host for SimHost {
     }
 
     fn usage(&mut self, _: Pid) -> Option<Usage> {
-        self.random.one_in(2).then(|| Usage { cpu_ms: 1, rss_bytes: 4096 })
+        self.random.one_in(2).then_some(Usage { cpu_ms: 1, rss_bytes: 4096 })
     }
 
     fn log_open(&mut self, path: &str, _: u64, _: u32) -> Result<LogId, Errno> {
@@ -405,7 +405,7 @@ impl Host for SimHost {
             return Err("Error: the file is broken".to_string());
         }
         let config = self.loader.load(&self.files).map_err(|error| error.to_string())?;
-        self.note(Did::Loaded(config.clone()));
+        self.note(Did::Loaded(Box::new(config.clone())));
         Ok(config)
     }
 

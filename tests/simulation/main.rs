@@ -7,6 +7,9 @@
 //!
 //! `STHENO_SIM_SCHEDULES` says how many schedules to run.
 
+// Without the star the type of the list is inferred from what is wanted of its elements, and fails.
+#![allow(clippy::explicit_auto_deref)]
+
 mod agenda;
 mod answers;
 mod children;

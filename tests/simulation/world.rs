@@ -540,7 +540,7 @@ impl World {
                     self.pools.sent(*pool, listener, serial, pool_serial, content);
                 }
             }
-            Did::Loaded(config) => self.model.loads.push_back(config),
+            Did::Loaded(config) => self.model.loads.push_back(*config),
         }
     }
 

@@ -55,7 +55,7 @@ fn bash() -> String {
     format!(
         r#"# supervisorctl completion for bash: source <(supervisorctl completion bash)
 _supervisorctl() {{
-    local cur=${{COMP_WORDS[COMP_CWORD]}} words i=1 options=() command= names
+    local cur word words i=1 options=() command= names
     # Words as they were typed: readline breaks group:process at the colon.
     read -r -a words <<< "${{COMP_LINE:0:COMP_POINT}}"
     [[ ${{COMP_LINE:0:COMP_POINT}} == *[[:space:]] ]] && words+=("")
@@ -70,7 +70,7 @@ _supervisorctl() {{
     done
     case $command in
         "") case ${{words[${{#words[@]}}-2]}} in
-                -c|--configuration|-r|--history_file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+                -c|--configuration|-r|--history_file) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
                 -s|-u|-p|--serverurl|--username|--password) return ;;
             esac
             case $cur in
@@ -87,7 +87,11 @@ _supervisorctl() {{
             names="all $names" ;;
         *) return ;;
     esac
-    COMPREPLY=($(compgen -W "$names" -- "$cur"))
+    # Not compgen -W: it would expand what stands in a name.
+    COMPREPLY=()
+    while read -r word; do
+        [[ -n $word && $word == "$cur"* ]] && COMPREPLY+=("$word")
+    done <<< "${{names//[[:space:]]/$'\n'}}"
     # What readline takes for the current word begins behind the last colon.
     if [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]]; then
         local before=${{cur%"${{cur##*:}}"}}

@@ -1,7 +1,7 @@
 //! The commands of the extensions: the cache, grace_update, and what was changed beside the file (S-81 to S-83).
 
 use super::names::texts;
-use super::{Flow, print_help, usage};
+use super::{Flow, accepts_none, print_help, usage};
 use crate::ctl::error::Error;
 use crate::ctl::pretty;
 use crate::ctl::session::Session;
@@ -119,9 +119,13 @@ pub fn grace_update(session: &mut Session, arguments: &str) -> Result<Flow, Erro
 }
 
 /// `dynamic`: the daemon's record of what was changed beside the file. Shape of the answer: `{path, text}`.
-pub fn dynamic(session: &mut Session, _arguments: &str) -> Result<Flow, Error> {
+pub fn dynamic(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+    if !accepts_none(session, "dynamic", arguments) {
+        return Ok(Flow::Continue);
+    }
     match session.call("stheno.dynamic", &[]) {
         Ok(answer) => match answer.member("text").and_then(Value::as_str) {
+            Some("") => {}
             Some(text) => session.print(text.strip_suffix('\n').unwrap_or(text)),
             None => return Err(Error::BadAnswer("the answer has no member 'text'".to_string())),
         },

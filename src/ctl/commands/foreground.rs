@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::names::number;
+use super::names::{expand_one, number};
 use super::{Flow, usage};
 use crate::ctl::error::Error;
 use crate::ctl::input::Line;
@@ -31,6 +31,8 @@ pub fn fg(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
     if words.next().is_some() {
         return complain(session, "ERROR: too many process names supplied");
     }
+    let name = expand_one(session, name)?;
+    let name = name.as_str();
     match is_running(session, name) {
         Ok(true) => {}
         Ok(false) => return complain(session, "ERROR: process not running"),

@@ -1,6 +1,6 @@
 //! reread, add, remove, update: groups come and go (S-41 to S-43, S-60 to S-64).
 
-use super::names::{array, namespec_of, number, text, texts};
+use super::names::{array, expand_groups, groups_of, is_pattern, namespec_of, number, text, texts};
 use super::{Flow, accepts_none};
 use crate::ctl::error::Error;
 use crate::ctl::session::Session;
@@ -57,9 +57,30 @@ pub fn reread(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
     Ok(Flow::Continue)
 }
 
+/// The words of a command, patterns replaced by the groups that `method` tells of and `is_meant` picks. A daemon that
+/// does not tell is not the matter here: it will say so about the words as they are.
+fn words(
+    session: &mut Session,
+    arguments: &str,
+    method: &str,
+    is_meant: fn(&Value) -> bool,
+) -> Result<Vec<String>, Error> {
+    let words: Vec<String> = arguments.split_whitespace().map(str::to_string).collect();
+    if !words.iter().any(|word| is_pattern(word)) {
+        return Ok(words);
+    }
+    let mut infos = match session.call(method, &[]) {
+        Err(Error::Fault { .. }) => return Ok(words),
+        answer => array(answer?)?,
+    };
+    infos.retain(is_meant);
+    Ok(expand_groups(&groups_of(&infos)?, words))
+}
+
 /// `add name …` (S-42). A group that is active is not a failure.
 pub fn add(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
-    for name in arguments.split_whitespace() {
+    let is_idle = |info: &Value| number(info, "inuse").is_ok_and(|flag| flag == 0);
+    for name in words(session, arguments, "supervisor.getAllConfigInfo", is_idle)? {
         match session.call("supervisor.addProcessGroup", &[Value::from(name.to_string())]) {
             Ok(_) => session.print(&format!("{name}: added process group")),
             Err(error) if error.is(Code::AlreadyAdded) => session.print("ERROR: process group already active"),
@@ -80,7 +101,7 @@ pub fn add(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
 
 /// `remove name …` (S-43).
 pub fn remove(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
-    for name in arguments.split_whitespace() {
+    for name in words(session, arguments, "supervisor.getAllProcessInfo", |_| true)? {
         match session.call("supervisor.removeProcessGroup", &[Value::from(name.to_string())]) {
             Ok(_) => session.print(&format!("{name}: removed process group")),
             Err(error) => {
@@ -122,7 +143,7 @@ pub fn update(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
     if wanted.iter().any(|word| word == "all") {
         wanted.clear();
     }
-    report_unknown(session, &wanted, &changes)?;
+    let wanted = known(session, wanted, &changes)?;
     let concerns = |group: &String| wanted.is_empty() || wanted.contains(group);
     let name = |group: &String| [Value::from(group.clone())];
 
@@ -151,20 +172,20 @@ pub fn update(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
     Ok(Flow::Continue)
 }
 
-/// Names that are neither those of an active group with a process nor of an added one (S-62).
-fn report_unknown(session: &mut Session, wanted: &[String], changes: &Changes) -> Result<(), Error> {
+/// The groups that are meant, patterns expanded. A name that is neither that of an active group with a process nor of
+/// an added one is reported, and meant nevertheless (S-62).
+fn known(session: &mut Session, wanted: Vec<String>, changes: &Changes) -> Result<Vec<String>, Error> {
     if wanted.is_empty() {
-        return Ok(());
+        return Ok(wanted);
     }
-    let infos = array(session.call("supervisor.getAllProcessInfo", &[])?)?;
-    for group in wanted {
-        let is_active = infos.iter().any(|info| text(info, "group").is_ok_and(|name| name == group));
-        if !is_active && !changes.added.contains(group) {
-            session.print(&format!("ERROR: no such group: {group}"));
-            session.status = 1;
-        }
+    let mut groups = groups_of(&array(session.call("supervisor.getAllProcessInfo", &[])?)?)?;
+    groups.extend(changes.added.iter().cloned());
+    let wanted = expand_groups(&groups, wanted);
+    for group in wanted.iter().filter(|group| !groups.contains(group)) {
+        session.print(&format!("ERROR: no such group: {group}"));
+        session.status = 1;
     }
-    Ok(())
+    Ok(wanted)
 }
 
 /// `update --minimal`: the daemon compares and restarts only the processes whose own settings changed.

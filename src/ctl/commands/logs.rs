@@ -1,6 +1,6 @@
 //! tail, maintail, logs (S-31 to S-35).
 
-use super::names::namespec_of;
+use super::names::{expand_one, namespec_of};
 use super::{Flow, status, usage};
 use crate::config::datatypes;
 use crate::ctl::error::Error;
@@ -12,6 +12,8 @@ use crate::wire::value::Value;
 
 /// Bytes shown without `-N` (S-31).
 const TAIL_BYTES: i64 = 1600;
+/// The largest `<int>` of XML-RPC.
+const INTEGER_MAX: i64 = i32::MAX as i64;
 /// Lines that `logs` shows without `-n`.
 const LOGS_LINES: usize = 10;
 /// Bytes that `logs` reads for a line asked for, and at most: the daemon sends bytes, not lines.
@@ -31,7 +33,8 @@ enum Amount {
 fn amount(modifier: &str) -> Option<Amount> {
     match modifier.strip_prefix('-')? {
         "f" => Some(Amount::Follow),
-        digits => datatypes::integer(digits).map(Amount::Bytes),
+        // More than the protocol's integers hold is more than any log holds.
+        digits => datatypes::integer(digits).map(|bytes| Amount::Bytes(bytes.clamp(-INTEGER_MAX, INTEGER_MAX))),
     }
 }
 
@@ -54,6 +57,7 @@ pub fn tail(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
     if channel != "stdout" && channel != "stderr" {
         return complain(session, &format!("Error: bad channel {}", pyrepr::text(&channel)));
     }
+    let name = expand_one(session, name)?;
     let bytes = match modifier.map(|modifier| (modifier, amount(modifier))) {
         None => TAIL_BYTES,
         Some((_, Some(Amount::Bytes(bytes)))) => bytes,
@@ -64,9 +68,9 @@ pub fn tail(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
         Some((modifier, None)) => return complain(session, &format!("Error: bad argument {modifier}")),
     };
     let method = if channel == "stdout" { "readProcessStdoutLog" } else { "readProcessStderrLog" };
-    let params = [Value::from(name.to_string()), Value::from(bytes.wrapping_neg()), Value::from(0)];
+    let params = [Value::from(name.clone()), Value::from(-bytes), Value::from(0)];
     let answer = session.call(&format!("supervisor.{method}"), &params);
-    print_log(session, name, answer)
+    print_log(session, &name, answer)
 }
 
 /// `maintail [-f|-N]` (S-34).
@@ -86,7 +90,7 @@ pub fn maintail(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
         }
         Some((word, None)) => return complain(session, &format!("Error: bad argument {word}")),
     };
-    let answer = session.call("supervisor.readLog", &[Value::from(bytes.wrapping_neg()), Value::from(0)]);
+    let answer = session.call("supervisor.readLog", &[Value::from(-bytes), Value::from(0)]);
     print_log(session, "supervisord", answer)
 }
 
@@ -130,10 +134,13 @@ pub fn logs(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
     while let Some(word) = words.next() {
         match word {
             "-f" => follows = true,
-            "-n" => match words.next().and_then(|digits| digits.parse().ok()) {
-                Some(count) => lines = count,
-                None => return complain(session, "Error: -n takes a number of lines"),
-            },
+            _ if word.starts_with("-n") => {
+                let digits = if word == "-n" { words.next() } else { word.get(2..) };
+                match digits.and_then(|digits| digits.parse().ok()) {
+                    Some(count) => lines = count,
+                    None => return complain(session, "Error: -n takes a number of lines"),
+                }
+            }
             _ if word.starts_with('-') => return complain(session, &format!("Error: bad argument {word}")),
             _ => names.push(word.to_string()),
         }

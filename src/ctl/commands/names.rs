@@ -50,7 +50,7 @@ pub fn namespec_of(value: &Value) -> Result<String, Error> {
 }
 
 /// Whether a name holds a character that makes it a pattern.
-fn is_pattern(name: &str) -> bool {
+pub fn is_pattern(name: &str) -> bool {
     name.contains(['*', '?', '['])
 }
 
@@ -67,6 +67,42 @@ pub fn expand(session: &mut Session, names: Vec<String>) -> Result<Vec<String>, 
     }
     let infos = array(session.call("supervisor.getAllProcessInfo", &[])?)?;
     expand_in(&infos, names)
+}
+
+/// [`expand`] for a command that takes one name: a pattern that matches one process stands for it.
+pub fn expand_one(session: &mut Session, name: &str) -> Result<String, Error> {
+    let mut names = expand(session, vec![name.to_string()])?;
+    match names.pop() {
+        Some(only) if names.is_empty() => Ok(only),
+        _ => Ok(name.to_string()),
+    }
+}
+
+/// [`expand`] for commands that take groups: `groups` are those that there are, in the server's order.
+pub fn expand_groups(groups: &[String], names: Vec<String>) -> Vec<String> {
+    let mut expanded: Vec<String> = Vec::with_capacity(names.len());
+    for name in names {
+        let before = expanded.len();
+        if is_pattern(&name) && !groups.contains(&name) {
+            expanded.extend(groups.iter().filter(|group| glob::matches(&name, group)).cloned());
+        }
+        if expanded.len() == before {
+            expanded.push(name);
+        }
+    }
+    expanded
+}
+
+/// The groups of a list of processes, each once.
+pub fn groups_of(infos: &[Value]) -> Result<Vec<String>, Error> {
+    let mut groups: Vec<String> = Vec::new();
+    for info in infos {
+        let group = text(info, "group")?;
+        if groups.last().is_none_or(|last| last != group) && !groups.iter().any(|known| known == group) {
+            groups.push(group.to_string());
+        }
+    }
+    Ok(groups)
 }
 
 /// [`expand`] with the processes at hand.
@@ -131,6 +167,17 @@ mod tests {
         for (names, expected) in rows {
             let names = names.iter().map(|name| name.to_string()).collect();
             assert_eq!(expand_in(&infos, names).expect("shapes"), expected);
+        }
+        let groups = groups_of(&infos).expect("shapes");
+        let rows: [(&[&str], &[&str]); 4] = [
+            (&["web", "nope"], &["web", "nope"]),
+            (&["?*"], &["cat", "web", "x*"]),
+            (&["x*", "w*"], &["x*", "web"]),
+            (&["nope*", "web:*"], &["nope*", "web:*"]),
+        ];
+        for (names, expected) in rows {
+            let names = names.iter().map(|name| name.to_string()).collect();
+            assert_eq!(expand_groups(&groups, names), expected);
         }
     }
 }

@@ -14,6 +14,8 @@ use crate::wire::value::Value;
 /// The narrowest the first column of `status` gets, and the blanks after the longest name (S-20).
 const NAME_WIDTH_MIN: usize = 30;
 const NAME_GAP: usize = 3;
+/// How many processes `check` names: what runs health checks keeps a short line of each.
+const CHECK_NAMES_MAX: usize = 3;
 
 /// `status [--json] [name …]` (S-19 to S-22).
 pub fn status(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
@@ -207,6 +209,11 @@ pub fn check(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
         let what = if require == "running" { "running" } else { "not fatal" };
         session.print(&format!("OK: {} {what}", chosen.len()));
     } else {
+        let more = bad.len().saturating_sub(CHECK_NAMES_MAX);
+        if more > 1 {
+            bad.truncate(CHECK_NAMES_MAX);
+            bad.push(format!("and {more} more"));
+        }
         session.print(&format!("FAILED: {}", bad.join(", ")));
         session.status = 1;
     }
