@@ -12,6 +12,7 @@ use std::rc::Rc;
 use ini::{IniMap, iniwrites};
 
 use super::types::Program;
+use crate::wire::expand::{self, Names, Var};
 use crate::wire::ini::Document;
 
 /// The section of ours.
@@ -232,6 +233,47 @@ fn encode_line(line: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A value in which the program's name stands for itself, because the section is called otherwise.
+pub fn with_name(value: &str, program: &str) -> String {
+    const START: &str = "%(program_name)";
+    let mut out = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(at) = rest.find('%') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let length = conversion_length(rest);
+        let (token, behind) = rest.split_at(length);
+        match token.starts_with(START).then(|| expand::expand(token, &OneName(program))) {
+            Some(Ok(text)) => out.push_str(&text.replace('%', "%%")),
+            _ => out.push_str(token),
+        }
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Bytes of the conversion that a text begins with: `%%`, or `%(name)02d` up to the letter.
+fn conversion_length(text: &str) -> usize {
+    let Some(close) = text.starts_with("%(").then(|| text.find(')')).flatten() else {
+        return text.chars().take(2).map(char::len_utf8).sum();
+    };
+    let letter = text[close..].char_indices().find(|(_, c)| c.is_alphabetic());
+    letter.map_or(text.len(), |(at, c)| close + at + c.len_utf8())
+}
+
+struct OneName<'a>(&'a str);
+
+impl Names for OneName<'_> {
+    fn get(&self, name: &str) -> Option<Var<'_>> {
+        (name == "program_name").then_some(Var::Text(self.0))
+    }
+
+    fn all(&self) -> Vec<String> {
+        vec!["program_name".to_string()]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::fake::Fake;
@@ -345,6 +387,23 @@ mod tests {
             let names: Vec<_> = processes.iter().map(|process| process.name.as_str()).collect();
             assert_eq!(names.join(" "), expected, "{group} {own:?}");
         }
+    }
+
+    #[test]
+    fn a_name_stands_for_itself() {
+        let rows = [
+            ("x", "x"),
+            ("%(program_name)s", "a"),
+            ("-%(program_name)-3s|%(program_name)s%%(program_name)s", "-a  |a%%(program_name)s"),
+            ("%(process_num)02d %(ENV_program_name)s %%", "%(process_num)02d %(ENV_program_name)s %%"),
+            ("%(program_name", "%(program_name"),
+            ("%(program_name)", "%(program_name)"),
+            ("é%", "é%"),
+        ];
+        for (value, expected) in rows {
+            assert_eq!(with_name(value, "a"), expected, "{value:?}");
+        }
+        assert_eq!(with_name("%(program_name)s", "a%b"), "a%%b");
     }
 
     #[test]

@@ -5,11 +5,11 @@
 //! of dynamic changes before it carries it out; it emits PROCESS_GROUP_ADDED and PROCESS_GROUP_REMOVED, and it leaves
 //! one audit line.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use super::dynamic::Section;
+use super::edits::Section;
 use super::{Daemon, Group, Host, Proc, Stream};
 use crate::clock::Now;
 use crate::config::{self, GroupKind, LogTarget, Program};
@@ -195,147 +195,6 @@ impl Daemon {
                 }
             }
         }
-    }
-
-    fn validate(&self, change: &Change) -> Result<(), Fault> {
-        match change {
-            Change::AddGroup(group) => self.validate_absent(&group.name, group.processes.len()),
-            Change::NewGroup { name, .. } => {
-                validate_name(name)?;
-                self.validate_absent(name, 0)
-            }
-            Change::RemoveGroup(name) | Change::DropGroup(name) => {
-                let group = self.group_or_fault(name).map_err(|_| Code::BadName.with(name))?;
-                if group.unstopped > 0 { Err(Code::StillRunning.with(name)) } else { Ok(()) }
-            }
-            Change::AddProgram(addition) => self.validate_addition(addition),
-            Change::RemoveProcess { group, process } => {
-                let active = self.group_or_fault(group)?;
-                let id = active.process(process).ok_or_else(|| Code::BadName.with(process))?;
-                self.validate_stopped(id)
-            }
-            Change::RemoveProgram { group, program } => {
-                let active = self.group_or_fault(group)?;
-                let mut processes = active.processes.iter().filter(|id| self.is_of_program(**id, program)).peekable();
-                if processes.peek().is_none() {
-                    return Err(Code::BadName.with(program));
-                }
-                processes.try_for_each(|id| self.validate_stopped(*id))
-            }
-            Change::ReplaceGroup(group) => {
-                self.validate_room(group.processes.len())?;
-                let new = group.by_name();
-                self.validate_leaving(self.group_or_fault(&group.name)?, |found| stays_as_it_is(found, &new))
-            }
-            Change::SetOptions { groups, .. } => groups.iter().try_for_each(|group| {
-                self.validate_room(group.processes.len())?;
-                let new = group.by_name();
-                let active = self.group_or_fault(&group.name)?;
-                self.validate_leaving(active, |found| new.contains_key(found.program.name.as_str()))
-            }),
-        }
-    }
-
-    /// The processes that have to be stopped before a change can be made.
-    pub fn obstacles(&self, change: &Change) -> Vec<ProcId> {
-        match change {
-            Change::AddGroup(_) | Change::NewGroup { .. } | Change::AddProgram(_) => Vec::new(),
-            Change::RemoveGroup(name) | Change::DropGroup(name) => self.unstopped(name, |_| true),
-            Change::RemoveProcess { group, process } => self.unstopped(group, |found| found.program.name == *process),
-            Change::RemoveProgram { group, program } => {
-                self.unstopped(group, |found| found.program.program == *program)
-            }
-            Change::ReplaceGroup(group) => {
-                let new = group.by_name();
-                self.unstopped(&group.name, |found| !stays_as_it_is(found, &new))
-            }
-            Change::SetOptions { groups, .. } => {
-                let leaving = |group: &Rc<config::Group>| {
-                    let new = group.by_name();
-                    self.unstopped(&group.name, |found| !new.contains_key(found.program.name.as_str()))
-                };
-                groups.iter().flat_map(leaving).collect()
-            }
-        }
-    }
-
-    /// The processes of a group that are meant and not stopped.
-    fn unstopped(&self, group: &str, is_meant: impl Fn(&Proc) -> bool) -> Vec<ProcId> {
-        let processes = self.group_or_fault(group).map_or(&[][..], |group| &group.processes);
-        let is_obstacle = |process: &Proc| !process.machine.state().is_stopped() && is_meant(process);
-        processes.iter().copied().filter(|id| self.processes.get(id).is_some_and(is_obstacle)).collect()
-    }
-
-    fn validate_absent(&self, name: &str, processes: usize) -> Result<(), Fault> {
-        match self.group_named(name) {
-            Some(_) => Err(Code::AlreadyAdded.with(name)),
-            None => self.validate_room(processes),
-        }
-    }
-
-    /// Ids are not used twice, so they can run out: after four thousand million processes.
-    fn validate_room(&self, processes: usize) -> Result<(), Fault> {
-        let last = u32::try_from(processes).ok().and_then(|count| self.next_process.checked_add(count));
-        match last.and(self.next_group.checked_add(1)) {
-            Some(_) => Ok(()),
-            None => Err(Code::Failed.with("no more processes can be added before a restart")),
-        }
-    }
-
-    fn validate_addition(&self, addition: &Addition) -> Result<(), Fault> {
-        let Addition { group, create, processes, .. } = addition;
-        self.validate_room(processes.len())?;
-        let Ok(active) = self.group_or_fault(group) else {
-            return match create {
-                Some(_) => validate_name(group),
-                None => Err(Code::BadName.with(format!("group: {group}"))),
-            };
-        };
-        // Its members are what its section says: they share a socket, or speak the protocol of listeners.
-        let kind = match active.config.kind {
-            GroupKind::Programs => None,
-            GroupKind::Listener(_) => Some("an event listener pool"),
-            GroupKind::Fcgi(_) => Some("a FastCGI group"),
-        };
-        if let Some(kind) = kind {
-            return Err(Code::Failed.with(format!("group: {group} is {kind}, to which nothing can be added")));
-        }
-        // No file could give such a name, and it would break the lines of logs and listeners.
-        let is_bad = |name: &str| name.is_empty() || name.contains(char::is_control);
-        if let Some(bad) = processes.iter().find(|program| is_bad(&program.name)) {
-            return Err(Code::IncorrectParameters.with(format!("invalid process name {}", pyrepr::text(&bad.name))));
-        }
-        match processes.iter().find(|program| active.process(&program.name).is_some()) {
-            Some(taken) => Err(Code::BadName.with(&taken.name)),
-            None => Ok(()),
-        }
-    }
-
-    fn validate_leaving(&self, active: &Group, stays: impl Fn(&Proc) -> bool) -> Result<(), Fault> {
-        let processes = active.processes.iter().filter(|id| self.processes.get(id).is_some_and(|found| !stays(found)));
-        processes.into_iter().try_for_each(|id| self.validate_stopped(*id))
-    }
-
-    fn validate_stopped(&self, id: ProcId) -> Result<(), Fault> {
-        let Some(process) = self.processes.get(&id) else { return Ok(()) };
-        let is_stopped = process.machine.pid().is_none() && process.machine.state().is_stopped();
-        if is_stopped { Ok(()) } else { Err(Code::StillRunning.with(&process.program.name)) }
-    }
-
-    fn group_or_fault(&self, name: &str) -> Result<&Group, Fault> {
-        let group = self.group_named(name).and_then(|id| self.groups.get(&id));
-        group.ok_or_else(|| Code::BadName.with(format!("group: {name}")))
-    }
-
-    fn is_of_program(&self, id: ProcId, program: &str) -> bool {
-        self.processes.get(&id).is_some_and(|process| process.program.program == program)
-    }
-
-    /// Names of the processes of a program in an active group, as they are listed.
-    pub fn processes_of_program(&self, group: &str, program: &str) -> Vec<String> {
-        let processes = self.group_or_fault(group).map_or(&[][..], |group| &group.processes);
-        let found = processes.iter().filter_map(|id| self.processes.get(id));
-        found.filter(|process| process.program.program == program).map(|process| process.program.name.clone()).collect()
     }
 
     /// Makes a group and its processes active.
@@ -548,11 +407,6 @@ impl Daemon {
     }
 }
 
-/// Whether a process has the same configuration in the new ones of its group.
-fn stays_as_it_is(process: &Proc, new: &HashMap<&str, &Rc<Program>>) -> bool {
-    new.get(process.program.name.as_str()).is_some_and(|program| process.program.same_as(program))
-}
-
 /// What becomes of processes whose new configuration differs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Differing {
@@ -560,13 +414,4 @@ enum Differing {
     Replaced,
     /// They go on, and run by it from their next start on.
     TakenOver,
-}
-
-/// Groups that are made by a call have the names that a file could give them.
-fn validate_name(name: &str) -> Result<(), Fault> {
-    let is_bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | '/' | '[' | ']');
-    if name.is_empty() || name.chars().any(is_bad) {
-        return Err(Code::IncorrectParameters.with(format!("invalid group name {}", pyrepr::text(name))));
-    }
-    Ok(())
 }

@@ -9,6 +9,7 @@
 pub mod change;
 mod children;
 pub mod dynamic;
+pub mod edits;
 pub mod events;
 mod groups;
 pub mod host;
@@ -16,6 +17,7 @@ pub mod info;
 mod output;
 pub mod reshape;
 mod shutdown;
+mod validate;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;

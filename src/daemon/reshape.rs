@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 
 use super::change::Change;
-use super::dynamic::Section;
+use super::edits::Section;
 use super::{Daemon, Host, Proc};
 use crate::config::{Group, Program};
 use crate::fault::{Code, Fault};

@@ -8,6 +8,7 @@
 
 mod cache;
 mod control;
+mod details;
 mod grace;
 mod info;
 mod loader;
@@ -22,6 +23,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod twiddler;
+pub mod wish;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -4,11 +4,11 @@
 //! First everything that stands in the way is stopped, all at once; when nothing does any more, all changes are made in
 //! one turn; then, where that was asked for, processes are restarted one after another.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use super::pending::{Entry, Pending};
+use super::wish::{Step, Verb, Wish};
 use super::{Answer, Context, Done, Outcome};
-use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
 use crate::state::{ProcessState, SupervisorState};
@@ -16,35 +16,19 @@ use crate::wire::value::Value;
 
 /// A mutation under way.
 pub struct Update {
-    /// What is to be made, once nothing stands in its way.
+    /// What it is to bring about; `None` once that is done.
+    wish: Option<Wish>,
+    /// What that takes, as it was last found out.
     steps: Vec<Step>,
-    /// Whether they have been made.
-    is_made: bool,
+    /// Whether nothing else can have happened since.
+    is_fresh: bool,
+    /// The words for processes, by group and name, as it was when the call came: who is stopped for the change counts
+    /// as restarted.
+    words: HashMap<(String, String), &'static str>,
     /// What is to be restarted afterwards.
     restarts: Restarts,
     answer: Shape,
     report: Report,
-}
-
-/// Changes of one group that belong together: if one cannot be made, the others after it are not.
-pub struct Step {
-    /// The group.
-    pub group: String,
-    /// What is said of the group.
-    pub verb: Verb,
-    /// In this order.
-    pub changes: Vec<Change>,
-    /// What happens to its processes: their names and a word for it.
-    pub processes: Vec<(String, &'static str)>,
-}
-
-/// What happens to a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Verb {
-    Added,
-    Changed,
-    Removed,
 }
 
 /// What the call answers.
@@ -81,9 +65,34 @@ enum Stage {
 }
 
 impl Update {
-    /// A mutation of which nothing has happened yet.
-    pub fn new(steps: Vec<Step>, answer: Shape) -> Update {
-        Update { steps, is_made: false, restarts: Restarts::default(), answer, report: Report::default() }
+    /// A mutation of which nothing has happened yet. Faults: it is not possible.
+    pub fn new(wish: Wish, answer: Shape, context: &mut Context<'_>) -> Result<Update, Fault> {
+        let steps = wish.steps(context)?;
+        let word = |step: &Step, process: &(String, &'static str)| ((step.group.clone(), process.0.clone()), process.1);
+        let words = steps.iter().flat_map(|step| step.processes.iter().map(move |process| word(step, process)));
+        Ok(Update {
+            words: words.collect(),
+            wish: Some(wish),
+            steps,
+            is_fresh: true,
+            restarts: Restarts::default(),
+            answer,
+            report: Report::default(),
+        })
+    }
+
+    /// The running processes whose options will change, in the order of their groups.
+    pub fn running_changed(&self, context: &Context<'_>) -> Vec<ProcId> {
+        let mut running = Vec::new();
+        for step in &self.steps {
+            let Some(group) = context.daemon.group_named(&step.group).and_then(|id| context.daemon.group(id)) else {
+                continue;
+            };
+            let changed = step.processes.iter().filter(|(_, word)| *word == "changed");
+            let ids = changed.filter_map(|(name, _)| group.process(name));
+            running.extend(ids.filter(|id| state(context, *id).is_running()));
+        }
+        running
     }
 
     /// Restarts these afterwards, batch by batch; a batch that does not come up ends it.
@@ -105,14 +114,10 @@ impl Update {
         if context.daemon.state() != SupervisorState::Running {
             return Some(Err(Code::ShutdownState.bare()));
         }
-        if !self.is_made {
-            if self.is_obstructed(context) {
-                return None;
-            }
-            self.is_made = true;
-            for step in std::mem::take(&mut self.steps) {
-                self.report.make(step, context);
-            }
+        match self.make(context) {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(fault) => return Some(Err(fault)),
         }
         if self.report.fault.is_none() && !self.restarts.advance(context, &mut self.report) {
             return None;
@@ -122,6 +127,31 @@ impl Update {
             (Shape::Boolean, None) => Ok(Answer::Value(true.into())),
             (Shape::Report, _) => Ok(Answer::Value(std::mem::take(&mut self.report).into_value())),
         })
+    }
+
+    /// Makes the changes as soon as nothing stands in their way; says whether they are made.
+    fn make(&mut self, context: &mut Context<'_>) -> Result<bool, Fault> {
+        let Some(wish) = &self.wish else { return Ok(true) };
+        if self.is_obstructed(context) {
+            self.is_fresh = false;
+            return Ok(false);
+        }
+        if !self.is_fresh {
+            self.steps = wish.steps(context)?;
+            if self.is_obstructed(context) {
+                return Ok(false);
+            }
+        }
+        self.wish = None;
+        for mut step in std::mem::take(&mut self.steps) {
+            for (name, word) in &mut step.processes {
+                if let Some(first) = self.words.get(&(step.group.clone(), name.clone())) {
+                    *word = first;
+                }
+            }
+            self.report.make(step, context);
+        }
+        Ok(true)
     }
 
     /// Stops what stands in the way; says whether something still does. Somebody may start a process again meanwhile:

@@ -301,7 +301,7 @@ pub fn options(pairs: &[(&'static str, &str)]) -> Value {
 }
 
 /// Parameters.
-#[macro_export]
 macro_rules! params {
     ($($value:expr),* $(,)?) => { &[$($crate::wire::value::Value::from($value)),*] };
 }
+pub(super) use params;

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::testing::{KEPT, PATH, World, options};
+use super::testing::{KEPT, PATH, World, options, params};
 use super::{Outcome, Pending};
-use crate::params;
 use crate::wire::value::Value;
 
 const GROUP: &str = "[group:g]\nprograms=a\n[program:a]\ncommand=a\nautostart=false\n[program:b]\ncommand=b\n\
@@ -575,6 +574,20 @@ fn numprocs_of_programs() {
         let text = fault(&mut world, "stheno.setNumprocs", params!["other", 2]);
         assert!(text.starts_with("INCORRECT_PARAMETERS: %(process_num) must be present"), "{text}");
     }
+}
+
+#[test]
+fn calls_that_come_while_another_waits_are_not_undone() {
+    let mut world = World::new(&format!("{WORKERS}{KEPT}"));
+    world.pass(Duration::from_secs(2));
+    let method = "stheno.setNumprocs";
+    let Ok(Outcome::Later(mut pending)) = world.begin(method, params!["w", 2]) else { panic!() };
+    world.ok("stheno.updateProgram", params!["g", "other", options(&[("startsecs", "7")]), "never"]);
+    world.ok("twiddler.addProgramToGroup", params!["g", "new", quiet(&[])]);
+    let answer = world.poll(&mut pending, method).unwrap().unwrap();
+    assert_eq!(processes(&answer), ["g:w2 removed 80"]);
+    assert_eq!(world.groups(), ["g 999: w0 w1 other new"]);
+    world.assert_survives(method);
 }
 
 #[test]
