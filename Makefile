@@ -47,8 +47,9 @@ interop: ## compare with Python: the text readers, then the black-box tests agai
 fuzz: ## fuzz each reader of foreign bytes for FUZZ_SECONDS
 	fuzz/run $(FUZZ_SECONDS)
 
-bench: build ## the figures of docs/performance.md
-	cargo bench
+bench: build ## measure from outside, against an installed Supervisor if there is one; run/bench.json
+	@mkdir -p run
+	benches/compare.py $(BUILT)/supervisord $(if $(PYTHON_SUPERVISOR),--against $(PYTHON_SUPERVISOR)/supervisord) --json run/bench.json
 
 dev: ## what developing needs beyond Rust, on Debian: valgrind, and Supervisor 4.3.0 in ./run/venv
 	command -v valgrind >/dev/null || $$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y valgrind python3-venv
