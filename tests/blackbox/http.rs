@@ -1,11 +1,14 @@
 //! Servers: authentication, the page, static files.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use stheno::wire::auth::basic_header;
 
 use crate::client::{get_tcp, request};
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, wait_for};
 
 /// A port that nobody listens on now.
 fn free_port() -> u16 {
@@ -97,4 +100,54 @@ fn bodies_that_are_no_calls_are_refused() {
     assert_eq!(status("GET", "/logtail/nosuch", &[], None), 404);
     let call = b"<?xml version='1.0'?><methodCall><methodName>supervisor.getState</methodName></methodCall>";
     assert_eq!(status("POST", "/RPC2/anything", &[], Some(call)), 200);
+}
+
+#[test]
+fn a_refused_client_may_finish_its_request() {
+    let port = free_port();
+    let _daemon = Daemon::start(&format!("[inet_http_server]\nport=127.0.0.1:{port}\nusername=ann\npassword=x\n"));
+    let mut client = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+    client.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    client.write_all(b"POST /RPC2 HTTP/1.1\r\nContent-Length: 10\r\n\r\n").expect("the head is sent");
+    let mut answer = [0; 8192];
+    let length = client.read(&mut answer).expect("the answer to the head");
+    assert!(answer[..length].starts_with(b"HTTP/1.1 401 Unauthorized\r\n"));
+    for _ in 0..10 {
+        client.write_all(b"x").expect("the rest is taken");
+    }
+}
+
+#[test]
+fn what_a_strict_client_takes_for_the_next_answer_is_the_last() {
+    let daemon = Daemon::start("");
+    let rows = [
+        ("HEAD /nowhere HTTP/1.1\r\n\r\n", "HTTP/1.1 404 Not Found", "</body>\r\n"),
+        (
+            "GET /images/icon.png HTTP/1.1\r\nIf-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\n\r\n",
+            "HTTP/1.1 304 Not Modified",
+            "\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+    ];
+    if crate::daemon::is_original() {
+        return;
+    }
+    for (request, begins, ends) in rows {
+        let mut client = UnixStream::connect(daemon.folder.path("s.sock")).expect("a connection");
+        client.write_all(request.repeat(2).as_bytes()).expect("two requests are sent");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("the connection ends");
+        assert!(answer.starts_with(begins) && answer.ends_with(ends), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    }
+}
+
+#[test]
+fn requests_are_logged_at_level_trace() {
+    let daemon = Daemon::start("[supervisord]\nloglevel=trace\n");
+    let socket = daemon.folder.path("s.sock");
+    request(&socket, "GET", "/ok.html?x=y", &[], None).expect("an answer");
+    let line = wait_for("the request in the log", || daemon.log_lines("ok.html").pop());
+    assert!(line.starts_with("localhost:0 - - ["), "{line}");
+    assert!(line.ends_with("] \"GET /ok.html?x=y HTTP/1.1\" 200 124"), "{line}");
+    assert!(daemon.log().contains("\n\tHostname: <unix domain socket>\n"));
 }
