@@ -163,7 +163,7 @@ mod tests {
 
     fn report(text: &str) -> Report {
         let mut env = Fake::new();
-        env.write("/work/F", text);
+        env.write("/base/F", text);
         let command_line = CommandLine { configuration: Some("F".to_string()), ..CommandLine::default() };
         check(&mut Loader::new("sd", command_line, &env), &env)
     }

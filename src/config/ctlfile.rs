@@ -103,7 +103,7 @@ mod tests {
     fn the_file_and_its_defaults() {
         let mut env = Fake::new();
         assert_eq!(CtlFile::load("bin/supervisorctl", None, &env), Ok(CtlFile::default()));
-        env.write("/work/supervisord.conf", "[supervisorctl]\n");
+        env.write("/base/supervisord.conf", "[supervisorctl]\n");
         assert_eq!(CtlFile::load("bin/supervisorctl", None, &env), Ok(CtlFile::default()));
         env.set_variable("PW", "p%w");
         env.write(
@@ -116,7 +116,7 @@ mod tests {
         let file = CtlFile::load("x", Some("/etc/x.conf"), &env).unwrap();
         assert_eq!(file.serverurl, "unix:///s.sock");
         assert_eq!(file.password.as_deref(), Some("p%w"));
-        assert_eq!(file.history_file.as_deref(), Some("/work/h"));
+        assert_eq!(file.history_file.as_deref(), Some("/base/h"));
         assert_eq!((file.prompt.as_str(), file.username.as_deref()), ("me", Some("u")));
         let plugin = &file.plugins[0];
         assert_eq!((plugin.name.as_str(), plugin.factory.as_str()), ("c", PLUGINS.factories[0]));
@@ -144,7 +144,7 @@ mod tests {
         ];
         for (text, expected) in rows {
             let mut env = Fake::new();
-            env.write("/work/F", text);
+            env.write("/base/F", text);
             let error = CtlFile::load("x", Some("F"), &env).unwrap_err();
             assert_eq!(error.to_string(), expected, "{text:?}");
         }

@@ -10,7 +10,7 @@ use super::load::Loader;
 use super::paths;
 use super::types::Config;
 
-/// A machine with root (0), nobody (65534), daemon (1), the directories `/`, `/tmp`, `/etc`, and `/work` as the
+/// A machine with root (0), nobody (65534), daemon (1), the directories `/`, `/tmp`, `/etc`, and `/base` as the
 /// working directory.
 #[derive(Clone, Debug)]
 pub struct Fake {
@@ -39,9 +39,9 @@ impl Fake {
         let account = |name: &str, uid, home: &str| Account { name: name.into(), uid, gid: uid, home: home.into() };
         Fake {
             files: BTreeMap::new(),
-            dirs: ["/", "/tmp", "/etc", "/work"].map(String::from).into(),
+            dirs: ["/", "/tmp", "/etc", "/base"].map(String::from).into(),
             variables: BTreeMap::new(),
-            cwd: "/work".to_string(),
+            cwd: "/base".to_string(),
             uid: 0,
             users: vec![
                 account("root", 0, "/root"),

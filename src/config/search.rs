@@ -67,13 +67,13 @@ mod tests {
             assert_eq!(places(program)[0], first, "{program:?}");
         }
         let mut env = Fake::new();
-        assert_eq!(find("/opt/bin/sd", "/work", &env), None);
+        assert_eq!(find("/opt/bin/sd", "/base", &env), None);
         env.write("/etc/supervisord.conf", "");
-        assert_eq!(find("/opt/bin/sd", "/work", &env).as_deref(), Some("/etc/supervisord.conf"));
-        env.write("/work/etc/supervisord.conf", "");
-        assert_eq!(find("/opt/bin/sd", "/work", &env).as_deref(), Some("etc/supervisord.conf"));
+        assert_eq!(find("/opt/bin/sd", "/base", &env).as_deref(), Some("/etc/supervisord.conf"));
+        env.write("/base/etc/supervisord.conf", "");
+        assert_eq!(find("/opt/bin/sd", "/base", &env).as_deref(), Some("etc/supervisord.conf"));
         env.write("/opt/supervisord.conf", "");
-        assert_eq!(find("/opt/bin/sd", "/work", &env).as_deref(), Some("/opt/supervisord.conf"));
+        assert_eq!(find("/opt/bin/sd", "/base", &env).as_deref(), Some("/opt/supervisord.conf"));
     }
 
     #[test]

@@ -27,11 +27,11 @@ fn errors(rows: &[(&str, &str)]) {
 fn an_empty_section_gives_the_defaults() {
     let config = Fake::new().load("[supervisord]\n").unwrap();
     let expected = Supervisord {
-        logfile: Some("/work/supervisord.log".into()),
+        logfile: Some("/base/supervisord.log".into()),
         logfile_maxbytes: 50 << 20,
         logfile_backups: 10,
         loglevel: Level::Info,
-        pidfile: "/work/supervisord.pid".into(),
+        pidfile: "/base/supervisord.pid".into(),
         umask: 0o22,
         nodaemon: false,
         silent: false,
@@ -163,29 +163,29 @@ fn the_environment_is_expanded_twice_and_stays() {
 #[test]
 fn included_files() {
     let mut env = Fake::new();
-    env.write("/work/d/b.conf", "[program:b]\ncommand=%(here)s\n[include]\nfiles=never\n");
-    env.write("/work/d/a.conf", "[program:a]\npriority=7\n[supervisord]\nidentifier=a\n");
+    env.write("/base/d/b.conf", "[program:b]\ncommand=%(here)s\n[include]\nfiles=never\n");
+    env.write("/base/d/a.conf", "[program:a]\npriority=7\n[supervisord]\nidentifier=a\n");
     env.write("/etc/x/c.conf", "[program:c]\ncommand=c\nstartsecs=x\n");
-    env.dirs.insert("/work/d/dir.conf".into());
+    env.dirs.insert("/base/d/dir.conf".into());
     let mut loader = env.loader(
         "[program:a]\ncommand=%(here)s\n[supervisord]\nidentifier=main\n[include]\nfiles = d/*.conf\n  none/*\n",
     );
     let config = loader.load(&env).unwrap();
     let commands: Vec<_> = config.groups.iter().map(|group| group.processes[0].command.as_str()).collect();
-    assert_eq!(commands, ["/work", "/work/d"]);
+    assert_eq!(commands, ["/base", "/base/d"]);
     assert_eq!(config.groups[0].priority, 7);
     assert_eq!(config.supervisord.identifier, "a");
-    assert_eq!(config.warnings, ["No file matches via include \"/work/none/*\""]);
-    let included = |name: &str| format!("Included extra file \"/work/d/{name}.conf\" during parsing");
+    assert_eq!(config.warnings, ["No file matches via include \"/base/none/*\""]);
+    let included = |name: &str| format!("Included extra file \"/base/d/{name}.conf\" during parsing");
     assert_eq!(config.infos, [included("a"), included("b"), included("dir")]);
 
     env.write("F", "[supervisord]\n[include]\nfiles=%(here)s/../etc/x/*.conf\n");
     assert_eq!(
         loader.load(&env).unwrap_err().to_string(),
-        "expected a whole number, not 'x' in section 'program:c' (file: '/work/../etc/x/c.conf', line 3)"
+        "expected a whole number, not 'x' in section 'program:c' (file: '/base/../etc/x/c.conf', line 3)"
     );
     env.write("/etc/x/c.conf", "x\n");
-    assert!(loader.load(&env).unwrap_err().to_string().contains("file: '/work/../etc/x/c.conf', line: 1"));
+    assert!(loader.load(&env).unwrap_err().to_string().contains("file: '/base/../etc/x/c.conf', line: 1"));
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn dynamic_changes_are_read_last() {
          [program:p]\ncommand=p\n[program:gone]\ncommand=gone\n",
     );
     let config = loader.load(&env).unwrap();
-    let stheno = Stheno { mutation: true, dynamic_conf: Some("/work/dyn.conf".into()), hosts: Vec::new() };
+    let stheno = Stheno { mutation: true, dynamic_conf: Some("/base/dyn.conf".into()), hosts: Vec::new() };
     assert_eq!(config.stheno, Some(stheno));
     assert!(matches!(config.base.unwrap().journal, Source::Absent));
 
@@ -229,7 +229,7 @@ fn dynamic_changes_are_read_last() {
     let [p, q] = &config.groups[0].processes[..] else { panic!("{:?}", config.groups) };
     // An overlay leaves the rest of the section; a section of its own is what a call gave, without defaults.
     assert_eq!((p.command.as_str(), p.startretries, p.startsecs, p.environment.len()), ("p", 4, 7, 1));
-    assert_eq!((q.command.as_str(), q.startretries, q.startsecs, q.environment.len()), ("q /work", 3, 1, 0));
+    assert_eq!((q.command.as_str(), q.startretries, q.startsecs, q.environment.len()), ("q /base", 3, 1, 0));
     let base = config.base.unwrap();
     assert!(base.document.section("program:q").is_none());
     let Source::Read { journal: read, text: bytes } = &base.journal else { panic!() };
@@ -245,7 +245,7 @@ fn dynamic_changes_are_read_last() {
         env.write("dyn.conf", broken);
         let config = loader.load(&env).unwrap();
         assert_eq!(config.groups.len(), 2, "{broken:?}");
-        assert!(config.warnings[0].starts_with("The changes kept in \"/work/dyn.conf\" are left out"), "{broken:?}");
+        assert!(config.warnings[0].starts_with("The changes kept in \"/base/dyn.conf\" are left out"), "{broken:?}");
         assert!(matches!(config.base.unwrap().journal, Source::Broken(_)), "{broken:?}");
     }
 }
