@@ -48,5 +48,6 @@ pub mod serve;
 #[cfg(feature = "applets")]
 pub mod applets;
 pub mod boot;
+#[cfg(feature = "ctl")]
 pub mod ctl;
 pub mod reactor;

@@ -25,6 +25,7 @@ pub fn main(args: Vec<OsString>) -> i32 {
 
 fn run_named(name: &str, args: &[OsString]) -> Option<i32> {
     Some(match name {
+        #[cfg(feature = "ctl")]
         "supervisorctl" | "ctl" => crate::ctl::run(args.to_vec()),
         "pidproxy" => pidproxy::run(args),
         "echo_supervisord_conf" => sample_conf::run(),

@@ -18,7 +18,11 @@ const NAMING: [&str; 3] = ["numprocs", "numprocs_start", "process_name"];
 
 /// The build features that are in.
 pub fn features() -> Vec<&'static str> {
-    let all = [("line-editing", cfg!(feature = "line-editing")), ("applets", cfg!(feature = "applets"))];
+    let all = [
+        ("ctl", cfg!(feature = "ctl")),
+        ("line-editing", cfg!(feature = "line-editing")),
+        ("applets", cfg!(feature = "applets")),
+    ];
     all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
 }
 

@@ -61,7 +61,7 @@ pub fn local(secs: i64) -> Calendar {
     // SAFETY: all zero is a valid tm.
     let mut tm: libc::tm = unsafe { std::mem::zeroed() };
     // SAFETY: both point to live values of the right type. A moment too far away leaves `tm` as it is.
-    unsafe { libc::localtime_r(&(secs as libc::time_t), &raw mut tm) };
+    unsafe { libc::localtime_r(&(secs as _), &raw mut tm) };
     calendar(&tm)
 }
 
@@ -70,7 +70,7 @@ pub fn utc(secs: i64) -> Calendar {
     // SAFETY: all zero is a valid tm.
     let mut tm: libc::tm = unsafe { std::mem::zeroed() };
     // SAFETY: as above.
-    unsafe { libc::gmtime_r(&(secs as libc::time_t), &raw mut tm) };
+    unsafe { libc::gmtime_r(&(secs as _), &raw mut tm) };
     calendar(&tm)
 }
 
