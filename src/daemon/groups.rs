@@ -202,7 +202,8 @@ impl Daemon {
         Some(namespec::join(group.name(), &process.program.name))
     }
 
-    pub(super) fn is_listener(&self, id: ProcId) -> bool {
+    /// Whether it is an event listener.
+    pub fn is_listener(&self, id: ProcId) -> bool {
         self.group_of(id).is_some_and(|group| matches!(group.config.kind, GroupKind::Listener(_)))
     }
 }

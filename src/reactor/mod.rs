@@ -40,9 +40,6 @@ const SCRATCH_BYTES: usize = 128 * 1024;
 /// Moving so much takes some 0.1 ms.
 const OUTPUT_BYTES_PER_TURN: usize = 128 * 1024;
 
-/// Reads of one child's channel in one turn, for floods of short lines.
-const OUTPUT_READS_PER_TURN: usize = 32;
-
 /// Bytes drained from a channel of a child that has exited. Its grandchildren may still write without end.
 const LAST_OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 
@@ -65,6 +62,16 @@ const FLUSH_ROUNDS: usize = 4;
 /// its first questions are over. It is the one wake-up of an idle daemon, and comes once.
 const SETTLING_TIME: Duration = Duration::from_secs(1);
 
+/// Turns that follow each other so closely, each for a little output of the same child, are a flood of short lines.
+const FLOOD_TURN_TIME: Duration = Duration::from_micros(150);
+
+/// More than this in a turn is no small output.
+const FLOOD_BYTES: usize = 16 * 1024;
+
+/// Rest between two turns of such a flood, to which the system adds its slack of 50 us. By then there are 15 KiB to be
+/// read instead of 3. Lines of 200 bytes took 1.4 times the processor time of `cat` without it, and take 0.8 times.
+const FLOOD_REST: Duration = Duration::from_micros(5);
+
 /// The loop, its poll and what it watches.
 pub struct Reactor {
     poll: Poll,
@@ -78,8 +85,10 @@ pub struct Reactor {
     reaping: bool,
     /// When memory is given back.
     settles_at: Option<Mono>,
-    /// The only output of the last turn.
-    busy_output: Option<(ProcId, Channel)>,
+    /// The last turn, if a little output was all that it was for: whose, and when.
+    trickle: Option<(ProcId, Channel, Mono)>,
+    /// The next poll has time: short lines come faster than they are worth a turn each.
+    rests: bool,
     /// Kept from turn to turn for its memory.
     ready: Ready,
     scratch: Vec<u8>,
@@ -96,6 +105,17 @@ struct Ready {
     watches: bool,
 }
 
+impl Ready {
+    /// The output that is ready, if it is all that is.
+    fn only_output(&self) -> Option<(ProcId, Channel)> {
+        let is_alone = !self.signals && !self.watches && self.listeners.is_empty() && self.readable.is_empty();
+        match self.outputs[..] {
+            [only] if is_alone => Some(only),
+            _ => None,
+        }
+    }
+}
+
 impl Reactor {
     /// A loop that watches nothing yet.
     pub fn new(loader: Loader) -> io::Result<Reactor> {
@@ -109,7 +129,8 @@ impl Reactor {
             unfinished: Vec::new(),
             reaping: true,
             settles_at: None,
-            busy_output: None,
+            trickle: None,
+            rests: false,
             ready: Ready::default(),
             scratch: vec![0; SCRATCH_BYTES],
         })
@@ -149,6 +170,9 @@ impl Reactor {
         let state = loop {
             if let Some(state) = service.finished() {
                 break state;
+            }
+            if std::mem::take(&mut self.rests) {
+                std::thread::sleep(FLOOD_REST);
             }
             match self.poll.poll(&mut events, self.timeout(service, now)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
@@ -226,14 +250,15 @@ impl Reactor {
     /// One turn.
     fn turn(&mut self, service: &mut Service, now: Now) {
         let mut ready = std::mem::take(&mut self.ready);
-        // A child that alone writes, turn after turn, is read until there is nothing, as there will be more by then;
-        // a poll for each of its lines would cost a fifth more.
-        let only = if let [only] = ready.outputs[..] { Some(only) } else { None };
-        let is_flood = only.is_some() && only == std::mem::replace(&mut self.busy_output, only);
+        let only = ready.only_output();
         // Output before exits, so that last lines are never lost.
+        let mut bytes = 0;
         for (id, channel) in ready.outputs.drain(..) {
-            self.read_output(id, channel, OUTPUT_BYTES_PER_TURN, is_flood, service, now);
+            bytes += self.read_output(id, channel, OUTPUT_BYTES_PER_TURN, service, now);
         }
+        // A listener's little output is an answer, for which the next event waits.
+        let trickle = only.filter(|(id, _)| bytes < FLOOD_BYTES && !service.daemon.is_listener(*id));
+        self.rests = self.is_flood(trickle, now);
         // Exits before requests and deadlines, so that nobody is told of a child that is gone, and a quick exit is
         // never judged RUNNING.
         let mut signals = Vec::new();
@@ -271,39 +296,39 @@ impl Reactor {
         self.watch_activity();
     }
 
-    /// Reads a child's channel until it is empty, as a short read tells, or with `is_flood` an attempt that finds
-    /// nothing.
-    fn read_output(
-        &mut self,
-        id: ProcId,
-        channel: Channel,
-        budget: usize,
-        is_flood: bool,
-        service: &mut Service,
-        now: Now,
-    ) {
-        let mut left = budget;
-        let mut reads = 0;
+    /// Whether turns follow each other for a little output of one child alone.
+    fn is_flood(&mut self, only: Option<(ProcId, Channel)>, now: Now) -> bool {
+        let this = only.map(|(id, channel)| (id, channel, now.mono));
+        match (std::mem::replace(&mut self.trickle, this), only) {
+            (Some((id, channel, at)), Some(only)) => {
+                only == (id, channel) && now.mono.since(at) < FLOOD_TURN_TIME && self.unfinished.is_empty()
+            }
+            _ => false,
+        }
+    }
+
+    /// Reads a child's channel until it is empty, or so many bytes are read; answers how many.
+    fn read_output(&mut self, id: ProcId, channel: Channel, budget: usize, service: &mut Service, now: Now) -> usize {
+        let mut done = 0;
         loop {
             match self.system.children.read(id, channel, &mut self.scratch) {
                 Read::Bytes(count) => {
                     let bytes = &self.scratch[..count];
                     service.handle(Input::Output { process: id, channel, bytes }, now, &mut self.system);
                     // Less than asked for: the pipe is empty, and the next write is a new event.
-                    if count < self.scratch.len() && !is_flood {
-                        return;
+                    done += count;
+                    if count < self.scratch.len() {
+                        return done;
                     }
-                    left = left.saturating_sub(count);
-                    reads += 1;
-                    if left == 0 || (is_flood && reads == OUTPUT_READS_PER_TURN) {
+                    if done >= budget {
                         self.unfinished.push(Source::Output(id, channel));
-                        return;
+                        return done;
                     }
                 }
-                Read::Nothing => return,
+                Read::Nothing => return done,
                 Read::End(fd) => {
                     service.handle(Input::OutputEnded { process: id, channel, fd }, now, &mut self.system);
-                    return;
+                    return done;
                 }
             }
         }
@@ -331,7 +356,7 @@ impl Reactor {
             // What it wrote last comes before its end (P-60).
             if let Some(id) = service.daemon.process_of(reaped.pid) {
                 for channel in [Channel::Stdout, Channel::Stderr] {
-                    self.read_output(id, channel, LAST_OUTPUT_BYTES_MAX, false, service, now);
+                    self.read_output(id, channel, LAST_OUTPUT_BYTES_MAX, service, now);
                 }
             }
             service.handle(Input::Exited { pid: reaped.pid, status: reaped.status }, now, &mut self.system);
