@@ -34,11 +34,11 @@ use token::Source;
 pub use system::System;
 
 /// Bytes of one read. A pipe holds 64 KiB, so one read usually empties it.
-const SCRATCH_BYTES: usize = 128 * 1024;
+const SCRATCH_BYTES: usize = 64 * 1024;
 
 /// Bytes read from one child's channel in one turn; what is left waits for the next, so that a flood starves nobody.
-/// Moving so much takes some 0.1 ms.
-const OUTPUT_BYTES_PER_TURN: usize = 128 * 1024;
+/// Moving so much takes some 0.05 ms.
+const OUTPUT_BYTES_PER_TURN: usize = 64 * 1024;
 
 /// Bytes drained from a channel of a child that has exited. Its grandchildren may still write without end.
 const LAST_OUTPUT_BYTES_MAX: usize = 1024 * 1024;
@@ -211,6 +211,7 @@ impl Reactor {
             self.settles_at = service.daemon.is_starting().then(|| now.mono.after(SETTLING_TIME));
             if self.settles_at.is_none() {
                 memory::trim_heap();
+                memory::divide_code();
                 memory::release_code();
             }
         }
