@@ -7,6 +7,10 @@ FUZZ_SECONDS = 30
 # The bin directory of a virtual environment with Supervisor 4.3.0; `make dev` makes one.
 PYTHON_SUPERVISOR = $(abspath $(wildcard run/venv/bin))
 
+# What compares with Supervisor, if there is one; more options for `make bench`, such as BENCH="--quick --only rpc".
+AGAINST = $(if $(PYTHON_SUPERVISOR),--against $(PYTHON_SUPERVISOR)/supervisord)
+BENCH =
+
 CARGO_TARGET_DIR ?= target
 BUILT = $(CARGO_TARGET_DIR)/release
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
@@ -47,14 +51,14 @@ interop: ## compare with Python: the text readers, then the black-box tests agai
 fuzz: ## fuzz each reader of foreign bytes for FUZZ_SECONDS
 	fuzz/run $(FUZZ_SECONDS)
 
-bench: build ## measure from outside, against an installed Supervisor if there is one; run/bench.json
+bench: build ## measure from outside: against Supervisor if installed, and the machine's limit; run/bench.*
 	@mkdir -p run
-	benches/compare.py $(BUILT)/supervisord $(if $(PYTHON_SUPERVISOR),--against $(PYTHON_SUPERVISOR)/supervisord) --json run/bench.json
+	benches/bench.py $(BUILT)/supervisord $(AGAINST) --json run/bench.json --plot run/bench.svg --markdown run/bench.md $(BENCH)
 
 dev: ## what developing needs beyond Rust, on Debian: valgrind, and Supervisor 4.3.0 in ./run/venv
 	command -v valgrind >/dev/null || $$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y valgrind python3-venv
 	python3 -m venv run/venv
-	run/venv/bin/pip install -q supervisor==4.3.0
+	run/venv/bin/pip install -q supervisor==4.3.0 supervisor_twiddler==1.0.0
 
 install: build ## install below PREFIX: one executable, three names that point to it
 	install -D $(BUILT)/supervisord $(DESTDIR)$(PREFIX)/bin/supervisord

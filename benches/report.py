@@ -1,0 +1,70 @@
+"""Tables of what was measured. Ratios are never rounded in our favour."""
+import math
+
+OURS, ORIGINAL, LIMIT = 'Stheno', 'Supervisor', 'limit'
+
+
+def figure(value):
+    """Three significant digits, thousands set apart."""
+    if value is None:
+        return ''
+    if value == 0:
+        return '0'
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return format(round(value, digits), ',.%df' % min(digits, 4)).replace(',', ' ')
+
+
+def two_digits(value, rounded):
+    """Two significant digits, below ten; `rounded` is math.floor or math.ceil, whichever does not flatter."""
+    digits = 0 if value >= 10 else 1 if value >= 1 else 2
+    # What floating point makes of 1.1 must not become 1.0 or 1.2.
+    shown = rounded(round(value * 10 ** digits, 6)) / 10 ** digits
+    return format(shown, ',.%df' % digits).replace(',', ' ')
+
+
+def gain(row):
+    """How many times better than Supervisor, whichever way the unit points; None where one is missing or zero."""
+    ours, original = row['figures'].get(OURS), row['figures'].get(ORIGINAL)
+    if not ours or not original:
+        return None
+    return ours / original if row['more'] else original / ours
+
+
+def distance(row):
+    """How many times the cost of the limit, or its rate over ours: 1.0 is the limit."""
+    ours, limit = row['figures'].get(OURS), row['figures'].get(LIMIT)
+    if not ours or not limit:
+        return None
+    return limit / ours if row['more'] else ours / limit
+
+
+def cells(row):
+    """Ours, the original, how many times better, the limit, how far from it."""
+    shown = [figure(row['figures'].get(label)) for label in (OURS, ORIGINAL, LIMIT)]
+    better, further = gain(row), distance(row)
+    return [shown[0], shown[1], '' if better is None else two_digits(better, math.floor) + 'x',
+            shown[2], '' if further is None else two_digits(further, math.ceil) + 'x']
+
+
+HEADINGS = [OURS, ORIGINAL, 'better', LIMIT, 'of limit']
+
+
+def line(row):
+    return '%-56s %-8s %10s %10s %9s %10s %9s' % (row['row'], row['unit'], *cells(row))
+
+
+def heading(result):
+    return '%s, %s, median of %d%s' % (result['date'], result['machine'], result['rounds'], ', quick' * result['quick'])
+
+
+def table(result):
+    top = '%-56s %-8s %10s %10s %9s %10s %9s' % ('', '', *HEADINGS)
+    return '\n'.join([heading(result), top] + [line(row) for row in result['rows']]) + '\n'
+
+
+def markdown(result):
+    """The table for docs/performance.md."""
+    lines = ['| %s | unit | %s |' % (heading(result), ' | '.join(HEADINGS)), '|---|---|' + '---:|' * len(HEADINGS)]
+    for row in result['rows']:
+        lines.append('| %s | %s | %s |' % (row['row'], row['unit'], ' | '.join(cells(row))))
+    return '\n'.join(lines) + '\n'
