@@ -16,7 +16,7 @@ BUILT = $(CARGO_TARGET_DIR)/release
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 MUSL = $(subst -gnu,-musl,$(HOST))
 
-.PHONY: help run build test check bench fuzz sim interop dev install static clean
+.PHONY: help run build test check bench curve micro budgets sizes fuzz sim interop dev install static clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -54,6 +54,22 @@ fuzz: ## fuzz each reader of foreign bytes for FUZZ_SECONDS
 bench: build ## measure from outside: against Supervisor if installed, and the machine's limit; run/bench.*
 	@mkdir -p run
 	benches/bench.py $(BUILT)/supervisord $(AGAINST) --json run/bench.json --plot run/bench.svg --markdown run/bench.md $(BENCH)
+
+curve: build ## what 10 to 10 000 programs cost: docs/scale.json and, drawn from it, docs/scale.svg
+	@mkdir -p run
+	benches/curve.py $(BUILT)/supervisord $(AGAINST) --json docs/scale.json --plot docs/scale.svg --markdown run/scale.md
+
+micro: ## the inner loops, one at a time
+	cargo bench --bench micro
+
+budgets: build ## instructions for each unit of work, under valgrind, against benches/budgets.json
+	benches/budgets.py instructions $(BUILT)/supervisord
+
+sizes: build ## bytes of three variants of the executable, against benches/budgets.json
+	cargo build --release --bin supervisord --no-default-features --target-dir $(CARGO_TARGET_DIR)/bare
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --bin supervisord --target $(HOST)
+	benches/budgets.py sizes full=$(BUILT)/supervisord bare=$(CARGO_TARGET_DIR)/bare/release/supervisord \
+		static=$(CARGO_TARGET_DIR)/$(HOST)/release/supervisord
 
 dev: ## what developing needs beyond Rust, on Debian: valgrind, and Supervisor 4.3.0 in ./run/venv
 	command -v valgrind >/dev/null || $$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y valgrind python3-venv

@@ -163,7 +163,7 @@ def judge(kind, measured, budgets, slack_percent):
         verdict = 'no budget' if budget is None else 'ok' if value <= allowed else 'EXCEEDED'
         exceeded += verdict != 'ok'
         share = '' if budget is None else '%.0f %%' % (value * 100 / budget)
-        print('%-28s %12.0f %-12s of %10s %7s  %s' % (name, value, kind, budget, share, verdict))
+        print('%-28s %12.0f %-12s of %10s %7s  %s' % (name, value, kind, budget or '-', share, verdict))
         if verdict == 'EXCEEDED':
             print('    %s: %.0f %s where benches/budgets.json allows %s%s. Make it less again, or raise the budget in a '
                   'commit that says why.' % (name, value, kind, budget, ' and %d %%' % slack_percent if slack_percent else ''))

@@ -11,13 +11,17 @@ import subprocess
 import time
 import xmlrpc.client
 
-from system import (BEGINS, ENDS, LAUNCHED, RUNS, Board, Failed, children, clock_ns, cpu_s, kill_descendants, run_tool)
+from system import (BEGINS, ENDS, LAUNCHED, RUNS, Board, Failed, children, clock_ns, cpu_s, files_max, kill_descendants,
+                    run_tool)
 
 PATIENCE = 180
 # Marks of one measurement: ten thousand programs, their restarts, and room.
 PLACES = 40_000
-# More than the daemon asks for, so that what it asks for counts; beyond it a kernel refuses.
-FILES = 200_000
+# More than any daemon here asks for, so that what it asks for counts.
+FILES = files_max()
+
+# Descriptors that a daemon has of its own, generously.
+OWN_FILES = 200
 
 HEAD = """[supervisord]
 logfile=%(folder)s/daemon.log
@@ -87,7 +91,12 @@ class Subject:
 
     def await_marks(self, count, tag=RUNS, seconds=PATIENCE):
         """Marks (ns, pid) of that many programs; by default, that they run."""
-        return self.board.take(count, tag, seconds, {RUNS: 'programs up', BEGINS: 'begun', ENDS: 'done'}[tag])
+        return self.board.take(count, tag, seconds, {RUNS: 'programs up', BEGINS: 'begun', ENDS: 'done'}[tag], self.look)
+
+    def look(self):
+        """Fails if it is gone."""
+        if self.process is not None and self.process.poll() is not None:
+            raise Failed('ended with %d: %s' % (self.process.returncode, self.tail()))
 
     def release(self, marks):
         """Lets the programs that left these marks begin."""
@@ -162,10 +171,11 @@ class Canned(Server):
 class Daemon(Server):
     """supervisord, ours or the original's: anything that takes -n -c FILE."""
 
-    def __init__(self, run, sections, programs=1, tcp=False):
+    def __init__(self, run, sections, programs=1, tcp=False, files_each=5):
+        """`files_each`: descriptors that a program takes; without more options three pipes and two logs."""
         super().__init__(run, tcp)
-        # Three pipes and two logs a program, and what the daemon has of its own.
-        self.minfds = max(1024, 5 * programs + 200)
+        # And what the daemon has of its own.
+        self.minfds = min(FILES, max(1024, files_each * programs + OWN_FILES))
         self.file = os.path.join(self.folder, 'conf')
         self.write(sections)
 

@@ -4,6 +4,7 @@ import ctypes
 import json
 import mmap
 import os
+import resource
 import shutil
 import signal
 import struct
@@ -153,11 +154,12 @@ class Board:
         self._read = 0
         self._unclaimed = {tag: [] for tag in (RUNS, BEGINS, ENDS, LAUNCHED)}
 
-    def take(self, count, tag, seconds, what):
-        """The next `count` marks with that tag: (ns, pid) each."""
+    def take(self, count, tag, seconds, what, look=lambda: None):
+        """The next `count` marks with that tag: (ns, pid) each. Calls `look` while it waits."""
         end = time.monotonic() + seconds
         waiting = self._unclaimed[tag]
         while self._collect() or len(waiting) < count:
+            look()
             if time.monotonic() > end:
                 raise Failed('%s: %d of %d after %d s' % (what, len(waiting), count, seconds))
             time.sleep(0.001)
@@ -221,6 +223,19 @@ def peak_mb(pid):
 def wakeups(pid):
     """How often it has woken from sleep."""
     return _field(pid, 'status', 'voluntary_ctxt_switches')
+
+
+def files_max():
+    """Descriptors that a process may be allowed here. Raises the bound as far as the kernel lets us."""
+    wanted = 200_000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard >= wanted:
+        return wanted
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, wanted))
+        return wanted
+    except (ValueError, OSError):
+        return hard
 
 
 def machine():

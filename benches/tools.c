@@ -4,6 +4,7 @@
  *   launch BOARD FILES COMMAND…     marks the time, becomes COMMAND; may open FILES descriptors, dies with its parent
  *   still                           sleeps
  *   mark BOARD                      marks that it runs, sleeps
+ *   mute BOARD                      the same, but closes its output first
  *   flood BOARD BYTES LINE WRITE    after SIGUSR1: BYTES (0: no end) of numbered lines of LINE bytes, WRITE at a time
  *   drip BOARD LINE COUNT US        after SIGUSR1: COUNT numbered lines, one each US microseconds
  *   blocks BOARD COUNT BYTES        after SIGUSR1: COUNT writes of BYTES, each once the one before was read
@@ -589,6 +590,13 @@ static void mark(char **given)
     sleep_for_ever();
 }
 
+static void mute(char **given)
+{
+    close(1);
+    close(2);
+    mark(given);
+}
+
 int main(int count, char **words)
 {
     static const struct {
@@ -596,9 +604,10 @@ int main(int count, char **words)
         int arguments;
         void (*run)(char **);
     } parts[] = {
-        {"launch", 3, launch}, {"still", 0, still}, {"mark", 1, mark},   {"flood", 4, flood}, {"drip", 4, drip},
-        {"blocks", 3, blocks}, {"tell", 4, tell},   {"listen", 1, listen_for_events},         {"first", 2, first},
-        {"load", 4, load},     {"calls", 2, calls}, {"check", 2, check},
+        {"launch", 3, launch}, {"still", 0, still}, {"mark", 1, mark},   {"mute", 1, mute},
+        {"flood", 4, flood},   {"drip", 4, drip},   {"blocks", 3, blocks}, {"tell", 4, tell},
+        {"listen", 1, listen_for_events},           {"first", 2, first},   {"load", 4, load},
+        {"calls", 2, calls},   {"check", 2, check},
     };
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
