@@ -7,16 +7,18 @@ FUZZ_SECONDS = 30
 # The bin directory of a virtual environment with Supervisor 4.3.0; `make dev` makes one.
 PYTHON_SUPERVISOR = $(abspath $(wildcard run/venv/bin))
 
-# What compares with Supervisor, if there is one; more options for `make bench`, such as BENCH="--quick --only rpc".
+# What compares with Supervisor, if there is one; more options for `make bench` and `make curve`, such as
+# BENCH="--quick --only rpc" or CURVE="--rounds 1".
 AGAINST = $(if $(PYTHON_SUPERVISOR),--against $(PYTHON_SUPERVISOR)/supervisord)
 BENCH =
+CURVE =
 
 CARGO_TARGET_DIR ?= target
 BUILT = $(CARGO_TARGET_DIR)/release
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 MUSL = $(subst -gnu,-musl,$(HOST))
 
-.PHONY: help run build test check bench curve micro budgets sizes fuzz sim interop dev install static clean
+.PHONY: help run build test check bench curve figures micro budgets sizes fuzz sim interop dev install static clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -55,9 +57,13 @@ bench: build ## measure from outside: against Supervisor if installed, and the m
 	@mkdir -p run
 	benches/bench.py $(BUILT)/supervisord $(AGAINST) --json run/bench.json --plot run/bench.svg --markdown run/bench.md $(BENCH)
 
-curve: build ## what 10 to 10 000 programs cost: docs/scale.json and, drawn from it, docs/scale.svg
-	@mkdir -p run
-	benches/curve.py $(BUILT)/supervisord $(AGAINST) --json docs/scale.json --plot docs/scale.svg --markdown run/scale.md
+curve: build ## what 10 to 10 000 programs cost: docs/scale.json, and of it the plot and table of docs/performance.md
+	benches/curve.py $(BUILT)/supervisord $(AGAINST) --json docs/scale.json --plot docs/scale.svg --markdown docs/performance.md $(CURVE)
+
+figures: build ## all figures of docs/performance.md anew, on a quiet machine with Supervisor: half an hour
+	@test -n "$(AGAINST)" || { echo "No Supervisor to compare with: make dev, or PYTHON_SUPERVISOR=/path/to/venv/bin"; exit 1; }
+	benches/bench.py $(BUILT)/supervisord $(AGAINST) --json docs/bench.json --plot docs/bench.svg --markdown docs/performance.md $(BENCH)
+	$(MAKE) curve
 
 micro: ## the inner loops, one at a time
 	cargo bench --bench micro

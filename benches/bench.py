@@ -71,7 +71,7 @@ def main():
     parser.add_argument('--quick', action='store_true', help='one round, less of everything: to see that it works')
     parser.add_argument('--json', metavar='FILE', help='write the figures there')
     parser.add_argument('--plot', metavar='FILE', help='draw the ratios there, as SVG')
-    parser.add_argument('--markdown', metavar='FILE', help='write the table there, for docs/performance.md')
+    parser.add_argument('--markdown', metavar='FILE', help='write the table there, or into its place there')
     parser.add_argument('--from', dest='given', metavar='FILE', help='measure nothing: use the figures of that JSON')
     options = parser.parse_args()
     wanted = (options.only or ','.join(names)).split(',')
@@ -84,8 +84,9 @@ def main():
     else:
         result, failures = run_all(options, wanted)
     print(report.table(result), end='')
-    for path, text in ((options.json, json.dumps(result, indent=1) + '\n'), (options.plot, plot.ratios(result)),
-                       (options.markdown, report.markdown(result))):
+    if options.markdown:
+        report.put(options.markdown, 'rows', report.markdown(result))
+    for path, text in ((options.json, json.dumps(result, indent=1) + '\n'), (options.plot, plot.ratios(result))):
         if path:
             with open(path, 'w') as file:
                 file.write(text)

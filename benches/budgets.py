@@ -125,7 +125,7 @@ UNITS = [
     ('getAllProcessInfo of 100', repeated('supervisor.getAllProcessInfo', 100), 100),
     ('call not seen before', fresh_call, 200),
     ('program added and removed', change, 100),
-    ('restart', restart, 30),
+    ('restart', restart, 60),
     ('log kilobyte', kilobyte, 4000),
     ('event', event, 300),
 ]
@@ -165,8 +165,9 @@ def judge(kind, measured, budgets, slack_percent):
         share = '' if budget is None else '%.0f %%' % (value * 100 / budget)
         print('%-28s %12.0f %-12s of %10s %7s  %s' % (name, value, kind, budget or '-', share, verdict))
         if verdict == 'EXCEEDED':
+            slack = ' and %d %% more' % slack_percent if slack_percent else ''
             print('    %s: %.0f %s where benches/budgets.json allows %s%s. Make it less again, or raise the budget in a '
-                  'commit that says why.' % (name, value, kind, budget, ' and %d %%' % slack_percent if slack_percent else ''))
+                  'commit that says why.' % (name, value, kind, budget, slack))
     return exceeded
 
 

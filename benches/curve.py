@@ -81,8 +81,8 @@ def measure(run, count):
 
 
 def measure_all(options):
-    targets = [(label, absolute(command), most) for label, command, most in
-               ((OURS, options.supervisord, max(options.counts)), (ORIGINAL, options.against, options.against_max)) if command]
+    given = (OURS, options.supervisord, max(options.counts)), (ORIGINAL, options.against, options.against_max)
+    targets = [(label, absolute(command), most) for label, command, most in given if command]
     result = {'date': time.strftime('%Y-%m-%d'), 'machine': machine(), 'rounds': options.rounds, 'targets': {}}
     with workplace('curve') as base:
         for count in options.counts:
@@ -117,17 +117,18 @@ def draw(result):
 
 def markdown(result):
     """One table a target: a row for each measurement, and how it grows from its second last count to its last."""
-    lines = []
+    lines = ['%s, %s, median of %d.' % (result['date'], result['machine'], result['rounds']), '']
     for label, by_count in result['targets'].items():
         counts = list(by_count)
-        lines += ['| %s | unit | %s | growth |' % (label, ' | '.join(format(int(count), ',').replace(',', ' ') for count in counts)),
+        headings = ' | '.join(format(int(count), ',').replace(',', ' ') for count in counts)
+        lines += ['| %s | unit | %s | growth |' % (label, headings),
                   '|---|---|' + '---:|' * (len(counts) + 1)]
         for name, unit, shown in PANELS:
             values = [by_count[count][name] for count in counts]
             cells = ' | '.join(report.figure(value) for value in values)
             lines.append('| %s | %s | %s | %s |' % (shown, unit, cells, growth(counts, values)))
         lines.append('')
-    return '\n'.join(lines)
+    return '\n'.join(lines[:-1]) + '\n'
 
 
 def growth(counts, values):
@@ -143,11 +144,12 @@ def main():
     parser.add_argument('supervisord', nargs='?', help='ours, as a command line')
     parser.add_argument('--against', metavar='COMMAND', help='an installed Supervisor')
     parser.add_argument('--against-max', type=int, default=1000, metavar='N')
-    parser.add_argument('--counts', type=lambda text: [int(count) for count in text.split(',')], default=COUNTS, metavar='N,…')
+    parser.add_argument('--counts', type=lambda text: [int(count) for count in text.split(',')], default=COUNTS,
+                        metavar='N,…')
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--json', metavar='FILE', help='write the figures there')
     parser.add_argument('--plot', metavar='FILE', help='draw them there, as SVG')
-    parser.add_argument('--markdown', metavar='FILE', help='write the table there')
+    parser.add_argument('--markdown', metavar='FILE', help='write the table there, or into its place there')
     parser.add_argument('--from', dest='given', metavar='FILE', help='measure nothing: use the figures of that JSON')
     options = parser.parse_args()
     if options.given:
@@ -158,8 +160,9 @@ def main():
     else:
         parser.error('which supervisord?')
     print(markdown(result))
-    for path, text in ((options.json, json.dumps(result, indent=1) + '\n'), (options.plot, draw(result)),
-                       (options.markdown, markdown(result))):
+    if options.markdown:
+        report.put(options.markdown, 'scale', markdown(result))
+    for path, text in ((options.json, json.dumps(result, indent=1) + '\n'), (options.plot, draw(result))):
         if path:
             with open(path, 'w') as file:
                 file.write(text)

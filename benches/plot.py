@@ -91,10 +91,11 @@ def curve(title, panels, columns=3):
         parts += [rule(x, 40, x + 24, 40, 'line ' + kind), text(x + 30, 44, name, kind='small')]
         x += 60 + 7 * len(name)
     for number, panel in enumerate(panels):
-        parts.append('<g transform="translate(%d %d)">' % (number % columns * PANEL_WIDTH, 54 + number // columns * PANEL_HEIGHT))
+        across, down = number % columns * PANEL_WIDTH, 54 + number // columns * PANEL_HEIGHT
+        parts.append('<g transform="translate(%d %d)">' % (across, down))
         parts += draw_panel(*panel, names)
         parts.append('</g>')
-    return document(columns * PANEL_WIDTH, 64 + rows * PANEL_HEIGHT, parts)
+    return document(columns * PANEL_WIDTH + 20, 64 + rows * PANEL_HEIGHT, parts)
 
 
 def draw_panel(title, unit, lines, names):

@@ -1,5 +1,6 @@
 """Tables of what was measured. Ratios are never rounded in our favour."""
 import math
+import os
 
 OURS, ORIGINAL, LIMIT = 'Stheno', 'Supervisor', 'limit'
 
@@ -68,3 +69,16 @@ def markdown(result):
     for row in result['rows']:
         lines.append('| %s | %s | %s |' % (row['row'], row['unit'], ' | '.join(cells(row))))
     return '\n'.join(lines) + '\n'
+
+
+def put(path, name, text):
+    """Writes a table to a file; into its place there, if the file has one: between two comments with that name."""
+    begin, end = '<!-- begin %s -->\n' % name, '<!-- end %s -->\n' % name
+    before, after = '', ''
+    if os.path.exists(path):
+        with open(path) as file:
+            whole = file.read()
+        if begin in whole and end in whole:
+            before, after = whole[:whole.index(begin)] + begin, whole[whole.index(end):]
+    with open(path, 'w') as file:
+        file.write(before + text + after)

@@ -317,7 +317,9 @@ def interpreter(command):
 def has_twiddler(command):
     """Ours has; the original needs supervisor_twiddler beside it."""
     python = interpreter(command)
-    return python is None or subprocess.run([python, '-c', 'import supervisor_twiddler'], capture_output=True).returncode == 0
+    if python is None:
+        return True
+    return subprocess.run([python, '-c', 'import supervisor_twiddler'], capture_output=True).returncode == 0
 
 
 PARTS = """

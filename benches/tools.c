@@ -342,32 +342,58 @@ static char *read_file(const char *path, size_t *size)
     return content;
 }
 
+struct answer {
+    int status, closes;
+    size_t head_bytes, body_bytes;
+    const char *body;
+};
+
 struct client {
     int fd;
     char *buffer;
     size_t have, room;
     uint64_t asked_ns;
-};
-
-struct answer {
-    int status, closes;
-    char *body;
-    size_t body_bytes;
+    /* Its head_bytes are 0 until the head is whole. */
+    struct answer answer;
 };
 
 static void ask(struct client *client, const char *request, size_t bytes)
 {
     client->have = 0;
+    client->answer = (struct answer){0};
     client->asked_ns = clock_ns();
     /* A lost connection shows when the answer is read. */
     (void)!send(client->fd, request, bytes, MSG_NOSIGNAL);
 }
 
-/* Reads what is there. 1 when the answer is whole, 0 when more is to come, -1 when the connection is of no use. */
-static int take(struct client *client, struct answer *answer)
+/* Reads the head once it is there; -1 when it says not how long the body is. */
+static int take_head(struct client *client)
 {
-    if (client->room - client->have < 65536) {
-        client->room = client->room * 2 + 131072;
+    struct answer *answer = &client->answer;
+    char *end = memmem(client->buffer, client->have, "\r\n\r\n", 4);
+    long length = -1;
+    if (end == NULL)
+        return 0;
+    for (char *line = client->buffer; line < end; line = strstr(line, "\r\n") + 2) {
+        if (strncasecmp(line, "content-length:", 15) == 0)
+            length = strtol(line + 15, NULL, 10);
+        else if (strncasecmp(line, "connection: close", 17) == 0)
+            answer->closes = 1;
+    }
+    if (length < 0 || strncmp(client->buffer, "HTTP/1.", 7) != 0)
+        return -1;
+    answer->status = atoi(client->buffer + strlen("HTTP/1.1 "));
+    answer->head_bytes = (size_t)(end + 4 - client->buffer);
+    answer->body_bytes = (size_t)length;
+    return 0;
+}
+
+/* Reads what is there. 1 when the answer is whole, 0 when more is to come, -1 when the connection is of no use. */
+static int take(struct client *client)
+{
+    struct answer *answer = &client->answer;
+    if (client->room - client->have < 1 << 18) {
+        client->room = client->room * 2 + (1 << 19);
         client->buffer = realloc(client->buffer, client->room);
     }
     ssize_t got = recv(client->fd, client->buffer + client->have, client->room - client->have - 1, 0);
@@ -375,24 +401,10 @@ static int take(struct client *client, struct answer *answer)
         return -1;
     client->have += (size_t)got;
     client->buffer[client->have] = '\0';
-    char *head_end = memmem(client->buffer, client->have, "\r\n\r\n", 4);
-    if (head_end == NULL)
-        return 0;
-    if (sscanf(client->buffer, "HTTP/%*s %d", &answer->status) != 1)
+    if (answer->head_bytes == 0 && take_head(client) < 0)
         return -1;
-    long length = -1;
-    answer->closes = 0;
-    for (char *line = client->buffer; line < head_end; line = memmem(line, client->have, "\r\n", 2) + 2) {
-        if (strncasecmp(line, "content-length:", 15) == 0)
-            length = strtol(line + 15, NULL, 10);
-        else if (strncasecmp(line, "connection: close", 17) == 0)
-            answer->closes = 1;
-    }
-    if (length < 0)
-        return -1;
-    answer->body = head_end + 4;
-    answer->body_bytes = (size_t)length;
-    return (size_t)(client->buffer + client->have - answer->body) >= answer->body_bytes;
+    answer->body = client->buffer + answer->head_bytes;
+    return answer->head_bytes > 0 && client->have - answer->head_bytes >= answer->body_bytes;
 }
 
 static struct {
@@ -404,7 +416,7 @@ static struct {
 static void count_answer(const struct answer *answer, uint64_t latency_ns, int counts)
 {
     size_t begin = answer->body_bytes < 300 ? answer->body_bytes : 300;
-    char *fault = memmem(answer->body, begin, "<fault>", 7);
+    const char *fault = memmem(answer->body, begin, "<fault>", 7);
     tally.answered++;
     tally.body_bytes = answer->body_bytes;
     if ((answer->status != 200 || fault != NULL) && tally.faults++ == 0) {
@@ -446,7 +458,6 @@ static void first(char **given)
     size_t bytes;
     char *request = read_file(given[1], &bytes);
     struct client client = {0};
-    struct answer answer;
     /* The harness ends us when its patience does. */
     for (;; sleep_ns(50000)) {
         if ((client.fd = dial(given[0])) < 0)
@@ -454,8 +465,8 @@ static void first(char **given)
         ask(&client, request, bytes);
         int got = 0;
         while (got == 0)
-            got = take(&client, &answer);
-        if (got == 1 && answer.status == 200)
+            got = take(&client);
+        if (got == 1 && client.answer.status == 200)
             break;
         close(client.fd);
     }
@@ -483,16 +494,15 @@ static void load(char **given)
         int ready = epoll_wait(poll, events, 64, 100);
         for (int i = 0; i < ready; i++) {
             struct client *client = events[i].data.ptr;
-            struct answer answer = {0};
-            int got = take(client, &answer);
+            int got = take(client);
             if (got == 0)
                 continue;
             now = clock_ns();
             if (got == 1)
-                count_answer(&answer, now - client->asked_ns, client->asked_ns >= counts_from && now <= end);
+                count_answer(&client->answer, now - client->asked_ns, client->asked_ns >= counts_from && now <= end);
             else
                 tally.errors++;
-            if (got < 0 || answer.closes) {
+            if (got < 0 || client->answer.closes) {
                 tally.reconnects++;
                 close(client->fd);
                 struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
@@ -515,19 +525,18 @@ static void calls(char **given)
         fail("connect");
     uint64_t begin = clock_ns();
     for (size_t at = 0; at + 4 <= size && tally.errors == 0;) {
-        struct answer answer = {0};
         uint32_t bytes;
         int got = 0;
         memcpy(&bytes, requests + at, 4);
         ask(&client, requests + at + 4, bytes);
         while (got == 0)
-            got = take(&client, &answer);
+            got = take(&client);
         if (got == 1)
-            count_answer(&answer, clock_ns() - client.asked_ns, 1);
+            count_answer(&client.answer, clock_ns() - client.asked_ns, 1);
         else
             tally.errors++;
         at += 4 + bytes;
-        if (got < 0 || answer.closes) {
+        if (got < 0 || client.answer.closes) {
             tally.reconnects++;
             close(client.fd);
             if ((client.fd = dial(given[0])) < 0)
