@@ -71,11 +71,12 @@ micro: ## the inner loops, one at a time
 budgets: build ## instructions for each unit of work, under valgrind, against benches/budgets.json
 	benches/budgets.py instructions $(BUILT)/supervisord
 
-sizes: build ## bytes of three variants of the executable, against benches/budgets.json
-	cargo build --release --bin supervisord --no-default-features --target-dir $(CARGO_TARGET_DIR)/bare
-	RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --bin supervisord --target $(HOST)
-	benches/budgets.py sizes full=$(BUILT)/supervisord bare=$(CARGO_TARGET_DIR)/bare/release/supervisord \
-		static=$(CARGO_TARGET_DIR)/$(HOST)/release/supervisord
+sizes: build ## bytes of the executable and of two static ones, against benches/budgets.json
+	$(MAKE) static MUSL=none
+	cp $(CARGO_TARGET_DIR)/$(HOST)/small/supervisord $(CARGO_TARGET_DIR)/static
+	$(MAKE) static MUSL=none FEATURES=--no-default-features
+	benches/budgets.py sizes full=$(BUILT)/supervisord static=$(CARGO_TARGET_DIR)/static \
+		bare=$(CARGO_TARGET_DIR)/$(HOST)/small/supervisord
 
 dev: ## what developing needs beyond Rust, on Debian: valgrind, and Supervisor 4.3.0 in ./run/venv
 	command -v valgrind >/dev/null || $$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y valgrind python3-venv

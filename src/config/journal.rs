@@ -24,6 +24,8 @@ const HEAD: &str = "; Changes made at run time, written by supervisord. Stop it 
                     ; comments are not kept, and the last line must stay.\n\n";
 /// Below everything: without it the file is torn.
 const TAIL: &str = "; end of dynamic changes";
+/// The sections that a change can make, besides groups.
+const PROGRAMS: [&str; 3] = ["program:", "fcgi-program:", "eventlistener:"];
 /// Expands to nothing. It stands where the dialect would take what follows for a comment, or drop blanks.
 const NOTHING: &str = "%(here).0s";
 
@@ -134,12 +136,53 @@ impl Journal {
                 journal.groups.insert(group.to_string(), Rc::new(members));
             } else if section.name == OWN_SECTION {
                 journal.gone = list(value(GONE)).into_iter().collect();
+            } else if !PROGRAMS.iter().any(|kind| section.name.starts_with(kind)) {
+                return Err(format!("it has a section [{}], which no change at run time makes", section.name));
             } else {
                 let options = section.options.iter().map(|entry| (entry.key.clone(), entry.value.clone()));
                 journal.sections.insert(section.name.clone(), Rc::new(options.collect()));
             }
         }
         Ok(journal)
+    }
+
+    /// What of it can be laid over what the other files say now, and a message for each part that cannot: options of a
+    /// program that is no longer in them, members of a group that nobody has. These parts stay in the file, should the
+    /// program come back. Members that a group has got meanwhile are its members.
+    pub fn settle(&self, base: &Document) -> (Journal, Vec<String>) {
+        let mut settled = self.clone();
+        let mut left_out = Vec::new();
+        settled.sections.retain(|name, options| {
+            let is_whole = options.iter().any(|(key, _)| key == "command");
+            if !is_whole && base.section(name).is_none() {
+                left_out.push(format!("the options of [{name}], which is in no file any more"));
+                return false;
+            }
+            true
+        });
+        let sections = &settled.sections;
+        let is_there = |program: &String| {
+            PROGRAMS.iter().map(|kind| format!("{kind}{program}")).any(|name| base.section(&name).is_some())
+                || sections.contains_key(&format!("program:{program}"))
+        };
+        for (name, members) in &mut settled.groups {
+            let said = base.section(&format!("group:{name}")).and_then(|section| section.get("programs"));
+            let mut programs = said.map_or(Vec::new(), |entry| list(&entry.value));
+            for program in &members.programs {
+                if programs.contains(program) {
+                    continue;
+                }
+                if is_there(program) {
+                    programs.push(program.clone());
+                } else {
+                    left_out.push(format!("{program} in group {name}, which is in no file any more"));
+                }
+            }
+            if programs != members.programs {
+                Rc::make_mut(members).programs = programs;
+            }
+        }
+        (settled, left_out)
     }
 
     /// Takes what is gone out of the processes that a section makes in a group; `own` is its program, if that is one of
@@ -370,8 +413,67 @@ mod tests {
         }
         let edited = text.replace("priority=1\n", "priority=x\n");
         assert_eq!(Journal::parse(&edited, "J"), Err("[group:empty] has no valid priority".to_string()));
+        let edited = text.replace("[group:g]\n", "[supervisord]\nidentifier=x\n[group:g]\n");
+        let foreign = "it has a section [supervisord], which no change at run time makes";
+        assert_eq!(Journal::parse(&edited, "J"), Err(foreign.to_string()));
         let edited = text.replace("[group:g]\n", "[group:g]\njunk\n");
         assert!(Journal::parse(&edited, "J").unwrap_err().contains("parsing errors"));
+    }
+
+    #[test]
+    fn it_settles_on_files_that_have_changed() {
+        let amended = |name: &str| (name.to_string(), Rc::new(vec![("numprocs".to_string(), "2".to_string())]));
+        let members = |programs: &str| Rc::new(Members { priority: 1, programs: list(programs) });
+        let journal = Journal {
+            groups: [("k".to_string(), members("k,own")), ("g".to_string(), members("a,b,own"))].into(),
+            sections: [
+                amended("program:w"),
+                amended("program:a"),
+                ("program:own".to_string(), Rc::new(vec![("command".to_string(), "x".to_string())])),
+            ]
+            .into(),
+            gone: BTreeSet::new(),
+        };
+        let rows = [
+            (
+                "[program:k]\n[program:w]\n[group:g]\nprograms=a,b\n[program:a]\n[program:b]\n",
+                "k,own",
+                "a,b,own",
+                3,
+                vec![],
+            ),
+            (
+                "[program:w]\n[group:g]\nprograms=new,a\n[program:a]\n[program:new]\n",
+                "own",
+                "new,a,own",
+                3,
+                vec!["b in group g, which is in no file any more", "k in group k, which is in no file any more"],
+            ),
+            (
+                "[program:k]\n[program:b]\n",
+                "k,own",
+                "b,own",
+                1,
+                vec![
+                    "a in group g, which is in no file any more",
+                    "the options of [program:a], which is in no file any more",
+                    "the options of [program:w], which is in no file any more",
+                ],
+            ),
+        ];
+        for (text, k, g, sections, messages) in rows {
+            let mut base = Document::default();
+            base.read(text, "F").unwrap();
+            let (settled, mut left_out) = journal.settle(&base);
+            left_out.sort();
+            let programs = |group: &str| settled.groups[group].programs.join(",");
+            assert_eq!((programs("k").as_str(), programs("g").as_str()), (k, g), "{text:?}");
+            assert_eq!(
+                (settled.sections.len(), left_out),
+                (sections, messages.iter().map(|m| m.to_string()).collect()),
+                "{text:?}"
+            );
+        }
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl Loader {
     /// The files as one document, without looking at what they mean.
     pub fn sources(&mut self, env: &dyn Env) -> Result<Sources, ConfigError> {
         let main = self.find_main(env)?;
-        Sources::read(&main, env, &self.variables)
+        Sources::read(&main, env, &self.variables, None)
     }
 
     fn find_main(&mut self, env: &dyn Env) -> Result<MainFile, ConfigError> {
@@ -137,7 +137,13 @@ impl Loader {
     fn load_noting(&mut self, env: &dyn Env, survey: Option<&mut Survey>) -> Result<Config, ConfigError> {
         let memo = Memo::new(env);
         let main = self.find_main(&memo)?;
-        let mut sources = Sources::read(&main, &memo, &self.variables)?;
+        let mut sources = Sources::read(&main, &memo, &self.variables, None)?;
+        // The file of changes at run time may be included, too, for Supervisor's sake: it is no part of what the others say.
+        if let Ok(Some(Stheno { dynamic_conf: Some(own), .. })) = self.stheno(&main, &sources.document, &memo)
+            && sources.included.contains(&own)
+        {
+            sources = Sources::read(&main, &memo, &self.variables, Some(&own))?;
+        }
         let problems = survey.map(|Survey { aside, problems }| {
             let stand_in = |key: &str| STAND_INS.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
             for Place { file, line } in aside.iter() {
@@ -193,8 +199,11 @@ impl Loader {
         env: &dyn Env,
     ) -> Result<Config, ConfigError> {
         let mut sources = Sources { document: base.clone(), ..Sources::default() };
+        let (journal, left_out) = journal.settle(base);
+        let left_out = left_out.iter().map(|part| format!("Of the changes kept in \"{file}\" is left out: {part}"));
+        sources.warnings.extend(left_out);
         sources.merge(journal.text().map_err(ConfigError::new)?.as_bytes(), file)?;
-        let changes = Changes { journal: Some(journal), file: Some(file) };
+        let changes = Changes { journal: Some(&journal), file: Some(file) };
         self.interpret(main, sources, env, changes, None)
     }
 
@@ -219,7 +228,7 @@ impl Loader {
         changes: Changes<'_>,
         mut problems: Option<&mut Vec<ConfigError>>,
     ) -> Result<Config, ConfigError> {
-        let Sources { document, infos, mut warnings } = sources;
+        let Sources { document, infos, mut warnings, .. } = sources;
         let mut failed = |error: ConfigError| match &mut problems {
             Some(problems) => {
                 problems.push(error);

@@ -40,6 +40,8 @@ impl MainFile {
 pub struct Sources {
     /// The merged text.
     pub document: Document,
+    /// Absolute paths of the files that were included.
+    pub included: Vec<String>,
     /// Messages for the log, INFO.
     pub infos: Vec<String>,
     /// Messages for the log, WARN.
@@ -58,8 +60,13 @@ impl Sources {
         Ok(sources)
     }
 
-    /// Reads the main file and all that it includes.
-    pub fn read(main: &MainFile, env: &dyn Env, variables: &BTreeMap<String, String>) -> Result<Sources, ConfigError> {
+    /// Reads the main file and all that it includes, except `own`, an absolute path.
+    pub fn read(
+        main: &MainFile,
+        env: &dyn Env,
+        variables: &BTreeMap<String, String>,
+        own: Option<&str>,
+    ) -> Result<Sources, ConfigError> {
         let mut sources = Sources::read_main(main, env)?;
         if sources.document.section("include").is_none() {
             return Ok(sources);
@@ -67,7 +74,7 @@ impl Sources {
         // Only now: without [include] the text `%(here)s` is left to the expansion of each option (C-49).
         sources.document.expand_here(&main.here);
         for pattern in sources.patterns(main, env, variables)? {
-            sources.include(&paths::join(&main.here, &pattern), env)?;
+            sources.include(&paths::join(&main.here, &pattern), env, own)?;
         }
         Ok(sources)
     }
@@ -102,13 +109,18 @@ impl Sources {
     }
 
     /// Reads the files that match, in the order of their paths (C-44). One that cannot be opened is passed over (C-47).
-    fn include(&mut self, pattern: &str, env: &dyn Env) -> Result<(), ConfigError> {
+    fn include(&mut self, pattern: &str, env: &dyn Env, own: Option<&str>) -> Result<(), ConfigError> {
         let mut found = glob::glob(env, pattern);
         if found.is_empty() {
             self.warnings.push(format!("No file matches via include \"{pattern}\""));
         }
         found.sort();
         for path in found {
+            let absolute = paths::absolute(&env.cwd(), &path);
+            if own == Some(absolute.as_str()) {
+                continue;
+            }
+            self.included.push(absolute);
             self.infos.push(format!("Included extra file \"{path}\" during parsing"));
             if let Ok(bytes) = env.read_file(&path) {
                 self.merge(&bytes, &path)?;

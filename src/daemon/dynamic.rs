@@ -67,6 +67,11 @@ impl Dynamic {
         self.path.as_deref()
     }
 
+    /// The changes.
+    pub fn journal(&self) -> &Journal {
+        &self.kept.journal
+    }
+
     /// The text that keeps the changes; empty if nothing was changed. Errors: why it cannot be said.
     pub fn text(&self) -> Result<String, String> {
         if self.kept.journal.is_empty() { Ok(String::new()) } else { self.kept.journal.text() }
@@ -125,6 +130,12 @@ impl Dynamic {
         outcome
     }
 
+    /// Sees that a change could be kept before processes are stopped for it, by writing what is kept already. The error
+    /// is the text of the fault.
+    pub fn rehearse(&mut self, host: &mut dyn Host) -> Result<(), String> {
+        if self.path.is_some() { self.write(host) } else { Ok(()) }
+    }
+
     /// Writes the file again; the error is the text of the fault.
     pub fn persist(&mut self, host: &mut dyn Host) -> Result<(), String> {
         if self.path.is_none() {
@@ -145,7 +156,8 @@ impl Dynamic {
         Ok(())
     }
 
-    fn write(&mut self, host: &mut dyn Host) -> Result<(), String> {
+    /// Whether the file may be written: it is as we know it. The error is the text of the fault.
+    fn check(&self, host: &mut dyn Host) -> Result<(), String> {
         let Some(path) = &self.path else { return Ok(()) };
         if let Some(reason) = &self.broken {
             return Err(format!("{path} cannot be written before it is repaired or removed and read again: {reason}"));
@@ -167,6 +179,13 @@ impl Dynamic {
                 return Err(format!("{path} was changed by somebody else; it is not overwritten before it is reread"));
             }
         }
+        Ok(())
+    }
+
+    fn write(&mut self, host: &mut dyn Host) -> Result<(), String> {
+        self.check(host)?;
+        let Some(path) = &self.path else { return Ok(()) };
+        let cannot = |error: Errno| format!("the change cannot be kept in {path}: {error}");
         let text = self.kept.journal.text()?;
         host.file_replace(path, text.as_bytes()).map_err(cannot)?;
         self.known = Some(text.into_bytes().into());

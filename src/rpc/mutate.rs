@@ -70,8 +70,15 @@ impl Update {
         let steps = wish.steps(context)?;
         let word = |step: &Step, process: &(String, &'static str)| ((step.group.clone(), process.0.clone()), process.1);
         let words = steps.iter().flat_map(|step| step.processes.iter().map(move |process| word(step, process)));
+        let words = words.collect();
+        // Nothing is stopped for a change that could not be kept in the end.
+        let is_dynamic = !matches!(wish, Wish::Configured(_));
+        let mut changes = steps.iter().flat_map(|step| &step.changes);
+        if is_dynamic && changes.any(|change| !context.daemon.obstacles(change).is_empty()) {
+            context.daemon.dynamic_mut().rehearse(context.host).map_err(|text| Code::Failed.with(text))?;
+        }
         Ok(Update {
-            words: words.collect(),
+            words,
             wish: Some(wish),
             steps,
             is_fresh: true,

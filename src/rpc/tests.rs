@@ -605,6 +605,71 @@ fn running_groups_are_removed_on_request() {
 }
 
 #[test]
+fn nothing_is_stopped_for_a_change_that_cannot_be_kept() {
+    let mut world = World::new(&format!("{WORKERS}{KEPT}"));
+    world.pass(Duration::from_secs(2));
+    let before = (world.groups(), world.host.children.len());
+    world.host.is_full = true;
+    for (method, params) in [
+        ("stheno.removeGroup", params!["g", true]),
+        ("stheno.removeProgram", params!["g", "other"]),
+        ("stheno.setNumprocs", params!["w", 1]),
+    ] {
+        assert!(fault(&mut world, method, params).starts_with("FAILED: the change cannot be kept in"), "{method}");
+        assert_eq!((world.groups(), world.host.children.len()), before, "{method}");
+    }
+    world.host.is_full = false;
+    world.ok("stheno.removeGroup", params!["g", true]);
+    assert_eq!((world.groups(), world.host.children.len()), (vec![], 0));
+}
+
+#[test]
+fn changes_survive_an_edit_of_the_files() {
+    let mut world = World::new(&format!("{GROUP}{KEPT}"));
+    world.ok("stheno.addGroup", params!["dyn", 1]);
+    world.ok("stheno.addProgram", &["dyn".into(), " p ".into(), quiet(&[("process_name", " q ")])]);
+    world.ok("stheno.addProgram", &["b".into(), "extra".into(), quiet(&[])]);
+    world.ok("stheno.setNumprocs", params!["b", 0]);
+    // b has got another name, and the group g another member.
+    world.write(&format!(
+        "[program:c]\ncommand=c\n[group:g]\nprograms=a,d\n[program:a]\ncommand=a\n[program:d]\ncommand=d\n{KEPT}"
+    ));
+    for _ in 0..2 {
+        world.restart();
+        assert_eq!(world.groups(), ["b 999: extra", "c 999: c", "dyn 1: q", "g 999: a d"]);
+    }
+}
+
+#[test]
+fn a_file_torn_while_we_run_changes_nothing() {
+    let mut world = World::new(&format!("{GROUP}{KEPT}"));
+    world.ok("stheno.addGroup", params!["dyn", 1]);
+    let good = world.host.env.files[PATH].clone();
+    world.host.env.write(PATH, &good[..good.len() - 5]);
+    world.ok("supervisor.reloadConfig", &[]);
+    let groups = world.groups();
+    world.ok("stheno.update", params![]);
+    assert_eq!(world.groups(), groups);
+    // It is repaired.
+    world.host.env.write(PATH, &good[..]);
+    world.ok("stheno.update", params![]);
+    assert_eq!(world.groups(), groups);
+    world.assert_survives("repaired");
+}
+
+#[test]
+fn the_file_of_changes_may_be_included_as_well() {
+    let mut world = World::new(&format!("[include]\nfiles=/tmp/*.conf\n{GROUP}{KEPT}"));
+    world.ok("stheno.addGroup", params!["dyn", 1]);
+    world.ok("stheno.addProgram", &["dyn".into(), "p".into(), quiet(&[])]);
+    world.restart();
+    assert_eq!(world.groups(), ["b 999: b", "dyn 1: p", "g 999: a"]);
+    world.ok("stheno.removeGroup", params!["dyn", true]);
+    world.restart();
+    assert_eq!(world.groups(), ["b 999: b", "g 999: a"]);
+}
+
+#[test]
 fn more_is_told_of_a_process() {
     let mut world = World::new("[program:a]\ncommand=a\nenvironment=SECRET=\"x\"\n");
     world.pass(Duration::from_secs(2));

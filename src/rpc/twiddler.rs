@@ -130,7 +130,12 @@ pub(super) struct New<'a> {
 
 /// Adds a program and answers the names of its processes.
 pub(super) fn add(context: &mut Context<'_>, new: New<'_>) -> Result<Vec<String>, Fault> {
-    let New { group, create, program, instance, options } = new;
+    let New { group, create, program, instance, mut options } = new;
+    // As a file would give them: blanks around names are no part of them.
+    let program = program.trim();
+    for (_, value) in options.iter_mut().filter(|(name, _)| name == "process_name") {
+        *value = value.trim().to_string();
+    }
     let made = context.host.programs_from_options(group, program, &options);
     let mut processes = made.map_err(|text| Code::IncorrectParameters.with(text))?;
     if let Some(instance) = &instance {
