@@ -12,7 +12,7 @@ use crate::exit::ExitStatus;
 use crate::id::{GroupId, Pid, ProcId};
 use crate::model::event::{End, Entered, Event, Subject};
 use crate::model::pool::{Effect, Pool};
-use crate::model::process::Change;
+use crate::model::process::{self, Change};
 use crate::state::ProcessState;
 
 /// Events kept for the HTTP streams within one turn; beyond it the oldest are dropped, and the streams say so.
@@ -235,10 +235,11 @@ impl Daemon {
         }
     }
 
-    /// `unknown_action=restart`: SIGKILL, after which `autorestart` decides. A listener that broke the protocol
-    /// cannot be trusted to answer its stop signal.
+    /// `unknown_action=restart`: SIGKILL, for a listener that broke the protocol cannot be trusted to answer its stop
+    /// signal; and a new start, whatever `autorestart` says, after the pauses of failed starts.
     fn restart_listener(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
-        let _ = self.signal_process(id, libc::SIGKILL, now, host);
+        // A failed signal has been logged and has made the process UNKNOWN.
+        let _ = self.step(id, process::Event::Distrust, now, host);
     }
 
     /// TICK events that are due (E-20).

@@ -7,6 +7,9 @@
 //! from where `autorestart` may start it again. **Unknown** is entered when a signal could not be delivered.
 //! A stop request wins over everything; while the daemon shuts down nothing is started.
 //!
+//! A listener that broke the protocol under `unknown_action=restart` is the one special case: it is killed, and its
+//! end counts as a failed start whatever `autorestart` says: Running becomes **Backoff**, and in the end **Fatal**.
+//!
 //! The machine knows no system: it takes an [`Event`] and the time, and says what to do as [`Effect`]s. Timers run
 //! on the monotonic clock, so a stepping wall clock moves nothing but what people see.
 
@@ -29,6 +32,11 @@ pub const RESTART_FLOOR: Duration = Duration::from_millis(20);
 /// second.
 pub const KILL_FLOOR: Duration = Duration::from_secs(1);
 
+/// A listener that broke the protocol after a longer run than this is started anew as if it had done so for the first
+/// time. `startsecs` cannot be the measure: with 0 a listener that never gets the protocol right would be started for
+/// ever.
+pub const DISTRUST_TIME: Duration = Duration::from_secs(10);
+
 /// What happens to a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -48,6 +56,8 @@ pub enum Event {
     GiveUp,
     /// A signal could not be delivered, for another reason than that the process is gone.
     SignalFailed,
+    /// It is a listener that broke the protocol, and is to be started anew (`unknown_action=restart`).
+    Distrust,
 }
 
 /// What is to be done, in this order.
@@ -107,6 +117,10 @@ pub struct Process {
     pub stop_wall: i64,
     /// Failed starts in a row.
     backoff: i64,
+    /// The run is being ended because the protocol was broken.
+    distrusted: bool,
+    /// Quick runs in a row that ended so. RUNNING, which clears `backoff`, does not clear it.
+    distrusts: i64,
     /// Backoff: when to try again. Stopping: when to send SIGKILL.
     delay: Mono,
     /// What `exitstatus` shows; `None` where nothing was recorded (P-63).
@@ -128,6 +142,8 @@ impl Default for Process {
             start_wall: 0,
             stop_wall: 0,
             backoff: 0,
+            distrusted: false,
+            distrusts: 0,
             delay: Mono(0),
             exit_status: None,
             last_exit: None,
@@ -247,6 +263,22 @@ impl Process {
                 self.change(Stopped, false, None, out);
             }
             (Backoff, Event::GiveUp) => self.give_up(out),
+            // It stays in its state until it is reaped. While the daemon stops everything its turn will come anyway.
+            (Starting | Running, Event::Distrust)
+                if self.pid.is_some() && !self.distrusted && mood == Mood::Running =>
+            {
+                let pid = self.pid.map_or(0, |pid| pid.0);
+                out.push(Effect::Log(
+                    Level::Warn,
+                    format!(
+                        "killing '{}' ({pid}) with SIGKILL because it violated the eventlistener protocol \
+                         (unknown_action=restart)",
+                        program.name
+                    ),
+                ));
+                self.distrusted = true;
+                out.push(Effect::Kill { signal: libc::SIGKILL, group: program.killasgroup });
+            }
             (Starting | Running | Stopping, Event::SignalFailed) => self.change(Unknown, false, None, out),
 
             (Starting | Running | Stopping | Unknown, Event::Exited(status)) if self.pid.is_some() => {
@@ -277,6 +309,7 @@ impl Process {
     fn start(&mut self, now: Now, out: &mut Vec<Effect>) {
         self.exit_status = None;
         self.spawn_error.clear();
+        self.distrusted = false;
         self.started = Some(now.mono);
         self.start_wall = now.wall.secs();
         self.change(ProcessState::Starting, false, None, out);
@@ -303,6 +336,7 @@ impl Process {
 
     fn give_up(&mut self, out: &mut Vec<Effect>) {
         self.backoff = 0;
+        self.distrusts = 0;
         self.change(ProcessState::Fatal, false, None, out);
     }
 
@@ -326,6 +360,17 @@ impl Process {
                 self.change(Stopped, false, Some(status), out);
                 let level = if expected { Level::Info } else { Level::Warn };
                 out.push(Effect::Log(level, format!("stopped: {} ({})", program.name, status.text())));
+            }
+            Starting | Running if self.distrusted => {
+                let is_quick = self.started.is_some_and(|start| now.mono.since(start) < DISTRUST_TIME);
+                self.distrusts = if is_quick { self.distrusts + 1 } else { 1 };
+                // Failed starts before it came to the first violation count too.
+                self.backoff = self.backoff.max(self.distrusts - 1);
+                self.exit_status = Some(code);
+                self.spawn_error = "Violated the eventlistener protocol".to_string();
+                self.enter_backoff(now, Some(status), out);
+                let text = format!("exited: {} ({}; not expected)", program.name, status.text());
+                out.push(Effect::Log(Level::Warn, text));
             }
             Starting if too_quick => {
                 self.exit_status = None;

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("STARTING", &["STOPPED", "BACKOFF", "EXITED", "FATAL"]),
     ("RUNNING", &["STARTING"]),
-    ("BACKOFF", &["STARTING"]),
+    // From RUNNING: a listener that broke the protocol under unknown_action=restart.
+    ("BACKOFF", &["STARTING", "RUNNING"]),
     ("STOPPING", &["STARTING", "RUNNING"]),
     ("STOPPED", &["STOPPING", "BACKOFF"]),
     ("EXITED", &["RUNNING", "UNKNOWN"]),

@@ -67,6 +67,7 @@ fn situations() -> Vec<(&'static str, Process)> {
         ("spawning", process(Starting, None, 1, 0)),
         ("starting", process(Starting, Some(7), 1, 0)),
         ("running", process(Running, Some(7), 0, 0)),
+        ("distrusted", Process { distrusted: true, ..process(Running, Some(7), 0, 0) }),
         ("backoff", process(Backoff, None, 3, START + 3 * SECOND)),
         ("backoff spent", process(Backoff, None, 4, START + 4 * SECOND)),
         ("stopping", process(Stopping, Some(7), 0, START + 10 * SECOND)),
@@ -91,6 +92,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("stop", Event::Stop),
         ("give up", Event::GiveUp),
         ("signal failed", Event::SignalFailed),
+        ("distrust", Event::Distrust),
     ]
 }
 
@@ -146,6 +148,8 @@ fn fed(process: &mut Process, event: Event, program: &Program, mood: Mood, now: 
 }
 
 const SUCCESS: &str = "INFO success: cat entered RUNNING state, process has stayed up for > than 1 seconds (startsecs)";
+const DISTRUST: &str =
+    "WARN killing 'cat' (7) with SIGKILL because it violated the eventlistener protocol (unknown_action=restart)";
 const KILL: &str = "DEBG killing cat (pid 7) with signal SIGTERM";
 
 /// (situation, event, when, state after, effects). What is not listed means nothing and changes nothing.
@@ -193,6 +197,9 @@ const TABLE: &[(&str, &str, When, ProcessState, &[&str])] = {
         ("starting", "stop", Always, Stopping, &[KILL, "STARTING -> STOPPING tries:1 pid:7", "kill SIGTERM"]),
         ("starting", "signal failed", Always, Unknown, &["STARTING -> UNKNOWN tries:1 pid:7"]),
 
+        ("starting", "distrust", When::Running, Starting, &[DISTRUST, "kill SIGKILL"]),
+
+        ("running", "distrust", When::Running, ProcessState::Running, &[DISTRUST, "kill SIGKILL"]),
         ("running", "exit 0", Always, Exited,
             &["RUNNING -> EXITED tries:0 pid:7 expected [exit status 0]", "INFO exited: cat (exit status 0; expected)"]),
         ("running", "exit 3", Always, Exited,
@@ -205,6 +212,17 @@ const TABLE: &[(&str, &str, When, ProcessState, &[&str])] = {
               "WARN exited: cat (terminated by SIGSEGV (core dumped); not expected)"]),
         ("running", "stop", Always, Stopping, &[KILL, "RUNNING -> STOPPING tries:0 pid:7", "kill SIGTERM"]),
         ("running", "signal failed", Always, Unknown, &["RUNNING -> UNKNOWN tries:0 pid:7"]),
+
+        ("distrusted", "exit 0", Always, Backoff,
+            &["RUNNING -> BACKOFF tries:1 pid:7 [exit status 0]", "WARN exited: cat (exit status 0; not expected)"]),
+        ("distrusted", "exit 3", Always, Backoff,
+            &["RUNNING -> BACKOFF tries:1 pid:7 [exit status 3]", "WARN exited: cat (exit status 3; not expected)"]),
+        ("distrusted", "killed", Always, Backoff,
+            &["RUNNING -> BACKOFF tries:1 pid:7 [terminated by SIGKILL]", "WARN exited: cat (terminated by SIGKILL; not expected)"]),
+        ("distrusted", "core", Always, Backoff,
+            &["RUNNING -> BACKOFF tries:1 pid:7 [terminated by SIGSEGV (core dumped)]", "WARN exited: cat (terminated by SIGSEGV (core dumped); not expected)"]),
+        ("distrusted", "stop", Always, Stopping, &[KILL, "RUNNING -> STOPPING tries:0 pid:7", "kill SIGTERM"]),
+        ("distrusted", "signal failed", Always, Unknown, &["RUNNING -> UNKNOWN tries:0 pid:7"]),
 
         ("backoff", "start", Always, Starting, &["BACKOFF -> STARTING tries:3 pid:0", "spawn"]),
         ("backoff", "deadline", LateRunning, Starting, &["BACKOFF -> STARTING tries:3 pid:0", "spawn"]),
@@ -301,6 +319,7 @@ fn what_an_event_leaves_behind() {
         ("running", "killed", true, (None, Some(-1), "Bad exit code -1", true)),
         ("running", "stop", true, (Some(7), None, "", false)),
         ("running", "signal failed", true, (Some(7), None, "", false)),
+        ("distrusted", "killed", true, (None, Some(-1), "Violated the eventlistener protocol", true)),
         ("backoff", "stop", true, (None, None, "", false)),
         ("stopping", "exit 3", true, (None, Some(3), "", true)),
         ("unknown", "exit 3", true, (None, Some(3), "Bad exit code 3", true)),
@@ -494,4 +513,58 @@ fn a_wall_clock_that_steps_moves_only_what_people_see() {
     assert_eq!(process.state, ProcessState::Running);
     process.step(Event::Exited(EXPECTED), &program, Mood::Running, early(START + 3 * SECOND, 900), &mut out);
     assert_eq!((process.start_wall, process.stop_wall, process.starts), (5_000, 900, 1));
+}
+
+/// One run of a listener under `unknown_action=restart` that breaks the protocol so long after its start; answers the
+/// pause before the next start, `None` for none.
+fn violation(process: &mut Process, program: &Program, now: &mut u64, after: u64) -> Option<u64> {
+    fed(process, Event::Start, program, Mood::Running, *now);
+    fed(process, Event::Spawned(Pid(7)), program, Mood::Running, *now);
+    fed(process, Event::Deadline, program, Mood::Running, *now);
+    *now += after;
+    fed(process, Event::Distrust, program, Mood::Running, *now);
+    fed(process, Event::Exited(KILLED), program, Mood::Running, *now);
+    let due = process.deadline(program, Mood::Running)?.0;
+    let ended = *now;
+    *now = due.max(*now);
+    (due >= ended).then(|| due - ended)
+}
+
+#[test]
+fn a_listener_that_breaks_the_protocol_is_started_again_and_again_and_then_given_up() {
+    for autorestart in [Autorestart::Always, Autorestart::Unexpected, Autorestart::Never] {
+        let program = Program { startsecs: 0, startretries: 2, autorestart, ..program() };
+        let (mut process, mut now) = (Process::default(), START);
+        for pause in [1, 2] {
+            let got = violation(&mut process, &program, &mut now, SECOND / 10);
+            assert_eq!(got, Some(pause * SECOND), "{autorestart:?}");
+        }
+        // The third violation in a row is one more than startretries.
+        assert_eq!(violation(&mut process, &program, &mut now, SECOND / 10), None, "{autorestart:?}");
+        fed(&mut process, Event::Deadline, &program, Mood::Running, now);
+        assert_eq!(process.state, ProcessState::Fatal, "{autorestart:?}");
+        // Somebody starts it: it has all its retries again.
+        assert_eq!(violation(&mut process, &program, &mut now, SECOND), Some(SECOND), "{autorestart:?}");
+    }
+}
+
+#[test]
+fn a_violation_after_a_long_run_counts_as_the_first() {
+    let program = Program { startsecs: 0, startretries: 1, ..program() };
+    let (mut process, mut now) = (Process::default(), START);
+    for _ in 0..10 {
+        let long = DISTRUST_TIME.as_nanos() as u64;
+        assert_eq!(violation(&mut process, &program, &mut now, long), Some(SECOND));
+    }
+    assert_eq!(violation(&mut process, &program, &mut now, SECOND), None);
+}
+
+#[test]
+fn a_stop_ends_the_restarting_of_a_listener() {
+    let program = Program { startsecs: 0, ..program() };
+    let (mut process, mut now) = (Process::default(), START);
+    violation(&mut process, &program, &mut now, SECOND);
+    fed(&mut process, Event::Stop, &program, Mood::Running, now);
+    assert_eq!(process.state, ProcessState::Stopped);
+    assert_eq!(process.deadline(&program, Mood::Running), None);
 }
