@@ -218,6 +218,11 @@ impl Event {
         &self.text
     }
 
+    /// About how much memory it takes.
+    pub fn weight(&self) -> usize {
+        size_of::<Event>() + self.text.capacity()
+    }
+
     /// Appends what a listener reads: header line and payload, in one piece because both must reach it in one write.
     /// `len` counts characters, not bytes (E-31).
     pub fn write_envelope(&self, header: &Header<'_>, out: &mut Vec<u8>) {

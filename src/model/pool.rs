@@ -33,6 +33,11 @@ use crate::wire::pyrepr;
 /// with a handful of events each, small enough not to matter in memory.
 pub const HOLD_EVENTS_MAX: usize = 8192;
 
+/// Bytes of events beyond `buffer_size` that the queue holds meanwhile. PROCESS_LOG events are as large as what a
+/// child writes at a time, and [`HOLD_EVENTS_MAX`] of them would be half a gigabyte. Within `buffer_size` size does
+/// not matter: that number is the user's own.
+pub const HOLD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Room that the envelope keeps between events. One large event should not pin its size for ever.
 const ENVELOPE_BYTES_KEPT: usize = 64 * 1024;
 
@@ -126,6 +131,12 @@ struct Queued {
     pool_serial: u64,
 }
 
+impl Queued {
+    fn weight_if(&self, counts: bool) -> usize {
+        if counts { self.event.weight() } else { 0 }
+    }
+}
+
 /// A process of the pool.
 #[derive(Clone, Debug)]
 struct Member {
@@ -149,6 +160,8 @@ pub struct Pool {
     ever_ready: bool,
     serials: Serials,
     queue: VecDeque<Queued>,
+    /// Weight of the events in the queue; counted only while holding.
+    held_bytes: usize,
     /// In configured order. Pools are small; a search by id is cheaper than a map.
     members: Vec<Member>,
     /// How many members are READY, so that a pool whose listeners are all busy costs nothing per event.
@@ -174,6 +187,7 @@ impl Pool {
             ever_ready: false,
             serials: Serials::default(),
             queue: VecDeque::new(),
+            held_bytes: 0,
             members: Vec::new(),
             ready: 0,
             candidate: 0,
@@ -190,6 +204,11 @@ impl Pool {
     /// Events waiting, not counting those that listeners are working on.
     pub fn queued(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Whether a listener is at work on an event.
+    pub fn is_busy(&self) -> bool {
+        self.members.iter().any(|member| member.in_flight.is_some())
     }
 
     /// Where a listener stands; `None` if it is no member.
@@ -229,7 +248,8 @@ impl Pool {
     pub fn offer(&mut self, event: Rc<Event>, serial: u64, out: &mut Vec<Effect>) {
         debug_assert!(self.mask.wants(event.kind()));
         let queued = Queued { event, serial, pool_serial: self.serials.take() };
-        self.make_room(out);
+        self.make_room(&queued, out);
+        self.held_bytes += queued.weight_if(self.holding);
         self.queue.push_back(queued);
     }
 
@@ -273,6 +293,7 @@ impl Pool {
     pub fn sent(&mut self, out: &mut Vec<Effect>) {
         let Some(member) = self.members.get_mut(std::mem::take(&mut self.candidate)) else { return };
         let Some(queued) = self.queue.pop_front() else { return };
+        self.held_bytes -= queued.weight_if(self.holding);
         out.push(Effect::Log(Line::Sent { listener: member.name.clone(), serial: queued.serial }));
         member.in_flight = Some(queued);
         member.protocol.sent();
@@ -351,20 +372,26 @@ impl Pool {
             queued: self.queue.len(),
             events_max: self.events_max(),
         }));
-        self.make_room(out);
+        self.make_room(&queued, out);
+        self.held_bytes += queued.weight_if(self.holding);
         self.queue.push_front(queued);
         self.candidate = 0;
     }
 
     /// Discards the oldest event of a full queue. It is the same for an event put back (E-63).
-    fn make_room(&mut self, out: &mut Vec<Effect>) {
-        if self.queue.len() < self.events_max() {
-            return;
-        }
-        if let Some(oldest) = self.queue.pop_front() {
+    fn make_room(&mut self, next: &Queued, out: &mut Vec<Effect>) {
+        while self.is_full(next) {
+            let Some(oldest) = self.queue.pop_front() else { return };
+            self.held_bytes -= oldest.weight_if(self.holding);
             out.push(Effect::Log(Line::Overflowed { pool: self.name.clone(), serial: oldest.serial }));
             self.candidate = 0;
         }
+    }
+
+    /// Whether the queue has no room for another event.
+    fn is_full(&self, next: &Queued) -> bool {
+        let too_heavy = || self.held_bytes + next.weight_if(self.holding) > HOLD_BYTES_MAX;
+        self.queue.len() >= self.events_max() || (self.queue.len() >= self.events_max && too_heavy())
     }
 
     fn events_max(&self) -> usize {
@@ -374,8 +401,10 @@ impl Pool {
     /// Holding ends once a listener has been READY and what was held is down to an ordinary queue; were it to end at
     /// READY, the next event would discard what was kept for this moment.
     fn end_hold(&mut self) {
-        if self.ever_ready && self.queue.len() <= self.events_max {
+        if self.holding && self.ever_ready && self.queue.len() <= self.events_max {
             self.holding = false;
+            self.held_bytes = 0;
+            self.queue.shrink_to(self.events_max);
         }
     }
 

@@ -57,6 +57,10 @@ impl Rig {
             assert_eq!(busy, member.in_flight.is_some(), "{}: BUSY has an event in flight", member.name);
         }
         assert!(self.pool.queue.len() <= self.pool.events_max(), "the queue is bounded");
+        let weight: usize = self.pool.queue.iter().map(|queued| queued.weight_if(self.pool.holding)).sum();
+        assert_eq!(self.pool.held_bytes, weight, "weight of the queue");
+        let is_ordinary = self.pool.queue.len() <= self.pool.events_max;
+        assert!(is_ordinary || weight <= HOLD_BYTES_MAX, "what is held is bounded: {weight}");
     }
 
     fn offer(&mut self, event: Event) {
@@ -388,6 +392,39 @@ fn a_held_queue_is_bounded_too() {
     assert_eq!(rig.told(), [""; 0]);
     rig.remote(1);
     assert_eq!(rig.told(), ["ERRO pool p event buffer overflowed, discarding event 0"]);
+}
+
+#[test]
+fn a_held_queue_is_bounded_in_bytes_beyond_buffer_size() {
+    // (buffer_size, bytes of an event, events offered, events kept)
+    let rows = [
+        (2, 60_000, 1000, HOLD_BYTES_MAX / 60_200),
+        (2, 3 * 1024 * 1024, 5, 2),
+        (2, 100, 1000, 1000),
+        (200, 60_000, 1000, 200),
+    ];
+    for (buffer_size, bytes, offered, kept) in rows {
+        let hold = Listener { buffer_hold_until_ready: true, ..settings(&["EVENT"], buffer_size) };
+        let mut rig = Rig::new(&hold, 1);
+        let data = "x".repeat(bytes);
+        for _ in 0..offered {
+            rig.offer(Event::remote("t", &data));
+        }
+        let queued = rig.pool.queued();
+        assert!((kept..=kept + 1).contains(&queued), "{buffer_size}, {bytes}, {offered}: {queued} instead of {kept}");
+        assert_eq!(rig.told().len(), offered - queued, "{buffer_size}, {bytes}: one line for each that is discarded");
+        // The newest are kept, and all of them are delivered.
+        rig.says(0, "READY\n");
+        rig.dispatch();
+        for _ in 0..queued {
+            rig.says(0, "RESULT 2\nOKREADY\n");
+            rig.dispatch();
+        }
+        let told = rig.told();
+        let last = told.iter().filter(|line| line.contains(" sent to listener")).next_back().expect("a delivery");
+        assert_eq!(*last, format!("DEBG event {} sent to listener l0", offered - 1));
+        assert!(!rig.pool.holding);
+    }
 }
 
 #[test]
