@@ -3,18 +3,27 @@
 //! Groups are stopped strictly one after another, in descending order of (priority, insertion); the next is touched
 //! only when the present one has no unstopped process. Each group counts its unstopped processes as their states
 //! change, so that a step looks at one number, not at all processes.
+//!
+//! A pool of listeners whose turn has come is first let hear what has happened, the end of the last programs above
+//! all: as long as it has events and a listener that takes them, but for [`DRAIN_TIME`] at most.
 
 use std::time::Duration;
 
-use super::{Daemon, Host};
+use super::{Daemon, Host, Proc};
 use crate::clock::{Mono, Now};
 use crate::id::{GroupId, ProcId};
 use crate::model::event::Event as Happening;
 use crate::model::process::Event;
 use crate::state::{ProcessState, SupervisorState};
+use crate::wire::listener::ListenerState;
 
 /// Time between two lines that say who is still waited for (P-77).
 const REPORT_EVERY: Duration = Duration::from_secs(3);
+
+/// Time that a pool has to take the events that wait for it before its listeners are stopped. Each needs a fraction of
+/// a millisecond; a listener that hangs must not hold up the end of everything for long. 4.3.0 has no such time, and
+/// loses what has not been delivered by then.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// How far the stopping has come.
 #[derive(Default)]
@@ -23,6 +32,8 @@ pub(super) struct Shutdown {
     order: Option<Vec<GroupId>>,
     /// The last one in `order` has been told to stop.
     told: bool,
+    /// Until when that one, a pool, is waited for before it is told.
+    drain_until: Option<Mono>,
     /// When to report again.
     report_at: Mono,
 }
@@ -75,12 +86,14 @@ impl Daemon {
                     order.pop();
                 }
                 self.shutdown.told = false;
+                self.shutdown.drain_until = None;
                 continue;
             }
-            if self.shutdown.told {
+            if self.shutdown.told || self.is_draining(id, now) {
                 break;
             }
             self.shutdown.told = true;
+            self.shutdown.drain_until = None;
             self.stop_group_descending(id, now, host);
         }
         if now.mono >= self.shutdown.report_at && !self.finished() {
@@ -95,7 +108,25 @@ impl Daemon {
     }
 
     pub(super) fn shutdown_deadline(&self) -> Option<Mono> {
-        (self.state != SupervisorState::Running).then_some(self.shutdown.report_at)
+        let report_at = (self.state != SupervisorState::Running).then_some(self.shutdown.report_at);
+        [report_at, self.shutdown.drain_until].into_iter().flatten().min()
+    }
+
+    /// Whether the group whose turn it is to stop is a pool that still has events, and somebody to take them.
+    fn is_draining(&mut self, id: GroupId, now: Now) -> bool {
+        let Some(group) = self.groups.get(&id) else { return false };
+        let Some(pool) = &group.pool else { return false };
+        let can_take = |id: &ProcId| {
+            let is_running = |process: &Proc| process.machine.state() == ProcessState::Running;
+            // One that has not said READY yet, for the first time or again, may be about to.
+            let listens = pool.listener_state(*id).is_some_and(|state| state != ListenerState::Unknown);
+            listens && self.processes.get(id).is_some_and(is_running)
+        };
+        let has_events = pool.queued() > 0 || pool.is_busy();
+        if !has_events || !group.processes.iter().any(can_take) {
+            return false;
+        }
+        now.mono < *self.shutdown.drain_until.get_or_insert(now.mono.after(DRAIN_TIME))
     }
 
     /// All at once, descending process priority (P-75).

@@ -1,5 +1,7 @@
 //! Event listeners written in shell, as a user would.
 
+use nix::sys::signal::Signal;
+
 use crate::daemon::Daemon;
 
 /// Writes the name of each event and its payload to standard error, which is logged, and accepts it.
@@ -50,6 +52,60 @@ fn a_message_between_the_tokens_becomes_an_event() {
     if !crate::daemon::is_original() {
         assert_eq!(daemon.wait_file("a.log", "after\n"), "before\nafter\n");
     }
+}
+
+#[test]
+fn a_listener_that_breaks_the_protocol_is_started_anew_until_it_is_given_up() {
+    if crate::daemon::is_original() {
+        return;
+    }
+    let daemon = Daemon::start(
+        "[eventlistener:noisy]\ncommand=sh -c 'echo this is not READY; sleep 1000'\nstartsecs=0\nstartretries=1\n\
+         autorestart=false\nunknown_action=restart\nevents=TICK_3600\n",
+    );
+    daemon.wait_state("noisy", "FATAL");
+    assert_eq!(daemon.log_lines("spawned: 'noisy'").len(), 2);
+    let killed = daemon.log_lines("because it violated the eventlistener protocol (unknown_action=restart)");
+    assert_eq!(killed.len(), 2, "{killed:?}");
+}
+
+#[test]
+fn every_pool_hears_of_the_last_program_before_its_listeners_stop() {
+    let others = (0..8).map(|n| format!("[program:p{n}]\ncommand=sleep 1000\nstartsecs=0\npriority={n}\n"));
+    let pool = |name: &str| {
+        let witness = WITNESS.replace("$DIR/events", &format!("$DIR/{name}"));
+        format!("[eventlistener:{name}]\n{witness}events=PROCESS_STATE_STOPPED\n")
+    };
+    let config = [pool("one"), pool("two"), others.collect()].concat();
+    let mut daemon = Daemon::start(&config);
+    for name in ["one", "two", "p0", "p7"] {
+        daemon.wait_state(name, "RUNNING");
+    }
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_end(), 0);
+    // 4.3.0 stops the listeners as soon as the last program has ended, and loses what it had not sent by then.
+    if crate::daemon::is_original() {
+        return;
+    }
+    for pool in ["one", "two"] {
+        let heard = daemon.folder.read(pool);
+        for n in 0..8 {
+            assert!(heard.contains(&format!("processname:p{n} ")), "{pool} did not hear of p{n}: {heard}");
+        }
+    }
+}
+
+#[test]
+fn a_listener_that_hangs_does_not_hold_up_the_end() {
+    let mut daemon = Daemon::start(
+        "[eventlistener:hung]\ncommand=sh -c 'echo READY; read -r head; sleep 1000'\nstartsecs=0\n\
+         events=PROCESS_STATE\nbuffer_size=100\n[program:a]\ncommand=sleep 1000\nstartsecs=0\n",
+    );
+    for name in ["hung", "a"] {
+        daemon.wait_state(name, "RUNNING");
+    }
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_end(), 0);
 }
 
 #[test]
