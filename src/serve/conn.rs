@@ -298,6 +298,7 @@ impl Service {
             conn.output.shrink_to(BUFFER_BYTES_KEPT);
         }
         self.feed_follower(id, host);
+        self.stream_drained(id);
     }
 
     /// A client sends no more. It may still read: what it asked for is answered before the connection is closed.

@@ -186,6 +186,9 @@ impl Service {
         self.answer_waiting(now, host);
         self.expire(now, host);
         self.feed_streams();
+        if self.finished().is_some() {
+            self.end_streams();
+        }
     }
 
     /// When the next turn is due at the latest; `None` is never.

@@ -154,7 +154,7 @@ impl Service {
 
     /// Whether a browser was made to send this by another site. Only browsers are held to our own names: scripts may
     /// call us what they like.
-    fn is_cross_site(&self, head: &Head<'_>) -> bool {
+    pub(super) fn is_cross_site(&self, head: &Head<'_>) -> bool {
         let names: &[String] = if guard::is_browser(head) { &self.own_hosts } else { &[] };
         guard::is_cross_site(head, names)
     }

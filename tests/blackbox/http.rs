@@ -142,6 +142,78 @@ fn what_a_strict_client_takes_for_the_next_answer_is_the_last() {
 }
 
 #[test]
+fn the_event_stream_says_why_it_refuses() {
+    if crate::daemon::is_original() {
+        return;
+    }
+    let daemon = Daemon::start("");
+    let socket = daemon.folder.path("s.sock");
+    let ask = |method: &str, target: &str, headers: &[(&str, &str)]| {
+        request(&socket, method, target, headers, None).expect("an answer")
+    };
+    let post = ask("POST", "/events", &[("Content-Length", "0")]);
+    assert_eq!((post.head.status, post.head.header("Allow")), (405, Some("GET, HEAD")));
+    let head = ask("HEAD", "/events", &[]);
+    assert_eq!((head.head.status, head.head.header("Content-Type")), (200, Some("text/event-stream")));
+    let unknown = ask("GET", "/events?types=TICK_5,%20nonsense", &[]);
+    assert_eq!((unknown.head.status, unknown.text().as_str()), (400, "unknown event type: nonsense\n"));
+    let foreign = ask("GET", "/events", &[("Sec-Fetch-Site", "cross-site")]);
+    assert_eq!(foreign.head.status, 403);
+}
+
+#[test]
+fn the_event_stream_ends_properly_with_the_run() {
+    if crate::daemon::is_original() {
+        return;
+    }
+    let mut daemon = Daemon::start("[program:a]\ncommand=sleep 1000\nstartsecs=0\n");
+    daemon.wait_state("a", "RUNNING");
+    let mut client = UnixStream::connect(daemon.folder.path("s.sock")).expect("a connection");
+    client.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    client.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("the request is sent");
+    let mut answer = [0; 4096];
+    let length = client.read(&mut answer).expect("the head");
+    assert!(answer[..length].starts_with(b"HTTP/1.1 200 OK\r\n"));
+    daemon.must("supervisor.shutdown", &[]);
+    let mut rest = String::new();
+    client.read_to_string(&mut rest).expect("the connection ends");
+    assert!(rest.contains("event: SUPERVISOR_STATE_CHANGE_STOPPING\n"), "{rest}");
+    assert!(rest.contains("event: PROCESS_STATE_STOPPED\n"), "{rest}");
+    assert!(rest.ends_with("\r\n0\r\n\r\n"), "the last chunk: {rest}");
+    assert_eq!(daemon.wait_end(), 0);
+}
+
+#[test]
+fn a_stream_that_was_slow_is_told_at_once_what_it_lost() {
+    if crate::daemon::is_original() {
+        return;
+    }
+    let daemon = Daemon::start("");
+    let mut client = UnixStream::connect(daemon.folder.path("s.sock")).expect("a connection");
+    client.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    client.write_all(b"GET /events?types=REMOTE_COMMUNICATION HTTP/1.0\r\n\r\n").expect("the request is sent");
+    let mut piece = vec![0; 1 << 16];
+    let length = client.read(&mut piece).expect("the head");
+    assert!(piece[..length].starts_with(b"HTTP/1.0 200 OK\r\n"));
+    // More than the socket and the stream's own buffer take while nobody reads.
+    let data = "x".repeat(100_000);
+    for _ in 0..20 {
+        daemon.must("supervisor.sendRemoteCommEvent", &["t".into(), data.clone().into()]);
+    }
+    // Nothing happens any more; reading alone brings the notice.
+    let (mut text, mut count) = (String::new(), 0);
+    while !text.contains("event: dropped\ndata: ") || !text.ends_with("\n\n") {
+        let length = client.read(&mut piece).expect("the stream goes on");
+        assert!(length > 0, "the stream ended");
+        let read = std::str::from_utf8(&piece[..length]).expect("plain text");
+        count += read.matches("id: ").count();
+        text = format!("{}{read}", &text[text.len().saturating_sub(100)..]);
+    }
+    let dropped = text.rsplit("event: dropped\ndata: ").next().expect("a number").trim();
+    assert_eq!(dropped.parse::<usize>().ok().map(|dropped| dropped + count), Some(20), "{dropped} and {count}");
+}
+
+#[test]
 fn requests_are_logged_at_level_trace() {
     let daemon = Daemon::start("[supervisord]\nloglevel=trace\n");
     let socket = daemon.folder.path("s.sock");

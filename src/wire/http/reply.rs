@@ -19,6 +19,7 @@ impl Status {
     pub const UNAUTHORIZED: Status = Status(401, "Unauthorized");
     pub const FORBIDDEN: Status = Status(403, "Forbidden");
     pub const NOT_FOUND: Status = Status(404, "Not Found");
+    pub const METHOD_NOT_ALLOWED: Status = Status(405, "Method Not Allowed");
     pub const REQUEST_TIMEOUT: Status = Status(408, "Request Timeout");
     pub const LENGTH_REQUIRED: Status = Status(411, "Length Required");
     pub const BODY_TOO_LARGE: Status = Status(413, "Request Entity Too Large");
