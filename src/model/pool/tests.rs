@@ -421,7 +421,7 @@ fn a_held_queue_is_bounded_in_bytes_beyond_buffer_size() {
             rig.dispatch();
         }
         let told = rig.told();
-        let last = told.iter().filter(|line| line.contains(" sent to listener")).next_back().expect("a delivery");
+        let last = told.iter().rfind(|line| line.contains(" sent to listener")).expect("a delivery");
         assert_eq!(*last, format!("DEBG event {} sent to listener l0", offered - 1));
         assert!(!rig.pool.holding);
     }
