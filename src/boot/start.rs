@@ -131,7 +131,11 @@ fn run_service(
     let options = config.supervisord.clone();
     let mut reactor = Reactor::new(loader).map_err(|error| format!("cannot make the event loop: {error}"))?;
     let mut service = Service::new(config, serial);
-    service.daemon.begin(now, reactor.system())?;
+    if is_first {
+        service.daemon.begin(now, reactor.system())?;
+    } else {
+        service.daemon.begin_again(now, reactor.system());
+    }
     let sockets = SocketFiles::default();
     let sockets = open_servers(&mut reactor, &servers, &interfaces, now, sockets)?;
     let cannot = |error: std::io::Error| format!("cannot catch signals: {error}");

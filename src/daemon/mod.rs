@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use crate::clock::{Mono, Now};
-use crate::config::{self, Config};
+use crate::config::{self, Config, FcgiAddress, FcgiSocket, GroupKind};
 use crate::eventtype::EventMask;
 use crate::id::{GroupId, IdMap, ProcId};
 use crate::model::event::Serials;
@@ -132,18 +132,33 @@ impl Daemon {
 
     /// Activates all configured groups, in their order, and announces that the daemon runs (E-10, E-14).
     ///
-    /// Errors: a FastCGI socket cannot be made (C-159); the run is not to be begun.
+    /// A FastCGI socket that cannot be made now, because its port is taken or its path may not be written, is that
+    /// group's trouble and makes its starts fail; 4.3.0 ends there.
+    ///
+    /// Errors: such a socket has no directory to be in, which is a wrong setting (C-159); the run is not to be begun.
     pub fn begin(&mut self, now: Now, host: &mut dyn Host) -> Result<(), String> {
+        let groups = self.config.groups.clone();
+        let homeless = groups.iter().find(|group| !has_socket_directory(group, host));
+        if let Some(group) = homeless {
+            self.check_socket(group, host)?;
+        }
+        self.begin_again(now, host);
+        Ok(())
+    }
+
+    /// The same at a restart, where a wrong setting too is only that group's trouble.
+    pub fn begin_again(&mut self, now: Now, host: &mut dyn Host) {
         for group in self.config.groups.clone() {
             // Of two groups of one name the first one counts, as in the original.
             if self.group_named(&group.name).is_some() {
                 continue;
             }
-            self.check_socket(&group, host)?;
+            if let Err(text) = self.check_socket(&group, host) {
+                activity!(Critical, "{text}; group {} starts nothing before it can be made", group.name);
+            }
             self.activate(group, now, host);
         }
         self.announce_running();
-        Ok(())
     }
 
     /// Takes a configuration that was read anew; what is active stays as it is (P-110).
@@ -211,4 +226,10 @@ impl Daemon {
     pub fn configured_group(&self, name: &str) -> Option<&Rc<config::Group>> {
         self.config.groups.iter().find(|group| group.name == name)
     }
+}
+
+/// Whether the file of a FastCGI group's socket has a directory to be in.
+fn has_socket_directory(group: &config::Group, host: &mut dyn Host) -> bool {
+    let GroupKind::Fcgi(FcgiSocket { address: FcgiAddress::Unix { path, .. }, .. }) = &group.kind else { return true };
+    path.rsplit_once('/').is_none_or(|(directory, _)| directory.is_empty() || host.file_exists(directory))
 }

@@ -10,6 +10,7 @@ mod daemon;
 mod children;
 mod differences;
 mod events;
+mod fcgi;
 mod http;
 mod idle;
 mod logs;
