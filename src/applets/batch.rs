@@ -126,16 +126,15 @@ pub fn from_args(kind: Kind, args: &[String]) -> Result<Batch, Exit> {
     let (mut host, mut user, mut password, mut tls) = ("localhost".to_string(), String::new(), String::new(), false);
     let mut words = args;
     loop {
-        let (found, rest) = getopt(words, FLAGS).map_err(&refuse)?;
+        let (found, rest) = getopt(words, FLAGS).map_err(|problem| refuse(in_words_of_optparse(&problem)))?;
         for option in found {
             let value = option.value.to_string();
             match FLAGS[option.flag].long {
                 Some("help") => return Err(manual.asked_for()),
                 Some("interval") => {
-                    interval_minutes = value
-                        .trim()
-                        .parse()
-                        .map_err(|_| refuse(format!("option {}: invalid float value: '{value}'", option.name)))?;
+                    interval_minutes = value.trim().parse().map_err(|_| {
+                        refuse(format!("option {}: invalid floating-point value: '{value}'", option.name))
+                    })?;
                 }
                 Some("toEmail") => to = value,
                 Some("fromEmail") => from = value,
@@ -165,6 +164,30 @@ pub fn from_args(kind: Kind, args: &[String]) -> Result<Batch, Exit> {
     let tick_minutes = tick_minutes(&tick).ok_or_else(|| Exit::failed(format!("Invalid TICK event name: {tick}\n")))?;
     let to = to.split(',').map(|address| address.trim().to_string()).filter(|address| !address.is_empty()).collect();
     Ok(Batch { kind, interval_minutes, to, from, subject, server, tick, tick_minutes, minutes: 0.0, messages: vec![] })
+}
+
+/// What is wrong with a command line, as optparse says it. The original of the other applets is getopt.
+fn in_words_of_optparse(problem: &str) -> String {
+    let Some((option, what)) = problem.strip_prefix("option ").and_then(|rest| rest.split_once(' ')) else {
+        return problem.to_string();
+    };
+    match what {
+        "not recognized" => format!("no such option: {option}"),
+        "requires argument" => format!("{option} option requires 1 argument"),
+        "must not have an argument" => format!("{option} option does not take a value"),
+        "not a unique prefix" => {
+            let word = option.trim_start_matches('-');
+            let mut fitting: Vec<String> = FLAGS
+                .iter()
+                .filter_map(|flag| flag.long)
+                .filter(|long| long.starts_with(word))
+                .map(|long| format!("--{long}"))
+                .collect();
+            fitting.sort();
+            format!("ambiguous option: {option} ({}?)", fitting.join(", "))
+        }
+        _ => problem.to_string(),
+    }
 }
 
 /// `TICK_5` is a twelfth of a minute.
@@ -295,8 +318,12 @@ mod tests {
             ("", 1, "Usage: crashmailbatch [options]"),
             ("-t a@x", 1, "Usage: crashmailbatch [options]"),
             ("-f a@x word", 1, "Usage: crashmailbatch [options]"),
-            ("-x", 2, "crashmailbatch: error: option -x not recognized\n"),
-            ("-i x", 2, "crashmailbatch: error: option -i: invalid float value: 'x'\n"),
+            ("-x", 2, "crashmailbatch: error: no such option: -x\n"),
+            ("--x", 2, "crashmailbatch: error: no such option: --x\n"),
+            ("-i", 2, "crashmailbatch: error: -i option requires 1 argument\n"),
+            ("--tls=1", 2, "crashmailbatch: error: --tls option does not take a value\n"),
+            ("--t", 2, "crashmailbatch: error: ambiguous option: --t (--tickEvent, --tls, --toEmail?)\n"),
+            ("-i x", 2, "crashmailbatch: error: option -i: invalid floating-point value: 'x'\n"),
             ("word -t a -f b -e TACK_5", 1, "Invalid TICK event name: TACK_5\n"),
             ("-t a -f b -H h:x", 2, "crashmailbatch: error: bad SMTP host: 'h:x'\n"),
             (

@@ -20,7 +20,7 @@ const FLAGS: &[Flag] = &[
     flag('s', "sendmail_program", Some("COMMAND"), "reads the mail from its standard input (/usr/sbin/sendmail -t -i)"),
     flag('m', "email", Some("ADDRESS"), "mail to this address what was restarted; without it no mail is sent"),
     flag('u', "uptime", Some("TIME"), "send mail only if the process was up no longer than this: 90, 5m, 2h, 1d"),
-    flag('n', "name", Some("NAME"), "name of this memmon in the subject of mail"),
+    flag('n', "name", Some("NAME"), "name in the subject of mail instead of that of the last -p or -g"),
 ];
 
 const MANUAL: Manual = Manual {
@@ -41,6 +41,7 @@ pub struct Memmon {
     email: Option<String>,
     /// Seconds.
     uptime_max: i64,
+    /// What stands in the subject of mail.
     name: Option<String>,
 }
 
@@ -60,13 +61,22 @@ pub fn from_args(args: &[String]) -> Result<Memmon, Exit> {
         uptime_max: i64::MAX,
         name: None,
     };
+    let mut last_limit = None;
     for option in found {
         let value = option.value.to_string();
         match FLAGS[option.flag].long {
             Some("help") => return Err(MANUAL.asked_for()),
             Some("cumulative") => applet.cumulative = true,
-            Some("program") => applet.programs.extend([named_size(&option.name, &value)?]),
-            Some("group") => applet.groups.extend([named_size(&option.name, &value)?]),
+            Some("program") => {
+                let (name, bytes) = named_size(&option.name, &value)?;
+                last_limit = Some(name.clone());
+                applet.programs.insert(name, bytes);
+            }
+            Some("group") => {
+                let (name, bytes) = named_size(&option.name, &value)?;
+                last_limit = Some(name.clone());
+                applet.groups.insert(name, bytes);
+            }
             Some("any") => applet.any = Some(size(&option.name, &value)?),
             Some("sendmail_program") => applet.sendmail = value,
             Some("email") => applet.email = Some(value).filter(|email| !email.is_empty()),
@@ -75,6 +85,8 @@ pub fn from_args(args: &[String]) -> Result<Memmon, Exit> {
             _ => {}
         }
     }
+    // Without -n the subjects of superlance have the name of the last -p or -g, and people's filters know it.
+    applet.name = applet.name.or(last_limit);
     Ok(applet)
 }
 
@@ -294,10 +306,12 @@ mod tests {
         };
         // The process was up for 600 seconds.
         let rows = [
-            ("-p foo=1 -s sm -m me@x", Some(restarted("memmon"))),
+            ("-p foo=1 -s sm -m me@x", Some(restarted("memmon [foo]"))),
+            ("-p foo=1 -g g=1MB -s sm -m me@x", Some(restarted("memmon [g]"))),
+            ("-a 1000 -s sm -m me@x", Some(restarted("memmon"))),
             ("-p foo=1 -s sm -m me@x -n Two", Some(restarted("memmon [Two]"))),
             ("-n Two -p foo=1 -s sm -m me@x", Some(restarted("memmon [Two]"))),
-            ("-p foo=1 -s sm -m me@x -u 10m", Some(restarted("memmon"))),
+            ("-p foo=1 -s sm -m me@x -u 10m", Some(restarted("memmon [foo]"))),
             ("-p foo=1 -s sm -m me@x -u 9M", None),
             ("-p foo=1 -s sm", None),
         ];
@@ -321,7 +335,8 @@ mod tests {
             let method = if method == "stopProcess" { "supervisor.stopProcess" } else { "supervisor.startProcess" };
             let mut fake = Fake { faults: vec![(method, 6, "SHUTDOWN_STATE")], ..world() };
             let (story, exit) = run("-p foo=1 -s sm -m me@x", &mut fake);
-            let letter = format!("To: me@x\nSubject: memmon: failed to {verb} process foo:foo, exiting\n\n{text}");
+            let letter =
+                format!("To: me@x\nSubject: memmon [foo]: failed to {verb} process foo:foo, exiting\n\n{text}");
             assert_eq!(story.last(), Some(&format!("shell sm <{letter}")), "{method}");
             assert_eq!(exit, Some(Exit::failed(format!("{text}\n"))), "{method}");
         }

@@ -43,8 +43,7 @@ pub fn run(name: &str, args: &[String]) -> i32 {
         _ => Err(Exit::usage(format!("no applet is called {name}; there are {}\n", NAMES.join(", ")))),
     };
     let ended = parsed.and_then(|mut applet| {
-        let mut world = system::System::from_environment()
-            .ok_or_else(|| Exit::failed(format!("{name} must be run as a supervisor event listener\n")))?;
+        let mut world = system::System::from_environment().ok_or_else(|| outside(name))?;
         listener::serve(&mut std::io::stdin().lock(), &mut std::io::stdout(), &mut *applet, &mut world)
     });
     match ended {
@@ -54,6 +53,32 @@ pub fn run(name: &str, args: &[String]) -> i32 {
             let _ = std::io::stdout().write_all(exit.stdout.as_bytes());
             let _ = std::io::stderr().write_all(exit.stderr.as_bytes());
             exit.code
+        }
+    }
+}
+
+/// The end of an applet that no daemon has started, as superlance's programs end then; its memmon has a traceback.
+fn outside(name: &str) -> Exit {
+    let text = match name {
+        "crashmailbatch" | "fatalmailbatch" => "Must run as a supervisor event listener\n".to_string(),
+        _ => format!("{name} must be run as a supervisor event listener\n"),
+    };
+    let code = if matches!(name, "httpok" | "crashmail") { 0 } else { 1 };
+    Exit { code, ..Exit::failed(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outside_the_daemon_each_ends_as_the_original_does() {
+        for (name, code) in
+            [("httpok", 0), ("crashmail", 0), ("memmon", 1), ("crashmailbatch", 1), ("fatalmailbatch", 1)]
+        {
+            let exit = outside(name);
+            assert_eq!(exit.code, code, "{name}");
+            assert!(exit.stderr.ends_with("a supervisor event listener\n"), "{name}: {exit:?}");
         }
     }
 }

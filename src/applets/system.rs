@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::clock::Wall;
 use crate::ctl;
 use crate::ctl::transport::{Connection, addresses};
-use crate::wire::http::{ResponseReader, write_request};
+use crate::wire::http::{HttpError, ResponseReader, write_request};
 use crate::wire::value::Value;
 use crate::wire::xmlrpc::{decode_response, encode_call};
 
@@ -22,6 +22,8 @@ const PAGE_BYTES_MAX: u64 = 16 << 20;
 const OUTPUT_BYTES_MAX: u64 = 1 << 20;
 /// How long an SMTP server may take for one reply; RFC 5321 asks for five minutes.
 const SMTP_TIMEOUT: Duration = Duration::from_secs(300);
+/// Bytes of an answer that is no HTTP that may be shown, and a little more.
+const STATUS_BYTES_MAX: usize = 1024;
 /// Bytes asked for at once.
 const READ_BYTES: usize = 64 << 10;
 
@@ -147,7 +149,7 @@ fn read_memory(pid: i64, status: &str) -> Option<Memory> {
 
 /// Connects to the first address that takes it.
 fn connect(host: &str, port: u16, deadline: Instant) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "[Errno -2] Name or service not known");
     for address in addresses(host, port) {
         match TcpStream::connect_timeout(&address, remaining(deadline)?) {
             Ok(stream) => return Ok(stream),
@@ -165,23 +167,27 @@ fn remaining(deadline: Instant) -> io::Result<Duration> {
     }
 }
 
-/// Writes a request and reads the answer, all before the deadline.
+/// Writes a request and reads the answer, all before the deadline. What is wrong with the answer is told in Python's
+/// words, which end up in mail.
 fn exchange(mut stream: TcpStream, request: &[u8], deadline: Instant) -> io::Result<Answer> {
-    let broken = |error| io::Error::new(io::ErrorKind::InvalidData, format!("{error}"));
     stream.set_write_timeout(Some(remaining(deadline)?))?;
     stream.write_all(request)?;
     let mut reader = ResponseReader::new("GET", PAGE_BYTES_MAX);
-    let (mut body, mut chunk) = (Vec::new(), vec![0; READ_BYTES]);
+    let (mut body, mut chunk, mut line) = (Vec::new(), vec![0; READ_BYTES], Vec::new());
     while !reader.is_done() {
         // What is left of the time, anew for each wait: a server that trickles must not outlast it.
         stream.set_read_timeout(Some(remaining(deadline)?))?;
         match stream.read(&mut chunk) {
             Ok(0) => {
-                reader.end().map_err(broken)?;
+                reader.end().map_err(|error| broken(&error, &reader, &body, &line))?;
                 break;
             }
             Ok(count) => {
-                reader.feed(&chunk[..count], &mut body).map_err(broken)?;
+                if reader.head().is_none() && line.len() < STATUS_BYTES_MAX {
+                    line.extend_from_slice(&chunk[..count]);
+                }
+                let fed = reader.feed(&chunk[..count], &mut body);
+                fed.map_err(|error| broken(&error, &reader, &body, &line))?;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -189,6 +195,23 @@ fn exchange(mut stream: TcpStream, request: &[u8], deadline: Instant) -> io::Res
     }
     let head = reader.head().ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
     Ok(Answer { status: head.status, reason: head.reason.clone(), body })
+}
+
+/// Why an answer cannot be used, as Python's http.client says it; `start` is what came until the head was whole.
+fn broken(error: &HttpError, reader: &ResponseReader, body: &[u8], start: &[u8]) -> io::Error {
+    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let text = match (reader.head(), error) {
+        (None, _) if start.is_empty() => "Remote end closed connection without response".to_string(),
+        (None, _) if !line.starts_with(b"HTTP/") => String::from_utf8_lossy(line).trim_end().to_string(),
+        (Some(head), HttpError::Truncated) => {
+            let length = head.header("Content-Length").and_then(|length| length.trim().parse::<usize>().ok());
+            let missing =
+                length.map_or(String::new(), |length| format!(", {} more expected", length.saturating_sub(body.len())));
+            format!("IncompleteRead({} bytes read{missing})", body.len())
+        }
+        _ => error.to_string(),
+    };
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 /// `host`, or `host:port` where the port is not 80.
@@ -277,8 +300,15 @@ mod tests {
                 Ok((404, "Not There", "hi"))
             }),
             ("HTTP/1.0 200 OK\r\n\r\nuntil the end", Ok((200, "OK", "until the end"))),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi", Err("connection closed in the middle of a message")),
-            ("", Err("connection closed in the middle of a message")),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\nhi",
+                Err("IncompleteRead(2 bytes read, 198 more expected)"),
+            ),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", Err("IncompleteRead(2 bytes read)")),
+            ("", Err("Remote end closed connection without response")),
+            ("what is this\r\nand that\r\n", Err("what is this")),
+            ("no line at all", Err("no line at all")),
+            ("HTTP/1.1 200 OK\r\nContent-", Err("connection closed in the middle of a message")),
         ];
         for (answer, expected) in rows {
             let (port, server) = serve_once(answer);
@@ -302,6 +332,10 @@ mod tests {
         let url = Url::parse("http://127.0.0.1:1/").unwrap();
         let error = system("").get(&url, Duration::from_secs(10)).unwrap_err();
         assert_eq!(error, GetError { refused: true, text: "[Errno 111] Connection refused".to_string() });
+        // A label of a name has at most 63 characters, so no server is asked for this one.
+        let url = Url::parse(&format!("http://{}/", "x".repeat(64))).unwrap();
+        let error = system("").get(&url, Duration::from_secs(10)).unwrap_err();
+        assert_eq!(error, GetError { refused: false, text: "[Errno -2] Name or service not known".to_string() });
     }
 
     #[test]
