@@ -29,6 +29,7 @@ BOUND_S = 300
 IDLE_S = 5
 RESTARTS = 15
 CHANGES = 30
+INFO_CALLS = 30
 
 # What is measured, its unit, and the title of its panel.
 PANELS = [
@@ -65,7 +66,7 @@ def measure(run, count):
     time.sleep(IDLE_S)
     figures['idle_wakeups'] = (wakeups(daemon.pid) - woken) / IDLE_S
     figures['idle_cpu_ms'] = (daemon.cpu() - cpu) / IDLE_S * 1e3
-    figures['info_ms'] = daemon.calls([('supervisor.getAllProcessInfo', ())] * 5)['p50_ns'] / 1e6
+    figures['info_ms'] = daemon.calls([('supervisor.getAllProcessInfo', ())] * INFO_CALLS)['p50_ns'] / 1e6
     pairs = [('supervisor.removeProcessGroup', ('extra',)), ('supervisor.addProcessGroup', ('extra',))]
     figures['change_ms'] = daemon.calls(pairs * CHANGES)['seconds'] / CHANGES * 1e3
     took = []

@@ -1,13 +1,15 @@
 //! Signals to the daemon, turned into bytes of a pipe that the reactor polls.
 //!
 //! The handler writes the signal's number as one byte, so arrival order is kept (P-13). A signal that is already in
-//! the pipe is not written again: the pipe cannot fill up, and there are no duplicates.
+//! the pipe is not written again: the pipe cannot fill up, and there are no duplicates. Of SIGCHLD the handler also keeps
+//! which child it tells of: asking the kernel for any child that has ended takes longer the more children there are.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use super::{cerr, fd};
+use crate::id::Pid;
 
 /// What the daemon reacts to (P-13).
 pub const DAEMON: &[i32] = &[libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGUSR2, libc::SIGCHLD];
@@ -24,6 +26,9 @@ static PIPE: AtomicI32 = AtomicI32::new(-1);
 
 /// Bit n-1: signal n is in the pipe.
 static PENDING: AtomicU64 = AtomicU64::new(0);
+
+/// The child that the last SIGCHLD told of; 0 for none.
+static ENDED: AtomicI32 = AtomicI32::new(0);
 
 /// The bit of a signal in a set.
 pub(super) const fn bit(signal: i32) -> u64 {
@@ -47,7 +52,7 @@ impl SignalPipe {
         PENDING.store(0, Ordering::SeqCst);
         PIPE.store(pipe.write.as_raw_fd(), Ordering::SeqCst);
         for signal in signals {
-            set_action(*signal, on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t)?;
+            set_action(*signal, on_signal as Handler as libc::sighandler_t)?;
         }
         for signal in IGNORED {
             set_action(*signal, libc::SIG_IGN)?;
@@ -71,6 +76,12 @@ impl SignalPipe {
     }
 }
 
+/// The child that the last SIGCHLD told of, once. No more than a hint: signals that come together are one.
+pub fn last_ended() -> Option<Pid> {
+    let pid = ENDED.swap(0, Ordering::SeqCst);
+    (pid > 0).then_some(Pid(pid))
+}
+
 impl AsFd for SignalPipe {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.read.as_fd()
@@ -84,8 +95,17 @@ impl Drop for SignalPipe {
     }
 }
 
+type Handler = extern "C" fn(libc::c_int, *const libc::siginfo_t, *const libc::c_void);
+
 /// Runs in the middle of anything: atomics and write(2) only, errno as it was.
-extern "C" fn on_signal(signal: libc::c_int) {
+extern "C" fn on_signal(signal: libc::c_int, info: *const libc::siginfo_t, _: *const libc::c_void) {
+    if signal == libc::SIGCHLD {
+        // SAFETY: with SA_SIGINFO the kernel gives a complete siginfo, that of a SIGCHLD from it has a pid.
+        let (code, pid) = unsafe { ((*info).si_code, (*info).si_pid()) };
+        if matches!(code, libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED) {
+            ENDED.store(pid, Ordering::SeqCst);
+        }
+    }
     if PENDING.fetch_or(bit(signal), Ordering::SeqCst) & bit(signal) != 0 {
         return;
     }
@@ -99,12 +119,12 @@ extern "C" fn on_signal(signal: libc::c_int) {
     }
 }
 
-/// Sets what a signal does: a handler, SIG_IGN or SIG_DFL. Interrupted calls are resumed.
+/// Sets what a signal does: a [`Handler`], SIG_IGN or SIG_DFL. Interrupted calls are resumed.
 pub(super) fn set_action(signal: i32, action: libc::sighandler_t) -> io::Result<()> {
     // SAFETY: all zero is a valid sigaction: default action, empty mask, no flags.
     let mut new: libc::sigaction = unsafe { std::mem::zeroed() };
     new.sa_sigaction = action;
-    new.sa_flags = libc::SA_RESTART;
+    new.sa_flags = libc::SA_RESTART | libc::SA_SIGINFO;
     // SAFETY: `new` is complete; the handler, where there is one, only does what a handler may.
     cerr(unsafe { libc::sigaction(signal, &raw const new, std::ptr::null_mut()) })?;
     Ok(())
@@ -160,9 +180,23 @@ mod tests {
         later.drain(&mut queue);
         assert_eq!(queue, [libc::SIGURG]);
 
+        // Only what the kernel says of a child counts.
+        // SAFETY: all zero is a valid siginfo, that of a signal sent by kill(2).
+        let sent = unsafe { std::mem::zeroed() };
+        on_signal(libc::SIGCHLD, &raw const sent, std::ptr::null());
+        assert_eq!(last_ended(), None);
+        // Other tests have children, too, so the last that ended may be one of theirs.
+        let _ended = SignalPipe::install(&[libc::SIGCHLD]).unwrap();
+        let tells = |_| {
+            let mut child = std::process::Command::new("true").spawn().unwrap();
+            child.wait().unwrap();
+            last_ended() == i32::try_from(child.id()).ok().map(Pid)
+        };
+        assert!((0..1000).any(tells));
+
         assert_ne!(not_default() & bit(libc::SIGXFSZ), 0);
         assert_eq!(not_default() & bit(libc::SIGKILL), 0);
-        for signal in signals {
+        for signal in signals.into_iter().chain([libc::SIGCHLD]) {
             set_action(signal, libc::SIG_DFL).unwrap();
         }
     }

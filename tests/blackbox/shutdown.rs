@@ -28,7 +28,8 @@ fn nothing_remains_after_a_shutdown() {
         Daemon::start("[program:a]\ncommand=sleep 1000\nstartsecs=0\nnumprocs=5\nprocess_name=%(process_num)d\n");
     daemon.wait_state("a:4", "RUNNING");
     assert_eq!(daemon.folder.read("supervisord.pid"), format!("{}\n", daemon.pid()));
-    assert_eq!(daemon.folder.processes().len(), 6);
+    // A program that has just been started has no environment to be read yet.
+    wait_for("all six processes", || (daemon.folder.processes().len() == 6).then_some(()));
     daemon.must("supervisor.shutdown", &[]);
     assert_eq!(daemon.wait_end(), 0);
     assert_eq!(daemon.folder.processes(), []);
