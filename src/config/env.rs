@@ -6,6 +6,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 
+use super::paths;
+
 /// An entry of the user database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -27,6 +29,15 @@ pub trait Env {
     fn exists(&self, path: &str) -> bool;
     /// Whether the path names a directory, following symbolic links.
     fn is_dir(&self, path: &str) -> bool;
+    /// Whether the path names a regular file, following symbolic links.
+    fn is_file(&self, path: &str) -> bool {
+        self.exists(path) && !self.is_dir(path)
+    }
+    /// Whether two paths name the same file, however they are spelt.
+    fn is_same_file(&self, one: &str, other: &str) -> bool {
+        let cwd = self.cwd();
+        paths::absolute(&cwd, one) == paths::absolute(&cwd, other)
+    }
     /// Whether the path is a directory in which a file can be made.
     fn is_writable_dir(&self, path: &str) -> bool;
     /// Names in a directory, without `.` and `..`, in any order; empty when it cannot be listed.
@@ -97,6 +108,14 @@ impl Env for Memo<'_> {
 
     fn exists(&self, path: &str) -> bool {
         self.env.exists(path)
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        self.env.is_file(path)
+    }
+
+    fn is_same_file(&self, one: &str, other: &str) -> bool {
+        self.env.is_same_file(one, other)
     }
 
     fn is_writable_dir(&self, path: &str) -> bool {

@@ -1,56 +1,78 @@
-//! Changes made at run time, as a configuration file in Supervisor's own format.
+//! Changes made at run time, by what they mean.
 //!
-//! The file is merged after all others (`[stheno] dynamic_conf`), so it can add sections and overlay options, and
-//! Supervisor 4.3.0 reads it through `[include]`. What the format cannot say, that a group or a single process of the
-//! other files is gone, stands in a section of ours that Supervisor passes over. This module knows the text and its
-//! meaning; what a change means for it is decided in `daemon::dynamic`.
+//! A [`Journal`] knows groups, programs and options by the names that calls use, never by sections: which section a
+//! program gets is decided when the [`text`] of the file is made (`[stheno] dynamic_conf`), against what the other files
+//! say then. So they can be edited without taking the journal's ground away. Laying it over them is the business of
+//! [`overlay`](super::overlay), what a call means for it that of `daemon::edits`.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::rc::Rc;
 
-use ini::{IniMap, iniwrites};
+use crate::wire::ini::{Document, Section};
 
-use super::types::Program;
-use crate::wire::expand::{self, Names, Var};
-use crate::wire::ini::Document;
-
-/// The section of ours.
-const OWN_SECTION: &str = "stheno:dynamic";
-/// What stands in it: see [`Journal::gone`].
-const GONE: &str = "gone";
-/// Above everything. A file without it was written by hand, and need not end with [`TAIL`].
-const HEAD: &str = "; Changes made at run time, written by supervisord. Stop it before editing, or reread afterwards;\n\
-                    ; comments are not kept, and the last line must stay.\n\n";
-/// Below everything: without it the file is torn.
-const TAIL: &str = "; end of dynamic changes";
-/// The sections that a change can make, besides groups.
-const PROGRAMS: [&str; 3] = ["program:", "fcgi-program:", "eventlistener:"];
-/// Expands to nothing. It stands where the dialect would take what follows for a comment, or drop blanks.
-const NOTHING: &str = "%(here).0s";
+mod text;
+pub mod value;
 
 /// Changes made at run time.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Journal {
-    /// `[group:x]` by `x`.
-    pub groups: BTreeMap<String, Rc<Members>>,
-    /// Every other section by its whole name (`program:x`): options, as they stand in a file.
-    pub sections: BTreeMap<String, Rc<Options>>,
-    /// What is gone although the sections make it: groups of the other files, processes of their programs as
-    /// `group:process`, and processes of programs of the journal's own as `group:program:process`.
-    pub gone: BTreeSet<String>,
+    /// Groups that were made, and groups of the files with programs that were added.
+    pub groups: BTreeMap<String, Rc<Note>>,
+    /// Options on top of those of a section of the files, by its whole name (`program:x`).
+    pub amended: BTreeMap<String, Rc<Options>>,
+    /// What is gone although the files have it.
+    pub gone: Gone,
 }
 
 /// Options in order: name in lower case, and text before expansion.
 pub type Options = Vec<(String, String)>;
 
-/// What a `[group:x]` says.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Members {
-    /// Its priority.
+/// What there is to say of one group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// Whether it was made at run time; what the files say of that name does not count then. Else it is theirs.
+    pub is_made: bool,
+    /// Its priority. Of a group of the files the one last known, for the day when they have it no more.
     pub priority: i64,
-    /// Names of the sections of its programs.
-    pub programs: Vec<String>,
+    /// The programs that were added, in that order; each name once.
+    pub programs: Vec<Rc<Own>>,
+}
+
+/// A program added at run time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    /// Its name.
+    pub name: String,
+    /// Its options, as a section would have them.
+    pub options: Options,
+    /// Processes of it that were removed one by one.
+    pub gone: BTreeSet<String>,
+}
+
+/// What of the files is gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gone {
+    /// Whole groups.
+    pub groups: BTreeSet<String>,
+    /// Programs: group and program.
+    pub programs: BTreeSet<(String, String)>,
+    /// Single processes: group, program and process.
+    pub processes: BTreeSet<(String, String, String)>,
+}
+
+/// A program as something that has options.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A section of the files, by its whole name; it holds for every group that lists it.
+    Files(String),
+    /// A program added at run time.
+    Own {
+        /// Its group.
+        group: String,
+        /// Its name.
+        program: String,
+    },
 }
 
 /// What a configuration carries along so that changes can be made to it at run time; only with `[stheno]`.
@@ -58,11 +80,15 @@ pub struct Members {
 pub struct Base {
     /// What the files say, without the journal.
     pub document: Rc<Document>,
-    /// What has become of the journal.
-    pub journal: Source,
+    /// `%(here)s` in options that a call gives: the directory of the main file.
+    pub here: String,
+    /// What has become of the journal's file.
+    pub source: Source,
+    /// What has come of the journal.
+    pub laid: Laid,
 }
 
-/// The journal at the moment of reading.
+/// The journal's file at the moment of reading.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// None is configured: changes are gone at shutdown.
@@ -80,137 +106,121 @@ pub enum Source {
     Broken(String),
 }
 
+/// Which program of the journal's own each process comes from: group, process, program.
+pub type Made = BTreeMap<String, BTreeMap<String, String>>;
+
+/// What comes of laying a journal over the files.
+#[derive(Clone, Debug, Default)]
+pub struct Laid {
+    /// The processes that are the journal's own.
+    pub made: Made,
+    /// Parts that cannot hold now, and why. They stay in the journal: the reason may go away.
+    pub left_out: Vec<(Subject, String)>,
+    /// Processes of a group that two programs make; the program that lost stands in the middle.
+    pub twins: Vec<(String, String, String)>,
+    /// What there is to say about all that, for the log.
+    pub warnings: Vec<String>,
+}
+
 impl Journal {
     /// Whether nothing was changed.
     pub fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.sections.is_empty() && self.gone.is_empty()
+        self.groups.is_empty() && self.amended.is_empty() && self.gone == Gone::default()
     }
 
-    /// The text of the file.
-    ///
-    /// Errors: a value that no file can hold. Nothing else can fail: names were checked by [`is_plain`] before.
-    pub fn text(&self) -> Result<String, String> {
-        let mut map = IniMap::default();
-        for (name, members) in &self.groups {
-            let programs = members.programs.join(",");
-            let options = [("programs", programs), ("priority", members.priority.to_string())];
-            let options = options.into_iter().map(|(key, value)| (key.to_string(), Some(value)));
-            map.insert(format!("group:{name}"), options.collect());
-        }
-        for (name, options) in &self.sections {
-            let encoded = options.iter().map(|(key, value)| match encode(value) {
-                Some(value) => Ok((key.clone(), Some(value.into_owned()))),
-                None => {
-                    Err(format!("the value of {key} holds a carriage return, which no configuration file can hold"))
-                }
-            });
-            map.insert(name.clone(), encoded.collect::<Result<_, String>>()?);
-        }
-        if !self.gone.is_empty() {
-            let gone: Vec<&str> = self.gone.iter().map(String::as_str).collect();
-            map.insert(OWN_SECTION.to_string(), [(GONE.to_string(), Some(gone.join(",")))].into_iter().collect());
-        }
-        Ok(format!("{HEAD}{}\n{TAIL}\n", iniwrites!(map)))
+    /// A program added to a group at run time.
+    pub fn own(&self, group: &str, program: &str) -> Option<&Own> {
+        let note = self.groups.get(group)?;
+        note.programs.iter().find(|own| own.name == program).map(Rc::as_ref)
     }
 
-    /// The meaning of a text; an empty one counts as torn.
-    ///
-    /// Errors: why it cannot be understood; then it must be neither used nor overwritten.
-    pub fn parse(text: &str, file: &str) -> Result<Journal, String> {
-        let is_ours = text.starts_with(HEAD) || HEAD.starts_with(text);
-        if is_ours && text.trim_end().lines().next_back() != Some(TAIL) {
-            return Err(format!("its last line is not \"{TAIL}\": it is torn"));
-        }
-        let mut document = Document::default();
-        document.read(text, file).map_err(|error| error.to_string())?;
-        if !document.defaults.options.is_empty() {
-            return Err("it has a section [DEFAULT]".to_string());
-        }
-        let mut journal = Journal::default();
-        for section in &document.sections {
-            let value = |key: &str| section.get(key).map_or("", |entry| entry.value.as_str());
-            if let Some(group) = section.name.strip_prefix("group:") {
-                let priority = section.get("priority").map_or("999", |entry| entry.value.as_str());
-                let priority = priority.parse().map_err(|_| format!("[{}] has no valid priority", section.name))?;
-                let members = Members { priority, programs: list(value("programs")) };
-                journal.groups.insert(group.to_string(), Rc::new(members));
-            } else if section.name == OWN_SECTION {
-                journal.gone = list(value(GONE)).into_iter().collect();
-            } else if !PROGRAMS.iter().any(|kind| section.name.starts_with(kind)) {
-                return Err(format!("it has a section [{}], which no change at run time makes", section.name));
-            } else {
-                let options = section.options.iter().map(|entry| (entry.key.clone(), entry.value.clone()));
-                journal.sections.insert(section.name.clone(), Rc::new(options.collect()));
+    /// The same, to be changed.
+    pub fn own_mut(&mut self, group: &str, program: &str) -> Option<&mut Own> {
+        let note = Rc::make_mut(self.groups.get_mut(group)?);
+        note.programs.iter_mut().find(|own| own.name == program).map(Rc::make_mut)
+    }
+
+    /// Whether what the files say of a group does not count.
+    pub fn hides(&self, group: &str) -> bool {
+        self.gone.groups.contains(group) || self.groups.get(group).is_some_and(|note| note.is_made)
+    }
+
+    /// Sets options of a program, those that it has already where they stand.
+    pub fn set_options(&mut self, subject: &Subject, options: &[(String, String)]) {
+        match subject {
+            Subject::Files(section) => {
+                set_options(Rc::make_mut(self.amended.entry(section.clone()).or_default()), options);
             }
-        }
-        Ok(journal)
-    }
-
-    /// What of it can be laid over what the other files say now, and a message for each part that cannot: options of a
-    /// program that is no longer in them, members of a group that nobody has. These parts stay in the file, should the
-    /// program come back. Members that a group has got meanwhile are its members.
-    pub fn settle(&self, base: &Document) -> (Journal, Vec<String>) {
-        let mut settled = self.clone();
-        let mut left_out = Vec::new();
-        settled.sections.retain(|name, options| {
-            let is_whole = options.iter().any(|(key, _)| key == "command");
-            if !is_whole && base.section(name).is_none() {
-                left_out.push(format!("the options of [{name}], which is in no file any more"));
-                return false;
-            }
-            true
-        });
-        let sections = &settled.sections;
-        let is_there = |program: &String| {
-            PROGRAMS.iter().map(|kind| format!("{kind}{program}")).any(|name| base.section(&name).is_some())
-                || sections.contains_key(&format!("program:{program}"))
-        };
-        for (name, members) in &mut settled.groups {
-            let said = base.section(&format!("group:{name}")).and_then(|section| section.get("programs"));
-            let mut programs = said.map_or(Vec::new(), |entry| list(&entry.value));
-            for program in &members.programs {
-                if programs.contains(program) {
-                    continue;
-                }
-                if is_there(program) {
-                    programs.push(program.clone());
-                } else {
-                    left_out.push(format!("{program} in group {name}, which is in no file any more"));
+            Subject::Own { group, program } => {
+                if let Some(own) = self.own_mut(group, program) {
+                    set_options(&mut own.options, options);
                 }
             }
-            if programs != members.programs {
-                Rc::make_mut(members).programs = programs;
+        }
+    }
+
+    /// Processes of a program that were removed one by one are there again.
+    pub fn bring_back(&mut self, subject: &Subject) {
+        match subject {
+            Subject::Files(_) => self.gone.processes.retain(|(_, program, _)| program != subject.program()),
+            Subject::Own { group, program } => {
+                if let Some(own) = self.own_mut(group, program) {
+                    own.gone.clear();
+                }
             }
         }
-        (settled, left_out)
-    }
-
-    /// Takes what is gone out of the processes that a section makes in a group; `own` is its program, if that is one of
-    /// the journal's own.
-    pub fn prune(&self, group: &str, own: Option<&str>, processes: &mut Vec<Rc<Program>>) {
-        if self.gone_in(group).next().is_some() {
-            processes.retain(|process| !self.gone.contains(&gone(group, own, &process.name)));
-        }
-    }
-
-    /// What is gone in a group.
-    fn gone_in(&self, group: &str) -> impl Iterator<Item = &String> {
-        let prefix = format!("{group}:");
-        self.gone.range(prefix.clone()..).take_while(move |name| name.starts_with(&prefix))
-    }
-
-    /// Takes what is gone in a group, or of one program of the journal's own in it, off the list.
-    pub fn bring_back(&mut self, group: &str, own: Option<&str>) {
-        let prefix = gone(group, own, "");
-        self.gone.retain(|name| !name.starts_with(&prefix));
     }
 }
 
-/// The entry of a process in [`Journal::gone`]; `own` is its program, if that is one of the journal's own.
-pub fn gone(group: &str, own: Option<&str>, process: &str) -> String {
-    match own {
-        Some(program) => format!("{group}:{program}:{process}"),
-        None => format!("{group}:{process}"),
+/// Sets options; of those whose names no file could hold nobody reads any.
+pub fn set_options(known: &mut Options, options: &[(String, String)]) {
+    for (key, value) in options {
+        let key = key.to_lowercase().trim_end().to_string();
+        if key.is_empty() || !key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')) {
+            continue;
+        }
+        match known.iter_mut().find(|(name, _)| *name == key) {
+            Some(entry) => entry.1.clone_from(value),
+            None => known.push((key, value.clone())),
+        }
+    }
+}
+
+impl Gone {
+    /// Forgets what is gone in a group, but not that the group itself is.
+    pub fn forget_in(&mut self, group: &str) {
+        self.programs.retain(|(name, _)| name != group);
+        self.processes.retain(|(name, ..)| name != group);
+    }
+
+    /// Whether a process of the files is gone from its group.
+    pub fn has(&self, group: &str, program: &str, process: &str) -> bool {
+        // Most journals have nothing here.
+        let owned = || (group.to_string(), program.to_string());
+        (!self.programs.is_empty() && self.programs.contains(&owned()))
+            || (!self.processes.is_empty() && {
+                let (group, program) = owned();
+                self.processes.contains(&(group, program, process.to_string()))
+            })
+    }
+}
+
+impl Subject {
+    /// The program's name.
+    pub fn program(&self) -> &str {
+        match self {
+            Subject::Files(section) => section.split_once(':').map_or("", |(_, name)| name.trim()),
+            Subject::Own { program, .. } => program,
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Files(section) => write!(f, "[{section}]"),
+            Subject::Own { group, program } => write!(f, "program {program} of group {group}"),
+        }
     }
 }
 
@@ -219,302 +229,52 @@ pub fn list(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_string).collect()
 }
 
-/// Whether a name can stand in a section's header and in a list, whatever surrounds it.
+/// Whether a name can stand in a section's header.
+pub fn fits_header(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '[' | ']' | ':'))
+}
+
+/// Whether it can stand in a list, too.
 pub fn is_plain(name: &str) -> bool {
-    let is_safe = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '[' | ']' | ',' | ':' | '%');
-    !name.is_empty() && !name.starts_with([';', '#']) && name.chars().all(is_safe)
+    fits_header(name) && !name.contains([',', '%']) && !name.starts_with([';', '#'])
 }
 
-/// A value so that the dialect gives it back: continued lines are indented, and [`NOTHING`] keeps comment signs from
-/// following a blank and blanks from standing at an end. `None` if that is not possible.
-fn encode(value: &str) -> Option<Cow<'_, str>> {
-    if value.contains('\r') {
-        return None;
-    }
-    let mut lines = value.split('\n').map(encode_line);
-    let first = lines.next()?;
-    if !value.contains('\n') {
-        return Some(first);
-    }
-    let mut out = first.into_owned();
-    for line in lines {
-        out.push_str("\n\t");
-        out.push_str(if line.is_empty() { NOTHING } else { &line });
-    }
-    Some(Cow::Owned(out))
+/// The section of a program in the files.
+pub fn program_section(base: &Document, program: &str) -> Option<String> {
+    let names = ["program", "fcgi-program", "eventlistener"].map(|kind| format!("{kind}:{program}"));
+    names.into_iter().find(|name| base.section(name).is_some())
 }
 
-/// What Python takes for a blank: a comment may begin after it.
-fn is_space(c: char) -> bool {
-    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
-}
-
-fn encode_line(line: &str) -> Cow<'_, str> {
-    let is_end_safe = |c: Option<char>| c.is_none_or(|c| c.is_ascii_graphic() || c.is_alphanumeric());
-    let mut before = None;
-    let has_comment = line.chars().any(|c| {
-        let is_comment = matches!(c, ';' | '#') && before.is_none_or(is_space);
-        before = Some(c);
-        is_comment
-    });
-    if !has_comment && is_end_safe(line.chars().next()) && is_end_safe(line.chars().next_back()) {
-        return Cow::Borrowed(line);
+/// The programs of a group as the files have it; `None` if they have no group of that name.
+pub fn members(base: &Document, group: &str) -> Option<Vec<String>> {
+    if let Some(section) = base.section(&format!("group:{group}")) {
+        return Some(section.get("programs").map_or(Vec::new(), |entry| list(&entry.value)));
     }
-    let mut out = String::with_capacity(line.len() + 2 * NOTHING.len());
-    let mut before = ' ';
-    for c in line.chars() {
-        let guards = if out.is_empty() { !is_end_safe(Some(c)) } else { false };
-        if guards || (matches!(c, ';' | '#') && is_space(before)) {
-            out.push_str(NOTHING);
-        }
-        out.push(c);
-        before = c;
-    }
-    if !is_end_safe(Some(before)) {
-        out.push_str(NOTHING);
-    }
-    Cow::Owned(out)
-}
-
-/// A value in which the program's name stands for itself, because the section is called otherwise.
-pub fn with_name(value: &str, program: &str) -> String {
-    const START: &str = "%(program_name)";
-    let mut out = String::with_capacity(value.len());
-    let mut rest = value;
-    while let Some(at) = rest.find('%') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let length = conversion_length(rest);
-        let (token, behind) = rest.split_at(length);
-        match token.starts_with(START).then(|| expand::expand(token, &OneName(program))) {
-            Some(Ok(text)) => out.push_str(&text.replace('%', "%%")),
-            _ => out.push_str(token),
-        }
-        rest = behind;
-    }
-    out.push_str(rest);
-    out
-}
-
-/// Bytes of the conversion that a text begins with: `%%`, or `%(name)02d` up to the letter.
-fn conversion_length(text: &str) -> usize {
-    let Some(close) = text.starts_with("%(").then(|| text.find(')')).flatten() else {
-        return text.chars().take(2).map(char::len_utf8).sum();
+    let is_group = match program_section(base, group) {
+        Some(section) => section.starts_with("eventlistener:") || listing(base, group).next().is_none(),
+        None => false,
     };
-    let letter = text[close..].char_indices().find(|(_, c)| c.is_alphabetic());
-    letter.map_or(text.len(), |(at, c)| close + at + c.len_utf8())
+    is_group.then(|| vec![group.to_string()])
 }
 
-struct OneName<'a>(&'a str);
-
-impl Names for OneName<'_> {
-    fn get(&self, name: &str) -> Option<Var<'_>> {
-        (name == "program_name").then_some(Var::Text(self.0))
+/// Names of the groups of the files that hold a program.
+pub fn groups_of<'a>(base: &'a Document, program: &'a str) -> Vec<&'a str> {
+    let mut groups: Vec<&str> = listing(base, program).collect();
+    if groups.is_empty() && program_section(base, program).is_some() {
+        groups.push(program);
     }
+    groups
+}
 
-    fn all(&self) -> Vec<String> {
-        vec!["program_name".to_string()]
-    }
+/// Names of the `[group:x]` that list a program.
+fn listing<'a>(base: &'a Document, program: &'a str) -> impl Iterator<Item = &'a str> {
+    let groups = base.sections.iter().filter_map(|section| Some((section.name.strip_prefix("group:")?, section)));
+    let lists = move |section: &Section| {
+        let programs = section.get("programs").map_or("", |entry| entry.value.as_str());
+        programs.split(',').any(|name| name.trim() == program)
+    };
+    groups.filter(move |(_, section)| lists(section)).map(|(name, _)| name)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::fake::Fake;
-    use super::super::reader::Scope;
-    use super::*;
-
-    fn read_back(text: &str, section: &str, key: &str) -> String {
-        let mut document = Document::default();
-        document.read(text, "J").unwrap();
-        let scope = Scope { here: Some("/h"), ..Scope::default() };
-        let value = &document.section(section).unwrap().get(key).unwrap().value;
-        scope.expand(value, String::new).unwrap().into_owned()
-    }
-
-    #[test]
-    fn values_survive() {
-        let rows = [
-            "plain",
-            "",
-            ";x",
-            "#x",
-            "a ;b",
-            "a #b ; c",
-            "a;b",
-            " a",
-            "a ",
-            " ",
-            "\t",
-            "\ta\u{a0}",
-            "a\nb",
-            "a\n\nb",
-            "a\n",
-            "\na",
-            "\n",
-            "a\n  b  \n\tc",
-            "a\n;b\n# c\n ; d",
-            "x=1",
-            "a: b",
-            "[x]",
-            "a\n[x]\nb=1",
-            "é ;ü",
-            "a\u{3000};b",
-            "a\u{1f}",
-            "\u{1c};",
-            "sh -c \"a ; b # c\"",
-            "\"",
-            "A=\"1\",\n B='2'",
-        ];
-        for value in rows {
-            let mut journal = Journal::default();
-            let options = vec![("first".to_string(), "1".into()), ("v".into(), value.into()), ("w".into(), "2".into())];
-            journal.sections.insert("program:x".to_string(), Rc::new(options));
-            let text = journal.text().unwrap();
-            assert_eq!(read_back(&text, "program:x", "v"), value, "{text}");
-            assert_eq!(read_back(&text, "program:x", "w"), "2", "{text}");
-            // What was read is written again as it was.
-            let again = Journal::parse(&text, "J").unwrap();
-            assert_eq!(again.text().unwrap(), text, "{value:?}");
-            assert_eq!(read_back(&again.text().unwrap(), "program:x", "v"), value, "{value:?}");
-        }
-        let mut journal = Journal::default();
-        journal.sections.insert("program:x".to_string(), Rc::new(vec![("v".into(), "a\rb".into())]));
-        assert!(journal.text().is_err());
-    }
-
-    fn sample() -> Journal {
-        let mut journal = Journal::default();
-        let programs = vec!["a".to_string(), "b".to_string()];
-        journal.groups.insert("g".to_string(), Rc::new(Members { priority: -5, programs }));
-        journal.groups.insert("empty".to_string(), Rc::new(Members { priority: 1, programs: Vec::new() }));
-        journal.sections.insert("program:a".to_string(), Rc::new(vec![("command".into(), "x 100%%".into())]));
-        journal.gone = ["h".to_string(), "i:j".to_string()].into();
-        journal
-    }
-
-    #[test]
-    fn text_and_meaning() {
-        let text = sample().text().unwrap();
-        assert_eq!(
-            text.strip_prefix(HEAD).unwrap(),
-            "[group:empty]\nprograms=\npriority=1\n[group:g]\nprograms=a,b\npriority=-5\n\
-             [program:a]\ncommand=x 100%%\n[stheno:dynamic]\ngone=h,i:j\n\n; end of dynamic changes\n"
-        );
-        assert_eq!(Journal::parse(&text, "J"), Ok(sample()));
-        let empty = Journal::default().text().unwrap();
-        assert_eq!(Journal::parse(&empty, "J"), Ok(Journal::default()));
-    }
-
-    #[test]
-    fn every_torn_text_is_noticed() {
-        let text = sample().text().unwrap();
-        for end in 0..text.len() - 1 {
-            assert!(Journal::parse(&text[..end], "J").is_err(), "{end}");
-        }
-        let edited = text.replace("priority=1\n", "priority=x\n");
-        assert_eq!(Journal::parse(&edited, "J"), Err("[group:empty] has no valid priority".to_string()));
-        let edited = text.replace("[group:g]\n", "[supervisord]\nidentifier=x\n[group:g]\n");
-        let foreign = "it has a section [supervisord], which no change at run time makes";
-        assert_eq!(Journal::parse(&edited, "J"), Err(foreign.to_string()));
-        let edited = text.replace("[group:g]\n", "[group:g]\njunk\n");
-        assert!(Journal::parse(&edited, "J").unwrap_err().contains("parsing errors"));
-    }
-
-    #[test]
-    fn it_settles_on_files_that_have_changed() {
-        let amended = |name: &str| (name.to_string(), Rc::new(vec![("numprocs".to_string(), "2".to_string())]));
-        let members = |programs: &str| Rc::new(Members { priority: 1, programs: list(programs) });
-        let journal = Journal {
-            groups: [("k".to_string(), members("k,own")), ("g".to_string(), members("a,b,own"))].into(),
-            sections: [
-                amended("program:w"),
-                amended("program:a"),
-                ("program:own".to_string(), Rc::new(vec![("command".to_string(), "x".to_string())])),
-            ]
-            .into(),
-            gone: BTreeSet::new(),
-        };
-        let rows = [
-            (
-                "[program:k]\n[program:w]\n[group:g]\nprograms=a,b\n[program:a]\n[program:b]\n",
-                "k,own",
-                "a,b,own",
-                3,
-                vec![],
-            ),
-            (
-                "[program:w]\n[group:g]\nprograms=new,a\n[program:a]\n[program:new]\n",
-                "own",
-                "new,a,own",
-                3,
-                vec!["b in group g, which is in no file any more", "k in group k, which is in no file any more"],
-            ),
-            (
-                "[program:k]\n[program:b]\n",
-                "k,own",
-                "b,own",
-                1,
-                vec![
-                    "a in group g, which is in no file any more",
-                    "the options of [program:a], which is in no file any more",
-                    "the options of [program:w], which is in no file any more",
-                ],
-            ),
-        ];
-        for (text, k, g, sections, messages) in rows {
-            let mut base = Document::default();
-            base.read(text, "F").unwrap();
-            let (settled, mut left_out) = journal.settle(&base);
-            left_out.sort();
-            let programs = |group: &str| settled.groups[group].programs.join(",");
-            assert_eq!((programs("k").as_str(), programs("g").as_str()), (k, g), "{text:?}");
-            assert_eq!(
-                (settled.sections.len(), left_out),
-                (sections, messages.iter().map(|m| m.to_string()).collect()),
-                "{text:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_gone_is_left_out() {
-        let text = "[supervisord]\n[program:b]\ncommand=b\nnumprocs=3\nprocess_name=b%(process_num)d\n";
-        let all = Fake::new().load(text).unwrap().groups[0].processes.clone();
-        let journal = Journal { gone: ["b:b1".to_string(), "b:b:b2".into(), "c".into()].into(), ..Journal::default() };
-        for (group, own, expected) in
-            [("b", None, "b0 b2"), ("b", Some("b"), "b0 b1"), ("b", Some("x"), "b0 b1 b2"), ("c", None, "b0 b1 b2")]
-        {
-            let mut processes = all.clone();
-            journal.prune(group, own, &mut processes);
-            let names: Vec<_> = processes.iter().map(|process| process.name.as_str()).collect();
-            assert_eq!(names.join(" "), expected, "{group} {own:?}");
-        }
-    }
-
-    #[test]
-    fn a_name_stands_for_itself() {
-        let rows = [
-            ("x", "x"),
-            ("%(program_name)s", "a"),
-            ("-%(program_name)-3s|%(program_name)s%%(program_name)s", "-a  |a%%(program_name)s"),
-            ("%(process_num)02d %(ENV_program_name)s %%", "%(process_num)02d %(ENV_program_name)s %%"),
-            ("%(program_name", "%(program_name"),
-            ("%(program_name)", "%(program_name)"),
-            ("é%", "é%"),
-        ];
-        for (value, expected) in rows {
-            assert_eq!(with_name(value, "a"), expected, "{value:?}");
-        }
-        assert_eq!(with_name("%(program_name)s", "a%b"), "a%%b");
-    }
-
-    #[test]
-    fn plain_names() {
-        for name in ["a", "a.b-c_1", "é", "a;b"] {
-            assert!(is_plain(name), "{name:?}");
-        }
-        for name in ["", "a b", "a:b", "a]b", ";a", "#a", "a,b", "a\nb", "a%b"] {
-            assert!(!is_plain(name), "{name:?}");
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use crate::wire::ini::{self, Document, Entry, Section};
+use crate::wire::ini::{self, Document};
 use crate::wire::keyvalue;
 
 use super::cmdline::CommandLine;
@@ -12,10 +12,11 @@ use super::env::{Env, Memo};
 use super::error::{ConfigError, Place};
 use super::groups::unique;
 use super::interfaces::interfaces;
-use super::journal::{Base, Journal, Source};
+use super::journal::{Base, Journal, Laid, Options, Source, Subject};
 use super::options::{SthenoOptions, SupervisordOptions};
+use super::overlay::{self, Layer, amended};
 use super::paths;
-use super::programs::{Changes, Common, count};
+use super::programs::{Common, count};
 use super::reader::{Reader, Scope};
 use super::search;
 use super::servers::{default_url, servers};
@@ -86,7 +87,13 @@ impl Loader {
     /// Reads everything. Nothing else changes if it fails, but variables that `[supervisord] environment` added stay
     /// available, as in the original.
     pub fn load(&mut self, env: &dyn Env) -> Result<Config, ConfigError> {
-        self.load_noting(env, None)
+        self.load_noting(env, None, None)
+    }
+
+    /// As [`Loader::load`], while these changes made at run time are in force: they go on if their file turns out to be
+    /// broken.
+    pub fn reload(&mut self, env: &dyn Env, journal: &Journal) -> Result<Config, ConfigError> {
+        self.load_noting(env, None, Some(journal))
     }
 
     /// As [`Loader::load`], but returns all that is wrong: an option that is gets put aside, and the rest is looked at
@@ -95,7 +102,7 @@ impl Loader {
         let mut survey = Survey::default();
         let mut found: Vec<ConfigError> = Vec::new();
         for _ in 0..PASSES_MAX {
-            let loaded = self.load_noting(env, Some(&mut survey));
+            let loaded = self.load_noting(env, Some(&mut survey), None);
             let last = match loaded {
                 Ok(config) if survey.problems.is_empty() && found.is_empty() => return Ok(config),
                 Ok(_) => None,
@@ -120,7 +127,7 @@ impl Loader {
     /// The files as one document, without looking at what they mean.
     pub fn sources(&mut self, env: &dyn Env) -> Result<Sources, ConfigError> {
         let main = self.find_main(env)?;
-        Sources::read(&main, env, &self.variables, None)
+        self.read(&main, env)
     }
 
     fn find_main(&mut self, env: &dyn Env) -> Result<MainFile, ConfigError> {
@@ -134,16 +141,20 @@ impl Loader {
         Ok(main)
     }
 
-    fn load_noting(&mut self, env: &dyn Env, survey: Option<&mut Survey>) -> Result<Config, ConfigError> {
+    fn read(&self, main: &MainFile, env: &dyn Env) -> Result<Sources, ConfigError> {
+        let dynamic_conf = |document: &Document| self.stheno(main, document, env).ok().flatten()?.dynamic_conf;
+        Sources::read(main, env, &self.variables, &dynamic_conf)
+    }
+
+    fn load_noting(
+        &mut self,
+        env: &dyn Env,
+        survey: Option<&mut Survey>,
+        in_force: Option<&Journal>,
+    ) -> Result<Config, ConfigError> {
         let memo = Memo::new(env);
         let main = self.find_main(&memo)?;
-        let mut sources = Sources::read(&main, &memo, &self.variables, None)?;
-        // The file of changes at run time may be included, too, for Supervisor's sake: it is no part of what the others say.
-        if let Ok(Some(Stheno { dynamic_conf: Some(own), .. })) = self.stheno(&main, &sources.document, &memo)
-            && sources.included.contains(&own)
-        {
-            sources = Sources::read(&main, &memo, &self.variables, Some(&own))?;
-        }
+        let mut sources = self.read(&main, &memo)?;
         let problems = survey.map(|Survey { aside, problems }| {
             let stand_in = |key: &str| STAND_INS.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
             for Place { file, line } in aside.iter() {
@@ -152,59 +163,91 @@ impl Loader {
             problems
         });
         let Some(stheno) = self.stheno(&main, &sources.document, &memo)? else {
-            return self.interpret(&main, sources, &memo, Changes::default(), problems);
+            return self.interpret(&main, sources, &memo, None, problems);
         };
         let document = Rc::new(sources.document.clone());
-        let journal = match &stheno.dynamic_conf {
-            None => Source::Off,
-            Some(path) if !memo.exists(path) => Source::Absent,
-            Some(path) => match read_journal(path, &memo) {
-                Ok((journal, text)) => match self.overlay(&main, &document, &journal, path, &memo) {
-                    Ok(mut config) => {
-                        config.infos.splice(0..0, sources.infos);
-                        config.warnings.splice(0..0, sources.warnings);
-                        config.base = Some(Base { document, journal: Source::Read { journal, text } });
-                        return Ok(config);
-                    }
-                    Err(error) => Source::Broken(error.to_string()),
-                },
-                Err(reason) => Source::Broken(reason),
-            },
-        };
-        // A journal that is broken must not keep the daemon from starting: it is left out, with a warning.
-        if let (Source::Broken(reason), Some(path)) = (&journal, &stheno.dynamic_conf) {
-            sources
-                .warnings
-                .push(format!("The changes kept in \"{path}\" are left out, and the file is not written to: {reason}"));
+        let path = stheno.dynamic_conf.as_deref();
+        let source = read_journal(path, &document, &memo);
+        let mut warnings = Vec::new();
+        // A journal that is broken must keep the daemon neither from starting nor from going on.
+        if let (Source::Broken(reason), Some(path)) = (&source, path) {
+            let what = if in_force.is_some() { "go on as they are" } else { "are left out" };
+            warnings.push(format!(
+                "The changes kept in \"{path}\" {what}, and the file is not written to before it is repaired or removed \
+                 and read again: {reason}"
+            ));
         }
-        let mut config = self.interpret(&main, sources, &memo, Changes::default(), problems)?;
-        config.base = Some(Base { document, journal });
+        let journal = match (&source, in_force) {
+            (Source::Read { journal, .. }, _) => Some(journal),
+            (Source::Broken(_), Some(journal)) => Some(journal),
+            _ => None,
+        };
+        let (mut config, mut laid) = match journal.map(|journal| self.overlay(&main, &document, journal, path, &memo)) {
+            Some(Ok(overlaid)) => overlaid,
+            // Nothing is wrong but with the files themselves, of which a survey finds all.
+            Some(Err(error)) if problems.is_none() => return Err(error),
+            _ => {
+                let sources = Sources { document: sources.document, ..Sources::default() };
+                (self.interpret(&main, sources, &memo, None, problems)?, Laid::default())
+            }
+        };
+        warnings.append(&mut laid.warnings);
+        config.infos.splice(0..0, sources.infos);
+        config.warnings.splice(0..0, sources.warnings.into_iter().chain(warnings.iter().cloned()));
+        laid.warnings = warnings;
+        config.base = Some(Base { document, here: main.here, source, laid });
         Ok(config)
     }
 
     /// What the configuration would be with these changes at run time; no file is read.
-    pub fn preview(&mut self, env: &dyn Env, base: &Document, journal: &Journal) -> Result<Config, ConfigError> {
+    pub fn preview(&mut self, env: &dyn Env, base: &Rc<Document>, journal: &Journal) -> Result<Config, ConfigError> {
         let memo = Memo::new(env);
         let main = self.find_main(&memo)?;
-        self.overlay(&main, base, journal, "changes at run time", &memo)
+        let (mut config, laid) = self.overlay(&main, base, journal, None, &memo)?;
+        config.base = Some(Base { document: Rc::clone(base), here: main.here, source: Source::Off, laid });
+        Ok(config)
     }
 
-    /// The configuration with changes laid over it.
+    /// The configuration with changes laid over it. Errors: those of the files; what is wrong with a change is told in
+    /// what is laid.
     fn overlay(
         &mut self,
         main: &MainFile,
         base: &Document,
         journal: &Journal,
-        file: &str,
+        file: Option<&str>,
         env: &dyn Env,
-    ) -> Result<Config, ConfigError> {
-        let mut sources = Sources { document: base.clone(), ..Sources::default() };
-        let (journal, left_out) = journal.settle(base);
-        let left_out = left_out.iter().map(|part| format!("Of the changes kept in \"{file}\" is left out: {part}"));
-        sources.warnings.extend(left_out);
-        sources.merge(journal.text().map_err(ConfigError::new)?.as_bytes(), file)?;
-        let changes = Changes { journal: Some(&journal), file: Some(file) };
-        self.interpret(main, sources, env, changes, None)
+    ) -> Result<(Config, Laid), ConfigError> {
+        let file = file.unwrap_or("changes at run time");
+        let mut layer = Layer { journal, file, laid: Laid::default() };
+        let (present, absent): (Vec<_>, Vec<_>) =
+            journal.amended.iter().partition(|(name, _)| base.section(name).is_some());
+        for (name, _) in absent {
+            layer.leave_out(Subject::Files(name.clone()), "no file has that section any more".to_string());
+        }
+        let attempt = |loader: &mut Loader, amendments: &[(&String, &Rc<Options>)], layer: &mut Layer<'_>| {
+            let document = amended(base, amendments.iter().copied(), file);
+            loader.interpret(main, Sources { document, ..Sources::default() }, env, Some(layer), None)
+        };
+        let fresh = layer.laid.clone();
+        match attempt(self, &present, &mut layer) {
+            Ok(config) => return Ok((config, layer.laid)),
+            Err(error) if present.is_empty() => return Err(error),
+            Err(_) => {}
+        }
+        // Either the files are wrong, or some of the options.
+        attempt(self, &[], &mut layer)?;
+        layer.laid = fresh;
+        let mut good = Vec::new();
+        for amendment in present {
+            let mut alone = Layer { journal, file, laid: Laid::default() };
+            match attempt(self, &[amendment], &mut alone) {
+                Ok(_) => good.push(amendment),
+                Err(error) => layer.leave_out(Subject::Files(amendment.0.clone()), error.to_string()),
+            }
+        }
+        let config = attempt(self, &good, &mut layer)?;
+        Ok((config, layer.laid))
     }
 
     fn stheno(&self, main: &MainFile, document: &Document, env: &dyn Env) -> Result<Option<Stheno>, ConfigError> {
@@ -225,10 +268,10 @@ impl Loader {
         main: &MainFile,
         sources: Sources,
         env: &dyn Env,
-        changes: Changes<'_>,
+        layer: Option<&mut Layer<'_>>,
         mut problems: Option<&mut Vec<ConfigError>>,
     ) -> Result<Config, ConfigError> {
-        let Sources { document, infos, mut warnings, .. } = sources;
+        let Sources { document, infos, mut warnings } = sources;
         let mut failed = |error: ConfigError| match &mut problems {
             Some(problems) => {
                 problems.push(error);
@@ -273,12 +316,11 @@ impl Loader {
             serverurl: url.as_deref(),
             warnings: Vec::new(),
             environments: HashMap::new(),
-            changes,
             nothing: &Document::default(),
         };
         let mut groups = common.groups(&mut failed)?;
-        if let Some(journal) = changes.journal {
-            groups.retain(|group| !journal.gone.contains(&group.name));
+        if let Some(layer) = layer {
+            common.lay_over(layer, &mut groups);
         }
         warnings.append(&mut common.warnings);
         let servers = match servers {
@@ -362,12 +404,7 @@ impl Loader {
         program: &str,
         options: &[(String, String)],
     ) -> Result<Vec<Rc<Program>>, ConfigError> {
-        let file: Rc<str> = Rc::from(self.main_file().unwrap_or_default());
-        let mut section = Section::new(&format!("program:{program}"), Rc::clone(&file), 0);
-        for (key, value) in options {
-            let key = key.to_lowercase().trim_end().to_string();
-            section.set(Entry { key, value: value.clone(), file: Rc::clone(&file), line: 0 });
-        }
+        let section = overlay::section(program, options, self.main_file().unwrap_or_default());
         let memo = Memo::new(env);
         let mut common = Common {
             document: &Document::default(),
@@ -380,18 +417,28 @@ impl Loader {
             serverurl: self.serverurl.as_ref().and_then(Option::as_deref),
             warnings: Vec::new(),
             environments: HashMap::new(),
-            changes: Changes::default(),
             nothing: &Document::default(),
         };
         Ok(unique(common.programs(&section, group)?))
     }
 }
 
-/// Reads the file of changes. The error is why it cannot be understood.
-fn read_journal(path: &str, env: &dyn Env) -> Result<(Journal, Rc<[u8]>), String> {
-    let bytes = env.read_file(path).map_err(|error| format!("it cannot be read: {error}"))?;
-    let text = ini::decode(&bytes)?;
-    Ok((Journal::parse(text, path)?, bytes.into()))
+/// Reads the file of changes, which is to be laid over these files.
+fn read_journal(path: Option<&str>, base: &Document, env: &dyn Env) -> Source {
+    let Some(path) = path else { return Source::Off };
+    if !env.exists(path) {
+        return Source::Absent;
+    }
+    // A pipe would be waited for.
+    if !env.is_file(path) {
+        return Source::Broken("it is no regular file".to_string());
+    }
+    let read = || {
+        let bytes = env.read_file(path).map_err(|error| format!("it cannot be read: {error}"))?;
+        let journal = Journal::parse(ini::decode(&bytes)?, path, base)?;
+        Ok(Source::Read { journal, text: bytes.into() })
+    };
+    read().unwrap_or_else(Source::Broken)
 }
 
 /// Each key once, where it first stood, with its last value.

@@ -3,8 +3,9 @@
 //! The way of a file: [`search`] finds it, [`sources`] reads it and what it includes into one document, [`load`] takes
 //! the document apart section by section with the rows of [`options`], whose texts are [`datatypes`]; [`programs`],
 //! [`groups`], [`servers`] and [`interfaces`] make of them the shapes in [`types`], which are all that the rest of the
-//! program sees. [`cmdline`] reads the command line, [`check`] says what is wrong without starting anything, [`diff`]
-//! compares two results. Everything asked of the system goes through [`Env`].
+//! program sees. Changes made at run time ([`journal`]) are laid over that (`overlay`). [`cmdline`] reads the command
+//! line, [`check`] says what is wrong without starting anything, [`diff`] compares two results. Everything asked of the
+//! system goes through [`Env`].
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +25,7 @@ pub mod interfaces;
 pub mod journal;
 pub mod load;
 pub mod options;
+mod overlay;
 pub mod paths;
 pub mod programs;
 pub mod reader;

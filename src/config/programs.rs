@@ -9,7 +9,6 @@ use crate::wire::keyvalue;
 use super::datatypes::{Datatype, LogFile, Name, Unexpanded};
 use super::env::Env;
 use super::error::ConfigError;
-use super::journal::Journal;
 use super::options::{ProcessOptions, ProgramOptions};
 use super::reader::{Reader, Scope};
 use super::types::{LogTarget, Program, Stream};
@@ -20,14 +19,6 @@ const NUMPROCS_MAX: i64 = 100_000;
 
 /// Variables by name.
 type Variables = BTreeMap<String, String>;
-
-/// Changes made at run time that were merged into the document.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Changes<'a> {
-    pub(super) journal: Option<&'a Journal>,
-    /// The name of their file, by which their sections are known.
-    pub(super) file: Option<&'a str>,
-}
 
 /// What sections of programs have in common during one load.
 pub(super) struct Common<'a> {
@@ -47,10 +38,7 @@ pub(super) struct Common<'a> {
     pub(super) warnings: Vec<String>,
     /// Environments by their text, so that equal ones are kept once.
     pub(super) environments: HashMap<String, Environment>,
-    /// Changes made at run time. Sections that are their own are what calls gave: `[DEFAULT]` and `[supervisord]
-    /// environment` do not hold for them.
-    pub(super) changes: Changes<'a>,
-    /// An empty document, for those.
+    /// An empty document, for programs that calls gave.
     pub(super) nothing: &'a Document,
 }
 
@@ -64,27 +52,8 @@ pub(super) struct Environment {
 impl<'a> Common<'a> {
     /// The processes of a section, ascending by name. Errors name the section (C-93).
     pub(super) fn programs(&mut self, section: &Section, group: &str) -> Result<Vec<Rc<Program>>, ConfigError> {
-        let is_own = self.changes.file == Some(&*section.file);
-        let programs = match is_own {
-            true => self.called_programs(section, group),
-            false => self.unlabelled_programs(section, group),
-        };
-        let mut programs = programs.map_err(|error| error.in_section(&section.name, &section.file))?;
-        if let Some(journal) = self.changes.journal {
-            let own = section.name.split_once(':').map(|(_, name)| name).filter(|_| is_own);
-            journal.prune(group, own, &mut programs);
-        }
-        Ok(programs)
-    }
-
-    /// The processes of a section of the journal.
-    fn called_programs(&mut self, section: &Section, group: &str) -> Result<Vec<Rc<Program>>, ConfigError> {
-        let document = std::mem::replace(&mut self.document, self.nothing);
-        let environment = std::mem::take(&mut self.environment);
-        let environments = std::mem::take(&mut self.environments);
         let programs = self.unlabelled_programs(section, group);
-        (self.document, self.environment, self.environments) = (document, environment, environments);
-        programs
+        programs.map_err(|error| error.in_section(&section.name, &section.file))
     }
 
     fn unlabelled_programs(&mut self, section: &Section, group: &str) -> Result<Vec<Rc<Program>>, ConfigError> {

@@ -40,8 +40,6 @@ impl MainFile {
 pub struct Sources {
     /// The merged text.
     pub document: Document,
-    /// Absolute paths of the files that were included.
-    pub included: Vec<String>,
     /// Messages for the log, INFO.
     pub infos: Vec<String>,
     /// Messages for the log, WARN.
@@ -60,12 +58,13 @@ impl Sources {
         Ok(sources)
     }
 
-    /// Reads the main file and all that it includes, except `own`, an absolute path.
+    /// Reads the main file and all that it includes, except the file of changes at run time, which `dynamic_conf` finds
+    /// in a document. It may be included for Supervisor's sake; here it is laid over the others, and is none of them.
     pub fn read(
         main: &MainFile,
         env: &dyn Env,
         variables: &BTreeMap<String, String>,
-        own: Option<&str>,
+        dynamic_conf: &dyn Fn(&Document) -> Option<String>,
     ) -> Result<Sources, ConfigError> {
         let mut sources = Sources::read_main(main, env)?;
         if sources.document.section("include").is_none() {
@@ -73,10 +72,41 @@ impl Sources {
         }
         // Only now: without [include] the text `%(here)s` is left to the expansion of each option (C-49).
         sources.document.expand_here(&main.here);
+        let mut found = Vec::new();
         for pattern in sources.patterns(main, env, variables)? {
-            sources.include(&paths::join(&main.here, &pattern), env, own)?;
+            found.extend(sources.find(&paths::join(&main.here, &pattern), env));
+        }
+        // Nobody waits for a pipe that stands in the place of that file.
+        let own = dynamic_conf(&sources.document);
+        let is_own = |own: &Option<String>, path: &str| own.as_ref().is_some_and(|own| env.is_same_file(own, path));
+        let read = |path: String| (env.read_file(&path).ok(), path);
+        let found: Vec<_> = found.into_iter().filter(|path| !is_own(&own, path)).map(read).collect();
+        let own = sources.own_by_included(&found, env, dynamic_conf).or(own);
+        for (bytes, path) in found {
+            if !is_own(&own, &path) {
+                sources.include(bytes.as_deref(), &path, env)?;
+            }
         }
         Ok(sources)
+    }
+
+    /// The file of changes at run time, if an included file names it. That may come after it has been included itself,
+    /// torn perhaps, so that there must be no error here.
+    fn own_by_included(
+        &self,
+        found: &[(Option<Vec<u8>>, String)],
+        env: &dyn Env,
+        dynamic_conf: &dyn Fn(&Document) -> Option<String>,
+    ) -> Option<String> {
+        const NAME: &[u8] = b"dynamic_conf";
+        let names_it = |bytes: &Vec<u8>| bytes.windows(NAME.len()).any(|window| window == NAME);
+        let mut naming = found.iter().filter(|(bytes, _)| bytes.as_ref().is_some_and(names_it)).peekable();
+        naming.peek()?;
+        let mut scratch = Sources { document: self.document.clone(), ..Sources::default() };
+        for (bytes, path) in naming {
+            let _ = scratch.include(bytes.as_deref(), path, env);
+        }
+        dynamic_conf(&scratch.document)
     }
 
     /// Merges one more file.
@@ -108,24 +138,22 @@ impl Sources {
         Ok(files.split_whitespace().map(str::to_string).collect())
     }
 
-    /// Reads the files that match, in the order of their paths (C-44). One that cannot be opened is passed over (C-47).
-    fn include(&mut self, pattern: &str, env: &dyn Env, own: Option<&str>) -> Result<(), ConfigError> {
+    /// The files that match, in the order of their paths (C-44).
+    fn find(&mut self, pattern: &str, env: &dyn Env) -> Vec<String> {
         let mut found = glob::glob(env, pattern);
         if found.is_empty() {
             self.warnings.push(format!("No file matches via include \"{pattern}\""));
         }
         found.sort();
-        for path in found {
-            let absolute = paths::absolute(&env.cwd(), &path);
-            if own == Some(absolute.as_str()) {
-                continue;
-            }
-            self.included.push(absolute);
-            self.infos.push(format!("Included extra file \"{path}\" during parsing"));
-            if let Ok(bytes) = env.read_file(&path) {
-                self.merge(&bytes, &path)?;
-                self.document.expand_here(&paths::absolute(&env.cwd(), paths::dirname(&path)));
-            }
+        found
+    }
+
+    /// Merges an included file. One that could not be opened is passed over (C-47).
+    fn include(&mut self, bytes: Option<&[u8]>, path: &str, env: &dyn Env) -> Result<(), ConfigError> {
+        self.infos.push(format!("Included extra file \"{path}\" during parsing"));
+        if let Some(bytes) = bytes {
+            self.merge(bytes, path)?;
+            self.document.expand_here(&paths::absolute(&env.cwd(), paths::dirname(path)));
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 
 use super::accounts;
 use super::env::{Account, Env};
@@ -30,6 +31,15 @@ impl Env for System {
 
     fn is_dir(&self, path: &str) -> bool {
         std::fs::metadata(path).is_ok_and(|entry| entry.is_dir())
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        std::fs::metadata(path).is_ok_and(|entry| entry.is_file())
+    }
+
+    fn is_same_file(&self, one: &str, other: &str) -> bool {
+        let identity = |path: &str| std::fs::metadata(path).ok().map(|entry| (entry.dev(), entry.ino()));
+        one == other || identity(one).is_some_and(|known| identity(other) == Some(known))
     }
 
     fn is_writable_dir(&self, path: &str) -> bool {

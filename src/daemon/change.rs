@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
-use super::edits::Section;
 use super::{Daemon, Group, Host, Proc, Stream};
 use crate::clock::Now;
+use crate::config::journal::{Made, Subject};
 use crate::config::{self, GroupKind, LogTarget, Program};
 use crate::fault::{Code, Fault};
 use crate::id::{Channel, GroupId, ProcId};
@@ -56,14 +56,16 @@ pub enum Change {
     /// Change options of a program. Its processes take the new configuration without being stopped, and run by it from
     /// their next start on; new ones are added, and those that are gone must be stopped.
     SetOptions {
-        /// The program's section.
-        section: Section,
+        /// What has the program's options.
+        subjects: Vec<Subject>,
         /// The options that change.
         options: Vec<(String, String)>,
         /// The active groups that hold the program, as they become.
         groups: Vec<Rc<config::Group>>,
         /// The same groups as configured, as they become.
         configured: Vec<Rc<config::Group>>,
+        /// Which processes of those groups are the journal's own then.
+        made: Made,
         /// Processes of the program that were removed one by one are back.
         whole: bool,
     },
@@ -116,9 +118,12 @@ impl fmt::Display for Change {
             Change::RemoveProgram { group, program } => {
                 write!(f, "remove program {} from group {}", q(program), q(group))
             }
-            Change::SetOptions { section, options, .. } => {
+            Change::SetOptions { subjects, options, groups, .. } => {
                 let names: Vec<&str> = options.iter().map(|(key, _)| key.as_str()).collect();
-                write!(f, "set {} of {}", q(&names.join(", ")), q(&section.name))
+                let program = subjects.first().map_or("", Subject::program);
+                let groups: Vec<String> = groups.iter().map(|group| q(&group.name)).collect();
+                let groups = groups.join(", ");
+                write!(f, "set {} of program {} in group {groups}", q(&names.join(", ")), q(program))
             }
         }
     }
@@ -151,6 +156,18 @@ impl Daemon {
         let kept = dynamic.keep(change, self, host);
         self.dynamic = dynamic;
         kept.map_err(|text| Code::Failed.with(text))
+    }
+
+    /// Sees that changes could be kept, before processes are stopped for them. Faults: FAILED.
+    pub fn rehearse<'c>(
+        &mut self,
+        changes: impl Iterator<Item = &'c Change>,
+        host: &mut dyn Host,
+    ) -> Result<(), Fault> {
+        let mut dynamic = std::mem::take(&mut self.dynamic);
+        let outcome = dynamic.rehearse(changes, self, host);
+        self.dynamic = dynamic;
+        outcome.map_err(|text| Code::Failed.with(text))
     }
 
     fn carry_out(&mut self, change: &Change, now: Now, host: &mut dyn Host) {

@@ -3,17 +3,17 @@
 //! Each [`Change`] is turned into edits of a [`Journal`], which is laid over what the other files say, so that a load
 //! yields the groups that the calls made. With `[stheno] dynamic_conf` the file is replaced before the change is carried
 //! out: whoever got an answer finds its change after a crash, and a change that cannot be kept is refused. Without it
-//! the journal lives in memory and dies with the daemon, as in Supervisor; without `[stheno]` there is none. How a
-//! change is said in Supervisor's format is the business of [`edits`](super::edits).
+//! the journal lives in memory and dies with the daemon, as in Supervisor; without `[stheno]` there is none. What a
+//! change means for the journal is the business of [`edits`](super::edits).
 
 use std::rc::Rc;
 
 use super::change::Change;
-use super::edits::{Kept, Scene, Section, Target};
+use super::edits::{Kept, Scene};
 use super::host::{Errno, Span};
 use super::{Daemon, Host};
 use crate::config::Config;
-use crate::config::journal::{Base, Journal, Source};
+use crate::config::journal::{Base, Journal, Source, Subject};
 use crate::wire::ini::Document;
 
 /// The journal, and how it stands with its file.
@@ -21,6 +21,8 @@ use crate::wire::ini::Document;
 pub struct Dynamic {
     /// What the other files say; `None` when nothing is kept.
     base: Option<Rc<Document>>,
+    /// `%(here)s` in options that calls give.
+    here: String,
     /// `[stheno] dynamic_conf`.
     path: Option<String>,
     /// The bytes last read from the file or written to it; `None` when there was no file.
@@ -28,6 +30,14 @@ pub struct Dynamic {
     /// Why the file was left out when it was last read; nothing is written while it stands.
     broken: Option<String>,
     kept: Kept,
+}
+
+/// A journal with other options for a program, to be laid over the files.
+pub(super) struct Draft {
+    pub(super) base: Rc<Document>,
+    pub(super) journal: Journal,
+    /// What the options were set for; never empty.
+    pub(super) subjects: Vec<Subject>,
 }
 
 impl Dynamic {
@@ -38,31 +48,39 @@ impl Dynamic {
             self.known = None;
         }
         self.path = path;
-        let Some(Base { document, journal }) = &config.base else {
+        let Some(Base { document, here, source, laid }) = &config.base else {
             *self = Dynamic::default();
             return;
         };
         self.base = Some(document.clone());
+        self.here.clone_from(here);
         self.broken = None;
-        self.kept.forget_parked();
-        match journal {
-            Source::Off => self.known = None,
+        match source {
+            Source::Off => {
+                self.known = None;
+                self.kept.forget_parked();
+            }
             // With a file that somebody removed its changes are forgotten; in one that was never there those so far
             // will stand.
-            Source::Absent => {
-                if self.known.take().is_some() {
-                    self.kept = Kept::default();
-                }
-            }
+            Source::Absent if self.known.take().is_some() => self.kept = Kept::default(),
+            Source::Absent => self.kept.forget_parked(),
             Source::Read { journal, text } => {
                 self.known = Some(text.clone());
-                self.kept = Kept::read(journal.clone(), document, &config.groups);
+                self.kept = Kept::read(journal.clone(), laid);
             }
-            Source::Broken(reason) => self.broken = Some(reason.clone()),
+            Source::Broken(reason) => {
+                self.broken = Some(reason.clone());
+                self.kept.lay_again(laid);
+            }
         }
     }
 
-    /// Where the changes are kept, if they are.
+    /// Whether changes are kept, at least in memory: there is a `[stheno]`.
+    pub fn is_kept(&self) -> bool {
+        self.base.is_some()
+    }
+
+    /// The file in which the changes are kept, if there is one.
     pub fn path(&self) -> Option<&str> {
         self.path.as_deref()
     }
@@ -74,66 +92,89 @@ impl Dynamic {
 
     /// The text that keeps the changes; empty if nothing was changed. Errors: why it cannot be said.
     pub fn text(&self) -> Result<String, String> {
-        if self.kept.journal.is_empty() { Ok(String::new()) } else { self.kept.journal.text() }
+        match &self.base {
+            Some(base) if !self.kept.journal.is_empty() => self.kept.journal.text(base),
+            _ => Ok(String::new()),
+        }
     }
 
-    /// The section of the journal from which a process comes, without its `program:`.
-    pub fn made_by(&self, group: &str, process: &str) -> Option<&str> {
-        self.kept.made_by(group, process)
+    /// Names of the programs that were added to a group at run time.
+    pub fn added_to(&self, group: &str) -> impl Iterator<Item = &str> {
+        let note = self.kept.journal.groups.get(group);
+        note.into_iter().flat_map(|note| &note.programs).map(|own| own.name.as_str())
     }
 
-    /// Names of the journal's sections, without their `program:`, that processes of a group come from.
-    pub fn sections_of(&self, group: &str) -> impl Iterator<Item = &str> {
-        self.kept.sections_of(group)
+    /// Whether a group has a program, be it without a process; false where nothing is kept.
+    pub fn holds(&self, group: &str, program: &str) -> bool {
+        self.base.as_ref().is_some_and(|base| self.kept.holds(base, group, program))
     }
 
-    /// What is to be laid over the base so that the options of a program become these; `None` if nothing is kept or
-    /// there is no such program. With `whole`, processes of the program's groups that were removed one by one are back.
-    pub(super) fn with_options(
+    /// The journal as it would be with these options for a program; `None` if nothing is kept or there is no such
+    /// program. With `whole`, processes of the program that were removed one by one are back.
+    pub(super) fn draft(
         &self,
-        program: (&str, &[Target<'_>]),
+        daemon: &Daemon,
+        (program, group): (&str, Option<&str>),
         options: &[(String, String)],
         whole: bool,
-    ) -> Option<(Rc<Document>, Journal, Section)> {
+    ) -> Option<Draft> {
         let base = self.base.clone()?;
-        let mut kept = self.kept.clone();
-        let section = kept.section_of(&base, program.0, program.1)?;
-        kept.set_options(&section, options);
-        if whole {
-            kept.journal.gone.retain(|name| !name.contains(':'));
+        let subjects = self.kept.subjects(&base, daemon, program, group);
+        let mut journal = self.kept.journal.clone();
+        for subject in &subjects {
+            journal.set_options(subject, options);
+            if whole {
+                journal.bring_back(subject);
+            }
         }
-        Some((base, kept.journal, section))
-    }
-
-    /// Whether that process was removed from what its section makes.
-    pub(super) fn is_gone(&self, section: &Section, group: &str, process: &str) -> bool {
-        self.base.as_ref().is_some_and(|base| self.kept.is_gone(base, section, group, process))
+        (!subjects.is_empty()).then_some(Draft { base, journal, subjects })
     }
 
     /// Notes a change that is about to be made, in the file, too. The error is the text of the fault: nothing happened.
     pub(super) fn keep(&mut self, change: &Change, daemon: &Daemon, host: &mut dyn Host) -> Result<(), String> {
         let Some(base) = self.base.clone() else { return Ok(()) };
-        let scene = Scene { base: &base, daemon, is_filed: self.path.is_some() };
-        if self.path.is_none() {
+        let here = std::mem::take(&mut self.here);
+        let scene = Scene { base: &base, here: &here, daemon, is_filed: self.path.is_some() };
+        let outcome = match self.path {
             // What no file could say need not be said.
-            let _ = self.kept.edit(change, &scene);
-            return Ok(());
-        }
-        let before = self.kept.clone();
-        let outcome = self
-            .kept
-            .edit(change, &scene)
-            .and_then(|()| if self.kept.journal == before.journal { Ok(()) } else { self.write(host) });
-        if outcome.is_err() {
-            self.kept = before;
-        }
+            None => {
+                let _ = self.kept.edit(change, &scene);
+                Ok(())
+            }
+            Some(_) => {
+                let before = self.kept.clone();
+                let is_same = |kept: &Kept| kept.journal == before.journal;
+                let outcome = self.kept.edit(change, &scene);
+                let outcome = outcome.and_then(|()| if is_same(&self.kept) { Ok(()) } else { self.write(host) });
+                if outcome.is_err() {
+                    self.kept = before;
+                }
+                outcome
+            }
+        };
+        self.here = here;
         outcome
     }
 
-    /// Sees that a change could be kept before processes are stopped for it, by writing what is kept already. The error
-    /// is the text of the fault.
-    pub fn rehearse(&mut self, host: &mut dyn Host) -> Result<(), String> {
-        if self.path.is_some() { self.write(host) } else { Ok(()) }
+    /// Sees that changes could be kept, before processes are stopped for them: they can be said, and the file can be
+    /// written, which is tried with what it holds already. The error is the text of the fault.
+    pub(super) fn rehearse<'c>(
+        &mut self,
+        changes: impl Iterator<Item = &'c Change>,
+        daemon: &Daemon,
+        host: &mut dyn Host,
+    ) -> Result<(), String> {
+        let (Some(base), Some(_)) = (self.base.clone(), &self.path) else { return Ok(()) };
+        let mut kept = self.kept.clone();
+        let scene = Scene { base: &base, here: &self.here, daemon, is_filed: true };
+        for change in changes {
+            kept.edit(change, &scene)?;
+        }
+        if kept.journal == self.kept.journal {
+            return Ok(());
+        }
+        kept.journal.text(&base)?;
+        self.write(host)
     }
 
     /// Writes the file again; the error is the text of the fault.
@@ -156,9 +197,8 @@ impl Dynamic {
         Ok(())
     }
 
-    /// Whether the file may be written: it is as we know it. The error is the text of the fault.
-    fn check(&self, host: &mut dyn Host) -> Result<(), String> {
-        let Some(path) = &self.path else { return Ok(()) };
+    fn write(&mut self, host: &mut dyn Host) -> Result<(), String> {
+        let (Some(path), Some(base)) = (&self.path, &self.base) else { return Ok(()) };
         if let Some(reason) = &self.broken {
             return Err(format!("{path} cannot be written before it is repaired or removed and read again: {reason}"));
         }
@@ -179,14 +219,7 @@ impl Dynamic {
                 return Err(format!("{path} was changed by somebody else; it is not overwritten before it is reread"));
             }
         }
-        Ok(())
-    }
-
-    fn write(&mut self, host: &mut dyn Host) -> Result<(), String> {
-        self.check(host)?;
-        let Some(path) = &self.path else { return Ok(()) };
-        let cannot = |error: Errno| format!("the change cannot be kept in {path}: {error}");
-        let text = self.kept.journal.text()?;
+        let text = self.kept.journal.text(base)?;
         host.file_replace(path, text.as_bytes()).map_err(cannot)?;
         self.known = Some(text.into_bytes().into());
         Ok(())

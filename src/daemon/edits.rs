@@ -1,437 +1,303 @@
-//! Edits of the journal: what each change means in Supervisor's format.
+//! Edits of the journal: what each change means for it.
 //!
-//! A program added gets a section of its own, `[program:x]`, under a name that nobody has, and a place in the `programs`
-//! of its group. A program of the other files cannot be taken out of them, so it is laid over with `numprocs=0`. What
-//! that cannot say (one of several processes, a whole group) stands in the journal's list of what is gone.
+//! A program added stands in the note of its group. A program of the files cannot be taken out of them, so it stands on
+//! the list of what is gone, and so does a process of it that was removed alone. How all that is said in Supervisor's
+//! format is the business of the journal's text.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::Daemon;
 use super::change::{Addition, Change};
-use crate::config::Group;
-use crate::config::journal::{self, Journal, Members, Options};
+use crate::config::journal::value::Settled;
+use crate::config::journal::{self, Journal, Laid, Made, Note, Options, Own, Subject};
 use crate::wire::ini::Document;
 
-/// Removed groups whose sections are remembered, for an addProcessGroup that brings them back. `update` removes and
-/// adds one group after another, so one would do; a few more cost nothing.
+/// Removed groups that are remembered, for an addProcessGroup that brings them back. `update` removes and adds one group
+/// after another, so one would do; a few more cost nothing.
 const PARKED_MAX: usize = 64;
 
 /// The part that a change edits, and that is put back if it cannot be written.
 #[derive(Clone, Default)]
 pub(super) struct Kept {
     pub(super) journal: Journal,
-    /// By group: which section of the journal each process comes from. Removed ones stay while a process of the same
-    /// section is left.
-    made: BTreeMap<String, BTreeMap<String, Made>>,
-    /// Sections of groups that removeProcessGroup dropped.
+    /// Which program of the journal each of its processes comes from.
+    made: Made,
+    /// What was said of groups that removeProcessGroup dropped.
     parked: BTreeMap<String, Parked>,
 }
 
 #[derive(Clone)]
-struct Made {
-    section: String,
-    removed: bool,
-}
-
-#[derive(Clone)]
 struct Parked {
-    members: Rc<Members>,
-    sections: Vec<(String, Rc<Options>)>,
-    made: BTreeMap<String, Made>,
+    note: Rc<Note>,
+    made: BTreeMap<String, String>,
 }
-
-/// A program's section, as options are set in it.
-#[derive(Clone, Debug)]
-pub struct Section {
-    /// Its whole name, `program:x`.
-    pub name: String,
-    /// What `%(program_name)s` means in options, if that is not the section's name.
-    alias: Option<String>,
-}
-
-impl Section {
-    /// The part after the colon.
-    pub fn short(&self) -> &str {
-        self.name.split_once(':').map_or("", |(_, short)| short)
-    }
-}
-
-/// A group's name and the name of a process in it.
-pub(super) type Target<'a> = (&'a str, &'a str);
 
 /// What edits are made against.
 pub(super) struct Scene<'a> {
     pub(super) base: &'a Document,
+    /// `%(here)s` in options.
+    pub(super) here: &'a str,
     pub(super) daemon: &'a Daemon,
-    /// Whether there is a file; a group that the other files have then keeps its changes when it is taken up anew.
+    /// Whether there is a file: what is in it is configured, whether or not it is active.
     pub(super) is_filed: bool,
 }
 
 impl Kept {
-    /// What a file says, and what comes of it.
-    pub(super) fn read(journal: Journal, base: &Document, groups: &[Rc<Group>]) -> Kept {
-        let mut kept = Kept { journal, ..Kept::default() };
-        for group in groups {
-            let own = group.processes.iter().filter(|process| kept.is_own(base, &process.program));
-            let made: BTreeMap<String, Made> = own
-                .map(|process| (process.name.clone(), Made { section: process.program.clone(), removed: false }))
-                .collect();
-            if !made.is_empty() {
-                kept.made.insert(group.name.clone(), made);
-            }
-        }
-        kept
+    /// What a file says, and what has come of it.
+    pub(super) fn read(journal: Journal, laid: &Laid) -> Kept {
+        Kept { journal, made: laid.made.clone(), parked: BTreeMap::new() }
     }
 
-    /// The section of the journal from which a process comes, without its `program:`.
-    pub(super) fn made_by(&self, group: &str, process: &str) -> Option<&str> {
-        self.made.get(group)?.get(process).map(|made| made.section.as_str())
+    /// The same journal has been laid over other files: groups that were removed cannot be added again.
+    pub(super) fn lay_again(&mut self, laid: &Laid) {
+        self.made.clone_from(&laid.made);
+        self.parked.clear();
     }
 
-    /// All such sections of a group.
-    pub(super) fn sections_of(&self, group: &str) -> impl Iterator<Item = &str> {
-        let made = self.made.get(group).into_iter().flat_map(BTreeMap::values);
-        made.filter(|made| !made.removed).map(|made| made.section.as_str())
-    }
-
-    /// Whether that process was removed from what its section makes.
-    pub(super) fn is_gone(&self, base: &Document, section: &Section, group: &str, process: &str) -> bool {
-        let own = self.is_own(base, section.short()).then_some(section.short());
-        self.journal.gone.contains(&journal::gone(group, own, process))
-    }
-
-    /// Groups that were removed cannot be added again: a new configuration has come.
+    /// A new configuration has come, and the journal was not laid over it.
     pub(super) fn forget_parked(&mut self) {
         self.parked.clear();
+    }
+
+    /// What has the options of a program in a group, or in all; nothing, if there is no such program.
+    pub(super) fn subjects(
+        &self,
+        base: &Document,
+        daemon: &Daemon,
+        program: &str,
+        group: Option<&str>,
+    ) -> Vec<Subject> {
+        let is_meant = |name: &str| group.is_none_or(|group| group == name) && daemon.group_named(name).is_some();
+        let groups = self.journal.groups.keys().filter(|name| is_meant(name));
+        let own = groups.filter(|name| self.journal.own(name, program).is_some());
+        let mut subjects: Vec<Subject> =
+            own.map(|group| Subject::Own { group: group.clone(), program: program.to_string() }).collect();
+        let is_of_files = |name: &&str| is_meant(name) && self.is_of_files(base, name, program);
+        if let Some(section) = journal::program_section(base, program)
+            && journal::groups_of(base, program)
+                .iter()
+                .any(|name| is_of_files(name) && self.journal.own(name, program).is_none())
+        {
+            subjects.push(Subject::Files(section));
+        }
+        subjects
+    }
+
+    /// Whether the files have a program in that group, and it is not gone.
+    fn is_of_files(&self, base: &Document, group: &str, program: &str) -> bool {
+        !self.journal.hides(group)
+            && !self.journal.gone.programs.contains(&(group.to_string(), program.to_string()))
+            && journal::groups_of(base, program).contains(&group)
+    }
+
+    /// Whether a group has a program, be it without a process.
+    pub(super) fn holds(&self, base: &Document, group: &str, program: &str) -> bool {
+        self.journal.own(group, program).is_some() || self.is_of_files(base, group, program)
     }
 
     /// Notes a change. Errors: why no file could say it; the edits are then half done.
     pub(super) fn edit(&mut self, change: &Change, scene: &Scene<'_>) -> Result<(), String> {
         match change {
             Change::AddGroup(group) => self.restore(&group.name, scene),
-            Change::RemoveGroup(name) if !is_base_group(scene.base, name) => self.park(name, scene.base),
-            Change::RemoveGroup(name) if !scene.is_filed => self.purge(name, scene),
-            Change::ReplaceGroup(group) if !scene.is_filed => self.purge(&group.name, scene),
-            Change::RemoveGroup(_) | Change::ReplaceGroup(_) => {}
-            Change::NewGroup { name, priority } => self.new_group(name, *priority, scene)?,
-            Change::DropGroup(name) => self.drop_group(name, scene),
+            // With a file nothing else is configured: added again, or after the next start, a group is as it was.
+            Change::RemoveGroup(_) | Change::ReplaceGroup(_) if scene.is_filed => {}
+            Change::RemoveGroup(name) if self.is_only_ours(scene.base, name) => self.park(name),
+            Change::RemoveGroup(name) => self.purge(name, scene.base),
+            Change::ReplaceGroup(group) => self.purge(&group.name, scene.base),
+            Change::NewGroup { name, priority } => self.new_group(name, *priority, scene.base)?,
+            Change::DropGroup(name) => self.drop_group(name, scene.base),
             Change::AddProgram(addition) => self.add_program(addition, scene)?,
             Change::RemoveProcess { group, process } => self.remove_process(group, process, scene),
-            Change::RemoveProgram { group, program } => {
-                for process in scene.daemon.processes_of_program(group, program) {
-                    self.remove_process(group, &process, scene);
+            Change::RemoveProgram { group, program } => self.remove_program(group, program, scene),
+            Change::SetOptions { subjects, options, groups, made, whole, .. } => {
+                let options = settled(options, None, scene.here);
+                for subject in subjects {
+                    self.journal.set_options(subject, &options);
+                    if *whole {
+                        self.journal.bring_back(subject);
+                    }
                 }
-            }
-            Change::SetOptions { section, options, groups, whole, .. } => {
-                self.set_options(section, options);
                 for group in groups {
-                    self.remake(section, group, *whole, scene.base);
+                    match made.get(&group.name) {
+                        Some(processes) => self.made.insert(group.name.clone(), processes.clone()),
+                        None => self.made.remove(&group.name),
+                    };
                 }
             }
         }
         Ok(())
     }
 
-    /// A new, empty group: the programs that the files put into it make no processes.
-    fn new_group(&mut self, name: &str, priority: i64, scene: &Scene<'_>) -> Result<(), String> {
-        let base = scene.base;
-        if !journal::is_plain(name) {
+    /// Whether only the journal has a group.
+    fn is_only_ours(&self, base: &Document, name: &str) -> bool {
+        self.journal.groups.get(name).is_some_and(|note| note.is_made || journal::members(base, name).is_none())
+    }
+
+    /// A new, empty group, whatever the files say of that name.
+    fn new_group(&mut self, name: &str, priority: i64, base: &Document) -> Result<(), String> {
+        if !journal::fits_header(name) {
             return Err(format!("a group named '{name}' cannot be written to a file"));
         }
-        let special = ["eventlistener:", "fcgi-program:"].map(|kind| base.section(&format!("{kind}{name}")).is_some());
-        if special.contains(&true) && !is_listed(base, name) {
+        let special =
+            ["eventlistener:", "fcgi-program:"].iter().any(|kind| base.section(&format!("{kind}{name}")).is_some());
+        if special && journal::groups_of(base, name).contains(&name) {
             return Err(format!("the configuration has a section for '{name}' that cannot be undone"));
         }
+        self.drop_group(name, base);
         self.parked.remove(name);
-        self.journal.gone.remove(name);
-        self.silence(name, scene);
-        let programs = self.members(base, name, priority).programs;
-        let programs = programs.into_iter().filter(|program| !self.is_own(base, program)).collect();
-        self.journal.groups.insert(name.to_string(), Rc::new(Members { priority, programs }));
+        let note = Note { is_made: true, priority, programs: Vec::new() };
+        self.journal.groups.insert(name.to_string(), Rc::new(note));
         Ok(())
     }
 
-    /// Its processes stay gone, too, should a group of that name be made again.
-    fn drop_group(&mut self, name: &str, scene: &Scene<'_>) {
-        self.take_out(name, scene.base);
-        if is_base_group(scene.base, name) {
-            self.silence(name, scene);
-            self.journal.gone.insert(name.to_string());
+    /// A group is gone, and stays so although the files have it.
+    fn drop_group(&mut self, name: &str, base: &Document) {
+        self.journal.groups.remove(name);
+        self.made.remove(name);
+        self.journal.gone.forget_in(name);
+        if let Some(members) = journal::members(base, name) {
+            self.journal.gone.groups.insert(name.to_string());
+            for program in members {
+                self.forget_options(base, &program);
+            }
         }
     }
 
-    /// Takes a group and the sections that are only its own out of the journal.
-    fn take_out(&mut self, name: &str, base: &Document) -> Option<Parked> {
+    /// Options of a program that no group holds any more are nobody's.
+    fn forget_options(&mut self, base: &Document, program: &str) {
+        if let Some(section) = journal::program_section(base, program)
+            && self.journal.amended.contains_key(&section)
+            && self.journal.is_gone_everywhere(base, program)
+        {
+            self.journal.amended.remove(&section);
+        }
+    }
+
+    /// removeProcessGroup of a group that only the journal has: it can be added again before the next reread.
+    fn park(&mut self, name: &str) {
+        let Some(note) = self.journal.groups.remove(name) else { return };
         let made = self.made.remove(name).unwrap_or_default();
-        let members = self.journal.groups.remove(name)?;
-        let mut sections = Vec::new();
-        for program in members.programs.iter().filter(|program| base_section(base, program).is_none()) {
-            self.journal.bring_back(name, Some(program));
-            let name = format!("program:{program}");
-            if let Some(options) = self.journal.sections.remove(&name) {
-                sections.push((name, options));
-            }
+        if self.parked.len() == PARKED_MAX {
+            self.parked.pop_first();
         }
-        Some(Parked { members, sections, made })
-    }
-
-    /// removeProcessGroup of a group that only the journal has: it is out of the file, but can be added again.
-    fn park(&mut self, name: &str, base: &Document) {
-        if let Some(parked) = self.take_out(name, base) {
-            if self.parked.len() == PARKED_MAX {
-                self.parked.pop_first();
-            }
-            self.parked.insert(name.to_string(), parked);
-        }
+        self.parked.insert(name.to_string(), Parked { note, made });
     }
 
     /// addProcessGroup: the group is as it was configured.
     fn restore(&mut self, name: &str, scene: &Scene<'_>) {
-        if let Some(Parked { members, sections, made }) = self.parked.remove(name) {
-            for (section, options) in sections {
-                self.journal.sections.entry(section).or_insert(options);
-            }
-            self.journal.groups.insert(name.to_string(), members);
+        if let Some(Parked { note, made }) = self.parked.remove(name) {
+            self.journal.groups.insert(name.to_string(), note);
             self.made.insert(name.to_string(), made);
-        }
-        if self.journal.gone.remove(name) {
-            self.purge(name, scene);
+        } else if self.journal.gone.groups.remove(name) {
+            self.purge(name, scene.base);
         }
     }
 
-    /// A group is taken up as the other files have it.
-    fn purge(&mut self, name: &str, scene: &Scene<'_>) {
-        self.take_out(name, scene.base);
-        self.journal.bring_back(name, None);
-        for program in self.members(scene.base, name, 0).programs {
-            if let Some(section) = base_section(scene.base, &program) {
-                self.journal.sections.remove(&section);
+    /// A group is taken up as the files have it.
+    fn purge(&mut self, name: &str, base: &Document) {
+        self.journal.groups.remove(name);
+        self.made.remove(name);
+        self.journal.gone.forget_in(name);
+        for program in journal::members(base, name).unwrap_or_default() {
+            if let Some(section) = journal::program_section(base, &program) {
+                self.journal.amended.remove(&section);
             }
         }
     }
 
     fn add_program(&mut self, addition: &Addition, scene: &Scene<'_>) -> Result<(), String> {
         let Addition { group, create, program, instance, options, processes } = addition;
+        if !journal::fits_header(group) {
+            return Err(format!("a group named '{group}' cannot be written to a file"));
+        }
         let active = scene.daemon.group_named(group).and_then(|id| scene.daemon.group(id));
         let priority = match (active, create) {
             (Some(active), _) => active.config.priority,
             (None, Some(priority)) => {
-                self.new_group(group, *priority, scene)?;
+                self.new_group(group, *priority, scene.base)?;
                 *priority
             }
             (None, None) => return Ok(()),
         };
-        if !journal::is_plain(group) {
-            return Err(format!("a group named '{group}' cannot be written to a file"));
-        }
-        let name = self.vacant(group, instance.as_ref().unwrap_or(program), scene.base);
-        let alias = (name != *program).then(|| program.clone());
-        let section = Section { name: format!("program:{name}"), alias };
-        self.journal.sections.remove(&section.name);
-        if section.alias.is_some() && !options.iter().any(|(key, _)| plain_key(key) == "process_name") {
-            let name = ("process_name".to_string(), "%(program_name)s".to_string());
-            self.set_options(&section, &[name]);
-        }
-        self.set_options(&section, options);
-        let mut members = self.members(scene.base, group, priority);
-        members.programs.push(name.clone());
-        self.journal.groups.insert(group.clone(), Rc::new(members));
+        let name = instance.as_ref().unwrap_or(program);
+        let mut own = Own { name: name.clone(), ..Own::default() };
+        let alias = instance.as_ref().map(|_| program.as_str());
+        journal::set_options(&mut own.options, &settled(options, alias, scene.here));
+        let theirs = Note { is_made: false, priority, programs: Vec::new() };
+        let note = self.journal.groups.entry(group.clone()).or_insert_with(|| Rc::new(theirs));
+        Rc::make_mut(note).programs.push(Rc::new(own));
         let made = self.made.entry(group.clone()).or_default();
-        for process in processes {
-            made.insert(process.name.clone(), Made { section: name.clone(), removed: false });
-        }
+        made.extend(processes.iter().map(|process| (process.name.clone(), name.clone())));
         Ok(())
     }
 
     fn remove_process(&mut self, group: &str, process: &str, scene: &Scene<'_>) {
-        let base = scene.base;
         if let Some(made) = self.made.get_mut(group)
-            && let Some(entry) = made.get_mut(process)
+            && let Some(program) = made.remove(process)
         {
-            let section = entry.section.clone();
-            entry.removed = true;
-            if made.values().any(|other| other.section == section && !other.removed) {
-                self.journal.gone.insert(journal::gone(group, Some(&section), process));
-                return;
+            if !made.values().any(|other| *other == program) {
+                self.drop_own(group, &program, scene.base);
+            } else if let Some(own) = self.journal.own_mut(group, &program) {
+                own.gone.insert(process.to_string());
             }
-            made.retain(|_, entry| entry.section != section);
-            self.journal.bring_back(group, Some(&section));
-            self.unlist(group, &section, base);
             return;
         }
-        // A process of the other files, if they still have it.
+        // A process of the files, if they still have it.
         let Some(configured) = scene.daemon.configured_group(group) else { return };
         let Some(found) = configured.processes.iter().find(|program| program.name == process) else { return };
-        let is_last = configured.processes.iter().filter(|program| program.program == found.program).count() == 1;
-        match base_section(base, &found.program) {
-            Some(section) if is_last && self.groups_listing(base, &found.program) <= 1 => {
-                self.set_options(&Section { name: section, alias: None }, &[no_processes()]);
-            }
-            Some(_) => {
-                self.journal.gone.insert(journal::gone(group, None, process));
-            }
-            None => {}
-        }
-    }
-
-    /// Takes a section of the journal's own out of a group, and the group's line, if nothing is left to say with it.
-    fn unlist(&mut self, group: &str, section: &str, base: &Document) {
-        self.journal.sections.remove(&format!("program:{section}"));
-        let Some(members) = self.journal.groups.get_mut(group) else { return };
-        Rc::make_mut(members).programs.retain(|program| program != section);
-        let said = base.section(&format!("group:{group}"));
-        let is_said = said.is_some_and(|said| {
-            let value = |key: &str, default| said.get(key).map_or(default, |entry| entry.value.as_str());
-            journal::list(value("programs", "")) == members.programs
-                && value("priority", "999") == members.priority.to_string()
-        });
-        if is_said {
-            self.journal.groups.remove(group);
-        }
-    }
-
-    /// Sets options of a section, those that it has already where they stand.
-    pub(super) fn set_options(&mut self, section: &Section, options: &[(String, String)]) {
-        let known = Rc::make_mut(self.journal.sections.entry(section.name.clone()).or_default());
-        for (key, value) in options {
-            // Nobody reads an option whose name no file could hold.
-            let key = plain_key(key);
-            if key.is_empty() || !key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')) {
-                continue;
-            }
-            let value = match &section.alias {
-                Some(alias) => journal::with_name(value, alias),
-                None => value.clone(),
-            };
-            match known.iter_mut().find(|(name, _)| *name == key) {
-                Some(entry) => entry.1 = value,
-                None => known.push((key, value)),
-            }
-        }
-    }
-
-    /// The processes of a section are those that a group now has; with `whole`, none of them is gone.
-    fn remake(&mut self, section: &Section, group: &Group, whole: bool, base: &Document) {
-        let short = section.short();
-        let name = section.alias.as_deref().unwrap_or(short);
-        let processes = || group.processes.iter().filter(|process| process.program == name);
-        let own = self.is_own(base, short).then_some(short);
-        if whole {
-            for process in processes() {
-                self.journal.gone.remove(&journal::gone(&group.name, own, &process.name));
-            }
-        }
-        if own.is_none() {
+        if !self.is_of_files(scene.base, group, &found.program) {
             return;
         }
-        let made = self.made.entry(group.name.clone()).or_default();
-        made.retain(|_, entry| entry.section != short || (entry.removed && !whole));
-        for process in processes() {
-            made.insert(process.name.clone(), Made { section: short.to_string(), removed: false });
+        if configured.processes.iter().filter(|other| other.program == found.program).count() == 1 {
+            self.drop_theirs(group, &found.program, scene.base);
+        } else {
+            let names = [group, &found.program, process].map(str::to_string);
+            self.journal.gone.processes.insert(names.into());
         }
     }
 
-    /// The section that a program comes from, of which these processes are active.
-    pub(super) fn section_of(&self, base: &Document, program: &str, processes: &[Target<'_>]) -> Option<Section> {
-        let made = |(group, process): &Target<'_>| self.made.get(*group)?.get(*process);
-        if let Some(entry) = processes.iter().find_map(made) {
-            let alias = (entry.section != program).then(|| program.to_string());
-            return Some(Section { name: format!("program:{}", entry.section), alias });
+    fn remove_program(&mut self, group: &str, program: &str, scene: &Scene<'_>) {
+        let is_own = self.journal.own(group, program).is_some();
+        if is_own {
+            if let Some(made) = self.made.get_mut(group) {
+                made.retain(|_, other| other != program);
+            }
+            self.drop_own(group, program, scene.base);
         }
-        let own = || self.is_own(base, program).then(|| format!("program:{program}"));
-        base_section(base, program).or_else(own).map(|name| Section { name, alias: None })
+        // Both have one of that name if the files got it later; it is removed with the other once it runs.
+        let mut active = scene.daemon.processes_of_program(group, program).into_iter();
+        let is_made = |process: &String| self.made.get(group).is_some_and(|made| made.contains_key(process));
+        if (!is_own || active.any(|process| !is_made(&process))) && self.is_of_files(scene.base, group, program) {
+            self.drop_theirs(group, program, scene.base);
+        }
     }
 
-    /// Makes the programs that the other files put into a group have no processes there.
-    fn silence(&mut self, group: &str, scene: &Scene<'_>) {
-        let base = scene.base;
-        for program in self.members(base, group, 0).programs {
-            let Some(section) = base_section(base, &program) else { continue };
-            if self.groups_listing(base, &program) <= 1 {
-                self.set_options(&Section { name: section, alias: None }, &[no_processes()]);
-            } else if let Some(configured) = scene.daemon.configured_group(group) {
-                for process in configured.processes.iter().filter(|process| process.program == program) {
-                    self.journal.gone.insert(journal::gone(group, None, &process.name));
-                }
+    /// A program that was added is gone, and the note of its group, if nothing is left to say with it.
+    fn drop_own(&mut self, group: &str, program: &str, base: &Document) {
+        let Some(note) = self.journal.groups.get_mut(group) else { return };
+        let note = Rc::make_mut(note);
+        note.programs.retain(|own| own.name != program);
+        if note.programs.is_empty() && !note.is_made {
+            if journal::members(base, group).is_some() {
+                self.journal.groups.remove(group);
+            } else {
+                // The files have it no more, and yet it is there: empty.
+                note.is_made = true;
             }
         }
     }
 
-    /// What a group consists of, in the journal or else in the other files.
-    fn members(&self, base: &Document, group: &str, priority: i64) -> Members {
-        if let Some(members) = self.journal.groups.get(group) {
-            return Members { priority, ..(**members).clone() };
-        }
-        let programs = match base.section(&format!("group:{group}")) {
-            Some(section) => section.get("programs").map_or(Vec::new(), |entry| journal::list(&entry.value)),
-            None => base_section(base, group).map(|_| vec![group.to_string()]).unwrap_or_default(),
-        };
-        Members { priority, programs }
-    }
-
-    fn is_own(&self, base: &Document, program: &str) -> bool {
-        base_section(base, program).is_none() && self.journal.sections.contains_key(&format!("program:{program}"))
-    }
-
-    /// In how many groups a program of the other files stands.
-    fn groups_listing(&self, base: &Document, program: &str) -> usize {
-        let groups: BTreeSet<&str> = base.sections.iter().filter_map(|s| s.name.strip_prefix("group:")).collect();
-        let lists = |group: &&&str| self.members(base, group, 0).programs.iter().any(|listed| listed == program);
-        groups.iter().filter(lists).count()
-    }
-
-    /// A name for a section that no section has.
-    fn vacant(&self, group: &str, program: &str, base: &Document) -> String {
-        let is_free = |name: &str| {
-            journal::is_plain(name)
-                && base_section(base, name).is_none()
-                && !["program", "fcgi-program", "eventlistener"]
-                    .iter()
-                    .any(|kind| self.journal.sections.contains_key(&format!("{kind}:{name}")))
-        };
-        if is_free(program) {
-            return program.to_string();
-        }
-        let plain: String =
-            format!("{group}_{program}").chars().map(|c| if is_plain_char(c) { c } else { '_' }).collect();
-        if is_free(&plain) {
-            return plain;
-        }
-        let numbered = (2u64..).map(|number| format!("{plain}_{number}"));
-        numbered.into_iter().find(|name| is_free(name)).unwrap_or(plain)
+    /// A program of the files is gone from a group.
+    fn drop_theirs(&mut self, group: &str, program: &str, base: &Document) {
+        self.journal.gone.processes.retain(|(name, other, _)| name != group || other != program);
+        self.journal.gone.programs.insert((group.to_string(), program.to_string()));
+        self.forget_options(base, program);
     }
 }
 
-/// An option's name as files spell it.
-fn plain_key(key: &str) -> String {
-    key.to_lowercase().trim_end().to_string()
-}
-
-fn is_plain_char(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '_' | '-' | '.')
-}
-
-fn no_processes() -> (String, String) {
-    ("numprocs".to_string(), "0".to_string())
-}
-
-/// The whole name of a program's section in the other files.
-fn base_section(base: &Document, program: &str) -> Option<String> {
-    let names = ["program", "fcgi-program", "eventlistener"].map(|kind| format!("{kind}:{program}"));
-    names.into_iter().find(|name| base.section(name).is_some())
-}
-
-/// Whether the other files make a group of that name.
-fn is_base_group(base: &Document, name: &str) -> bool {
-    base.section(&format!("group:{name}")).is_some()
-        || base.section(&format!("eventlistener:{name}")).is_some()
-        || (base_section(base, name).is_some() && !is_listed(base, name))
-}
-
-/// Whether a group of the other files lists that program.
-fn is_listed(base: &Document, program: &str) -> bool {
-    let groups = base.sections.iter().filter(|section| section.name.starts_with("group:"));
-    let mut programs = groups.filter_map(|section| section.get("programs"));
-    programs.any(|entry| entry.value.split(',').any(|name| name.trim() == program))
+/// Options in which names stand for themselves that would mean something else in the file of changes.
+fn settled(options: &[(String, String)], program: Option<&str>, here: &str) -> Options {
+    let settled = Settled { program, here: Some(here) };
+    options.iter().map(|(key, value)| (key.clone(), settled.settle(value))).collect()
 }

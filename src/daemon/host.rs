@@ -151,14 +151,15 @@ pub trait Host {
     /// Closes it.
     fn fcgi_close(&mut self, socket: SocketId);
 
-    /// Reads the configuration anew; the error is the text of CANT_REREAD.
-    fn load_config(&mut self) -> Result<Config, String>;
+    /// Reads the configuration anew, while these changes made at run time are in force; the error is the text of
+    /// CANT_REREAD.
+    fn load_config(&mut self, in_force: &Journal) -> Result<Config, String>;
     /// Watches a file for a connection that follows it, in place of what it followed before; changes arrive as inputs.
     fn watch_file(&mut self, conn: ConnId, path: &str);
     /// The connection follows nothing any more.
     fn unwatch_file(&mut self, conn: ConnId);
     /// What the configuration last read would be with these changes at run time; the error is the reason.
-    fn preview_config(&mut self, base: &Document, journal: &Journal) -> Result<Config, String>;
+    fn preview_config(&mut self, base: &Rc<Document>, journal: &Journal) -> Result<Config, String>;
     /// The processes that a program with these options would have in a group; the error is the reason.
     fn programs_from_options(
         &mut self,

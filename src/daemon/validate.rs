@@ -30,10 +30,10 @@ impl Daemon {
             }
             Change::RemoveProgram { group, program } => {
                 let active = self.group_or_fault(group)?;
-                let mut processes = active.processes.iter().filter(|id| self.is_of_program(**id, program)).peekable();
-                if processes.peek().is_none() {
+                if !self.has_program(group, program) {
                     return Err(Code::BadName.with(program));
                 }
+                let mut processes = active.processes.iter().filter(|id| self.is_of_program(**id, program));
                 processes.try_for_each(|id| self.validate_stopped(*id))
             }
             Change::ReplaceGroup(group) => {
@@ -97,7 +97,7 @@ impl Daemon {
     }
 
     fn validate_addition(&self, addition: &Addition) -> Result<(), Fault> {
-        let Addition { group, create, processes, .. } = addition;
+        let Addition { group, create, program, instance, processes, .. } = addition;
         self.validate_room(processes.len())?;
         let Ok(active) = self.group_or_fault(group) else {
             return match create {
@@ -114,15 +114,21 @@ impl Daemon {
         if let Some(kind) = kind {
             return Err(Code::Failed.with(format!("group: {group} is {kind}, to which nothing can be added")));
         }
-        // No file could give such a name, and it would break the lines of logs and listeners.
-        let is_bad = |name: &str| name.is_empty() || name.contains(char::is_control);
+        // No file could give such a name, and it would break the lines of logs and listeners; `*` stands for all
+        // processes of a group, so that nobody could name that one.
+        let is_bad = |name: &str| name.is_empty() || name == "*" || name.contains(char::is_control);
         if let Some(bad) = processes.iter().find(|program| is_bad(&program.name)) {
             return Err(Code::IncorrectParameters.with(format!("invalid process name {}", pyrepr::text(&bad.name))));
         }
-        match processes.iter().find(|program| active.process(&program.name).is_some()) {
-            Some(taken) => Err(Code::BadName.with(&taken.name)),
-            None => Ok(()),
+        if let Some(taken) = processes.iter().find(|program| active.process(&program.name).is_some()) {
+            return Err(Code::BadName.with(&taken.name));
         }
+        let name = instance.as_ref().unwrap_or(program);
+        // Where changes are kept, a program can be named in later calls, and so only once.
+        if self.dynamic.is_kept() && self.has_program(group, name) {
+            return Err(Code::BadName.with(name));
+        }
+        Ok(())
     }
 
     fn validate_leaving(&self, active: &Group, stays: impl Fn(&Proc) -> bool) -> Result<(), Fault> {
@@ -143,6 +149,12 @@ impl Daemon {
 
     fn is_of_program(&self, id: ProcId, program: &str) -> bool {
         self.processes.get(&id).is_some_and(|process| process.program.program == program)
+    }
+
+    /// Whether an active group has a program, be it without a process.
+    pub fn has_program(&self, group: &str, program: &str) -> bool {
+        let Ok(active) = self.group_or_fault(group) else { return false };
+        active.processes.iter().any(|id| self.is_of_program(*id, program)) || self.dynamic.holds(group, program)
     }
 
     /// Names of the processes of a program in an active group, as they are listed.

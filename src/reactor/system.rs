@@ -293,9 +293,9 @@ impl Host for System {
         self.sockets.remove(&socket);
     }
 
-    fn load_config(&mut self) -> Result<Config, String> {
+    fn load_config(&mut self, in_force: &Journal) -> Result<Config, String> {
         self.has_loaded = true;
-        self.loader.load(&Env).map_err(|error| error.to_string())
+        self.loader.reload(&Env, in_force).map_err(|error| error.to_string())
     }
 
     fn watch_file(&mut self, conn: ConnId, path: &str) {
@@ -321,7 +321,7 @@ impl Host for System {
         }
     }
 
-    fn preview_config(&mut self, base: &Document, journal: &Journal) -> Result<Config, String> {
+    fn preview_config(&mut self, base: &Rc<Document>, journal: &Journal) -> Result<Config, String> {
         self.loader.preview(&Env, base, journal).map_err(|error| error.to_string())
     }
 

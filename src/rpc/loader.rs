@@ -71,10 +71,10 @@ fn has_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, F
     Ok((is_added || was_added(daemon, group, name)).into())
 }
 
-/// Whether an earlier run of the daemon added such a program: the file that keeps it has a section for each instance.
+/// Whether an earlier run of the daemon added such a program: each instance is a program by itself.
 fn was_added(daemon: &Daemon, group: &str, program: &str) -> bool {
-    daemon.dynamic().sections_of(group).any(|section| {
-        let number = section.strip_prefix(program).and_then(|rest| rest.strip_prefix('_'));
+    daemon.dynamic().added_to(group).any(|instance| {
+        let number = instance.strip_prefix(program).and_then(|rest| rest.strip_prefix('_'));
         number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
     })
 }
@@ -108,7 +108,10 @@ fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, F
 /// One more than the earlier adds of that program to any group, and not in use in this one.
 fn next_number(daemon: &Daemon, group: &str, program: &str) -> u64 {
     let earlier = daemon.extensions.loaded.get(program).copied().unwrap_or(0);
-    let group = daemon.group_named(group).and_then(|id| daemon.group(id));
-    let is_free = |number: &u64| group.is_none_or(|group| group.process(&format!("{program}_{number}")).is_none());
+    let active = daemon.group_named(group).and_then(|id| daemon.group(id));
+    let is_free = |number: &u64| {
+        let name = format!("{program}_{number}");
+        active.is_none_or(|active| active.process(&name).is_none() && !daemon.has_program(group, &name))
+    };
     (earlier.saturating_add(1)..u64::MAX).find(is_free).unwrap_or(u64::MAX)
 }

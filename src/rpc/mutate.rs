@@ -73,9 +73,9 @@ impl Update {
         let words = words.collect();
         // Nothing is stopped for a change that could not be kept in the end.
         let is_dynamic = !matches!(wish, Wish::Configured(_));
-        let mut changes = steps.iter().flat_map(|step| &step.changes);
-        if is_dynamic && changes.any(|change| !context.daemon.obstacles(change).is_empty()) {
-            context.daemon.dynamic_mut().rehearse(context.host).map_err(|text| Code::Failed.with(text))?;
+        let changes = || steps.iter().flat_map(|step| &step.changes);
+        if is_dynamic && changes().any(|change| !context.daemon.obstacles(change).is_empty()) {
+            context.daemon.rehearse(changes(), context.host)?;
         }
         Ok(Update {
             words,

@@ -242,7 +242,7 @@ fn remove_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome
     if context.daemon.group_named(&group).is_none() {
         return Err(Code::BadName.with(format!("group: {group}")));
     }
-    if context.daemon.processes_of_program(&group, &program).is_empty() {
+    if !context.daemon.has_program(&group, &program) {
         return Err(Code::BadName.with(program));
     }
     let change = Change::RemoveProgram { group: group.clone(), program };

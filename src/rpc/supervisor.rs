@@ -2,7 +2,6 @@
 
 use super::{Context, Guard, Method, Outcome, control, info, logs, scalar};
 use crate::config::diff;
-use crate::config::journal::{Base, Source};
 use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
 use crate::wire::pyrepr;
@@ -252,17 +251,14 @@ fn reload_config(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Faul
 }
 
 /// Reads the file anew and says how it differs from what is active (P-110). What else there is to say about the file
-/// is said when it is loaded at a start (L-20).
+/// is said when it is loaded at a start (L-20); of changes made at run time it is said here, too.
 pub(super) fn reread(context: &mut Context<'_>) -> Result<diff::Difference, Fault> {
-    let mut config = context.host.load_config().map_err(|text| Code::CantReread.with(text))?;
-    let daemon = &mut *context.daemon;
-    // Nobody is to lose what was added because its file got torn: what is known of it goes on holding.
-    if let Some(Base { document, journal: Source::Broken(reason) }) = &config.base {
-        let path = daemon.dynamic().path().unwrap_or_default();
-        activity!(Warn, "The changes kept in \"{path}\" go on as they are, and the file is not written to: {reason}");
-        let preview = context.host.preview_config(document, daemon.dynamic().journal());
-        config.groups = preview.map_err(|text| Code::CantReread.with(text))?.groups;
+    let in_force = context.daemon.dynamic().journal();
+    let config = context.host.load_config(in_force).map_err(|text| Code::CantReread.with(text))?;
+    for warning in config.base.iter().flat_map(|base| &base.laid.warnings) {
+        activity!(Warn, "{warning}");
     }
+    let daemon = &mut *context.daemon;
     daemon.set_config(config);
     let active = daemon.groups().map(|(_, group)| &group.config);
     Ok(diff::difference(active, &daemon.config.groups))

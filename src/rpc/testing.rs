@@ -108,10 +108,10 @@ impl Host for Tables {
         Ok(SocketId(1))
     }
     fn fcgi_close(&mut self, _: SocketId) {}
-    fn load_config(&mut self) -> Result<Config, String> {
-        self.loader.load(&self.env).map_err(|error| error.to_string())
+    fn load_config(&mut self, in_force: &Journal) -> Result<Config, String> {
+        self.loader.reload(&self.env, in_force).map_err(|error| error.to_string())
     }
-    fn preview_config(&mut self, base: &Document, journal: &Journal) -> Result<Config, String> {
+    fn preview_config(&mut self, base: &Rc<Document>, journal: &Journal) -> Result<Config, String> {
         self.loader.preview(&self.env, base, journal).map_err(|error| error.to_string())
     }
     fn programs_from_options(
@@ -182,7 +182,7 @@ impl World {
             replaced: 0,
             next_pid: 100,
         };
-        let config = host.load_config().unwrap();
+        let config = host.loader.load(&host.env).unwrap();
         let now = Now { mono: Mono(1_000_000_000), wall: Wall(1_700_000_000_000_000_000) };
         let mut world =
             World { registry: Registry::new(&config), daemon: Daemon::new(config, Serials::default()), host, now };
@@ -202,7 +202,7 @@ impl World {
         self.host.dying.clear();
         self.host.open_logs = 0;
         self.host.loader.restart(&self.host.env);
-        let config = self.host.load_config().unwrap();
+        let config = self.host.loader.load(&self.host.env).unwrap();
         self.registry = Registry::new(&config);
         self.daemon = Daemon::new(config, Serials::default());
         self.daemon.begin(self.now, &mut self.host).unwrap();
@@ -278,7 +278,7 @@ impl World {
 
     /// Whether a fresh start would yield exactly what is active.
     pub fn assert_survives(&mut self, what: &str) {
-        let configured = self.host.load_config().unwrap();
+        let configured = self.host.loader.load(&self.host.env).unwrap();
         let active: Vec<_> = self.daemon.groups().map(|(_, group)| group.config.clone()).collect();
         let difference = crate::config::difference(active.iter(), &configured.groups);
         let text = self.daemon.dynamic().text();

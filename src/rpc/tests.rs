@@ -312,13 +312,12 @@ fn groups_of_the_file_change_and_survive() {
         &[("stheno.removeProgram", vec!["two", "w"]), add("two", "w"), ("stheno.removeProgram", vec!["two", "w"])],
         &[remove("pool", "pool0"), ("stheno.removeGroup", vec!["pool"])],
         &[("stheno.addGroup", vec!["dyn"]), add("dyn", "w"), add("dyn", "n"), ("stheno.removeGroup", vec!["dyn"])],
-        &[("stheno.addGroup", vec!["dyn"]), add("dyn", "n"), ("supervisor.removeProcessGroup", vec!["dyn"])],
         &[
             ("stheno.addGroup", vec!["dyn"]),
             add("dyn", "n"),
-            ("supervisor.removeProcessGroup", vec!["dyn"]),
-            ("supervisor.addProcessGroup", vec!["dyn"]),
             remove("dyn", "n"),
+            ("stheno.removeGroup", vec!["dyn"]),
+            ("stheno.addGroup", vec!["dyn"]),
         ],
     ];
     for story in stories {

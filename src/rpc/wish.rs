@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::Context;
 use crate::config::{Group, Program};
 use crate::daemon::change::Change;
-use crate::daemon::reshape::Subject;
+use crate::daemon::reshape::Wanted;
 use crate::daemon::{Daemon, Proc};
 use crate::fault::Fault;
 
@@ -66,8 +66,8 @@ impl Wish {
                 Ok(names.iter().filter_map(|name| configured_step(daemon, name)).collect())
             }
             Wish::Options { program, group, whole, options } => {
-                let subject = Subject { program, group: group.as_deref(), whole: *whole };
-                let change = context.daemon.with_options(subject, options, context.host)?;
+                let wanted = Wanted { program, group: group.as_deref(), whole: *whole };
+                let change = context.daemon.with_options(wanted, options, context.host)?;
                 Ok(change.map_or(Vec::new(), |change| option_steps(context.daemon, change)))
             }
             Wish::Gone { group, verb, change } => {

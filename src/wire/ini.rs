@@ -189,6 +189,11 @@ impl Document {
         self.sections.get(*self.index.get(name)?)
     }
 
+    /// The same, to be changed.
+    pub fn section_mut(&mut self, name: &str) -> Option<&mut Section> {
+        self.sections.get_mut(*self.index.get(name)?)
+    }
+
     /// The option as it holds in a section: its own, else that of `[DEFAULT]` (C-25). Nothing holds in a section that
     /// does not exist.
     pub fn get(&self, section: &str, key: &str) -> Option<&Entry> {

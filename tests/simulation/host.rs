@@ -399,12 +399,12 @@ impl Host for SimHost {
         assert!(self.sockets.remove(&socket), "{socket:?} is closed and not open");
     }
 
-    fn load_config(&mut self) -> Result<Config, String> {
+    fn load_config(&mut self, in_force: &Journal) -> Result<Config, String> {
         self.changes += 1;
         if self.strikes(self.trouble.load) {
             return Err("Error: the file is broken".to_string());
         }
-        let config = self.loader.load(&self.files).map_err(|error| error.to_string())?;
+        let config = self.loader.reload(&self.files, in_force).map_err(|error| error.to_string())?;
         self.note(Did::Loaded(Box::new(config.clone())));
         Ok(config)
     }
@@ -419,7 +419,7 @@ impl Host for SimHost {
         self.watches.remove(&conn);
     }
 
-    fn preview_config(&mut self, base: &Document, journal: &Journal) -> Result<Config, String> {
+    fn preview_config(&mut self, base: &Rc<Document>, journal: &Journal) -> Result<Config, String> {
         self.loader.preview(&self.files, base, journal).map_err(|error| error.to_string())
     }
 

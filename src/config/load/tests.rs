@@ -2,7 +2,7 @@
 
 use super::super::datatypes::{ByteSize, FilePath, Octal};
 use super::super::fake::Fake;
-use super::super::journal;
+use super::super::journal::{Note, Own};
 use super::super::types::*;
 use super::*;
 use crate::level::Level;
@@ -210,35 +210,39 @@ fn dynamic_changes_are_read_last() {
     let config = loader.load(&env).unwrap();
     let stheno = Stheno { mutation: true, dynamic_conf: Some("/base/dyn.conf".into()), hosts: Vec::new() };
     assert_eq!(config.stheno, Some(stheno));
-    assert!(matches!(config.base.unwrap().journal, Source::Absent));
+    let Base { document, source, .. } = config.base.unwrap();
+    assert!(matches!(source, Source::Absent));
 
     let options = |options: &[(&str, &str)]| {
-        Rc::new(options.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect::<Vec<_>>())
+        options.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect::<Vec<_>>()
     };
     let mut journal = Journal::default();
-    journal.sections.insert("program:p".into(), options(&[("numprocs", "1"), ("startretries", "4")]));
-    journal.sections.insert("program:q".into(), options(&[("command", "q %(here)s")]));
-    let members = journal::Members { priority: 3, programs: vec!["p".into(), "q".into()] };
-    journal.groups.insert("g".into(), Rc::new(members));
-    journal.gone.insert("gone".into());
-    let text = journal.text().unwrap();
+    let more = options(&[("numprocs", "1"), ("startretries", "4")]);
+    journal.amended.insert("program:p".into(), Rc::new(more));
+    let own = |name: &str| Own { name: name.into(), options: options(&[("command", "q %(here)s")]), ..Own::default() };
+    let note = |is_made, name| Rc::new(Note { is_made, priority: 3, programs: vec![Rc::new(own(name))] });
+    journal.groups.insert("g".into(), note(true, "r"));
+    journal.groups.insert("p".into(), note(false, "q"));
+    journal.gone.groups.insert("gone".into());
+    let text = journal.text(&document).unwrap();
     env.write("dyn.conf", &text);
     let config = loader.load(&env).unwrap();
-    assert_eq!(config.groups.len(), 1);
-    assert_eq!((config.groups[0].name.as_str(), config.groups[0].priority), ("g", 3));
-    let [p, q] = &config.groups[0].processes[..] else { panic!("{:?}", config.groups) };
+    let found: Vec<_> = config.groups.iter().map(|group| (group.name.as_str(), group.priority)).collect();
+    // Made at run time, it has its own priority; of a group of the files that of the files holds.
+    assert_eq!(found, [("g", 3), ("p", 999)]);
+    let [p, q] = &config.groups[1].processes[..] else { panic!("{:?}", config.groups) };
     // An overlay leaves the rest of the section; a section of its own is what a call gave, without defaults.
     assert_eq!((p.command.as_str(), p.startretries, p.startsecs, p.environment.len()), ("p", 4, 7, 1));
     assert_eq!((q.command.as_str(), q.startretries, q.startsecs, q.environment.len()), ("q /base", 3, 1, 0));
     let base = config.base.unwrap();
     assert!(base.document.section("program:q").is_none());
-    let Source::Read { journal: read, text: bytes } = &base.journal else { panic!() };
-    assert_eq!((read, &**bytes), (&journal, text.as_bytes()));
+    let Source::Read { journal: read, text: bytes } = base.source else { panic!() };
+    assert_eq!((&read, &*bytes), (&journal, text.as_bytes()));
     let preview = loader.preview(&env, &base.document, &journal).unwrap();
     assert_eq!(preview.groups, config.groups);
 
     let torn = text.replace("; end", "; en");
-    let invalid = text.replace("numprocs=1", "numprocs=x");
+    let invalid = text.replace("priority=3", "priority=x");
     env.write("dyn.conf", "[program:by-hand]\ncommand=x\n");
     assert_eq!(loader.load(&env).unwrap().groups.len(), 3);
     for broken in ["junk\n", "", &torn, &invalid, "\u{feff}"] {
@@ -246,7 +250,7 @@ fn dynamic_changes_are_read_last() {
         let config = loader.load(&env).unwrap();
         assert_eq!(config.groups.len(), 2, "{broken:?}");
         assert!(config.warnings[0].starts_with("The changes kept in \"/base/dyn.conf\" are left out"), "{broken:?}");
-        assert!(matches!(config.base.unwrap().journal, Source::Broken(_)), "{broken:?}");
+        assert!(matches!(config.base.unwrap().source, Source::Broken(_)), "{broken:?}");
     }
 }
 

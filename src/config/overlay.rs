@@ -1,0 +1,153 @@
+//! Changes made at run time, laid over what the files say.
+//!
+//! Options on top of those of a section are put into the document before it is looked at ([`amended`]); what was added
+//! and what is gone is worked into the groups that came of it ([`Common::lay_over`]). One part that cannot hold, because
+//! a directory is gone or the files have changed, is left out with a message and takes no other along.
+
+use std::collections::HashSet;
+use std::mem;
+use std::rc::Rc;
+
+use crate::wire::ini::{Document, Entry, Section};
+
+use super::error::ConfigError;
+use super::groups::unique;
+use super::journal::{Journal, Laid, Note, Options, Own, Subject};
+use super::programs::Common;
+use super::types::{Group, GroupKind, Program};
+
+/// What is laid over the files, and what comes of it.
+pub(super) struct Layer<'a> {
+    pub(super) journal: &'a Journal,
+    /// What its sections are called in messages.
+    pub(super) file: &'a str,
+    pub(super) laid: Laid,
+}
+
+/// The document with options on top of those of its sections.
+pub(super) fn amended<'a>(
+    base: &Document,
+    amendments: impl IntoIterator<Item = (&'a String, &'a Rc<Options>)>,
+    file: &str,
+) -> Document {
+    let mut document = base.clone();
+    let file: Rc<str> = Rc::from(file);
+    for (name, options) in amendments {
+        let Some(section) = document.section_mut(name) else { continue };
+        for (key, value) in options.iter() {
+            section.set(Entry { key: key.clone(), value: value.clone(), file: Rc::clone(&file), line: 0 });
+        }
+    }
+    document
+}
+
+impl Layer<'_> {
+    /// Says of a part that it cannot hold.
+    pub(super) fn leave_out(&mut self, subject: Subject, error: String) {
+        let what = match &subject {
+            Subject::Files(section) => format!("The options set at run time for [{section}] are left out"),
+            own => format!("The {own}, added at run time, is left out"),
+        };
+        self.laid.warnings.push(format!("{what}: {error}"));
+        self.laid.left_out.push((subject, error));
+    }
+}
+
+impl Common<'_> {
+    /// Works what was added and what is gone into the groups of the files, which stay sorted (C-117).
+    pub(super) fn lay_over(&mut self, layer: &mut Layer<'_>, groups: &mut Vec<Rc<Group>>) {
+        let journal = layer.journal;
+        for group in groups.iter().filter(|group| journal.hides(&group.name)) {
+            // Not if the files' group was removed before: then nobody expects it.
+            if !journal.gone.groups.contains(&group.name) {
+                let name = &group.name;
+                layer.laid.warnings.push(format!(
+                    "The group {name} was made at run time, and what the files say of that name does not count before it \
+                     is removed"
+                ));
+            }
+        }
+        groups.retain(|group| !journal.hides(&group.name));
+        if !journal.gone.programs.is_empty() || !journal.gone.processes.is_empty() {
+            for group in groups.iter_mut() {
+                let is_gone = |process: &Rc<Program>| journal.gone.has(&group.name, &process.program, &process.name);
+                if group.processes.iter().any(is_gone) {
+                    let processes = group.processes.iter().filter(|process| !is_gone(process)).cloned().collect();
+                    Rc::make_mut(group).processes = processes;
+                }
+            }
+        }
+        for (name, note) in &journal.groups {
+            match groups.iter_mut().find(|group| group.name == *name) {
+                Some(group) if group.kind != GroupKind::Programs => {
+                    for own in &note.programs {
+                        let subject = Subject::Own { group: name.clone(), program: own.name.clone() };
+                        layer.leave_out(subject, "the files have made the group one of another kind".to_string());
+                    }
+                }
+                Some(group) => self.add_to(Rc::make_mut(group), note, layer),
+                None => {
+                    let (priority, kind) = (note.priority, GroupKind::Programs);
+                    let mut group = Group { name: name.clone(), priority, kind, processes: Vec::new() };
+                    self.add_to(&mut group, note, layer);
+                    groups.push(Rc::new(group));
+                }
+            }
+        }
+        groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+    }
+
+    /// Adds the programs of a note to a group. Of processes with one name the last one counts, as everywhere (C-111).
+    fn add_to(&mut self, group: &mut Group, note: &Note, layer: &mut Layer<'_>) {
+        for own in &note.programs {
+            match self.called_programs(own, &group.name, layer.file) {
+                Ok(processes) => {
+                    let made = layer.laid.made.entry(group.name.clone()).or_default();
+                    made.extend(processes.iter().map(|process| (process.name.clone(), own.name.clone())));
+                    group.processes.extend(processes);
+                }
+                Err(error) => {
+                    let subject = Subject::Own { group: group.name.clone(), program: own.name.clone() };
+                    layer.leave_out(subject, error.to_string());
+                }
+            }
+        }
+        let mut later = HashSet::new();
+        for process in group.processes.iter().rev().filter(|process| !later.insert(process.name.as_str())) {
+            let (group, program, name) = (&group.name, &process.program, &process.name);
+            layer.laid.warnings.push(format!(
+                "The process {name} of program {program} in group {group} is left out: a program that was added at run \
+                 time has one of that name"
+            ));
+            layer.laid.twins.push((group.clone(), program.clone(), name.clone()));
+        }
+        if later.len() < group.processes.len() {
+            group.processes = unique(mem::take(&mut group.processes));
+        }
+    }
+
+    /// The processes of a program that was added at run time. Its options are what a call gave: neither `[DEFAULT]` nor
+    /// `[supervisord] environment` hold for them (X-103).
+    fn called_programs(&mut self, own: &Own, group: &str, file: &str) -> Result<Vec<Rc<Program>>, ConfigError> {
+        let section = section(&own.name, &own.options, file);
+        let document = mem::replace(&mut self.document, self.nothing);
+        let environment = mem::take(&mut self.environment);
+        let environments = mem::take(&mut self.environments);
+        let programs = self.programs(&section, group);
+        (self.document, self.environment, self.environments) = (document, environment, environments);
+        let mut programs = unique(programs?);
+        programs.retain(|process| !own.gone.contains(&process.name));
+        Ok(programs)
+    }
+}
+
+/// A program's section, with options that stand in no file.
+pub(super) fn section(program: &str, options: &[(String, String)], file: &str) -> Section {
+    let file: Rc<str> = Rc::from(file);
+    let mut section = Section::new(&format!("program:{program}"), Rc::clone(&file), 0);
+    for (key, value) in options {
+        let key = key.to_lowercase().trim_end().to_string();
+        section.set(Entry { key, value: value.clone(), file: Rc::clone(&file), line: 0 });
+    }
+    section
+}
