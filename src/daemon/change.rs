@@ -6,7 +6,6 @@
 //! one audit line.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::rc::Rc;
 
 use super::{Daemon, Group, Host, Proc, Stream};
@@ -16,7 +15,6 @@ use crate::config::{self, GroupKind, LogTarget, Program};
 use crate::fault::{Code, Fault};
 use crate::id::{Channel, GroupId, ProcId};
 use crate::model::process::Process;
-use crate::wire::pyrepr;
 
 /// One mutation. The first three follow what is configured; the others go beyond it, and are kept as dynamic changes.
 #[derive(Clone, Debug)]
@@ -97,38 +95,6 @@ pub struct Origin {
     pub method: String,
 }
 
-impl fmt::Display for Change {
-    /// What changes, as the audit line says it. Names are quoted, so that none can forge a line; values of options are
-    /// left out, for they may hold secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let q = pyrepr::text;
-        match self {
-            Change::AddGroup(group) => write!(f, "add group {} ({} processes)", q(&group.name), group.processes.len()),
-            Change::RemoveGroup(name) => write!(f, "remove group {}", q(name)),
-            Change::ReplaceGroup(group) => write!(f, "replace group {}", q(&group.name)),
-            Change::NewGroup { name, priority } => write!(f, "make group {} with priority {priority}", q(name)),
-            Change::DropGroup(name) => write!(f, "drop group {}", q(name)),
-            Change::AddProgram(Addition { group, processes, .. }) => {
-                let names: Vec<String> = processes.iter().map(|program| q(&program.name)).collect();
-                write!(f, "add process {} to group {}", names.join(", "), q(group))
-            }
-            Change::RemoveProcess { group, process } => {
-                write!(f, "remove process {} from group {}", q(process), q(group))
-            }
-            Change::RemoveProgram { group, program } => {
-                write!(f, "remove program {} from group {}", q(program), q(group))
-            }
-            Change::SetOptions { subjects, options, groups, .. } => {
-                let names: Vec<&str> = options.iter().map(|(key, _)| key.as_str()).collect();
-                let program = subjects.first().map_or("", Subject::program);
-                let groups: Vec<String> = groups.iter().map(|group| q(&group.name)).collect();
-                let groups = groups.join(", ");
-                write!(f, "set {} of program {} in group {groups}", q(&names.join(", ")), q(program))
-            }
-        }
-    }
-}
-
 impl Daemon {
     /// Applies one change, whole or not at all.
     ///
@@ -140,13 +106,9 @@ impl Daemon {
             self.check_socket(group, host).map_err(|text| Code::Failed.with(text))?;
         }
         self.keep(change, host)?;
+        let what = self.describe(change);
         self.carry_out(change, now, host);
-        // The original says nothing of the changes that it knows (L-20), and scripts compare its log.
-        if origin.method.starts_with("supervisor.") {
-            activity!(Debug, "{change}, asked for by {} through {}", origin.peer, origin.method);
-        } else {
-            activity!(Info, "{change}, asked for by {} through {}", origin.peer, origin.method);
-        }
+        self.audit(&what, origin);
         Ok(())
     }
 
@@ -310,6 +272,7 @@ impl Daemon {
                 machine: Process::default(),
                 stdout: Stream::default(),
                 stderr: Stream::default(),
+                launched: None,
                 uses_socket: false,
                 timer: None,
             },

@@ -178,6 +178,9 @@ impl Daemon {
         match self.try_spawn(id, host) {
             Ok(pid) => {
                 self.pids.insert(pid.0, id);
+                if let Some(process) = self.processes.get_mut(&id) {
+                    process.launched = Some(process.program.clone());
+                }
                 Event::Spawned(pid)
             }
             Err(text) => {

@@ -109,6 +109,11 @@ impl Dynamic {
         self.base.as_ref().is_some_and(|base| self.kept.holds(base, group, program))
     }
 
+    /// What has the options of a program in a group, or in all.
+    pub(super) fn subjects(&self, daemon: &Daemon, program: &str, group: Option<&str>) -> Vec<Subject> {
+        self.base.as_ref().map_or(Vec::new(), |base| self.kept.subjects(base, daemon, program, group))
+    }
+
     /// The journal as it would be with these options for a program; `None` if nothing is kept or there is no such
     /// program. With `whole`, processes of the program that were removed one by one are back.
     pub(super) fn draft(
@@ -119,7 +124,7 @@ impl Dynamic {
         whole: bool,
     ) -> Option<Draft> {
         let base = self.base.clone()?;
-        let subjects = self.kept.subjects(&base, daemon, program, group);
+        let subjects = self.subjects(daemon, program, group);
         let mut journal = self.kept.journal.clone();
         for subject in &subjects {
             journal.set_options(subject, options);

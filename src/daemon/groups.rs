@@ -43,6 +43,8 @@ pub struct Proc {
     pub stdout: Stream,
     /// Standard error.
     pub stderr: Stream,
+    /// What its last child was made by.
+    pub(super) launched: Option<Rc<Program>>,
     /// Whether it holds a share of its group's socket.
     pub(super) uses_socket: bool,
     /// The deadline that stands in the timers.
@@ -63,6 +65,11 @@ pub struct Stream {
 }
 
 impl Proc {
+    /// Whether its child runs, or last ran, by another configuration than what it has got since.
+    pub fn is_outdated(&self) -> bool {
+        self.launched.as_ref().is_some_and(|launched| !launched.same_as(&self.program))
+    }
+
     /// One of its channels.
     pub fn stream(&self, channel: Channel) -> &Stream {
         match channel {

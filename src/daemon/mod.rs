@@ -6,8 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+mod audit;
 pub mod change;
 mod children;
+pub mod claims;
 pub mod dynamic;
 pub mod edits;
 pub mod events;
@@ -87,6 +89,8 @@ pub struct Daemon {
 /// State that the RPC extensions keep, shared by all servers.
 #[derive(Debug, Default)]
 pub struct Extensions {
+    /// What mutations that wait will change.
+    pub claims: claims::Claims,
     /// The store of supervisor_cache.
     pub cache: BTreeMap<String, crate::wire::value::Value>,
     /// About how many bytes it takes.

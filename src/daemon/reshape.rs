@@ -47,21 +47,11 @@ impl Daemon {
 
         let (mut groups, mut configured) = (Vec::new(), Vec::new());
         let mut differs = false;
-        for (_, group) in self.groups() {
+        for group in self.concerned(&subjects, program) {
             let name = group.name();
-            let is_own = |subject: &Subject| matches!(subject, Subject::Own { group, .. } if group == name);
-            let is_theirs = |subject: &Subject| matches!(subject, Subject::Files(_));
-            let has_own = self.dynamic.journal().own(name, program).is_some();
-            if !subjects.iter().any(|subject| is_own(subject) || (!has_own && is_theirs(subject))) {
-                continue;
-            }
             let listed = preview.groups.iter().find(|other| other.name == name);
             let listed = listed.map_or(&[][..], |group| &group.processes);
             let is_of_program = |process: &&Rc<Program>| process.program == program;
-            let is_concerned = |processes: &[Rc<Program>]| processes.iter().any(|process| is_of_program(&process));
-            if !is_concerned(listed) && !is_concerned(&group.config.processes) && !self.dynamic.holds(name, program) {
-                continue;
-            }
             if let Some(taken) = taken(&laid, name, program) {
                 return Err(Code::BadName.with(taken));
             }
@@ -86,6 +76,28 @@ impl Daemon {
         let options = options.to_vec();
         let change = || Change::SetOptions { subjects, options, groups, configured, made: laid.made, whole };
         Ok(differs.then(change))
+    }
+}
+
+impl Daemon {
+    /// Names of the active groups in which a program has its options from what has them in this group, or in all.
+    pub fn groups_sharing(&self, program: &str, group: Option<&str>) -> Vec<String> {
+        let subjects = self.dynamic.subjects(self, program, group);
+        self.concerned(&subjects, program).map(|group| group.name().to_string()).collect()
+    }
+
+    /// The active groups that hold a program whose options these have.
+    fn concerned<'a>(&'a self, subjects: &'a [Subject], program: &'a str) -> impl Iterator<Item = &'a super::Group> {
+        let is_concerned = move |group: &&super::Group| {
+            let name = group.name();
+            let is_own = |subject: &Subject| matches!(subject, Subject::Own { group, .. } if group == name);
+            let is_theirs = |subject: &Subject| matches!(subject, Subject::Files(_));
+            match self.dynamic.journal().own(name, program) {
+                Some(_) => subjects.iter().any(is_own),
+                None => subjects.iter().any(is_theirs) && self.has_program(name, program),
+            }
+        };
+        self.groups().map(|(_, group)| group).filter(is_concerned)
     }
 }
 

@@ -157,6 +157,12 @@ impl Daemon {
         active.processes.iter().any(|id| self.is_of_program(*id, program)) || self.dynamic.holds(group, program)
     }
 
+    /// The program of a process.
+    pub fn program_of(&self, group: &str, process: &str) -> Option<&str> {
+        let id = self.group_or_fault(group).ok()?.process(process)?;
+        self.processes.get(&id).map(|process| process.program.program.as_str())
+    }
+
     /// Names of the processes of a program in an active group, as they are listed.
     pub fn processes_of_program(&self, group: &str, program: &str) -> Vec<String> {
         let processes = self.group_or_fault(group).map_or(&[][..], |group| &group.processes);

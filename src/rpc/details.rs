@@ -41,6 +41,7 @@ pub(super) fn extended(context: &mut Context<'_>, id: ProcId) -> Option<Value> {
         ("exitexpected".into(), last.is_none_or(is_expected).into()),
         ("reason".into(), last.map(ExitStatus::text).unwrap_or_default().into()),
         ("restarts".into(), i64::try_from(machine.starts.saturating_sub(1)).unwrap_or(i64::MAX).into()),
+        ("outdated".into(), (machine.pid().is_some() && process.is_outdated()).into()),
         ("cpu_seconds".into(), Value::Double(usage.cpu_ms as f64 / 1000.0)),
         ("rss_kib".into(), i64::try_from(usage.rss_bytes / 1024).unwrap_or(i64::MAX).into()),
         ("stdout_logfile".into(), info.stdout_logfile.to_string().into()),

@@ -2,13 +2,16 @@
 //! kin). Plain data, asked after each turn, as every answer that waits.
 //!
 //! First everything that stands in the way is stopped, all at once; when nothing does any more, all changes are made in
-//! one turn; then, where that was asked for, processes are restarted one after another.
+//! one turn; then, where that was asked for, processes are restarted, at once or one after another. Up to the changes
+//! no other call may change the same ([`Claims`](crate::daemon::claims::Claims)).
 
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 
 use super::pending::{Entry, Pending};
 use super::wish::{Step, Verb, Wish};
 use super::{Answer, Context, Done, Outcome};
+use crate::daemon::claims::Claimed;
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
 use crate::state::{ProcessState, SupervisorState};
@@ -18,6 +21,8 @@ use crate::wire::value::Value;
 pub struct Update {
     /// What it is to bring about; `None` once that is done.
     wish: Option<Wish>,
+    /// What nobody else may change before that.
+    claimed: Option<Rc<Claimed>>,
     /// What that takes, as it was last found out.
     steps: Vec<Step>,
     /// Whether nothing else can have happened since.
@@ -25,7 +30,8 @@ pub struct Update {
     /// The words for processes, by group and name, as it was when the call came: who is stopped for the change counts
     /// as restarted.
     words: HashMap<(String, String), &'static str>,
-    /// What is to be restarted afterwards.
+    /// Which processes are to be restarted afterwards.
+    restart: Option<Restart>,
     restarts: Restarts,
     answer: Shape,
     report: Report,
@@ -49,9 +55,19 @@ struct Report {
     fault: Option<Fault>,
 }
 
+/// The running processes of a program whose children were made by older options.
+pub struct Restart {
+    /// The program.
+    pub program: String,
+    /// Its groups.
+    pub groups: Vec<String>,
+    /// One after another, each once the one before it is up.
+    pub is_rolling: bool,
+}
+
 /// Processes to be restarted, batch by batch; within a batch all at once.
 #[derive(Default)]
-pub struct Restarts {
+struct Restarts {
     batches: VecDeque<Vec<ProcId>>,
     current: Vec<(ProcId, Stage)>,
     has_failed: bool,
@@ -65,8 +81,10 @@ enum Stage {
 }
 
 impl Update {
-    /// A mutation of which nothing has happened yet. Faults: it is not possible.
+    /// A mutation of which nothing has happened yet. Faults: it is not possible, or another one is in its way.
     pub fn new(wish: Wish, answer: Shape, context: &mut Context<'_>) -> Result<Update, Fault> {
+        let claims = wish.claims(context.daemon);
+        let claimed = Some(context.daemon.extensions.claims.lay(claims, context.method)?);
         let steps = wish.steps(context)?;
         let word = |step: &Step, process: &(String, &'static str)| ((step.group.clone(), process.0.clone()), process.1);
         let words = steps.iter().flat_map(|step| step.processes.iter().map(move |process| word(step, process)));
@@ -79,32 +97,20 @@ impl Update {
         }
         Ok(Update {
             words,
+            claimed,
             wish: Some(wish),
             steps,
             is_fresh: true,
+            restart: None,
             restarts: Restarts::default(),
             answer,
             report: Report::default(),
         })
     }
 
-    /// The running processes whose options will change, in the order of their groups.
-    pub fn running_changed(&self, context: &Context<'_>) -> Vec<ProcId> {
-        let mut running = Vec::new();
-        for step in &self.steps {
-            let Some(group) = context.daemon.group_named(&step.group).and_then(|id| context.daemon.group(id)) else {
-                continue;
-            };
-            let changed = step.processes.iter().filter(|(_, word)| *word == "changed");
-            let ids = changed.filter_map(|(name, _)| group.process(name));
-            running.extend(ids.filter(|id| state(context, *id).is_running()));
-        }
-        running
-    }
-
-    /// Restarts these afterwards, batch by batch; a batch that does not come up ends it.
-    pub fn restarting(mut self, batches: impl IntoIterator<Item = Vec<ProcId>>) -> Update {
-        self.restarts.batches = batches.into_iter().collect();
+    /// Restarts these afterwards. One after another, it ends with the first that does not come up.
+    pub fn restarting(mut self, restart: Restart) -> Update {
+        self.restart = Some(restart);
         self
     }
 
@@ -125,6 +131,9 @@ impl Update {
             Ok(true) => {}
             Ok(false) => return None,
             Err(fault) => return Some(Err(fault)),
+        }
+        if let Some(restart) = self.restart.take() {
+            self.restarts.batches = restart.batches(context);
         }
         if self.report.fault.is_none() && !self.restarts.advance(context, &mut self.report) {
             return None;
@@ -150,6 +159,7 @@ impl Update {
             }
         }
         self.wish = None;
+        self.claimed = None;
         for mut step in std::mem::take(&mut self.steps) {
             for (name, word) in &mut step.processes {
                 if let Some(first) = self.words.get(&(step.group.clone(), name.clone())) {
@@ -211,6 +221,22 @@ impl Report {
             ("removed".into(), Value::Array(self.removed)),
             ("processes".into(), Value::Array(self.processes)),
         ])
+    }
+}
+
+impl Restart {
+    /// Them, in the order of their groups, as they are to be restarted.
+    fn batches(self, context: &Context<'_>) -> VecDeque<Vec<ProcId>> {
+        let daemon = &*context.daemon;
+        let groups = self.groups.iter().filter_map(|name| daemon.group_named(name).and_then(|id| daemon.group(id)));
+        let is_due = |id: &ProcId| {
+            daemon.process(*id).is_some_and(|process| {
+                let is_running = process.machine.state().is_running();
+                process.program.program == self.program && is_running && process.is_outdated()
+            })
+        };
+        let due: Vec<ProcId> = groups.flat_map(|group| group.processes.iter().copied().filter(is_due)).collect();
+        if self.is_rolling { due.into_iter().map(|id| vec![id]).collect() } else { [due].into() }
     }
 }
 

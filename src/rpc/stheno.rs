@@ -1,10 +1,10 @@
 //! `stheno.*`: what goes beyond Supervisor. Reading, and applying what the files say, is always possible; what can
 //! bring in a new command needs `[stheno] mutation=true`.
 
-use super::mutate::{Shape, Update};
+use super::mutate::{Restart, Shape, Update};
 use super::twiddler::New;
 use super::wish::{Verb, Wish};
-use super::{Context, Guard, Method, Outcome, details, integer, supervisor, text, twiddler};
+use super::{Context, Guard, Method, Outcome, details, supervisor, text, twiddler};
 use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
@@ -98,13 +98,7 @@ pub const METHODS: &[Method] = &[
 pub const MUTATING_METHODS: &[Method] = &[
     Method {
         optional: 1,
-        ..row(
-            "addGroup",
-            &["boolean", "string", "int"],
-            &["name", "priority"],
-            "Make an empty group.",
-            twiddler::add_group,
-        )
+        ..row("addGroup", &["boolean", "string", "int"], &["name", "priority"], "Make an empty group.", add_group)
     },
     Method {
         optional: 1,
@@ -130,8 +124,8 @@ pub const MUTATING_METHODS: &[Method] = &[
             &["struct", "string", "string", "struct", "string"],
             &["group", "name", "options", "restart"],
             "Change options of a program; the others stay. With restart changed, those of its running processes that \
-             differ are restarted; with rolling, one after another, each once the one before it is up; with never, \
-             they take the new options at their next start.",
+             were started with other options are restarted; with rolling, one after another, each once the one before \
+             it is up; with never, they take the new options at their next start.",
             update_program,
         )
     },
@@ -216,6 +210,19 @@ fn forget(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     Ok(true.into())
 }
 
+fn add_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    let priority = if params.len() > 1 { whole(params, 1)? } else { super::PRIORITY };
+    twiddler::make_group(context, text(params, 0)?, priority)
+}
+
+/// A parameter that must be an integer and nothing that could be made one: nobody means half a process.
+fn whole(params: &[Value], index: usize) -> Result<i64, Fault> {
+    match params.get(index) {
+        Some(Value::Int(number)) => Ok(*number),
+        _ => Err(Code::IncorrectParameters.bare()),
+    }
+}
+
 fn remove_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?.to_string();
     let stop = params.len() > 1 && super::wait(params, 1);
@@ -264,20 +271,19 @@ fn update_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome
     if !["never", "changed", "rolling"].contains(&restart) {
         return Err(Code::IncorrectParameters.with("restart is never, changed or rolling"));
     }
+    let groups = context.daemon.groups_sharing(program, Some(group));
     let (program, group) = (program.to_string(), Some(group.to_string()));
-    let update = Update::new(Wish::Options { program, group, whole: false, options }, Shape::Report, context)?;
-    let running = update.running_changed(context);
-    let batches = match restart {
-        "rolling" => running.into_iter().map(|id| vec![id]).collect(),
-        "changed" => vec![running],
-        _ => Vec::new(),
-    };
-    update.restarting(batches).outcome(context)
+    let after = Restart { program: program.clone(), groups, is_rolling: restart == "rolling" };
+    let mut update = Update::new(Wish::Options { program, group, whole: false, options }, Shape::Report, context)?;
+    if restart != "never" {
+        update = update.restarting(after);
+    }
+    update.outcome(context)
 }
 
 fn set_numprocs(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let program = text(params, 0)?;
-    let number = integer(params, 1)?;
+    let number = whole(params, 1)?;
     if number < 0 {
         return Err(Code::BadArguments.bare());
     }

@@ -497,9 +497,13 @@ fn a_program_gets_other_options() {
             _ => assert_eq!(running, ["other", "w2 0", "w2 1"]),
         }
         world.assert_survives(restart);
-        // The same again makes no difference.
-        let again = options(&[("command", "w2 %(process_num)d")]);
-        assert_eq!(processes(&world.ok("stheno.updateProgram", params!["g", "w", again])), Vec::<String>::new());
+        // The same again makes no difference, but those that still run by the old ones are restarted.
+        let again = || options(&[("command", "w2 %(process_num)d")]);
+        let late: &[&str] = if restart == "never" { &["g:w0 restarted 80", "g:w1 restarted 80"] } else { &[] };
+        assert_eq!(processes(&world.ok("stheno.updateProgram", params!["g", "w", again()])), late);
+        let nothing = Vec::<String>::new();
+        assert_eq!(processes(&world.ok("stheno.updateProgram", params!["g", "w", again(), "rolling"])), nothing);
+        assert_eq!(world.host.children.values().filter(|command| command.starts_with("w2 ")).count(), 2);
         world.restart();
         assert_eq!(world.host.children.values().filter(|command| command.starts_with("w2 ")).count(), 3);
     }

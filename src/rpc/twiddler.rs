@@ -100,10 +100,15 @@ fn log(_: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
 }
 
 pub(super) fn add_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    let name = text(params, 0)?.to_string();
     let priority = if params.len() > 1 { integer(params, 1)? } else { super::PRIORITY };
+    make_group(context, text(params, 0)?, priority)
+}
+
+pub(super) fn make_group(context: &mut Context<'_>, name: &str, priority: i64) -> Result<Outcome, Fault> {
+    context.daemon.extensions.claims.check(name, None)?;
+    let change = Change::NewGroup { name: name.to_string(), priority };
     let origin = context.origin();
-    context.daemon.apply(&Change::NewGroup { name, priority }, &origin, context.now, context.host)?;
+    context.daemon.apply(&change, &origin, context.now, context.host)?;
     Ok(true.into())
 }
 
@@ -133,6 +138,8 @@ pub(super) fn add(context: &mut Context<'_>, new: New<'_>) -> Result<Vec<String>
     let New { group, create, program, instance, mut options } = new;
     // As a file would give them: blanks around names are no part of them.
     let program = program.trim();
+    let name = instance.as_deref().unwrap_or(program);
+    context.daemon.extensions.claims.check(group, Some(name))?;
     for (_, value) in options.iter_mut().filter(|(name, _)| name == "process_name") {
         *value = value.trim().to_string();
     }
@@ -152,7 +159,12 @@ pub(super) fn add(context: &mut Context<'_>, new: New<'_>) -> Result<Vec<String>
 }
 
 pub(super) fn remove_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    let change = Change::RemoveProcess { group: text(params, 0)?.to_string(), process: text(params, 1)?.to_string() };
+    let (group, process) = (text(params, 0)?, text(params, 1)?);
+    let program = context.daemon.program_of(group, process).map(str::to_string);
+    if let Some(program) = program {
+        context.daemon.extensions.claims.check(group, Some(&program))?;
+    }
+    let change = Change::RemoveProcess { group: group.to_string(), process: process.to_string() };
     let origin = context.origin();
     context.daemon.apply(&change, &origin, context.now, context.host)?;
     Ok(true.into())

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::Context;
 use crate::config::{Group, Program};
 use crate::daemon::change::Change;
+use crate::daemon::claims::Claim;
 use crate::daemon::reshape::Wanted;
 use crate::daemon::{Daemon, Proc};
 use crate::fault::Fault;
@@ -58,6 +59,23 @@ pub enum Verb {
 }
 
 impl Wish {
+    /// What it changes, by names.
+    pub fn claims(&self, daemon: &Daemon) -> Vec<Claim> {
+        let whole = |group: &String| Claim { group: group.clone(), program: None };
+        let part = |group: String, program: &String| Claim { group, program: Some(program.clone()) };
+        match self {
+            Wish::Configured(names) => names.iter().map(whole).collect(),
+            Wish::Options { program, group, .. } => {
+                let groups = daemon.groups_sharing(program, group.as_deref());
+                groups.into_iter().map(|group| part(group, program)).collect()
+            }
+            Wish::Gone { group, change: Change::RemoveProgram { program, .. }, .. } => {
+                vec![part(group.clone(), program)]
+            }
+            Wish::Gone { group, .. } => vec![whole(group)],
+        }
+    }
+
     /// What it takes now; nothing, if it is fulfilled.
     pub fn steps(&self, context: &mut Context<'_>) -> Result<Vec<Step>, Fault> {
         match self {

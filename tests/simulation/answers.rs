@@ -43,7 +43,7 @@ const METHODS: &[(&str, &str, &[i64])] = &[
     ("removeProcessFromGroup", "boolean", &[10, 30, 91]),
     ("UpdateNumprocs", "string", &[10, 30, 91, 92]),
     ("getGroupNames", "array", &[]),
-    ("update", "struct", &[1, 10, 92]),
+    ("update", "struct", &[1, 10, 30, 92]),
     ("removeGroup", "boolean", &[1, 10, 30, 91]),
     ("addProgram", "array", &[1, 2, 10, 30]),
     ("updateProgram", "struct", &[1, 2, 10, 30, 91]),

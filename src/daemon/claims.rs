@@ -1,0 +1,85 @@
+//! What mutations that wait have laid claim to: until they are through, no other call may change it, or one of the two
+//! would be answered and lost.
+
+use std::rc::{Rc, Weak};
+
+use crate::fault::{Code, Fault};
+
+/// A group, or one program of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The group.
+    pub group: String,
+    /// `None` is all of it.
+    pub program: Option<String>,
+}
+
+/// The claims of one call; they end when it drops this.
+#[derive(Debug)]
+pub struct Claimed {
+    claims: Vec<Claim>,
+    method: String,
+}
+
+/// Those of all calls.
+#[derive(Debug, Default)]
+pub struct Claims(Vec<Weak<Claimed>>);
+
+impl Claims {
+    /// Lays claim to all of these, or to nothing. Faults: FAILED, as [`Claims::check`].
+    pub fn lay(&mut self, claims: Vec<Claim>, method: &str) -> Result<Rc<Claimed>, Fault> {
+        claims.iter().try_for_each(|claim| self.check(&claim.group, claim.program.as_deref()))?;
+        self.0.retain(|claimed| claimed.strong_count() > 0);
+        let claimed = Rc::new(Claimed { claims, method: method.to_string() });
+        self.0.push(Rc::downgrade(&claimed));
+        Ok(claimed)
+    }
+
+    /// Whether a group, or one program of it, may be changed now. Faults: FAILED while another call changes it.
+    pub fn check(&self, group: &str, program: Option<&str>) -> Result<(), Fault> {
+        let meets = |claim: &Claim| {
+            claim.group == group
+                && (program.is_none() || claim.program.is_none() || claim.program.as_deref() == program)
+        };
+        for claimed in self.0.iter().filter_map(Weak::upgrade) {
+            if let Some(claim) = claimed.claims.iter().find(|claim| meets(claim)) {
+                let what = match &claim.program {
+                    Some(program) => format!("program {program} of group {group}"),
+                    None => format!("group {group}"),
+                };
+                let text = format!("{what} is being changed by {}, which is not done yet", claimed.method);
+                return Err(Code::Failed.with(text));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_meets_whom() {
+        let claim =
+            |group: &str, program: Option<&str>| Claim { group: group.into(), program: program.map(Into::into) };
+        let mut claims = Claims::default();
+        let held = claims.lay(vec![claim("g", None), claim("h", Some("p"))], "m").unwrap();
+        let rows = [
+            (("g", None), false),
+            (("g", Some("p")), false),
+            (("h", None), false),
+            (("h", Some("p")), false),
+            (("h", Some("q")), true),
+            (("i", None), true),
+        ];
+        for ((group, program), is_free) in rows {
+            assert_eq!(claims.check(group, program).is_ok(), is_free, "{group} {program:?}");
+        }
+        let refused = claims.lay(vec![claim("i", None), claim("g", Some("q"))], "other").unwrap_err();
+        assert_eq!(refused.to_string(), "FAILED: group g is being changed by m, which is not done yet");
+        assert!(claims.check("i", None).is_ok());
+        drop(held);
+        assert!(rows.iter().all(|((group, program), _)| claims.check(group, *program).is_ok()));
+    }
+}
