@@ -33,7 +33,8 @@ pub type Options = Vec<(String, String)>;
 pub struct Note {
     /// Whether it was made at run time; what the files say of that name does not count then. Else it is theirs.
     pub is_made: bool,
-    /// Its priority. Of a group of the files the one last known, for the day when they have it no more.
+    /// Its priority. Of a group of the files the one it had when something was last added, for the day when they have
+    /// it no more.
     pub priority: i64,
     /// The programs that were added, in that order; each name once.
     pub programs: Vec<Rc<Own>>,

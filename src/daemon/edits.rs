@@ -151,11 +151,15 @@ impl Kept {
         Ok(())
     }
 
-    /// A group is gone, and stays so although the files have it.
+    /// A group is gone, and stays so although the files have it. If they got it only after it was made at run time,
+    /// nobody has spoken of theirs yet, and it counts from now on.
     fn drop_group(&mut self, name: &str, base: &Document) {
-        self.journal.groups.remove(name);
+        let was_made = self.journal.groups.remove(name).is_some_and(|note| note.is_made);
         self.made.remove(name);
         self.journal.gone.forget_in(name);
+        if was_made && !self.journal.gone.groups.contains(name) {
+            return;
+        }
         if let Some(members) = journal::members(base, name) {
             self.journal.gone.groups.insert(name.to_string());
             for program in members {
@@ -226,7 +230,11 @@ impl Kept {
         journal::set_options(&mut own.options, &settled(options, alias, scene.here));
         let theirs = Note { is_made: false, priority, programs: Vec::new() };
         let note = self.journal.groups.entry(group.clone()).or_insert_with(|| Rc::new(theirs));
-        Rc::make_mut(note).programs.push(Rc::new(own));
+        let note = Rc::make_mut(note);
+        if !note.is_made {
+            note.priority = priority;
+        }
+        note.programs.push(Rc::new(own));
         let made = self.made.entry(group.clone()).or_default();
         made.extend(processes.iter().map(|process| (process.name.clone(), name.clone())));
         Ok(())
@@ -259,16 +267,18 @@ impl Kept {
 
     fn remove_program(&mut self, group: &str, program: &str, scene: &Scene<'_>) {
         let is_own = self.journal.own(group, program).is_some();
+        // Both have one of that name if the files got it later. Theirs is removed with it as far as it runs; else it
+        // counts from now on.
+        let mut active = scene.daemon.processes_of_program(group, program).into_iter();
+        let is_made = |process: &String| self.made.get(group).is_some_and(|made| made.contains_key(process));
+        let is_theirs_gone = !is_own || active.any(|process| !is_made(&process));
         if is_own {
             if let Some(made) = self.made.get_mut(group) {
                 made.retain(|_, other| other != program);
             }
             self.drop_own(group, program, scene.base);
         }
-        // Both have one of that name if the files got it later; it is removed with the other once it runs.
-        let mut active = scene.daemon.processes_of_program(group, program).into_iter();
-        let is_made = |process: &String| self.made.get(group).is_some_and(|made| made.contains_key(process));
-        if (!is_own || active.any(|process| !is_made(&process))) && self.is_of_files(scene.base, group, program) {
+        if is_theirs_gone && self.is_of_files(scene.base, group, program) {
             self.drop_theirs(group, program, scene.base);
         }
     }

@@ -9,6 +9,7 @@ mod daemon;
 
 mod children;
 mod differences;
+mod dynamic;
 mod events;
 mod fcgi;
 mod http;
