@@ -17,6 +17,7 @@ mod clients;
 mod configuration;
 mod files;
 mod host;
+mod kept;
 mod lines;
 mod observer;
 mod pools;

@@ -14,6 +14,7 @@ use crate::agenda::{Happening, MS, SECOND, Spoken};
 use crate::answers::{self, Model, Outcome};
 use crate::clients::{self, Asked, Client};
 use crate::host::{Did, SimHost, Trouble};
+use crate::kept::Kept;
 use crate::lines;
 use crate::observer::Observer;
 use crate::pools::Pools;
@@ -74,6 +75,7 @@ pub struct World {
     is_changed: bool,
     /// The configuration file was edited in this run.
     is_edited: bool,
+    kept: Kept,
     is_traced: bool,
 }
 
@@ -140,6 +142,7 @@ impl World {
             is_uncertain: false,
             is_changed: false,
             is_edited: false,
+            kept: Kept::default(),
             is_traced: trace,
         }
     }
@@ -169,6 +172,7 @@ impl World {
         let now = self.time();
         self.service.daemon.begin(now, &mut self.host).expect("without trouble it begins");
         self.host.trouble = trouble;
+        self.kept.arrive(&self.service.daemon);
         self.after_step();
     }
 
@@ -181,6 +185,9 @@ impl World {
                 return false;
             }
             let serial = self.service.daemon.serial();
+            if self.host.file.is_dynamic {
+                self.kept.carry(&self.service.daemon);
+            }
             for client in &mut self.clients {
                 client.disconnected();
             }
@@ -265,6 +272,7 @@ impl World {
                 Happening::Edit => {
                     self.say(|| "somebody edits the file".to_string());
                     self.is_edited = true;
+                    self.is_changed = true;
                     self.host.file.edit(&mut self.random);
                     let text = self.host.file.text();
                     self.host.files.write("/etc/s.conf", text.as_bytes());
@@ -677,6 +685,9 @@ impl World {
     /// Whether an answer says that the set of groups was changed, or what is kept of it.
     fn note_change(&mut self, call: &clients::Call, outcome: &Outcome) {
         self.is_changed |= outcome.is_ok() && call.changes_groups();
+        if self.host.file.is_dynamic {
+            self.kept.note(call, outcome, &self.service.daemon);
+        }
         // From here on the file says less than what there is.
         self.is_edited |= call.method == "stheno.forget";
     }
@@ -796,10 +807,14 @@ impl World {
 
     /// What was changed at run time is kept: a load yields what is active.
     fn check_kept(&mut self) {
-        if !self.host.file.is_dynamic || self.is_edited {
+        if !self.host.file.is_dynamic {
             return;
         }
         let config = self.host.reload();
+        self.kept.check(&self.service.daemon, &config);
+        if self.is_edited {
+            return;
+        }
         for (_, group) in self.service.daemon.groups() {
             let kept = config.groups.iter().find(|other| other.name == group.name());
             // An AUTO log of a group that was removed and added again is a file now, and AUTO in the file (L-44).
