@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use crate::wire::ini::{Document, Section};
 
+mod ours;
 mod text;
 pub mod value;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use crate::wire::ini::{self, Document};
+use crate::wire::ini::Document;
 use crate::wire::keyvalue;
 
 use super::cmdline::CommandLine;
@@ -12,9 +12,9 @@ use super::env::{Env, Memo};
 use super::error::{ConfigError, Place};
 use super::groups::unique;
 use super::interfaces::interfaces;
-use super::journal::{Base, Journal, Laid, Options, Source, Subject};
+use super::journal::{Base, Journal, Laid, Source};
 use super::options::{SthenoOptions, SupervisordOptions};
-use super::overlay::{self, Layer, amended};
+use super::overlay::{self, Layer, read_journal};
 use super::paths;
 use super::programs::{Common, count};
 use super::reader::{Reader, Scope};
@@ -130,7 +130,7 @@ impl Loader {
         self.read(&main, env)
     }
 
-    fn find_main(&mut self, env: &dyn Env) -> Result<MainFile, ConfigError> {
+    pub(super) fn find_main(&mut self, env: &dyn Env) -> Result<MainFile, ConfigError> {
         if let Some(main) = &self.main {
             return Ok(main.clone());
         }
@@ -199,57 +199,6 @@ impl Loader {
         Ok(config)
     }
 
-    /// What the configuration would be with these changes at run time; no file is read.
-    pub fn preview(&mut self, env: &dyn Env, base: &Rc<Document>, journal: &Journal) -> Result<Config, ConfigError> {
-        let memo = Memo::new(env);
-        let main = self.find_main(&memo)?;
-        let (mut config, laid) = self.overlay(&main, base, journal, None, &memo)?;
-        config.base = Some(Base { document: Rc::clone(base), here: main.here, source: Source::Off, laid });
-        Ok(config)
-    }
-
-    /// The configuration with changes laid over it. Errors: those of the files; what is wrong with a change is told in
-    /// what is laid.
-    fn overlay(
-        &mut self,
-        main: &MainFile,
-        base: &Document,
-        journal: &Journal,
-        file: Option<&str>,
-        env: &dyn Env,
-    ) -> Result<(Config, Laid), ConfigError> {
-        let file = file.unwrap_or("changes at run time");
-        let mut layer = Layer { journal, file, laid: Laid::default() };
-        let (present, absent): (Vec<_>, Vec<_>) =
-            journal.amended.iter().partition(|(name, _)| base.section(name).is_some());
-        for (name, _) in absent {
-            layer.leave_out(Subject::Files(name.clone()), "no file has that section any more".to_string());
-        }
-        let attempt = |loader: &mut Loader, amendments: &[(&String, &Rc<Options>)], layer: &mut Layer<'_>| {
-            let document = amended(base, amendments.iter().copied(), file);
-            loader.interpret(main, Sources { document, ..Sources::default() }, env, Some(layer), None)
-        };
-        let fresh = layer.laid.clone();
-        match attempt(self, &present, &mut layer) {
-            Ok(config) => return Ok((config, layer.laid)),
-            Err(error) if present.is_empty() => return Err(error),
-            Err(_) => {}
-        }
-        // Either the files are wrong, or some of the options.
-        attempt(self, &[], &mut layer)?;
-        layer.laid = fresh;
-        let mut good = Vec::new();
-        for amendment in present {
-            let mut alone = Layer { journal, file, laid: Laid::default() };
-            match attempt(self, &[amendment], &mut alone) {
-                Ok(_) => good.push(amendment),
-                Err(error) => layer.leave_out(Subject::Files(amendment.0.clone()), error.to_string()),
-            }
-        }
-        let config = attempt(self, &good, &mut layer)?;
-        Ok((config, layer.laid))
-    }
-
     fn stheno(&self, main: &MainFile, document: &Document, env: &dyn Env) -> Result<Option<Stheno>, ConfigError> {
         let Some(section) = document.section("stheno") else { return Ok(None) };
         let options = SthenoOptions::read(&Reader { document, section, scope: self.scope(main), env })?;
@@ -263,7 +212,9 @@ impl Loader {
         Scope { here: Some(&main.here), variables: Some(&self.variables), ..Scope::default() }
     }
 
-    fn interpret(
+    /// Takes a document apart; `layer` is laid over the groups. With `problems`, those that leave the rest readable are
+    /// put there.
+    pub(super) fn interpret(
         &mut self,
         main: &MainFile,
         sources: Sources,
@@ -421,24 +372,6 @@ impl Loader {
         };
         Ok(unique(common.programs(&section, group)?))
     }
-}
-
-/// Reads the file of changes, which is to be laid over these files.
-fn read_journal(path: Option<&str>, base: &Document, env: &dyn Env) -> Source {
-    let Some(path) = path else { return Source::Off };
-    if !env.exists(path) {
-        return Source::Absent;
-    }
-    // A pipe would be waited for.
-    if !env.is_file(path) {
-        return Source::Broken("it is no regular file".to_string());
-    }
-    let read = || {
-        let bytes = env.read_file(path).map_err(|error| format!("it cannot be read: {error}"))?;
-        let journal = Journal::parse(ini::decode(&bytes)?, path, base)?;
-        Ok(Source::Read { journal, text: bytes.into() })
-    };
-    read().unwrap_or_else(Source::Broken)
 }
 
 /// Each key once, where it first stood, with its last value.

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::twiddler::{ADD_PROGRAM, GET_API_VERSION, GET_GROUP_NAMES, LOG, REMOVE_PROCESS, row};
-use super::{Context, Guard, Method, Outcome, supervisor, text};
+use super::{Context, Guard, Method, Outcome, known_group, supervisor, text};
 use crate::config::{Group, Program};
 use crate::daemon::change::Change;
-use crate::fault::{Code, Fault};
+use crate::fault::Fault;
 use crate::wire::json;
 use crate::wire::value::Value;
 
@@ -42,9 +42,7 @@ enum Verdict {
 
 fn update_numprocs(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
-    if context.daemon.group_named(name).is_none() {
-        return Err(Code::BadName.with(format!("group: {name}")));
-    }
+    known_group(context, name)?;
     supervisor::reread(context)?;
     let daemon = &mut *context.daemon;
     let active = daemon.group_named(name).and_then(|id| daemon.group(id)).map(|group| group.config.clone());

@@ -258,6 +258,14 @@ fn text(params: &[Value], index: usize) -> Result<&str, Fault> {
     params.get(index).and_then(Value::as_str).ok_or_else(|| Code::IncorrectParameters.bare())
 }
 
+/// Faults with BAD_NAME unless there is an active group of that name.
+fn known_group(context: &Context<'_>, name: &str) -> Result<(), Fault> {
+    match context.daemon.group_named(name) {
+        Some(_) => Ok(()),
+        None => Err(Code::BadName.with(format!("group: {name}"))),
+    }
+}
+
 /// A parameter that is used as a key: a string, or the text of a number, which names nothing.
 fn scalar(params: &[Value], index: usize) -> Result<Cow<'_, str>, Fault> {
     match params.get(index) {

@@ -4,7 +4,7 @@
 use super::mutate::{Restart, Shape, Update};
 use super::twiddler::New;
 use super::wish::{Verb, Wish};
-use super::{Context, Guard, Method, Outcome, details, supervisor, text, twiddler};
+use super::{Context, Guard, Method, Outcome, details, known_group, supervisor, text, twiddler};
 use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
@@ -236,9 +236,7 @@ fn remove_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, 
 
 fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let (group, program) = (text(params, 0)?, text(params, 1)?);
-    if context.daemon.group_named(group).is_none() {
-        return Err(Code::BadName.with(format!("group: {group}")));
-    }
+    known_group(context, group)?;
     let options = twiddler::options(params, 2)?;
     let names = twiddler::add(context, New { group, create: None, program, instance: None, options })?;
     Ok(Value::Array(names.into_iter().map(Value::from).collect()).into())
@@ -246,9 +244,7 @@ fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, F
 
 fn remove_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let (group, program) = (text(params, 0)?.to_string(), text(params, 1)?.to_string());
-    if context.daemon.group_named(&group).is_none() {
-        return Err(Code::BadName.with(format!("group: {group}")));
-    }
+    known_group(context, &group)?;
     if !context.daemon.has_program(&group, &program) {
         return Err(Code::BadName.with(program));
     }
@@ -258,9 +254,7 @@ fn remove_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome
 
 fn update_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let (group, program) = (text(params, 0)?, text(params, 1)?);
-    if context.daemon.group_named(group).is_none() {
-        return Err(Code::BadName.with(format!("group: {group}")));
-    }
+    known_group(context, group)?;
     let options = twiddler::options(params, 2)?;
     if let Some((name, _)) = options.iter().find(|(name, _)| NAMING.contains(&name.as_str())) {
         return Err(

@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use super::{Context, Guard, Method, Outcome, integer, text};
+use super::{Context, Guard, Method, Outcome, integer, known_group, text};
 use crate::daemon::change::{Addition, Change};
 use crate::fault::{Code, Fault};
 use crate::level::Level;
@@ -114,9 +114,7 @@ pub(super) fn make_group(context: &mut Context<'_>, name: &str, priority: i64) -
 
 pub(super) fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let (group, program) = (text(params, 0)?, text(params, 1)?);
-    if context.daemon.group_named(group).is_none() {
-        return Err(Code::BadName.with(format!("group: {group}")));
-    }
+    known_group(context, group)?;
     let options = options(params, 2)?;
     add(context, New { group, create: None, program, instance: None, options })?;
     Ok(true.into())

@@ -2,35 +2,20 @@
 //!
 //! Supervisor 4.3.0 reads the file through `[include]`, after the others. A program added is a section `[program:x]`
 //! that its `[group:g]` lists behind the members that the files give it; options on top of a section of the files are
-//! the same section again. What the format cannot say stands in a section of ours, which Supervisor passes over:
-//!
-//! ```text
-//! [stheno:dynamic]
-//! added_to=g:999                 groups of the files that were only added to, and their priorities
-//! amended=program:w              sections that belong to the files
-//! silenced=program:v             those that are here only to have no processes in Supervisor: numprocs=0
-//! names=g_p:p                    programs whose sections had to be called otherwise
-//! removed=g:p:p_1                processes removed of programs that were added: group, program, process
-//! gone_groups=h                  what is gone of the files
-//! gone_programs=g:a
-//! gone_processes=g:w:w_2
-//! ```
-//!
-//! Names in it are written as in a URL where they hold more than letters, digits, `_`, `-` and `.`. Options of a section
-//! that the files have no more are kept in `[stheno:program:x]`, where they do no harm.
+//! the same section again; one of whose processes none is left has `numprocs=0`. What the format cannot say stands in a
+//! section of ours ([`ours`](super::ours)). Options of a section that the files have no more are kept in
+//! `[stheno:program:x]`, where they do no harm.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use ini::{IniMap, iniwrites};
 
+use super::ours::{OWN_SECTION, Ours};
 use super::value::{Settled, encode};
 use super::{Journal, Note, Options, Own, groups_of, is_plain, list, members, program_section, set_options};
-use crate::wire::form;
 use crate::wire::ini::{Document, Section};
 
-/// The section of ours.
-const OWN_SECTION: &str = "stheno:dynamic";
 /// What a section of ours begins with.
 const OWN_PREFIX: &str = "stheno:";
 /// The sections that stand for programs.
@@ -221,89 +206,6 @@ fn priority_in_files(base: &Document, group: &str, note: &Note) -> Option<(Strin
 
 fn options(section: &Section) -> Options {
     section.options.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect()
-}
-
-/// What stands in the section of ours.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Ours {
-    added_to: BTreeMap<String, i64>,
-    amended: BTreeSet<String>,
-    silenced: BTreeSet<String>,
-    /// By section, without its `program:`.
-    names: BTreeMap<String, String>,
-    removed: BTreeSet<[String; 3]>,
-    gone_groups: BTreeSet<String>,
-    gone_programs: BTreeSet<[String; 2]>,
-    gone_processes: BTreeSet<[String; 3]>,
-}
-
-impl Ours {
-    fn options(&self) -> Options {
-        // Section names hold a colon already.
-        let sections = |names: &BTreeSet<String>| -> Vec<String> {
-            let encode = |name: &String| name.split_once(':').map(|(kind, name)| joined(&[kind, name]));
-            names.iter().filter_map(encode).collect()
-        };
-        let lists = [
-            ("added_to", self.added_to.iter().map(|(name, number)| joined(&[name, &number.to_string()])).collect()),
-            ("amended", sections(&self.amended)),
-            ("silenced", sections(&self.silenced)),
-            ("names", self.names.iter().map(|(section, name)| joined(&[section, name])).collect()),
-            ("removed", self.removed.iter().map(|names| joined(names)).collect()),
-            ("gone_groups", self.gone_groups.iter().map(|name| joined(&[name])).collect()),
-            ("gone_programs", self.gone_programs.iter().map(|names| joined(names)).collect()),
-            ("gone_processes", self.gone_processes.iter().map(|names| joined(names)).collect()),
-        ];
-        let filled = lists.into_iter().filter(|(_, list): &(_, Vec<String>)| !list.is_empty());
-        filled.map(|(key, list)| (key.to_string(), list.join(","))).collect()
-    }
-
-    fn read(section: &Section) -> Result<Ours, String> {
-        let mut ours = Ours::default();
-        for entry in &section.options {
-            for item in list(&entry.value) {
-                let wrong = || format!("[{OWN_SECTION}] has {item} in {}", entry.key);
-                match (entry.key.as_str(), &parted(&item)[..]) {
-                    ("added_to", [name, number]) => {
-                        ours.added_to.insert(name.clone(), number.parse().map_err(|_| wrong())?);
-                    }
-                    ("amended", [kind, name]) => {
-                        ours.amended.insert(format!("{kind}:{name}"));
-                    }
-                    ("silenced", [kind, name]) => {
-                        ours.silenced.insert(format!("{kind}:{name}"));
-                    }
-                    ("names", [section, name]) => {
-                        ours.names.insert(section.clone(), name.clone());
-                    }
-                    ("removed", [group, program, process]) => {
-                        ours.removed.insert([group, program, process].map(String::clone));
-                    }
-                    ("gone_groups", [group]) => {
-                        ours.gone_groups.insert(group.clone());
-                    }
-                    ("gone_programs", [group, program]) => {
-                        ours.gone_programs.insert([group, program].map(String::clone));
-                    }
-                    ("gone_processes", [group, program, process]) => {
-                        ours.gone_processes.insert([group, program, process].map(String::clone));
-                    }
-                    _ => return Err(wrong()),
-                }
-            }
-        }
-        Ok(ours)
-    }
-}
-
-/// Names, as the section of ours holds them.
-fn joined(names: &[impl AsRef<str>]) -> String {
-    let encoded: Vec<String> = names.iter().map(|name| form::quote(name.as_ref())).collect();
-    encoded.join(":")
-}
-
-fn parted(item: &str) -> Vec<String> {
-    item.split(':').map(form::unquote).collect()
 }
 
 /// A file that is being read. One without the section of ours was written by hand, for Supervisor.
