@@ -205,7 +205,11 @@ fn minimal(session: &mut Session, mut wanted: Vec<String>) -> Result<Flow, Error
                 Some(code) if code == Code::UnknownMethod as i64 => {
                     session.print("ERROR: this supervisord has no minimal update; use update without --minimal")
                 }
-                Some(code) if [Code::CantReread, Code::BadName].into_iter().any(|known| known as i64 == code) => {
+                Some(code)
+                    if [Code::CantReread, Code::BadName, Code::Failed]
+                        .into_iter()
+                        .any(|known| known as i64 == code) =>
+                {
                     session.print(&format!("ERROR: {}", error.text()))
                 }
                 _ => return Err(error),
