@@ -3,6 +3,7 @@
 //! A subscription names any type and gets all leaves below it; only leaves are ever sent. The configuration
 //! checks names against this table, the pools keep what it means as a bit set.
 
+use crate::id::Channel;
 use crate::state::ProcessState;
 
 /// A type of event. Leaves come first, so that a set of them fits a word.
@@ -96,6 +97,14 @@ impl EventType {
     /// Whether this is `other` or a kind of it.
     pub fn is_a(self, other: EventType) -> bool {
         self == other || TYPES[self as usize].2.is_some_and(|parent| parent.is_a(other))
+    }
+
+    /// The event of a message that a child sends in capture mode.
+    pub fn communication(channel: Channel) -> EventType {
+        match channel {
+            Channel::Stdout => EventType::ProcessCommunicationStdout,
+            Channel::Stderr => EventType::ProcessCommunicationStderr,
+        }
     }
 
     /// The event of entering a state.

@@ -8,6 +8,7 @@ use crate::eventtype::EventType;
 use crate::id::{Channel, ProcId};
 use crate::level::Level;
 use crate::model::event::Event;
+use crate::model::pool::Pool;
 use crate::wire::ansi::Stripper;
 use crate::wire::capture::Piece;
 use crate::wire::pyrepr;
@@ -33,6 +34,17 @@ impl Daemon {
         } else {
             self.captured(id, channel, bytes, host);
         }
+    }
+
+    /// How many of these bytes can be taken now: a message of capture mode waits while the queue of a pool that wants it
+    /// is full and the pool's listeners are at work.
+    pub fn fitting(&self, id: ProcId, channel: Channel, bytes: &[u8]) -> usize {
+        let kind = EventType::communication(channel);
+        let capture = self.processes.get(&id).and_then(|process| process.stream(channel).capture.as_ref());
+        let Some(capture) = capture.filter(|_| self.wants(kind)) else { return bytes.len() };
+        let pools = self.pools.iter().filter_map(|id| self.groups.get(id)?.pool.as_ref());
+        let room = pools.filter(|pool| pool.mask().wants(kind)).filter_map(Pool::room).min();
+        room.map_or(bytes.len(), |room| capture.fitting(bytes, room))
     }
 
     /// Lets out what capture mode holds back: the child has ended.
@@ -124,10 +136,7 @@ impl Daemon {
 
     /// A whole message of capture mode (E-8).
     fn communicate(&mut self, id: ProcId, channel: Channel, bytes: &[u8]) {
-        let kind = match channel {
-            Channel::Stdout => EventType::ProcessCommunicationStdout,
-            Channel::Stderr => EventType::ProcessCommunicationStderr,
-        };
+        let kind = EventType::communication(channel);
         if self.wants(kind) {
             let Some((subject, pid)) = self.subject(id) else { return };
             let event = Event::communication(subject, pid, channel, bytes);

@@ -156,10 +156,7 @@ impl Event {
 
     /// PROCESS_COMMUNICATION_x: one captured message (E-8).
     pub fn communication(subject: Subject<'_>, pid: Pid, channel: Channel, data: &[u8]) -> Event {
-        let kind = match channel {
-            Channel::Stdout => EventType::ProcessCommunicationStdout,
-            Channel::Stderr => EventType::ProcessCommunicationStderr,
-        };
+        let kind = EventType::communication(channel);
         let mut text = with_room(subject, data);
         let Subject { name, group, .. } = subject;
         let _ = writeln!(text, "processname:{name} groupname:{group} pid:{}", pid.0);

@@ -145,6 +145,8 @@ struct Member {
     protocol: Protocol,
     /// Present exactly while BUSY.
     in_flight: Option<Queued>,
+    /// It has said READY in this run.
+    is_at_work: bool,
 }
 
 /// A pool of event listeners.
@@ -206,6 +208,12 @@ impl Pool {
         self.queue.len()
     }
 
+    /// Events for which the queue has room; `None` if no listener is at work that would make more.
+    pub fn room(&self) -> Option<usize> {
+        let is_at_work = self.members.iter().any(|member| member.is_at_work);
+        is_at_work.then(|| self.events_max().saturating_sub(self.queue.len()))
+    }
+
     /// Whether a listener is at work on an event.
     pub fn is_busy(&self) -> bool {
         self.members.iter().any(|member| member.in_flight.is_some())
@@ -218,7 +226,8 @@ impl Pool {
 
     /// Adds a process at the end of the configured order.
     pub fn add_member(&mut self, id: ProcId, name: &str) {
-        let member = Member { id, name: name.into(), protocol: Protocol::default(), in_flight: None };
+        let member =
+            Member { id, name: name.into(), protocol: Protocol::default(), in_flight: None, is_at_work: false };
         self.members.push(member);
     }
 
@@ -239,6 +248,7 @@ impl Pool {
             self.ready -= 1;
         }
         member.protocol = Protocol::default();
+        member.is_at_work = false;
         if let Some(queued) = member.in_flight.take() {
             self.put_back(queued, out);
         }
@@ -319,6 +329,7 @@ impl Pool {
             match said {
                 Said::Ready => {
                     self.ready += 1;
+                    member.is_at_work = true;
                     self.ever_ready = true;
                     self.end_hold();
                 }
@@ -356,6 +367,7 @@ impl Pool {
         let to = member.protocol.state();
         out.push(Effect::Log(Line::StateChanged { listener: member.name.clone(), from, to }));
         if to == ListenerState::Unknown {
+            member.is_at_work = false;
             out.push(Effect::Log(Line::EnteredUnknown { listener: member.name.clone() }));
             out.push(Effect::EnteredUnknown(member.id));
         }

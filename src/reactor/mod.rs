@@ -8,6 +8,7 @@
 
 mod children;
 mod clients;
+mod held;
 mod system;
 mod token;
 
@@ -31,6 +32,7 @@ use crate::sys::{memory, time};
 
 use children::Read;
 use clients::{Listener, Written};
+use held::Held;
 use token::Source;
 
 pub use system::System;
@@ -89,6 +91,8 @@ pub struct Reactor {
     settles_at: Option<Mono>,
     /// The last turn, if a little output was all that it was for: whose, and when.
     trickle: Option<(ProcId, Channel, Mono)>,
+    /// Messages that wait for listeners.
+    held: Held,
     /// The next poll has time: short lines come faster than they are worth a turn each.
     rests: bool,
     /// Kept from turn to turn for its memory.
@@ -136,6 +140,7 @@ impl Reactor {
             reaping: true,
             settles_at: None,
             trickle: None,
+            held: Held::default(),
             rests: false,
             ready: Ready::default(),
             scratch: vec![0; SCRATCH_BYTES],
@@ -205,7 +210,8 @@ impl Reactor {
         if !self.unfinished.is_empty() || self.reaping {
             return Some(Duration::ZERO);
         }
-        [service.next_deadline(now), self.settles_at].into_iter().flatten().min().map(|at| at.since(now.mono))
+        let deadlines = [service.next_deadline(now), self.settles_at, self.held.until()];
+        deadlines.into_iter().flatten().min().map(|at| at.since(now.mono))
     }
 
     /// Gives memory back some time after a configuration was read. With ten programs that is two thirds of it.
@@ -261,8 +267,10 @@ impl Reactor {
         // Output before exits, so that last lines are never lost.
         let mut bytes = 0;
         for (id, channel) in ready.outputs.drain(..) {
-            bytes += self.read_output(id, channel, OUTPUT_BYTES_PER_TURN, service, now);
+            bytes += self.read_output(id, channel, service, now);
         }
+        // After the answers that make room.
+        self.held.go_on(service, now, &mut self.system, &mut self.unfinished);
         // A listener's little output is an answer, for which the next event waits.
         let trickle = only.filter(|(id, _)| bytes < FLOOD_BYTES && !service.daemon.is_listener(*id));
         self.rests = self.is_flood(trickle, now);
@@ -317,20 +325,20 @@ impl Reactor {
         }
     }
 
-    /// Reads a child's channel until it is empty, or so many bytes are read; answers how many.
-    fn read_output(&mut self, id: ProcId, channel: Channel, budget: usize, service: &mut Service, now: Now) -> usize {
+    /// Reads a child's channel until it is empty, has had its share of the turn, or has to wait; answers how many bytes.
+    fn read_output(&mut self, id: ProcId, channel: Channel, service: &mut Service, now: Now) -> usize {
         let mut done = 0;
-        loop {
+        while !self.held.has(id, channel) {
             match self.system.children.read(id, channel, &mut self.scratch) {
                 Read::Bytes(count) => {
                     let bytes = &self.scratch[..count];
-                    service.handle(Input::Output { process: id, channel, bytes }, now, &mut self.system);
+                    self.held.pass((id, channel), bytes, service, now, &mut self.system);
                     // Less than asked for: the pipe is empty, and the next write is a new event.
                     done += count;
                     if count < self.scratch.len() {
                         return done;
                     }
-                    if done >= budget {
+                    if done >= OUTPUT_BYTES_PER_TURN {
                         self.unfinished.push(Source::Output(id, channel));
                         return done;
                     }
@@ -339,6 +347,26 @@ impl Reactor {
                 Read::End(fd) => {
                     service.handle(Input::OutputEnded { process: id, channel, fd }, now, &mut self.system);
                     return done;
+                }
+            }
+        }
+        done
+    }
+
+    /// Reads what a child that has exited wrote last. It waits for nobody.
+    fn read_last(&mut self, id: ProcId, channel: Channel, service: &mut Service, now: Now) {
+        let mut left = LAST_OUTPUT_BYTES_MAX;
+        while left > 0 {
+            match self.system.children.read(id, channel, &mut self.scratch) {
+                Read::Bytes(count) => {
+                    let bytes = &self.scratch[..count];
+                    service.handle(Input::Output { process: id, channel, bytes }, now, &mut self.system);
+                    left = left.saturating_sub(count);
+                }
+                Read::Nothing => return,
+                Read::End(fd) => {
+                    service.handle(Input::OutputEnded { process: id, channel, fd }, now, &mut self.system);
+                    return;
                 }
             }
         }
@@ -383,8 +411,9 @@ impl Reactor {
     fn bury(&mut self, reaped: Reaped, service: &mut Service, now: Now) {
         // What it wrote last comes before its end (P-60).
         if let Some(id) = service.daemon.process_of(reaped.pid) {
+            self.held.flush(id, service, now, &mut self.system);
             for channel in [Channel::Stdout, Channel::Stderr] {
-                self.read_output(id, channel, LAST_OUTPUT_BYTES_MAX, service, now);
+                self.read_last(id, channel, service, now);
             }
         }
         service.handle(Input::Exited { pid: reaped.pid, status: reaped.status }, now, &mut self.system);

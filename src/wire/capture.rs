@@ -77,6 +77,25 @@ impl Capture {
         }
     }
 
+    /// How many of the next bytes can be fed before they complete more than so many messages. An END that ends nothing
+    /// counts as well.
+    pub fn fitting(&self, bytes: &[u8], mut messages: usize) -> usize {
+        let begun = if self.inside { &END[self.matched..] } else { END };
+        let (mut token, mut end) = match bytes.starts_with(begun) {
+            true => (begun, 0),
+            false => (END, token_start(bytes, END)),
+        };
+        while bytes.len() - end >= token.len() {
+            if messages == 0 {
+                return end;
+            }
+            messages -= 1;
+            let next = end + token.len();
+            (token, end) = (END, next + token_start(&bytes[next..], END));
+        }
+        bytes.len()
+    }
+
     /// The child has ended: whatever is held comes out as ordinary output, also an unfinished message, rather than
     /// being lost (L-73). The next byte is that of a new run.
     pub fn finish(&mut self, out: &mut dyn FnMut(Piece<'_>)) {
@@ -226,6 +245,37 @@ mod tests {
             let bytes: Vec<&[u8]> = input.chunks(1).collect();
             assert_eq!(run(limit, &[input], true), [expected], "whole, {limit}");
             assert_eq!(run(limit, &bytes, true), [expected], "byte by byte, {limit}");
+        }
+    }
+
+    #[test]
+    fn fits_as_many_messages_as_there_is_room_for() {
+        let b = "<!--XSUPERVISOR:BEGIN-->";
+        let e = "<!--XSUPERVISOR:END-->";
+        let three = format!("log{b}1{e}log{b}2{e}{b}3{e}log<!--XSUP");
+        let ends: Vec<usize> = three.match_indices(e).map(|(at, _)| at).collect();
+        // (name, fed before, input, room, how much fits)
+        let rows: &[(&str, &str, &str, usize, usize)] = &[
+            ("plain output", "", "log", 0, 3),
+            ("no room", "", &three, 0, ends[0]),
+            ("room for one", "", &three, 1, ends[1]),
+            ("room for two", "", &three, 2, ends[2]),
+            ("room for all", "", &three, 3, three.len()),
+            ("message without end", b, "text<!--XSUP", 0, 12),
+            ("split END", &format!("{b}1<!--XSUP"), &format!("ERVISOR:END-->log{b}2{e}"), 0, 0),
+            ("split END, room", &format!("{b}1<!--XSUP"), &format!("ERVISOR:END-->log{b}2{e}"), 1, 14 + 3 + 24 + 1),
+            ("no END after all", &format!("{b}1<!--XSUP"), &format!("PER{e}"), 0, 3),
+        ];
+        for (name, before, input, room, expected) in rows {
+            let mut capture = Capture::new(1000);
+            capture.feed(before.as_bytes(), &mut |_| {});
+            let fitting = capture.fitting(input.as_bytes(), *room);
+            assert_eq!(fitting, *expected, "{name}");
+            let mut messages = 0;
+            capture.feed(&input.as_bytes()[..fitting], &mut |piece| {
+                messages += usize::from(matches!(piece, Piece::Message(_)));
+            });
+            assert!(messages <= *room, "{name}: {messages}");
         }
     }
 

@@ -306,6 +306,24 @@ fn a_full_queue_loses_its_oldest() {
 }
 
 #[test]
+fn room_is_made_only_by_listeners_at_work() {
+    let mut rig = Rig::new(&settings(&["EVENT"], 2), 2);
+    assert_eq!(rig.pool.room(), None, "nobody was READY");
+    rig.says(1, "READY\n");
+    assert_eq!(rig.pool.room(), Some(2), "READY");
+    rig.remote(2);
+    assert_eq!(rig.pool.room(), Some(0), "full");
+    rig.dispatch();
+    assert_eq!(rig.pool.room(), Some(1), "BUSY");
+    rig.says(1, "RESULT 2\nOK");
+    assert_eq!(rig.pool.room(), Some(1), "answered and not READY again yet");
+    rig.exits(1);
+    assert_eq!(rig.pool.room(), None, "ended");
+    rig.says(1, "READY\nx");
+    assert_eq!(rig.pool.room(), None, "UNKNOWN");
+}
+
+#[test]
 fn a_listener_that_exits_gives_its_event_back() {
     for partial in ["", "RESULT 2", "RESULT 2\nO"] {
         let mut rig = busy(ResultHandler::Default, Event::remote("t", "x"));
