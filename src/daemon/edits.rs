@@ -99,9 +99,9 @@ impl Kept {
     /// Notes a change. Errors: why no file could say it; the edits are then half done.
     pub(super) fn edit(&mut self, change: &Change, scene: &Scene<'_>) -> Result<(), String> {
         match change {
-            Change::AddGroup(group) => self.restore(&group.name, scene),
             // With a file nothing else is configured: added again, or after the next start, a group is as it was.
-            Change::RemoveGroup(_) | Change::ReplaceGroup(_) if scene.is_filed => {}
+            Change::AddGroup(_) | Change::RemoveGroup(_) | Change::ReplaceGroup(_) if scene.is_filed => {}
+            Change::AddGroup(group) => self.restore(&group.name, scene),
             Change::RemoveGroup(name) if self.is_only_ours(scene.base, name) => self.park(name),
             Change::RemoveGroup(name) => self.purge(name, scene.base),
             Change::ReplaceGroup(group) => self.purge(&group.name, scene.base),

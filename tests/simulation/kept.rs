@@ -27,16 +27,23 @@ impl Kept {
         let Ok(value) = outcome else { return };
         let text = |index: usize| call.params.get(index).and_then(Value::as_str).unwrap_or_default();
         let program = match call.method {
-            "stheno.forget" => return self.added.clear(),
             "stheno.addProgram" | "twiddler.addProgramToGroup" => text(1),
             // The answer is the name of the instance.
             "loader.addProgramToGroup" => value.as_str().unwrap_or_default(),
             _ => return,
         };
-        // It may be gone again, if others came in between.
+        // It may be gone again, or forgotten, if others came in between.
+        if daemon.dynamic().journal().own(text(0), program).is_none() {
+            return;
+        }
         let Some(group) = daemon.group_named(text(0)).and_then(|id| daemon.group(id)) else { return };
         let is_new = |id: &&ProcId| daemon.process(**id).is_some_and(|process| process.program.program == program);
         self.added.extend(group.processes.iter().filter(is_new));
+    }
+
+    /// Somebody has the daemon forget all changes.
+    pub fn forget(&mut self) {
+        self.added.clear();
     }
 
     /// Checks that the files, as they are now, would bring all of it back, and that they are understood as they were

@@ -586,6 +586,10 @@ impl World {
             let serial = rest.rsplit(' ').next().and_then(|serial| serial.parse().ok());
             let (Some(pool), Some(serial)) = (pool, serial) else { panic!("a pool that nobody knows: {text}") };
             self.pools.discarded(pool, serial);
+        } else if text.starts_with("forget changes at run time, ") {
+            // From here on the file says less than what there is, even if nobody waits for the answer.
+            self.is_edited = true;
+            self.kept.forget();
         } else if line.tag == "CRIT" {
             assert!(text.starts_with("unknown problem "), "{} {text}", line.tag);
         } else if line.tag == "ERRO" {
@@ -688,8 +692,6 @@ impl World {
         if self.host.file.is_dynamic {
             self.kept.note(call, outcome, &self.service.daemon);
         }
-        // From here on the file says less than what there is.
-        self.is_edited |= call.method == "stheno.forget";
     }
 
     fn check_multicall(&mut self, calls: &[clients::Call], outcome: &Outcome) {

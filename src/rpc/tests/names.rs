@@ -45,10 +45,20 @@ fn a_removed_process_group_keeps_its_programs_in_the_file() {
     world.ok("stheno.removeGroup", params!["D5"]);
     world.assert_survives("the other one is removed");
     assert_eq!(command(&world, "D0:p"), "one");
+    // Also where the files have a group of that name, which was removed before.
+    for call in ["stheno.removeGroup", "stheno.addGroup"] {
+        world.ok(call, params!["g"]);
+    }
+    world.ok("stheno.addProgram", params!["g", "a", runs("mine")]);
+    for call in ["supervisor.removeProcessGroup", "supervisor.addProcessGroup"] {
+        world.ok(call, params!["g"]);
+    }
+    world.assert_survives("one that the files have");
+    assert_eq!(command(&world, "g:a"), "mine");
     // Inactive, it is configured all the same, as a group of the files would be.
     world.ok("supervisor.removeProcessGroup", params!["D0"]);
     world.restart();
-    assert_eq!((world.groups().len(), command(&world, "D0:p").as_str()), (3, "one"));
+    assert_eq!((command(&world, "D0:p").as_str(), command(&world, "g:a").as_str()), ("one", "mine"));
 }
 
 #[test]
