@@ -58,9 +58,9 @@ pub struct Gone {
     /// Whole groups.
     pub groups: BTreeSet<String>,
     /// Programs: group and program.
-    pub programs: BTreeSet<(String, String)>,
+    pub programs: BTreeSet<[String; 2]>,
     /// Single processes: group, program and process.
-    pub processes: BTreeSet<(String, String, String)>,
+    pub processes: BTreeSet<[String; 3]>,
 }
 
 /// A program as something that has options.
@@ -164,7 +164,7 @@ impl Journal {
     /// Processes of a program that were removed one by one are there again.
     pub fn bring_back(&mut self, subject: &Subject) {
         match subject {
-            Subject::Files(_) => self.gone.processes.retain(|(_, program, _)| program != subject.program()),
+            Subject::Files(_) => self.gone.processes.retain(|[_, program, _]| program != subject.program()),
             Subject::Own { group, program } => {
                 if let Some(own) = self.own_mut(group, program) {
                     own.gone.clear();
@@ -191,19 +191,15 @@ pub fn set_options(known: &mut Options, options: &[(String, String)]) {
 impl Gone {
     /// Forgets what is gone in a group, but not that the group itself is.
     pub fn forget_in(&mut self, group: &str) {
-        self.programs.retain(|(name, _)| name != group);
-        self.processes.retain(|(name, ..)| name != group);
+        self.programs.retain(|[name, ..]| name != group);
+        self.processes.retain(|[name, ..]| name != group);
     }
 
     /// Whether a process of the files is gone from its group.
     pub fn has(&self, group: &str, program: &str, process: &str) -> bool {
         // Most journals have nothing here.
-        let owned = || (group.to_string(), program.to_string());
-        (!self.programs.is_empty() && self.programs.contains(&owned()))
-            || (!self.processes.is_empty() && {
-                let (group, program) = owned();
-                self.processes.contains(&(group, program, process.to_string()))
-            })
+        (!self.programs.is_empty() && self.programs.contains(&[group, program].map(str::to_string)))
+            || (!self.processes.is_empty() && self.processes.contains(&[group, program, process].map(str::to_string)))
     }
 }
 

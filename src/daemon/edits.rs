@@ -87,7 +87,7 @@ impl Kept {
     /// Whether the files have a program in that group, and it is not gone.
     fn is_of_files(&self, base: &Document, group: &str, program: &str) -> bool {
         !self.journal.hides(group)
-            && !self.journal.gone.programs.contains(&(group.to_string(), program.to_string()))
+            && !self.journal.gone.programs.contains(&[group, program].map(str::to_string))
             && journal::groups_of(base, program).contains(&group)
     }
 
@@ -261,7 +261,7 @@ impl Kept {
             self.drop_theirs(group, &found.program, scene.base);
         } else {
             let names = [group, &found.program, process].map(str::to_string);
-            self.journal.gone.processes.insert(names.into());
+            self.journal.gone.processes.insert(names);
         }
     }
 
@@ -300,8 +300,8 @@ impl Kept {
 
     /// A program of the files is gone from a group.
     fn drop_theirs(&mut self, group: &str, program: &str, base: &Document) {
-        self.journal.gone.processes.retain(|(name, other, _)| name != group || other != program);
-        self.journal.gone.programs.insert((group.to_string(), program.to_string()));
+        self.journal.gone.processes.retain(|[name, other, _]| name != group || other != program);
+        self.journal.gone.programs.insert([group, program].map(str::to_string));
         self.forget_options(base, program);
     }
 }

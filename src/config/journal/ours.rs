@@ -16,7 +16,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Options, list};
+use super::{Gone, Options, list};
 use crate::wire::form;
 use crate::wire::ini::Section;
 
@@ -32,9 +32,7 @@ pub(super) struct Ours {
     /// By section, without its `program:`.
     pub(super) names: BTreeMap<String, String>,
     pub(super) removed: BTreeSet<[String; 3]>,
-    pub(super) gone_groups: BTreeSet<String>,
-    pub(super) gone_programs: BTreeSet<[String; 2]>,
-    pub(super) gone_processes: BTreeSet<[String; 3]>,
+    pub(super) gone: Gone,
 }
 
 impl Ours {
@@ -51,9 +49,9 @@ impl Ours {
             ("silenced", sections(&self.silenced)),
             ("names", self.names.iter().map(|(section, name)| joined(&[section, name])).collect()),
             ("removed", self.removed.iter().map(|names| joined(names)).collect()),
-            ("gone_groups", self.gone_groups.iter().map(|name| joined(&[name])).collect()),
-            ("gone_programs", self.gone_programs.iter().map(|names| joined(names)).collect()),
-            ("gone_processes", self.gone_processes.iter().map(|names| joined(names)).collect()),
+            ("gone_groups", self.gone.groups.iter().map(|name| joined(&[name])).collect()),
+            ("gone_programs", self.gone.programs.iter().map(|names| joined(names)).collect()),
+            ("gone_processes", self.gone.processes.iter().map(|names| joined(names)).collect()),
         ];
         let filled = lists.into_iter().filter(|(_, list): &(_, Vec<String>)| !list.is_empty());
         filled.map(|(key, list)| (key.to_string(), list.join(","))).collect()
@@ -82,13 +80,13 @@ impl Ours {
                         ours.removed.insert([group, program, process].map(String::clone));
                     }
                     ("gone_groups", [group]) => {
-                        ours.gone_groups.insert(group.clone());
+                        ours.gone.groups.insert(group.clone());
                     }
                     ("gone_programs", [group, program]) => {
-                        ours.gone_programs.insert([group, program].map(String::clone));
+                        ours.gone.programs.insert([group, program].map(String::clone));
                     }
                     ("gone_processes", [group, program, process]) => {
-                        ours.gone_processes.insert([group, program, process].map(String::clone));
+                        ours.gone.processes.insert([group, program, process].map(String::clone));
                     }
                     _ => return Err(wrong()),
                 }

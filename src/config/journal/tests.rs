@@ -104,8 +104,8 @@ fn sample() -> Journal {
         amended: [("program:w".to_string(), Rc::new(pairs(&[("numprocs", "2")])))].into(),
         gone: Gone {
             groups: names(["h"]).into(),
-            programs: [("k".to_string(), "m".to_string())].into(),
-            processes: [names(["k", "w", "w 1"]).into()].into(),
+            programs: [["k", "m"].map(str::to_string)].into(),
+            processes: [names(["k", "w", "w 1"])].into(),
         },
     }
 }

@@ -61,10 +61,7 @@ impl Journal {
             write(&mut map, name.clone(), options)?;
         }
         self.write_amended(base, &mut map, &mut ours)?;
-        ours.gone_groups.clone_from(&self.gone.groups);
-        ours.gone_programs.extend(self.gone.programs.iter().map(|(group, program)| [group.clone(), program.clone()]));
-        let processes = self.gone.processes.iter().map(|(group, program, name)| [group, program, name]);
-        ours.gone_processes.extend(processes.map(|names| names.map(String::clone)));
+        ours.gone.clone_from(&self.gone);
         write(&mut map, OWN_SECTION.to_string(), &ours.options())?;
         Ok(format!("{HEAD}{}\n{TAIL}\n", iniwrites!(map)))
     }
@@ -97,7 +94,7 @@ impl Journal {
         let hidden = self.gone.groups.iter().chain(self.groups.keys()).filter(|group| self.hides(group));
         let mut programs: BTreeSet<String> =
             hidden.flat_map(|group| members(base, group).unwrap_or_default()).collect();
-        programs.extend(self.gone.programs.iter().map(|(_, program)| program.clone()));
+        programs.extend(self.gone.programs.iter().map(|[_, program]| program.clone()));
         programs.retain(|program| self.is_gone_everywhere(base, program));
         programs.iter().filter_map(|program| program_section(base, program)).collect()
     }
@@ -105,7 +102,7 @@ impl Journal {
     /// Whether no group of the files holds a program any more.
     pub fn is_gone_everywhere(&self, base: &Document, program: &str) -> bool {
         let is_gone =
-            |group: &str| self.hides(group) || self.gone.programs.contains(&(group.to_string(), program.to_string()));
+            |group: &str| self.hides(group) || self.gone.programs.contains(&[group, program].map(str::to_string));
         groups_of(base, program).into_iter().all(is_gone)
     }
 
@@ -139,16 +136,13 @@ impl Journal {
             }
         }
         reading.add_unlisted(&mut journal)?;
-        let Ours { removed, gone_groups, gone_programs, gone_processes, .. } = reading.ours.unwrap_or_default();
+        let Ours { removed, gone, .. } = reading.ours.unwrap_or_default();
         for [group, program, process] in removed {
             if let Some(own) = journal.own_mut(&group, &program) {
                 own.gone.insert(process);
             }
         }
-        journal.gone.groups = gone_groups;
-        journal.gone.programs = gone_programs.into_iter().map(|[group, program]| (group, program)).collect();
-        let processes = gone_processes.into_iter().map(|[group, program, process]| (group, program, process));
-        journal.gone.processes = processes.collect();
+        journal.gone = gone;
         Ok(journal)
     }
 }
