@@ -72,7 +72,7 @@ impl Daemon {
                 && pool.mask().wants(kind)
             {
                 pool.offer(event.clone(), serial, &mut effects);
-                self.busy_pools.insert(*id);
+                mark(&mut self.busy_pools, *id);
             }
         }
         log_lines(&effects);
@@ -89,7 +89,7 @@ impl Daemon {
             _ => {}
         }
         if group.pool.is_some() && change.to == ProcessState::Running {
-            self.busy_pools.insert(process.group);
+            mark(&mut self.busy_pools, process.group);
         }
         if !self.wanted.wants(EventType::entering(change.to)) {
             return;
@@ -135,7 +135,7 @@ impl Daemon {
     }
 
     pub(super) fn close_pool(&mut self, id: GroupId) {
-        self.busy_pools.remove(&id);
+        self.busy_pools.retain(|pool| *pool != id);
         self.pools.retain(|pool| *pool != id);
         self.refresh_wanted();
     }
@@ -170,18 +170,22 @@ impl Daemon {
         let Some(process) = self.processes.get(&id) else { return };
         let group = process.group;
         let Some(pool) = self.groups.get_mut(&group).and_then(|group| group.pool.as_mut()) else { return };
-        let mut effects = Vec::new();
+        let mut effects = std::mem::take(&mut self.pool_effects);
         work(pool, &mut effects);
-        self.busy_pools.insert(group);
+        mark(&mut self.busy_pools, group);
         self.perform(group, effects, now, host);
     }
 
     /// Sends queued events to listeners that are ready, in every pool where something may have become possible.
     pub fn dispatch(&mut self, now: Now, host: &mut dyn Host) {
-        // A pool whose turn was cut short stands in the set again, and the next turn comes at once.
-        for id in std::mem::take(&mut self.busy_pools) {
+        let mut pools = std::mem::take(&mut self.busy_pools);
+        pools.sort_unstable();
+        for id in pools.drain(..) {
             self.dispatch_pool(id, now, host);
         }
+        // A pool whose turn was cut short is marked again, and the next turn comes at once.
+        pools.append(&mut self.busy_pools);
+        self.busy_pools = pools;
     }
 
     /// Whether a pool was cut short by its bound, so that the next turn must not wait.
@@ -198,7 +202,7 @@ impl Daemon {
         let is_running =
             |id: ProcId| processes.get(&id).is_some_and(|process| process.machine.state() == ProcessState::Running);
         let server = &self.config.supervisord.identifier;
-        let mut effects = Vec::new();
+        let mut effects = std::mem::take(&mut self.pool_effects);
         let mut budget = DISPATCHED_PER_TURN;
         while let Some(listener) = pool.next(server, is_running, &mut effects) {
             match host.write_stdin(listener, pool.envelope()) {
@@ -207,15 +211,15 @@ impl Daemon {
             }
             budget -= 1;
             if budget == 0 {
-                self.busy_pools.insert(id);
+                mark(&mut self.busy_pools, id);
                 break;
             }
         }
         self.perform(id, effects, now, host);
     }
 
-    fn perform(&mut self, group: GroupId, effects: Vec<Effect>, now: Now, host: &mut dyn Host) {
-        for effect in effects {
+    fn perform(&mut self, group: GroupId, mut effects: Vec<Effect>, now: Now, host: &mut dyn Host) {
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Log(line) => log_line(&line),
                 Effect::WriteStdin { process, bytes } => {
@@ -233,6 +237,7 @@ impl Daemon {
                 }
             }
         }
+        self.pool_effects = effects;
     }
 
     /// `unknown_action=restart`: SIGKILL, for a listener that broke the protocol cannot be trusted to answer its stop
@@ -262,6 +267,13 @@ impl Daemon {
         let group: &Group = self.groups.get(&process.group)?;
         let subject = Subject { id, name: &process.program.name, group: &group.config.name };
         Some((subject, process.machine.pid().unwrap_or(Pid(0))))
+    }
+}
+
+/// Has a pool dispatched in this turn. There are few pools, and a set would allocate for each event.
+fn mark(busy_pools: &mut Vec<GroupId>, id: GroupId) {
+    if !busy_pools.contains(&id) {
+        busy_pools.push(id);
     }
 }
 

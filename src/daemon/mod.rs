@@ -29,6 +29,7 @@ use crate::config::{self, Config, FcgiAddress, FcgiSocket, GroupKind};
 use crate::eventtype::EventMask;
 use crate::id::{GroupId, IdMap, ProcId};
 use crate::model::event::Serials;
+use crate::model::pool;
 use crate::model::process::{Effect, Mood};
 use crate::model::tick::Ticks;
 use crate::state::SupervisorState;
@@ -77,13 +78,15 @@ pub struct Daemon {
     /// Groups that are pools, ascending, so that an event does not look at all groups.
     pools: Vec<GroupId>,
     /// Pools that may be able to dispatch.
-    busy_pools: BTreeSet<GroupId>,
+    busy_pools: Vec<GroupId>,
     /// Serial of the next event (E-32).
     serial: Serials,
     ticks: Ticks,
     shutdown: shutdown::Shutdown,
     /// Reused by every step of a machine.
     effects: Vec<Effect>,
+    /// The same for pools.
+    pool_effects: Vec<pool::Effect>,
 }
 
 /// State that the RPC extensions keep, shared by all servers.
@@ -126,11 +129,12 @@ impl Daemon {
             streamed: VecDeque::new(),
             streamed_lost: 0,
             pools: Vec::new(),
-            busy_pools: BTreeSet::new(),
+            busy_pools: Vec::new(),
             serial,
             ticks: Ticks::default(),
             shutdown: shutdown::Shutdown::default(),
             effects: Vec::new(),
+            pool_effects: Vec::new(),
         }
     }
 

@@ -40,8 +40,11 @@ impl Daemon {
     /// is full and the pool's listeners are at work.
     pub fn fitting(&self, id: ProcId, channel: Channel, bytes: &[u8]) -> usize {
         let kind = EventType::communication(channel);
+        if !self.wants(kind) {
+            return bytes.len();
+        }
         let capture = self.processes.get(&id).and_then(|process| process.stream(channel).capture.as_ref());
-        let Some(capture) = capture.filter(|_| self.wants(kind)) else { return bytes.len() };
+        let Some(capture) = capture else { return bytes.len() };
         let pools = self.pools.iter().filter_map(|id| self.groups.get(id)?.pool.as_ref());
         let room = pools.filter(|pool| pool.mask().wants(kind)).filter_map(Pool::room).min();
         room.map_or(bytes.len(), |room| capture.fitting(bytes, room))

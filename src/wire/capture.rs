@@ -80,6 +80,10 @@ impl Capture {
     /// How many of the next bytes can be fed before they complete more than so many messages. An END that ends nothing
     /// counts as well.
     pub fn fitting(&self, bytes: &[u8], mut messages: usize) -> usize {
+        // The first may have begun before, each of the others brings both tokens.
+        if bytes.len() / (BEGIN.len() + END.len()) < messages {
+            return bytes.len();
+        }
         let begun = if self.inside { &END[self.matched..] } else { END };
         let (mut token, mut end) = match bytes.starts_with(begun) {
             true => (begun, 0),
@@ -261,6 +265,7 @@ mod tests {
             ("room for one", "", &three, 1, ends[1]),
             ("room for two", "", &three, 2, ends[2]),
             ("room for all", "", &three, 3, three.len()),
+            ("more room than tokens", &format!("{b}1<!--XSUP"), &format!("ERVISOR:END-->{b}2{e}"), 2, 14 + 24 + 1 + 22),
             ("message without end", b, "text<!--XSUP", 0, 12),
             ("split END", &format!("{b}1<!--XSUP"), &format!("ERVISOR:END-->log{b}2{e}"), 0, 0),
             ("split END, room", &format!("{b}1<!--XSUP"), &format!("ERVISOR:END-->log{b}2{e}"), 1, 14 + 3 + 24 + 1),
