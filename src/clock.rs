@@ -31,6 +31,12 @@ impl Mono {
     }
 }
 
+/// The earliest of these deadlines; `None` is never. Every turn asks for it, and this compiles to a few comparisons.
+pub fn earliest(deadlines: &[Option<Mono>]) -> Option<Mono> {
+    let never = Mono(u64::MAX);
+    deadlines.iter().map(|at| at.unwrap_or(never)).min().filter(|at| *at < never)
+}
+
 impl Wall {
     /// Whole seconds since the epoch.
     pub fn secs(self) -> i64 {

@@ -24,7 +24,7 @@ mod validate;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
-use crate::clock::{Mono, Now};
+use crate::clock::{Mono, Now, earliest};
 use crate::config::{self, Config, FcgiAddress, FcgiSocket, GroupKind};
 use crate::eventtype::EventMask;
 use crate::id::{GroupId, IdMap, ProcId};
@@ -222,7 +222,7 @@ impl Daemon {
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
         let start = (!self.starts.is_empty()).then_some(now.mono);
         let timer = self.timers.first().map(|(at, _)| *at);
-        [start, timer, self.tick_deadline(now), self.shutdown_deadline()].into_iter().flatten().min()
+        earliest(&[start, timer, self.tick_deadline(now), self.shutdown_deadline()])
     }
 
     /// Whether processes wait for their first start.

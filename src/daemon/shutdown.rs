@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use super::{Daemon, Host, Proc};
-use crate::clock::{Mono, Now};
+use crate::clock::{Mono, Now, earliest};
 use crate::id::{GroupId, ProcId};
 use crate::model::event::Event as Happening;
 use crate::model::process::Event;
@@ -109,7 +109,7 @@ impl Daemon {
 
     pub(super) fn shutdown_deadline(&self) -> Option<Mono> {
         let report_at = (self.state != SupervisorState::Running).then_some(self.shutdown.report_at);
-        [report_at, self.shutdown.drain_until].into_iter().flatten().min()
+        earliest(&[report_at, self.shutdown.drain_until])
     }
 
     /// Whether the group whose turn it is to stop is a pool that still has events, and somebody to take them.

@@ -19,7 +19,7 @@ use std::time::Duration;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll};
 
-use crate::clock::{Mono, Now};
+use crate::clock::{Mono, Now, earliest};
 use crate::config::{Loader, Server, ServerAddress};
 use crate::id::{Channel, ConnId, ProcId};
 use crate::logs::activity;
@@ -211,7 +211,7 @@ impl Reactor {
             return Some(Duration::ZERO);
         }
         let deadlines = [service.next_deadline(now), self.settles_at, self.held.until()];
-        deadlines.into_iter().flatten().min().map(|at| at.since(now.mono))
+        earliest(&deadlines).map(|at| at.since(now.mono))
     }
 
     /// Gives memory back some time after a configuration was read. With ten programs that is two thirds of it.

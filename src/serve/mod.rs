@@ -15,7 +15,7 @@ mod task;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use crate::clock::{Mono, Now};
+use crate::clock::{Mono, Now, earliest};
 use crate::config::{Config, Credentials, Server, ServerAddress};
 use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
@@ -199,7 +199,7 @@ impl Service {
         let waiting = self.waiting.iter().filter_map(|id| self.conns.get(id)?.deadline_of_reply()).min();
         let timeout = self.timeouts.first().map(|(at, _)| *at);
         let orphan = self.orphans.iter().filter_map(|orphan| orphan.work.deadline()).min();
-        [self.daemon.next_deadline(now), waiting, orphan, timeout].into_iter().flatten().min()
+        earliest(&[self.daemon.next_deadline(now), waiting, orphan, timeout])
     }
 
     /// Whether the run is over: everything is stopped and every waiting client has its answer.
