@@ -21,6 +21,9 @@ pub(super) enum Listener {
 /// Buffers of input that are passed over before a connection is closed: more than a socket holds.
 const DRAIN_ROUNDS: usize = 64;
 
+/// Bytes of output that may be moved for every write to a slow client.
+const MOVED_BYTES_MAX: usize = 256 * 1024;
+
 enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
@@ -31,6 +34,8 @@ struct Client {
     /// Whether it stands in the poll for writing too, which it does from its first full buffer on. From the start it
     /// would cost another wake-up for each answer: a unix socket is reported writable when its peer has read.
     waits_to_write: bool,
+    /// Bytes at the front of its output that are written already.
+    written: usize,
 }
 
 impl Stream {
@@ -135,7 +140,7 @@ impl Clients {
             activity!(Error, "cannot watch a client: {error}");
             return None;
         }
-        self.clients.insert(id, Client { stream, waits_to_write: false });
+        self.clients.insert(id, Client { stream, waits_to_write: false, written: 0 });
         Some((id, peer))
     }
 
@@ -150,10 +155,12 @@ impl Clients {
         }
     }
 
-    /// Writes to a client, and takes what was written off the front of `output`.
+    /// Writes to a client, and takes what was written off the front of `output`. Of long output that is done when at
+    /// least half of it is written, for the rest has to be moved: a client takes some 200 KiB at a time, and ten megabytes
+    /// would be moved fifty times.
     pub(super) fn write(&mut self, id: ConnId, output: &mut Vec<u8>, registry: &Registry) -> Written {
         let Some(client) = self.clients.get_mut(&id) else { return Written::Gone };
-        let mut done = 0;
+        let mut done = client.written;
         let outcome = loop {
             if done == output.len() {
                 break Written::All;
@@ -165,7 +172,11 @@ impl Clients {
                 Err(_) => break Written::Gone,
             }
         };
-        output.drain(..done);
+        client.written = done;
+        if output.len() - done <= MOVED_BYTES_MAX.max(done) {
+            output.drain(..done);
+            client.written = 0;
+        }
         if outcome == Written::Blocked && !client.waits_to_write {
             // A socket that took more since is reported at once.
             client.waits_to_write = client.watch_writing(id, registry).is_ok();

@@ -66,6 +66,9 @@ const FLUSH_ROUNDS: usize = 4;
 /// its first questions are over. It is the one wake-up of an idle daemon, and comes once.
 const SETTLING_TIME: Duration = Duration::from_secs(1);
 
+/// Bytes to listeners and clients after which memory is given back as well: queues may have been long meanwhile.
+const TRIM_BYTES: usize = 4 * 1024 * 1024;
+
 /// Turns that follow each other so closely, each for a little output of the same child, are a flood of short lines.
 const FLOOD_TURN_TIME: Duration = Duration::from_micros(150);
 
@@ -89,6 +92,8 @@ pub struct Reactor {
     reaping: bool,
     /// When memory is given back.
     settles_at: Option<Mono>,
+    /// When memory that passing bytes have needed is given back.
+    trims_at: Option<Mono>,
     /// The last turn, if a little output was all that it was for: whose, and when.
     trickle: Option<(ProcId, Channel, Mono)>,
     /// Messages that wait for listeners.
@@ -139,6 +144,7 @@ impl Reactor {
             unfinished: Vec::new(),
             reaping: true,
             settles_at: None,
+            trims_at: None,
             trickle: None,
             held: Held::default(),
             rests: false,
@@ -210,7 +216,7 @@ impl Reactor {
         if !self.unfinished.is_empty() || self.reaping {
             return Some(Duration::ZERO);
         }
-        let deadlines = [service.next_deadline(now), self.settles_at, self.held.until()];
+        let deadlines = [service.next_deadline(now), self.settles_at, self.trims_at, self.held.until()];
         earliest(&deadlines).map(|at| at.since(now.mono))
     }
 
@@ -218,6 +224,14 @@ impl Reactor {
     fn settle(&mut self, service: &Service, now: Now) {
         if std::mem::take(&mut self.system.has_loaded) {
             self.settles_at = Some(now.mono.after(SETTLING_TIME));
+        }
+        if self.trims_at.is_none() && self.system.moved_bytes >= TRIM_BYTES {
+            self.trims_at = Some(now.mono.after(SETTLING_TIME));
+        }
+        if self.trims_at.is_some_and(|at| at <= now.mono) {
+            self.trims_at = None;
+            self.system.moved_bytes = 0;
+            memory::trim_heap();
         }
         if self.settles_at.is_some_and(|at| at <= now.mono) {
             self.settles_at = service.daemon.is_starting().then(|| now.mono.after(SETTLING_TIME));
@@ -474,8 +488,10 @@ impl Reactor {
 
     fn write(&mut self, id: ConnId, service: &mut Service, now: Now) {
         let Some(output) = service.output(id) else { return };
+        let before = output.len();
         let written =
             if output.is_empty() { Written::All } else { self.system.clients.write(id, output, &self.system.registry) };
+        self.system.moved_bytes += before - output.len();
         match written {
             Written::Blocked => {}
             Written::All if !service.closes(id) => {

@@ -42,6 +42,8 @@ pub struct System {
     pub(super) now: Wall,
     /// A configuration has been read since the reactor last looked.
     pub(super) has_loaded: bool,
+    /// Bytes to listeners and clients since memory was last given back.
+    pub(super) moved_bytes: usize,
     logs: IdMap<LogId, ChildLog>,
     next_log: u32,
     sockets: HashMap<SocketId, OwnedFd>,
@@ -65,6 +67,7 @@ impl System {
             closed: Vec::new(),
             now: Wall(0),
             has_loaded: true,
+            moved_bytes: 0,
             logs: IdMap::default(),
             next_log: 0,
             sockets: HashMap::new(),
@@ -156,6 +159,7 @@ impl Host for System {
     }
 
     fn write_stdin(&mut self, process: ProcId, bytes: &[u8]) -> Result<(), StdinProblem> {
+        self.moved_bytes += bytes.len();
         self.children.write(process, bytes, &self.registry)
     }
 
