@@ -4,8 +4,8 @@
 //! A client that does not keep up loses events, and is told how many as soon as there is room for it: `event: dropped`,
 //! `data: <count>`. At the end of the run the stream is ended properly.
 
-use super::Service;
 use super::conn::Phase;
+use super::{STREAMS_MAX, Service};
 use crate::clock::Now;
 use crate::daemon::events::Streamed;
 use crate::eventtype::{EventMask, EventType};
@@ -58,6 +58,9 @@ impl Service {
                 reply.headers(HEADERS).stream();
             });
         }
+        if !self.has_room_for_stream() {
+            return self.refuse_stream(id, head, now);
+        }
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let date = self.dates.at(now.wall.secs());
         let chunked = Reply::begin(&mut conn.output, head.reply_to, Status::OK, date).headers(HEADERS).stream();
@@ -66,6 +69,19 @@ impl Service {
         self.streams.insert(id);
         self.dirty.push(id);
         self.refresh_streams();
+    }
+
+    /// Whether one more stream, of events or of a log, may begin.
+    pub(super) fn has_room_for_stream(&self) -> bool {
+        self.streams.len() + self.followers.len() < STREAMS_MAX
+    }
+
+    /// Answers that there are too many.
+    pub(super) fn refuse_stream(&mut self, id: ConnId, head: &Head<'_>, now: Now) {
+        let body = format!("{STREAMS_MAX} streams of events and logs are open already\n");
+        self.answer(id, head.reply_to, now, Status::SERVICE_UNAVAILABLE, |reply| {
+            reply.header("Content-Type", "text/plain;charset=utf-8").body(body.as_bytes());
+        });
     }
 
     /// Tells the daemon what all streams together want.

@@ -59,6 +59,9 @@ impl Service {
         let Ok(size) = host.file_size(&target.path) else {
             return self.error(id, head.reply_to, Status::NOT_FOUND, now);
         };
+        if !self.has_room_for_stream() {
+            return self.refuse_stream(id, head, now);
+        }
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let date = self.dates.at(now.wall.secs());
         let modified = format_date(host.file_modified(&target.path).unwrap_or(now.wall.secs()));

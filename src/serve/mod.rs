@@ -34,6 +34,10 @@ pub use route::{Handler, ROUTES};
 /// Connections at one time. Beyond it the one that has been idle longest is closed for a new one.
 pub const CONNECTIONS_MAX: usize = 512;
 
+/// How many of them may be streams, of events or of logs that are followed. They are never idle, so without a bound of
+/// their own nobody else would have room.
+const STREAMS_MAX: usize = CONNECTIONS_MAX / 2;
+
 /// What happens, as the reactor tells it.
 #[derive(Debug)]
 pub enum Input<'a> {

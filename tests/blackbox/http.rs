@@ -223,3 +223,28 @@ fn requests_are_logged_at_level_trace() {
     assert!(line.ends_with("] \"GET /ok.html?x=y HTTP/1.1\" 200 124"), "{line}");
     assert!(daemon.log().contains("\n\tHostname: <unix domain socket>\n"));
 }
+
+#[test]
+fn streams_leave_room_for_others() {
+    if crate::daemon::is_original() {
+        return;
+    }
+    let daemon = Daemon::start("");
+    let socket = daemon.folder.path("s.sock");
+    let open = |target: &str| {
+        let mut client = UnixStream::connect(&socket).expect("a connection");
+        client.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        client.write_all(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).expect("it is sent");
+        let mut answer = [0; 1024];
+        let length = client.read(&mut answer).expect("an answer");
+        (String::from_utf8_lossy(&answer[..length]).lines().next().unwrap_or("").to_string(), client)
+    };
+    let streams: Vec<_> = (0..256).map(|_| open("/events?types=TICK_3600")).collect();
+    assert!(streams.iter().all(|(status, _)| status == "HTTP/1.1 200 OK"));
+    for target in ["/events", "/mainlogtail"] {
+        assert_eq!(open(target).0, "HTTP/1.1 503 Service Unavailable", "{target}");
+    }
+    daemon.must("supervisor.getState", &[]);
+    drop(streams);
+    wait_for("room for a stream", || (open("/mainlogtail").0 == "HTTP/1.1 200 OK").then_some(()));
+}
