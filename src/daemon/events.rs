@@ -153,7 +153,10 @@ impl Daemon {
             let name = crate::wire::pyrepr::text(&process.program.name);
             activity!(Debug, "{name} stdout output:\n{}", crate::wire::pyrepr::bytes(bytes));
         }
-        self.with_pool(id, now, host, |pool, effects| pool.output(id, bytes, effects));
+        self.with_pool(id, now, host, |pool, effects| {
+            pool.moved(now.mono);
+            pool.output(id, bytes, effects);
+        });
     }
 
     /// A listener was reaped: an event that it had goes back into the queue (E-49).
@@ -206,7 +209,10 @@ impl Daemon {
         let mut budget = DISPATCHED_PER_TURN;
         while let Some(listener) = pool.next(server, is_running, &mut effects) {
             match host.write_stdin(listener, pool.envelope()) {
-                Ok(()) => pool.sent(&mut effects),
+                Ok(()) => {
+                    pool.moved(now.mono);
+                    pool.sent(&mut effects);
+                }
                 Err(StdinProblem::Closed | StdinProblem::Full) => pool.refused(&mut effects),
             }
             budget -= 1;

@@ -16,7 +16,7 @@ pub mod events;
 mod groups;
 pub mod host;
 pub mod info;
-mod output;
+pub mod output;
 pub mod reshape;
 mod shutdown;
 mod validate;

@@ -8,10 +8,18 @@ use crate::eventtype::EventType;
 use crate::id::{Channel, ProcId};
 use crate::level::Level;
 use crate::model::event::Event;
-use crate::model::pool::Pool;
 use crate::wire::ansi::Stripper;
 use crate::wire::capture::Piece;
 use crate::wire::pyrepr;
+
+/// Which pool messages wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// All of them.
+    Fullest,
+    /// At least one: those that are slower lose what they have no room for.
+    Emptiest,
+}
 
 impl Daemon {
     /// Takes what a child wrote.
@@ -37,8 +45,9 @@ impl Daemon {
     }
 
     /// How many of these bytes can be taken now: a message of capture mode waits while the queue of a pool that wants it
-    /// is full and the pool's listeners are at work.
-    pub fn fitting(&self, id: ProcId, channel: Channel, bytes: &[u8]) -> usize {
+    /// is full and the pool's listeners are at work. Of several pools the one with the least room counts, or the one
+    /// with the most.
+    pub fn fitting(&self, (id, channel): (ProcId, Channel), bytes: &[u8], counts: Counts, now: Now) -> usize {
         let kind = EventType::communication(channel);
         if !self.wants(kind) {
             return bytes.len();
@@ -46,7 +55,11 @@ impl Daemon {
         let capture = self.processes.get(&id).and_then(|process| process.stream(channel).capture.as_ref());
         let Some(capture) = capture else { return bytes.len() };
         let pools = self.pools.iter().filter_map(|id| self.groups.get(id)?.pool.as_ref());
-        let room = pools.filter(|pool| pool.mask().wants(kind)).filter_map(Pool::room).min();
+        let rooms = pools.filter(|pool| pool.mask().wants(kind)).filter_map(|pool| pool.room(now.mono));
+        let room = match counts {
+            Counts::Fullest => rooms.min(),
+            Counts::Emptiest => rooms.max(),
+        };
         room.map_or(bytes.len(), |room| capture.fitting(bytes, room))
     }
 

@@ -20,7 +20,9 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 
+use crate::clock::Mono;
 use crate::config::types::{Listener, ResultHandler};
 use crate::eventtype::{EventMask, EventType};
 use crate::id::ProcId;
@@ -37,6 +39,10 @@ pub const HOLD_EVENTS_MAX: usize = 8192;
 /// child writes at a time, and [`HOLD_EVENTS_MAX`] of them would be half a gigabyte. Within `buffer_size` size does
 /// not matter: that number is the user's own.
 pub const HOLD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A pool in which nobody has taken or answered an event for so long is not waited for. Long enough for a listener that
+/// has to wait for a processor.
+pub const STALL_TIME: Duration = Duration::from_millis(25);
 
 /// Room that the envelope keeps between events. One large event should not pin its size for ever.
 const ENVELOPE_BYTES_KEPT: usize = 64 * 1024;
@@ -172,6 +178,8 @@ pub struct Pool {
     candidate: usize,
     /// Since the last time that nobody could take an event, somebody could.
     tried: bool,
+    /// When a listener last took an event or said something.
+    moved: Mono,
     /// The event at the head, as it is being written.
     envelope: Vec<u8>,
 }
@@ -194,6 +202,7 @@ impl Pool {
             ready: 0,
             candidate: 0,
             tried: false,
+            moved: Mono::default(),
             envelope: Vec::new(),
         }
     }
@@ -209,9 +218,16 @@ impl Pool {
     }
 
     /// Events for which the queue has room; `None` if no listener is at work that would make more.
-    pub fn room(&self) -> Option<usize> {
+    pub fn room(&self, now: Mono) -> Option<usize> {
+        let room = self.events_max().saturating_sub(self.queue.len());
         let is_at_work = self.members.iter().any(|member| member.is_at_work);
-        is_at_work.then(|| self.events_max().saturating_sub(self.queue.len()))
+        let moves = self.ready > 0 || now.since(self.moved) < STALL_TIME;
+        (is_at_work && (room > 0 || moves)).then_some(room)
+    }
+
+    /// A listener has just taken an event or said something.
+    pub fn moved(&mut self, now: Mono) {
+        self.moved = now;
     }
 
     /// Whether a listener is at work on an event.

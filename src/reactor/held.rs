@@ -2,23 +2,25 @@
 //!
 //! A program can send messages (capture mode) many times faster than a listener takes the events that they become, and
 //! a queue holds ten of them by default. So what has no room waits here, and its channel is not read meanwhile, until
-//! listeners have answered. A listener must not stop a program, though: if listeners are too slow, the rest goes on as
-//! it is, and what overflows is lost.
+//! listeners have answered. A listener must stop neither a program nor another listener, though: a pool that is slower
+//! than others is soon waited for no more, and if all are too slow, the rest goes on as it is. What overflows is lost.
 
 use std::time::Duration;
 
 use super::system::System;
 use super::token::Source;
 use crate::clock::{Mono, Now};
+use crate::daemon::output::Counts;
 use crate::id::{Channel, ProcId};
+use crate::model::pool::STALL_TIME;
 use crate::serve::{Input, Service};
 
-/// Longest time that the output of one read waits: enough for a thousand events. It slows down only a program that sends
-/// messages and writes more than a whole pipe in that time; every other one finds room in its pipe.
-const HOLD_TIME: Duration = Duration::from_millis(100);
+/// Longest time that the output of one read waits: enough for thousands of events. It slows down only a program that
+/// sends messages and writes more than a whole pipe in that time; every other one finds room in its pipe.
+const HOLD_TIME: Duration = Duration::from_millis(250);
 
-/// The same without any listener answering. Long enough for one that has to wait for a processor.
-const STALL_TIME: Duration = Duration::from_millis(10);
+/// How much of it is for the slowest pool.
+const PATIENCE_TIME: Duration = Duration::from_millis(50);
 
 /// What waits; of each channel the rest of one read at most.
 #[derive(Default)]
@@ -30,10 +32,9 @@ struct Rest {
     bytes: Vec<u8>,
     /// How many of them have gone on.
     done: usize,
-    /// When all of it goes on.
-    until: Mono,
-    /// The latest time for that.
-    limit: Mono,
+    since: Mono,
+    /// When to look again although no listener has answered.
+    look: Mono,
 }
 
 impl Held {
@@ -42,9 +43,9 @@ impl Held {
         self.0.iter().any(|rest| (rest.process, rest.channel) == (process, channel))
     }
 
-    /// When the first of them has waited long enough.
+    /// When the first of them is to be looked at although no listener has answered.
     pub(super) fn until(&self) -> Option<Mono> {
-        self.0.iter().map(|rest| rest.until).min()
+        self.0.iter().map(|rest| rest.look).min()
     }
 
     /// Hands on what was read, as far as there is room; true if the rest waits.
@@ -56,14 +57,14 @@ impl Held {
         now: Now,
         system: &mut System,
     ) -> bool {
-        let fitting = service.daemon.fitting(process, channel, bytes);
+        let fitting = service.daemon.fitting((process, channel), bytes, Counts::Fullest, now);
         let (bytes, rest) = bytes.split_at(fitting);
         if !bytes.is_empty() {
             service.handle(Input::Output { process, channel, bytes }, now, system);
         }
         if !rest.is_empty() {
-            let (until, limit) = (now.mono.after(STALL_TIME), now.mono.after(HOLD_TIME));
-            self.0.push(Rest { process, channel, bytes: rest.to_vec(), done: 0, until, limit });
+            let (since, look) = (now.mono, now.mono.after(STALL_TIME));
+            self.0.push(Rest { process, channel, bytes: rest.to_vec(), done: 0, since, look });
         }
         !rest.is_empty()
     }
@@ -73,13 +74,17 @@ impl Held {
         self.0.retain_mut(|rest| {
             let (process, channel) = (rest.process, rest.channel);
             let left = &rest.bytes[rest.done..];
-            let fitting =
-                if rest.until <= now.mono { left.len() } else { service.daemon.fitting(process, channel, left) };
+            let waited = now.mono.since(rest.since);
+            let counts = if waited < PATIENCE_TIME { Counts::Fullest } else { Counts::Emptiest };
+            let fitting = match waited < HOLD_TIME {
+                true => service.daemon.fitting((process, channel), left, counts, now),
+                false => left.len(),
+            };
             if fitting > 0 {
                 service.handle(Input::Output { process, channel, bytes: &left[..fitting] }, now, system);
                 rest.done += fitting;
-                rest.until = now.mono.after(STALL_TIME).min(rest.limit);
             }
+            rest.look = now.mono.after(STALL_TIME).min(rest.since.after(HOLD_TIME));
             let waits = rest.done < rest.bytes.len();
             if !waits {
                 unfinished.push(Source::Output(process, channel));

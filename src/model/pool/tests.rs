@@ -308,19 +308,34 @@ fn a_full_queue_loses_its_oldest() {
 #[test]
 fn room_is_made_only_by_listeners_at_work() {
     let mut rig = Rig::new(&settings(&["EVENT"], 2), 2);
-    assert_eq!(rig.pool.room(), None, "nobody was READY");
+    assert_eq!(rig.pool.room(Mono(0)), None, "nobody was READY");
     rig.says(1, "READY\n");
-    assert_eq!(rig.pool.room(), Some(2), "READY");
+    assert_eq!(rig.pool.room(Mono(0)), Some(2), "READY");
     rig.remote(2);
-    assert_eq!(rig.pool.room(), Some(0), "full");
+    assert_eq!(rig.pool.room(Mono(0)), Some(0), "full");
     rig.dispatch();
-    assert_eq!(rig.pool.room(), Some(1), "BUSY");
+    assert_eq!(rig.pool.room(Mono(0)), Some(1), "BUSY");
     rig.says(1, "RESULT 2\nOK");
-    assert_eq!(rig.pool.room(), Some(1), "answered and not READY again yet");
+    assert_eq!(rig.pool.room(Mono(0)), Some(1), "answered and not READY again yet");
     rig.exits(1);
-    assert_eq!(rig.pool.room(), None, "ended");
+    assert_eq!(rig.pool.room(Mono(0)), None, "ended");
     rig.says(1, "READY\nx");
-    assert_eq!(rig.pool.room(), None, "UNKNOWN");
+    assert_eq!(rig.pool.room(Mono(0)), None, "UNKNOWN");
+}
+
+#[test]
+fn a_full_queue_is_not_waited_for_when_nothing_moves() {
+    let mut rig = Rig::new(&settings(&["EVENT"], 2), 1);
+    rig.says(0, "READY\n");
+    rig.remote(2);
+    assert_eq!(rig.pool.room(Mono(u64::MAX)), Some(0), "the one that is READY will take an event");
+    rig.dispatch();
+    let (moved, last) = (Mono(1_000_000_000), STALL_TIME.as_nanos() as u64 - 1);
+    rig.pool.moved(moved);
+    assert_eq!(rig.pool.room(Mono(moved.0 + last + 1)), Some(1), "room needs no waiting");
+    rig.remote(1);
+    assert_eq!(rig.pool.room(Mono(moved.0 + last)), Some(0));
+    assert_eq!(rig.pool.room(Mono(moved.0 + last + 1)), None);
 }
 
 #[test]
