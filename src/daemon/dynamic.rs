@@ -182,6 +182,20 @@ impl Dynamic {
         self.write(host)
     }
 
+    /// Makes the file's text again after a load: the other files may have changed, and Supervisor reads it after them.
+    /// Not one that was written by hand, and not if anything could be lost. The error says why it cannot be written.
+    pub(super) fn refresh(&mut self, host: &mut dyn Host) -> Result<(), String> {
+        let (Some(base), Some(known), None) = (&self.base, &self.known, &self.broken) else { return Ok(()) };
+        if self.path.is_none() || !Journal::is_ours(known) {
+            return Ok(());
+        }
+        let text = self.kept.journal.text(base)?;
+        if text.as_bytes() == &**known || !self.kept.journal.is_said_by(&text, base) {
+            return Ok(());
+        }
+        self.write(host)
+    }
+
     /// Writes the file again; the error is the text of the fault.
     pub fn persist(&mut self, host: &mut dyn Host) -> Result<(), String> {
         if self.path.is_none() {

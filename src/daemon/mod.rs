@@ -156,6 +156,7 @@ impl Daemon {
 
     /// The same at a restart, where a wrong setting too is only that group's trouble.
     pub fn begin_again(&mut self, now: Now, host: &mut dyn Host) {
+        self.refresh_dynamic(host);
         for group in self.config.groups.clone() {
             // Of two groups of one name the first one counts, as in the original.
             if self.group_named(&group.name).is_some() {
@@ -170,9 +171,17 @@ impl Daemon {
     }
 
     /// Takes a configuration that was read anew; what is active stays as it is (P-110).
-    pub fn set_config(&mut self, config: Config) {
+    pub fn set_config(&mut self, config: Config, host: &mut dyn Host) {
         self.dynamic.adopt(&config);
         self.config = config;
+        self.refresh_dynamic(host);
+    }
+
+    /// Has the file of changes say the same after the files as they are now.
+    fn refresh_dynamic(&mut self, host: &mut dyn Host) {
+        if let Err(text) = self.dynamic.refresh(host) {
+            activity!(Warn, "The file of changes at run time is as the other files were before: {text}");
+        }
     }
 
     /// What was changed at run time.

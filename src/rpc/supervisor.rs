@@ -259,7 +259,7 @@ pub(super) fn reread(context: &mut Context<'_>) -> Result<diff::Difference, Faul
         activity!(Warn, "{warning}");
     }
     let daemon = &mut *context.daemon;
-    daemon.set_config(config);
+    daemon.set_config(config, context.host);
     let active = daemon.groups().map(|(_, group)| &group.config);
     Ok(diff::difference(active, &daemon.config.groups))
 }

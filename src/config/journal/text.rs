@@ -34,18 +34,16 @@ impl Journal {
         let mut map = IniMap::default();
         let mut ours = Ours::default();
         let mut sections: Vec<(String, Options)> = Vec::new();
-        let mut used = BTreeSet::new();
+        let mut names = self.section_names(base).into_iter();
         for (group, note) in &self.groups {
             let mut listed = members(base, group).unwrap_or_default();
-            for own in &note.programs {
-                let name = vacant(group, &own.name, base, &used);
+            for (own, name) in note.programs.iter().zip(names.by_ref()) {
                 sections.push((format!("program:{name}"), own_options(own, &name)));
                 if name != own.name {
                     ours.names.insert(name.clone(), own.name.clone());
                 }
                 let removed = own.gone.iter().map(|process| [group, &own.name, process].map(String::clone));
                 ours.removed.extend(removed);
-                used.insert(name.clone());
                 listed.push(name);
             }
             let mut options = vec![("programs".to_string(), listed.join(","))];
@@ -64,6 +62,37 @@ impl Journal {
         ours.gone.clone_from(&self.gone);
         write(&mut map, OWN_SECTION.to_string(), &ours.options())?;
         Ok(format!("{HEAD}{}\n{TAIL}\n", iniwrites!(map)))
+    }
+
+    /// What the sections of the programs are called that were added, in the order of groups and programs.
+    fn section_names(&self, base: &Document) -> Vec<String> {
+        let mut used = BTreeSet::new();
+        let programs = self.groups.iter().flat_map(|(group, note)| note.programs.iter().map(move |own| (group, own)));
+        let name = |(group, own): (&String, &Rc<Own>)| {
+            let name = vacant(group, &own.name, base, &used);
+            used.insert(name.clone());
+            name
+        };
+        programs.map(name).collect()
+    }
+
+    /// Whether a text says all of this journal after these files, and nothing else.
+    pub fn is_said_by(&self, text: &str, base: &Document) -> bool {
+        let mut expected = self.clone();
+        let mut names = self.section_names(base).into_iter();
+        for note in expected.groups.values_mut().filter(|note| !note.programs.is_empty()) {
+            // A section that is called otherwise has the program's name in its options.
+            for (own, name) in Rc::make_mut(note).programs.iter_mut().zip(names.by_ref()) {
+                let options = own_options(own, &name);
+                Rc::make_mut(own).options = options;
+            }
+        }
+        Journal::parse(text, "", base) == Ok(expected)
+    }
+
+    /// Whether a text was written by us, whoever edited it since.
+    pub fn is_ours(text: &[u8]) -> bool {
+        text.starts_with(HEAD.as_bytes())
     }
 
     fn write_amended(&self, base: &Document, map: &mut IniMap, ours: &mut Ours) -> Result<(), String> {

@@ -222,3 +222,52 @@ fn something_else_in_the_place_of_the_file_is_left_alone() {
     let text = fault(&mut world, "stheno.addGroup", params!["dyn"]);
     assert!(text.ends_with("removed and read again: it is no regular file"), "{text}");
 }
+
+#[test]
+fn the_file_of_changes_follows_the_other_files() {
+    let text = |world: &World| String::from_utf8(world.host.env.files[PATH].clone()).unwrap();
+    // What the file holds after the others were edited, and not before.
+    let rows: &[(&str, &str)] = &[
+        ("[program:k]\ncommand=k\n", "[stheno:program:b]\nnumprocs=0\n"),
+        (
+            "[group:g]\nprograms=a,x\n[program:a]\ncommand=a\n[program:x]\ncommand=x\n",
+            "[group:g]\nprograms=a,x,extra\n",
+        ),
+        ("[program:p]\ncommand=file\n", "[group:dyn]\nprograms=dyn_p\n"),
+    ];
+    for by in ["supervisor.reloadConfig", "stheno.update", "restart"] {
+        for (files, expected) in rows {
+            let mut world = World::new(&format!("{GROUP}{KEPT}"));
+            world.ok("stheno.setNumprocs", params!["b", 0]);
+            world.ok("stheno.addProgram", &["g".into(), "extra".into(), quiet(&[])]);
+            world.ok("stheno.addGroup", params!["dyn", 1]);
+            world.ok("stheno.addProgram", &["dyn".into(), "p".into(), quiet(&[])]);
+            assert!(!text(&world).contains(expected), "{expected}");
+            world.write(&format!("{files}{KEPT}"));
+            // Nothing but a warning if it cannot be written.
+            world.host.is_full = true;
+            let load = |world: &mut World| match by {
+                "restart" => world.restart(),
+                _ => drop(world.ok(by, &[])),
+            };
+            load(&mut world);
+            assert!(!text(&world).contains(expected), "{expected}");
+            world.host.is_full = false;
+            load(&mut world);
+            assert!(text(&world).contains(expected), "{by} {expected}: {}", text(&world));
+            let said = world.ok("stheno.dynamic", &[]);
+            assert_eq!(said.member("text"), Some(&Value::from(text(&world))));
+            let replaced = world.host.replaced;
+            load(&mut world);
+            assert_eq!(world.host.replaced, replaced, "{by} {expected}");
+        }
+    }
+    // One that was written by hand stays as it is up to the next change.
+    let mut world = World::new(&format!("{GROUP}{KEPT}"));
+    let hand = "; by hand\n[program:w]\ncommand=w\n";
+    world.host.env.write(PATH, hand);
+    world.restart();
+    assert_eq!(text(&world), hand);
+    world.ok("stheno.addGroup", params!["dyn", 1]);
+    assert!(text(&world).contains("[program:w]\ncommand=w\n"));
+}
