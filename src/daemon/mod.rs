@@ -146,12 +146,21 @@ impl Daemon {
     /// Errors: such a socket has no directory to be in, which is a wrong setting (C-159); the run is not to be begun.
     pub fn begin(&mut self, now: Now, host: &mut dyn Host) -> Result<(), String> {
         let groups = self.config.groups.clone();
-        let homeless = groups.iter().find(|group| !has_socket_directory(group, host));
-        if let Some(group) = homeless {
-            self.check_socket(group, host)?;
-        }
+        self.check_settings(groups.iter(), host)?;
         self.begin_again(now, host);
         Ok(())
+    }
+
+    /// Looks at groups that are to come in for what a load of the files cannot see.
+    ///
+    /// Errors: a FastCGI socket has no directory to be in.
+    pub fn check_settings<'g>(
+        &self,
+        mut groups: impl Iterator<Item = &'g Rc<config::Group>>,
+        host: &mut dyn Host,
+    ) -> Result<(), String> {
+        let homeless = groups.find(|group| !has_socket_directory(group, host));
+        homeless.map_or(Ok(()), |group| self.check_socket(group, host))
     }
 
     /// The same at a restart, where a wrong setting too is only that group's trouble.

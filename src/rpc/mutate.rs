@@ -158,6 +158,7 @@ impl Update {
                 return Ok(false);
             }
         }
+        let is_configured = matches!(wish, Wish::Configured(_));
         self.wish = None;
         self.claimed = None;
         for mut step in std::mem::take(&mut self.steps) {
@@ -167,6 +168,10 @@ impl Update {
                 }
             }
             self.report.make(step, context);
+            // Of a change at run time there is nothing to report but the fault: it is one, and it was not made.
+            if !is_configured && let Some(fault) = self.report.fault.take() {
+                return Err(fault);
+            }
         }
         Ok(true)
     }

@@ -1,10 +1,13 @@
 //! `stheno.*`: what goes beyond Supervisor. Reading, and applying what the files say, is always possible; what can
 //! bring in a new command needs `[stheno] mutation=true`.
 
+use std::rc::Rc;
+
 use super::mutate::{Restart, Shape, Update};
 use super::twiddler::New;
 use super::wish::{Verb, Wish};
 use super::{Context, Guard, Method, Outcome, details, known_group, supervisor, text, twiddler};
+use crate::config::Group;
 use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
@@ -177,7 +180,14 @@ fn update(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault>
         }
         Some(_) => return Err(Code::IncorrectParameters.bare()),
     };
-    let difference = supervisor::reread(context)?;
+    let config = supervisor::load(context)?;
+    let comes_in = |group: &&Rc<Group>| {
+        let active = context.daemon.group_named(&group.name).and_then(|id| context.daemon.group(id));
+        active.is_none_or(|active| !active.config.same_as(group))
+    };
+    let checked = context.daemon.check_settings(config.groups.iter().filter(comes_in), context.host);
+    checked.map_err(|text| Code::CantReread.with(text))?;
+    let difference = supervisor::adopt(context, config);
     let daemon = &*context.daemon;
     let all = wanted.is_empty() || wanted.contains(&"all");
     let is_known = |name: &str| daemon.group_named(name).is_some() || daemon.configured_group(name).is_some();

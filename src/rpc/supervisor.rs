@@ -1,7 +1,7 @@
 //! `supervisor.*`: the rows, and the methods about the daemon as a whole (X §4).
 
 use super::{Context, Guard, Method, Outcome, control, info, logs, scalar};
-use crate::config::diff;
+use crate::config::{Config, diff};
 use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
 use crate::wire::pyrepr;
@@ -253,15 +253,25 @@ fn reload_config(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Faul
 /// Reads the file anew and says how it differs from what is active (P-110). What else there is to say about the file
 /// is said when it is loaded at a start (L-20); of changes made at run time it is said here, too.
 pub(super) fn reread(context: &mut Context<'_>) -> Result<diff::Difference, Fault> {
+    let config = load(context)?;
+    Ok(adopt(context, config))
+}
+
+/// What the files say now; nothing has come of it yet. Faults: CANT_REREAD.
+pub(super) fn load(context: &mut Context<'_>) -> Result<Config, Fault> {
     let in_force = context.daemon.dynamic().journal();
-    let config = context.host.load_config(in_force).map_err(|text| Code::CantReread.with(text))?;
+    context.host.load_config(in_force).map_err(|text| Code::CantReread.with(text))
+}
+
+/// Takes it for what is configured, and says how it differs from what is active.
+pub(super) fn adopt(context: &mut Context<'_>, config: Config) -> diff::Difference {
     for warning in config.base.iter().flat_map(|base| &base.laid.warnings) {
         activity!(Warn, "{warning}");
     }
     let daemon = &mut *context.daemon;
     daemon.set_config(config, context.host);
     let active = daemon.groups().map(|(_, group)| &group.config);
-    Ok(diff::difference(active, &daemon.config.groups))
+    diff::difference(active, &daemon.config.groups)
 }
 
 fn add_process_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {

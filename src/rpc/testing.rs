@@ -9,7 +9,7 @@ use super::{Answer, Context, Done, Outcome, Pending, Registry, call};
 use crate::clock::{Mono, Now, Wall};
 use crate::config::fake::Fake;
 use crate::config::journal::Journal;
-use crate::config::{Config, Env, FcgiSocket, Loader, Program};
+use crate::config::{Config, Env, FcgiAddress, FcgiSocket, Loader, Program};
 use crate::daemon::host::{CommandProblem, Errno, Launch, Span, SpawnFailure, StdinProblem, Usage};
 use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
@@ -104,7 +104,14 @@ impl Host for Tables {
         self.env.write(path, content);
         Ok(())
     }
-    fn fcgi_open(&mut self, _: &FcgiSocket) -> Result<SocketId, String> {
+    fn fcgi_open(&mut self, socket: &FcgiSocket) -> Result<SocketId, String> {
+        let directory = match &socket.address {
+            FcgiAddress::Unix { path, .. } => path.rsplit_once('/').map_or("/", |(directory, _)| directory),
+            FcgiAddress::Tcp { .. } => "/",
+        };
+        if !self.env.is_dir(directory) {
+            return Err("no such directory".to_string());
+        }
         Ok(SocketId(1))
     }
     fn fcgi_close(&mut self, _: SocketId) {}

@@ -218,15 +218,48 @@ fn nothing_is_stopped_for_a_change_that_cannot_be_kept() {
     world.pass(Duration::from_secs(2));
     let before = (world.groups(), world.host.children.len());
     world.host.is_full = true;
-    for (method, params) in [
+    let calls: &[(&str, &[Value])] = &[
         ("stheno.removeGroup", params!["g", true]),
         ("stheno.removeProgram", params!["g", "other"]),
         ("stheno.setNumprocs", params!["w", 1]),
-    ] {
+        ("stheno.setNumprocs", params!["w", 5]),
+        ("stheno.updateProgram", params!["g", "w", options(&[("command", "new")])]),
+        ("stheno.updateProgram", params!["g", "w", options(&[("command", "new")]), "rolling"]),
+        ("stheno.addGroup", params!["n"]),
+    ];
+    for (method, params) in calls {
         assert!(fault(&mut world, method, params).starts_with("FAILED: the change cannot be kept in"), "{method}");
         assert_eq!((world.groups(), world.host.children.len()), before, "{method}");
     }
     world.host.is_full = false;
+    world.assert_survives("nothing was changed");
     world.ok("stheno.removeGroup", params!["g", true]);
     assert_eq!((world.groups(), world.host.children.len()), (vec![], 0));
+}
+
+#[test]
+fn a_socket_without_a_directory_is_a_wrong_setting() {
+    let plain = "[program:a]\ncommand=a\n";
+    let pool = |directory: &str| format!("[fcgi-program:f]\ncommand=f\nsocket=unix://{directory}/f.sock\n");
+    let mut world = World::new(plain);
+    world.pass(Duration::from_secs(2));
+    let children = world.host.children.clone();
+    let broken = |program: &str| format!("[program:a]\ncommand={program}\n{}", pool("/nowhere"));
+    world.write(&broken("a2"));
+    let named = || Value::Array(vec!["a".into()]);
+    for params in [&[][..], &[named()]] {
+        let text = fault(&mut world, "stheno.update", params);
+        assert_eq!(text, "CANT_REREAD: Could not create FastCGI socket unix:///nowhere/f.sock: no such directory");
+        assert_eq!((world.groups(), &world.host.children), (vec!["a 999: a".to_string()], &children));
+        // Not even what is configured.
+        assert!(world.daemon.configured_group("f").is_none());
+    }
+    world.write(&format!("{plain}{}", pool("/tmp")));
+    world.ok("stheno.update", &[]);
+    assert_eq!(world.groups(), ["a 999: a", "f 999: f"]);
+    // One that is active and the same is not asked for its directory: it may do without.
+    world.host.env.dirs.remove("/tmp");
+    world.write(&format!("[program:a]\ncommand=a3\n{}", pool("/tmp")));
+    world.ok("stheno.update", &[]);
+    assert!(world.host.children.values().any(|command| command == "a3"));
 }
