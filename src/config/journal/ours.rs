@@ -5,6 +5,7 @@
 //! added_to=g:999                 groups of the files that were only added to, and their priorities
 //! amended=program:w              sections that belong to the files
 //! silenced=program:v             those that are here only to have no processes in Supervisor: numprocs=0
+//! pruned=k                       groups that are here only to have fewer programs in Supervisor
 //! names=g_p:p                    programs whose sections had to be called otherwise
 //! removed=g:p:p_1                processes removed of programs that were added: group, program, process
 //! gone_groups=h                  what is gone of the files
@@ -29,6 +30,7 @@ pub(super) struct Ours {
     pub(super) added_to: BTreeMap<String, i64>,
     pub(super) amended: BTreeSet<String>,
     pub(super) silenced: BTreeSet<String>,
+    pub(super) pruned: BTreeSet<String>,
     /// By section, without its `program:`.
     pub(super) names: BTreeMap<String, String>,
     pub(super) removed: BTreeSet<[String; 3]>,
@@ -47,6 +49,7 @@ impl Ours {
             ("added_to", self.added_to.iter().map(|(name, number)| joined(&[name, &number.to_string()])).collect()),
             ("amended", sections(&self.amended)),
             ("silenced", sections(&self.silenced)),
+            ("pruned", self.pruned.iter().map(|name| joined(&[name])).collect()),
             ("names", self.names.iter().map(|(section, name)| joined(&[section, name])).collect()),
             ("removed", self.removed.iter().map(|names| joined(names)).collect()),
             ("gone_groups", self.gone.groups.iter().map(|name| joined(&[name])).collect()),
@@ -72,6 +75,9 @@ impl Ours {
                     }
                     ("silenced", [kind, name]) => {
                         ours.silenced.insert(format!("{kind}:{name}"));
+                    }
+                    ("pruned", [group]) => {
+                        ours.pruned.insert(group.clone());
                     }
                     ("names", [section, name]) => {
                         ours.names.insert(section.clone(), name.clone());

@@ -267,6 +267,36 @@ fn one_part_that_cannot_hold_takes_no_other_along() {
 }
 
 #[test]
+fn groups_have_for_supervisor_what_is_left_of_them() {
+    let base = document(
+        "[group:g1]\nprograms=a,b\n[group:g2]\nprograms=a\npriority=4\n[program:a]\n[program:b]\n[program:c]\n",
+    );
+    let gone = |groups: &[&str], programs: &[[&str; 2]]| Gone {
+        groups: groups.iter().map(|name| name.to_string()).collect(),
+        programs: programs.iter().map(|program| program.map(str::to_string)).collect(),
+        ..Gone::default()
+    };
+    let late = || own("late", &[("command", "l")]);
+    let rows = [
+        // Both have lost a: it has no processes, but must not be a group of its own.
+        (gone(&[], &[["g1", "a"], ["g2", "a"]]), None, "[program:a]\nnumprocs=0\n"),
+        (gone(&[], &[["g1", "a"]]), None, "[group:g1]\nprograms=b\n[stheno:dynamic]\npruned=g1\n"),
+        (gone(&[], &[["g2", "a"]]), None, "[group:g2]\nprograms=\n[stheno:dynamic]\npruned=g2\n"),
+        (gone(&[], &[["g1", "a"]]), Some(("g1", added(&[late()]))), "[group:g1]\nprograms=b,late\n[program:late]\n"),
+        (gone(&["g1"], &[]), None, "[group:g1]\nprograms=b\n[program:b]\nnumprocs=0\n"),
+        // Made anew it has only what was added since; b, which nobody has, does no harm.
+        (gone(&["g1"], &[]), Some(("g1", made(3, &[late()]))), "[group:g1]\nprograms=b,late\npriority=3\n"),
+        (gone(&["g2"], &[]), Some(("g2", made(3, &[late()]))), "[group:g2]\nprograms=late\npriority=3\n"),
+        (gone(&["c"], &[]), Some(("c", made(3, &[late()]))), "[group:c]\nprograms=c,late\npriority=3\n"),
+    ];
+    for (gone, note, expected) in rows {
+        let groups = note.into_iter().map(|(name, note)| (name.to_string(), note)).collect();
+        let text = body(&Journal { groups, gone, ..Journal::default() }, &base);
+        assert!(text.starts_with(expected), "{expected}: {text}");
+    }
+}
+
+#[test]
 fn plain_names() {
     for name in ["a", "a.b-c_1", "é", "a;b"] {
         assert!(is_plain(name), "{name:?}");

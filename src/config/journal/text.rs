@@ -1,8 +1,8 @@
 //! The journal as a configuration file in Supervisor's own format, and back.
 //!
 //! Supervisor 4.3.0 reads the file through `[include]`, after the others. A program added is a section `[program:x]`
-//! that its `[group:g]` lists behind the members that the files give it; options on top of a section of the files are
-//! the same section again; one of whose processes none is left has `numprocs=0`. What the format cannot say stands in a
+//! that its `[group:g]` lists behind the members that the files give it and that are not gone; options on top of a
+//! section of the files are the same section again; one of whose processes none is left has `numprocs=0`. What the format cannot say stands in a
 //! section of ours ([`ours`](super::ours)). Options of a section that the files have no more are kept in
 //! `[stheno:program:x]`, where they do no harm.
 
@@ -35,8 +35,9 @@ impl Journal {
         let mut ours = Ours::default();
         let mut sections: Vec<(String, Options)> = Vec::new();
         let mut names = self.section_names(base).into_iter();
+        let silenced = self.silenced(base);
         for (group, note) in &self.groups {
-            let mut listed = members(base, group).unwrap_or_default();
+            let mut listed = self.members_left(base, group, &silenced);
             for (own, name) in note.programs.iter().zip(names.by_ref()) {
                 sections.push((format!("program:{name}"), own_options(own, &name)));
                 if name != own.name {
@@ -58,7 +59,12 @@ impl Journal {
         for (name, options) in &sections {
             write(&mut map, name.clone(), options)?;
         }
-        self.write_amended(base, &mut map, &mut ours)?;
+        for group in self.pruned(base, &silenced) {
+            let listed = self.members_left(base, group, &silenced).join(",");
+            write(&mut map, format!("group:{group}"), &vec![("programs".to_string(), listed)])?;
+            ours.pruned.insert(group.clone());
+        }
+        self.write_amended(base, silenced, &mut map, &mut ours)?;
         ours.gone.clone_from(&self.gone);
         write(&mut map, OWN_SECTION.to_string(), &ours.options())?;
         Ok(format!("{HEAD}{}\n{TAIL}\n", iniwrites!(map)))
@@ -95,8 +101,35 @@ impl Journal {
         text.starts_with(HEAD.as_bytes())
     }
 
-    fn write_amended(&self, base: &Document, map: &mut IniMap, ours: &mut Ours) -> Result<(), String> {
-        let silenced = self.silenced(base);
+    /// The programs of a group of the files that it has still. One that no group has any more is among them: it has no
+    /// processes in Supervisor, but unlisted it would be a group of its own.
+    fn members_left(&self, base: &Document, group: &str, silenced: &BTreeSet<String>) -> Vec<String> {
+        let mut listed = members(base, group).unwrap_or_default();
+        let is_gone =
+            |program: &str| self.hides(group) || self.gone.programs.contains(&[group, program].map(str::to_string));
+        let is_silenced = |program: &str| program_section(base, program).is_some_and(|name| silenced.contains(&name));
+        listed.retain(|program| !is_gone(program) || is_silenced(program));
+        listed
+    }
+
+    /// The groups of the files that have lost programs which groups beside them have still, and nothing more.
+    fn pruned<'a>(&'a self, base: &Document, silenced: &BTreeSet<String>) -> BTreeSet<&'a String> {
+        let losers = self.gone.groups.iter().chain(self.gone.programs.iter().map(|[group, _]| group));
+        let is_pruned = |group: &&String| {
+            let section = format!("group:{group}");
+            let has_lost = || Some(self.members_left(base, group, silenced)) != members(base, group);
+            !self.groups.contains_key(*group) && base.section(&section).is_some() && has_lost()
+        };
+        losers.filter(is_pruned).collect()
+    }
+
+    fn write_amended(
+        &self,
+        base: &Document,
+        silenced: BTreeSet<String>,
+        map: &mut IniMap,
+        ours: &mut Ours,
+    ) -> Result<(), String> {
         for (name, options) in &self.amended {
             if base.section(name).is_none() {
                 write(map, format!("{OWN_PREFIX}{name}"), options)?;
@@ -153,6 +186,9 @@ impl Journal {
         for section in &document.sections {
             let name = section.name.as_str();
             if let Some(group) = name.strip_prefix("group:") {
+                if reading.ours.as_ref().is_some_and(|ours| ours.pruned.contains(group)) {
+                    continue;
+                }
                 journal.groups.insert(group.to_string(), Rc::new(reading.group(group, section)?));
             } else if KINDS.iter().any(|kind| name.starts_with(kind)) {
                 if !reading.is_own(section) {
