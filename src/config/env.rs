@@ -40,6 +40,11 @@ pub trait Env {
     }
     /// Whether the path is a directory in which a file can be made.
     fn is_writable_dir(&self, path: &str) -> bool;
+    /// Whether there is a directory for a file that is not there yet; a symbolic link is followed.
+    fn has_home(&self, path: &str) -> bool {
+        let directory = path.rsplit_once('/').map_or(".", |(directory, _)| directory);
+        self.is_dir(if directory.is_empty() { "/" } else { directory })
+    }
     /// Names in a directory, without `.` and `..`, in any order; empty when it cannot be listed.
     fn list_dir(&self, path: &str) -> Vec<String>;
     /// The working directory, absolute.
@@ -120,6 +125,10 @@ impl Env for Memo<'_> {
 
     fn is_writable_dir(&self, path: &str) -> bool {
         self.env.is_writable_dir(path)
+    }
+
+    fn has_home(&self, path: &str) -> bool {
+        self.env.has_home(path)
     }
 
     fn list_dir(&self, path: &str) -> Vec<String> {

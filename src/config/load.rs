@@ -167,8 +167,8 @@ impl Loader {
         };
         let document = Rc::new(sources.document.clone());
         let path = stheno.dynamic_conf.as_deref();
-        let source = read_journal(path, &document, &memo);
         let mut warnings = Vec::new();
+        let source = read_journal(path, &document, &memo, &mut warnings);
         // A journal that is broken must keep the daemon neither from starting nor from going on.
         if let (Source::Broken(reason), Some(path)) = (&source, path) {
             let what = if in_force.is_some() { "go on as they are" } else { "are left out" };

@@ -110,19 +110,25 @@ impl Loader {
     }
 }
 
-/// Reads the file of changes, which is to be laid over these files.
-pub(super) fn read_journal(path: Option<&str>, base: &Document, env: &dyn Env) -> Source {
+/// Reads the file of changes, which is to be laid over these files; what there is to say about it is added.
+pub(super) fn read_journal(path: Option<&str>, base: &Document, env: &dyn Env, warnings: &mut Vec<String>) -> Source {
     let Some(path) = path else { return Source::Off };
     if !env.exists(path) {
+        if !env.has_home(path) {
+            warnings.push(format!(
+                "Changes made at run time cannot be kept in \"{path}\", and are refused: there is no directory for it"
+            ));
+        }
         return Source::Absent;
     }
     // A pipe would be waited for.
     if !env.is_file(path) {
         return Source::Broken("it is no regular file".to_string());
     }
-    let read = || {
+    let mut read = || {
         let bytes = env.read_file(path).map_err(|error| format!("it cannot be read: {error}"))?;
-        let journal = Journal::parse(ini::decode(&bytes)?, path, base)?;
+        let (journal, mut said) = Journal::read(ini::decode(&bytes)?, path, base)?;
+        warnings.append(&mut said);
         Ok(Source::Read { journal, text: bytes.into() })
     };
     read().unwrap_or_else(Source::Broken)

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use super::accounts;
 use super::env::{Account, Env};
@@ -10,6 +11,9 @@ use super::env::{Account, Env};
 /// Longest configuration file read. The largest sane one (100 000 programs) has some 20 MB; anything longer is a
 /// device or a mistake.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Symbolic links followed for one path, as many as Linux follows.
+const LINKS_MAX: usize = 40;
 
 /// The system this process runs on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,6 +49,19 @@ impl Env for System {
     fn is_writable_dir(&self, path: &str) -> bool {
         use nix::unistd::{AccessFlags, access};
         self.is_dir(path) && access(path, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
+    }
+
+    fn has_home(&self, path: &str) -> bool {
+        let mut path = PathBuf::from(path);
+        for _ in 0..LINKS_MAX {
+            let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+            let directory = directory.unwrap_or(Path::new("."));
+            match std::fs::read_link(&path) {
+                Ok(target) => path = directory.join(target),
+                Err(_) => return directory.is_dir(),
+            }
+        }
+        false
     }
 
     fn list_dir(&self, path: &str) -> Vec<String> {
@@ -177,5 +194,19 @@ mod tests {
         assert!(System.list_dir("/no/such/path").is_empty());
         assert!(System.read_file("/").is_err());
         assert!(System.cwd().starts_with('/'));
+    }
+
+    #[test]
+    fn a_file_has_a_home_where_its_links_lead() {
+        let folder = std::env::temp_dir().join(format!("stheno-home-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("sub")).unwrap();
+        for (link, target) in [("good", "sub/file"), ("chain", "good"), ("bad", "nowhere/file"), ("loop", "loop")] {
+            std::os::unix::fs::symlink(target, folder.join(link)).unwrap();
+        }
+        let rows =
+            [("file", true), ("good", true), ("chain", true), ("bad", false), ("loop", false), ("nowhere/x", false)];
+        let found = rows.map(|(name, _)| (name, System.has_home(&folder.join(name).to_string_lossy())));
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(found, rows);
     }
 }

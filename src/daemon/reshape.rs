@@ -23,7 +23,7 @@ pub struct Wanted<'a> {
 
 impl Daemon {
     /// The change that gives a program these options on top of its own; `None` if that makes no difference to any
-    /// process. Only what comes of the program changes in its groups: other differences between what is active and
+    /// process, nor to what is kept of a program that has none. Only what comes of the program changes in its groups: other differences between what is active and
     /// what is configured stay for an update.
     ///
     /// Faults: BAD_NAME for an unknown program or a process name that is taken, INCORRECT_PARAMETERS for options that
@@ -47,6 +47,8 @@ impl Daemon {
 
         let (mut groups, mut configured) = (Vec::new(), Vec::new());
         let mut differs = false;
+        // A program without processes, maybe because it was left out, has options all the same.
+        let mut is_empty = true;
         for group in self.concerned(&subjects, program) {
             let name = group.name();
             let listed = preview.groups.iter().find(|other| other.name == name);
@@ -63,6 +65,7 @@ impl Daemon {
                 return Err(Code::BadName.with(&taken.name));
             }
             differs |= !group.config.same_as(&made);
+            is_empty &= !made.processes.iter().any(|process| is_of_program(&process));
             match self.configured_group(name) {
                 Some(known) if Rc::ptr_eq(known, &group.config) => configured.push(made.clone()),
                 Some(known) => configured.push(Rc::new(with_processes(known, program, &new, listed))),
@@ -75,7 +78,8 @@ impl Daemon {
         }
         let options = options.to_vec();
         let change = || Change::SetOptions { subjects, options, groups, configured, made: laid.made, whole };
-        Ok(differs.then(change))
+        let is_news = is_empty && draft.journal != *self.dynamic.journal();
+        Ok((differs || is_news).then(change))
     }
 }
 

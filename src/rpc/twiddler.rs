@@ -143,6 +143,11 @@ pub(super) fn add(context: &mut Context<'_>, new: New<'_>) -> Result<Vec<String>
     }
     let made = context.host.programs_from_options(group, program, &options);
     let mut processes = made.map_err(|text| Code::IncorrectParameters.with(text))?;
+    // The option was looked at before names were put in, and `group:process` must lead to it.
+    if let Some(process) = processes.iter().find(|process| process.name.contains(['/', ':'])) {
+        let text = format!("process_name stands for {}, which no process may be called", pyrepr::text(&process.name));
+        return Err(Code::IncorrectParameters.with(text));
+    }
     if let Some(instance) = &instance {
         for process in &mut processes {
             Rc::make_mut(process).program.clone_from(instance);

@@ -297,6 +297,44 @@ fn groups_have_for_supervisor_what_is_left_of_them() {
 }
 
 #[test]
+fn a_program_that_somebody_edited_away_is_named() {
+    let journal = Journal {
+        groups: [
+            ("d".to_string(), made(1, &[own("p", &[("command", "p")]), own("q", &[("command", "q")])])),
+            ("files".to_string(), added(&[own("late", &[("command", "l")])])),
+        ]
+        .into(),
+        gone: Gone { groups: names(["h"]).into(), ..Gone::default() },
+        ..Journal::default()
+    };
+    let text = journal.text(&document(FILES)).unwrap();
+    let edited = text.replace("[program:q]\ncommand=q\n", "");
+    let said = |text: &str, files: &str| Journal::read(text, "J", &document(files)).unwrap().1;
+    let expected = ["[group:d] of the changes made at run time names q, of which it has no section"];
+    assert_eq!(said(&edited, FILES), expected);
+    assert_eq!(said(&text, FILES), Vec::<String>::new());
+    // What the files lose is another matter.
+    assert_eq!(said(&text, ""), Vec::<String>::new());
+    let mut env = Fake::new();
+    env.write("/tmp/d", edited);
+    let config = env.loader("[supervisord]\n[stheno]\ndynamic_conf=/tmp/d\n").load(&env).unwrap();
+    assert_eq!(config.warnings[..1], expected);
+}
+
+#[test]
+fn a_file_without_a_directory_is_told_at_once() {
+    let warnings = |path: &str| {
+        let mut env = Fake::new();
+        let mut loader = env.loader(&format!("[supervisord]\n[stheno]\ndynamic_conf={path}\n"));
+        loader.load(&env).unwrap().warnings
+    };
+    assert_eq!(warnings("/tmp/d"), Vec::<String>::new());
+    let expected = "Changes made at run time cannot be kept in \"/nowhere/d\", and are refused: there is no directory \
+                    for it";
+    assert_eq!(warnings("/nowhere/d"), [expected]);
+}
+
+#[test]
 fn plain_names() {
     for name in ["a", "a.b-c_1", "é", "a;b"] {
         assert!(is_plain(name), "{name:?}");

@@ -172,6 +172,11 @@ impl Journal {
     ///
     /// Errors: why it cannot be understood; then it must be neither used nor overwritten.
     pub fn parse(text: &str, file: &str, base: &Document) -> Result<Journal, String> {
+        Ok(Journal::read(text, file, base)?.0)
+    }
+
+    /// The same, and what there is to say about it.
+    pub fn read(text: &str, file: &str, base: &Document) -> Result<(Journal, Vec<String>), String> {
         let is_whole = text.trim_end().lines().next_back() == Some(TAIL);
         if (text.starts_with(HEAD) || HEAD.starts_with(text)) && !is_whole {
             return Err(format!("its last line is not \"{TAIL}\": it is torn"));
@@ -183,13 +188,18 @@ impl Journal {
         }
         let reading = Reading::new(&document, base)?;
         let mut journal = Journal::default();
+        let mut warnings = Vec::new();
         for section in &document.sections {
             let name = section.name.as_str();
             if let Some(group) = name.strip_prefix("group:") {
                 if reading.ours.as_ref().is_some_and(|ours| ours.pruned.contains(group)) {
                     continue;
                 }
-                journal.groups.insert(group.to_string(), Rc::new(reading.group(group, section)?));
+                let note = reading.group(group, section)?;
+                if note.is_made {
+                    warnings.extend(reading.unknown(section));
+                }
+                journal.groups.insert(group.to_string(), Rc::new(note));
             } else if KINDS.iter().any(|kind| name.starts_with(kind)) {
                 if !reading.is_own(section) {
                     reading.amend(&mut journal, section);
@@ -208,7 +218,7 @@ impl Journal {
             }
         }
         journal.gone = gone;
-        Ok(journal)
+        Ok((journal, warnings))
     }
 }
 
@@ -330,6 +340,15 @@ impl<'a> Reading<'a> {
             return Ok(Note { is_made, priority, programs });
         }
         Ok(Note { is_made: true, priority: priority(section)?, programs })
+    }
+
+    /// What there is to say of a group made at run time that names programs which the file does not have: somebody
+    /// edited it.
+    fn unknown(&self, section: &Section) -> Option<String> {
+        let mut names = section.get("programs").map_or(Vec::new(), |entry| list(&entry.value));
+        names.retain(|name| !KINDS.iter().any(|kind| self.document.section(&format!("{kind}{name}")).is_some()));
+        let names = (!names.is_empty()).then(|| names.join(", "))?;
+        Some(format!("[{}] of the changes made at run time names {names}, of which it has no section", section.name))
     }
 
     /// What is known of a group that was not made at run time.

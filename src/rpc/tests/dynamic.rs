@@ -271,3 +271,37 @@ fn the_file_of_changes_follows_the_other_files() {
     world.ok("stheno.addGroup", params!["dyn", 1]);
     assert!(text(&world).contains("[program:w]\ncommand=w\n"));
 }
+
+#[test]
+fn a_program_that_was_left_out_can_have_no_processes() {
+    let mut world = World::new(&format!("{GROUP}{KEPT}"));
+    world.host.env.dirs.insert("/logs".to_string());
+    world.ok("stheno.addGroup", params!["dyn", 1]);
+    let more = quiet(&[("stdout_logfile", "/logs/p"), ("process_name", "%(program_name)s%(process_num)d")]);
+    world.ok("stheno.addProgram", &["dyn".into(), "p".into(), more]);
+    world.host.env.dirs.remove("/logs");
+    world.restart();
+    assert_eq!(world.daemon.config.warnings.len(), 1);
+    for _ in 0..2 {
+        world.ok("stheno.setNumprocs", params!["p", 0]);
+        let own = world.daemon.dynamic().journal().own("dyn", "p").unwrap();
+        assert!(own.options.contains(&("numprocs".to_string(), "0".to_string())), "{own:?}");
+        world.assert_survives("no processes");
+        world.restart();
+    }
+    assert_eq!(world.daemon.config.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn no_process_is_called_so_that_nobody_finds_it() {
+    let mut world = World::new(&format!("{GROUP}{KEPT}"));
+    for (name, what) in [("%(here)s", "'/base'"), ("x%(process_num)d%(here)s", "'x0/base'")] {
+        let params = ["g".into(), "n".into(), quiet(&[("process_name", name)])];
+        let text = fault(&mut world, "stheno.addProgram", &params);
+        assert_eq!(
+            text,
+            format!("INCORRECT_PARAMETERS: process_name stands for {what}, which no process may be called")
+        );
+    }
+    assert_eq!(world.groups(), ["b 999: b", "g 999: a"]);
+}
