@@ -193,6 +193,11 @@ impl Dynamic {
         if text.as_bytes() == &**known || !self.kept.journal.is_said_by(&text, base) {
             return Ok(());
         }
+        // Somebody who was warned of what he wrote is to find it there.
+        let read = std::str::from_utf8(known).ok().and_then(|known| Journal::read(known, "", base).ok());
+        if read.is_none_or(|(_, warnings)| !warnings.is_empty()) {
+            return Ok(());
+        }
         self.write(host)
     }
 

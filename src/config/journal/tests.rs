@@ -194,6 +194,7 @@ fn files_may_change_under_the_journal() {
         assert_eq!(read, journal, "{files:?}");
         let again = read.text(&base).unwrap();
         assert!(again.contains(expected), "{files:?}: {again}");
+        assert!(read.is_said_by(&again, &base) && !read.is_said_by(&Journal::default().text(&base).unwrap(), &base));
         let meaning = Journal::parse(&again, "J", &base).unwrap();
         let plain = |journal: &Journal| -> Vec<(String, Vec<String>)> {
             let programs = |note: &Note| note.programs.iter().map(|own| own.name.clone()).collect();
@@ -201,6 +202,23 @@ fn files_may_change_under_the_journal() {
         };
         assert_eq!(plain(&meaning), plain(&journal), "{files:?}");
         assert_eq!((&meaning.amended, &meaning.gone), (&journal.amended, &journal.gone), "{files:?}");
+    }
+}
+
+#[test]
+fn a_text_that_says_less_is_noticed() {
+    // The last group that had w has lost it in the files: its number of processes has no place beside the 0.
+    let journal = Journal {
+        amended: [("program:w".to_string(), Rc::new(pairs(&[("numprocs", "2")])))].into(),
+        gone: Gone { programs: [["k", "w"].map(str::to_string)].into(), ..Gone::default() },
+        ..Journal::default()
+    };
+    for (files, expected) in [
+        ("[program:w]\n[group:k]\nprograms=w\n[group:j]\nprograms=w\n", true),
+        ("[program:w]\n[group:k]\nprograms=w\n", false),
+    ] {
+        let base = document(files);
+        assert_eq!(journal.is_said_by(&journal.text(&base).unwrap(), &base), expected, "{files:?}");
     }
 }
 

@@ -262,6 +262,16 @@ fn the_file_of_changes_follows_the_other_files() {
             assert_eq!(world.host.replaced, replaced, "{by} {expected}");
         }
     }
+    // So is one that somebody edited, but not if he has to mend it.
+    let mut world = World::new(&format!("{GROUP}{KEPT}"));
+    world.ok("stheno.addGroup", params!["dyn", 1]);
+    for (edit, expected) in [("priority=2\nprograms=\n", "programs=\npriority=2\n"), ("programs=q\n", "programs=q\n")] {
+        let edited = text(&world).split_once("programs=").map(|(head, _)| head.to_string()).unwrap();
+        let rest = "[stheno:dynamic]\n; end of dynamic changes\n";
+        world.host.env.write(PATH, format!("{edited}{edit}{rest}"));
+        world.restart();
+        assert!(text(&world).contains(expected), "{edit}: {}", text(&world));
+    }
     // One that was written by hand stays as it is up to the next change.
     let mut world = World::new(&format!("{GROUP}{KEPT}"));
     let hand = "; by hand\n[program:w]\ncommand=w\n";
