@@ -38,6 +38,11 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Decodes a call. The name of the outermost element does not matter, as in the original.
 pub fn decode_call(body: &[u8]) -> Result<Call, DecodeError> {
+    plain::call(body).map_or_else(|| decode_call_with_library(body), Ok)
+}
+
+/// The same for any call that is XML-RPC.
+pub(super) fn decode_call_with_library(body: &[u8]) -> Result<Call, DecodeError> {
     let mut reader = Reader::new(body, CALL_ELEMENTS_MAX, CALL_TEXT_BYTES_MAX);
     reader.root()?;
     let mut method = String::new();

@@ -1,30 +1,50 @@
-//! Answers in the one layout that supervisord and Python's `xmlrpc.client` write, read without the XML library: the
-//! status of 200 processes is a quarter of a megabyte, and with the library it takes longer than all the rest of
-//! `supervisorctl status`.
+//! Calls and answers in the one layout that supervisord and Python's `xmlrpc.client` write, read without the XML
+//! library. With it a call that was never sent before takes longer than all that is done for it, and the status of 200
+//! processes, a quarter of a megabyte, longer than all the rest of `supervisorctl status`.
 //!
 //! Whatever is not exactly that layout (attributes, comments, CDATA, other entities, other types, control characters)
 //! is left to the library, whose answer then counts; where this reader answers, the two agree.
 
+use super::Call;
 use super::decode::keep_last_of_each;
 use crate::wire::value::Value;
 use std::borrow::Cow;
 
-/// Values within each other; the answers of supervisord have four. The rest is the library's business.
+/// Values within each other; the answers of supervisord have four. The rest is the library's business, and so its bound
+/// for elements within each other is never met here: three for each value.
 const DEPTH_MAX: usize = 16;
 
-/// How an answer begins.
+/// Bytes of a call. The library's bound for the elements of a call is not met by so many.
+const CALL_BYTES_MAX: usize = 128 * 1024;
+
+/// How a call or an answer begins.
 const DECLARATIONS: [&str; 3] =
     ["<?xml version='1.0'?>", "<?xml version=\"1.0\"?>", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"];
 
-/// The value of an answer, or the number and text of a fault; `None` if the library has to look at it.
-pub fn response(body: &[u8]) -> Option<Result<Value, (i64, String)>> {
-    let text = std::str::from_utf8(body).ok()?;
-    // Line ends are translated, and other control characters refused, by the library.
-    if body.iter().any(|byte| *byte < b' ' && !matches!(byte, b'\n' | b'\t')) {
+/// A call; `None` if the library has to look at it.
+pub fn call(body: &[u8]) -> Option<Call> {
+    if body.len() > CALL_BYTES_MAX {
         return None;
     }
-    let declaration = DECLARATIONS.iter().find(|declaration| text.starts_with(**declaration))?;
-    let mut reader = Reader { rest: &text[declaration.len()..] };
+    let mut reader = Reader::begin(body)?;
+    reader.tag("<methodCall>")?;
+    reader.tag("<methodName>")?;
+    let method = reader.text("</methodName>")?.into_owned();
+    let mut params = Vec::new();
+    if reader.tag("<params>").is_some() {
+        while reader.tag("</params>").is_none() {
+            reader.tag("<param>")?;
+            params.push(reader.value(DEPTH_MAX)?);
+            reader.tag("</param>")?;
+        }
+    }
+    reader.tag("</methodCall>")?;
+    (reader.is_at_end() && !method.is_empty()).then_some(Call { method, params })
+}
+
+/// The value of an answer, or the number and text of a fault; `None` if the library has to look at it.
+pub fn response(body: &[u8]) -> Option<Result<Value, (i64, String)>> {
+    let mut reader = Reader::begin(body)?;
     reader.tag("<methodResponse>")?;
     let answer = if reader.tag("<params>").is_some() {
         reader.tag("<param>")?;
@@ -42,8 +62,7 @@ pub fn response(body: &[u8]) -> Option<Result<Value, (i64, String)>> {
         }
     };
     reader.tag("</methodResponse>")?;
-    reader.blanks();
-    reader.rest.is_empty().then_some(answer)
+    reader.is_at_end().then_some(answer)
 }
 
 struct Reader<'a> {
@@ -51,6 +70,22 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Behind the declaration, which is there, for without one the encoding is the library's business, too.
+    fn begin(body: &'a [u8]) -> Option<Reader<'a>> {
+        let text = std::str::from_utf8(body).ok()?;
+        // Line ends are translated, and other control characters refused, by the library.
+        if body.iter().any(|byte| *byte < b' ' && !matches!(byte, b'\n' | b'\t')) {
+            return None;
+        }
+        let declaration = DECLARATIONS.iter().find(|declaration| text.starts_with(**declaration))?;
+        Some(Reader { rest: &text[declaration.len()..] })
+    }
+
+    fn is_at_end(&mut self) -> bool {
+        self.blanks();
+        self.rest.is_empty()
+    }
+
     fn blanks(&mut self) {
         self.rest = self.rest.trim_start_matches([' ', '\n', '\t']);
     }
@@ -81,6 +116,7 @@ impl<'a> Reader<'a> {
         let value = match kind {
             "<string>" => Value::from(self.text("</string>")?.into_owned()),
             "<int>" => Value::Int(self.text("</int>")?.parse().ok()?),
+            "<i4>" => Value::Int(self.text("</i4>")?.parse().ok()?),
             "<i8>" => Value::Int(self.text("</i8>")?.parse().ok()?),
             "<boolean>" => Value::Bool(self.text("</boolean>")?.trim() == "1"),
             "<array>" => {
@@ -133,8 +169,8 @@ fn unescaped(text: &str) -> Option<Cow<'_, str>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::decode::decode_response_with_library;
-    use super::super::{write_fault, write_response};
+    use super::super::decode::{decode_call_with_library, decode_response_with_library};
+    use super::super::{encode_call, write_fault, write_response};
     use super::*;
 
     fn sample() -> Vec<u8> {
@@ -162,27 +198,59 @@ mod tests {
         for body in [sample(), fault] {
             let plain = response(&body).expect("the layout it is made for");
             assert_eq!(Ok(plain), decode_response_with_library(&body));
-            // Every byte lost, and every byte replaced by one that means something somewhere.
-            for at in 0..body.len() {
-                let mut mutants = vec![body.clone()];
-                mutants[0].remove(at);
-                for byte in [b' ', b'<', b'>', b'/', b'&', b';', b'1', b'\r', b']', 0xff] {
-                    let mut mutant = body.clone();
-                    mutant[at] = byte;
-                    mutants.push(mutant);
-                }
-                for mutant in mutants {
-                    if let Some(plain) = response(&mutant) {
-                        assert_eq!(
-                            Ok(plain),
-                            decode_response_with_library(&mutant),
-                            "{}",
-                            String::from_utf8_lossy(&mutant)
-                        );
-                    }
+            for mutant in mutants(&body) {
+                if let Some(plain) = response(&mutant) {
+                    let shown = String::from_utf8_lossy(&mutant);
+                    assert_eq!(Ok(plain), decode_response_with_library(&mutant), "{shown}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn agrees_with_the_library_on_calls_where_it_answers() {
+        let options = Value::Struct(vec![
+            ("command".into(), " <&>\"'\n ".into()),
+            ("numprocs".into(), 3.into()),
+            ("autostart".into(), false.into()),
+            ("list".into(), Value::Array(vec![Value::Int(1 << 40), Value::Array(vec![]), "é".into()])),
+        ]);
+        let calls = [
+            encode_call("twiddler.addProgramToGroup", &["g".into(), "".into(), options]),
+            encode_call("supervisor.getState", &[]),
+            b"<?xml version=\"1.0\"?><methodCall><methodName>a</methodName><params><param><value><i4>-5</i4></value>\
+              </param></params></methodCall>"
+                .to_vec(),
+            b"<?xml version='1.0'?>\n<methodCall><methodName> a </methodName></methodCall>\n".to_vec(),
+        ];
+        for body in calls {
+            let plain = call(&body).expect("the layout it is made for");
+            assert_eq!(Ok(plain), decode_call_with_library(&body));
+            for mutant in mutants(&body) {
+                if let Some(plain) = call(&mutant) {
+                    let shown = String::from_utf8_lossy(&mutant);
+                    assert_eq!(Ok(plain), decode_call_with_library(&mutant), "{shown}");
+                }
+            }
+        }
+        let deep = |levels| (0..levels).fold(Value::Nil, |value, _| Value::Array(vec![value]));
+        let wide = Value::Array(vec![Value::Bool(true); CALL_BYTES_MAX / 20]);
+        for body in [encode_call("a", &[deep(DEPTH_MAX)]), encode_call("", &[]), encode_call("a", &[wide])] {
+            assert_eq!(call(&body), None, "{}", String::from_utf8_lossy(&body[..100]));
+        }
+    }
+
+    /// Every byte lost, and every byte replaced by one that means something somewhere.
+    fn mutants(body: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        let replaced = move |at: usize| {
+            [b' ', b'<', b'>', b'/', b'&', b';', b'1', b'\r', b']', 0x7f, 0xff].into_iter().map(move |byte| {
+                let mut mutant = body.to_vec();
+                mutant[at] = byte;
+                mutant
+            })
+        };
+        let shorter = move |at: usize| [&body[..at], &body[at + 1..]].concat();
+        (0..body.len()).flat_map(move |at| replaced(at).chain([shorter(at)]))
     }
 
     #[test]
