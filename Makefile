@@ -62,7 +62,7 @@ curve: build ## what 10 to 10 000 programs cost: docs/scale.json, and of it the 
 
 figures: build ## all figures of docs/performance.md anew, on a quiet machine with Supervisor: half an hour
 	@test -n "$(AGAINST)" || { echo "No Supervisor to compare with: make dev, or PYTHON_SUPERVISOR=/path/to/venv/bin"; exit 1; }
-	benches/bench.py $(BUILT)/supervisord $(AGAINST) --json docs/bench.json --plot docs/bench.svg --markdown docs/performance.md $(BENCH)
+	benches/bench.py $(BUILT)/supervisord $(AGAINST) --json docs/bench.json --plot docs/bench.svg --markdown docs/performance.md --readme README.md $(BENCH)
 	$(MAKE) curve
 
 micro: ## the inner loops, one at a time

@@ -72,6 +72,7 @@ def main():
     parser.add_argument('--json', metavar='FILE', help='write the figures there')
     parser.add_argument('--plot', metavar='FILE', help='draw the ratios there, as SVG')
     parser.add_argument('--markdown', metavar='FILE', help='write the table there, or into its place there')
+    parser.add_argument('--readme', metavar='FILE', help='write the main rows into their place there')
     parser.add_argument('--from', dest='given', metavar='FILE', help='measure nothing: use the figures of that JSON')
     options = parser.parse_args()
     wanted = (options.only or ','.join(names)).split(',')
@@ -86,6 +87,8 @@ def main():
     print(report.table(result), end='')
     if options.markdown:
         report.put(options.markdown, 'rows', report.markdown(result))
+    if options.readme:
+        report.put(options.readme, 'main rows', report.markdown(result, report.MAIN_ROWS))
     for path, text in ((options.json, json.dumps(result, indent=1) + '\n'), (options.plot, plot.ratios(result))):
         if path:
             with open(path, 'w') as file:
@@ -100,7 +103,7 @@ def run_all(options, wanted):
                ((OURS, options.supervisord), (ORIGINAL, options.against)) if command] + [(LIMIT, None)]
     rounds = 1 if options.quick else options.rounds
     result = {'date': time.strftime('%Y-%m-%d'), 'machine': machine(), 'rounds': rounds, 'quick': options.quick,
-              'targets': {label: command for label, command in targets if command}, 'rows': []}
+              'rows': []}
     failures = []
     chosen = [scenario for scenario in SCENARIOS if scenario.name in wanted]
     with workplace('bench') as base:
