@@ -8,6 +8,7 @@
 
 mod children;
 mod clients;
+mod exits;
 mod held;
 mod system;
 mod token;
@@ -25,8 +26,7 @@ use crate::id::{Channel, ConnId, ProcId};
 use crate::logs::activity;
 use crate::serve::{Input, Service};
 use crate::state::SupervisorState;
-use crate::sys::process::{self, Reaped};
-use crate::sys::signals::{self, SignalPipe};
+use crate::sys::signals::SignalPipe;
 use crate::sys::sockets::{self, ListenError};
 use crate::sys::{memory, time};
 
@@ -44,17 +44,11 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 /// Moving so much takes some 0.05 ms.
 const OUTPUT_BYTES_PER_TURN: usize = 64 * 1024;
 
-/// Bytes drained from a channel of a child that has exited. Its grandchildren may still write without end.
-const LAST_OUTPUT_BYTES_MAX: usize = 1024 * 1024;
-
 /// Bytes read from one client in one turn.
 const CLIENT_BYTES_PER_TURN: usize = 256 * 1024;
 
 /// Clients accepted in one turn from one server.
 const ACCEPTS_PER_TURN: usize = 64;
-
-/// Children reaped in one turn. As PID 1 we may inherit ten thousand orphans that all end at once.
-const REAPS_PER_TURN: usize = 256;
 
 /// Events taken from one poll.
 const EVENTS_PER_POLL: usize = 1024;
@@ -365,72 +359,6 @@ impl Reactor {
             }
         }
         done
-    }
-
-    /// Reads what a child that has exited wrote last. It waits for nobody.
-    fn read_last(&mut self, id: ProcId, channel: Channel, service: &mut Service, now: Now) {
-        let mut left = LAST_OUTPUT_BYTES_MAX;
-        while left > 0 {
-            match self.system.children.read(id, channel, &mut self.scratch) {
-                Read::Bytes(count) => {
-                    let bytes = &self.scratch[..count];
-                    service.handle(Input::Output { process: id, channel, bytes }, now, &mut self.system);
-                    left = left.saturating_sub(count);
-                }
-                Read::Nothing => return,
-                Read::End(fd) => {
-                    service.handle(Input::OutputEnded { process: id, channel, fd }, now, &mut self.system);
-                    return;
-                }
-            }
-        }
-    }
-
-    fn reap(&mut self, service: &mut Service, now: Now) {
-        self.reaping = true;
-        for _ in 0..REAPS_PER_TURN {
-            let reaped = match process::reap() {
-                Ok(Some(reaped)) => reaped,
-                Ok(None) => {
-                    self.reaping = false;
-                    return;
-                }
-                Err(number) => {
-                    activity!(
-                        Critical,
-                        "waitpid error {}; a process may not be cleaned up properly",
-                        crate::errno::name(number)
-                    );
-                    self.reaping = false;
-                    return;
-                }
-            };
-            self.bury(reaped, service, now);
-        }
-    }
-
-    /// The end of the one child that a signal told of, and its restart, before the kernel has to look whether others
-    /// have ended: with ten thousand children that look takes longer than a restart. Only where nothing else is to be
-    /// done, for exits come before requests and deadlines.
-    fn replace_child(&mut self, service: &mut Service, now: Now) {
-        if service.next_deadline(now).is_some_and(|at| at <= now.mono) {
-            return;
-        }
-        if let Some(Ok(Some(reaped))) = signals::last_ended().map(process::reap_child) {
-            self.bury(reaped, service, now);
-            service.turn(now, &mut self.system);
-        }
-    }
-
-    fn bury(&mut self, reaped: Reaped, service: &mut Service, now: Now) {
-        // What it wrote last comes before its end (P-60).
-        if let Some(id) = service.daemon.process_of(reaped.pid) {
-            self.held.flush(id, service, now, &mut self.system);
-            for channel in [Channel::Stdout, Channel::Stderr] {
-                self.read_last(id, channel, service, now);
-            }
-        }
-        service.handle(Input::Exited { pid: reaped.pid, status: reaped.status }, now, &mut self.system);
     }
 
     fn accept(&mut self, server: usize, service: &mut Service, now: Now) {
