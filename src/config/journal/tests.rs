@@ -361,3 +361,18 @@ fn plain_names() {
         assert!(!is_plain(name), "{name:?}");
     }
 }
+
+#[test]
+fn a_file_written_by_hand_means_the_same_when_the_others_get_its_program() {
+    let hand = "[program:h]\ncommand=a\n[group:g]\nprograms=h\n[program:w]\ncommand=b\n";
+    for base in ["[program:w]\ncommand=w\n", "[program:w]\ncommand=w\n[program:h]\ncommand=h\n"] {
+        let journal = Journal::parse(hand, "J", &document(base)).unwrap();
+        assert_eq!(journal.groups, [("g".to_string(), made(999, &[own("h", &[("command", "a")])]))].into(), "{base}");
+        let amended = [("program:w".to_string(), Rc::new(pairs(&[("command", "b")])))];
+        assert_eq!(journal.amended, amended.into(), "{base}");
+    }
+    // For a member of its group it goes on where the others end.
+    let base = document("[group:g]\nprograms=h\n[program:h]\ncommand=h\n");
+    let journal = Journal::parse("[program:h]\ncommand=a\n[group:g]\nprograms=h\n", "J", &base).unwrap();
+    assert_eq!(journal.amended.keys().collect::<Vec<_>>(), ["program:h"]);
+}

@@ -284,18 +284,29 @@ struct Reading<'a> {
     ours: Option<Ours>,
     /// The programs that its groups list.
     listed: BTreeSet<String>,
+    /// Those of them that by the files are no members of that group.
+    added: BTreeSet<String>,
 }
 
 impl<'a> Reading<'a> {
     fn new(document: &'a Document, base: &'a Document) -> Result<Reading<'a>, String> {
         let ours = document.section(OWN_SECTION).map(Ours::read).transpose()?;
         let groups = document.sections.iter().filter(|section| section.name.starts_with("group:"));
-        let listed = groups.filter_map(|section| section.get("programs")).flat_map(|entry| list(&entry.value));
-        Ok(Reading { document, base, ours, listed: listed.collect() })
+        let (mut listed, mut added) = (BTreeSet::new(), BTreeSet::new());
+        for section in groups {
+            let theirs = members(base, &section.name["group:".len()..]).unwrap_or_default();
+            for program in section.get("programs").map_or(Vec::new(), |entry| list(&entry.value)) {
+                if !theirs.contains(&program) {
+                    added.insert(program.clone());
+                }
+                listed.insert(program);
+            }
+        }
+        Ok(Reading { document, base, ours, listed, added })
     }
 
     /// Whether a section is a program of the journal's own. In a file that was written by hand a section that the
-    /// others have, too, goes on where they end, as in every file that is included.
+    /// others have, too, goes on where they end, as in every file that is included, unless it is for a group of its own.
     fn is_own(&self, section: &Section) -> bool {
         let Some(program) = section.name.strip_prefix("program:") else { return false };
         if let Some(ours) = &self.ours {
@@ -306,7 +317,7 @@ impl<'a> Reading<'a> {
                 return true;
             }
         }
-        self.base.section(&section.name).is_none() && section.get("command").is_some()
+        (self.base.section(&section.name).is_none() || self.added.contains(program)) && section.get("command").is_some()
     }
 
     fn amend(&self, journal: &mut Journal, section: &Section) {
