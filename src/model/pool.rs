@@ -217,7 +217,8 @@ impl Pool {
         self.queue.len()
     }
 
-    /// Events for which the queue has room; `None` if no listener is at work that would make more.
+    /// Events for which the queue has room; `None` if waiting for more is of no use: no listener is at work, or the queue
+    /// is full and nobody has moved for [`STALL_TIME`].
     pub fn room(&self, now: Mono) -> Option<usize> {
         let room = self.events_max().saturating_sub(self.queue.len());
         let is_at_work = self.members.iter().any(|member| member.is_at_work);

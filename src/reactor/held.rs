@@ -48,7 +48,7 @@ impl Held {
         self.0.iter().map(|rest| rest.look).min()
     }
 
-    /// Hands on what was read, as far as there is room; true if the rest waits.
+    /// Hands on what was read, as far as there is room; the rest waits.
     pub(super) fn pass(
         &mut self,
         (process, channel): (ProcId, Channel),
@@ -56,7 +56,7 @@ impl Held {
         service: &mut Service,
         now: Now,
         system: &mut System,
-    ) -> bool {
+    ) {
         let fitting = service.daemon.fitting((process, channel), bytes, Counts::Fullest, now);
         let (bytes, rest) = bytes.split_at(fitting);
         if !bytes.is_empty() {
@@ -66,7 +66,6 @@ impl Held {
             let (since, look) = (now.mono, now.mono.after(STALL_TIME));
             self.0.push(Rest { process, channel, bytes: rest.to_vec(), done: 0, since, look });
         }
-        !rest.is_empty()
     }
 
     /// Hands on what has room by now or has waited long enough. Channels of which nothing is left are to be read again.

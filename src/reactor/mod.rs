@@ -57,7 +57,7 @@ const EVENTS_PER_POLL: usize = 1024;
 const FLUSH_ROUNDS: usize = 4;
 
 /// Time between reading a configuration and giving back the memory that only this has needed, so that starting and
-/// its first questions are over. It is the one wake-up of an idle daemon, and comes once.
+/// its first questions are over. It is the one wake-up of an idle daemon, and comes once; again after [`TRIM_BYTES`].
 const SETTLING_TIME: Duration = Duration::from_secs(1);
 
 /// Bytes to listeners and clients after which memory is given back as well: queues may have been long meanwhile.
