@@ -1,5 +1,5 @@
 //! What the documents and the comments say of each other is true: numbers that are cited stand in the reference,
-//! links lead somewhere.
+//! links lead somewhere, and the tests and places that `docs/invariants.md` names exist.
 //!
 //! A number is a letter of [`PREFIXES`], a hyphen and digits: `P-20`. Numbered statements begin a list item of
 //! `docs/reference`, K and O stand in headings, and `K-2.3` is item 3 below the heading `K-2`.
@@ -144,6 +144,43 @@ fn links_lead_to_files() {
         }
     }
     assert!(followed > 20, "only {followed} links found");
+}
+
+/// The names of all tests: of functions behind `#[test]`.
+fn tests() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (_, text) in files("src", &[".rs"]).into_iter().chain(files("tests", &[".rs"])) {
+        let mut lines = text.lines().map(str::trim);
+        while lines.by_ref().any(|line| line == "#[test]") {
+            let function = lines.by_ref().find_map(|line| line.strip_prefix("fn ")).unwrap_or_default();
+            names.extend(function.split('(').next().map(str::to_string));
+        }
+    }
+    names
+}
+
+/// What stands in backquotes in a cell of a table.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn each_invariant_names_a_place_and_a_test_that_exist() {
+    let text = fs::read_to_string(root().join("docs/invariants.md")).expect("docs/invariants.md is readable");
+    let (tests, mut rows) = (tests(), 0);
+    for line in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| invariant")) {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").collect();
+        let [_, places, names] = cells[..] else { panic!("three columns: {line}") };
+        assert!(quoted(places).next().is_some() && quoted(names).next().is_some(), "places and tests: {line}");
+        for place in quoted(places) {
+            assert!(root().join("src").join(place).exists(), "src/{place} does not exist: {line}");
+        }
+        for name in quoted(names).filter(|name| !name.starts_with("make ")) {
+            assert!(tests.contains(name), "no test is called {name}: {line}");
+        }
+        rows += 1;
+    }
+    assert!(rows > 20, "only {rows} invariants found");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The map in `src/lib.rs` holds: arrows point down only, and all unsafe code is in `src/sys`.
+//! The map in `src/lib.rs` holds: arrows point down only, all unsafe code is in `src/sys`, the time comes from above.
 //!
 //! The map is read from the comment that people read, so the two cannot part. Text is enough here: paths out of a
 //! module are written `crate::…` in this crate, alone or as the head of a braced list.
@@ -184,6 +184,37 @@ fn unsafe_code_is_in_sys_only() {
         wrong.extend(lines.map(|(at, line)| format!("src/{file}:{}: {}", at + 1, line.trim())));
     }
     assert!(wrong.is_empty(), "unsafe code outside src/sys:\n{}", wrong.join("\n"));
+}
+
+/// Who may ask for the time: the reactor once per wake-up, start-up before there is one, the activity log for lines before
+/// the first turn; and the clients, which are programs of their own.
+const CLOCK_READERS: &[&str] = &["sys/time.rs", "reactor/", "boot/", "logs/activity.rs", "applets/", "ctl/"];
+
+#[test]
+fn nobody_below_the_reactor_asks_for_the_time() {
+    let words = ["Instant::now", "SystemTime::now", "time::now(", "clock_gettime"];
+    let asks = |line: &str| words.iter().any(|word| code_of(line).contains(word));
+    let is_reader = |file: &str| CLOCK_READERS.iter().any(|reader| file.starts_with(reader));
+    let wrong = lines_outside_tests(asks, is_reader);
+    assert!(wrong.is_empty(), "the time is asked for below the reactor:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_state_is_a_thread_local() {
+    let wrong = lines_outside_tests(|line| code_of(line).contains("thread_local!"), |_| false);
+    assert!(wrong.is_empty(), "state that cannot be written out:\n{}", wrong.join("\n"));
+}
+
+/// The lines of `src` that `is_wanted`, but for tests and for files that `may`.
+fn lines_outside_tests(is_wanted: impl Fn(&str) -> bool, may: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    let is_test = |file: &str| file.contains("tests") || file.contains("testing") || file.contains("fake");
+    for (file, text) in sources().iter().filter(|(file, _)| !may(file) && !is_test(file)) {
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let lines = code.lines().enumerate().filter(|(_, line)| is_wanted(line));
+        found.extend(lines.map(|(at, line)| format!("src/{file}:{}: {}", at + 1, line.trim())));
+    }
+    found
 }
 
 #[test]
