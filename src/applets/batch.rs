@@ -2,10 +2,11 @@
 
 use crate::config::cmdline::{Flag, getopt};
 
+use super::letter::{Letter, Server};
 use super::listener::{Applet, Message};
 use super::mail;
 use super::options::{Exit, Manual};
-use super::smtp::{self, Letter, Server};
+use super::smtp;
 use super::world::World;
 
 /// Characters of a mail's body that are repeated in the log.

@@ -10,6 +10,7 @@
 mod batch;
 mod crashmail;
 mod httpok;
+mod letter;
 mod listener;
 mod mail;
 mod memmon;
@@ -18,6 +19,7 @@ mod smtp;
 mod system;
 #[cfg(test)]
 mod testing;
+mod url;
 mod world;
 
 use std::io::Write;
@@ -25,28 +27,61 @@ use std::io::Write;
 use listener::Applet;
 use options::Exit;
 
-/// The names that [`run`] knows.
-pub const NAMES: [&str; 5] = ["httpok", "memmon", "crashmail", "crashmailbatch", "fatalmailbatch"];
+/// Makes an applet of a command line.
+type Read = fn(&[String]) -> Result<Box<dyn Applet>, Exit>;
 
-/// Runs an applet until its standard input ends; returns the exit code. `args` are those after the name.
-pub fn run(name: &str, args: &[String]) -> i32 {
-    let parsed = match name {
-        "httpok" => httpok::from_args(args).map(|applet| Box::new(applet) as Box<dyn Applet>),
-        "memmon" => memmon::from_args(args).map(|applet| Box::new(applet) as Box<dyn Applet>),
-        "crashmail" => crashmail::from_args(args).map(|applet| Box::new(applet) as Box<dyn Applet>),
-        "crashmailbatch" => {
-            batch::from_args(batch::Kind::Crash, args).map(|applet| Box::new(applet) as Box<dyn Applet>)
-        }
-        "fatalmailbatch" => {
-            batch::from_args(batch::Kind::Fatal, args).map(|applet| Box::new(applet) as Box<dyn Applet>)
-        }
-        _ => Err(Exit::usage(format!("no applet is called {name}; there are {}\n", NAMES.join(", ")))),
-    };
-    let ended = parsed.and_then(|mut applet| {
-        let mut world = system::System::from_environment().ok_or_else(|| outside(name))?;
+/// One of the programs.
+struct Program {
+    name: &'static str,
+    /// Reads the command line.
+    read: Read,
+    /// What it says, and its exit code, when no daemon has started it. superlance's programs end so, but for its memmon,
+    /// which has a traceback.
+    outside: (&'static str, i32),
+}
+
+/// A new applet is a row here and a file.
+const PROGRAMS: [Program; 5] = [
+    Program {
+        name: "httpok",
+        read: |args| boxed(httpok::from_args(args)),
+        outside: ("httpok must be run as a supervisor event listener", 0),
+    },
+    Program {
+        name: "memmon",
+        read: |args| boxed(memmon::from_args(args)),
+        outside: ("memmon must be run as a supervisor event listener", 1),
+    },
+    Program {
+        name: "crashmail",
+        read: |args| boxed(crashmail::from_args(args)),
+        outside: ("crashmail must be run as a supervisor event listener", 0),
+    },
+    Program {
+        name: "crashmailbatch",
+        read: |args| boxed(batch::from_args(batch::Kind::Crash, args)),
+        outside: ("Must run as a supervisor event listener", 1),
+    },
+    Program {
+        name: "fatalmailbatch",
+        read: |args| boxed(batch::from_args(batch::Kind::Fatal, args)),
+        outside: ("Must run as a supervisor event listener", 1),
+    },
+];
+
+fn boxed<A: Applet + 'static>(applet: Result<A, Exit>) -> Result<Box<dyn Applet>, Exit> {
+    Ok(Box::new(applet?))
+}
+
+/// Runs the applet of that name, if there is one, until its standard input ends; answers its exit code. `args` are those
+/// after the name.
+pub fn run(name: &str, args: &[String]) -> Option<i32> {
+    let program = PROGRAMS.iter().find(|program| program.name == name)?;
+    let ended = (program.read)(args).and_then(|mut applet| {
+        let mut world = system::System::from_environment().ok_or_else(|| outside(program))?;
         listener::serve(&mut std::io::stdin().lock(), &mut std::io::stdout(), &mut *applet, &mut world)
     });
-    match ended {
+    Some(match ended {
         Ok(()) => 0,
         Err(exit) => {
             // Nobody is left to tell if these fail.
@@ -54,31 +89,11 @@ pub fn run(name: &str, args: &[String]) -> i32 {
             let _ = std::io::stderr().write_all(exit.stderr.as_bytes());
             exit.code
         }
-    }
+    })
 }
 
-/// The end of an applet that no daemon has started, as superlance's programs end then; its memmon has a traceback.
-fn outside(name: &str) -> Exit {
-    let text = match name {
-        "crashmailbatch" | "fatalmailbatch" => "Must run as a supervisor event listener\n".to_string(),
-        _ => format!("{name} must be run as a supervisor event listener\n"),
-    };
-    let code = if matches!(name, "httpok" | "crashmail") { 0 } else { 1 };
-    Exit { code, ..Exit::failed(text) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn outside_the_daemon_each_ends_as_the_original_does() {
-        for (name, code) in
-            [("httpok", 0), ("crashmail", 0), ("memmon", 1), ("crashmailbatch", 1), ("fatalmailbatch", 1)]
-        {
-            let exit = outside(name);
-            assert_eq!(exit.code, code, "{name}");
-            assert!(exit.stderr.ends_with("a supervisor event listener\n"), "{name}: {exit:?}");
-        }
-    }
+/// The end of an applet that no daemon has started.
+fn outside(program: &Program) -> Exit {
+    let (text, code) = program.outside;
+    Exit { code, ..Exit::failed(format!("{text}\n")) }
 }

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::clock::Wall;
 
+use super::letter::Letter;
 use super::mail;
 use super::world::io_text;
 
@@ -16,42 +17,6 @@ const LINE_BYTES_MAX: u64 = 4096;
 const REPLY_LINES_MAX: usize = 100;
 /// Bytes of a body that make a line of base64: 76 characters.
 const BASE64_LINE_BYTES: usize = 57;
-
-/// An SMTP server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// Name or address.
-    pub host: String,
-    /// 25 if not given.
-    pub port: u16,
-    /// User name and password, if one is to log in.
-    pub login: Option<(String, String)>,
-}
-
-impl Server {
-    /// Reads `host[:port]`.
-    pub fn parse(text: &str, login: Option<(String, String)>) -> Option<Server> {
-        let (host, port) = match text.split_once(':') {
-            // More than one colon is an IPv6 address.
-            Some((host, port)) if !port.contains(':') => (host, port.parse().ok()?),
-            _ => (text, 25),
-        };
-        (!host.is_empty()).then(|| Server { host: host.to_string(), port, login })
-    }
-}
-
-/// What is handed over.
-#[derive(Clone, Copy, Debug)]
-pub struct Letter<'a> {
-    /// To whom.
-    pub server: &'a Server,
-    /// The sender.
-    pub from: &'a str,
-    /// The recipients.
-    pub to: &'a [String],
-    /// Headers and body, lines ending in `\n`.
-    pub text: &'a str,
-}
 
 /// A message with its headers; plain text, in base64 if it is not ASCII.
 pub fn message(from: &str, to: &[String], subject: &str, body: &str, now: Wall) -> String {
@@ -226,6 +191,7 @@ impl Talk<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::letter::Server;
     use super::*;
 
     fn talk(server: &Server, replies: &str) -> (Result<(), String>, String) {
@@ -305,20 +271,5 @@ mod tests {
         let text = message("me@z", &to, "ü", "ö", now);
         assert!(text.contains("charset=\"utf-8\"") && text.contains("Subject: =?utf-8?b?w7w=?=\n"), "{text}");
         assert!(text.ends_with("\n\nw7Y="), "{text}");
-    }
-
-    #[test]
-    fn servers() {
-        let rows = [
-            ("h", Some(("h", 25))),
-            ("h:587", Some(("h", 587))),
-            ("::1", Some(("::1", 25))),
-            ("h:x", None),
-            ("", None),
-        ];
-        for (text, expected) in rows {
-            let server = Server::parse(text, None);
-            assert_eq!(server.as_ref().map(|server| (server.host.as_str(), server.port)), expected, "{text}");
-        }
     }
 }

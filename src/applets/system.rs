@@ -6,14 +6,15 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::clock::Wall;
-use crate::ctl;
-use crate::ctl::transport::{Connection, addresses};
+use crate::ctl::client::Client;
+use crate::ctl::error::Error;
+use crate::ctl::transport::{Server, addresses};
 use crate::wire::http::{HttpError, ResponseReader, write_request};
 use crate::wire::value::Value;
-use crate::wire::xmlrpc::{decode_response, encode_call};
 
-use super::httpok::Url;
-use super::smtp::{self, Letter};
+use super::letter::Letter;
+use super::smtp;
+use super::url::Url;
 use super::world::{Answer, CallError, GetError, Memory, World, io_text};
 
 /// Bytes of a body that httpok takes. A page that is larger fails the check: it is no health check any more.
@@ -29,42 +30,29 @@ const READ_BYTES: usize = 64 << 10;
 
 /// The system, and the daemon that started us.
 pub struct System {
-    /// `unix://…` or `http://…`
-    server_url: String,
-    /// User name and password.
-    credentials: Option<(String, String)>,
+    server: Server,
 }
 
 impl System {
     /// From SUPERVISOR_SERVER_URL, SUPERVISOR_USERNAME and SUPERVISOR_PASSWORD; `None` without the first.
     pub fn from_environment() -> Option<System> {
-        let server_url = std::env::var("SUPERVISOR_SERVER_URL").ok()?;
-        let get = |name| std::env::var(name).unwrap_or_default();
-        let (username, password) = (get("SUPERVISOR_USERNAME"), get("SUPERVISOR_PASSWORD"));
-        let credentials = (!username.is_empty()).then_some((username, password));
-        Some(System { server_url, credentials })
-    }
-
-    /// One call on a connection of its own: between two events the daemon would close an idle one. The answer's body.
-    fn request(&self, body: &[u8]) -> Result<Vec<u8>, ctl::error::Error> {
-        let credentials = self.credentials.as_ref().map(|(username, password)| (username.as_str(), password.as_str()));
-        let mut connection = Connection::open(&self.server_url, credentials)?;
-        connection.send(std::iter::once(body))?;
-        match connection.receive(None)? {
-            None => Err(ctl::error::Error::Closed(self.server_url.clone())),
-            Some(answer) if answer.status == 200 => Ok(answer.body),
-            Some(answer) => Err(ctl::error::Error::Status { code: answer.status, reason: answer.reason }),
-        }
+        let url = std::env::var("SUPERVISOR_SERVER_URL").ok()?;
+        let get = |name| std::env::var(name).ok();
+        // Without a name there is nobody to log in; a password may be empty.
+        let username = get("SUPERVISOR_USERNAME").filter(|username| !username.is_empty());
+        let password = Some(get("SUPERVISOR_PASSWORD").unwrap_or_default());
+        Some(System { server: Server { url, username, password } })
     }
 }
 
 /// As Python shows it.
-fn call_error(error: ctl::error::Error) -> CallError {
-    use ctl::error::Error;
+fn call_error(method: &str, error: Error) -> CallError {
     CallError::Other(match error {
+        Error::Fault { code, text } => return CallError::Fault { code, text },
         // The address is this one whatever the server's is.
         Error::Status { code, reason } => format!("<ProtocolError for 127.0.0.1/RPC2: {code} {reason}>"),
         Error::Io { error, .. } => io_text(&error),
+        Error::BadAnswer(what) => format!("the answer to {method} cannot be read: {what}"),
         other => other.text(),
     })
 }
@@ -76,12 +64,8 @@ impl World for System {
     }
 
     fn call(&mut self, method: &str, params: &[Value]) -> Result<Value, CallError> {
-        let body = self.request(&encode_call(method, params)).map_err(call_error)?;
-        match decode_response(&body) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err((code, text))) => Err(CallError::Fault { code, text }),
-            Err(error) => Err(CallError::Other(format!("the answer to {method} cannot be read: {error}"))),
-        }
+        // A connection of its own for each call: between two events the daemon would close an idle one.
+        Client::default().call(&self.server, method, params).map_err(|error| call_error(method, error))
     }
 
     fn now(&mut self) -> Wall {
@@ -289,7 +273,8 @@ mod tests {
     }
 
     fn system(url: &str) -> System {
-        System { server_url: url.to_string(), credentials: Some(("u".to_string(), "p".to_string())) }
+        let text = |text: &str| Some(text.to_string());
+        System { server: Server { url: url.to_string(), username: text("u"), password: text("p") } }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::clock::Wall;
 use crate::wire::value::Value;
 
-use super::httpok::Url;
-use super::smtp::Letter;
+use super::letter::Letter;
+use super::url::Url;
 use super::world::{Answer, CallError, GetError, Memory, World};
 
 /// Answers from lists; what is asked of it is in `story`.

@@ -8,8 +8,8 @@ use crate::clock::Wall;
 use crate::wire::pyrepr;
 use crate::wire::value::Value;
 
-use super::httpok::Url;
-use super::smtp::Letter;
+use super::letter::Letter;
+use super::url::Url;
 
 /// What an applet can do and ask. Blocking: a listener has nothing else to do meanwhile.
 pub trait World {

@@ -10,36 +10,34 @@ use super::{pidproxy, sample_conf, start};
 /// `supervisord` called as `supervisorctl`, `pidproxy` or `echo_supervisord_conf` is that program; so is
 /// `supervisord ctl …`, `supervisord pidproxy …` and so on.
 pub fn main(args: Vec<OsString>) -> i32 {
+    // What is not UTF-8 keeps its readable parts; only the command that pidproxy runs needs more.
+    let texts: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let called = args.first().map(base_name).unwrap_or_default();
-    if let Some(status) = run_named(&called, &args) {
-        return status;
-    }
-    if let Some(word) = args.get(1).map(|arg| arg.to_string_lossy().into_owned()) {
-        // The program then sees the word as its own name.
-        if let Some(status) = run_named(&word, &args[1..]) {
+    // The program that its first argument names sees that word as its own name.
+    let word = texts.get(1).cloned().unwrap_or_default();
+    for (at, name) in [called, word].into_iter().enumerate() {
+        if let Some(status) = run_named(&name, args.get(at..).unwrap_or_default(), texts.get(at..).unwrap_or_default())
+        {
             return status;
         }
     }
-    start::run(&args)
+    start::run(&texts)
 }
 
-fn run_named(name: &str, args: &[OsString]) -> Option<i32> {
-    Some(match name {
+/// A new program is an arm here.
+fn run_named(name: &str, args: &[OsString], texts: &[String]) -> Option<i32> {
+    match name {
         #[cfg(feature = "ctl")]
-        "supervisorctl" | "ctl" => crate::ctl::run(args.to_vec()),
-        "pidproxy" => pidproxy::run(args),
-        "echo_supervisord_conf" => sample_conf::run(),
+        "supervisorctl" | "ctl" => Some(crate::ctl::run(args.to_vec())),
+        "pidproxy" => Some(pidproxy::run(args)),
+        "echo_supervisord_conf" => Some(sample_conf::run()),
         #[cfg(feature = "applets")]
-        name if crate::applets::NAMES.contains(&name) => crate::applets::run(name, &texts(args)[1..]),
-        _ => return None,
-    })
+        name => crate::applets::run(name, texts.get(1..).unwrap_or_default()),
+        #[cfg(not(feature = "applets"))]
+        _ => None,
+    }
 }
 
 fn base_name(arg: &OsString) -> String {
     Path::new(arg).file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// Arguments as text; what is not UTF-8 keeps its readable parts.
-pub(super) fn texts(args: &[OsString]) -> Vec<String> {
-    args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect()
 }

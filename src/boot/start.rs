@@ -1,9 +1,8 @@
 //! Starting supervisord, running it, and starting it over at a restart (C-150 to C-163, P-120, P-121).
 
-use std::ffi::OsString;
 use std::io::Write;
 
-use super::{about, dispatch};
+use super::about;
 use crate::clock::Now;
 use crate::config::cmdline::{self, CommandLine, Request};
 use crate::config::{Config, Loader, Server, ServerAddress, System as Env, check, usage_error};
@@ -21,8 +20,7 @@ use crate::sys::{daemonize, fd, limits, sockets, time, users};
 const USAGE: i32 = 2;
 
 /// Runs supervisord; answers its exit status.
-pub fn run(args: &[OsString]) -> i32 {
-    let args = dispatch::texts(args);
+pub fn run(args: &[String]) -> i32 {
     let program = args.first().map_or("supervisord", String::as_str);
     let request = match cmdline::parse(program, args.get(1..).unwrap_or_default(), &Env) {
         Ok(request) => request,

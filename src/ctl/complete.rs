@@ -1,6 +1,7 @@
 //! What Tab offers (S-73).
 
-use super::commands::{self, COMMANDS, Completes, Owner};
+use super::command::{Command, Completes, Owner};
+use super::commands::{self, COMMANDS};
 use super::session::Session;
 use crate::wire::value::Value;
 
@@ -44,7 +45,7 @@ pub fn complete(session: &mut Session, known: &mut Known, line: &str) -> (usize,
 fn command_names(session: &Session) -> Vec<String> {
     let exists = |name: &str| commands::find(name, &session.options.plugins).is_some();
     // What others than its users would stumble over stays quiet: a plugin's commands need its section.
-    let is_shown = |command: &&commands::Command| match command.owner {
+    let is_shown = |command: &&Command| match command.owner {
         Owner::Extension { kind, .. } => session.options.plugins.iter().any(|plugin| plugin.kind == kind),
         _ => true,
     };

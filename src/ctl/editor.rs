@@ -11,8 +11,8 @@ use rustyline::history::{History, MemHistory, SearchDirection};
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
-use super::commands::Flow;
 use super::complete::{Known, complete};
+use super::interpreter::{Flow, run_line};
 use super::session::Session;
 
 /// Lines of history kept.
@@ -51,7 +51,7 @@ pub fn run(session: &mut Session) {
             let _ = editor.add_history_entry(&line);
         }
         let flow = with_session(&mut editor, |session| {
-            let flow = session.run_line(&line);
+            let flow = run_line(session, &line);
             if flow.is_err() {
                 session.print("");
             }

@@ -55,6 +55,13 @@ pub enum Error {
     },
     /// The command's words cannot be split (an open quote).
     BadWords(String),
+    /// The words make no sense: what is printed before the command's help, if anything (S-26, S-44).
+    Usage {
+        /// What is wrong with them.
+        message: Option<String>,
+        /// The exit status; `None` where it is no failure (S-82).
+        status: Option<i32>,
+    },
     /// Standard input ended at a question.
     EndOfInput,
     /// Ctrl-C while waiting.
@@ -62,6 +69,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Words that make no sense.
+    pub fn usage(message: impl Into<String>, status: i32) -> Error {
+        Error::Usage { message: Some(message.into()), status: Some(status) }
+    }
+
     /// The fault's code, if this is a fault.
     pub fn fault(&self) -> Option<i64> {
         match self {
@@ -164,6 +176,7 @@ impl fmt::Display for Error {
                 write!(f, "<class 'ValueError'>, Unknown result code {code} for {name}")
             }
             Error::BadWords(why) => write!(f, "<class 'ValueError'>, {why}"),
+            Error::Usage { message, .. } => f.write_str(message.as_deref().unwrap_or("wrong number of arguments")),
             Error::EndOfInput => f.write_str("<class 'EOFError'>, EOF when reading a line"),
             Error::Interrupted => f.write_str("<class 'KeyboardInterrupt'>, interrupted"),
         }

@@ -1,7 +1,8 @@
 //! supervisorctl: one command, or a shell of them, against a daemon (statements S-1 to S-83).
 //!
-//! [`options`] says what is wanted, [`session`] holds the connection and the exit status, [`commands`] is the table of
-//! what can be asked. [`shell`] reads lines, with [`editor`] and [`complete`] on a terminal; [`stream`] follows logs.
+//! [`options`] says what is wanted; [`client`] calls and hears answers over a connection of [`transport`]; [`session`]
+//! adds the exit status and what is printed. [`commands`] is the table of what can be asked, [`interpreter`] finds the row
+//! of a line. [`shell`] reads lines, with [`editor`] and [`complete`] on a terminal; [`stream`] follows logs.
 
 #![forbid(unsafe_code)]
 
@@ -10,8 +11,10 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 
 use crate::config::system::System;
 
+pub(crate) mod client;
 mod colour;
 mod columns;
+mod command;
 mod commands;
 #[cfg(feature = "line-editing")]
 mod complete;
@@ -20,7 +23,9 @@ mod editor;
 pub(crate) mod error;
 #[cfg(test)]
 mod fake;
+mod help;
 mod input;
+mod interpreter;
 mod options;
 mod pretty;
 mod session;
@@ -67,7 +72,7 @@ pub fn run(args: Vec<OsString>) -> i32 {
         session.flush();
         return 0;
     }
-    if session.run_line(&command).is_err() {
+    if interpreter::run_line(&mut session, &command).is_err() {
         session.print("");
     }
     session.flush();

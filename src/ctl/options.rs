@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::transport::Server;
 use crate::config::cmdline::{self, Flag, Found};
 use crate::config::ctlfile::CtlFile;
 use crate::config::datatypes::{Datatype, Url};
@@ -13,12 +14,8 @@ use crate::config::interfaces;
 pub struct Options {
     /// Whether it asks before it stops a daemon, and for credentials: in the shell, and with `-i` (S-4).
     pub is_interactive: bool,
-    /// The server's URL.
-    pub url: String,
-    /// For Basic authentication; sent only together with the password (S-15).
-    pub username: Option<String>,
-    /// In clear text.
-    pub password: Option<String>,
+    /// The daemon.
+    pub server: Server,
     /// What the prompt begins with.
     pub prompt: String,
     /// Where the shell's history is kept, if anywhere.
@@ -132,19 +129,17 @@ pub fn read(program: &str, args: &[String], env: &dyn Env) -> Result<Options, St
         .map_err(|error| Stop::Usage(error.to_string()))?;
     let mut options = Options {
         is_interactive: given.contains_key("interactive") || words.is_empty(),
-        url: file.serverurl,
-        username: file.username,
-        password: file.password,
+        server: Server { url: file.serverurl, username: file.username, password: file.password },
         prompt: file.prompt,
         history_file: file.history_file,
         plugins: file.plugins.into_iter().filter_map(plugin).collect(),
         words: words.to_vec(),
     };
     if let Some(url) = given.remove("serverurl") {
-        options.url = url;
+        options.server.url = url;
     }
-    options.username = given.remove("username").or(options.username);
-    options.password = given.remove("password").or(options.password);
+    options.server.username = given.remove("username").or(options.server.username);
+    options.server.password = given.remove("password").or(options.server.password);
     options.history_file = given.remove("history_file").or(options.history_file);
     Ok(options)
 }
@@ -179,16 +174,16 @@ mod tests {
         let mut env = Fake::new();
         env.write("/etc/x.conf", "[supervisorctl]\nserverurl=http://h:1\nusername=u\npassword=p\nhistory_file=/h\n");
         let options = read_line(&env, "-c /etc/x.conf status").expect("options");
-        assert_eq!((options.url.as_str(), options.is_interactive), ("http://h:1", false));
+        assert_eq!((options.server.url.as_str(), options.is_interactive), ("http://h:1", false));
         assert_eq!(options.history_file.as_deref(), Some("/h"));
         let options =
             read_line(&env, "-c /etc/x.conf -i -sunix://s --user=a -p b --history-file r tail -f x").expect("options");
-        assert_eq!((options.url.as_str(), options.is_interactive), ("unix://s", true));
-        assert_eq!((options.username.as_deref(), options.password.as_deref()), (Some("a"), Some("b")));
+        assert_eq!((options.server.url.as_str(), options.is_interactive), ("unix://s", true));
+        assert_eq!((options.server.username.as_deref(), options.server.password.as_deref()), (Some("a"), Some("b")));
         assert_eq!(options.history_file.as_deref(), Some("r"));
         assert_eq!(options.words, ["tail", "-f", "x"]);
         let options = read_line(&env, "").expect("options");
-        assert_eq!((options.url.as_str(), options.is_interactive), ("http://localhost:9001", true));
+        assert_eq!((options.server.url.as_str(), options.is_interactive), ("http://localhost:9001", true));
     }
 
     #[test]

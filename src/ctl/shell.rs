@@ -1,14 +1,14 @@
 //! The interactive shell (S-70 to S-74).
 
-use super::commands::Flow;
 use super::error::Error;
+use super::interpreter::{Flow, run_line};
 use super::session::Session;
 
 /// Runs lines until `quit`, the end of the input, or Ctrl-C. On a terminal lines are edited, remembered and
 /// completed, unless the feature is off.
 pub fn run(session: &mut Session) {
     session.catch_interrupts();
-    if let Ok(Flow::Continue) = session.run_line("status") {
+    if let Ok(Flow::Continue) = run_line(session, "status") {
         #[cfg(feature = "line-editing")]
         if is_on_terminal() {
             return super::editor::run(session);
@@ -34,7 +34,7 @@ fn plain(session: &mut Session) {
             Err(Error::EndOfInput) => "EOF".to_string(),
             Err(_) => return session.print(""),
         };
-        match session.run_line(&line) {
+        match run_line(session, &line) {
             Ok(Flow::Continue) => {}
             Ok(Flow::Leave) => return,
             Err(_) => return session.print(""),

@@ -4,9 +4,8 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::error::Error;
-use super::options::Options;
 use super::session::Session;
-use super::transport::{Socket, Target};
+use super::transport::{Server, Socket, Target};
 use crate::sys::terminal::wait_readable;
 use crate::wire::auth::basic_header;
 use crate::wire::http::{ResponseReader, write_request};
@@ -24,20 +23,20 @@ pub struct Stream {
 
 impl Stream {
     /// Connects and asks. Errors: the line for standard error (S-35).
-    pub fn open(options: &Options, path: &str) -> Result<Stream, String> {
-        let name = format!("{}{path}", options.url);
+    pub fn open(server: &Server, path: &str) -> Result<Stream, String> {
+        let name = format!("{}{path}", server.url);
         let failed = |error: Error| format!("{name} Cannot connect, error: {}", error.class_and_text());
-        let target = Target::of(&options.url).map_err(failed)?;
-        let mut socket = target.connect(&options.url).map_err(failed)?;
+        let target = Target::of(&server.url).map_err(failed)?;
+        let mut socket = target.connect(&server.url).map_err(failed)?;
         let authorization =
-            options.password.as_ref().map(|password| basic_header(options.username.as_deref().unwrap_or(""), password));
+            server.password.as_ref().map(|password| basic_header(server.username.as_deref().unwrap_or(""), password));
         let mut headers = vec![("Accept-Encoding", "identity"), ("Accept", "*/*"), ("User-Agent", "supervisorctl")];
         if let Some(authorization) = &authorization {
             headers.push(("Authorization", authorization));
         }
         let mut request = Vec::new();
         write_request(&mut request, "GET", &quoted(path), &target.host(), &headers, None);
-        socket.write_all(&request).map_err(|error| failed(Error::Io { error, url: options.url.clone() }))?;
+        socket.write_all(&request).map_err(|error| failed(Error::Io { error, url: server.url.clone() }))?;
         // A stream has no end, and no bound.
         Ok(Stream { name, socket, reader: ResponseReader::new("GET", u64::MAX) })
     }
@@ -93,7 +92,7 @@ pub fn follow(session: &mut Session, path: &str) {
     session.print("==> Press Ctrl-C to exit <==");
     session.flush();
     session.catch_interrupts();
-    let mut stream = match Stream::open(&session.options, path) {
+    let mut stream = match Stream::open(&session.options.server, path) {
         Ok(stream) => stream,
         Err(line) => return session.print_error(&line),
     };

@@ -18,6 +18,17 @@ const READ_BYTES: usize = 64 << 10;
 /// The port of an `http://` URL without one (S-8).
 const DEFAULT_PORT: u16 = 80;
 
+/// The daemon that is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its URL.
+    pub url: String,
+    /// For Basic authentication; sent only together with the password (S-15).
+    pub username: Option<String>,
+    /// In clear text.
+    pub password: Option<String>,
+}
+
 /// Where a URL points.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -176,12 +187,13 @@ pub struct Answer {
 
 impl Connection {
     /// Connects to a URL; the credentials go with every request.
-    pub fn open(url: &str, credentials: Option<(&str, &str)>) -> Result<Connection, Error> {
-        let target = Target::of(url)?;
+    pub fn open(server: &Server) -> Result<Connection, Error> {
+        let target = Target::of(&server.url)?;
+        let credentials = server.username.as_deref().zip(server.password.as_deref());
         Ok(Connection {
-            socket: target.connect(url)?,
+            socket: target.connect(&server.url)?,
             host: target.host(),
-            url: url.to_string(),
+            url: server.url.clone(),
             authorization: credentials.map(|(username, password)| basic_header(username, password)),
             buffer: Vec::new(),
             was_used: false,

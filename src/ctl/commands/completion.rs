@@ -1,6 +1,6 @@
 //! Completion in the user's own shell: scripts to be read by bash, zsh and fish.
 
-use super::{COMMANDS, Completes, Flow, Owner, usage};
+use crate::ctl::command::{Command, Completes, Owner};
 use crate::ctl::error::Error;
 use crate::ctl::session::Session;
 
@@ -16,40 +16,42 @@ const OPTIONS: [(&str, &str, &str); 7] = [
 ];
 
 /// `completion bash|zsh|fish`
-pub fn completion(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn completion(session: &mut Session, commands: &[Command], arguments: &str) -> Result<(), Error> {
+    let words = Words::of(commands);
     let script = match arguments {
-        "bash" => bash(),
-        "zsh" => zsh(),
-        "fish" => fish(),
+        "bash" => bash(&words),
+        "zsh" => zsh(&words),
+        "fish" => fish(&words),
         _ => {
-            session.status = 1;
-            usage(session, "Error: completion requires bash, zsh or fish", "completion");
-            return Ok(Flow::Continue);
+            return Err(Error::usage("Error: completion requires bash, zsh or fish", 1));
         }
     };
     session.write(script.as_bytes());
-    Ok(Flow::Continue)
+    Ok(())
 }
 
-/// The commands that exist without a plugin's section.
-fn commands() -> impl Iterator<Item = &'static super::Command> {
-    COMMANDS.iter().filter(|command| !matches!(command.owner, Owner::Extension { always: false, .. }))
+/// The commands that exist without a plugin's section, by what completes their words.
+struct Words {
+    all: Vec<&'static str>,
+    groups: Vec<&'static str>,
+    processes: Vec<&'static str>,
 }
 
-fn names(what: Completes) -> Vec<&'static str> {
-    commands().filter(|command| command.completes == what).map(|command| command.name).collect()
-}
-
-fn all_names() -> Vec<&'static str> {
-    let mut names: Vec<&str> = commands().map(|command| command.name).collect();
-    names.push("help");
-    names.sort_unstable();
-    names
+impl Words {
+    fn of(commands: &[Command]) -> Words {
+        let there =
+            || commands.iter().filter(|command| !matches!(command.owner, Owner::Extension { always: false, .. }));
+        let taking = |what| there().filter(|command| command.completes == what).map(|command| command.name).collect();
+        let mut all: Vec<&str> = there().map(|command| command.name).collect();
+        all.push("help");
+        all.sort_unstable();
+        Words { all, groups: taking(Completes::Groups), processes: taking(Completes::Processes) }
+    }
 }
 
 /// How a script asks for names: with the options that the user has typed so far, so that the right daemon answers.
 /// The first words of `status` are the processes; what stands before their colon are the groups.
-fn bash() -> String {
+fn bash(words: &Words) -> String {
     let short: String = OPTIONS.iter().map(|(short, ..)| format!("-{short} ")).collect();
     let long: String = OPTIONS.iter().map(|(_, long, _)| format!("--{long} ")).collect();
     format!(
@@ -100,13 +102,13 @@ _supervisorctl() {{
 }}
 complete -F _supervisorctl supervisorctl
 "#,
-        all = all_names().join(" "),
-        groups = names(Completes::Groups).join("|"),
-        processes = names(Completes::Processes).join("|"),
+        all = words.all.join(" "),
+        groups = words.groups.join("|"),
+        processes = words.processes.join("|"),
     )
 }
 
-fn zsh() -> String {
+fn zsh(words: &Words) -> String {
     let options: String = OPTIONS
         .iter()
         .map(|(short, long, what)| {
@@ -150,13 +152,13 @@ _supervisorctl() {{
 }}
 if [[ $funcstack[1] == _supervisorctl ]]; then _supervisorctl "$@"; else compdef _supervisorctl supervisorctl; fi
 "#,
-        all = all_names().join(" "),
-        groups = names(Completes::Groups).join("|"),
-        processes = names(Completes::Processes).join("|"),
+        all = words.all.join(" "),
+        groups = words.groups.join("|"),
+        processes = words.processes.join("|"),
     )
 }
 
-fn fish() -> String {
+fn fish(words: &Words) -> String {
     let mut script = String::from(
         r#"# supervisorctl completion for fish: supervisorctl completion fish > ~/.config/fish/completions/supervisorctl.fish
 function __supervisorctl_status
@@ -195,13 +197,12 @@ complete -c supervisorctl -f
         script += &format!("complete -c supervisorctl -s {short} -l {long} -d '{what}'{value}\n");
     }
     let seen = |names: &[&str]| format!("'__fish_seen_subcommand_from {}'", names.join(" "));
-    let all = all_names();
-    script += &format!("complete -c supervisorctl -n 'not {}' -a '{}'\n", seen(&all).trim_matches('\''), all.join(" "));
+    let all = &words.all;
+    script += &format!("complete -c supervisorctl -n 'not {}' -a '{}'\n", seen(all).trim_matches('\''), all.join(" "));
     script += &format!("complete -c supervisorctl -n {} -a '{}'\n", seen(&["help"]), all.join(" "));
     script += &format!("complete -c supervisorctl -n {} -a 'bash zsh fish'\n", seen(&["completion"]));
-    let (groups, processes) = (names(Completes::Groups), names(Completes::Processes));
-    script += &format!("complete -c supervisorctl -n {} -a '(__supervisorctl_groups)'\n", seen(&groups));
-    script += &format!("complete -c supervisorctl -n {} -a '(__supervisorctl_processes)'\n", seen(&processes));
+    script += &format!("complete -c supervisorctl -n {} -a '(__supervisorctl_groups)'\n", seen(&words.groups));
+    script += &format!("complete -c supervisorctl -n {} -a '(__supervisorctl_processes)'\n", seen(&words.processes));
     script
 }
 
@@ -211,8 +212,9 @@ mod tests {
 
     #[test]
     fn every_command_is_offered() {
-        for (shell, script) in [("bash", bash()), ("zsh", zsh()), ("fish", fish())] {
-            for name in all_names() {
+        let words = Words::of(crate::ctl::commands::COMMANDS);
+        for (shell, script) in [("bash", bash(&words)), ("zsh", zsh(&words)), ("fish", fish(&words))] {
+            for name in &words.all {
                 assert!(script.contains(name), "{shell}: {name}");
             }
             assert!(!script.contains("mstart"), "{shell}: a plugin's command");

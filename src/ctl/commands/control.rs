@@ -1,9 +1,10 @@
 //! start, stop, restart, signal, clear: one routine over names, one row for what each of them says (S-24 to S-30).
 
 use super::names::{array, expand, number, text};
-use super::{Flow, usage};
+
+use crate::ctl::client::Call;
 use crate::ctl::error::Error;
-use crate::ctl::session::{Call, Session};
+use crate::ctl::session::Session;
 use crate::fault::Code;
 use crate::namespec;
 use crate::wire::value::Value;
@@ -82,53 +83,49 @@ const CLEAR: Action = Action {
     bad_group: 1,
 };
 
-pub fn start(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn start(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let names = words(arguments);
     if names.is_empty() {
-        session.status = 2;
-        usage(session, "Error: start requires a process name", "start");
-        return Ok(Flow::Continue);
+        return Err(Error::usage("Error: start requires a process name", 2));
     }
     let names = expand(session, names)?;
     apply(session, &START, &names, None)
 }
 
-pub fn stop(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
-    let Some(names) = required(session, "stop", arguments)? else { return Ok(Flow::Continue) };
+pub fn stop(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    let names = required(session, "stop", arguments)?;
     apply(session, &STOP, &names, None)
 }
 
 /// Stop, then start, with the same names; both print (S-28).
-pub fn restart(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
-    let Some(names) = required(session, "restart", arguments)? else { return Ok(Flow::Continue) };
+pub fn restart(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    let names = required(session, "restart", arguments)?;
     apply(session, &STOP, &names, None)?;
     apply(session, &START, &names, None)
 }
 
-pub fn signal(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn signal(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let mut names = words(arguments);
     if names.len() < 2 {
-        usage(session, "Error: signal requires a signal name and a process name", "signal");
-        session.status = 1;
-        return Ok(Flow::Continue);
+        return Err(Error::usage("Error: signal requires a signal name and a process name", 1));
     }
     let signal = names.remove(0);
     let names = expand(session, names)?;
     apply(session, &SIGNAL, &names, Some(&signal))
 }
 
-pub fn clear(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
-    let Some(names) = required(session, "clear", arguments)? else { return Ok(Flow::Continue) };
+pub fn clear(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    let names = required(session, "clear", arguments)?;
     apply(session, &CLEAR, &names, None)
 }
 
 /// For the plugins: the same by names at hand.
-pub(super) fn start_names(session: &mut Session, names: &[String]) -> Result<Flow, Error> {
+pub(super) fn start_names(session: &mut Session, names: &[String]) -> Result<(), Error> {
     apply(session, &START, names, None)
 }
 
 /// For the plugins: the same by names at hand.
-pub(super) fn stop_names(session: &mut Session, names: &[String]) -> Result<Flow, Error> {
+pub(super) fn stop_names(session: &mut Session, names: &[String]) -> Result<(), Error> {
     apply(session, &STOP, names, None)
 }
 
@@ -136,27 +133,25 @@ fn words(arguments: &str) -> Vec<String> {
     arguments.split_whitespace().map(str::to_string).collect()
 }
 
-/// The names of a command that needs one, patterns expanded; `None` after its complaint (S-26).
-fn required(session: &mut Session, command: &str, arguments: &str) -> Result<Option<Vec<String>>, Error> {
+/// The names of a command that needs one, patterns expanded (S-26).
+fn required(session: &mut Session, command: &str, arguments: &str) -> Result<Vec<String>, Error> {
     let names = words(arguments);
     if names.is_empty() {
-        usage(session, &format!("Error: {command} requires a process name"), command);
-        session.status = 1;
-        return Ok(None);
+        return Err(Error::usage(format!("Error: {command} requires a process name"), 1));
     }
-    expand(session, names).map(Some)
+    expand(session, names)
 }
 
 /// Does it to the names in the order given. The requests may travel together; what is printed is that of one
 /// after the other.
-fn apply(session: &mut Session, action: &Action, names: &[String], signal: Option<&str>) -> Result<Flow, Error> {
+fn apply(session: &mut Session, action: &Action, names: &[String], signal: Option<&str>) -> Result<(), Error> {
     let params = |name: Option<&str>| -> Vec<Value> {
         [name, signal].into_iter().flatten().map(|text| Value::from(text.to_string())).collect()
     };
     if names.iter().any(|name| name == "all") {
         let results = array(session.call(action.all, &params(None))?)?;
         print_results(session, action, &results)?;
-        return Ok(Flow::Continue);
+        return Ok(());
     }
     for run in independent_runs(names) {
         let calls = run
@@ -172,7 +167,7 @@ fn apply(session: &mut Session, action: &Action, names: &[String], signal: Optio
             print_answer(session, action, name, answer)?;
         }
     }
-    Ok(Flow::Continue)
+    Ok(())
 }
 
 /// Cuts the names into runs in which no two concern the same process: only within such a run may one request be

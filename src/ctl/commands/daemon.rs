@@ -1,16 +1,16 @@
-//! shutdown, reload, version, open, quit: the daemon as a whole, and the session itself (S-45 to S-48, S-68).
+//! shutdown, reload, version, open: the daemon as a whole, and which one (S-45 to S-48).
 
-use super::{Flow, accepts_none, status};
+use super::names::none;
+use super::status;
 use crate::ctl::error::Error;
 use crate::ctl::session::{Check, Session};
 use crate::fault::Code;
 
 /// `shutdown` (S-45). A daemon that is already going down is no failure. Does not wait for the end.
-pub fn shutdown(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
-    if !accepts_none(session, "shutdown", arguments)
-        || !confirmed(session, "Really shut the remote supervisord process down y/N? ")?
-    {
-        return Ok(Flow::Continue);
+pub fn shutdown(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    none("shutdown", arguments)?;
+    if !confirmed(session, "Really shut the remote supervisord process down y/N? ")? {
+        return Ok(());
     }
     match session.call("supervisor.shutdown", &[]) {
         Ok(_) => session.print("Shut down"),
@@ -23,15 +23,14 @@ pub fn shutdown(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
             }
         }
     }
-    Ok(Flow::Continue)
+    Ok(())
 }
 
 /// `reload` (S-46).
-pub fn reload(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
-    if !accepts_none(session, "reload", arguments)
-        || !confirmed(session, "Really restart the remote supervisord process y/N? ")?
-    {
-        return Ok(Flow::Continue);
+pub fn reload(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    none("reload", arguments)?;
+    if !confirmed(session, "Really restart the remote supervisord process y/N? ")? {
+        return Ok(());
     }
     match session.call("supervisor.restart", &[]) {
         Ok(_) => session.print("Restarted supervisord"),
@@ -41,7 +40,7 @@ pub fn reload(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
         }
         Err(error) => return Err(error),
     }
-    Ok(Flow::Continue)
+    Ok(())
 }
 
 /// Asks in the shell (and with `-i`); a command given as arguments is meant.
@@ -54,34 +53,27 @@ fn confirmed(session: &mut Session, question: &str) -> Result<bool, Error> {
 }
 
 /// `version` (S-47): looks at its arguments before it checks the connection.
-pub fn version(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
-    if !accepts_none(session, "version", arguments) || session.check()? != Check::Passed {
-        return Ok(Flow::Continue);
+pub fn version(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    none("version", arguments)?;
+    if session.check()? != Check::Passed {
+        return Ok(());
     }
     match session.call("supervisor.getSupervisorVersion", &[])?.as_str() {
         Some(version) => session.print(version),
         None => return Err(Error::BadAnswer("a string was expected".to_string())),
     }
-    Ok(Flow::Continue)
+    Ok(())
 }
 
 /// `open url` (S-48): the session goes on with another server. Exit status 0 even if that one is down.
-pub fn open(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn open(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let scheme = arguments.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
     if !matches!(scheme.as_deref(), Some("unix" | "http")) {
-        session.print("ERROR: url must be http:// or unix://");
-        session.status = 1;
-        return Ok(Flow::Continue);
+        return session.complain("ERROR: url must be http:// or unix://");
     }
     session.use_server(arguments);
     let before = session.status;
     status::status(session, "")?;
     session.status = before;
-    Ok(Flow::Continue)
-}
-
-/// `quit`, `exit`, end of input (S-68).
-pub fn quit(session: &mut Session, _arguments: &str) -> Result<Flow, Error> {
-    session.print("");
-    Ok(Flow::Leave)
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! The commands of the extensions: the cache, grace_update, and what was changed beside the file (S-81 to S-83).
 
-use super::names::texts;
-use super::{Flow, accepts_none, print_help, usage};
+use super::names::{none, texts};
+
 use crate::ctl::error::Error;
 use crate::ctl::pretty;
 use crate::ctl::session::Session;
@@ -13,53 +13,47 @@ use crate::wire::words;
 /// The width that values are wrapped at (S-82).
 const VALUE_WIDTH: usize = 80;
 
-pub fn cache_clear(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
-    if helped(session, "cache_clear", arguments.is_empty()) {
-        session.call("cache.clear", &[])?;
-    }
-    Ok(Flow::Continue)
+pub fn cache_clear(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    expect(arguments.is_empty())?;
+    session.call("cache.clear", &[])?;
+    Ok(())
 }
 
-pub fn cache_count(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
-    if helped(session, "cache_count", arguments.is_empty()) {
-        let count = session.call("cache.getCount", &[])?;
-        session.print(&pretty::value(&count, VALUE_WIDTH));
-    }
-    Ok(Flow::Continue)
+pub fn cache_count(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    expect(arguments.is_empty())?;
+    let count = session.call("cache.getCount", &[])?;
+    session.print(&pretty::value(&count, VALUE_WIDTH));
+    Ok(())
 }
 
-pub fn cache_keys(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
-    if helped(session, "cache_keys", arguments.is_empty()) {
-        let keys = session.call("cache.getKeys", &[])?;
-        session.print(&pretty::value(&keys, VALUE_WIDTH));
-    }
-    Ok(Flow::Continue)
+pub fn cache_keys(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    expect(arguments.is_empty())?;
+    let keys = session.call("cache.getKeys", &[])?;
+    session.print(&pretty::value(&keys, VALUE_WIDTH));
+    Ok(())
 }
 
-pub fn cache_fetch(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn cache_fetch(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let words = split(arguments)?;
-    if helped(session, "cache_fetch", words.len() == 1) {
-        let value = session.call("cache.fetch", &words)?;
-        session.print(&pretty::value(&value, VALUE_WIDTH));
-    }
-    Ok(Flow::Continue)
+    expect(words.len() == 1)?;
+    let value = session.call("cache.fetch", &words)?;
+    session.print(&pretty::value(&value, VALUE_WIDTH));
+    Ok(())
 }
 
-pub fn cache_delete(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn cache_delete(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let words = split(arguments)?;
-    if helped(session, "cache_delete", words.len() == 1) {
-        session.call("cache.delete", &words)?;
-    }
-    Ok(Flow::Continue)
+    expect(words.len() == 1)?;
+    session.call("cache.delete", &words)?;
+    Ok(())
 }
 
 /// Always stores a string.
-pub fn cache_store(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn cache_store(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let words = split(arguments)?;
-    if helped(session, "cache_store", words.len() == 2) {
-        session.call("cache.store", &words)?;
-    }
-    Ok(Flow::Continue)
+    expect(words.len() == 2)?;
+    session.call("cache.store", &words)?;
+    Ok(())
 }
 
 /// The words as a shell splits them, as parameters of a call.
@@ -70,22 +64,17 @@ fn split(arguments: &str) -> Result<Vec<Value>, Error> {
     }
 }
 
-/// Whether the number of arguments is right; else the command's help is printed, which is no failure (S-82).
-fn helped(session: &mut Session, command: &str, is_right: bool) -> bool {
-    if !is_right {
-        print_help(session, command);
-    }
-    is_right
+/// Fails if the number of arguments is wrong: the command's help is printed, which is no failure (S-82).
+fn expect(is_right: bool) -> Result<(), Error> {
+    if is_right { Ok(()) } else { Err(Error::Usage { message: None, status: None }) }
 }
 
 /// `grace_update group` (S-81). Processes to be removed are stopped first, all of them; one that does not run is not
 /// in the way.
-pub fn grace_update(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn grace_update(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let mut words = arguments.split_whitespace();
     let (Some(group), None) = (words.next(), words.next()) else {
-        usage(session, "Error: grace_update requires one group name", "grace_update");
-        session.status = 1;
-        return Ok(Flow::Continue);
+        return Err(Error::usage("Error: grace_update requires one group name", 1));
     };
     let answer = session.call("grace.UpdateNumprocs", &[Value::from(group.to_string())])?;
     let plan = answer.as_str().and_then(json::read).ok_or_else(|| Error::BadAnswer("JSON was expected".to_string()))?;
@@ -115,14 +104,12 @@ pub fn grace_update(session: &mut Session, arguments: &str) -> Result<Flow, Erro
             None => return Err(Error::BadAnswer("the answer has no member 'msg'".to_string())),
         },
     }
-    Ok(Flow::Continue)
+    Ok(())
 }
 
 /// `dynamic`: the daemon's record of what was changed beside the file. Shape of the answer: `{path, text}`.
-pub fn dynamic(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
-    if !accepts_none(session, "dynamic", arguments) {
-        return Ok(Flow::Continue);
-    }
+pub fn dynamic(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    none("dynamic", arguments)?;
     match session.call("stheno.dynamic", &[]) {
         Ok(answer) => match answer.member("text").and_then(Value::as_str) {
             Some("") => {}
@@ -135,5 +122,5 @@ pub fn dynamic(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
         }
         Err(error) => return Err(error),
     }
-    Ok(Flow::Continue)
+    Ok(())
 }

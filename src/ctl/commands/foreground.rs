@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use super::names::{expand_one, number};
-use super::{Flow, usage};
+
 use crate::ctl::error::Error;
 use crate::ctl::input::Line;
 use crate::ctl::session::Session;
@@ -21,25 +21,23 @@ const LAST_WORDS_MAX: Duration = Duration::from_millis(1200);
 const SILENCE: Duration = Duration::from_millis(200);
 
 /// `fg name`: what the process prints is printed, what is typed is sent to it.
-pub fn fg(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn fg(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let mut words = arguments.split_whitespace();
     let Some(name) = words.next() else {
-        session.status = 1;
-        usage(session, "ERROR: no process name supplied", "fg");
-        return Ok(Flow::Continue);
+        return Err(Error::usage("ERROR: no process name supplied", 1));
     };
     if words.next().is_some() {
-        return complain(session, "ERROR: too many process names supplied");
+        return session.complain("ERROR: too many process names supplied");
     }
     let name = expand_one(session, name)?;
     let name = name.as_str();
     match is_running(session, name) {
         Ok(true) => {}
-        Ok(false) => return complain(session, "ERROR: process not running"),
-        Err(error) if error.is(Code::BadName) => return complain(session, "ERROR: bad process name supplied"),
+        Ok(false) => return session.complain("ERROR: process not running"),
+        Err(error) if error.is(Code::BadName) => return session.complain("ERROR: bad process name supplied"),
         Err(error @ Error::Fault { .. }) => {
             session.print(&format!("ERROR: {}", error.repr()));
-            return Ok(Flow::Continue);
+            return Ok(());
         }
         Err(error) => return Err(error),
     }
@@ -48,20 +46,14 @@ pub fn fg(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
     session.catch_interrupts();
     let mut streams = Vec::new();
     for channel in ["stdout", "stderr"] {
-        match Stream::open(&session.options, &format!("/logtail/{name}/{channel}")) {
+        match Stream::open(&session.options.server, &format!("/logtail/{name}/{channel}")) {
             Ok(stream) => streams.push(stream),
             Err(line) => session.print_error(&line),
         }
     }
     attend(session, name, &mut streams)?;
     session.print("Exiting foreground");
-    Ok(Flow::Continue)
-}
-
-fn complain(session: &mut Session, message: &str) -> Result<Flow, Error> {
-    session.print(message);
-    session.status = 1;
-    Ok(Flow::Continue)
+    Ok(())
 }
 
 fn is_running(session: &mut Session, name: &str) -> Result<bool, Error> {

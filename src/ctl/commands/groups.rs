@@ -1,7 +1,7 @@
 //! reread, add, remove, update: groups come and go (S-41 to S-43, S-60 to S-64).
 
-use super::names::{array, expand_groups, groups_of, is_pattern, namespec_of, number, text, texts};
-use super::{Flow, accepts_none};
+use super::names::{array, expand_groups, groups_of, is_pattern, namespec_of, none, number, text, texts};
+
 use crate::ctl::error::Error;
 use crate::ctl::session::Session;
 use crate::fault::Code;
@@ -24,21 +24,15 @@ fn reload_config(session: &mut Session) -> Result<Changes, Error> {
 }
 
 /// `reread` (S-41).
-pub fn reread(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
-    if !accepts_none(session, "reread", arguments) {
-        return Ok(Flow::Continue);
-    }
+pub fn reread(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    none("reread", arguments)?;
     let changes = match reload_config(session) {
         Ok(changes) => changes,
         Err(error) if error.is(Code::ShutdownState) => {
-            session.print("ERROR: supervisor shutting down");
-            session.status = 1;
-            return Ok(Flow::Continue);
+            return session.complain("ERROR: supervisor shutting down");
         }
         Err(error) if error.is(Code::CantReread) => {
-            session.print(&format!("ERROR: {}", error.text()));
-            session.status = 1;
-            return Ok(Flow::Continue);
+            return session.complain(&format!("ERROR: {}", error.text()));
         }
         Err(error) => return Err(error),
     };
@@ -54,7 +48,7 @@ pub fn reread(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
     for (group, what) in lines {
         session.print(&format!("{group}: {what}"));
     }
-    Ok(Flow::Continue)
+    Ok(())
 }
 
 /// The words of a command, patterns replaced by the groups that `method` tells of and `is_meant` picks. A daemon that
@@ -78,7 +72,7 @@ fn words(
 }
 
 /// `add name …` (S-42). A group that is active is not a failure.
-pub fn add(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn add(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let is_idle = |info: &Value| number(info, "inuse").is_ok_and(|flag| flag == 0);
     for name in words(session, arguments, "supervisor.getAllConfigInfo", is_idle)? {
         match session.call("supervisor.addProcessGroup", &[Value::from(name.to_string())]) {
@@ -96,11 +90,11 @@ pub fn add(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
             }
         }
     }
-    Ok(Flow::Continue)
+    Ok(())
 }
 
 /// `remove name …` (S-43).
-pub fn remove(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn remove(session: &mut Session, arguments: &str) -> Result<(), Error> {
     for name in words(session, arguments, "supervisor.getAllProcessInfo", |_| true)? {
         match session.call("supervisor.removeProcessGroup", &[Value::from(name.to_string())]) {
             Ok(_) => session.print(&format!("{name}: removed process group")),
@@ -116,11 +110,11 @@ pub fn remove(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
             }
         }
     }
-    Ok(Flow::Continue)
+    Ok(())
 }
 
 /// `update [--minimal] [all|group …]` (S-60 to S-64).
-pub fn update(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn update(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let mut wanted: Vec<String> = Vec::new();
     for word in arguments.split_whitespace() {
         // A name given twice is one name.
@@ -134,9 +128,7 @@ pub fn update(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
     }
     let changes = match reload_config(session) {
         Err(error) if error.is(Code::ShutdownState) => {
-            session.print("ERROR: already shutting down");
-            session.status = 1;
-            return Ok(Flow::Continue);
+            return session.complain("ERROR: already shutting down");
         }
         changes => changes?,
     };
@@ -169,7 +161,7 @@ pub fn update(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
         session.call("supervisor.addProcessGroup", &name(group))?;
         session.print(&format!("{group}: added process group"));
     }
-    Ok(Flow::Continue)
+    Ok(())
 }
 
 /// The groups that are meant, patterns expanded. A name that is neither that of an active group with a process nor of
@@ -191,7 +183,7 @@ fn known(session: &mut Session, wanted: Vec<String>, changes: &Changes) -> Resul
 /// `update --minimal`: the daemon compares and restarts only the processes whose own settings changed.
 ///
 /// Shape of the answer: `{added, changed, removed: [group], processes: [{group, name, action, status, description}]}`.
-fn minimal(session: &mut Session, mut wanted: Vec<String>) -> Result<Flow, Error> {
+fn minimal(session: &mut Session, mut wanted: Vec<String>) -> Result<(), Error> {
     if wanted.iter().any(|word| word == "all") {
         wanted.clear();
     }
@@ -214,7 +206,7 @@ fn minimal(session: &mut Session, mut wanted: Vec<String>) -> Result<Flow, Error
                 }
                 _ => return Err(error),
             }
-            return Ok(Flow::Continue);
+            return Ok(());
         }
     };
     let processes = array(answer.member("processes").cloned().unwrap_or(Value::Array(Vec::new())))?;
@@ -232,5 +224,5 @@ fn minimal(session: &mut Session, mut wanted: Vec<String>) -> Result<Flow, Error
             session.print(&format!("{group}: {what} process group"));
         }
     }
-    Ok(Flow::Continue)
+    Ok(())
 }

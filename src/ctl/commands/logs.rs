@@ -1,7 +1,7 @@
 //! tail, maintail, logs (S-31 to S-35).
 
 use super::names::{expand_one, namespec_of};
-use super::{Flow, status, usage};
+use super::status;
 use crate::config::datatypes;
 use crate::ctl::error::Error;
 use crate::ctl::session::Session;
@@ -39,23 +39,21 @@ fn amount(modifier: &str) -> Option<Amount> {
 }
 
 /// `tail [-f|-N] name [stdout|stderr]` (S-31, S-32).
-pub fn tail(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn tail(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let words: Vec<&str> = arguments.split_whitespace().collect();
     if words.is_empty() || words.len() > 3 {
         let what = if words.is_empty() { "few" } else { "many" };
-        session.status = 1;
-        usage(session, &format!("Error: too {what} arguments"), "tail");
-        return Ok(Flow::Continue);
+        return Err(Error::usage(format!("Error: too {what} arguments"), 1));
     }
     let (modifier, words) = match words.split_first() {
         Some((first, rest)) if first.starts_with('-') => (Some(*first), rest),
         _ => (None, &words[..]),
     };
     let channel = if words.len() > 1 { words.last().map(|word| word.to_lowercase()) } else { None };
-    let Some(name) = words.first() else { return complain(session, "Error: tail requires process name") };
+    let Some(name) = words.first() else { return session.complain("Error: tail requires process name") };
     let channel = channel.unwrap_or_else(|| "stdout".to_string());
     if channel != "stdout" && channel != "stderr" {
-        return complain(session, &format!("Error: bad channel {}", pyrepr::text(&channel)));
+        return session.complain(&format!("Error: bad channel {}", pyrepr::text(&channel)));
     }
     let name = expand_one(session, name)?;
     let bytes = match modifier.map(|modifier| (modifier, amount(modifier))) {
@@ -63,9 +61,9 @@ pub fn tail(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
         Some((_, Some(Amount::Bytes(bytes)))) => bytes,
         Some((_, Some(Amount::Follow))) => {
             stream::follow(session, &format!("/logtail/{name}/{channel}"));
-            return Ok(Flow::Continue);
+            return Ok(());
         }
-        Some((modifier, None)) => return complain(session, &format!("Error: bad argument {modifier}")),
+        Some((modifier, None)) => return session.complain(&format!("Error: bad argument {modifier}")),
     };
     let method = if channel == "stdout" { "readProcessStdoutLog" } else { "readProcessStderrLog" };
     let params = [Value::from(name.clone()), Value::from(-bytes), Value::from(0)];
@@ -74,38 +72,30 @@ pub fn tail(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
 }
 
 /// `maintail [-f|-N]` (S-34).
-pub fn maintail(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn maintail(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let words: Vec<&str> = arguments.split_whitespace().collect();
     if words.len() > 1 {
-        session.status = 1;
-        usage(session, "Error: too many arguments", "maintail");
-        return Ok(Flow::Continue);
+        return Err(Error::usage("Error: too many arguments", 1));
     }
     let bytes = match words.first().map(|word| (word, amount(word))) {
         None => TAIL_BYTES,
         Some((_, Some(Amount::Bytes(bytes)))) => bytes,
         Some((_, Some(Amount::Follow))) => {
             stream::follow(session, "/mainlogtail");
-            return Ok(Flow::Continue);
+            return Ok(());
         }
-        Some((word, None)) => return complain(session, &format!("Error: bad argument {word}")),
+        Some((word, None)) => return session.complain(&format!("Error: bad argument {word}")),
     };
     let answer = session.call("supervisor.readLog", &[Value::from(-bytes), Value::from(0)]);
     print_log(session, "supervisord", answer)
 }
 
-fn complain(session: &mut Session, message: &str) -> Result<Flow, Error> {
-    session.print(message);
-    session.status = 1;
-    Ok(Flow::Continue)
-}
-
 /// Prints a log's text and one newline, or why there is none.
-fn print_log(session: &mut Session, name: &str, answer: Result<Value, Error>) -> Result<Flow, Error> {
+fn print_log(session: &mut Session, name: &str, answer: Result<Value, Error>) -> Result<(), Error> {
     let error = match answer {
         Ok(value) => {
             session.print(value.as_str().ok_or_else(|| Error::BadAnswer("a string was expected".to_string()))?);
-            return Ok(Flow::Continue);
+            return Ok(());
         }
         Err(error) => error,
     };
@@ -115,7 +105,7 @@ fn print_log(session: &mut Session, name: &str, answer: Result<Value, Error>) ->
         (Code::BadName, "no such process name"),
     ];
     match texts.iter().find(|(code, _)| error.is(*code)) {
-        Some((_, text)) => complain(session, &format!("{name}: ERROR ({text})")),
+        Some((_, text)) => session.complain(&format!("{name}: ERROR ({text})")),
         None => Err(error),
     }
 }
@@ -128,7 +118,7 @@ struct Source {
 
 /// `logs [-f] [-n LINES] name …`: the last lines of both channels of several processes, each line with the name of
 /// its process before it.
-pub fn logs(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn logs(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let (mut names, mut follows, mut lines) = (Vec::new(), false, LOGS_LINES);
     let mut words = arguments.split_whitespace();
     while let Some(word) = words.next() {
@@ -138,17 +128,15 @@ pub fn logs(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
                 let digits = if word == "-n" { words.next() } else { word.get(2..) };
                 match digits.and_then(|digits| digits.parse().ok()) {
                     Some(count) => lines = count,
-                    None => return complain(session, "Error: -n takes a number of lines"),
+                    None => return session.complain("Error: -n takes a number of lines"),
                 }
             }
-            _ if word.starts_with('-') => return complain(session, &format!("Error: bad argument {word}")),
+            _ if word.starts_with('-') => return session.complain(&format!("Error: bad argument {word}")),
             _ => names.push(word.to_string()),
         }
     }
     if names.is_empty() {
-        session.status = 1;
-        usage(session, "Error: logs requires a process name", "logs");
-        return Ok(Flow::Continue);
+        return Err(Error::usage("Error: logs requires a process name", 1));
     }
     let infos = super::names::array(session.call("supervisor.getAllProcessInfo", &[])?)?;
     let (chosen, errors) = status::choose(&infos, names)?;
@@ -174,7 +162,7 @@ pub fn logs(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
     if follows {
         let logs = sources.iter().map(|source| (labelled(source), format!("/logtail/{}/{}", source.0, source.1)));
         follow_all(session, logs.collect(), lines);
-        return Ok(Flow::Continue);
+        return Ok(());
     }
     for source in &sources {
         if let Some(text) = last_lines(session, &source.0, source.1, lines)? {
@@ -183,7 +171,7 @@ pub fn logs(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
             }
         }
     }
-    Ok(Flow::Continue)
+    Ok(())
 }
 
 /// The last lines of one log; `None` if there is no such log.
@@ -228,7 +216,7 @@ fn follow_all(session: &mut Session, logs: Vec<(String, String)>, lines: usize) 
     session.catch_interrupts();
     let mut streams: Vec<(Stream, Source, bool)> = Vec::new();
     for (label, path) in logs {
-        match Stream::open(&session.options, &path) {
+        match Stream::open(&session.options.server, &path) {
             Ok(stream) => streams.push((stream, Source { label, partial: Vec::new() }, true)),
             Err(line) => session.print_error(&line),
         }

@@ -1,9 +1,8 @@
-//! The commands, as one table: dispatch, `help`, completion and the connection check all read it.
+//! The commands, as one table: dispatch, `help`, completion and the connection check all read it. A new command is a row
+//! here and its function in one of the files below.
 
-use super::columns;
-use super::error::Error;
+use super::command::{Command, Completes, Owner, Run};
 use super::options::{Kind, Plugin};
-use super::session::Session;
 
 mod completion;
 mod control;
@@ -16,178 +15,123 @@ mod names;
 mod status;
 mod wildcards;
 
-/// Whether the shell goes on after a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// It does.
-    Continue,
-    /// `quit`, `exit`, end of input.
-    Leave,
-}
-
-/// What completes a command's words (S-73).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Completes {
-    /// Nothing.
-    Nothing,
-    /// Names of groups.
-    Groups,
-    /// Names of processes, and `group:*`.
-    Processes,
-}
-
-/// Which plugin a command belongs to: who lists it and who has help on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
-    /// The default plugin: listed by `help`.
-    Default,
-    /// The default plugin, but not listed: what the original does not have.
-    Unlisted,
-    /// An extension's plugin. `always` says whether the command exists without the section too.
-    Extension {
-        /// Which.
-        kind: Kind,
-        /// Whether it is there without its section.
-        always: bool,
-    },
-}
-
-/// What a command does with its arguments.
-pub type Run = fn(&mut Session, &str) -> Result<Flow, Error>;
-
-/// One command.
-pub struct Command {
-    /// What people type.
-    pub name: &'static str,
-    /// What `help <name>` prints, without the last newline (S-66, S-67).
-    pub help: &'static str,
-    /// Whether the connection is checked before anything else (S-10).
-    pub check: bool,
-    /// What its words are.
-    pub completes: Completes,
-    /// Whose it is.
-    pub owner: Owner,
-    /// The command.
-    pub run: Run,
-}
-
 /// The help texts are those of the original where it has the command, tabs included: people's documentation and the
 /// output of other tools quote them.
 #[rustfmt::skip]
 pub const COMMANDS: &[Command] = &[
-    Command { name: "add", check: false, completes: Completes::Groups, owner: Owner::Default, run: groups::add,
+    Command { name: "add", check: false, completes: Completes::Groups, owner: Owner::Default, run: Run::Words(groups::add),
         help: "add <name> [...]\tActivates any updates in config for process/group" },
-    Command { name: "avail", check: false, completes: Completes::Nothing, owner: Owner::Default, run: status::avail,
+    Command { name: "avail", check: false, completes: Completes::Nothing, owner: Owner::Default, run: Run::Words(status::avail),
         help: "avail\t\t\tDisplay all configured processes" },
-    Command { name: "clear", check: true, completes: Completes::Processes, owner: Owner::Default, run: control::clear,
+    Command { name: "clear", check: true, completes: Completes::Processes, owner: Owner::Default, run: Run::Words(control::clear),
         help: "clear <name>\t\tClear a process' log files.\n\
                clear <name> <name>\tClear multiple process' log files\n\
                clear all\t\tClear all process' log files" },
-    Command { name: "exit", check: false, completes: Completes::Nothing, owner: Owner::Default, run: daemon::quit,
+    Command { name: "exit", check: false, completes: Completes::Nothing, owner: Owner::Default, run: Run::Leave,
         help: "exit\tExit the supervisor shell." },
-    Command { name: "fg", check: true, completes: Completes::Processes, owner: Owner::Default, run: foreground::fg,
+    Command { name: "fg", check: true, completes: Completes::Processes, owner: Owner::Default, run: Run::Words(foreground::fg),
         help: "fg <process>\tConnect to a process in foreground mode\n\t\tCtrl-C to exit" },
-    Command { name: "maintail", check: true, completes: Completes::Nothing, owner: Owner::Default, run: logs::maintail,
+    Command { name: "maintail", check: true, completes: Completes::Nothing, owner: Owner::Default, run: Run::Words(logs::maintail),
         help: "maintail -f \tContinuous tail of supervisor main log file (Ctrl-C to exit)\n\
                maintail -100\tlast 100 *bytes* of supervisord main log file\n\
                maintail\tlast 1600 *bytes* of supervisor main log file\n" },
-    Command { name: "open", check: false, completes: Completes::Nothing, owner: Owner::Default, run: daemon::open,
+    Command { name: "open", check: false, completes: Completes::Nothing, owner: Owner::Default, run: Run::Words(daemon::open),
         help: "open <url>\tConnect to a remote supervisord process.\n\
                \t\t(for UNIX domain socket, use unix:///socket/path)" },
-    Command { name: "pid", check: true, completes: Completes::Processes, owner: Owner::Default, run: status::pid,
+    Command { name: "pid", check: true, completes: Completes::Processes, owner: Owner::Default, run: Run::Words(status::pid),
         help: "pid\t\t\tGet the PID of supervisord.\n\
                pid <name>\t\tGet the PID of a single child process by name.\n\
                pid all\t\t\tGet the PID of every child process, one per line." },
-    Command { name: "quit", check: false, completes: Completes::Nothing, owner: Owner::Default, run: daemon::quit,
+    Command { name: "quit", check: false, completes: Completes::Nothing, owner: Owner::Default, run: Run::Leave,
         help: "quit\tExit the supervisor shell." },
-    Command { name: "reload", check: false, completes: Completes::Nothing, owner: Owner::Default, run: daemon::reload,
+    Command { name: "reload", check: false, completes: Completes::Nothing, owner: Owner::Default, run: Run::Words(daemon::reload),
         help: "reload \t\tRestart the remote supervisord." },
-    Command { name: "remove", check: false, completes: Completes::Groups, owner: Owner::Default, run: groups::remove,
+    Command { name: "remove", check: false, completes: Completes::Groups, owner: Owner::Default, run: Run::Words(groups::remove),
         help: "remove <name> [...]\tRemoves process/group from active config" },
-    Command { name: "reread", check: false, completes: Completes::Nothing, owner: Owner::Default, run: groups::reread,
+    Command { name: "reread", check: false, completes: Completes::Nothing, owner: Owner::Default, run: Run::Words(groups::reread),
         help: "reread \t\t\tReload the daemon's configuration files without add/remove" },
-    Command { name: "restart", check: true, completes: Completes::Processes, owner: Owner::Default, run: control::restart,
+    Command { name: "restart", check: true, completes: Completes::Processes, owner: Owner::Default, run: Run::Words(control::restart),
         help: "restart <name>\t\tRestart a process\n\
                restart <gname>:*\tRestart all processes in a group\n\
                restart <name> <name>\tRestart multiple processes or groups\n\
                restart all\t\tRestart all processes\n\
                Note: restart does not reread config files. For that, see reread and update." },
-    Command { name: "shutdown", check: false, completes: Completes::Nothing, owner: Owner::Default, run: daemon::shutdown,
+    Command { name: "shutdown", check: false, completes: Completes::Nothing, owner: Owner::Default, run: Run::Words(daemon::shutdown),
         help: "shutdown \tShut the remote supervisord down." },
-    Command { name: "signal", check: true, completes: Completes::Processes, owner: Owner::Default, run: control::signal,
+    Command { name: "signal", check: true, completes: Completes::Processes, owner: Owner::Default, run: Run::Words(control::signal),
         help: "signal <signal name> <name>\t\tSignal a process\n\
                signal <signal name> <gname>:*\t\tSignal all processes in a group\n\
                signal <signal name> <name> <name>\tSignal multiple processes or groups\n\
                signal <signal name> all\t\tSignal all processes" },
-    Command { name: "start", check: true, completes: Completes::Processes, owner: Owner::Default, run: control::start,
+    Command { name: "start", check: true, completes: Completes::Processes, owner: Owner::Default, run: Run::Words(control::start),
         help: "start <name>\t\tStart a process\n\
                start <gname>:*\t\tStart all processes in a group\n\
                start <name> <name>\tStart multiple processes or groups\n\
                start all\t\tStart all processes" },
     // status turns a failed check into its own exit status, version looks at its arguments first: both check themselves.
-    Command { name: "status", check: false, completes: Completes::Processes, owner: Owner::Default, run: status::status,
+    Command { name: "status", check: false, completes: Completes::Processes, owner: Owner::Default, run: Run::Words(status::status),
         help: "status <name>\t\tGet status for a single process\n\
                status <gname>:*\tGet status for all processes in a group\n\
                status <name> <name>\tGet status for multiple named processes\n\
                status\t\t\tGet all process status info" },
-    Command { name: "stop", check: true, completes: Completes::Processes, owner: Owner::Default, run: control::stop,
+    Command { name: "stop", check: true, completes: Completes::Processes, owner: Owner::Default, run: Run::Words(control::stop),
         help: "stop <name>\t\tStop a process\n\
                stop <gname>:*\t\tStop all processes in a group\n\
                stop <name> <name>\tStop multiple processes or groups\n\
                stop all\t\tStop all processes" },
-    Command { name: "tail", check: true, completes: Completes::Processes, owner: Owner::Default, run: logs::tail,
+    Command { name: "tail", check: true, completes: Completes::Processes, owner: Owner::Default, run: Run::Words(logs::tail),
         help: "tail [-f] <name> [stdout|stderr] (default stdout)\n\
                Ex:\n\
                tail -f <name>\t\tContinuous tail of named process stdout\n\
                \t\t\tCtrl-C to exit.\n\
                tail -100 <name>\tlast 100 *bytes* of process stdout\n\
                tail <name> stderr\tlast 1600 *bytes* of process stderr" },
-    Command { name: "update", check: false, completes: Completes::Groups, owner: Owner::Default, run: groups::update,
+    Command { name: "update", check: false, completes: Completes::Groups, owner: Owner::Default, run: Run::Words(groups::update),
         help: "update\t\t\tReload config and add/remove as necessary, and will restart affected programs\n\
                update all\t\tReload config and add/remove as necessary, and will restart affected programs\n\
                update <gname> [...]\tUpdate specific groups" },
-    Command { name: "version", check: false, completes: Completes::Nothing, owner: Owner::Default, run: daemon::version,
+    Command { name: "version", check: false, completes: Completes::Nothing, owner: Owner::Default, run: Run::Words(daemon::version),
         help: "version\t\t\tShow the version of the remote supervisord process" },
 
     // Not in the original, and so not in the listing, which others parse.
-    Command { name: "check", check: false, completes: Completes::Processes, owner: Owner::Unlisted, run: status::check,
+    Command { name: "check", check: false, completes: Completes::Processes, owner: Owner::Unlisted, run: Run::Words(status::check),
         help: "check [<name> ...] [--require running|not-fatal]\n\
                \t\t\tOne line and exit status 0 if all is well, else 1; for health checks\n\
                running\t\t\tevery process is RUNNING (default)\n\
                not-fatal\t\tno process is FATAL or UNKNOWN" },
-    Command { name: "completion", check: false, completes: Completes::Nothing, owner: Owner::Unlisted, run: completion::completion,
+    Command { name: "completion", check: false, completes: Completes::Nothing, owner: Owner::Unlisted, run: Run::Table(completion::completion),
         help: "completion bash|zsh|fish\tPrint a script that completes supervisorctl's words in that shell" },
-    Command { name: "dynamic", check: false, completes: Completes::Nothing, owner: Owner::Unlisted, run: extensions::dynamic,
+    Command { name: "dynamic", check: false, completes: Completes::Nothing, owner: Owner::Unlisted, run: Run::Words(extensions::dynamic),
         help: "dynamic\t\t\tShow what was added or removed beside the configuration file" },
-    Command { name: "logs", check: true, completes: Completes::Processes, owner: Owner::Unlisted, run: logs::logs,
+    Command { name: "logs", check: true, completes: Completes::Processes, owner: Owner::Unlisted, run: Run::Words(logs::logs),
         help: "logs [-f] [-n LINES] <name> [...]\tLast lines of stdout and stderr of several processes, prefixed\n\
                logs -f <name> [...]\t\t\tThe same, and what they print from now on (Ctrl-C to exit)" },
 
     // The extensions' plugins.
-    Command { name: "cache_clear", check: false, completes: Completes::Nothing, owner: CACHE, run: extensions::cache_clear,
+    Command { name: "cache_clear", check: false, completes: Completes::Nothing, owner: CACHE, run: Run::Words(extensions::cache_clear),
         help: "cache_clear\tClear all items from the cache." },
-    Command { name: "cache_count", check: false, completes: Completes::Nothing, owner: CACHE, run: extensions::cache_count,
+    Command { name: "cache_count", check: false, completes: Completes::Nothing, owner: CACHE, run: Run::Words(extensions::cache_count),
         help: "cache_count\tGet a count of all items in the cache." },
-    Command { name: "cache_delete", check: false, completes: Completes::Nothing, owner: CACHE, run: extensions::cache_delete,
+    Command { name: "cache_delete", check: false, completes: Completes::Nothing, owner: CACHE, run: Run::Words(extensions::cache_delete),
         help: "cache_delete <key>\tDelete the item cached at <key>." },
-    Command { name: "cache_fetch", check: false, completes: Completes::Nothing, owner: CACHE, run: extensions::cache_fetch,
+    Command { name: "cache_fetch", check: false, completes: Completes::Nothing, owner: CACHE, run: Run::Words(extensions::cache_fetch),
         help: "cache_fetch <key>\tFetch the item cached at <key>." },
-    Command { name: "cache_keys", check: false, completes: Completes::Nothing, owner: CACHE, run: extensions::cache_keys,
+    Command { name: "cache_keys", check: false, completes: Completes::Nothing, owner: CACHE, run: Run::Words(extensions::cache_keys),
         help: "cache_keys\tList the keys of all items in the cache." },
-    Command { name: "cache_store", check: false, completes: Completes::Nothing, owner: CACHE, run: extensions::cache_store,
+    Command { name: "cache_store", check: false, completes: Completes::Nothing, owner: CACHE, run: Run::Words(extensions::cache_store),
         help: "cache_store <key> <value>\tStore <value> in the cache at <key>." },
-    Command { name: "grace_update", check: false, completes: Completes::Groups, owner: GRACE, run: extensions::grace_update,
+    Command { name: "grace_update", check: false, completes: Completes::Groups, owner: GRACE, run: Run::Words(extensions::grace_update),
         help: "grace_update <group>\tFollow a changed numprocs without restarting the other processes" },
-    Command { name: "mrestart", check: false, completes: Completes::Processes, owner: WILDCARDS, run: wildcards::mrestart,
+    Command { name: "mrestart", check: false, completes: Completes::Processes, owner: WILDCARDS, run: Run::Words(wildcards::mrestart),
         help: "The same as restart, for every process whose name matches a wildcard expression.\n\
                mrestart a* - restarts all processes whose names begin with \"a\"." },
-    Command { name: "mstart", check: false, completes: Completes::Processes, owner: WILDCARDS, run: wildcards::mstart,
+    Command { name: "mstart", check: false, completes: Completes::Processes, owner: WILDCARDS, run: Run::Words(wildcards::mstart),
         help: "The same as start, for every process whose name matches a wildcard expression.\n\
                mstart a* - starts all processes whose names begin with \"a\"." },
-    Command { name: "mstop", check: false, completes: Completes::Processes, owner: WILDCARDS, run: wildcards::mstop,
+    Command { name: "mstop", check: false, completes: Completes::Processes, owner: WILDCARDS, run: Run::Words(wildcards::mstop),
         help: "The same as stop, for every process whose name matches a wildcard expression.\n\
                mstop a* - stops all processes whose names begin with \"a\"." },
-    Command { name: "serialrestart", check: true, completes: Completes::Processes, owner: SERIAL_RESTART, run: wildcards::serialrestart,
+    Command { name: "serialrestart", check: true, completes: Completes::Processes, owner: SERIAL_RESTART, run: Run::Words(wildcards::serialrestart),
         help: "serialrestart <name>\t\tRestart a process\n\
                serialrestart <gname>:*\t\tRestart all processes in a group\n\
                serialrestart <name> <name>\tRestart multiple processes or groups\n\
@@ -201,11 +145,6 @@ const GRACE: Owner = Owner::Extension { kind: Kind::Grace, always: true };
 const WILDCARDS: Owner = Owner::Extension { kind: Kind::Wildcards, always: false };
 const SERIAL_RESTART: Owner = Owner::Extension { kind: Kind::SerialRestart, always: false };
 
-/// What `help help` prints.
-const HELP_ON_HELP: &str = "help\t\tPrint a list of available actions\nhelp <action>\tPrint help for <action>";
-/// The width of `help`'s columns (S-65): 80 less one for terminals that break a full line.
-const LISTING_WIDTH: usize = 79;
-
 /// The command of that name, if it exists under this configuration.
 pub fn find(name: &str, plugins: &[Plugin]) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| {
@@ -215,87 +154,4 @@ pub fn find(name: &str, plugins: &[Plugin]) -> Option<&'static Command> {
                 Owner::Extension { kind, always } => always || plugins.iter().any(|plugin| plugin.kind == kind),
             }
     })
-}
-
-/// The end of the input, as a command.
-pub fn leave(session: &mut Session) -> Result<Flow, Error> {
-    daemon::quit(session, "")
-}
-
-/// `help`, `help <name>` (S-65, S-66).
-///
-/// Every plugin answers in turn, so with an extension's plugin a name that only one of them knows also gets a
-/// `*** No help on` line from each other. That is what the original prints and what its users' outputs hold.
-pub fn help(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
-    if arguments == "help" {
-        session.print(HELP_ON_HELP);
-        return Ok(Flow::Continue);
-    }
-    let plugins = session.options.plugins.clone();
-    help_of(session, "default", arguments, |owner| match owner {
-        Owner::Default => Answers::Lists,
-        Owner::Unlisted => Answers::Knows,
-        Owner::Extension { kind, always } if always && !plugins.iter().any(|plugin| plugin.kind == kind) => {
-            Answers::Knows
-        }
-        Owner::Extension { .. } => Answers::Nothing,
-    });
-    for plugin in &plugins {
-        help_of(session, &plugin.label, arguments, |owner| match owner {
-            Owner::Extension { kind, .. } if kind == plugin.kind => Answers::Lists,
-            _ => Answers::Nothing,
-        });
-    }
-    Ok(Flow::Continue)
-}
-
-/// What a plugin says about a command.
-#[derive(PartialEq, Eq)]
-enum Answers {
-    Lists,
-    Knows,
-    Nothing,
-}
-
-fn help_of(session: &mut Session, label: &str, topic: &str, answers: impl Fn(Owner) -> Answers) {
-    if topic.is_empty() {
-        let names: Vec<&str> =
-            COMMANDS.iter().filter(|c| answers(c.owner) == Answers::Lists).map(|command| command.name).collect();
-        let title = format!("{label} commands (type help <topic>):");
-        session.print("");
-        session.print(&title);
-        session.print(&"=".repeat(title.chars().count()));
-        for line in columns::columns(&names, LISTING_WIDTH) {
-            session.print(&line);
-        }
-        session.print("");
-        return;
-    }
-    match COMMANDS.iter().find(|command| command.name == topic && answers(command.owner) != Answers::Nothing) {
-        Some(command) => session.print(command.help),
-        None => session.print(&format!("*** No help on {topic}")),
-    }
-}
-
-/// Prints an error and the command's help, as a wrong number of arguments gets (S-26, S-44).
-pub(super) fn usage(session: &mut Session, message: &str, command: &str) {
-    session.print(message);
-    print_help(session, command);
-}
-
-/// Prints a command's own help.
-fn print_help(session: &mut Session, command: &str) {
-    if let Some(command) = COMMANDS.iter().find(|entry| entry.name == command) {
-        session.print(command.help);
-    }
-}
-
-/// For commands without arguments (S-44): whether there were none.
-fn accepts_none(session: &mut Session, command: &str, arguments: &str) -> bool {
-    if arguments.is_empty() {
-        return true;
-    }
-    usage(session, &format!("Error: {command} accepts no arguments"), command);
-    session.status = 1;
-    false
 }

@@ -6,6 +6,14 @@ use crate::ctl::session::Session;
 use crate::namespec;
 use crate::wire::value::Value;
 
+/// For commands without arguments (S-44): fails if there are some.
+pub fn none(command: &str, arguments: &str) -> Result<(), Error> {
+    match arguments {
+        "" => Ok(()),
+        _ => Err(Error::usage(format!("Error: {command} accepts no arguments"), 1)),
+    }
+}
+
 /// The array an answer must be.
 pub fn array(value: Value) -> Result<Vec<Value>, Error> {
     match value {

@@ -1,7 +1,7 @@
 //! status, pid, avail, check: what is, without changing anything.
 
-use super::names::{array, expand, expand_in, namespec_of, number, text};
-use super::{Flow, accepts_none, usage};
+use super::names::{array, expand, expand_in, namespec_of, none, number, text};
+
 use crate::ctl::colour;
 use crate::ctl::error::Error;
 use crate::ctl::session::{Check, Session};
@@ -18,10 +18,10 @@ const NAME_GAP: usize = 3;
 const CHECK_NAMES_MAX: usize = 3;
 
 /// `status [--json] [name …]` (S-19 to S-22).
-pub fn status(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn status(session: &mut Session, arguments: &str) -> Result<(), Error> {
     if session.check()? != Check::Passed {
         session.status = 4;
-        return Ok(Flow::Continue);
+        return Ok(());
     }
     let infos = array(session.call("supervisor.getAllProcessInfo", &[])?)?;
     let mut names: Vec<String> = arguments.split_whitespace().map(str::to_string).collect();
@@ -49,7 +49,7 @@ pub fn status(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
             session.status = 3;
         }
     }
-    Ok(Flow::Continue)
+    Ok(())
 }
 
 /// The processes of these names, in the order given, and a line for each name that is none (S-21).
@@ -103,7 +103,7 @@ fn state_of(info: &Value) -> Option<ProcessState> {
 }
 
 /// `pid [name …|all]` (S-23).
-pub fn pid(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn pid(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let names: Vec<String> = arguments.split_whitespace().map(str::to_string).collect();
     if names.is_empty() {
         match session.call("supervisor.getPID", &[])? {
@@ -133,26 +133,24 @@ pub fn pid(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
             }
         }
     }
-    Ok(Flow::Continue)
+    Ok(())
 }
 
 /// `avail [--json]` (S-40).
-pub fn avail(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn avail(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let is_json = arguments == "--json";
-    if !is_json && !accepts_none(session, "avail", arguments) {
-        return Ok(Flow::Continue);
+    if !is_json {
+        none("avail", arguments)?;
     }
     let answer = match session.call("supervisor.getAllConfigInfo", &[]) {
         Err(error) if error.is(Code::ShutdownState) => {
-            session.print("ERROR: supervisor shutting down");
-            session.status = 1;
-            return Ok(Flow::Continue);
+            return session.complain("ERROR: supervisor shutting down");
         }
         answer => answer?,
     };
     if is_json {
         session.print(&json::write(&answer));
-        return Ok(Flow::Continue);
+        return Ok(());
     }
     for info in array(answer)? {
         let name = namespec_of(&info)?;
@@ -161,11 +159,11 @@ pub fn avail(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
         let priorities = format!("{}:{}", number(&info, "group_prio")?, number(&info, "process_prio")?);
         session.print(&format!("{name:<32} {use_:<9} {start:<9} {priorities}"));
     }
-    Ok(Flow::Continue)
+    Ok(())
 }
 
 /// `check [name …] [--require running|not-fatal]`: one line, exit status 0 or 1, whatever goes wrong.
-pub fn check(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn check(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let (mut names, mut require) = (Vec::new(), "running");
     let mut words = arguments.split_whitespace();
     while let Some(word) = words.next() {
@@ -176,9 +174,7 @@ pub fn check(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
         }
     }
     if !["running", "not-fatal"].contains(&require) {
-        usage(session, "Error: check --require takes running or not-fatal", "check");
-        session.status = 1;
-        return Ok(Flow::Continue);
+        return Err(Error::usage("Error: check --require takes running or not-fatal", 1));
     }
     session.limit_waiting();
     let infos = match session.call("supervisor.getAllProcessInfo", &[]).and_then(array) {
@@ -188,9 +184,7 @@ pub fn check(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
                 Error::Status { code: 401, .. } => "Server requires authentication".to_string(),
                 error => session.connection_trouble(&error).unwrap_or_else(|| error.to_string()),
             };
-            session.print(&format!("FAILED: {reason}"));
-            session.status = 1;
-            return Ok(Flow::Continue);
+            return session.complain(&format!("FAILED: {reason}"));
         }
     };
     let (chosen, errors) = choose(&infos, names)?;
@@ -217,5 +211,5 @@ pub fn check(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
         session.print(&format!("FAILED: {}", bad.join(", ")));
         session.status = 1;
     }
-    Ok(Flow::Continue)
+    Ok(())
 }

@@ -1,25 +1,25 @@
 //! mstart, mstop, mrestart and serialrestart, as the plugins supervisor-wildcards and supervisor-serialrestart add
 //! them.
 
+use super::control;
 use super::names::{array, matches, text};
-use super::{Flow, control, usage};
 use crate::config::glob;
 use crate::ctl::error::Error;
 use crate::ctl::options::Kind;
 use crate::ctl::session::Session;
 use crate::namespec;
 
-pub fn mstart(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn mstart(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let names = matching(session, arguments)?;
     control::start_names(session, &names)
 }
 
-pub fn mstop(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn mstop(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let names = matching(session, arguments)?;
     control::stop_names(session, &names)
 }
 
-pub fn mrestart(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn mrestart(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let names = matching(session, arguments)?;
     control::stop_names(session, &names)?;
     control::start_names(session, &names)
@@ -49,12 +49,10 @@ fn matching(session: &mut Session, arguments: &str) -> Result<Vec<String>, Error
 }
 
 /// `serialrestart name …`: each process is up again before the next one goes down.
-pub fn serialrestart(session: &mut Session, arguments: &str) -> Result<Flow, Error> {
+pub fn serialrestart(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let patterns: Vec<&str> = arguments.split_whitespace().collect();
     if patterns.is_empty() {
-        usage(session, "Error: serialrestart requires a process name", "serialrestart");
-        session.status = 1;
-        return Ok(Flow::Continue);
+        return Err(Error::usage("Error: serialrestart requires a process name", 1));
     }
     let mut known = Vec::new();
     for info in array(session.call("supervisor.getAllProcessInfo", &[])?)? {
@@ -72,5 +70,5 @@ pub fn serialrestart(session: &mut Session, arguments: &str) -> Result<Flow, Err
             control::restart(session, &namespec::join(group, process))?;
         }
     }
-    Ok(Flow::Continue)
+    Ok(())
 }

@@ -1,0 +1,65 @@
+//! `help`: the commands in columns, or what one of them is for.
+
+use super::columns;
+use super::command::Owner;
+use super::commands::COMMANDS;
+use super::session::Session;
+
+/// What `help help` prints.
+const HELP_ON_HELP: &str = "help\t\tPrint a list of available actions\nhelp <action>\tPrint help for <action>";
+/// The width of `help`'s columns (S-65): 80 less one for terminals that break a full line.
+const LISTING_WIDTH: usize = 79;
+
+/// `help`, `help <name>` (S-65, S-66).
+///
+/// Every plugin answers in turn, so with an extension's plugin a name that only one of them knows also gets a
+/// `*** No help on` line from each other. That is what the original prints and what its users' outputs hold.
+pub fn help(session: &mut Session, arguments: &str) {
+    if arguments == "help" {
+        session.print(HELP_ON_HELP);
+        return;
+    }
+    let plugins = session.options.plugins.clone();
+    help_of(session, "default", arguments, |owner| match owner {
+        Owner::Default => Answers::Lists,
+        Owner::Unlisted => Answers::Knows,
+        Owner::Extension { kind, always } if always && !plugins.iter().any(|plugin| plugin.kind == kind) => {
+            Answers::Knows
+        }
+        Owner::Extension { .. } => Answers::Nothing,
+    });
+    for plugin in &plugins {
+        help_of(session, &plugin.label, arguments, |owner| match owner {
+            Owner::Extension { kind, .. } if kind == plugin.kind => Answers::Lists,
+            _ => Answers::Nothing,
+        });
+    }
+}
+
+/// What a plugin says about a command.
+#[derive(PartialEq, Eq)]
+enum Answers {
+    Lists,
+    Knows,
+    Nothing,
+}
+
+fn help_of(session: &mut Session, label: &str, topic: &str, answers: impl Fn(Owner) -> Answers) {
+    if topic.is_empty() {
+        let names: Vec<&str> =
+            COMMANDS.iter().filter(|c| answers(c.owner) == Answers::Lists).map(|command| command.name).collect();
+        let title = format!("{label} commands (type help <topic>):");
+        session.print("");
+        session.print(&title);
+        session.print(&"=".repeat(title.chars().count()));
+        for line in columns::columns(&names, LISTING_WIDTH) {
+            session.print(&line);
+        }
+        session.print("");
+        return;
+    }
+    match COMMANDS.iter().find(|command| command.name == topic && answers(command.owner) != Answers::Nothing) {
+        Some(command) => session.print(command.help),
+        None => session.print(&format!("*** No help on {topic}")),
+    }
+}
