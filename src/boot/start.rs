@@ -19,6 +19,10 @@ use crate::sys::{daemonize, fd, limits, sockets, time, users};
 /// Exit status of every error at start (C-7).
 const USAGE: i32 = 2;
 
+/// That we run as root and nobody has said that this is meant (C-151).
+const ROOT_STAYS: &str = "Supervisor is running as root.  Privileges were not dropped because no user is specified in the config file.  \
+     If you intend to run as root, you can set user=root in the config file to avoid this message.";
+
 /// Runs supervisord; answers its exit status.
 pub fn run(args: &[String]) -> i32 {
     let program = args.first().map_or("supervisord", String::as_str);
@@ -97,11 +101,14 @@ fn run_once(carried: Carried) -> Result<(SupervisorState, Carried), String> {
     let raised =
         if is_first { limits::raise(config.supervisord.minfds, config.supervisord.minprocs)? } else { Vec::new() };
     let now = open_log(&config)?;
-    log_privileges(&config);
+    if user.is_none() && users::current_uid() == 0 {
+        activity!(Critical, "{ROOT_STAYS}");
+    }
     for text in &config.warnings {
         activity!(Warn, "{text}");
     }
-    for text in config.infos.iter().chain(&raised) {
+    let became = user.map(|user| format!("Set uid to user {} succeeded", user.uid));
+    for text in config.infos.iter().chain(&became).chain(&raised) {
         activity!(Info, "{text}");
     }
     for interface in &config.interfaces {
@@ -176,19 +183,6 @@ fn open_log(config: &Config) -> Result<Now, String> {
         format!("could not open the log file {path}: {error}")
     })?;
     Ok(now)
-}
-
-/// As whom we run (C-151).
-fn log_privileges(config: &Config) {
-    match &config.supervisord.user {
-        Some(user) => activity!(Info, "Set uid to user {} succeeded", user.uid),
-        None if users::current_uid() == 0 => activity!(
-            Critical,
-            "Supervisor is running as root.  Privileges were not dropped because no user is specified in the config \
-             file.  If you intend to run as root, you can set user=root in the config file to avoid this message."
-        ),
-        None => {}
-    }
 }
 
 /// Socket files to be removed at the end, also when the start fails half way.

@@ -162,20 +162,23 @@ impl<'a> Common<'a> {
     }
 }
 
-/// Of processes with the same name the last one only (C-111).
+/// Of processes with the same name the last one only, in the place of the first (C-111).
 ///
 /// Processes of one section are ascending by name. Those of several sections are not sorted among each other: the main
 /// loop starts them as the group lists them, while calls and the shutdown go by priority (P-10, P-75, P-80).
-pub(super) fn unique(mut processes: Vec<Rc<Program>>) -> Vec<Rc<Program>> {
-    let mut last: HashMap<String, usize> = HashMap::with_capacity(processes.len());
-    for (index, process) in processes.iter().enumerate() {
-        last.insert(process.name.clone(), index);
+pub(super) fn unique(processes: Vec<Rc<Program>>) -> Vec<Rc<Program>> {
+    let mut places: HashMap<String, usize> = HashMap::with_capacity(processes.len());
+    let mut result: Vec<Rc<Program>> = Vec::with_capacity(processes.len());
+    for process in processes {
+        match places.get(&process.name) {
+            Some(&at) => result[at] = process,
+            None => {
+                places.insert(process.name.clone(), result.len());
+                result.push(process);
+            }
+        }
     }
-    if last.len() < processes.len() {
-        let mut index = 0..;
-        processes.retain(|process| last.get(&process.name).copied() == index.next());
-    }
-    processes
+    result
 }
 
 fn listener(reader: &Reader, options: &ListenerOptions) -> Result<Listener, ConfigError> {
@@ -329,11 +332,11 @@ mod tests {
     #[test]
     fn of_two_processes_with_one_name_the_last_counts() {
         let groups = load(
-            "[group:g]\nprograms=a,b\n[program:a]\ncommand=a\nprocess_name=x\npriority=1\n\
-             [program:b]\ncommand=b\nprocess_name=x\n",
+            "[group:g]\nprograms=a,c,b\n[program:a]\ncommand=a\nprocess_name=x\npriority=1\n\
+             [program:b]\ncommand=b\nprocess_name=x\n[program:c]\ncommand=c\n",
         )
         .unwrap();
-        assert_eq!(shape(&groups), ["g 999: x"]);
+        assert_eq!(shape(&groups), ["g 999: x c"]);
         assert_eq!(groups[0].processes[0].command, "b");
     }
 

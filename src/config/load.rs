@@ -326,7 +326,8 @@ impl Loader {
             minfds: number(line.minfds.unwrap_or(options.minfds)),
             minprocs: number(line.minprocs.unwrap_or(options.minprocs)),
             nocleanup: line.nocleanup || options.nocleanup,
-            childlogdir: childlogdir.unwrap_or_else(|| self.temporary_directory(env)),
+            // AUTO logs are made after a daemon has changed its directory, too.
+            childlogdir: paths::absolute(&self.cwd, &childlogdir.unwrap_or_else(|| self.temporary_directory(env))),
             user,
             directory: line.directory.clone().or(options.directory).map(|directory| directory.0),
             strip_ansi: line.strip_ansi || options.strip_ansi,

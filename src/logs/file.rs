@@ -5,10 +5,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 /// Mode of a new log file, less the umask (L-5, L-56).
 const MODE: u32 = 0o666;
+
+/// Permissions of anybody but the owner.
+const OTHERS: u32 = 0o077;
 
 /// Most backups kept: far more than anybody wants, and each costs a rename(2) at every rotation.
 const BACKUPS_MAX: u32 = 10_000;
@@ -25,17 +28,17 @@ pub struct RotatingFile {
 
 /// Opens `path` to append to, creating it. Does not wait for the other end of a FIFO: ENXIO when there is none.
 pub(super) fn open_to_append(path: &str) -> io::Result<File> {
-    open_with(path, 0)
+    open_with(path, 0, MODE)
 }
 
 /// The same for a path that is no symbolic link: ELOOP for one.
 pub(super) fn open_unlinked(path: &str) -> io::Result<File> {
-    open_with(path, libc::O_NOFOLLOW)
+    open_with(path, libc::O_NOFOLLOW, MODE)
 }
 
-fn open_with(path: &str, flags: i32) -> io::Result<File> {
+fn open_with(path: &str, flags: i32, mode: u32) -> io::Result<File> {
     let flags = flags | libc::O_NONBLOCK | libc::O_NOCTTY;
-    OpenOptions::new().append(true).create(true).mode(MODE).custom_flags(flags).open(path)
+    OpenOptions::new().append(true).create(true).mode(mode).custom_flags(flags).open(path)
 }
 
 impl RotatingFile {
@@ -97,7 +100,7 @@ impl RotatingFile {
             rename(&format!("{path}.{number}"), &format!("{path}.{}", number + 1))?;
         }
         rename(path, &format!("{path}.1"))?;
-        self.file = open_to_append(path)?;
+        self.file = self.open_next()?;
         self.position = self.file.metadata()?.len();
         Ok(())
     }
@@ -106,10 +109,16 @@ impl RotatingFile {
     ///
     /// Errors: the file that was open stays in use.
     pub fn reopen(&mut self) -> io::Result<()> {
-        let file = open_to_append(&self.path)?;
+        let file = self.open_next()?;
         self.position = file.metadata()?.len();
         self.file = file;
         Ok(())
+    }
+
+    /// Opens the path anew. A file that has to be made for it is as private as the one before, as AUTO logs are (L-40).
+    fn open_next(&self) -> io::Result<File> {
+        let before = self.file.metadata().map_or(MODE, |metadata| metadata.mode());
+        open_with(&self.path, 0, if before & OTHERS == 0 { before & MODE } else { MODE })
     }
 
     /// Deletes the file and begins a new one; backups stay (L-61, L-62).
@@ -140,7 +149,7 @@ fn missing_is_fine(result: io::Result<()>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
     use crate::sys::scratch::Scratch;
@@ -208,6 +217,27 @@ mod tests {
         log.write(b"aaa").unwrap();
         assert_ne!(inode(), first);
         assert_eq!(fs::metadata(format!("{path}.1")).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_was_private_stays_private() {
+        for (mode, expected) in [(0o600, 0o600), (0o644, 0o666 & !umask()), (0o700, 0o600)] {
+            let scratch = Scratch::new("private");
+            let path = scratch.path("log");
+            let mode_now = || fs::metadata(&path).unwrap().mode() & 0o777;
+            let mut log = open(&path, 3, 1);
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            log.write(b"aaa").unwrap();
+            assert_eq!(mode_now(), expected, "rotated, {mode:o}");
+            log.clear().unwrap();
+            assert_eq!(mode_now(), expected, "cleared, {mode:o}");
+        }
+    }
+
+    fn umask() -> u32 {
+        let scratch = Scratch::new("umask");
+        open_to_append(&scratch.path("x")).unwrap();
+        0o666 & !fs::metadata(scratch.path("x")).unwrap().mode()
     }
 
     #[test]

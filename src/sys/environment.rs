@@ -80,18 +80,21 @@ impl Environment {
         self.0.iter().map(|(key, value)| (key.as_os_str(), value.as_os_str()))
     }
 
-    /// The environment of a child: ours overlaid by `pairs`, of which a later one wins over an earlier (P-58).
-    /// Shape: `KEY=value` strings.
+    /// The environment of a child: ours overlaid by `pairs`, of which a later one wins over an earlier (P-58). What is
+    /// redefined keeps its place, as in the original. Shape: `KEY=value` strings.
     pub fn overlaid<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<CStrings, ZeroByte> {
         let pairs: Vec<(&str, &str)> = pairs.into_iter().collect();
         let mut all = CStrings::default();
         for (key, value) in &self.0 {
-            if !pairs.iter().any(|(name, _)| key == name) {
-                all.push(&[key.as_bytes(), b"=", value.as_bytes()])?;
-            }
+            let last = pairs.iter().rev().find(|(name, _)| key == name);
+            let value = last.map_or(value.as_bytes(), |(_, value)| value.as_bytes());
+            all.push(&[key.as_bytes(), b"=", value])?;
         }
-        for (at, (key, value)) in pairs.iter().enumerate() {
-            if !pairs[at + 1..].iter().any(|(later, _)| later == key) {
+        for (at, (key, _)) in pairs.iter().enumerate() {
+            if self.get(key).is_some() || pairs[..at].iter().any(|(earlier, _)| earlier == key) {
+                continue;
+            }
+            if let Some((_, value)) = pairs.iter().rev().find(|(name, _)| name == key) {
                 all.push(&[key.as_bytes(), b"=", value.as_bytes()])?;
             }
         }
@@ -104,13 +107,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn later_pairs_win() {
+    fn later_pairs_win_in_the_place_of_earlier_ones() {
         let own = Environment(vec![("A".into(), "1".into()), ("B".into(), "2".into())]);
         type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
         let rows: &[Row] = &[
             (&[], &["A=1", "B=2"]),
             (&[("B", "3")], &["A=1", "B=3"]),
-            (&[("C", "x"), ("A", ""), ("C", "y=z")], &["B=2", "A=", "C=y=z"]),
+            (&[("C", "x"), ("A", ""), ("C", "y=z")], &["A=", "B=2", "C=y=z"]),
         ];
         for (pairs, expected) in rows {
             let made = own.overlaid(pairs.iter().copied()).unwrap();

@@ -1,9 +1,10 @@
 //! The list of `environment=`: `KEY=value,KEY2="other value"` (C-78 to C-81).
 //!
-//! Two grammars. The *plain* one is that of 4.3.0, without escapes; what it reads whole is read so. Only where it fails, or
-//! would cut a value short without a word, the *quoting* one of its successor is asked: backslashes escape, quoted parts
-//! join, all letters are letters. Both make a row of tokens, and of both are then taken, again and again, `KEY`, `=`,
-//! `VALUE` and one token more, the separator. That is a comma by custom only: `A=1;B=2` is read too.
+//! Three readings. The *plain* one is that of 4.3.0, without escapes; what it reads whole is read so. Only where it would cut
+//! a value short, or make variables of its parts, without a word, the *quoting* one of its successor is asked: backslashes
+//! escape, quoted parts join, all letters are letters. Both make a row of tokens, and of both are then taken, again and
+//! again, `KEY`, `=`, `VALUE` and one token more, the separator. What that cannot read whole either is read by the *letter*
+//! ([`literal`]): a value without quotes is everything up to the next comma, or there is an error that names its variable.
 
 use std::collections::HashMap;
 
@@ -20,7 +21,7 @@ pub fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
     }
     match read(text, Grammar::Quoting) {
         Ok(pairs) if pairs.is_whole => Ok(pairs.list),
-        _ => plain.map(|pairs| pairs.list),
+        _ => plain.and_then(|_| literal::read(text)),
     }
 }
 
@@ -41,51 +42,57 @@ enum Kind {
 struct Token {
     text: String,
     kind: Kind,
-    /// Whether it begins where the one before ends.
-    is_adjacent: bool,
+    /// Whether quotes say where it ends.
+    is_quoted: bool,
 }
 
+/// Pairs in the order of their first appearance; of a repeated key the last value holds.
 #[derive(Default)]
 struct Pairs {
     list: Vec<(String, String)>,
+    index: HashMap<String, usize>,
     /// Whether 4.3.0 would have dropped nothing but separators.
     is_whole: bool,
 }
 
+impl Pairs {
+    fn put(&mut self, key: String, value: String) {
+        match self.index.get(&key) {
+            Some(&at) => self.list[at].1 = value,
+            None => {
+                self.index.insert(key.clone(), self.list.len());
+                self.list.push((key, value));
+            }
+        }
+    }
+}
+
 fn read(text: &str, grammar: Grammar) -> Result<Pairs, String> {
-    let mut tokens = Lexer { rest: text, grammar }.tokens()?.into_iter().peekable();
-    let mut pairs = Pairs { list: Vec::new(), is_whole: true };
-    let mut index: HashMap<String, usize> = HashMap::new();
+    let mut lexer = Lexer { rest: text, grammar, is_cut: false };
+    let mut tokens = lexer.tokens()?.into_iter().peekable();
+    let mut pairs = Pairs { is_whole: !lexer.is_cut, ..Pairs::default() };
     while let Some(key) = tokens.next() {
         let equals = tokens.next().filter(|token| token.kind == Kind::Other && token.text == "=");
         let (Some(_), Some(value)) = (equals, tokens.next()) else {
             return Err(format!("Unexpected end of key/value pairs in value '{text}'"));
         };
-        let mut value = grammar.value(&value.text).to_string();
-        if let Some(separator) = tokens.next().filter(|token| !is_separator(token, tokens.peek().is_none())) {
-            // The original drops this one without a word: `a b` became `a`, `~/x` became `~`.
-            value.push_str(if separator.is_adjacent { "" } else { " " });
-            value.push_str(grammar.value(&separator.text));
-            pairs.is_whole = false;
+        if let Some(separator) = tokens.next() {
+            pairs.is_whole &= is_separator(&value, &separator, tokens.peek().is_none());
         }
-        match index.get(&key.text) {
-            Some(&at) => pairs.list[at].1 = value,
-            None => {
-                index.insert(key.text.clone(), pairs.list.len());
-                pairs.list.push((key.text, value));
-            }
-        }
+        pairs.put(key.text, grammar.value(&value.text).to_string());
     }
     Ok(pairs)
 }
 
-/// Whether a token behind a value separates it from the next pair; else it is part of the value.
-fn is_separator(token: &Token, is_last: bool) -> bool {
-    let is_letter = token.text.chars().all(char::is_alphanumeric);
+/// Whether a token behind a value separates it from the next pair; else it may be part of the value, which the original
+/// drops without a word.
+fn is_separator(value: &Token, token: &Token, is_last: bool) -> bool {
     match (token.kind, token.text.as_str()) {
         (Kind::Word, _) => false,
-        (Kind::Other, "," | ";") => true,
-        (Kind::Other, _) => !(is_letter || is_last && token.is_adjacent),
+        (Kind::Other, ",") => true,
+        (Kind::Other, ";") => value.is_quoted || is_last,
+        // Quotes leave no doubt about where the value ends: `A="1"&B="2"`.
+        (Kind::Other, sign) => value.is_quoted && !is_last && !sign.chars().all(char::is_alphanumeric),
     }
 }
 
@@ -106,11 +113,13 @@ impl Grammar {
 struct Lexer<'a> {
     rest: &'a str,
     grammar: Grammar,
+    /// Whether a `#` was taken for the start of a comment that may be part of a value.
+    is_cut: bool,
 }
 
-impl Lexer<'_> {
-    fn tokens(mut self) -> Result<Vec<Token>, String> {
-        let mut tokens = Vec::new();
+impl<'a> Lexer<'a> {
+    fn tokens(&mut self) -> Result<Vec<Token>, String> {
+        let mut tokens: Vec<Token> = Vec::new();
         let mut is_adjacent = false;
         while let Some(c) = self.peek() {
             match c {
@@ -120,20 +129,29 @@ impl Lexer<'_> {
                     continue;
                 }
                 '#' => {
-                    self.skip_comment();
+                    let comment = self.skip_comment();
+                    self.is_cut |= match tokens.last() {
+                        Some(token) if is_adjacent => match token.text.as_str() {
+                            "," | ";" => false,
+                            // Behind quotes it is a comment, unless pairs vanish in it.
+                            _ => !token.is_quoted || comment.contains('='),
+                        },
+                        _ => false,
+                    };
                     is_adjacent = false;
                     continue;
                 }
                 _ => {}
             }
             let mut text = String::new();
+            let is_quoted = matches!(c, '\'' | '"');
             let is_word = match self.grammar {
                 Grammar::Plain => self.plain(&mut text)?,
                 Grammar::Quoting => self.quoting(&mut text)?,
             };
             let kind = if is_word { Kind::Word } else { Kind::Other };
             text.extend(if is_word { None } else { self.next() });
-            tokens.push(Token { text, kind, is_adjacent });
+            tokens.push(Token { text, kind, is_quoted });
             is_adjacent = true;
         }
         Ok(tokens)
@@ -155,7 +173,10 @@ impl Lexer<'_> {
         while let Some(c) = self.peek() {
             match c {
                 // The original does not end the word here: it goes on in the next line.
-                '#' => self.skip_comment(),
+                '#' => {
+                    self.skip_comment();
+                    self.is_cut = true;
+                }
                 _ if self.grammar.is_word(c) || matches!(c, '\'' | '"') => word.extend(self.next()),
                 _ => break,
             }
@@ -196,8 +217,10 @@ impl Lexer<'_> {
         Err("No closing quotation".to_string())
     }
 
-    fn skip_comment(&mut self) {
-        self.rest = self.rest.split_once('\n').map_or("", |(_, rest)| rest);
+    fn skip_comment(&mut self) -> &'a str {
+        let (comment, rest) = self.rest.split_once('\n').unwrap_or((self.rest, ""));
+        self.rest = rest;
+        comment
     }
 
     fn peek(&self) -> Option<char> {
@@ -210,6 +233,8 @@ impl Lexer<'_> {
         Some(c)
     }
 }
+
+mod literal;
 
 #[cfg(test)]
 mod tests {
@@ -231,8 +256,9 @@ mod tests {
             ("A=1,", &[("A", "1")]),
             ("A = 1 , B=2", &[("A", "1"), ("B", "2")]),
             ("A=1,\nB=2,\n", &[("A", "1"), ("B", "2")]),
-            ("A=1;B=2", &[("A", "1"), ("B", "2")]),
-            ("A=1@B=2", &[("A", "1"), ("B", "2")]),
+            ("A=1;", &[("A", "1")]),
+            ("A=\"1\";B='2'", &[("A", "1"), ("B", "2")]),
+            ("A=\"1\"&B=2", &[("A", "1"), ("B", "2")]),
             ("A=1,B=2,A=3", &[("A", "3"), ("B", "2")]),
             ("A=\"\",B=1", &[("A", ""), ("B", "1")]),
             ("A=\"a,b=c d\",B='\"'", &[("A", "a,b=c d"), ("B", "")]),
@@ -244,9 +270,9 @@ mod tests {
             ("A=\"C:\\\\dir\\n\"", &[("A", "C:\\\\dir\\n")]),
             ("A=\"\\\"", &[("A", "\\")]),
             ("A=1 # one\n,B=2", &[("A", "1"), ("B", "2")]),
-            ("A=b#comment\nc", &[("A", "bc")]),
+            ("A=1,#B=2,\nC=3", &[("A", "1"), ("C", "3")]),
+            ("A=\"1\"#one\n,B=2", &[("A", "1"), ("B", "2")]),
             ("A=\"a#b\"", &[("A", "a#b")]),
-            ("A=1 !", &[("A", "1")]),
             ("A==", &[("A", "=")]),
             ("\"A\"=1", &[("\"A\"", "1")]),
         ]);
@@ -267,14 +293,47 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_dropped_silently() {
+    fn nothing_is_dropped_or_invented_silently() {
         check(&[
             ("A=$x", &[("A", "$x")]),
             ("A=~/x", &[("A", "~/x")]),
             ("A=a b", &[("A", "a b")]),
+            ("A=a\n  b", &[("A", "a b")]),
+            ("A=1 !", &[("A", "1 !")]),
             ("A=-Xmx1g -Xms1g", &[("A", "-Xmx1g -Xms1g")]),
             ("A=secret!", &[("A", "secret!")]),
+            ("PW=s3cr#t", &[("PW", "s3cr#t")]),
+            ("PW=p#ss#word,B=2", &[("PW", "p#ss#word"), ("B", "2")]),
+            ("URL=http://h/p?a=1", &[("URL", "http://h/p?a=1")]),
+            ("URL=http://h/p?a=1&b=2&c=3,B=2", &[("URL", "http://h/p?a=1&b=2&c=3"), ("B", "2")]),
+            ("B=\"x,y\",URL=http://h/p?a=1,", &[("B", "x,y"), ("URL", "http://h/p?a=1")]),
+            ("URL=h?a=1, # note=1\n # C=4\n B='2'", &[("URL", "h?a=1"), ("B", "2")]),
+            ("U=h?a=1,V=\"1\";W=2", &[("U", "h?a=1"), ("V", "1"), ("W", "2")]),
+            ("A=xéB=y", &[("A", "xéB=y")]),
+            ("A=\"a\" b", &[("A", "a b")]),
         ]);
+        for sign in ["?", "&", "|", "@", "!", "%", "*", "~", "$", "\\", "{", "^"] {
+            let value = format!("x{sign}B=y");
+            let expected = Ok(vec![("A".to_string(), value.clone())]);
+            assert_eq!(parse(&format!("A={value}")), expected, "{sign}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_named() {
+        let rows = [
+            ("A=1;B=2", "the value of A has no quotes and may end at its ';': write A=\"...\", or a comma for the ';'"),
+            ("A=?\nB=2,C=1", "Unexpected end of key/value pairs in value 'A=?\nB=2,C=1'"),
+            (
+                "A=x?B=\"a,b\"",
+                "what stands between a comma and the end belongs to A, or is no KEY=value: write A=\"...\"",
+            ),
+            ("A=\"1\"#B=2", "a comment begins behind the quotes of A and hides what follows: write a blank before '#'"),
+        ];
+        for (input, expected) in rows {
+            let error = parse(input).unwrap_err();
+            assert_eq!(error, expected, "{input:?}");
+        }
     }
 
     #[test]
