@@ -1,6 +1,8 @@
 //! Starting, stopping and signalling by name, and writing to stdin.
 
-use super::pending::{Action, Bulk, Entry, Pending, Start, Stop};
+use super::deferred::Deferred;
+use super::entry::Entry;
+use super::waits::{Action, Bulk, Start, Stop};
 use super::{Context, Outcome, integer, scalar, text, wait};
 use crate::clock::Mono;
 use crate::daemon::Target;
@@ -20,7 +22,7 @@ pub fn start_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outc
         Target::Process(id) => match try_start(context, id, name)? {
             true => Ok(true.into()),
             false if !wait(params, 1) => Ok(true.into()),
-            false => Ok(Outcome::Later(Pending::Start(Start { process: id, name: name.to_string() }))),
+            false => Ok(Outcome::Deferred(Deferred::Start(Start { process: id, name: name.to_string() }))),
         },
     }
 }
@@ -93,11 +95,11 @@ fn bulk_start(context: &mut Context<'_>, processes: Vec<ProcId>, wait: bool) -> 
         let name = crate::namespec::join(&entry.group, &entry.name);
         match try_start(context, id, &name) {
             Ok(false) if wait => bulk.wait_for(id, entry),
-            Ok(_) => bulk.settle(&entry, Ok(())),
-            Err(fault) => bulk.settle(&entry, Err(fault)),
+            Ok(_) => bulk.note(&entry, Ok(())),
+            Err(fault) => bulk.note(&entry, Err(fault)),
         }
     }
-    bulk.outcome()
+    bulk.into()
 }
 
 /// stopProcess.
@@ -110,7 +112,7 @@ pub fn stop_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outco
             if !wait(params, 1) || state(context, id).is_stopped() {
                 return Ok(true.into());
             }
-            Ok(Outcome::Later(Pending::Stop(Stop { process: id, report_at: Mono(0) })))
+            Ok(Outcome::Deferred(Deferred::Stop(Stop { process: id, report_at: Mono(0) })))
         }
     }
 }
@@ -148,10 +150,10 @@ fn bulk_stop(context: &mut Context<'_>, processes: Vec<ProcId>, wait: bool) -> O
         let name = crate::namespec::join(&entry.group, &entry.name);
         match try_stop(context, id, &name) {
             Ok(()) if wait && !state(context, id).is_stopped() => bulk.wait_for(id, entry),
-            result => bulk.settle(&entry, result),
+            result => bulk.note(&entry, result),
         }
     }
-    bulk.outcome()
+    bulk.into()
 }
 
 /// signalProcess.

@@ -1,6 +1,6 @@
 //! Reading and emptying logs (X-80, X-81, L-61, L-62). All offsets and lengths are bytes.
 
-use super::pending::Entry;
+use super::entry::Entry;
 use super::{Answer, Context, Outcome, integer, text};
 use crate::config::LogTarget;
 use crate::daemon::host::{Errno, Span};

@@ -8,13 +8,14 @@
 
 mod cache;
 mod control;
+pub mod deferred;
 mod details;
+mod entry;
 mod grace;
 mod info;
 mod loader;
 mod logs;
 pub mod mutate;
-pub mod pending;
 mod stheno;
 mod supervisor;
 mod system;
@@ -23,6 +24,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod twiddler;
+pub mod waits;
 pub mod wish;
 
 use std::borrow::Cow;
@@ -38,8 +40,8 @@ use crate::wire::pyrepr;
 use crate::wire::value::Value;
 use crate::wire::xmlrpc;
 
+pub use deferred::Deferred;
 pub use logs::end as log_end;
-pub use pending::Pending;
 pub use stheno::{VERSION, features};
 pub use supervisor::SUPERVISOR_VERSION;
 
@@ -95,6 +97,18 @@ impl Context<'_> {
     pub fn origin(&self) -> Origin {
         Origin { peer: self.peer.to_string(), method: self.method.to_string() }
     }
+
+    /// The same for a call within this one.
+    fn calling<'b>(&'b mut self, method: &'b str) -> Context<'b> {
+        Context {
+            daemon: &mut *self.daemon,
+            host: &mut *self.host,
+            now: self.now,
+            registry: self.registry,
+            peer: self.peer,
+            method,
+        }
+    }
 }
 
 /// What a method answers.
@@ -102,7 +116,7 @@ pub enum Outcome {
     /// The answer is there.
     Now(Answer),
     /// It has to be waited for.
-    Later(Pending),
+    Deferred(Deferred),
 }
 
 /// An answer on its way out.
@@ -124,7 +138,7 @@ impl<V: Into<Value>> From<V> for Outcome {
 pub type Done = Result<Answer, Fault>;
 
 /// Hands on a whole answer or fault as the pieces of a document.
-pub fn with_document(done: &Done, take: impl FnOnce(&[&[u8]])) {
+pub fn with_document<T>(done: &Done, take: impl FnOnce(&[&[u8]]) -> T) -> T {
     let mut document = Vec::new();
     match done {
         Ok(Answer::Value(value)) => xmlrpc::write_response(&mut document, value),
@@ -134,7 +148,7 @@ pub fn with_document(done: &Done, take: impl FnOnce(&[&[u8]])) {
         }
         Err(fault) => xmlrpc::write_fault(&mut document, fault.code as i32, &fault.to_string()),
     }
-    take(&[&document]);
+    take(&[&document])
 }
 
 /// The namespaces of a configuration.

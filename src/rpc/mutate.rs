@@ -8,9 +8,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
-use super::pending::{Entry, Pending};
+use super::entry::Entry;
 use super::wish::{Step, Verb, Wish};
-use super::{Answer, Context, Done, Outcome};
+use super::{Answer, Context, Done};
 use crate::daemon::claims::Claimed;
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
@@ -112,14 +112,6 @@ impl Update {
     pub fn restarting(mut self, restart: Restart) -> Update {
         self.restart = Some(restart);
         self
-    }
-
-    /// The answer at once, if nothing has to be waited for.
-    pub fn outcome(mut self, context: &mut Context<'_>) -> Result<Outcome, Fault> {
-        match self.advance(context) {
-            Some(done) => Ok(Outcome::Now(done?)),
-            None => Ok(Outcome::Later(Pending::Update(Box::new(self)))),
-        }
     }
 
     /// Goes on as far as it can.

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use super::deferred::Deferred;
 use super::mutate::{Restart, Shape, Update};
 use super::twiddler::New;
 use super::wish::{Verb, Wish};
@@ -196,7 +197,7 @@ fn update(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault>
     }
     let all_names = [difference.removed, difference.changed, difference.added].concat();
     let names = all_names.into_iter().filter(|name| all || wanted.contains(&name.as_str())).collect();
-    Update::new(Wish::Configured(names), Shape::Report, context)?.outcome(context)
+    begin(Update::new(Wish::Configured(names), Shape::Report, context)?, context)
 }
 
 fn dynamic(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
@@ -241,7 +242,7 @@ fn remove_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, 
         return Err(Code::StillRunning.with(name));
     }
     let wish = Wish::Gone { change: Change::DropGroup(name.clone()), group: name, verb: Verb::Removed };
-    Update::new(wish, Shape::Boolean, context)?.outcome(context)
+    begin(Update::new(wish, Shape::Boolean, context)?, context)
 }
 
 fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
@@ -259,7 +260,7 @@ fn remove_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome
         return Err(Code::BadName.with(program));
     }
     let change = Change::RemoveProgram { group: group.clone(), program };
-    Update::new(Wish::Gone { group, verb: Verb::Changed, change }, Shape::Boolean, context)?.outcome(context)
+    begin(Update::new(Wish::Gone { group, verb: Verb::Changed, change }, Shape::Boolean, context)?, context)
 }
 
 fn update_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
@@ -282,7 +283,7 @@ fn update_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome
     if restart != "never" {
         update = update.restarting(after);
     }
-    update.outcome(context)
+    begin(update, context)
 }
 
 fn set_numprocs(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
@@ -293,5 +294,10 @@ fn set_numprocs(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, 
     }
     let options = vec![("numprocs".to_string(), number.to_string())];
     let wish = Wish::Options { program: program.to_string(), group: None, whole: true, options };
-    Update::new(wish, Shape::Report, context)?.outcome(context)
+    begin(Update::new(wish, Shape::Report, context)?, context)
+}
+
+/// A mutation goes on as far as it can; its answer may have to wait.
+fn begin(update: Update, context: &mut Context<'_>) -> Result<Outcome, Fault> {
+    Deferred::Update(Box::new(update)).begin(context)
 }

@@ -1,6 +1,6 @@
 //! `system.*`: what there is, and several calls in one.
 
-use super::pending::{Multicall, Pending};
+use super::deferred::{Deferred, Multicall};
 use super::{Context, Guard, Method, Outcome};
 use crate::fault::{Code, Fault};
 use crate::wire::value::Value;
@@ -77,9 +77,5 @@ fn method_signature(context: &mut Context<'_>, params: &[Value]) -> Result<Outco
 
 fn multicall(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let Some(Value::Array(calls)) = params.first() else { return Err(Code::IncorrectParameters.bare()) };
-    let mut multicall = Multicall::new(calls.clone());
-    Ok(match multicall.advance(context) {
-        Some(done) => Outcome::Now(done?),
-        None => Outcome::Later(Pending::Multicall(Box::new(multicall))),
-    })
+    Deferred::Multicall(Box::new(Multicall::new(calls.clone()))).begin(context)
 }

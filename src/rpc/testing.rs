@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Answer, Context, Done, Outcome, Pending, Registry, call};
+use super::{Answer, Context, Deferred, Done, Outcome, Registry, call};
 use crate::clock::{Mono, Now, Wall};
 use crate::config::fake::Fake;
 use crate::config::journal::Journal;
@@ -243,21 +243,21 @@ impl World {
     }
 
     /// Asks a call that waits.
-    pub fn poll(&mut self, pending: &mut Pending, method: &str) -> Option<Result<Value, String>> {
+    pub fn poll(&mut self, deferred: &mut Deferred, method: &str) -> Option<Result<Value, String>> {
         let World { host, daemon, registry, now } = self;
         let mut context = Context { daemon, host, now: *now, registry, peer: "uid 0", method };
-        pending.poll(&mut context).map(finish)
+        deferred.poll(&mut context).map(finish)
     }
 
     /// Makes a call and lets a few seconds pass until it is answered.
     pub fn call(&mut self, method: &str, params: &[Value]) -> Result<Value, String> {
-        let mut pending = match self.begin(method, params)? {
+        let mut deferred = match self.begin(method, params)? {
             Outcome::Now(answer) => return finish(Ok(answer)),
-            Outcome::Later(pending) => pending,
+            Outcome::Deferred(deferred) => deferred,
         };
         for _ in 0..100 {
             self.pass(Duration::from_secs(2));
-            if let Some(done) = self.poll(&mut pending, method) {
+            if let Some(done) = self.poll(&mut deferred, method) {
                 return done;
             }
         }

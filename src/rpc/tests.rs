@@ -122,12 +122,12 @@ fn what_twiddler_refuses() {
 #[test]
 fn a_process_that_is_waited_for_can_go() {
     let mut world = World::new(GROUP);
-    let Ok(Outcome::Later(mut pending)) = world.begin("supervisor.startProcess", params!["g:a"]) else { panic!() };
+    let Ok(Outcome::Deferred(mut deferred)) = world.begin("supervisor.startProcess", params!["g:a"]) else { panic!() };
     assert_eq!(fault(&mut world, "twiddler.removeProcessFromGroup", params!["g", "a"]), "STILL_RUNNING: a");
     world.ok("supervisor.stopProcess", params!["g:a"]);
     world.ok("twiddler.removeProcessFromGroup", params!["g", "a"]);
     world.ok("twiddler.addProgramToGroup", params!["g", "a", quiet(&[])]);
-    let done = world.poll(&mut pending, "supervisor.startProcess");
+    let done = world.poll(&mut deferred, "supervisor.startProcess");
     assert_eq!(done, Some(Err("ABNORMAL_TERMINATION: g:a".to_string())));
 }
 

@@ -1,16 +1,18 @@
-//! One connection: its buffers, what it waits for, its deadlines; and taking requests off its input.
+//! One connection: its buffers, what it is doing, and requests taken off its input.
+//!
+//! It takes requests until one has to wait ([`Phase::Deferred`]) or makes a feed of it ([`Phase::Feed`]); behind a
+//! deferred reply it takes the next. Who was refused is ignored until the connection is closed. Closing wins over all
+//! of them: nothing is taken any more.
 
+use std::borrow::Cow;
+use std::rc::Rc;
 use std::time::Duration;
 
-use super::task::Task;
-use super::{CONNECTIONS_MAX, Peer, Service, events, follow, route};
+use super::feed::Feed;
 use crate::clock::{Mono, Now};
-use crate::daemon::Host;
-use crate::id::ConnId;
 use crate::level::Level;
 use crate::logs::activity;
-use crate::rpc::Pending;
-use crate::wire::http::{self, BODY_BYTES_MAX, BodyReader, Framing, HEAD_BYTES_MAX, HttpError, ReplyTo, Status};
+use crate::wire::http::{self, BODY_BYTES_MAX, BodyReader, Framing, HEAD_BYTES_MAX, Head, HttpError, ReplyTo};
 
 /// Time for a request to arrive as a whole, from its first byte. Slower clients are cut off.
 const REQUEST_TIME: Duration = Duration::from_secs(60);
@@ -29,39 +31,40 @@ const INPUT_BYTES_MAX: usize = HEAD_BYTES_MAX + 2 * BODY_BYTES_MAX as usize;
 /// Room that an idle connection's buffers keep.
 const BUFFER_BYTES_KEPT: usize = 16 * 1024;
 
+/// Peers are shown and kept; most connections come from few of them.
+pub(super) type Peer = Rc<str>;
+
 /// What a connection is doing.
 pub(super) enum Phase {
     /// Taking requests off its input.
-    Idle,
-    /// A reply waits for something to happen.
-    Waiting(Box<Waiting>),
-    /// It follows a log for ever.
-    Following(Box<follow::Follow>),
-    /// It receives events for ever.
-    Streaming(Box<events::Stream>),
+    Requests,
+    /// A reply waits for something to happen; it stands among the deferred ones.
+    Deferred,
+    /// It is served for as long as its feed lasts.
+    Feed(Box<Feed>),
     /// It was told that it may not ask. What it still sends is ignored; closing at once could lose the reply, as a
     /// client that is still sending is then told of a broken connection.
     Refused,
 }
 
-/// A reply that waits.
-pub(super) struct Waiting {
-    pub(super) reply_to: ReplyTo,
-    pub(super) work: Work,
-}
-
-/// What a reply waits for.
-pub(super) enum Work {
-    /// A call of XML-RPC; the method's name.
-    Call(Pending, String),
-    /// An action of the web page.
-    Task(Task),
-}
-
 /// One connection.
-pub struct Conn {
+pub(super) struct Conn {
+    /// Index of the server section it came by.
     pub(super) server: usize,
+    /// Who is at the other end.
     pub(super) peer: Peer,
+    /// What it is doing.
+    pub(super) phase: Phase,
+    /// Bytes for the client.
+    pub(super) output: Vec<u8>,
+    /// To be closed once the output is written; further input is ignored.
+    pub(super) closing: bool,
+    /// The first line of the request that is to be answered; only where such lines are logged.
+    pub(super) asked: Option<String>,
+    /// When it is cut off.
+    pub(super) deadline: Mono,
+    /// When it is looked at next, as the timers of all connections have it; never later than the deadline.
+    pub(super) timer: Option<Mono>,
     input: Vec<u8>,
     /// Bytes at the front of `input` that are known not to hold the end of a head.
     searched: usize,
@@ -69,286 +72,264 @@ pub struct Conn {
     chunked: Option<(BodyReader, Vec<u8>, usize)>,
     /// Leave to send the body has been given.
     continued: bool,
-    /// Bytes for the client.
-    pub(super) output: Vec<u8>,
-    pub(super) phase: Phase,
-    /// To be closed once the output is written; further input is ignored.
-    pub(super) closing: bool,
-    /// The first line of the request that is to be answered; only where such lines are logged.
-    pub(super) asked: Option<String>,
-    /// When it is cut off.
-    deadline: Mono,
-    /// When it is looked at next, as the service's timeouts have it; never later than the deadline.
-    timer: Mono,
+}
+
+/// What one look at the input found.
+#[derive(Debug, PartialEq)]
+pub(super) enum Taken<'a> {
+    /// A request whose body has arrived: so many bytes in all.
+    Request { head: Head<'a>, body: Option<Cow<'a, [u8]>>, bytes: usize },
+    /// The head of one that may not be asked.
+    Unauthorized(ReplyTo),
+    /// Nothing that could be read; where the next request begins is not known.
+    Unreadable(ReplyTo, HttpError),
+    /// The request is not whole yet.
+    More,
 }
 
 impl Conn {
-    /// When the reply that waits wants to be asked again.
-    pub(super) fn deadline_of_reply(&self) -> Option<Mono> {
-        match &self.phase {
-            Phase::Waiting(waiting) => waiting.work.deadline(),
-            _ => None,
-        }
-    }
-
-    fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Idle) && self.input.is_empty() && self.output.is_empty()
-    }
-}
-
-/// How far one look at the input came.
-enum Step {
-    /// A request was taken: so many bytes.
-    Took(usize),
-    /// The request is not whole yet.
-    More,
-    /// Nothing that follows on this connection matters.
-    Ignore,
-    /// Nothing can follow on this connection.
-    Close,
-}
-
-impl Service {
-    pub(super) fn accept(&mut self, id: ConnId, server: usize, peer: String, now: Now, host: &mut dyn Host) {
-        if self.conns.len() >= CONNECTIONS_MAX {
-            let idle =
-                self.conns.iter().filter(|(_, conn)| conn.is_idle()).min_by_key(|(id, conn)| (conn.deadline, **id));
-            match idle.map(|(id, _)| *id) {
-                Some(longest) => {
-                    self.forget(longest, host);
-                    host.close_connection(longest);
-                }
-                None => {
-                    activity!(Warn, "{peer}: more than {CONNECTIONS_MAX} connections; closing the new one");
-                    host.close_connection(id);
-                    return;
-                }
-            }
-        }
-        let deadline = now.mono.after(REQUEST_TIME);
-        let conn = Conn {
+    /// A connection that has just been made.
+    pub(super) fn new(server: usize, peer: Peer, now: Now) -> Conn {
+        Conn {
             server,
-            peer: peer.into(),
+            peer,
+            phase: Phase::Requests,
+            output: Vec::new(),
+            closing: false,
+            asked: None,
+            deadline: now.mono.after(REQUEST_TIME),
+            timer: None,
             input: Vec::new(),
             searched: 0,
             chunked: None,
             continued: false,
-            output: Vec::new(),
-            phase: Phase::Idle,
-            closing: false,
-            asked: None,
-            deadline,
-            timer: deadline,
-        };
-        self.conns.insert(id, conn);
-        self.timeouts.insert((deadline, id));
+        }
     }
 
-    pub(super) fn receive(&mut self, id: ConnId, bytes: &[u8], now: Now, host: &mut dyn Host) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        if conn.closing || matches!(conn.phase, Phase::Following(_) | Phase::Streaming(_) | Phase::Refused) {
-            return;
-        }
-        if conn.input.len() + bytes.len() > INPUT_BYTES_MAX {
-            conn.closing = true;
-            self.dirty.push(id);
-            return;
-        }
-        if conn.input.is_empty() {
-            conn.deadline = now.mono.after(REQUEST_TIME);
-            if conn.deadline < conn.timer {
-                self.timeouts.remove(&(conn.timer, id));
-                conn.timer = conn.deadline;
-                self.timeouts.insert((conn.timer, id));
-            }
-        }
-        conn.input.extend_from_slice(bytes);
-        self.take_requests(id, now, host);
+    /// Whether nothing of it is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Requests) && self.input.is_empty() && self.output.is_empty()
     }
 
-    /// Answers what is whole on the input, one request after another, until one has to wait.
-    pub(super) fn take_requests(&mut self, id: ConnId, now: Now, host: &mut dyn Host) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        let mut input = std::mem::take(&mut conn.input);
-        let mut used = 0;
-        while used < input.len() && self.conns.get(&id).is_some_and(|c| !c.closing && matches!(c.phase, Phase::Idle)) {
-            match self.take_request(id, &mut input[used..], now, host) {
-                Step::Took(bytes) => used += bytes,
-                Step::More => break,
-                Step::Ignore => used = input.len(),
-                Step::Close => {
-                    used = input.len();
-                    if let Some(conn) = self.conns.get_mut(&id) {
-                        conn.closing = true;
-                    }
-                }
-            }
+    /// Whether the next request may be taken.
+    pub(super) fn takes_requests(&self) -> bool {
+        !self.closing && matches!(self.phase, Phase::Requests)
+    }
+
+    /// Whether it is given up when its deadline has passed. Who waits for us is given all the time there is.
+    pub(super) fn can_expire(&self) -> bool {
+        matches!(self.phase, Phase::Requests | Phase::Refused)
+    }
+
+    /// Appends to the input what a client sent.
+    pub(super) fn receive(&mut self, bytes: &[u8], now: Now) {
+        if self.closing || matches!(self.phase, Phase::Feed(_) | Phase::Refused) {
+            return;
         }
+        if self.input.len() + bytes.len() > INPUT_BYTES_MAX {
+            self.closing = true;
+            return;
+        }
+        if self.input.is_empty() {
+            self.deadline = now.mono.after(REQUEST_TIME);
+        }
+        self.input.extend_from_slice(bytes);
+    }
+
+    /// The input, for [`Conn::take`]; [`Conn::give_back`] has to follow.
+    pub(super) fn take_input(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.input)
+    }
+
+    /// Gives the input back, of which so many bytes are used.
+    pub(super) fn give_back(&mut self, mut input: Vec<u8>, used: usize, now: Now) {
         input.drain(..used);
-        let Some(conn) = self.conns.get_mut(&id) else { return };
         if input.is_empty() {
             input.shrink_to(BUFFER_BYTES_KEPT);
-            if used > 0 && !matches!(conn.phase, Phase::Refused) {
-                conn.deadline = now.mono.after(IDLE_TIME);
+            if used > 0 && !matches!(self.phase, Phase::Refused) {
+                self.deadline = now.mono.after(IDLE_TIME);
             }
         }
-        conn.input = input;
-        if !conn.output.is_empty() || conn.closing {
-            self.dirty.push(id);
-        }
+        self.input = input;
     }
 
-    fn take_request(&mut self, id: ConnId, input: &mut [u8], now: Now, host: &mut dyn Host) -> Step {
-        let Some(conn) = self.conns.get_mut(&id) else { return Step::Close };
-        let length = match http::head_len(input, conn.searched) {
+    /// Looks for a request at the front of the input. `is_authorized` is asked before the body is there: who may not
+    /// ask need not be listened to.
+    pub(super) fn take<'a>(&mut self, input: &'a mut [u8], is_authorized: impl Fn(&Head<'_>) -> bool) -> Taken<'a> {
+        let length = match http::head_len(input, self.searched) {
             Ok(Some(length)) => length,
             Ok(None) => {
-                conn.searched = input.len();
-                return Step::More;
+                self.searched = input.len();
+                return Taken::More;
             }
-            Err(error) => return self.refuse(id, ReplyTo::UNREADABLE, error, now),
+            Err(error) => return Taken::Unreadable(ReplyTo::UNREADABLE, error),
         };
         let (head, rest) = input.split_at_mut(length);
         if activity::level() <= Level::Trace {
             let text = String::from_utf8_lossy(head);
-            conn.asked = text.trim_start().lines().next().map(str::to_string);
+            self.asked = text.trim_start().lines().next().map(str::to_string);
         }
+        let unreadable = http::reply_to_unreadable(head);
         let head = match http::parse_head(head) {
             Ok(head) => head,
-            Err(error) => return self.refuse(id, http::reply_to_unreadable(&input[..length]), error, now),
+            Err(error) => return Taken::Unreadable(unreadable, error),
         };
-        // Before the body: who may not ask need not be listened to.
-        let credentials = self.sites.get(conn.server).and_then(|site| site.credentials.as_ref());
-        if !route::is_authorized(credentials, &head) {
-            self.answer(id, head.reply_to, now, Status::UNAUTHORIZED, |reply| {
-                reply.closing().error_page(&[("WWW-Authenticate", "Basic realm=\"default\"")]);
-            });
-            let keep_alive = head.reply_to.keep_alive;
-            return if keep_alive { self.ignore_from_now_on(id, now) } else { Step::Close };
+        if !is_authorized(&head) {
+            return Taken::Unauthorized(head.reply_to);
         }
-        let decoded;
-        let (body, used): (Option<&[u8]>, usize) = match head.framing {
-            Framing::None | Framing::UntilClose => (None, 0),
-            Framing::Length(bytes) if bytes > BODY_BYTES_MAX => {
-                return self.refuse(id, head.reply_to, HttpError::BodyTooLarge, now);
+        let reply_to = head.reply_to;
+        match self.take_body(&head, rest) {
+            Ok(Some((body, used))) => {
+                self.searched = 0;
+                self.continued = false;
+                Taken::Request { head, body, bytes: length + used }
             }
-            Framing::Length(bytes) => match rest.get(..bytes as usize) {
-                Some(body) => (Some(body), body.len()),
-                None => return self.await_body(id, head.expects_continue, length),
-            },
+            Ok(None) => {
+                self.searched = length.saturating_sub(4);
+                if head.expects_continue && !self.continued {
+                    self.continued = true;
+                    self.output.extend_from_slice(http::CONTINUE);
+                }
+                Taken::More
+            }
+            Err(error) => Taken::Unreadable(reply_to, error),
+        }
+    }
+
+    /// The body behind a head, if it is whole, and how many bytes of `rest` it is.
+    fn take_body<'a>(&mut self, head: &Head<'_>, rest: &'a [u8]) -> Result<Option<Body<'a>>, HttpError> {
+        match head.framing {
+            Framing::None | Framing::UntilClose => Ok(Some((None, 0))),
+            Framing::Length(bytes) if bytes > BODY_BYTES_MAX => Err(HttpError::BodyTooLarge),
+            Framing::Length(bytes) => {
+                Ok(rest.get(..bytes as usize).map(|body| (Some(Cow::Borrowed(body)), body.len())))
+            }
             Framing::Chunked => {
-                let fresh = || BodyReader::new(Framing::Chunked, BODY_BYTES_MAX).map(|reader| (reader, Vec::new(), 0));
-                let taken = conn.chunked.take().map_or_else(fresh, Ok);
-                let read = taken.and_then(|(mut reader, mut body, mut used)| {
-                    let progress = reader.read(&rest[used..], &mut body)?;
-                    used += progress.used;
-                    Ok((reader, body, used, progress.done))
-                });
-                match read {
-                    Ok((_, body, used, true)) => {
-                        decoded = body;
-                        (Some(&decoded), used)
+                let (mut reader, mut body, mut used) = match self.chunked.take() {
+                    Some(begun) => begun,
+                    None => (BodyReader::new(Framing::Chunked, BODY_BYTES_MAX)?, Vec::new(), 0),
+                };
+                let progress = reader.read(&rest[used..], &mut body)?;
+                used += progress.used;
+                if progress.done {
+                    return Ok(Some((Some(Cow::Owned(body)), used)));
+                }
+                self.chunked = Some((reader, body, used));
+                Ok(None)
+            }
+        }
+    }
+
+    /// From now on what it sends is ignored.
+    pub(super) fn refuse(&mut self, now: Now) {
+        self.phase = Phase::Refused;
+        self.deadline = now.mono.after(REFUSED_TIME);
+    }
+
+    /// It goes on as it is for a long time.
+    pub(super) fn prolong(&mut self, now: Now) {
+        self.deadline = now.mono.after(IDLE_TIME);
+    }
+
+    /// Gives back room that long output has needed.
+    pub(super) fn shrink(&mut self) {
+        self.output.shrink_to(BUFFER_BYTES_KEPT);
+    }
+}
+
+/// A body, where there is one, and how many bytes it took.
+type Body<'a> = (Option<Cow<'a, [u8]>>, usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Wall;
+
+    const NOW: Now = Now { mono: Mono(0), wall: Wall(0) };
+
+    fn conn() -> Conn {
+        Conn::new(0, "peer".into(), NOW)
+    }
+
+    /// What is taken off the input when it comes in pieces of so many bytes, a line each; and what is left of it.
+    fn taken(input: &[u8], piece: usize) -> (Vec<String>, usize) {
+        let mut conn = conn();
+        let mut lines = Vec::new();
+        for piece in input.chunks(piece) {
+            conn.receive(piece, NOW);
+            let mut input = conn.take_input();
+            let mut used = 0;
+            while used < input.len() && conn.takes_requests() {
+                match conn.take(&mut input[used..], |head| head.authorization != Some("no")) {
+                    Taken::Request { head, body, bytes } => {
+                        used += bytes;
+                        let body = body.map(|body| String::from_utf8_lossy(&body).into_owned());
+                        lines.push(format!("{} {} {}", head.method, head.target, body.as_deref().unwrap_or("-")));
                     }
-                    Ok((reader, body, used, false)) => {
-                        conn.chunked = Some((reader, body, used));
-                        return self.await_body(id, head.expects_continue, length);
+                    Taken::Unauthorized(_) => {
+                        lines.push("unauthorized".to_string());
+                        conn.refuse(NOW);
                     }
-                    Err(error) => return self.refuse(id, head.reply_to, error, now),
+                    Taken::Unreadable(_, error) => {
+                        lines.push(error.to_string());
+                        conn.closing = true;
+                    }
+                    Taken::More => break,
                 }
             }
-        };
-        conn.searched = 0;
-        conn.continued = false;
-        self.route(id, &head, body, now, host);
-        Step::Took(length + used)
-    }
-
-    fn ignore_from_now_on(&mut self, id: ConnId, now: Now) -> Step {
-        if let Some(conn) = self.conns.get_mut(&id) {
-            conn.phase = Phase::Refused;
-            conn.deadline = now.mono.after(REFUSED_TIME);
-            self.timeouts.insert((conn.deadline, id));
+            conn.give_back(input, used, NOW);
         }
-        Step::Ignore
+        (lines, conn.input.len())
     }
 
-    /// The head is there, the body is not: gives leave to send it to a client that asked for it.
-    fn await_body(&mut self, id: ConnId, expects_continue: bool, head_length: usize) -> Step {
-        if let Some(conn) = self.conns.get_mut(&id) {
-            conn.searched = head_length.saturating_sub(4);
-            if expects_continue && !conn.continued {
-                conn.continued = true;
-                conn.output.extend_from_slice(http::CONTINUE);
+    #[test]
+    fn requests_are_taken_one_after_another_whole_or_byte_by_byte() {
+        let rows: &[(&str, &[&str], usize)] = &[
+            ("GET /a HTTP/1.1\r\n\r\n", &["GET /a -"], 0),
+            ("GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\nGET", &["GET /a -", "GET /b -"], 3),
+            ("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.0\r\n\r\n", &["POST / abc", "GET / -"], 0),
+            ("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nab", &[], 40),
+            (
+                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+                &["POST / abc", "GET / -"],
+                0,
+            ),
+            ("POST / HTTP/1.1\r\n\r\n", &["POST / -"], 0),
+            ("POST / HTTP/1.1\r\nAuthorization: no\r\nContent-Length: 3\r\n\r\nabc", &["unauthorized"], 0),
+            ("POST / HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n", &["body too large"], 0),
+            ("nonsense\r\n\r\n", &["malformed first line"], 0),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx", &["malformed chunk"], 0),
+        ];
+        for (input, expected, left) in rows {
+            for piece in [input.len(), 1] {
+                let (lines, rest) = taken(input.as_bytes(), piece);
+                assert_eq!(lines, *expected, "{input:?} in pieces of {piece}");
+                // What was refused is thrown away by the caller.
+                if !lines.iter().any(|line| line.starts_with(|c: char| c.is_lowercase())) {
+                    assert_eq!(rest, *left, "{input:?} in pieces of {piece}");
+                }
             }
         }
-        Step::More
     }
 
-    fn refuse(&mut self, id: ConnId, reply_to: ReplyTo, error: HttpError, now: Now) -> Step {
-        if let Some(conn) = self.conns.get(&id) {
-            activity!(Trace, "{}: {error}", conn.peer);
-        }
-        self.error(id, reply_to, error.status(), now);
-        Step::Close
-    }
-
-    /// All output is written: room for more of a stream.
-    pub(super) fn drained(&mut self, id: ConnId, host: &mut dyn Host) {
-        if let Some(conn) = self.conns.get_mut(&id) {
-            conn.output.shrink_to(BUFFER_BYTES_KEPT);
-        }
-        self.feed_follower(id, host);
-        self.stream_drained(id);
-    }
-
-    /// A client sends no more. It may still read: what it asked for is answered before the connection is closed.
-    pub(super) fn hangup(&mut self, id: ConnId, host: &mut dyn Host) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        match conn.phase {
-            Phase::Idle | Phase::Waiting(_) | Phase::Refused => {
-                conn.closing = true;
-                self.dirty.push(id);
-            }
-            Phase::Following(_) | Phase::Streaming(_) => self.forget(id, host),
+    #[test]
+    fn leave_to_send_a_body_is_given_once() {
+        let mut conn = conn();
+        let mut input = *b"POST / HTTP/1.1\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n";
+        for _ in 0..2 {
+            assert_eq!(conn.take(&mut input, |_| true), Taken::More);
+            assert_eq!(conn.output, http::CONTINUE);
         }
     }
 
-    /// Forgets a connection; what it asked for goes on.
-    pub(super) fn forget(&mut self, id: ConnId, host: &mut dyn Host) {
-        let Some(conn) = self.conns.remove(&id) else { return };
-        self.timeouts.remove(&(conn.timer, id));
-        self.waiting.remove(&id);
-        if self.followers.remove(&id) {
-            host.unwatch_file(id);
-        }
-        if self.streams.remove(&id) {
-            self.refresh_streams();
-        }
-        if let Phase::Waiting(waiting) = conn.phase {
-            self.abandon(*waiting, conn.peer);
-        }
-    }
-
-    /// Cuts off connections whose time is up.
-    pub(super) fn expire(&mut self, now: Now, host: &mut dyn Host) {
-        while let Some(&(at, id)) = self.timeouts.first() {
-            if at > now.mono {
-                break;
-            }
-            self.timeouts.pop_first();
-            let Some(conn) = self.conns.get_mut(&id) else { continue };
-            // A deadline that moves on leaves the set alone; it is put right here.
-            let is_patient = !matches!(conn.phase, Phase::Idle | Phase::Refused);
-            if is_patient {
-                conn.deadline = now.mono.after(IDLE_TIME);
-            }
-            if conn.deadline > now.mono {
-                conn.timer = conn.deadline;
-                self.timeouts.insert((conn.timer, id));
-                continue;
-            }
-            self.forget(id, host);
-            host.close_connection(id);
-        }
+    #[test]
+    fn who_sends_more_than_can_be_kept_is_cut_off() {
+        let mut conn = conn();
+        conn.phase = Phase::Deferred;
+        conn.receive(&vec![b'x'; INPUT_BYTES_MAX], NOW);
+        assert!(!conn.closing);
+        conn.receive(b"x", NOW);
+        assert!(conn.closing);
+        assert_eq!(conn.input.len(), INPUT_BYTES_MAX);
     }
 }

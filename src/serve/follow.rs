@@ -1,12 +1,9 @@
 //! Following logs. Nothing is polled: the system tells when a file has changed, whoever wrote it.
 
-use super::Service;
-use super::conn::Phase;
-use crate::clock::Now;
 use crate::daemon::host::Span;
 use crate::daemon::{Daemon, Host};
 use crate::id::{Channel, ConnId};
-use crate::wire::http::{Head, Reply, Status, format_date, write_chunk};
+use crate::wire::http::StreamBody;
 
 /// Bytes of the end of a log that a stream begins with.
 const FIRST_BYTES: u64 = 1024;
@@ -17,20 +14,11 @@ const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 /// Bytes read from a log at a time.
 const READ_BYTES: u64 = 64 * 1024;
 
-/// A log being followed.
-pub(super) struct Follow {
-    path: String,
-    offset: u64,
-    identity: Option<(u64, u64)>,
-    /// Whether pieces go out as chunks.
-    chunked: bool,
-}
-
 /// What can be followed.
 pub(super) struct Target {
-    path: String,
+    pub(super) path: String,
     /// Whether it is a child's.
-    is_child: bool,
+    pub(super) is_child: bool,
 }
 
 /// The log that `/<name>[/<channel>]` names.
@@ -52,71 +40,48 @@ pub(super) fn main_log(daemon: &Daemon) -> Option<Target> {
     Some(Target { path, is_child: false })
 }
 
-impl Service {
-    /// Begins to follow a log; 404 without a file.
-    pub(super) fn follow(&mut self, id: ConnId, head: &Head<'_>, target: Target, now: Now, host: &mut dyn Host) {
-        let identity = host.file_identity(&target.path);
-        let Ok(size) = host.file_size(&target.path) else {
-            return self.error(id, head.reply_to, Status::NOT_FOUND, now);
-        };
-        if !self.has_room_for_stream() {
-            return self.refuse_stream(id, head, now);
-        }
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        let date = self.dates.at(now.wall.secs());
-        let modified = format_date(host.file_modified(&target.path).unwrap_or(now.wall.secs()));
-        let mut reply = Reply::begin(&mut conn.output, head.reply_to, Status::OK, date)
-            .header("Last-Modified", &modified)
-            .header("Content-Type", "text/plain;charset=utf-8");
-        if target.is_child {
-            // What makes tail -f work through nginx.
-            reply = reply.header("X-Accel-Buffering", "no");
-        }
-        let chunked = reply.stream();
-        let offset = size.saturating_sub(FIRST_BYTES);
-        host.watch_file(id, &target.path);
-        let follow = Follow { path: target.path, offset, identity, chunked };
-        conn.phase = Phase::Following(Box::new(follow));
-        self.followers.insert(id);
-        self.dirty.push(id);
-        self.feed_follower(id, host);
+/// A log being followed.
+pub(super) struct LogFeed {
+    path: String,
+    offset: u64,
+    identity: Option<(u64, u64)>,
+    body: StreamBody,
+}
+
+impl LogFeed {
+    /// Follows a log of that size from shortly before its end.
+    pub(super) fn begin(conn: ConnId, path: String, size: u64, body: StreamBody, host: &mut dyn Host) -> LogFeed {
+        host.watch_file(conn, &path);
+        LogFeed { offset: size.saturating_sub(FIRST_BYTES), identity: host.file_identity(&path), path, body }
     }
 
-    /// Sends what there is, as far as the client keeps up.
-    pub(super) fn feed_follower(&mut self, id: ConnId, host: &mut dyn Host) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        let Phase::Following(follow) = &mut conn.phase else { return };
-        let mut send = |bytes: &[u8]| {
-            if follow.chunked {
-                write_chunk(&mut conn.output, bytes)
-            } else {
-                conn.output.extend_from_slice(bytes)
-            }
-            conn.output.len() < OUTPUT_BYTES_MAX
-        };
-        let identity = host.file_identity(&follow.path);
-        if identity.is_some() && identity != follow.identity {
+    /// Appends what there is, as far as the client keeps up. Says whether something was appended.
+    pub(super) fn feed(&mut self, conn: ConnId, output: &mut Vec<u8>, host: &mut dyn Host) -> bool {
+        let before = output.len();
+        let identity = host.file_identity(&self.path);
+        if identity.is_some() && identity != self.identity {
             // Rotated or made anew: what was not yet read of the old file went with its name.
-            follow.identity = identity;
-            follow.offset = 0;
-            host.watch_file(id, &follow.path);
+            self.identity = identity;
+            self.offset = 0;
+            host.watch_file(conn, &self.path);
         }
-        let Ok(size) = host.file_size(&follow.path) else { return };
-        if size < follow.offset {
-            send(b"==> File truncated <==\n");
-            follow.offset = 0;
+        let Ok(size) = host.file_size(&self.path) else { return false };
+        if size < self.offset {
+            self.body.write(output, b"==> File truncated <==\n");
+            self.offset = 0;
         }
-        while follow.offset < size {
-            let span = Span { offset: follow.offset, length: READ_BYTES.min(size - follow.offset) };
-            let Ok(bytes) = host.file_read(&follow.path, span) else { break };
+        while self.offset < size {
+            let span = Span { offset: self.offset, length: READ_BYTES.min(size - self.offset) };
+            let Ok(bytes) = host.file_read(&self.path, span) else { break };
             if bytes.is_empty() {
                 break;
             }
-            follow.offset += bytes.len() as u64;
-            self.dirty.push(id);
-            if !send(&bytes) {
+            self.offset += bytes.len() as u64;
+            self.body.write(output, &bytes);
+            if output.len() >= OUTPUT_BYTES_MAX {
                 break;
             }
         }
+        output.len() > before
     }
 }

@@ -6,37 +6,37 @@
 
 #![forbid(unsafe_code)]
 
+mod action;
+mod clients;
 mod conn;
+mod conns;
+mod deferred;
 mod events;
+mod exchange;
+mod feed;
 mod follow;
 mod route;
-mod task;
-
-use std::collections::BTreeSet;
-use std::rc::Rc;
+mod sites;
 
 use crate::clock::{Mono, Now, earliest};
-use crate::config::{Config, Credentials, Server, ServerAddress};
+use crate::config::Config;
 use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
-use crate::id::{Channel, ConnId, IdMap, Pid, ProcId};
+use crate::id::{Channel, ConnId, Pid, ProcId};
 use crate::model::event::Serials;
 use crate::rpc::Registry;
 use crate::signal;
 use crate::state::SupervisorState;
-use crate::sys::sockets;
 use crate::wire::http::DateCache;
 use crate::wire::xmlrpc::CallMemo;
 
-pub use conn::Conn;
+use conn::Phase;
+use conns::Connections;
+use deferred::DeferredReplies;
+use sites::Sites;
+
 pub use route::{Handler, ROUTES};
-
-/// Connections at one time. Beyond it the one that has been idle longest is closed for a new one.
-pub const CONNECTIONS_MAX: usize = 512;
-
-/// How many of them may be streams, of events or of logs that are followed. They are never idle, so without a bound of
-/// their own nobody else would have room.
-const STREAMS_MAX: usize = CONNECTIONS_MAX / 2;
+pub use sites::UNIX_SERVER_NAME;
 
 /// What happens, as the reactor tells it.
 #[derive(Debug)]
@@ -101,38 +101,16 @@ pub enum Input<'a> {
     },
 }
 
-/// What a server on a unix socket has for a name.
-pub const UNIX_SERVER_NAME: &str = "<unix domain socket>";
-
-/// A server section, as far as its connections need it.
-struct Site {
-    credentials: Option<Credentials>,
-    address: ServerAddress,
-}
-
 /// The daemon and its clients.
 pub struct Service {
     /// The daemon.
     pub daemon: Daemon,
     registry: Registry,
-    sites: Vec<Site>,
-    /// Names under which browsers may address us (DESIGN: a foreign `Host` changes nothing).
-    own_hosts: Vec<String>,
-    conns: IdMap<ConnId, Conn>,
-    /// Connections whose reply waits.
-    waiting: BTreeSet<ConnId>,
-    /// The replies that wait are to be asked again, in a turn that comes at once.
-    unsettled: bool,
-    /// What clients asked for that are gone.
-    orphans: Vec<task::Orphan>,
-    /// Connections that follow a log.
-    followers: BTreeSet<ConnId>,
-    /// Connections that receive events.
-    streams: BTreeSet<ConnId>,
-    /// Connections that have output, or are to be closed.
-    dirty: Vec<ConnId>,
-    /// Connections to be looked at when time has passed, each once; its own deadline may be later.
-    timeouts: BTreeSet<(Mono, ConnId)>,
+    sites: Sites,
+    conns: Connections,
+    deferred: DeferredReplies,
+    /// The deferred replies are to be asked again, in a turn that comes at once.
+    asks_again: bool,
     memo: CallMemo,
     dates: DateCache,
 }
@@ -140,21 +118,13 @@ pub struct Service {
 impl Service {
     /// A service for a configuration; [`Daemon::begin`] is still to be called on its daemon.
     pub fn new(config: Config, serial: Serials) -> Service {
-        let sites = config.servers.iter().map(Site::of).collect();
-        let own_hosts = own_hosts(&config);
         Service {
             registry: Registry::new(&config),
+            sites: Sites::new(&config),
             daemon: Daemon::new(config, serial),
-            sites,
-            own_hosts,
-            conns: IdMap::default(),
-            waiting: BTreeSet::new(),
-            unsettled: false,
-            orphans: Vec::new(),
-            followers: BTreeSet::new(),
-            streams: BTreeSet::new(),
-            dirty: Vec::new(),
-            timeouts: BTreeSet::new(),
+            conns: Connections::default(),
+            deferred: DeferredReplies::default(),
+            asks_again: false,
             memo: CallMemo::new(),
             dates: DateCache::default(),
         }
@@ -170,7 +140,7 @@ impl Service {
             Input::Signal(number) => self.signal(number, host),
             Input::Accepted { conn, server, peer } => self.accept(conn, server, peer, now, host),
             Input::Received { conn, bytes } => self.receive(conn, bytes, now, host),
-            Input::FileChanged { conn } => self.feed_follower(conn, host),
+            Input::FileChanged { conn } => self.file_changed(conn, host),
             Input::Drained { conn } => self.drained(conn, host),
             Input::Hangup { conn } => self.hangup(conn, host),
         }
@@ -187,61 +157,50 @@ impl Service {
         self.daemon.dispatch(now, host);
         // Replies last: they see the states as the turn leaves them. What they start or stop is seen by the next
         // turn, which then comes at once.
-        self.answer_waiting(now, host);
+        self.answer_deferred(now, host);
         self.expire(now, host);
-        self.feed_streams();
+        self.feed_events();
         if self.finished().is_some() {
-            self.end_streams();
+            self.end_events();
         }
     }
 
     /// When the next turn is due at the latest; `None` is never.
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        if self.daemon.has_busy_pools() || self.unsettled {
+        if self.daemon.has_busy_pools() || self.asks_again {
             return Some(now.mono);
         }
-        let waiting = self.waiting.iter().filter_map(|id| self.conns.get(id)?.deadline_of_reply()).min();
-        let timeout = self.timeouts.first().map(|(at, _)| *at);
-        let orphan = self.orphans.iter().filter_map(|orphan| orphan.work.deadline()).min();
-        earliest(&[self.daemon.next_deadline(now), waiting, orphan, timeout])
+        earliest(&[self.daemon.next_deadline(now), self.deferred.deadline(), self.conns.deadline()])
     }
 
     /// Whether the run is over: everything is stopped and every waiting client has its answer.
     pub fn finished(&self) -> Option<SupervisorState> {
-        (self.daemon.finished() && self.waiting.is_empty()).then(|| self.daemon.state())
+        (self.daemon.finished() && !self.deferred.have_clients()).then(|| self.daemon.state())
     }
 
     /// Connections that have output or are to be closed, since the last call.
     pub fn take_dirty(&mut self) -> Vec<ConnId> {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        dirty.sort_unstable();
-        dirty.dedup();
-        dirty
+        self.conns.take_dirty()
     }
 
     /// A connection's output, for the reactor to write from and to shorten.
     pub fn output(&mut self, id: ConnId) -> Option<&mut Vec<u8>> {
-        self.conns.get_mut(&id).map(|conn| &mut conn.output)
+        self.conns.get_mut(id).map(|conn| &mut conn.output)
     }
 
     /// Whether a connection is to be closed once its output is written.
     pub fn closes(&self, id: ConnId) -> bool {
-        self.conns.get(&id).is_none_or(|conn| conn.closing && !matches!(conn.phase, conn::Phase::Waiting(_)))
+        self.conns.get(id).is_none_or(|conn| conn.closing && !matches!(conn.phase, Phase::Deferred))
     }
 
     /// Whether a connection is still served.
     pub fn has_connection(&self, id: ConnId) -> bool {
-        self.conns.contains_key(&id)
+        self.conns.get(id).is_some()
     }
 
     /// A connection was closed; what it asked for goes on.
     pub fn drop_connection(&mut self, id: ConnId, host: &mut dyn Host) {
         self.forget(id, host);
-    }
-
-    /// Number of connections.
-    pub fn connection_count(&self) -> usize {
-        self.conns.len()
     }
 
     /// What a signal to the daemon asks for (P-13, P-14).
@@ -269,30 +228,3 @@ impl Service {
         }
     }
 }
-
-impl Site {
-    fn of(server: &Server) -> Site {
-        Site { credentials: server.credentials.clone(), address: server.address.clone() }
-    }
-
-    /// The name the server goes by, and its port (L-12). Redirections need them, which are too rare to remember it.
-    fn name_and_port(&self) -> (String, String) {
-        match &self.address {
-            ServerAddress::Inet { host, port } => (sockets::server_name(host), port.to_string()),
-            ServerAddress::Unix { path, .. } => (UNIX_SERVER_NAME.to_string(), path.clone()),
-        }
-    }
-}
-
-/// The names of this machine: as configured for its servers, as the system has it, and what `[stheno] hosts` adds.
-fn own_hosts(config: &Config) -> Vec<String> {
-    let servers = config.servers.iter().filter_map(|server| match &server.address {
-        ServerAddress::Inet { host, .. } if !host.is_empty() => Some(host.clone()),
-        _ => None,
-    });
-    let more = config.stheno.iter().flat_map(|stheno| stheno.hosts.iter().cloned());
-    servers.chain([config.hostname.clone()]).chain(more).collect()
-}
-
-/// Peers are shown and kept; most connections come from few of them.
-type Peer = Rc<str>;

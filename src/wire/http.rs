@@ -13,7 +13,7 @@ mod reply;
 
 use std::fmt;
 
-pub use body::{BodyReader, Framing, Progress, write_chunk, write_last_chunk};
+pub use body::{BodyReader, Framing, Progress, StreamBody};
 pub use client::{ResponseHead, ResponseReader, write_request};
 pub use date::{DateCache, format_date, parse_date};
 pub use head::{Head, ReplyTo, Version, head_len, parse_head, reply_to_unreadable, split_target};

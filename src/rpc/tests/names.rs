@@ -193,7 +193,7 @@ fn calls_about_what_another_call_still_changes_are_refused() {
     for (method, params, what, groups) in rows {
         let mut world = World::new(&format!("{PAIR}{KEPT}"));
         world.pass(std::time::Duration::from_secs(2));
-        let Ok(Outcome::Later(mut pending)) = world.begin(method, params) else { panic!("{method}") };
+        let Ok(Outcome::Deferred(mut deferred)) = world.begin(method, params) else { panic!("{method}") };
         let refused = format!("FAILED: {what} is being changed by {method}, which is not done yet");
         let calls: &[(&str, &[Value])] = &[
             ("stheno.setNumprocs", params!["r", 3]),
@@ -212,7 +212,7 @@ fn calls_about_what_another_call_still_changes_are_refused() {
         let add = world.call("stheno.addProgram", params!["r", "n", quiet(&[])]);
         assert_eq!(add.is_ok(), !groups.is_empty(), "{method}: {add:?}");
         world.turn();
-        assert!(world.poll(&mut pending, method).is_some_and(|done| done.is_ok()), "{method}");
+        assert!(world.poll(&mut deferred, method).is_some_and(|done| done.is_ok()), "{method}");
         assert_eq!(world.groups(), *groups, "{method}");
         world.assert_survives(method);
         // Afterwards nothing is in the way.
@@ -227,12 +227,12 @@ fn an_update_is_alone_in_the_groups_that_it_changes() {
     let mut world = World::new(&conf("a"));
     world.pass(std::time::Duration::from_secs(2));
     world.write(&conf("a2"));
-    let Ok(Outcome::Later(mut pending)) = world.begin("stheno.update", &[]) else { panic!() };
+    let Ok(Outcome::Deferred(mut deferred)) = world.begin("stheno.update", &[]) else { panic!() };
     let refused = "FAILED: group a is being changed by stheno.update, which is not done yet";
     assert_eq!(fault(&mut world, "stheno.addProgram", params!["a", "n", quiet(&[])]), refused);
     assert_eq!(fault(&mut world, "stheno.update", &[]), refused);
     world.ok("stheno.addProgram", params!["c", "n", quiet(&[])]);
-    assert!(world.poll(&mut pending, "stheno.update").is_some_and(|done| done.is_ok()));
+    assert!(world.poll(&mut deferred, "stheno.update").is_some_and(|done| done.is_ok()));
     world.ok("stheno.addProgram", params!["a", "n", quiet(&[])]);
     world.assert_survives("update");
 }

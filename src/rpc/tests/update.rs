@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::testing::{KEPT, World, options, params};
-use super::super::{Outcome, Pending};
+use super::super::{Deferred, Outcome};
 use super::{fault, quiet};
 use crate::wire::value::Value;
 
@@ -35,11 +35,11 @@ fn update_touches_only_what_differs() {
     world.pass(Duration::from_secs(2));
     let before = world.host.children.clone();
     world.write(&conf("a", "b2", "[program:new]\ncommand=new\n"));
-    let Ok(Outcome::Later(mut pending)) = world.begin("stheno.update", &[]) else { panic!() };
-    assert!(world.poll(&mut pending, "stheno.update").is_none());
+    let Ok(Outcome::Deferred(mut deferred)) = world.begin("stheno.update", &[]) else { panic!() };
+    assert!(world.poll(&mut deferred, "stheno.update").is_none());
     assert_eq!(world.groups(), ["g 999: a b", "old 999: old", "same 999: same"]);
     world.turn();
-    let answer = world.poll(&mut pending, "stheno.update").unwrap().unwrap();
+    let answer = world.poll(&mut deferred, "stheno.update").unwrap().unwrap();
     world.turn();
     assert_eq!((texts(&answer, "added"), texts(&answer, "changed")), (vec!["new".into()], vec!["g".into()]));
     assert_eq!(texts(&answer, "removed"), ["old"]);
@@ -67,14 +67,14 @@ fn update_waits_for_the_stubborn_and_ends_with_the_daemon() {
     world.pass(Duration::from_secs(2));
     world.host.is_deaf = true;
     world.write("[program:a]\ncommand=b\n");
-    let Ok(Outcome::Later(mut pending)) = world.begin("stheno.update", &[]) else { panic!() };
+    let Ok(Outcome::Deferred(mut deferred)) = world.begin("stheno.update", &[]) else { panic!() };
     for _ in 0..5 {
         world.pass(Duration::from_secs(30));
-        assert!(world.poll(&mut pending, "stheno.update").is_none());
+        assert!(world.poll(&mut deferred, "stheno.update").is_none());
     }
-    assert!(matches!(pending, Pending::Update(_)));
+    assert!(matches!(deferred, Deferred::Update(_)));
     world.daemon.request_shutdown();
-    assert_eq!(world.poll(&mut pending, "stheno.update"), Some(Err("SHUTDOWN_STATE".to_string())));
+    assert_eq!(world.poll(&mut deferred, "stheno.update"), Some(Err("SHUTDOWN_STATE".to_string())));
 }
 
 const WORKERS: &str = "[group:g]\nprograms=w,other\n[program:w]\ncommand=w %(process_num)d\nnumprocs=3\n\
@@ -189,10 +189,10 @@ fn calls_that_come_while_another_waits_are_not_undone() {
     let mut world = World::new(&format!("{WORKERS}{KEPT}"));
     world.pass(Duration::from_secs(2));
     let method = "stheno.setNumprocs";
-    let Ok(Outcome::Later(mut pending)) = world.begin(method, params!["w", 2]) else { panic!() };
+    let Ok(Outcome::Deferred(mut deferred)) = world.begin(method, params!["w", 2]) else { panic!() };
     world.ok("stheno.updateProgram", params!["g", "other", options(&[("startsecs", "7")]), "never"]);
     world.ok("twiddler.addProgramToGroup", params!["g", "new", quiet(&[])]);
-    let answer = world.poll(&mut pending, method).unwrap().unwrap();
+    let answer = world.poll(&mut deferred, method).unwrap().unwrap();
     assert_eq!(processes(&answer), ["g:w2 removed 80"]);
     assert_eq!(world.groups(), ["g 999: w0 w1 other new"]);
     world.assert_survives(method);

@@ -192,18 +192,35 @@ impl BodyReader {
     }
 }
 
+/// A body whose length is not known when it begins: in chunks, or, for clients that do not know them, plain up to the
+/// end of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamBody {
+    /// Whether its pieces go out as chunks.
+    pub is_chunked: bool,
+}
+
+impl StreamBody {
+    /// Appends a piece of it.
+    pub fn write(self, out: &mut Vec<u8>, data: &[u8]) {
+        if self.is_chunked { write_chunk(out, data) } else { out.extend_from_slice(data) }
+    }
+
+    /// Ends it properly. A plain one is ended by closing the connection.
+    pub fn end(self, out: &mut Vec<u8>) {
+        if self.is_chunked {
+            out.extend_from_slice(b"0\r\n\r\n");
+        }
+    }
+}
+
 /// Appends a chunk. Nothing is appended for empty data, which would end the body.
-pub fn write_chunk(out: &mut Vec<u8>, data: &[u8]) {
+fn write_chunk(out: &mut Vec<u8>, data: &[u8]) {
     if !data.is_empty() {
         let _ = write!(out, "{:x}\r\n", data.len());
         out.extend_from_slice(data);
         out.extend_from_slice(b"\r\n");
     }
-}
-
-/// Appends the last chunk.
-pub fn write_last_chunk(out: &mut Vec<u8>) {
-    out.extend_from_slice(b"0\r\n\r\n");
 }
 
 #[cfg(test)]
@@ -292,7 +309,7 @@ mod tests {
         for data in ["abc", "", "0123456789abcdef"] {
             write_chunk(&mut out, data.as_bytes());
         }
-        write_last_chunk(&mut out);
+        StreamBody { is_chunked: true }.end(&mut out);
         assert_eq!(String::from_utf8_lossy(&out), "3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n");
         assert_eq!(read(Framing::Chunked, &out, 100), Ok(("abc0123456789abcdef".to_owned(), true)));
     }

@@ -1,6 +1,6 @@
 //! Replies of the server, in the original's bytes: its header order, its error page.
 
-use super::{ReplyTo, Version, write_last_chunk};
+use super::{ReplyTo, StreamBody, Version};
 use crate::wire::decimal::push_decimal;
 
 /// Leave to send a body, for `Expect: 100-continue`.
@@ -20,7 +20,6 @@ impl Status {
     pub const FORBIDDEN: Status = Status(403, "Forbidden");
     pub const NOT_FOUND: Status = Status(404, "Not Found");
     pub const METHOD_NOT_ALLOWED: Status = Status(405, "Method Not Allowed");
-    pub const REQUEST_TIMEOUT: Status = Status(408, "Request Timeout");
     pub const LENGTH_REQUIRED: Status = Status(411, "Length Required");
     pub const BODY_TOO_LARGE: Status = Status(413, "Request Entity Too Large");
     pub const HEAD_TOO_LARGE: Status = Status(431, "Request Header Fields Too Large");
@@ -123,10 +122,8 @@ impl<'a> Reply<'a> {
 
     /// Ends the head of a reply without a body: 304. As in the original it is chunked, with no chunk but the last.
     pub fn no_body(self) {
-        let (out, chunked) = self.begin_stream();
-        if chunked {
-            write_last_chunk(out);
-        }
+        let (out, body) = self.begin_stream();
+        body.end(out);
     }
 
     /// Whether nothing can follow this reply on its connection: the client does not want more, or it is of a form of
@@ -136,16 +133,15 @@ impl<'a> Reply<'a> {
         !self.to.keep_alive || has_no_body || self.status == Status::NOT_MODIFIED
     }
 
-    /// Ends the head of a body whose length is not known. True if its pieces go out as chunks; otherwise they go
-    /// out as they are and the end of the connection ends it.
-    pub fn stream(self) -> bool {
+    /// Ends the head of a body whose length is not known.
+    pub fn stream(self) -> StreamBody {
         self.begin_stream().1
     }
 
-    fn begin_stream(self) -> (&'a mut Vec<u8>, bool) {
-        let chunked = self.to.version >= Version::V1_1;
-        let reply = if chunked { self.header("Transfer-Encoding", "chunked") } else { self };
-        (reply.end_of_head(false), chunked)
+    fn begin_stream(self) -> (&'a mut Vec<u8>, StreamBody) {
+        let is_chunked = self.to.version >= Version::V1_1;
+        let reply = if is_chunked { self.header("Transfer-Encoding", "chunked") } else { self };
+        (reply.end_of_head(false), StreamBody { is_chunked })
     }
 
     /// An old client hears that its wish to keep the connection is granted, which takes a body with an end.
@@ -227,13 +223,14 @@ mod tests {
             ),
             (
                 "stream",
-                written(|out| assert!(Reply::begin(out, V1_1, Status::OK, "d").stream())),
+                written(|out| assert!(Reply::begin(out, V1_1, Status::OK, "d").stream().is_chunked)),
                 "HTTP/1.1 200 OK\r\nServer: Medusa/1.12\r\nDate: d\r\nTransfer-Encoding: chunked\r\n\r\n",
             ),
             (
                 "stream, 1.0",
                 written(|out| {
-                    assert!(!Reply::begin(out, ReplyTo { keep_alive: true, ..V1_0 }, Status::OK, "d").stream())
+                    let reply = Reply::begin(out, ReplyTo { keep_alive: true, ..V1_0 }, Status::OK, "d");
+                    assert!(!reply.stream().is_chunked);
                 }),
                 "HTTP/1.0 200 OK\r\nServer: Medusa/1.12\r\nDate: d\r\n\r\n",
             ),

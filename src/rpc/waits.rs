@@ -1,0 +1,161 @@
+//! What calls about processes wait for: that one is up, that one is down, that all of several are.
+//!
+//! A client may go away meanwhile; the action goes on. A process may be removed meanwhile; its id then finds
+//! nothing, which ends the wait.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::entry::Entry;
+use super::{Answer, Done};
+use crate::clock::{Mono, Now};
+use crate::daemon::Daemon;
+use crate::fault::{Code, Fault};
+use crate::id::ProcId;
+use crate::state::ProcessState;
+use crate::wire::value::Value;
+
+/// Time between two lines `waiting for <name> to stop` (P-74).
+const REPORT_EVERY: Duration = Duration::from_secs(2);
+
+/// The wait of startProcess.
+pub struct Start {
+    /// The process.
+    pub process: ProcId,
+    /// Its name as the client gave it.
+    pub name: String,
+}
+
+impl Start {
+    /// The answer, if it is there by now.
+    pub fn poll(&self, daemon: &Daemon) -> Option<Done> {
+        Some(match self.check(daemon)? {
+            Ok(()) => Ok(Answer::Value(Value::Bool(true))),
+            Err(code) => Err(code.with(&self.name)),
+        })
+    }
+
+    fn check(&self, daemon: &Daemon) -> Option<Result<(), Code>> {
+        let Some(process) = daemon.process(self.process) else { return Some(Err(Code::AbnormalTermination)) };
+        let machine = &process.machine;
+        if !machine.spawn_error().is_empty() {
+            return Some(Err(Code::SpawnError));
+        }
+        match machine.state() {
+            ProcessState::Running => Some(Ok(())),
+            ProcessState::Starting => None,
+            _ => Some(Err(Code::AbnormalTermination)),
+        }
+    }
+}
+
+/// The wait of stopProcess.
+pub struct Stop {
+    /// The process.
+    pub process: ProcId,
+    /// When the next line says that it is waited for.
+    pub report_at: Mono,
+}
+
+impl Stop {
+    /// The answer, if it is there by now.
+    pub fn poll(&mut self, daemon: &Daemon, now: Now) -> Option<Done> {
+        let process = daemon.process(self.process).filter(|process| !process.machine.state().is_stopped());
+        let Some(process) = process else { return Some(Ok(Answer::Value(Value::Bool(true)))) };
+        if now.mono >= self.report_at {
+            self.report_at = now.mono.after(REPORT_EVERY);
+            activity!(Info, "waiting for {} to stop", process.program.name);
+        }
+        None
+    }
+}
+
+/// What a bulk call does to its processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start.
+    Start,
+    /// Stop.
+    Stop,
+}
+
+/// The wait of a bulk call: outcomes in the order in which they come.
+pub struct Bulk {
+    action: Action,
+    waiting: BTreeMap<ProcId, Entry>,
+    results: Vec<Value>,
+    /// All have been looked at once; from then on only those that changed are.
+    begun: bool,
+    /// When the next lines say who is waited for.
+    report_at: Mono,
+}
+
+impl Bulk {
+    /// A bulk call of which nothing has happened yet.
+    pub fn new(action: Action) -> Bulk {
+        Bulk { action, waiting: BTreeMap::new(), results: Vec::new(), begun: false, report_at: Mono(0) }
+    }
+
+    /// An outcome that is there at once.
+    pub fn note(&mut self, entry: &Entry, result: Result<(), Fault>) {
+        self.results.push(entry.outcome(result));
+    }
+
+    /// A process that has to be waited for.
+    pub fn wait_for(&mut self, process: ProcId, entry: Entry) {
+        self.waiting.insert(process, entry);
+    }
+
+    /// The answer, if nobody is waited for at all.
+    pub fn answered(self) -> Result<Value, Bulk> {
+        if self.waiting.is_empty() { Ok(Value::Array(self.results)) } else { Err(self) }
+    }
+
+    /// When to ask again although no process changed.
+    pub fn deadline(&self) -> Option<Mono> {
+        match self.action {
+            Action::Start => None,
+            Action::Stop => Some(self.report_at),
+        }
+    }
+
+    /// The answer, if nothing is waited for any more. Looks at the processes that changed, not at all: thousands may be
+    /// waited for, over as many turns.
+    pub fn poll(&mut self, daemon: &Daemon, now: Now) -> Option<Done> {
+        let reports = self.action == Action::Stop && now.mono >= self.report_at;
+        let looked_at: Vec<ProcId> = if std::mem::replace(&mut self.begun, true) && !reports {
+            daemon.lately_touched().iter().copied().filter(|id| self.waiting.contains_key(id)).collect()
+        } else {
+            self.waiting.keys().copied().collect()
+        };
+        for id in looked_at {
+            let Some(entry) = self.waiting.get(&id) else { continue };
+            match self.check(id, entry, daemon) {
+                Some(result) => {
+                    self.results.push(entry.outcome(result));
+                    self.waiting.remove(&id);
+                }
+                None if reports => activity!(Info, "waiting for {} to stop", entry.name),
+                None => {}
+            }
+        }
+        if reports {
+            self.report_at = now.mono.after(REPORT_EVERY);
+        }
+        self.waiting.is_empty().then(|| Ok(Answer::Value(Value::Array(std::mem::take(&mut self.results)))))
+    }
+
+    /// The outcome for one process, if it is there by now.
+    fn check(&self, id: ProcId, entry: &Entry, daemon: &Daemon) -> Option<Result<(), Fault>> {
+        match self.action {
+            Action::Start => {
+                let start = Start { process: id, name: crate::namespec::join(&entry.group, &entry.name) };
+                start.check(daemon).map(|result| result.map_err(|code| code.with(&start.name)))
+            }
+            Action::Stop => {
+                let stopped = daemon.process(id).is_none_or(|process| process.machine.state().is_stopped());
+                stopped.then_some(Ok(()))
+            }
+        }
+    }
+}

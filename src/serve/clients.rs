@@ -1,0 +1,246 @@
+//! What the service does for its connections: requests, deferred replies and feeds, each of which knows its own part.
+
+use super::Service;
+use super::conn::{Conn, Phase, Taken};
+use super::conns::CONNECTIONS_MAX;
+use super::deferred::DeferredReply;
+use super::exchange::{Exchange, Next};
+use super::feed::Feed;
+use crate::clock::Now;
+use crate::daemon::Host;
+use crate::eventtype::EventMask;
+use crate::id::ConnId;
+use crate::rpc::Context;
+use crate::wire::http::ReplyTo;
+
+impl Service {
+    pub(super) fn accept(&mut self, id: ConnId, server: usize, peer: String, now: Now, host: &mut dyn Host) {
+        if self.conns.is_full() {
+            match self.conns.longest_idle() {
+                Some(longest) => self.cut_off(longest, host),
+                None => {
+                    activity!(Warn, "{peer}: more than {CONNECTIONS_MAX} connections; closing the new one");
+                    return host.close_connection(id);
+                }
+            }
+        }
+        self.conns.add(id, Conn::new(server, peer.into(), now));
+    }
+
+    pub(super) fn receive(&mut self, id: ConnId, bytes: &[u8], now: Now, host: &mut dyn Host) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.receive(bytes, now);
+        self.conns.mind_deadline(id);
+        self.take_requests(id, now, host);
+    }
+
+    /// Answers what is whole on the input, one request after another, until one has to wait.
+    fn take_requests(&mut self, id: ConnId, now: Now, host: &mut dyn Host) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let mut input = conn.take_input();
+        let mut used = 0;
+        while used < input.len()
+            && let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.takes_requests())
+        {
+            let server = conn.server;
+            let taken = conn.take(&mut input[used..], |head| self.sites.is_authorized(server, head));
+            if taken == Taken::More {
+                break;
+            }
+            let Some(mut exchange) = self.exchange(id, now, host) else { break };
+            match taken {
+                Taken::Request { head, body, bytes } => {
+                    let next = exchange.answer(&head, body.as_deref());
+                    self.go_on(id, head.reply_to, next);
+                    used += bytes;
+                }
+                Taken::Unauthorized(reply_to) => {
+                    exchange.demand_password(reply_to);
+                    used = input.len();
+                }
+                Taken::Unreadable(reply_to, error) => {
+                    activity!(Trace, "{}: {error}", exchange.conn.peer);
+                    exchange.error(reply_to, error.status());
+                    exchange.conn.closing = true;
+                    used = input.len();
+                }
+                Taken::More => {}
+            }
+        }
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.give_back(input, used, now);
+        if !conn.output.is_empty() || conn.closing {
+            self.conns.touch(id);
+        }
+        self.conns.mind_deadline(id);
+    }
+
+    /// What answering a request of a connection takes.
+    fn exchange<'a>(&'a mut self, id: ConnId, now: Now, host: &'a mut dyn Host) -> Option<Exchange<'a>> {
+        let has_room_for_feed = self.conns.has_room_for_feed();
+        Some(Exchange {
+            daemon: &mut self.daemon,
+            host,
+            registry: &self.registry,
+            sites: &self.sites,
+            memo: &mut self.memo,
+            id,
+            conn: self.conns.get_mut(id)?,
+            date: self.dates.at(now.wall.secs()),
+            now,
+            has_room_for_feed,
+        })
+    }
+
+    /// The connection becomes what a request has made of it.
+    fn go_on(&mut self, id: ConnId, reply_to: ReplyTo, next: Next) {
+        match next {
+            Next::Replied => {}
+            Next::Deferred(work) => {
+                let Some(conn) = self.conns.get_mut(id) else { return };
+                conn.phase = Phase::Deferred;
+                self.deferred.add(DeferredReply { conn: Some(id), peer: conn.peer.clone(), reply_to, work });
+                // One that came from behind another reply stands on no list of this turn any more.
+                self.asks_again = true;
+            }
+            Next::Feed(feed) => {
+                self.conns.begin_feed(id, feed);
+                self.refresh_event_mask();
+            }
+        }
+    }
+
+    /// Asks every deferred reply whether it can be given now. A reply given lets the connection go on with what it has
+    /// sent meanwhile.
+    pub(super) fn answer_deferred(&mut self, now: Now, host: &mut dyn Host) {
+        self.daemon.settle_touched();
+        self.asks_again = false;
+        for mut reply in self.deferred.take() {
+            let method = reply.work.method();
+            let mut context = Context {
+                daemon: &mut self.daemon,
+                host: &mut *host,
+                now,
+                registry: &self.registry,
+                peer: &reply.peer,
+                method: &method,
+            };
+            let Some(finished) = reply.work.poll(&mut context) else {
+                self.deferred.add(reply);
+                continue;
+            };
+            let Some(id) = reply.conn else { continue };
+            let Some(mut exchange) = self.exchange(id, now, host) else { continue };
+            exchange.conn.phase = Phase::Requests;
+            exchange.finish(reply.reply_to, finished);
+            self.take_requests(id, now, host);
+        }
+        // Some may have started or stopped what others wait for, who were asked before.
+        self.asks_again |= self.daemon.has_touched();
+    }
+
+    /// All output is written: room for more of a feed.
+    pub(super) fn drained(&mut self, id: ConnId, host: &mut dyn Host) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.shrink();
+        let Phase::Feed(feed) = &mut conn.phase else { return };
+        match &mut **feed {
+            Feed::Events(feed) => feed.tell_dropped(&mut conn.output),
+            Feed::Log(feed) => {
+                feed.feed(id, &mut conn.output, host);
+            }
+        }
+        if !conn.output.is_empty() {
+            self.conns.touch(id);
+        }
+    }
+
+    /// A file that a connection follows has changed.
+    pub(super) fn file_changed(&mut self, id: ConnId, host: &mut dyn Host) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Phase::Feed(feed) = &mut conn.phase else { return };
+        if let Feed::Log(feed) = &mut **feed
+            && feed.feed(id, &mut conn.output, host)
+        {
+            self.conns.touch(id);
+        }
+    }
+
+    /// Hands the events of this turn to the feeds that want them.
+    pub(super) fn feed_events(&mut self) {
+        let ids: Vec<ConnId> = self.conns.fed_with_events().iter().copied().collect();
+        if ids.is_empty() {
+            return;
+        }
+        let (events, lost) = self.daemon.take_streamed();
+        for id in ids {
+            let Some(conn) = self.conns.get_mut(id) else { continue };
+            let Phase::Feed(feed) = &mut conn.phase else { continue };
+            if let Feed::Events(feed) = &mut **feed
+                && feed.feed(&events, lost, &mut conn.output)
+            {
+                self.conns.touch(id);
+            }
+        }
+    }
+
+    /// Ends all streams of events, for the run is over.
+    pub(super) fn end_events(&mut self) {
+        let ids: Vec<ConnId> = self.conns.fed_with_events().iter().copied().collect();
+        for id in ids {
+            let Some(conn) = self.conns.get_mut(id).filter(|conn| !conn.closing) else { continue };
+            let Phase::Feed(feed) = &mut conn.phase else { continue };
+            let Feed::Events(feed) = &mut **feed else { continue };
+            feed.end(&mut conn.output);
+            conn.closing = true;
+            self.conns.touch(id);
+        }
+    }
+
+    /// Tells the daemon what all streams of events together want.
+    fn refresh_event_mask(&mut self) {
+        let masks = self.conns.fed_with_events().iter().filter_map(|id| match &self.conns.get(*id)?.phase {
+            Phase::Feed(feed) => feed.event_mask(),
+            _ => None,
+        });
+        let mask = masks.fold(EventMask::NONE, EventMask::union);
+        self.daemon.set_stream_mask(mask);
+    }
+
+    /// A client sends no more. It may still read: what it asked for is answered before the connection is closed.
+    pub(super) fn hangup(&mut self, id: ConnId, host: &mut dyn Host) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        match conn.phase {
+            Phase::Requests | Phase::Deferred | Phase::Refused => {
+                conn.closing = true;
+                self.conns.touch(id);
+            }
+            Phase::Feed(_) => self.forget(id, host),
+        }
+    }
+
+    /// Closes connections whose time is up.
+    pub(super) fn expire(&mut self, now: Now, host: &mut dyn Host) {
+        while let Some(id) = self.conns.expired(now) {
+            self.cut_off(id, host);
+        }
+    }
+
+    fn cut_off(&mut self, id: ConnId, host: &mut dyn Host) {
+        self.forget(id, host);
+        host.close_connection(id);
+    }
+
+    /// Forgets a connection; what it asked for goes on.
+    pub(super) fn forget(&mut self, id: ConnId, host: &mut dyn Host) {
+        let Some(conn) = self.conns.remove(id) else { return };
+        match conn.phase {
+            Phase::Requests | Phase::Refused => {}
+            Phase::Deferred => self.deferred.abandon(id),
+            Phase::Feed(feed) => match *feed {
+                Feed::Events(_) => self.refresh_event_mask(),
+                Feed::Log(_) => host.unwatch_file(id),
+            },
+        }
+    }
+}

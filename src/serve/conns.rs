@@ -1,0 +1,178 @@
+//! All connections: who has room, whose time is up, and which have something to be written.
+
+use std::collections::BTreeSet;
+
+use super::conn::{Conn, Phase};
+use super::feed::Feed;
+use crate::clock::{Mono, Now};
+use crate::id::{ConnId, IdMap};
+
+/// Connections at one time. Beyond it the one that has been idle longest is closed for a new one.
+pub(super) const CONNECTIONS_MAX: usize = 512;
+
+/// How many of them may be feeds without an end, of events or of logs that are followed. They are never idle, so
+/// without a bound of their own nobody else would have room.
+pub(super) const FEEDS_MAX: usize = CONNECTIONS_MAX / 2;
+
+/// The connections.
+#[derive(Default)]
+pub(super) struct Connections {
+    all: IdMap<ConnId, Conn>,
+    /// Those that are fed with events; the others with feeds are found by their inputs.
+    events: BTreeSet<ConnId>,
+    /// How many have a feed without an end.
+    feeds: usize,
+    /// Those that have output, or are to be closed.
+    dirty: Vec<ConnId>,
+    /// When each is looked at next, once. A deadline that moves on leaves this alone.
+    timers: BTreeSet<(Mono, ConnId)>,
+}
+
+impl Connections {
+    pub(super) fn get(&self, id: ConnId) -> Option<&Conn> {
+        self.all.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
+        self.all.get_mut(&id)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.all.len() >= CONNECTIONS_MAX
+    }
+
+    /// The one that has been idle longest.
+    pub(super) fn longest_idle(&self) -> Option<ConnId> {
+        let idle = self.all.iter().filter(|(_, conn)| conn.is_idle());
+        idle.min_by_key(|(id, conn)| (conn.deadline, **id)).map(|(id, _)| *id)
+    }
+
+    pub(super) fn add(&mut self, id: ConnId, conn: Conn) {
+        self.all.insert(id, conn);
+        self.mind_deadline(id);
+    }
+
+    pub(super) fn remove(&mut self, id: ConnId) -> Option<Conn> {
+        let conn = self.all.remove(&id)?;
+        if let Some(timer) = conn.timer {
+            self.timers.remove(&(timer, id));
+        }
+        if let Phase::Feed(feed) = &conn.phase {
+            self.feeds -= usize::from(feed.is_endless());
+            self.events.remove(&id);
+        }
+        Some(conn)
+    }
+
+    /// Something is to be written to a connection, or it is to be closed.
+    pub(super) fn touch(&mut self, id: ConnId) {
+        self.dirty.push(id);
+    }
+
+    /// Those that were touched since the last call, each once.
+    pub(super) fn take_dirty(&mut self) -> Vec<ConnId> {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort_unstable();
+        dirty.dedup();
+        dirty
+    }
+
+    /// Whether one more feed without an end may begin.
+    pub(super) fn has_room_for_feed(&self) -> bool {
+        self.feeds < FEEDS_MAX
+    }
+
+    /// From now on a connection is served by a feed.
+    pub(super) fn begin_feed(&mut self, id: ConnId, feed: Feed) {
+        let Some(conn) = self.all.get_mut(&id) else { return };
+        self.feeds += usize::from(feed.is_endless());
+        if matches!(feed, Feed::Events(_)) {
+            self.events.insert(id);
+        }
+        conn.phase = Phase::Feed(Box::new(feed));
+        self.dirty.push(id);
+    }
+
+    /// Those that are fed with events.
+    pub(super) fn fed_with_events(&self) -> &BTreeSet<ConnId> {
+        &self.events
+    }
+
+    /// When [`Connections::expired`] has something to say.
+    pub(super) fn deadline(&self) -> Option<Mono> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// A connection's deadline may have come nearer.
+    pub(super) fn mind_deadline(&mut self, id: ConnId) {
+        let Some(conn) = self.all.get_mut(&id) else { return };
+        if conn.timer.is_none_or(|timer| conn.deadline < timer) {
+            if let Some(timer) = conn.timer.replace(conn.deadline) {
+                self.timers.remove(&(timer, id));
+            }
+            self.timers.insert((conn.deadline, id));
+        }
+    }
+
+    /// The next connection whose time is up, if there is one.
+    pub(super) fn expired(&mut self, now: Now) -> Option<ConnId> {
+        while let Some(&(at, id)) = self.timers.first() {
+            if at > now.mono {
+                return None;
+            }
+            self.timers.pop_first();
+            let Some(conn) = self.all.get_mut(&id) else { continue };
+            conn.timer = None;
+            if !conn.can_expire() {
+                conn.prolong(now);
+            }
+            if conn.deadline <= now.mono {
+                return Some(id);
+            }
+            self.mind_deadline(id);
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Wall;
+
+    fn at(secs: u64) -> Now {
+        Now { mono: Mono(secs * 1_000_000_000), wall: Wall(0) }
+    }
+
+    fn with(count: u32) -> Connections {
+        let mut conns = Connections::default();
+        (0..count).for_each(|id| conns.add(ConnId(id), Conn::new(0, "peer".into(), at(u64::from(id)))));
+        conns
+    }
+
+    #[test]
+    fn each_is_cut_off_when_its_own_time_is_up() {
+        let mut conns = with(2);
+        assert_eq!(conns.deadline(), Some(at(60).mono));
+        assert_eq!(conns.expired(at(59)), None);
+        // One that waits for us is not cut off.
+        conns.get_mut(ConnId(0)).unwrap().phase = Phase::Deferred;
+        assert_eq!(conns.expired(at(60)), None);
+        assert_eq!(conns.expired(at(61)), Some(ConnId(1)));
+        conns.remove(ConnId(1));
+        assert_eq!(conns.deadline(), Some(at(60 + 24 * 3600).mono));
+        // A deadline that comes nearer counts at once.
+        conns.get_mut(ConnId(0)).unwrap().refuse(at(100));
+        conns.mind_deadline(ConnId(0));
+        assert_eq!(conns.deadline(), Some(at(105).mono));
+        assert_eq!(conns.expired(at(105)), Some(ConnId(0)));
+    }
+
+    #[test]
+    fn dirty_ones_are_named_once() {
+        let mut conns = with(3);
+        [2, 0, 2].into_iter().for_each(|id| conns.touch(ConnId(id)));
+        assert_eq!(conns.take_dirty(), [ConnId(0), ConnId(2)]);
+        assert!(conns.take_dirty().is_empty());
+    }
+}

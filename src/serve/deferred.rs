@@ -1,0 +1,111 @@
+//! Deferred replies: asked again after each turn, whether or not their clients are still there.
+
+use super::action::PageAction;
+use super::conn::Peer;
+use crate::clock::Mono;
+use crate::id::ConnId;
+use crate::rpc::{Context, Deferred, Done};
+use crate::wire::http::ReplyTo;
+
+/// Replies whose clients are gone and that are still under way. Each ends by itself.
+const ABANDONED_MAX: usize = 1024;
+
+/// A reply that waits for something to happen.
+pub(super) struct DeferredReply {
+    /// For whom; `None` once the client is gone. What it asked for goes on all the same: single actions by
+    /// themselves, what consists of several steps as long as it is asked.
+    pub(super) conn: Option<ConnId>,
+    pub(super) peer: Peer,
+    pub(super) reply_to: ReplyTo,
+    pub(super) work: Work,
+}
+
+/// What a reply waits for.
+pub(super) enum Work {
+    /// A call of XML-RPC; the method's name.
+    Call(Deferred, String),
+    /// An action of the web page.
+    Page(PageAction),
+}
+
+/// What came of it.
+pub(super) enum Finished {
+    /// An answer or a fault.
+    Call(Done),
+    /// The browser is sent back to the page: at which host, and what the page then says.
+    Page { host: Option<String>, message: String },
+}
+
+/// Through which method an action of the web page comes, for the audit line.
+const PAGE_METHOD: &str = "web";
+
+impl Work {
+    /// Through which method it came.
+    pub(super) fn method(&self) -> String {
+        match self {
+            Work::Call(_, method) => method.clone(),
+            Work::Page(_) => PAGE_METHOD.to_string(),
+        }
+    }
+
+    /// When it wants to be asked again.
+    fn deadline(&self) -> Option<Mono> {
+        match self {
+            Work::Call(deferred, _) => deferred.deadline(),
+            Work::Page(action) => action.deadline(),
+        }
+    }
+
+    /// Goes on as far as it can; what came of it, if it is at its end.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Option<Finished> {
+        match self {
+            Work::Call(deferred, _) => deferred.poll(context).map(Finished::Call),
+            Work::Page(action) => action.advance(context).then(|| {
+                let ctime = context.host.local_ctime(context.now.wall.secs());
+                Finished::Page { host: action.host.clone(), message: action.message(&ctime) }
+            }),
+        }
+    }
+}
+
+/// All of them, those that have waited longest first.
+#[derive(Default)]
+pub(super) struct DeferredReplies {
+    all: Vec<DeferredReply>,
+}
+
+impl DeferredReplies {
+    /// One more.
+    pub(super) fn add(&mut self, reply: DeferredReply) {
+        self.all.push(reply);
+    }
+
+    /// All of them, to be asked; those that still wait are to be added again.
+    pub(super) fn take(&mut self) -> Vec<DeferredReply> {
+        std::mem::take(&mut self.all)
+    }
+
+    /// Whether clients wait.
+    pub(super) fn have_clients(&self) -> bool {
+        self.all.iter().any(|reply| reply.conn.is_some())
+    }
+
+    /// When they are to be asked again at the latest although nothing happens.
+    pub(super) fn deadline(&self) -> Option<Mono> {
+        self.all.iter().filter_map(|reply| reply.work.deadline()).min()
+    }
+
+    /// The client of one is gone.
+    pub(super) fn abandon(&mut self, conn: ConnId) {
+        let Some(at) = self.all.iter().position(|reply| reply.conn == Some(conn)) else { return };
+        if self.all.iter().filter(|reply| reply.conn.is_none()).count() < ABANDONED_MAX {
+            self.all[at].conn = None;
+        } else {
+            self.all.remove(at);
+            activity!(
+                Warn,
+                "more than {ABANDONED_MAX} clients went away while they waited; the rest of a call is not made"
+            );
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! One request and its reply.
+
+use super::action::PageAction;
+use super::conn::Conn;
+use super::conns::FEEDS_MAX;
+use super::deferred::{Finished, Work};
+use super::events::{self, EventFeed};
+use super::feed::Feed;
+use super::follow::{self, LogFeed};
+use super::route::{self, Handler};
+use super::sites::Sites;
+use crate::clock::Now;
+use crate::daemon::info::info;
+use crate::daemon::{Daemon, Host};
+use crate::id::ConnId;
+use crate::rpc::{self, Context, Outcome, Registry};
+use crate::sys::time;
+use crate::web::{action, files, guard, page};
+use crate::wire::form::{Form, unquote};
+use crate::wire::http::{Head, Reply, ReplyTo, Status, error_body, format_date, split_target};
+use crate::wire::pyrepr;
+use crate::wire::xmlrpc::{CallMemo, DecodeError};
+
+/// Bytes of a body that a line of the log shows; more would bury the rest of it.
+const SHOWN_BYTES_MAX: usize = 1024;
+
+/// What answering a request takes.
+pub(super) struct Exchange<'a> {
+    pub(super) daemon: &'a mut Daemon,
+    pub(super) host: &'a mut dyn Host,
+    pub(super) registry: &'a Registry,
+    pub(super) sites: &'a Sites,
+    pub(super) memo: &'a mut CallMemo,
+    pub(super) id: ConnId,
+    pub(super) conn: &'a mut Conn,
+    /// The text of the present date.
+    pub(super) date: &'a str,
+    pub(super) now: Now,
+    /// Whether a feed without an end may begin.
+    pub(super) has_room_for_feed: bool,
+}
+
+/// What becomes of the connection.
+pub(super) enum Next {
+    /// The reply is written; the next request may be taken.
+    Replied,
+    /// The reply waits.
+    Deferred(Work),
+    /// The connection is served by a feed from now on.
+    Feed(Feed),
+}
+
+/// A request whose body has arrived.
+struct Request<'a> {
+    head: &'a Head<'a>,
+    /// Unquoted path.
+    path: String,
+    query: &'a str,
+    body: Option<&'a [u8]>,
+}
+
+impl Exchange<'_> {
+    /// Answers a request, or lets its reply wait.
+    pub(super) fn answer(&mut self, head: &Head<'_>, body: Option<&[u8]>) -> Next {
+        let (path, query) = split_target(head.target);
+        // The case that matters for speed allocates nothing for its path.
+        if path == "/RPC2" {
+            return self.rpc(head, body);
+        }
+        let request = Request { head, path: unquote(path), query, body };
+        let handler = route::handler(&request.path);
+        if head.method == "POST" && body.is_none() && matches!(handler, Handler::Index | Handler::Tail | Handler::Ok) {
+            return self.error(head.reply_to, Status::LENGTH_REQUIRED);
+        }
+        match handler {
+            Handler::Rpc => self.rpc(head, body),
+            Handler::Logtail => self.logtail(&request),
+            Handler::MainLogtail => self.mainlogtail(&request),
+            Handler::Events => self.events(head, query),
+            Handler::Index => self.index(&request),
+            Handler::Tail => self.tail(&request),
+            Handler::Ok if is_page_method(head) => {
+                self.reply(head, &[("Content-Type", page::OK_TYPE)], page::OK_BODY.as_bytes())
+            }
+            Handler::Ok | Handler::Static => self.static_file(&request),
+        }
+    }
+
+    /// Replies that a password is missing or wrong. The connection is closed, at once or, if the client wants it kept,
+    /// by its deadline.
+    pub(super) fn demand_password(&mut self, reply_to: ReplyTo) {
+        self.write(reply_to, Status::UNAUTHORIZED, |reply| {
+            reply.closing().error_page(&[("WWW-Authenticate", "Basic realm=\"default\"")]);
+        });
+        if reply_to.keep_alive {
+            self.conn.refuse(self.now);
+        } else {
+            self.conn.closing = true;
+        }
+    }
+
+    /// Replies with what came of work that had to wait.
+    pub(super) fn finish(&mut self, reply_to: ReplyTo, finished: Finished) -> Next {
+        match finished {
+            Finished::Call(done) => self.answer_call(reply_to, &done),
+            Finished::Page { host, message } => {
+                let host = host.unwrap_or_else(|| {
+                    let (name, port) = self.sites.name_and_port(self.conn.server);
+                    format!("{name}:{port}")
+                });
+                self.redirect(reply_to, &action::location(&host, &message))
+            }
+        }
+    }
+
+    /// A call of XML-RPC.
+    fn rpc(&mut self, head: &Head<'_>, body: Option<&[u8]>) -> Next {
+        if head.method != "POST" {
+            return self.error(head.reply_to, Status::BAD_REQUEST);
+        }
+        let Some(body) = body else { return self.error(head.reply_to, Status::LENGTH_REQUIRED) };
+        // A page of another site can make a browser post XML without asking first.
+        if self.sites.is_cross_site(head) {
+            return self.error(head.reply_to, Status::FORBIDDEN);
+        }
+        let call = match self.memo.decode(body) {
+            Ok(call) => call,
+            Err(error) => {
+                let why = if error == DecodeError::NoMethodName { "no method name" } else { "unmarshallable" };
+                activity!(Error, "XML-RPC request data {} is invalid: {why}", shown(body));
+                activity!(Debug, "{error}");
+                return self.error(head.reply_to, Status::BAD_REQUEST);
+            }
+        };
+        let method = &call.method;
+        let outcome = rpc::call(&mut self.context(method), method, &call.params);
+        // An answer that waits counts as returned: what becomes of it is not logged (L-14).
+        match &outcome {
+            Ok(_) => activity!(Trace, "XML-RPC method {method}() returned successfully"),
+            Err(fault) => activity!(Trace, "XML-RPC method {method}() returned fault: [{}] {fault}", fault.code as i32),
+        }
+        match outcome {
+            Ok(Outcome::Deferred(deferred)) => Next::Deferred(Work::Call(deferred, method.clone())),
+            Ok(Outcome::Now(answer)) => self.answer_call(head.reply_to, &Ok(answer)),
+            Err(fault) => self.answer_call(head.reply_to, &Err(fault)),
+        }
+    }
+
+    /// What a call that came by this connection works with.
+    fn context<'b>(&'b mut self, method: &'b str) -> Context<'b> {
+        Context {
+            daemon: self.daemon,
+            host: self.host,
+            now: self.now,
+            registry: self.registry,
+            peer: &self.conn.peer,
+            method,
+        }
+    }
+
+    /// The reply to a call.
+    fn answer_call(&mut self, reply_to: ReplyTo, done: &rpc::Done) -> Next {
+        rpc::with_document(done, |pieces| {
+            self.write(reply_to, Status::OK, |reply| reply.header("Content-Type", "text/xml").body_of(pieces))
+        })
+    }
+
+    /// A whole reply.
+    fn reply(&mut self, head: &Head<'_>, headers: &[(&str, &str)], body: &[u8]) -> Next {
+        self.write(head.reply_to, Status::OK, |reply| reply.headers(headers).body(body))
+    }
+
+    /// An error, with its page.
+    pub(super) fn error(&mut self, reply_to: ReplyTo, status: Status) -> Next {
+        self.write(reply_to, status, |reply| reply.error_page(&[]))
+    }
+
+    /// A status with a line of text that says why.
+    fn refusal(&mut self, reply_to: ReplyTo, status: Status, why: &str) -> Next {
+        self.write(reply_to, status, |reply| {
+            reply.header("Content-Type", "text/plain;charset=utf-8").body(why.as_bytes())
+        })
+    }
+
+    /// A redirection, with its page.
+    fn moved(&mut self, reply_to: ReplyTo, location: &str) -> Next {
+        self.write(reply_to, Status::MOVED_PERMANENTLY, |reply| reply.error_page(&[("Location", location)]))
+    }
+
+    /// Writes a reply as a whole. The connection goes on to the next request or is closed, and at loglevel trace
+    /// a line tells what was asked and how it was answered (L-13).
+    fn write(&mut self, reply_to: ReplyTo, status: Status, write: impl FnOnce(Reply<'_>)) -> Next {
+        let before = self.conn.output.len();
+        let reply = Reply::begin(&mut self.conn.output, reply_to, status, self.date);
+        let closes = reply.must_close();
+        write(reply);
+        self.conn.closing |= closes;
+        if let Some(asked) = self.conn.asked.take() {
+            let peer = if self.sites.is_unix(self.conn.server) { "localhost:0" } else { &*self.conn.peer };
+            let time = time::request_time(self.now.wall.secs());
+            let bytes = self.conn.output.len() - before;
+            activity!(Trace, "{peer} - - [{time}] \"{asked}\" {} {bytes}", status.code());
+        }
+        Next::Replied
+    }
+
+    fn logtail(&mut self, request: &Request<'_>) -> Next {
+        let name = request.path.strip_prefix("/logtail");
+        let target = name.and_then(|rest| follow::child_log(self.daemon, rest));
+        self.follow(request.head, target)
+    }
+
+    fn mainlogtail(&mut self, request: &Request<'_>) -> Next {
+        let target = follow::main_log(self.daemon);
+        self.follow(request.head, target)
+    }
+
+    /// Begins to follow a log; 404 without a file.
+    fn follow(&mut self, head: &Head<'_>, target: Option<follow::Target>) -> Next {
+        if head.method != "GET" {
+            return self.error(head.reply_to, Status::BAD_REQUEST);
+        }
+        let Some(target) = target else { return self.error(head.reply_to, Status::NOT_FOUND) };
+        let Ok(size) = self.host.file_size(&target.path) else {
+            return self.error(head.reply_to, Status::NOT_FOUND);
+        };
+        if !self.has_room_for_feed {
+            return self.refuse_feed(head);
+        }
+        let modified = format_date(self.host.file_modified(&target.path).unwrap_or(self.now.wall.secs()));
+        let mut reply = Reply::begin(&mut self.conn.output, head.reply_to, Status::OK, self.date)
+            .header("Last-Modified", &modified)
+            .header("Content-Type", "text/plain;charset=utf-8");
+        if target.is_child {
+            // What makes tail -f work through nginx.
+            reply = reply.header("X-Accel-Buffering", "no");
+        }
+        let body = reply.stream();
+        let mut feed = LogFeed::begin(self.id, target.path, size, body, self.host);
+        feed.feed(self.id, &mut self.conn.output, self.host);
+        Next::Feed(Feed::Log(feed))
+    }
+
+    /// Begins a stream of events; 400 for an event type that does not exist, 403 for a page of another site.
+    fn events(&mut self, head: &Head<'_>, query: &str) -> Next {
+        if !matches!(head.method, "GET" | "HEAD") {
+            return self.write(head.reply_to, Status::METHOD_NOT_ALLOWED, |reply| {
+                reply.error_page(&[("Allow", "GET, HEAD")]);
+            });
+        }
+        // It could not read the stream, but each costs a connection and the work for it.
+        if self.sites.is_cross_site(head) {
+            return self.error(head.reply_to, Status::FORBIDDEN);
+        }
+        let mask = match events::wanted(query) {
+            Ok(mask) => mask,
+            Err(unknown) => {
+                return self.refusal(head.reply_to, Status::BAD_REQUEST, &format!("unknown event type: {unknown}\n"));
+            }
+        };
+        if head.method == "HEAD" {
+            return self.write(head.reply_to, Status::OK, |reply| {
+                reply.headers(events::HEADERS).stream();
+            });
+        }
+        if !self.has_room_for_feed {
+            return self.refuse_feed(head);
+        }
+        let reply = Reply::begin(&mut self.conn.output, head.reply_to, Status::OK, self.date);
+        Next::Feed(Feed::Events(EventFeed::new(mask, reply.headers(events::HEADERS).stream())))
+    }
+
+    fn refuse_feed(&mut self, head: &Head<'_>) -> Next {
+        let why = format!("{FEEDS_MAX} streams of events and logs are open already\n");
+        self.refusal(head.reply_to, Status::SERVICE_UNAVAILABLE, &why)
+    }
+
+    /// The status page, and the actions of its links.
+    fn index(&mut self, request: &Request<'_>) -> Next {
+        let head = request.head;
+        if !is_page_method(head) {
+            return self.static_file(request);
+        }
+        let form = Form::parse(request.query, request.body.unwrap_or_default());
+        match action::Action::of(&form) {
+            Err(action::UnknownAction) => self.error(head.reply_to, Status::INTERNAL_SERVER_ERROR),
+            Ok(Some(action)) if action.changes() && self.sites.is_cross_site(head) => {
+                activity!(Warn, "refused an action of the web page that another site asked for");
+                self.error(head.reply_to, Status::FORBIDDEN)
+            }
+            Ok(Some(action)) => {
+                let mut work = Work::Page(PageAction::new(action, head.host));
+                let method = work.method();
+                match work.poll(&mut self.context(&method)) {
+                    Some(finished) => self.finish(head.reply_to, finished),
+                    None => Next::Deferred(work),
+                }
+            }
+            Ok(None) => {
+                let year = time::local(self.now.wall.secs()).year;
+                let page = self.index_page(form.get("message"), year);
+                self.page(head, &page)
+            }
+        }
+    }
+
+    fn index_page(&mut self, message: Option<&str>, year: i32) -> String {
+        let infos: Vec<_> = self
+            .daemon
+            .processes_by_name()
+            .map(|(_, group, process)| info(group, process, self.now, self.host))
+            .collect();
+        let mut rows: Vec<page::Row<'_>> = infos
+            .iter()
+            .map(|info| page::Row {
+                group: info.group,
+                name: info.name,
+                state: info.state,
+                description: &info.description,
+            })
+            .collect();
+        page::index_page(&mut rows, message, rpc::SUPERVISOR_VERSION, year)
+    }
+
+    /// The end of a process's log.
+    fn tail(&mut self, request: &Request<'_>) -> Next {
+        let head = request.head;
+        if !is_page_method(head) {
+            return self.static_file(request);
+        }
+        let form = Form::parse(request.query, request.body.unwrap_or_default());
+        let limit = page::tail_limit(form.get("limit"));
+        let name = form.get("processname");
+        let text = match name {
+            None => action::NO_PROCESS_NAME.to_string(),
+            Some(name) => rpc::log_end(self.daemon, self.host, name, limit).map_or_else(
+                |fault| action::no_tail(name, &fault),
+                |bytes| String::from_utf8_lossy(&bytes).into_owned(),
+            ),
+        };
+        let page = page::tail_page(name, limit, &text);
+        self.page(head, &page)
+    }
+
+    fn page(&mut self, head: &Head<'_>, page: &str) -> Next {
+        let mut headers = page::PAGE_HEADERS.to_vec();
+        // Only browsers get headers that the original does not send.
+        if guard::is_browser(head) {
+            headers.extend_from_slice(guard::BROWSER_HEADERS);
+        }
+        self.reply(head, &headers, page.as_bytes())
+    }
+
+    /// Where a finished action sends the browser.
+    fn redirect(&mut self, reply_to: ReplyTo, location: &str) -> Next {
+        let headers = [
+            ("Location", location),
+            ("Content-Type", "text/html"),
+            ("Pragma", "no-cache"),
+            ("Cache-Control", "no-cache"),
+            ("Expires", "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ];
+        let body = error_body(Status::MOVED_PERMANENTLY);
+        self.write(reply_to, Status::MOVED_PERMANENTLY, |reply| reply.headers(&headers).body(body.as_bytes()))
+    }
+
+    /// The static tree.
+    fn static_file(&mut self, request: &Request<'_>) -> Next {
+        let head = request.head;
+        if head.method != "GET" && head.method != "HEAD" {
+            return self.error(head.reply_to, Status::BAD_REQUEST);
+        }
+        match files::find(&request.path) {
+            files::Found::Nothing => self.error(head.reply_to, Status::NOT_FOUND),
+            files::Found::Folder(folder) => {
+                let location = format!("http://{}/{folder}/", self.sites.name_and_port(self.conn.server).0);
+                self.moved(head.reply_to, &location)
+            }
+            files::Found::File(file) if files::is_unchanged(file, head.if_modified_since) => {
+                self.write(head.reply_to, Status::NOT_MODIFIED, |reply| reply.no_body())
+            }
+            files::Found::File(file) => self.write(head.reply_to, Status::OK, |reply| {
+                reply
+                    .header("Last-Modified", &format_date(files::MODIFIED_SECS))
+                    .length(file.bytes.len())
+                    .header("Content-Type", file.content_type)
+                    .body(file.bytes);
+            }),
+        }
+    }
+}
+
+fn is_page_method(head: &Head<'_>) -> bool {
+    head.method == "GET" || head.method == "POST"
+}
+
+/// What of a body a line of the log shows.
+fn shown(body: &[u8]) -> String {
+    let start = &body[..body.len().min(SHOWN_BYTES_MAX)];
+    match std::str::from_utf8(start) {
+        Ok(text) => pyrepr::text(text),
+        Err(_) => pyrepr::bytes(start),
+    }
+}

@@ -1,0 +1,31 @@
+//! Feeds: what a connection is served with after its request, for as long as that lasts. A further kind of long
+//! connection is a further variant, made by a row of [`ROUTES`](super::ROUTES).
+
+use super::events::EventFeed;
+use super::follow::LogFeed;
+use crate::eventtype::EventMask;
+
+/// What a connection is served with.
+pub(super) enum Feed {
+    /// Events, as they happen.
+    Events(EventFeed),
+    /// A log, as it grows.
+    Log(LogFeed),
+}
+
+impl Feed {
+    /// The events it is to be told of.
+    pub(super) fn event_mask(&self) -> Option<EventMask> {
+        match self {
+            Feed::Events(feed) => Some(feed.mask()),
+            Feed::Log(_) => None,
+        }
+    }
+
+    /// Whether it goes on until one of both sides gives up.
+    pub(super) fn is_endless(&self) -> bool {
+        match self {
+            Feed::Events(_) | Feed::Log(_) => true,
+        }
+    }
+}
