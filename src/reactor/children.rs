@@ -10,7 +10,7 @@ use super::token::Source;
 use crate::daemon::host::StdinProblem;
 use crate::id::{Channel, IdMap, ProcId};
 use crate::sys::fd;
-use crate::sys::spawn::Spawned;
+use crate::sys::spawn::{Pipes, Spawned};
 
 /// Bytes that wait for a child to read its stdin. The original has no bound; a child that never reads must not fill
 /// our memory. Large enough for any event and for what people paste.
@@ -42,16 +42,20 @@ pub(super) enum Read {
 pub(super) struct Children(IdMap<ProcId, Child>);
 
 impl Children {
-    /// Takes over a new child's pipes and has its output polled.
-    pub(super) fn add(&mut self, id: ProcId, spawned: Spawned, registry: &Registry) {
-        let Spawned { stdin, stdout, stderr, .. } = spawned;
-        for (fd, channel) in [(Some(&stdout), Channel::Stdout), (stderr.as_ref(), Channel::Stderr)] {
+    /// Has the output of a child to be polled, before there is one that would have to be ended if that is not possible.
+    /// Dropping the pipes takes them out of the poll.
+    pub(super) fn watch(id: ProcId, pipes: &Pipes, registry: &Registry) -> std::io::Result<()> {
+        for (fd, channel) in [(Some(pipes.stdout()), Channel::Stdout), (pipes.stderr(), Channel::Stderr)] {
             let Some(fd) = fd else { continue };
             let token = Source::Output(id, channel).token();
-            if let Err(error) = registry.register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE) {
-                activity!(Critical, "cannot watch the {} of a new child: {error}", channel.name());
-            }
+            registry.register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE)?;
         }
+        Ok(())
+    }
+
+    /// Takes over a new child's pipes, whose output is [watched](Children::watch).
+    pub(super) fn add(&mut self, id: ProcId, spawned: Spawned) {
+        let Spawned { stdin, stdout, stderr, .. } = spawned;
         let child = Child { stdin, polled: false, pending: Vec::new(), stdout: Some(stdout), stderr };
         self.0.insert(id, child);
     }

@@ -23,7 +23,7 @@ use crate::logs::child::ChildLog;
 use crate::logs::syslog::Syslog;
 use crate::logs::{activity, auto};
 use crate::sys::environment::{CStrings, Environment};
-use crate::sys::spawn::{self, Plan, SpawnError, Stdin};
+use crate::sys::spawn::{self, Pipes, Plan, SpawnError, Stdin};
 use crate::sys::users::Switch;
 use crate::sys::watch::Watches;
 use crate::sys::{command, errno_of, fd, file, peer, process, sockets, time};
@@ -117,7 +117,10 @@ impl System {
             environment: self.environment.overlaid(pairs).map_err(|_| ())?,
             stdin,
             redirect_stderr: program.redirect_stderr,
+            settings: Vec::new(),
             switch,
+            no_new_privs: false,
+            deathsig: None,
             directory: program.directory.as_deref().map(text).transpose()?,
             umask: program.umask,
         })
@@ -144,12 +147,15 @@ impl Host for System {
         let stdin = shared.as_ref().map_or(Stdin::Pipe, |fd| Stdin::Shared(fd.as_fd()));
         // A zero byte cannot be passed to a program.
         let plan = self.plan(launch, stdin).map_err(|()| SpawnFailure::Fork(Errno(libc::EINVAL)))?;
-        let spawned = spawn::spawn(&plan).map_err(|error| match error {
+        let failure = |error| match error {
             SpawnError::Pipe(number) => SpawnFailure::Pipes(Errno(number)),
             SpawnError::Fork(number) => SpawnFailure::Fork(Errno(number)),
-        })?;
+        };
+        let pipes = Pipes::open(&plan).map_err(failure)?;
+        Children::watch(id, &pipes, &self.registry).map_err(|error| SpawnFailure::Pipes(errno(error)))?;
+        let spawned = spawn::spawn(&plan, pipes).map_err(failure)?;
         let pid = spawned.pid;
-        self.children.add(id, spawned, &self.registry);
+        self.children.add(id, spawned);
         Ok(pid)
     }
 

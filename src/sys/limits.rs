@@ -35,6 +35,11 @@ pub fn raise(minfds: u64, minprocs: u64) -> Result<Vec<String>, String> {
     Ok(infos)
 }
 
+/// How many descriptors this process may have open at one time; `u64::MAX` without a limit.
+pub fn open_files() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

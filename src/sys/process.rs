@@ -101,6 +101,12 @@ pub fn kill_group(leader: Pid, signal: i32) -> Result<(), i32> {
     if leader.0 <= 1 { Err(libc::ESRCH) } else { send(-leader.0, signal) }
 }
 
+/// Makes a new child the leader of a process group of its own. Too late once its program runs, and then not needed.
+pub(super) fn lead_group(pid: Pid) {
+    // SAFETY: plain numbers.
+    unsafe { libc::setpgid(pid.0, pid.0) };
+}
+
 fn send(target: i32, signal: i32) -> Result<(), i32> {
     // SAFETY: no pointers.
     match unsafe { libc::kill(target, signal) } {

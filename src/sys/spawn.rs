@@ -1,37 +1,40 @@
 //! Starting a child (P-50 to P-57).
 //!
 //! A [`Plan`] is prepared wholly before: after the child exists, nothing is allocated, formatted, locked or logged on
-//! its side. The child runs on a stack of its own in the daemon's memory while the daemon stands still
-//! (CLONE_VM | CLONE_VFORK), so that starting costs the same however much memory the daemon has. It therefore
-//! - has every signal blocked until no handler of ours is left that it could run,
-//! - changes user with bare system calls, for the C library's functions would do so for all its threads,
-//! - leaves by execve or _exit only.
+//! its side; what it does is in [`child`]. It is forked, and nobody waits for it: whatever a file system, a stopped
+//! machine or a full pipe does to it, the daemon goes on. Its report says how far it came: the end of it, as execve
+//! closes it, that the program runs; a few bytes, that a step failed ([`SetUp`]).
+//! What it cannot do is also written to descriptor 2, and so stands in the program's stderr log (P-52).
 //!
-//! What it cannot do is written to descriptor 2, and so stands in the program's stderr log (P-52).
-//!
-//! The child shares the daemon's table of descriptors too (CLONE_FILES) until it takes one of its own with only the
-//! lowest few in it: copying the whole table, for execve to close it again, costs as much as the daemon has descriptors,
-//! and would make starting all programs grow with their square. See [`Slots`].
-//!
-//! A child that changed its user still shares our memory until execve, but cannot be traced by that user: the kernel
-//! makes the memory undumpable when credentials change.
+//! A fork copies the table of descriptors, for execve to close it again; with very many programs that would cost more
+//! than all else, and make starting them grow with their square. So a daemon with so many shares its table
+//! (CLONE_FILES) with the child until that has taken one of its own with only the lowest few in it. See [`Slots`].
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::environment::CStrings;
-use super::users::{NO_GROUP, NO_GROUPS, NO_USER, Switch};
-use super::{errno_of, fd, signals};
+use super::users::Switch;
+use super::{errno_of, fd, limits, process, signals};
 use crate::errno;
 use crate::id::Pid;
+
+mod child;
+
+use child::Order;
 
 /// The child needs a few hundred bytes; in a build without optimisation some thousand.
 const STACK_BYTES: usize = 32 * 1024;
 
-/// Exit status of a child that could not be set up (P-52).
-const NOT_SPAWNED: c_int = 127;
+/// With a descriptor of this number the table is shared with a new child instead of copied. Copying takes some 15 ns
+/// a descriptor, so from here on as long as waiting until the child has run for a moment.
+const SHARED_FROM: RawFd = 4096;
+
+/// How long the daemon waits for a child that shares its table to take its own, its first system call, which nothing
+/// can hold up but that no processor is free or that somebody has stopped it. A child that takes longer is killed.
+const APART_MS_MAX: i32 = 1000;
 
 /// Everything about a child, prepared.
 #[derive(Debug)]
@@ -46,12 +49,53 @@ pub struct Plan<'a> {
     pub stdin: Stdin<'a>,
     /// Descriptor 2 is descriptor 1.
     pub redirect_stderr: bool,
+    /// What is set before the change of user, for only the daemon's user may, in this order.
+    pub settings: Vec<Setting>,
     /// The user it runs as.
     pub switch: Switch,
+    /// No program may give it more rights than it has (PR_SET_NO_NEW_PRIVS).
+    pub no_new_privs: bool,
+    /// The signal that it gets when the daemon dies.
+    pub deathsig: Option<i32>,
     /// Its working directory, `None` to keep ours.
     pub directory: Option<CString>,
     /// Its umask, `None` to keep ours.
     pub umask: Option<u32>,
+}
+
+/// Something that a child is given because an option asks for it. If it cannot be, there is no child, and the option is
+/// named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The option, `rlimit_nofile`.
+    pub option: &'static str,
+    /// What has to be done.
+    pub how: How,
+}
+
+/// How a setting is made, by the child for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum How {
+    /// A text is written to a file: `/proc/self/oom_score_adj`, or a cgroup's `cgroup.procs`, in which 0 is the writer.
+    Write {
+        /// The file.
+        path: CString,
+        /// The text, in one piece.
+        text: Vec<u8>,
+    },
+    /// Class and level for ioprio_set(2), as one number.
+    Ionice(i32),
+    /// Limits of a resource.
+    Limit {
+        /// As setrlimit(2) numbers it.
+        resource: u32,
+        /// The soft limit.
+        soft: u64,
+        /// The hard limit, `None` to keep ours.
+        hard: Option<u64>,
+    },
+    /// The nice value itself, not what is added to ours.
+    Nice(i32),
 }
 
 /// A child's descriptor 0.
@@ -74,6 +118,33 @@ pub struct Spawned {
     pub stdout: OwnedFd,
     /// From its descriptor 2; `None` with `redirect_stderr`.
     pub stderr: Option<OwnedFd>,
+    /// Tells how far it came, see [`set_up`].
+    pub report: OwnedFd,
+}
+
+/// How far a child came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetUp {
+    /// It is on its way to its program.
+    UnderWay,
+    /// Its program runs, or it was killed on the way there.
+    Done,
+    /// A step failed, and it ends. The option that could not be met and the error number; no option for the steps that
+    /// every child takes.
+    Failed(Option<String>, i32),
+}
+
+/// Reads a child's report. To be asked until it is something else than [`SetUp::UnderWay`].
+pub fn set_up(report: BorrowedFd) -> SetUp {
+    let mut bytes = [0; child::REPORT_BYTES_MAX];
+    match fd::read(report, &mut bytes).map(|count| bytes[..count].split_first_chunk()) {
+        Ok(Some((number, option))) => {
+            let option = (!option.is_empty()).then(|| String::from_utf8_lossy(option).into_owned());
+            SetUp::Failed(option, i32::from_ne_bytes(*number))
+        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => SetUp::UnderWay,
+        Ok(None) | Err(_) => SetUp::Done,
+    }
 }
 
 /// Why there is no child. Nothing is left behind.
@@ -99,55 +170,84 @@ impl SpawnError {
     }
 }
 
-/// Starts the child. It has called execve, or failed and written why, when this returns.
-pub fn spawn(plan: &Plan) -> Result<Spawned, SpawnError> {
-    let mut place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
-    let place = &mut *place;
-    let slots = match &mut place.slots {
-        Some(slots) => slots,
-        none => none.insert(Slots::reserve().map_err(|error| SpawnError::Pipe(errno_of(&error)))?),
-    };
-    let pipes = Pipes::open(plan).map_err(|error| SpawnError::Pipe(errno_of(&error)))?;
+/// Starts the child, which sets itself up while the daemon goes on. The pipes are those of the same plan.
+pub fn spawn(plan: &Plan, pipes: Pipes) -> Result<Spawned, SpawnError> {
     let argv = plan.argv.pointers();
     let environment = plan.environment.pointers();
-    slots.fill(pipes.of_child(plan)).map_err(|error| SpawnError::Pipe(errno_of(&error)))?;
-    let order = Order {
+    let mut order = Order {
         path: &plan.path,
         argv: argv.as_ptr(),
         environment: environment.as_ptr(),
         name: plan.argv.iter().next().unwrap_or_default(),
-        descriptors: slots.numbers(),
+        descriptors: pipes.of_child(plan),
+        shares_up_to: None,
+        settings: &plan.settings,
         switch: &plan.switch,
         refusal: refusal(&plan.switch),
+        no_new_privs: plan.no_new_privs,
+        deathsig: plan.deathsig,
+        parent: std::process::id() as libc::pid_t,
         directory: plan.directory.as_deref(),
         umask: plan.umask,
         reset: signals_to_reset(),
     };
-    let pid = clone(&order, &mut place.stack);
-    slots.clear();
+    let mut place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = &mut *place;
+    let slots = place.slots.get_or_insert_with(Slots::reserve);
+    let pid = match slots {
+        Some(slots) if pipes.report.read.as_raw_fd() >= SHARED_FROM => {
+            slots.fill(order.descriptors).map_err(|error| SpawnError::Pipe(errno_of(&error)))?;
+            order.descriptors = slots.numbers();
+            order.shares_up_to = order.descriptors.into_iter().max();
+            let pid = clone(&order, &mut place.stack).and_then(|pid| wait_until_apart(pid, &pipes.report.read));
+            slots.clear();
+            pid
+        }
+        _ => clone(&order, &mut place.stack),
+    };
     let pid = pid.map_err(|error| SpawnError::Fork(errno_of(&error)))?;
+    // The child does it too; whichever comes first, nobody signals a group that is not there yet.
+    process::lead_group(pid);
     Ok(pipes.of_parent(pid))
 }
 
-/// Three low descriptors of ours in which a child finds what becomes its 0, 1 and 2, so that all above them can be
-/// left out of its table. Between two spawns they hold one end of a pipe that nobody uses, which keeps their numbers.
+/// Waits for a child that shares the table of descriptors to leave it.
+fn wait_until_apart(pid: Pid, report: &OwnedFd) -> io::Result<Pid> {
+    let mut told = [0];
+    if fd::wait_readable(report.as_fd(), APART_MS_MAX)
+        && fd::read(report.as_fd(), &mut told).is_ok_and(|count| count == 1)
+    {
+        return Ok(pid);
+    }
+    // It is reaped like a stranger.
+    let _ = process::kill(pid, libc::SIGKILL);
+    Err(io::Error::from_raw_os_error(libc::ETIMEDOUT))
+}
+
+/// Four low descriptors of ours in which a child that shares our table finds what becomes its 0, 1, 2 and report, so that
+/// all above them can be left out of its own. Between two spawns they hold one end of a pipe that nobody uses, which
+/// keeps their numbers.
 struct Slots {
     idle: OwnedFd,
-    slots: [OwnedFd; 3],
+    slots: [OwnedFd; 4],
 }
 
 impl Slots {
-    /// Takes the lowest free descriptors; they are low if this is done before there are children.
-    fn reserve() -> io::Result<Slots> {
-        let slots = [fd::pipe()?.read, fd::pipe()?.read, fd::pipe()?.read];
-        Ok(Slots { idle: fd::pipe()?.read, slots })
+    /// Takes the lowest free descriptors, which are low if this is done before there are children; `None` if there cannot
+    /// be so many descriptors that they are needed.
+    fn reserve() -> Option<Slots> {
+        if limits::open_files() <= SHARED_FROM as u64 {
+            return None;
+        }
+        let end = || fd::pipe().map(|pipe| pipe.read).ok();
+        Some(Slots { slots: [end()?, end()?, end()?, end()?], idle: end()? })
     }
 
-    fn numbers(&self) -> [RawFd; 3] {
+    fn numbers(&self) -> [RawFd; 4] {
         self.slots.each_ref().map(AsRawFd::as_raw_fd)
     }
 
-    fn fill(&self, descriptors: [RawFd; 3]) -> io::Result<()> {
+    fn fill(&self, descriptors: [RawFd; 4]) -> io::Result<()> {
         self.slots.iter().zip(descriptors).try_for_each(|(slot, source)| fd::replace(slot, source))
     }
 
@@ -159,29 +259,47 @@ impl Slots {
     }
 }
 
-/// Both ends of a child's pipes.
-struct Pipes {
+/// Both ends of the pipes of a child to be.
+#[derive(Debug)]
+pub struct Pipes {
     stdin: Option<fd::Pipe>,
     stdout: fd::Pipe,
     stderr: Option<fd::Pipe>,
+    report: fd::Pipe,
 }
 
 impl Pipes {
-    fn open(plan: &Plan) -> io::Result<Pipes> {
+    /// Makes them.
+    pub fn open(plan: &Plan) -> Result<Pipes, SpawnError> {
+        Pipes::try_open(plan).map_err(|error| SpawnError::Pipe(errno_of(&error)))
+    }
+
+    fn try_open(plan: &Plan) -> io::Result<Pipes> {
         let stdin = matches!(plan.stdin, Stdin::Pipe).then(fd::pipe).transpose()?;
         let stdout = fd::pipe()?;
         let stderr = (!plan.redirect_stderr).then(fd::pipe).transpose()?;
-        let pipes = Pipes { stdin, stdout, stderr };
-        for end in [pipes.stdin.as_ref().map(|pipe| &pipe.write), Some(&pipes.stdout.read)] {
-            end.map_or(Ok(()), fd::set_nonblocking)?;
+        let pipes = Pipes { stdin, stdout, stderr, report: fd::pipe()? };
+        let stdin = pipes.stdin.as_ref().map(|pipe| &pipe.write);
+        let stderr = pipes.stderr.as_ref().map(|pipe| &pipe.read);
+        for end in [stdin, stderr, Some(&pipes.stdout.read), Some(&pipes.report.read)].into_iter().flatten() {
+            fd::set_nonblocking(end)?;
         }
-        pipes.stderr.as_ref().map_or(Ok(()), |pipe| fd::set_nonblocking(&pipe.read))?;
         Ok(pipes)
     }
 
-    /// What becomes descriptors 0, 1 and 2 of the child. None of them is below 3 (see [`fd`]), so that no dup2
-    /// overwrites what a later one needs, nor leaves close-on-exec set.
-    fn of_child(&self, plan: &Plan) -> [RawFd; 3] {
+    /// What the child will write to its descriptor 1.
+    pub fn stdout(&self) -> BorrowedFd<'_> {
+        self.stdout.read.as_fd()
+    }
+
+    /// What it will write to its descriptor 2; `None` with `redirect_stderr`.
+    pub fn stderr(&self) -> Option<BorrowedFd<'_>> {
+        self.stderr.as_ref().map(|pipe| pipe.read.as_fd())
+    }
+
+    /// What becomes descriptors 0, 1 and 2 of the child, and its report. None of them is below 3 (see [`fd`]), so that
+    /// no dup2 overwrites what a later one needs, nor leaves close-on-exec set.
+    fn of_child(&self, plan: &Plan) -> [RawFd; 4] {
         let stdin = match (&self.stdin, plan.stdin) {
             (_, Stdin::Shared(socket)) => socket.as_raw_fd(),
             (Some(pipe), Stdin::Pipe) => pipe.read.as_raw_fd(),
@@ -190,8 +308,9 @@ impl Pipes {
         };
         let stdout = self.stdout.write.as_raw_fd();
         let stderr = self.stderr.as_ref().map_or(stdout, |pipe| pipe.write.as_raw_fd());
-        debug_assert!([stdin, stdout, stderr].iter().all(|fd| *fd > 2));
-        [stdin, stdout, stderr]
+        let all = [stdin, stdout, stderr, self.report.write.as_raw_fd()];
+        debug_assert!(all.iter().all(|fd| *fd > 2));
+        all
     }
 
     /// Keeps our ends and closes the child's.
@@ -201,6 +320,7 @@ impl Pipes {
             stdin: self.stdin.map(|pipe| pipe.write),
             stdout: self.stdout.read,
             stderr: self.stderr.map(|pipe| pipe.read),
+            report: self.report.read,
         }
     }
 }
@@ -224,194 +344,42 @@ fn signals_to_reset() -> u64 {
     signals::IGNORED.iter().fold(inherited | ours, |set, signal| set & !signals::bit(*signal))
 }
 
-/// The plan in the form that the child walks: pointers and numbers only.
-struct Order<'a> {
-    path: &'a CStr,
-    argv: *const *const c_char,
-    environment: *const *const c_char,
-    name: &'a [u8],
-    descriptors: [RawFd; 3],
-    switch: &'a Switch,
-    refusal: String,
-    directory: Option<&'a CStr>,
-    umask: Option<u32>,
-    reset: u64,
-}
-
 #[repr(C, align(16))]
 struct Stack([u8; STACK_BYTES]);
 
-/// What one child at a time uses.
+/// What one spawn at a time uses.
 struct Place {
-    /// Its stack; pages of it that no child has touched take no memory.
+    /// Where a child begins in its copy of our memory; pages of it that none has touched take no memory.
     stack: Stack,
-    /// From the first spawn on.
-    slots: Option<Slots>,
+    /// From the first spawn on, if they are needed.
+    slots: Option<Option<Slots>>,
 }
 
 /// The lock is for tests, which spawn from several threads: the child never takes it.
 static PLACE: Mutex<Place> = Mutex::new(Place { stack: Stack([0; STACK_BYTES]), slots: None });
 
-/// Makes the child and waits until it has called execve or ended.
+/// Makes the child.
 fn clone(order: &Order, stack: &mut Stack) -> io::Result<Pid> {
     let top = stack.0.as_mut_ptr_range().end;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_FILES | libc::SIGCHLD;
+    let files = if order.shares_up_to.is_some() { libc::CLONE_FILES } else { 0 };
     // SAFETY: all zero is a valid set, and is filled in at once.
     let mut all: libc::sigset_t = unsafe { std::mem::zeroed() };
     // SAFETY: as above.
     let mut before: libc::sigset_t = unsafe { std::mem::zeroed() };
-    // SAFETY: both sets are live. No handler may run in the child while it shares our memory: it would write into
-    // our signal pipe.
+    // SAFETY: both sets are live. No handler of ours may run in the child: it would write into our signal pipe.
     unsafe {
         libc::sigfillset(&raw mut all);
         libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, &raw mut before);
     }
-    // SAFETY: `top` is the aligned end of a stack that nobody else uses while the lock is held; CLONE_VFORK suspends
-    // this thread until the child has left our memory, so `order` outlives its use; `in_child` keeps to what is
-    // allowed there.
-    let pid = unsafe { libc::clone(in_child, top.cast(), flags, (&raw const *order).cast_mut().cast()) };
+    // SAFETY: `top` is the aligned end of a stack that nobody else uses while the lock is held; the child has a copy of
+    // it and of all that `order` points to; `child::run` keeps to what is allowed after a fork.
+    let pid =
+        unsafe { libc::clone(child::run, top.cast(), files | libc::SIGCHLD, (&raw const *order).cast_mut().cast()) };
     // Before anything else is called.
     let error = io::Error::last_os_error();
     // SAFETY: `before` was filled in above.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };
     if pid == -1 { Err(error) } else { Ok(Pid(pid)) }
-}
-
-/// A step that failed, and what tells why.
-enum Failed {
-    SetUser(&'static str),
-    Chdir(i32),
-    Exec(i32),
-}
-
-extern "C" fn in_child(order: *mut c_void) -> c_int {
-    // SAFETY: `clone` passes a live Order and does not return before we are gone.
-    let order = unsafe { &*order.cast::<Order>() };
-    let failed = set_up_and_exec(order);
-    let newline: &[u8] = b"\n";
-    let refusal = order.refusal.as_bytes();
-    let directory = order.directory.map_or(b"".as_slice(), CStr::to_bytes);
-    match failed {
-        Failed::SetUser(text) => say([b"supervisor: couldn't setuid to ", refusal, text.as_bytes(), newline]),
-        Failed::Chdir(number) => {
-            say([b"supervisor: couldn't chdir to ", directory, errno_after_colon(number), newline])
-        }
-        Failed::Exec(number) => say([b"supervisor: couldn't exec ", order.name, errno_after_colon(number), newline]),
-    }
-    say([b"supervisor: child process was not spawned", newline, b"", b""]);
-    // SAFETY: ends this process at once, running nothing of the daemon's on the way out.
-    unsafe { libc::_exit(NOT_SPAWNED) }
-}
-
-/// The steps in the order of P-51. Returns only when one fails.
-fn set_up_and_exec(order: &Order) -> Failed {
-    // SAFETY: system calls on numbers, and on strings and arrays that `order` keeps alive. None of them allocates or
-    // takes a lock. The user is changed by bare calls, which concern this process alone.
-    unsafe {
-        // First of all: the table of descriptors is still the daemon's own.
-        if !own_descriptors(order.descriptors) {
-            libc::_exit(NOT_SPAWNED);
-        }
-        // A group and not a session: the terminal stays, but its signals do not reach the child.
-        libc::setpgid(0, 0);
-        for (target, source) in (0..).zip(order.descriptors) {
-            libc::dup2(source, target);
-        }
-        match order.switch {
-            Switch::Keep => {}
-            Switch::Refuse { .. } => return Failed::SetUser(""),
-            Switch::Become { uid, gid, groups } => {
-                if libc::syscall(bare::SETGROUPS, groups.len(), groups.as_ptr()) != 0 {
-                    return Failed::SetUser(NO_GROUPS);
-                }
-                if libc::syscall(bare::SETGID, *gid) != 0 {
-                    return Failed::SetUser(NO_GROUP);
-                }
-                if libc::syscall(bare::SETUID, *uid) != 0 {
-                    return Failed::SetUser(NO_USER);
-                }
-            }
-        }
-        if let Some(directory) = order.directory {
-            if libc::chdir(directory.as_ptr()) != 0 {
-                return Failed::Chdir(*libc::__errno_location());
-            }
-        }
-        if let Some(umask) = order.umask {
-            libc::umask(umask as libc::mode_t);
-        }
-        let mut left = order.reset;
-        while left != 0 {
-            let signal = left.trailing_zeros() as i32 + 1;
-            let _ = signals::set_action(signal, libc::SIG_DFL);
-            left &= left - 1;
-        }
-        for signal in signals::IGNORED {
-            let _ = signals::set_action(*signal, libc::SIG_IGN);
-        }
-        // Only now: nothing is left that a signal could run.
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-        libc::execve(order.path.as_ptr(), order.argv, order.environment);
-        Failed::Exec(*libc::__errno_location())
-    }
-}
-
-/// Gives the child a table of descriptors of its own, with those up to the slots in it. Kernels before 5.9, and filters
-/// of system calls that do not know close_range, copy the whole table.
-fn own_descriptors(slots: [RawFd; 3]) -> bool {
-    let highest = slots.into_iter().max().unwrap_or_default();
-    // SAFETY: plain numbers; closes nothing that the daemon sees, for the table is unshared first.
-    unsafe {
-        libc::syscall(libc::SYS_close_range, highest + 1, libc::c_uint::MAX, libc::CLOSE_RANGE_UNSHARE) == 0
-            || libc::unshare(libc::CLONE_FILES) == 0
-    }
-}
-
-/// Writes one line to descriptor 2 from pieces that exist already.
-fn say(pieces: [&[u8]; 4]) {
-    let vectors = pieces.map(|piece| libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() });
-    // SAFETY: each vector describes one live slice, which is only read.
-    unsafe { libc::writev(2, vectors.as_ptr(), vectors.len() as c_int) };
-}
-
-/// The calls that take 32-bit ids, on machines that also have older ones.
-mod bare {
-    #[cfg(any(target_arch = "x86", target_arch = "arm"))]
-    mod numbers {
-        pub const SETGROUPS: libc::c_long = libc::SYS_setgroups32;
-        pub const SETGID: libc::c_long = libc::SYS_setgid32;
-        pub const SETUID: libc::c_long = libc::SYS_setuid32;
-    }
-    #[cfg(not(any(target_arch = "x86", target_arch = "arm")))]
-    mod numbers {
-        pub const SETGROUPS: libc::c_long = libc::SYS_setgroups;
-        pub const SETGID: libc::c_long = libc::SYS_setgid;
-        pub const SETUID: libc::c_long = libc::SYS_setuid;
-    }
-    pub use numbers::*;
-}
-
-/// `: ENOENT` from a table in the program, for the child can format nothing; the names that chdir and execve have.
-fn errno_after_colon(number: i32) -> &'static [u8] {
-    macro_rules! table {
-        ($($name:ident)+) => {
-            match number {
-                $(libc::$name => concat!(": ", stringify!($name)).as_bytes(),)+
-                _ => b": unknown error",
-            }
-        };
-    }
-    table! {
-        EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT ENOTBLK EBUSY EEXIST
-        EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG ENOSPC ESPIPE EROFS EMLINK EPIPE EDOM
-        ERANGE EDEADLK ENAMETOOLONG ENOLCK ENOSYS ENOTEMPTY ELOOP ENODATA ETIME ENOSR ENONET ENOLINK ECOMM EPROTO
-        EMULTIHOP EBADMSG EOVERFLOW ENOTUNIQ EBADFD EREMCHG ELIBACC ELIBBAD ELIBSCN ELIBMAX ELIBEXEC EILSEQ ERESTART
-        EUSERS EOPNOTSUPP ENETDOWN ENETUNREACH ENETRESET ECONNABORTED ECONNRESET ENOBUFS ENOTCONN ESHUTDOWN ETIMEDOUT
-        ECONNREFUSED EHOSTDOWN EHOSTUNREACH EALREADY EINPROGRESS ESTALE EUCLEAN EREMOTEIO EDQUOT ENOMEDIUM
-        EMEDIUMTYPE ECANCELED ENOKEY EKEYEXPIRED EKEYREVOKED EKEYREJECTED EOWNERDEAD ENOTRECOVERABLE ERFKILL
-    }
 }
 
 #[cfg(test)]

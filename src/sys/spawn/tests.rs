@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
 
+use super::child::errno_after_colon;
 use super::*;
 use crate::exit::ExitStatus;
 use crate::sys::environment::Environment;
@@ -18,7 +19,10 @@ fn plan<'a>(path: &str, argv: &[&str]) -> Plan<'a> {
         environment: Environment::default().overlaid([("PATH", "/bin:/usr/bin"), ("LC_ALL", "C")]).unwrap(),
         stdin: Stdin::Pipe,
         redirect_stderr: false,
+        settings: Vec::new(),
         switch: Switch::Keep,
+        no_new_privs: false,
+        deathsig: None,
         directory: None,
         umask: None,
     }
@@ -35,6 +39,10 @@ struct Outcome {
     stderr: String,
 }
 
+fn start(plan: &Plan) -> Spawned {
+    spawn(plan, Pipes::open(plan).unwrap()).unwrap()
+}
+
 fn read_all(fd: OwnedFd) -> String {
     // SAFETY: F_SETFL takes an int. Our ends are non-blocking; the test waits.
     unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, 0) };
@@ -44,7 +52,7 @@ fn read_all(fd: OwnedFd) -> String {
 }
 
 fn run(plan: &Plan) -> Outcome {
-    let spawned = spawn(plan).unwrap();
+    let spawned = start(plan);
     drop(spawned.stdin);
     let stdout = read_all(spawned.stdout);
     let stderr = spawned.stderr.map(read_all).unwrap_or_default();
@@ -67,7 +75,7 @@ fn a_child_has_its_words_environment_and_output() {
 
 #[test]
 fn stdin_is_a_pipe_that_stays_open() {
-    let spawned = spawn(&plan("/bin/cat", &["cat"])).unwrap();
+    let spawned = start(&plan("/bin/cat", &["cat"]));
     let stdin = spawned.stdin.unwrap();
     fd::write(stdin.as_fd(), b"ping\n").unwrap();
     assert!(fd::wait_readable(spawned.stdout.as_fd(), 10_000));
@@ -83,7 +91,7 @@ fn a_shared_descriptor_is_stdin() {
     let file = File::open(scratch.path("in")).unwrap();
     let mut plan = plan("/bin/cat", &["cat"]);
     plan.stdin = Stdin::Shared(file.as_fd());
-    let spawned = spawn(&plan).unwrap();
+    let spawned = start(&plan);
     assert!(spawned.stdin.is_none());
     assert_eq!(read_all(spawned.stdout), "from a file\n");
     process::wait_for(spawned.pid).unwrap();
@@ -128,6 +136,117 @@ fn failures_are_told_on_descriptor_2() {
             assert_eq!(outcome.status, ExitStatus::Code(127), "{path} in {directory:?}");
         }
     }
+}
+
+/// Waits for the end of a child's set-up.
+fn end_of_set_up(spawned: &Spawned) -> SetUp {
+    assert!(fd::wait_readable(spawned.report.as_fd(), 10_000));
+    set_up(spawned.report.as_fd())
+}
+
+#[test]
+fn a_report_tells_how_far_a_child_came() {
+    let fails = |plan: &Plan| {
+        let spawned = start(plan);
+        let told = end_of_set_up(&spawned);
+        assert_eq!(process::wait_for(spawned.pid).unwrap(), ExitStatus::Code(127));
+        told
+    };
+    let runs = start(&shell("read line"));
+    assert_eq!(end_of_set_up(&runs), SetUp::Done);
+    drop(runs.stdin);
+    process::wait_for(runs.pid).unwrap();
+
+    assert_eq!(fails(&plan("/nonexistent", &["word"])), SetUp::Failed(None, libc::ENOENT));
+    let directory = Some(CString::new("/dev/null").unwrap());
+    assert_eq!(fails(&Plan { directory, ..shell("") }), SetUp::Failed(None, libc::ENOTDIR));
+    let how = How::Write { path: CString::new("/nonexistent").unwrap(), text: vec![] };
+    let settings = vec![Setting { option: "oom_score_adj", how }];
+    let spawned = start(&Plan { settings, ..shell("echo no") });
+    assert_eq!(end_of_set_up(&spawned), SetUp::Failed(Some("oom_score_adj".to_string()), libc::ENOENT));
+    let expected =
+        "supervisor: couldn't set oom_score_adj: ENOENT\nsupervisor: child process was not spawned\n".to_string();
+    assert_eq!(spawned.stderr.map(read_all), Some(expected));
+    process::wait_for(spawned.pid).unwrap();
+}
+
+#[test]
+fn a_child_that_is_held_up_holds_nobody_up_and_dies_when_told() {
+    let scratch = Scratch::new("held-up");
+    let path = CString::new(scratch.path("fifo")).unwrap();
+    // SAFETY: a live string.
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+    // Opening it for writing waits for a reader, who never comes.
+    let settings = || vec![Setting { option: "cgroup_set", how: How::Write { path: path.clone(), text: vec![] } }];
+    let ours = fd::pipe().unwrap();
+    let held_up = start(&Plan { settings: settings(), ..shell("echo no") });
+    assert_eq!(run(&shell("echo yes")).stdout, "yes\n");
+    assert_eq!(set_up(held_up.report.as_fd()), SetUp::UnderWay);
+    // It has nothing of ours: when we close our end, the other one ends.
+    drop(ours.write);
+    assert!(fd::wait_readable(ours.read.as_fd(), 10_000));
+    assert_eq!(process::kill_group(held_up.pid, libc::SIGTERM), Ok(()));
+    let killed = ExitStatus::Signal { number: libc::SIGTERM, core: false };
+    assert_eq!(process::wait_for(held_up.pid).unwrap(), killed);
+}
+
+#[test]
+fn names_too_long_for_a_pipe_are_cut() {
+    for redirect_stderr in [false, true] {
+        let long = "x".repeat(70_000);
+        let spawned = start(&Plan { directory: Some(CString::new(long).unwrap()), redirect_stderr, ..shell("") });
+        // It ends although nobody reads.
+        assert_eq!(process::wait_for(spawned.pid).unwrap(), ExitStatus::Code(127));
+        let told = read_all(spawned.stderr.unwrap_or(spawned.stdout));
+        let end = "xxx: ENAMETOOLONG\nsupervisor: child process was not spawned\n";
+        assert!(told.starts_with("supervisor: couldn't chdir to xxx") && told.ends_with(end), "{told}");
+        assert!(told.len() < 4096);
+    }
+}
+
+#[test]
+fn settings_are_made_before_the_user_changes() {
+    let is_root = users::current_uid() == 0;
+    let limit = |resource, soft, hard| How::Limit { resource, soft, hard };
+    let write = |text: &str| How::Write { path: c"/proc/self/oom_score_adj".into(), text: text.into() };
+    let (nofile, core) = (libc::RLIMIT_NOFILE, libc::RLIMIT_CORE);
+    let how = [
+        ("oom_score_adj", write("321")),
+        ("ionice", How::Ionice(3 << 13)),
+        ("rlimit_nofile", limit(nofile, 77, None)),
+        ("rlimit_core", limit(core, 0, Some(0))),
+        ("nice", How::Nice(7)),
+    ];
+    let settings = how.into_iter().map(|(option, how)| Setting { option, how }).collect();
+    let switch = match is_root {
+        true => Switch::Become { uid: 12_345, gid: 12_345, groups: vec![] },
+        false => Switch::Keep,
+    };
+    let script = "cat /proc/self/oom_score_adj; ulimit -Sn; ulimit -Hc; cut -d' ' -f19 /proc/self/stat; \
+                  grep NoNewPrivs /proc/self/status";
+    let plan = Plan { settings, switch, no_new_privs: true, deathsig: Some(libc::SIGKILL), ..shell(script) };
+    assert_eq!(run(&plan).stdout, "321\n77\n0\n7\nNoNewPrivs:\t1\n");
+
+    let settings = vec![Setting { option: "rlimit_nofile", how: limit(nofile, 78, Some(77)) }];
+    let told = run(&Plan { settings, ..shell("echo no") });
+    assert_eq!(told.stderr.lines().next(), Some("supervisor: couldn't set rlimit_nofile: EINVAL"));
+    let told = run(&Plan { deathsig: Some(999), ..shell("echo no") });
+    assert_eq!(told.stderr.lines().next(), Some("supervisor: couldn't set deathsig: EINVAL"));
+}
+
+#[test]
+fn a_large_table_of_descriptors_is_not_copied() {
+    if limits::open_files() < SHARED_FROM as u64 + 64 {
+        return;
+    }
+    let _lock = INHERITABLE.lock().unwrap();
+    let ours: Vec<OwnedFd> = (0..SHARED_FROM).map(|_| fd::duplicate_raw(0).unwrap()).collect();
+    let told = run(&shell("echo out; ls /proc/self/fd | wc -l"));
+    // The fourth is that of the directory that it lists.
+    assert_eq!(told.stdout, "out\n4\n");
+    let bad = run(&plan("/nonexistent", &["word"]));
+    assert!(bad.stderr.starts_with("supervisor: couldn't exec word: ENOENT\n"), "{}", bad.stderr);
+    drop(ours);
 }
 
 #[test]
