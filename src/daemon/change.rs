@@ -274,7 +274,6 @@ impl Daemon {
                 stderr: Stream::default(),
                 launched: None,
                 uses_socket: false,
-                timer: None,
             },
         );
         for channel in [Channel::Stdout, Channel::Stderr] {
@@ -308,10 +307,7 @@ impl Daemon {
         // One in state UNKNOWN may still hold its share.
         self.release_socket(id, host);
         let Some(process) = self.processes.remove(&id) else { return };
-        if let Some(at) = process.timer {
-            self.timers.remove(&(at, id));
-        }
-        self.starts.remove(&id);
+        self.agenda.forget(id);
         self.extensions.loaded_processes.remove(&id);
         if let Some(pid) = process.machine.pid() {
             self.pids.remove(&pid.0);

@@ -1,7 +1,8 @@
 //! Starting, signalling and reaping children: the machines' effects are performed here.
 
+use super::Daemon;
+use super::agenda::Due;
 use super::host::{CommandProblem, Errno, Host, Launch, SpawnFailure};
-use super::{DEADLINES_PER_TURN, Daemon, SPAWNS_PER_TURN};
 use crate::clock::Now;
 use crate::config::{GroupKind, LogTarget};
 use crate::exit::ExitStatus;
@@ -43,49 +44,22 @@ impl Daemon {
         outcome
     }
 
-    /// Puts a process's deadline into the timers.
+    /// Enters in the agenda when a process is due next.
     pub(super) fn reschedule(&mut self, id: ProcId, now: Now) {
         let mood = self.mood();
-        let Some(process) = self.processes.get_mut(&id) else { return };
-        let deadline = process.machine.deadline(&process.program, mood);
-        let is_first_start = process.machine.state() == ProcessState::Stopped;
-        // A deadline in the past counts from now: in the timers it must not overtake those that waited longer.
-        let timer = deadline.filter(|_| !is_first_start).map(|at| at.max(now.mono));
-        if process.timer != timer {
-            if let Some(old) = process.timer {
-                self.timers.remove(&(old, id));
-            }
-            if let Some(new) = timer {
-                self.timers.insert((new, id));
-            }
-            process.timer = timer;
-        }
-        if deadline.is_some() && is_first_start {
-            self.starts.insert(id);
-        } else {
-            self.starts.remove(&id);
-        }
+        let Some(process) = self.processes.get(&id) else { return };
+        let due = match process.machine.deadline(&process.program, mood) {
+            None => Due::Never,
+            Some(_) if process.machine.state() == ProcessState::Stopped => Due::FirstStart,
+            Some(at) => Due::At(at),
+        };
+        self.agenda.set(id, due, now.mono);
     }
 
     /// Deadlines and transitions. What becomes due by this very work is left to the next turn, so that an exit is
     /// always reaped before its process is judged RUNNING (P-11).
     pub fn deadlines(&mut self, now: Now, host: &mut dyn Host) {
-        let mut due = Vec::new();
-        while let Some(&(at, id)) = self.timers.first() {
-            if at > now.mono || due.len() == DEADLINES_PER_TURN {
-                break;
-            }
-            self.timers.pop_first();
-            if let Some(process) = self.processes.get_mut(&id) {
-                process.timer = None;
-            }
-            due.push(id);
-        }
-        for _ in 0..SPAWNS_PER_TURN {
-            let Some(id) = self.starts.pop_first() else { break };
-            due.push(id);
-        }
-        for id in due {
+        for id in self.agenda.take_due(now.mono) {
             // A failed signal has been logged and has made the process UNKNOWN; nobody waits for the text here.
             let _ = self.step(id, Event::Deadline, now, host);
         }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::Daemon;
-use crate::clock::Mono;
 use crate::config::{self, GroupKind, Program};
 use crate::id::{Channel, GroupId, LogId, Pid, ProcId, SocketId};
 use crate::model::pool::Pool;
@@ -47,8 +46,6 @@ pub struct Proc {
     pub(super) launched: Option<Rc<Program>>,
     /// Whether it holds a share of its group's socket.
     pub(super) uses_socket: bool,
-    /// The deadline that stands in the timers.
-    pub(super) timer: Option<Mono>,
 }
 
 /// What becomes of one output channel.

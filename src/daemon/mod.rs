@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod agenda;
 mod audit;
 pub mod change;
 mod children;
@@ -21,7 +22,7 @@ pub mod reshape;
 mod shutdown;
 mod validate;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use crate::clock::{Mono, Now, earliest};
@@ -34,15 +35,10 @@ use crate::model::process::{Effect, Mood};
 use crate::model::tick::Ticks;
 use crate::state::SupervisorState;
 
+use agenda::Agenda;
 use dynamic::Dynamic;
 pub use groups::{Group, Proc, Stream, Target};
 pub use host::Host;
-
-/// Children spawned by timers in one turn. A spawn takes about a millisecond; between two batches clients are served.
-pub const SPAWNS_PER_TURN: usize = 8;
-
-/// Deadlines handled in one turn, so that a burst of them delays nobody.
-pub const DEADLINES_PER_TURN: usize = 256;
 
 /// The daemon's whole state.
 pub struct Daemon {
@@ -59,10 +55,7 @@ pub struct Daemon {
     pids: IdMap<i32, ProcId>,
     next_group: u32,
     next_process: u32,
-    /// Deadlines of processes, earliest first.
-    timers: BTreeSet<(Mono, ProcId)>,
-    /// Never started and to be started at once, in order of creation (P-5).
-    starts: BTreeSet<ProcId>,
+    agenda: Agenda,
     /// Processes whose state changed since [`Daemon::settle_touched`].
     touched: Vec<ProcId>,
     /// Those before, ascending.
@@ -120,8 +113,7 @@ impl Daemon {
             pids: IdMap::default(),
             next_group: 0,
             next_process: 0,
-            timers: BTreeSet::new(),
-            starts: BTreeSet::new(),
+            agenda: Agenda::default(),
             touched: Vec::new(),
             lately_touched: Vec::new(),
             wanted: EventMask::NONE,
@@ -238,14 +230,12 @@ impl Daemon {
 
     /// When [`Daemon::deadlines`] or [`Daemon::shutdown_step`] has something to do again; `None` is never.
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        let start = (!self.starts.is_empty()).then_some(now.mono);
-        let timer = self.timers.first().map(|(at, _)| *at);
-        earliest(&[start, timer, self.tick_deadline(now), self.shutdown_deadline()])
+        earliest(&[self.agenda.next(now.mono), self.tick_deadline(now), self.shutdown_deadline()])
     }
 
     /// Whether processes wait for their first start.
     pub fn is_starting(&self) -> bool {
-        !self.starts.is_empty()
+        self.agenda.has_first_starts()
     }
 
     /// The configured group of that name.

@@ -55,16 +55,10 @@ impl Daemon {
 
     /// From here on nothing is started (P-76): deadlines that would start something are dropped.
     fn cancel_starts(&mut self) {
-        self.starts.clear();
-        let waiting: Vec<(Mono, ProcId)> = self.timers.iter().copied().collect();
-        for (at, id) in waiting {
-            let mood = self.mood();
-            let Some(process) = self.processes.get_mut(&id) else { continue };
-            if process.machine.deadline(&process.program, mood).is_none() {
-                self.timers.remove(&(at, id));
-                process.timer = None;
-            }
-        }
+        let mood = self.mood();
+        let processes = &self.processes;
+        let is_due = |process: &Proc| process.machine.deadline(&process.program, mood).is_some();
+        self.agenda.retain(|id| processes.get(&id).is_some_and(is_due));
     }
 
     /// One step of stopping everything; nothing while the daemon is RUNNING.
