@@ -162,7 +162,7 @@ fn run_service(
     }
     let ended = ended?;
     let carried =
-        Carried { loader: ended.loader, signals: ended.signals, serial: service.daemon.serial(), is_first: false };
+        Carried { loader: ended.loader, signals: ended.signals, serial: service.daemon.bus.serial(), is_first: false };
     Ok((ended.state, carried))
 }
 

@@ -41,14 +41,14 @@ impl Daemon {
     /// What becomes of the processes of a group.
     fn describe_replacement(&self, new: &Rc<Group>) -> String {
         let name = q(&new.name);
-        let Some(active) = self.group_named(&new.name).and_then(|id| self.group(id)) else {
+        let Some(active) = self.roster.group_named(&new.name).and_then(|id| self.roster.group(id)) else {
             return format!("replace group {name}");
         };
         let wanted = new.by_name();
         let added = new.processes.iter().map(|program| program.name.as_str());
         let added: Vec<&str> = added.filter(|name| active.process(name).is_none()).collect();
         let (mut replaced, mut removed) = (Vec::new(), Vec::new());
-        for process in active.processes.iter().filter_map(|id| self.process(*id)) {
+        for process in active.processes.iter().filter_map(|id| self.roster.process(*id)) {
             match wanted.get(process.program.name.as_str()) {
                 None => removed.push(process.program.name.as_str()),
                 Some(program) if !process.program.same_as(program) => replaced.push(process.program.name.as_str()),

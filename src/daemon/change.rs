@@ -5,16 +5,14 @@
 //! of dynamic changes before it carries it out; it emits PROCESS_GROUP_ADDED and PROCESS_GROUP_REMOVED, and it leaves
 //! one audit line.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::{Daemon, Group, Host, Proc, Stream};
+use super::{Daemon, Host, Output};
 use crate::clock::Now;
 use crate::config::journal::{Made, Subject};
 use crate::config::{self, GroupKind, LogTarget, Program};
 use crate::fault::{Code, Fault};
 use crate::id::{Channel, GroupId, ProcId};
-use crate::model::process::Process;
 
 /// One mutation. The first three follow what is configured; the others go beyond it, and are kept as dynamic changes.
 #[derive(Clone, Debug)]
@@ -143,10 +141,10 @@ impl Daemon {
                 self.deactivate(name, host);
             }
             Change::AddProgram(Addition { group, create, processes, .. }) => {
-                if let (None, Some(priority)) = (self.group_named(group), create) {
+                if let (None, Some(priority)) = (self.roster.group_named(group), create) {
                     self.make_group(group, *priority, now, host);
                 }
-                let Some(id) = self.group_named(group) else { return };
+                let Some(id) = self.roster.group_named(group) else { return };
                 for program in processes {
                     self.add_process(id, program.clone(), now, host);
                 }
@@ -159,7 +157,7 @@ impl Daemon {
             }
             Change::RemoveProcess { group, process } => self.remove_process(group, process, now, host),
             Change::RemoveProgram { group, program } => {
-                for process in self.processes_of_program(group, program) {
+                for process in self.roster.processes_of_program(group, program) {
                     self.remove_process(group, &process, now, host);
                 }
             }
@@ -178,21 +176,7 @@ impl Daemon {
 
     /// Makes a group and its processes active.
     pub(super) fn activate(&mut self, config: Rc<config::Group>, now: Now, host: &mut dyn Host) {
-        let id = GroupId(self.next_group);
-        self.next_group += 1;
-        self.group_ids.insert(config.name.as_str().into(), id);
-        self.groups.insert(
-            id,
-            Group {
-                config: config.clone(),
-                processes: Vec::with_capacity(config.processes.len()),
-                by_name: BTreeMap::new(),
-                unstopped: 0,
-                pool: None,
-                socket: None,
-                socket_users: 0,
-            },
-        );
+        let id = self.roster.add_group(config.clone());
         self.open_pool(id);
         for program in &config.processes {
             self.add_process(id, program.clone(), now, host);
@@ -223,25 +207,25 @@ impl Daemon {
 
     fn deactivate(&mut self, name: &str, host: &mut dyn Host) {
         self.keep_auto_logs(name);
-        let Some(id) = self.group_ids.remove(name) else { return };
-        let Some(group) = self.groups.get(&id) else { return };
+        let Some(id) = self.roster.group_named(name) else { return };
+        let Some(group) = self.roster.group(id) else { return };
         for process in group.processes.clone() {
-            self.forget_process(process, host);
+            self.detach(process, host);
         }
-        self.groups.remove(&id);
-        self.close_pool(id);
+        self.roster.remove_group(id);
+        self.bus.remove_pool(id);
         self.announce_group(name, false);
     }
 
     /// The AUTO logs of a group that goes become part of its configuration: added again before the next reread, it
     /// goes on writing to them (L-44).
     fn keep_auto_logs(&mut self, name: &str) {
-        let Some(group) = self.group_named(name).and_then(|id| self.groups.get(&id)) else { return };
+        let Some(group) = self.roster.group_named(name).and_then(|id| self.roster.group(id)) else { return };
         let Some(at) = self.config.groups.iter().position(|other| Rc::ptr_eq(other, &group.config)) else { return };
         let mut kept = config::Group::clone(&group.config);
         for program in &mut kept.processes {
-            let Some(process) = group.process(&program.name).and_then(|id| self.processes.get(&id)) else { continue };
-            let made = |options: &config::Stream, stream: &Stream| match (&options.logfile, &stream.path) {
+            let Some(process) = group.process(&program.name).and_then(|id| self.roster.process(id)) else { continue };
+            let made = |options: &config::Stream, output: &Output| match (&options.logfile, &output.path) {
                 (LogTarget::Auto, Some(path)) => Some(LogTarget::File(path.to_string())),
                 _ => None,
             };
@@ -256,26 +240,11 @@ impl Daemon {
     }
 
     fn add_process(&mut self, group: GroupId, program: Rc<Program>, now: Now, host: &mut dyn Host) {
-        let id = ProcId(self.next_process);
-        let Some(active) = self.groups.get_mut(&group) else { return };
-        self.next_process += 1;
-        active.by_name.insert(program.name.as_str().into(), id);
-        active.processes.push(id);
-        if let Some(pool) = &mut active.pool {
-            pool.add_member(id, &program.name);
+        let name = program.name.clone();
+        let Some(id) = self.roster.add_process(group, program) else { return };
+        if let Some(pool) = self.bus.pool_mut(group) {
+            pool.add_member(id, &name);
         }
-        self.processes.insert(
-            id,
-            Proc {
-                group,
-                program,
-                machine: Process::default(),
-                stdout: Stream::default(),
-                stderr: Stream::default(),
-                launched: None,
-                uses_socket: false,
-            },
-        );
         for channel in [Channel::Stdout, Channel::Stderr] {
             self.resolve_log(id, channel, host);
         }
@@ -283,35 +252,25 @@ impl Daemon {
     }
 
     fn remove_process(&mut self, group: &str, name: &str, now: Now, host: &mut dyn Host) {
-        let Some(id) = self.group_named(group) else { return };
+        let Some(id) = self.roster.group_named(group) else { return };
         self.drop_process(id, name, now, host);
         self.edit_config(id, |config| config.processes.retain(|program| program.name != name));
     }
 
     fn drop_process(&mut self, group: GroupId, name: &str, now: Now, host: &mut dyn Host) {
-        let Some(id) = self.groups.get(&group).and_then(|group| group.process(name)) else { return };
+        let Some(id) = self.roster.group(group).and_then(|group| group.process(name)) else { return };
         self.leave_pool(id, now, host);
-        let Some(active) = self.groups.get_mut(&group) else { return };
-        active.by_name.remove(name);
-        active.processes.retain(|other| *other != id);
-        let counted = self.processes.get(&id).is_some_and(|process| !process.machine.state().is_stopped());
-        if counted {
-            active.unstopped = active.unstopped.saturating_sub(1);
-        }
-        self.forget_process(id, host);
+        self.detach(id, host);
+        self.roster.remove_process(id);
     }
 
-    /// Takes a process out of everything that knows its id.
-    fn forget_process(&mut self, id: ProcId, host: &mut dyn Host) {
+    /// Lets go of all that a process has, before it is taken out of the roster.
+    fn detach(&mut self, id: ProcId, host: &mut dyn Host) {
         self.close_logs(id, host);
         // One in state UNKNOWN may still hold its share.
         self.release_socket(id, host);
-        let Some(process) = self.processes.remove(&id) else { return };
         self.agenda.forget(id);
         self.extensions.loaded_processes.remove(&id);
-        if let Some(pid) = process.machine.pid() {
-            self.pids.remove(&pid.0);
-        }
         host.close_child(id);
         self.touched.push(id);
     }
@@ -321,7 +280,7 @@ impl Daemon {
     /// a file, what is configured changes in any case: a group that is removed and added again is to be what the file
     /// says.
     fn edit_config(&mut self, id: GroupId, edit: impl Fn(&mut config::Group)) {
-        let Some(group) = self.groups.get_mut(&id) else { return };
+        let Some(group) = self.roster.group_mut(id) else { return };
         let configured = &mut self.config.groups;
         let at = configured.iter().position(|other| Rc::ptr_eq(other, &group.config));
         // Held twice it would have to be copied, once for each change of a group of any size.
@@ -339,14 +298,11 @@ impl Daemon {
 
     /// Brings an active group to a new configuration, leaving alone what is the same.
     fn reshape(&mut self, config: &Rc<config::Group>, differing: Differing, now: Now, host: &mut dyn Host) {
-        let Some(id) = self.group_named(&config.name) else { return };
-        let Some(group) = self.groups.get(&id) else { return };
+        let Some(id) = self.roster.group_named(&config.name) else { return };
+        let Some(group) = self.roster.group(id) else { return };
         let wanted = config.by_name();
-        let current: Vec<(ProcId, Rc<Program>)> = group
-            .processes
-            .iter()
-            .filter_map(|id| self.processes.get(id).map(|process| (*id, process.program.clone())))
-            .collect();
+        let members = self.roster.members(group);
+        let current: Vec<(ProcId, Rc<Program>)> = members.map(|(id, process)| (id, process.program.clone())).collect();
         for (process, program) in &current {
             match wanted.get(program.name.as_str()) {
                 Some(new) if differing == Differing::TakenOver || program.same_as(new) => {
@@ -356,19 +312,19 @@ impl Daemon {
             }
         }
         for program in &config.processes {
-            let known = self.groups.get(&id).is_some_and(|group| group.process(&program.name).is_some());
+            let known = self.roster.group(id).is_some_and(|group| group.process(&program.name).is_some());
             if !known {
                 self.add_process(id, program.clone(), now, host);
             }
         }
-        let Some(group) = self.groups.get_mut(&id) else { return };
+        let Some(group) = self.roster.group_mut(id) else { return };
         group.processes = config.processes.iter().filter_map(|program| group.process(&program.name)).collect();
         group.config = config.clone();
     }
 
     /// Gives a process another configuration, whatever it does. A log that is open stays until the child ends.
     fn take_program(&mut self, id: ProcId, program: &Rc<Program>, now: Now, host: &mut dyn Host) {
-        let Some(process) = self.processes.get_mut(&id) else { return };
+        let Some(process) = self.roster.process_mut(id) else { return };
         let old = std::mem::replace(&mut process.program, program.clone());
         let differs = |old: &LogTarget, new: &LogTarget| old != new && *new != LogTarget::Auto;
         for (channel, differs) in [

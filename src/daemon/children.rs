@@ -20,7 +20,7 @@ impl Daemon {
         let mut outcome = Ok(());
         let mut next = Some(event);
         while let Some(event) = next.take() {
-            let Some(process) = self.processes.get_mut(&id) else { break };
+            let Some(process) = self.roster.process_mut(id) else { break };
             let program = process.program.clone();
             process.machine.step(event, &program, mood, now, &mut effects);
             for effect in effects.drain(..) {
@@ -47,7 +47,7 @@ impl Daemon {
     /// Enters in the agenda when a process is due next.
     pub(super) fn reschedule(&mut self, id: ProcId, now: Now) {
         let mood = self.mood();
-        let Some(process) = self.processes.get(&id) else { return };
+        let Some(process) = self.roster.process(id) else { return };
         let due = match process.machine.deadline(&process.program, mood) {
             None => Due::Never,
             Some(_) if process.machine.state() == ProcessState::Stopped => Due::FirstStart,
@@ -63,7 +63,7 @@ impl Daemon {
             // A failed signal has been logged and has made the process UNKNOWN; nobody waits for the text here.
             let _ = self.step(id, Event::Deadline, now, host);
         }
-        self.tick(now);
+        self.bus.tick(now);
     }
 
     /// Starts a process (X-85, after its checks).
@@ -83,7 +83,7 @@ impl Daemon {
 
     /// Sends a signal to the child itself (P-73); the error is the text of the fault FAILED.
     pub fn signal_process(&mut self, id: ProcId, signal: i32, now: Now, host: &mut dyn Host) -> Result<(), String> {
-        let Some(process) = self.processes.get(&id) else { return Ok(()) };
+        let Some(process) = self.roster.process(id) else { return Ok(()) };
         let name = &process.program.name;
         let Some(pid) = process.machine.pid() else {
             let text = format!("attempted to send {name} sig {} but it wasn't running", signal::name(signal));
@@ -100,7 +100,7 @@ impl Daemon {
 
     /// kill(2). A process that is gone already counts as success: its exit settles the matter (P-71).
     fn send(&mut self, id: ProcId, signal: i32, group: bool, verb: &str, host: &mut dyn Host) -> Result<(), String> {
-        let Some(process) = self.processes.get(&id) else { return Ok(()) };
+        let Some(process) = self.roster.process(id) else { return Ok(()) };
         let Some(pid) = process.machine.pid() else { return Ok(()) };
         let name = &process.program.name;
         match host.kill(pid, signal, group) {
@@ -132,7 +132,7 @@ impl Daemon {
 
     /// The command line of a process, split, and the file to execute (P-30 to P-34).
     pub fn find_command(&self, id: ProcId, host: &mut dyn Host) -> Result<(String, Vec<String>), CommandProblem> {
-        let Some(process) = self.processes.get(&id) else {
+        let Some(process) = self.roster.process(id) else {
             return Err(CommandProblem::NotExecutable("command is empty".to_string()));
         };
         let command = &process.program.command;
@@ -151,8 +151,8 @@ impl Daemon {
     fn spawn(&mut self, id: ProcId, host: &mut dyn Host) -> Event {
         match self.try_spawn(id, host) {
             Ok(pid) => {
-                self.pids.insert(pid.0, id);
-                if let Some(process) = self.processes.get_mut(&id) {
+                self.roster.add_child(id, pid);
+                if let Some(process) = self.roster.process_mut(id) {
                     process.launched = Some(process.program.clone());
                 }
                 Event::Spawned(pid)
@@ -170,10 +170,10 @@ impl Daemon {
         let socket = self.acquire_socket(id, host)?;
         let (path, argv) = self.find_command(id, host).map_err(|problem| problem.text().to_string())?;
         self.open_logs(id, host)?;
-        let Some(process) = self.processes.get(&id) else { return Err("the process was removed".to_string()) };
-        let program = process.program.clone();
+        let removed = || "the process was removed".to_string();
+        let (group, process) = self.roster.member(id).ok_or_else(removed)?;
+        let (group, program) = (group.name(), process.program.clone());
         let name = &program.name;
-        let group = self.groups.get(&process.group).map_or("", |group| group.config.name.as_str());
         let launch = Launch { program: &program, group, path: &path, argv: &argv, socket };
         host.spawn(id, &launch).map_err(|failure| match failure {
             SpawnFailure::Pipes(error) if error.0 == libc::EMFILE => format!("too many open files to spawn '{name}'"),
@@ -187,15 +187,15 @@ impl Daemon {
 
     /// Opens the logs of a child about to be made (P-38) and readies its channels.
     fn open_logs(&mut self, id: ProcId, host: &mut dyn Host) -> Result<(), String> {
-        let is_listener = self.is_listener(id);
-        let Some(process) = self.processes.get_mut(&id) else { return Ok(()) };
+        let is_listener = self.roster.is_listener(id);
+        let Some(process) = self.roster.process_mut(id) else { return Ok(()) };
         let program = process.program.clone();
         for channel in [Channel::Stdout, Channel::Stderr] {
             if channel == Channel::Stderr && program.redirect_stderr {
                 continue;
             }
             let options = if channel == Channel::Stdout { &program.stdout } else { &program.stderr };
-            let stream = process.stream_mut(channel);
+            let stream = process.output_mut(channel);
             let captures = options.capture_maxbytes > 0 && !(is_listener && channel == Channel::Stdout);
             let bytes_max = usize::try_from(options.capture_maxbytes).unwrap_or(usize::MAX);
             stream.capture = captures.then(|| Box::new(Capture::new(bytes_max)));
@@ -221,9 +221,9 @@ impl Daemon {
 
     /// Closes the logs of a child that is gone (L-31).
     pub(super) fn close_logs(&mut self, id: ProcId, host: &mut dyn Host) {
-        let Some(process) = self.processes.get_mut(&id) else { return };
+        let Some(process) = self.roster.process_mut(id) else { return };
         for channel in [Channel::Stdout, Channel::Stderr] {
-            if let Some(log) = process.stream_mut(channel).log.take() {
+            if let Some(log) = process.output_mut(channel).log.take() {
                 host.log_close(log);
             }
         }
@@ -231,7 +231,7 @@ impl Daemon {
 
     /// A child of ours, or a stranger that we inherited, was reaped. Its output has been delivered before (P-60).
     pub fn exited(&mut self, pid: Pid, status: ExitStatus, now: Now, host: &mut dyn Host) {
-        let Some(id) = self.pids.remove(&pid.0) else {
+        let Some(id) = self.roster.remove_child(pid) else {
             activity!(Info, "reaped unknown pid {} ({})", pid.0, status.text());
             return;
         };
@@ -247,7 +247,7 @@ impl Daemon {
 
     /// One of a child's pipes reached its end.
     pub fn output_ended(&mut self, id: ProcId, channel: Channel, fd: i32) {
-        if let Some(process) = self.processes.get(&id) {
+        if let Some(process) = self.roster.process(id) {
             activity!(
                 Debug,
                 "fd {fd} closed, stopped monitoring <{} of {} in state {} ({})>",
@@ -261,8 +261,7 @@ impl Daemon {
 
     /// Takes a share in the group's FastCGI socket; the first one opens it (P-100, P-101).
     fn acquire_socket(&mut self, id: ProcId, host: &mut dyn Host) -> Result<Option<crate::id::SocketId>, String> {
-        let Some(process) = self.processes.get(&id) else { return Ok(None) };
-        let Some(group) = self.groups.get_mut(&process.group) else { return Ok(None) };
+        let Some((group, process)) = self.roster.member_mut(id) else { return Ok(None) };
         let config = group.config.clone();
         let GroupKind::Fcgi(socket) = &config.kind else { return Ok(None) };
         if group.socket.is_none() {
@@ -273,19 +272,16 @@ impl Daemon {
             group.socket = Some(made);
         }
         group.socket_users += 1;
-        if let Some(process) = self.processes.get_mut(&id) {
-            process.uses_socket = true;
-        }
+        process.uses_socket = true;
         Ok(group.socket)
     }
 
     /// Gives the share back; the last one closes it.
     pub(super) fn release_socket(&mut self, id: ProcId, host: &mut dyn Host) {
-        let Some(process) = self.processes.get_mut(&id) else { return };
+        let Some((group, process)) = self.roster.member_mut(id) else { return };
         if !std::mem::take(&mut process.uses_socket) {
             return;
         }
-        let Some(group) = self.groups.get_mut(&process.group) else { return };
         group.socket_users = group.socket_users.saturating_sub(1);
         if group.socket_users == 0
             && let Some(socket) = group.socket.take()
@@ -299,9 +295,9 @@ impl Daemon {
 
     /// Reopens the logs of every running child (L-60).
     pub fn reopen_logs(&mut self, host: &mut dyn Host) {
-        for process in self.processes.values() {
+        for (_, process) in self.roster.processes() {
             for channel in [Channel::Stdout, Channel::Stderr] {
-                if let Some(log) = process.stream(channel).log {
+                if let Some(log) = process.output(channel).log {
                     host.log_reopen(log);
                 }
             }
@@ -310,9 +306,9 @@ impl Daemon {
 
     /// Empties and reopens a running child's logs (L-62); without a child nothing happens.
     pub fn clear_logs(&mut self, id: ProcId, host: &mut dyn Host) -> Result<(), Errno> {
-        let Some(process) = self.processes.get_mut(&id) else { return Ok(()) };
+        let Some(process) = self.roster.process_mut(id) else { return Ok(()) };
         for channel in [Channel::Stdout, Channel::Stderr] {
-            let stream = process.stream_mut(channel);
+            let stream = process.output_mut(channel);
             if let Some(capture) = &mut stream.capture {
                 capture.clear();
             }
@@ -325,7 +321,7 @@ impl Daemon {
 
     /// The AUTO log of a process that was just activated (L-40), or the path of another one.
     pub(super) fn resolve_log(&mut self, id: ProcId, channel: Channel, host: &mut dyn Host) {
-        let Some(process) = self.processes.get_mut(&id) else { return };
+        let Some(process) = self.roster.process_mut(id) else { return };
         let program = process.program.clone();
         let supervisord = &self.config.supervisord;
         let options = if channel == Channel::Stdout { &program.stdout } else { &program.stderr };
@@ -349,6 +345,6 @@ impl Daemon {
                 }
             }
         };
-        process.stream_mut(channel).path = path;
+        process.output_mut(channel).path = path;
     }
 }

@@ -68,7 +68,8 @@ impl Kept {
         program: &str,
         group: Option<&str>,
     ) -> Vec<Subject> {
-        let is_meant = |name: &str| group.is_none_or(|group| group == name) && daemon.group_named(name).is_some();
+        let is_meant =
+            |name: &str| group.is_none_or(|group| group == name) && daemon.roster.group_named(name).is_some();
         let groups = self.journal.groups.keys().filter(|name| is_meant(name));
         let own = groups.filter(|name| self.journal.own(name, program).is_some());
         let mut subjects: Vec<Subject> =
@@ -215,7 +216,7 @@ impl Kept {
         if !journal::fits_header(group) {
             return Err(format!("a group named '{group}' cannot be written to a file"));
         }
-        let active = scene.daemon.group_named(group).and_then(|id| scene.daemon.group(id));
+        let active = scene.daemon.roster.group_named(group).and_then(|id| scene.daemon.roster.group(id));
         let priority = match (active, create) {
             (Some(active), _) => active.config.priority,
             (None, Some(priority)) => {
@@ -269,7 +270,7 @@ impl Kept {
         let is_own = self.journal.own(group, program).is_some();
         // Both have one of that name if the files got it later. Theirs is removed with it as far as it runs; else it
         // counts from now on.
-        let mut active = scene.daemon.processes_of_program(group, program).into_iter();
+        let mut active = scene.daemon.roster.processes_of_program(group, program).into_iter();
         let is_made = |process: &String| self.made.get(group).is_some_and(|made| made.contains_key(process));
         let is_theirs_gone = !is_own || active.any(|process| !is_made(&process));
         if is_own {

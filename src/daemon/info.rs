@@ -54,8 +54,8 @@ fn capped(secs: i64) -> i64 {
 impl Daemon {
     /// What one process shows of itself.
     pub fn info<'a>(&'a self, id: ProcId, now: Now, host: &mut dyn Host) -> Option<Info<'a>> {
-        let process = self.process(id)?;
-        Some(info(self.group(process.group)?, process, now, host))
+        let (group, process) = self.roster.member(id)?;
+        Some(info(group, process, now, host))
     }
 }
 

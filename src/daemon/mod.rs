@@ -8,73 +8,58 @@
 
 pub mod agenda;
 mod audit;
+pub mod bus;
 pub mod change;
 mod children;
 pub mod claims;
 pub mod dynamic;
 pub mod edits;
-pub mod events;
+mod events;
 mod groups;
 pub mod host;
 pub mod info;
 pub mod output;
 pub mod reshape;
+pub mod roster;
 mod shutdown;
 mod validate;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::clock::{Mono, Now, earliest};
 use crate::config::{self, Config, FcgiAddress, FcgiSocket, GroupKind};
-use crate::eventtype::EventMask;
-use crate::id::{GroupId, IdMap, ProcId};
+use crate::id::ProcId;
 use crate::model::event::Serials;
 use crate::model::pool;
 use crate::model::process::{Effect, Mood};
-use crate::model::tick::Ticks;
 use crate::state::SupervisorState;
 
 use agenda::Agenda;
+use bus::Bus;
 use dynamic::Dynamic;
-pub use groups::{Group, Proc, Stream, Target};
+pub use groups::{Group, Output, Proc};
 pub use host::Host;
+pub use roster::{Roster, Target};
 
 /// The daemon's whole state.
 pub struct Daemon {
     /// The configuration last read; its groups are the *configured* ones (P-110).
     pub config: Config,
+    /// The groups and processes that are active.
+    pub roster: Roster,
+    /// Events, and who hears of them.
+    pub bus: Bus,
     /// Namespace-independent state of the extensions.
     pub extensions: Extensions,
     /// What was changed at run time, and the file that keeps it.
     dynamic: Dynamic,
     state: SupervisorState,
-    groups: BTreeMap<GroupId, Group>,
-    group_ids: BTreeMap<Rc<str>, GroupId>,
-    processes: BTreeMap<ProcId, Proc>,
-    pids: IdMap<i32, ProcId>,
-    next_group: u32,
-    next_process: u32,
     agenda: Agenda,
     /// Processes whose state changed since [`Daemon::settle_touched`].
     touched: Vec<ProcId>,
     /// Those before, ascending.
     lately_touched: Vec<ProcId>,
-    /// Event types that at least one pool or stream wants.
-    wanted: EventMask,
-    /// Event types that HTTP streams want.
-    stream_mask: EventMask,
-    /// Events for the HTTP streams, oldest first.
-    streamed: VecDeque<events::Streamed>,
-    /// How many of them were dropped because there were too many.
-    streamed_lost: u64,
-    /// Groups that are pools, ascending, so that an event does not look at all groups.
-    pools: Vec<GroupId>,
-    /// Pools that may be able to dispatch.
-    busy_pools: Vec<GroupId>,
-    /// Serial of the next event (E-32).
-    serial: Serials,
-    ticks: Ticks,
     shutdown: shutdown::Shutdown,
     /// Reused by every step of a machine.
     effects: Vec<Effect>,
@@ -107,23 +92,11 @@ impl Daemon {
             extensions: Extensions::default(),
             dynamic,
             state: SupervisorState::Running,
-            groups: BTreeMap::new(),
-            group_ids: BTreeMap::new(),
-            processes: BTreeMap::new(),
-            pids: IdMap::default(),
-            next_group: 0,
-            next_process: 0,
+            roster: Roster::default(),
+            bus: Bus::new(serial),
             agenda: Agenda::default(),
             touched: Vec::new(),
             lately_touched: Vec::new(),
-            wanted: EventMask::NONE,
-            stream_mask: EventMask::NONE,
-            streamed: VecDeque::new(),
-            streamed_lost: 0,
-            pools: Vec::new(),
-            busy_pools: Vec::new(),
-            serial,
-            ticks: Ticks::default(),
             shutdown: shutdown::Shutdown::default(),
             effects: Vec::new(),
             pool_effects: Vec::new(),
@@ -160,7 +133,7 @@ impl Daemon {
         self.refresh_dynamic(host);
         for group in self.config.groups.clone() {
             // Of two groups of one name the first one counts, as in the original.
-            if self.group_named(&group.name).is_some() {
+            if self.roster.group_named(&group.name).is_some() {
                 continue;
             }
             if let Err(text) = self.check_socket(&group, host) {
@@ -200,11 +173,6 @@ impl Daemon {
         self.state
     }
 
-    /// The serial that the next event would get, to be carried over a reload.
-    pub fn serial(&self) -> Serials {
-        self.serial
-    }
-
     /// Whether processes may be started.
     pub fn mood(&self) -> Mood {
         if self.state == SupervisorState::Running { Mood::Running } else { Mood::Stopping }
@@ -230,7 +198,7 @@ impl Daemon {
 
     /// When [`Daemon::deadlines`] or [`Daemon::shutdown_step`] has something to do again; `None` is never.
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        earliest(&[self.agenda.next(now.mono), self.tick_deadline(now), self.shutdown_deadline()])
+        earliest(&[self.agenda.next(now.mono), self.bus.next_tick(now), self.shutdown_deadline()])
     }
 
     /// Whether processes wait for their first start.

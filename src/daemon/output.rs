@@ -4,6 +4,7 @@
 
 use super::{Daemon, Host};
 use crate::clock::Now;
+use crate::config::GroupKind;
 use crate::eventtype::EventType;
 use crate::id::{Channel, ProcId};
 use crate::level::Level;
@@ -24,20 +25,20 @@ pub enum Counts {
 impl Daemon {
     /// Takes what a child wrote.
     pub fn output(&mut self, id: ProcId, channel: Channel, bytes: &[u8], now: Now, host: &mut dyn Host) {
-        let Some(process) = self.processes.get_mut(&id) else { return };
-        if channel == Channel::Stdout && self.groups.get(&process.group).is_some_and(|group| group.pool.is_some()) {
+        let Some((group, process)) = self.roster.member_mut(id) else { return };
+        if channel == Channel::Stdout && matches!(group.config.kind, GroupKind::Listener(_)) {
             self.write_log(id, channel, bytes, host);
             self.listener_output(id, bytes, now, host);
             return;
         }
         if self.config.supervisord.strip_ansi {
             let mut stripper =
-                process.stream_mut(channel).stripper.take().unwrap_or_else(|| Box::new(Stripper::default()));
+                process.output_mut(channel).stripper.take().unwrap_or_else(|| Box::new(Stripper::default()));
             let mut scratch = Vec::new();
             let stripped = stripper.strip(bytes, &mut scratch);
             self.captured(id, channel, stripped, host);
-            if let Some(process) = self.processes.get_mut(&id) {
-                process.stream_mut(channel).stripper = Some(stripper);
+            if let Some(process) = self.roster.process_mut(id) {
+                process.output_mut(channel).stripper = Some(stripper);
             }
         } else {
             self.captured(id, channel, bytes, host);
@@ -49,25 +50,20 @@ impl Daemon {
     /// with the most.
     pub fn fitting(&self, (id, channel): (ProcId, Channel), bytes: &[u8], counts: Counts, now: Now) -> usize {
         let kind = EventType::communication(channel);
-        if !self.wants(kind) {
+        if !self.bus.wants(kind) {
             return bytes.len();
         }
-        let capture = self.processes.get(&id).and_then(|process| process.stream(channel).capture.as_ref());
+        let capture = self.roster.process(id).and_then(|process| process.output(channel).capture.as_ref());
         let Some(capture) = capture else { return bytes.len() };
-        let pools = self.pools.iter().filter_map(|id| self.groups.get(id)?.pool.as_ref());
-        let rooms = pools.filter(|pool| pool.mask().wants(kind)).filter_map(|pool| pool.room(now.mono));
-        let room = match counts {
-            Counts::Fullest => rooms.min(),
-            Counts::Emptiest => rooms.max(),
-        };
+        let room = self.bus.room(kind, counts, now.mono);
         room.map_or(bytes.len(), |room| capture.fitting(bytes, room))
     }
 
     /// Lets out what capture mode holds back: the child has ended.
     pub(super) fn flush_output(&mut self, id: ProcId, _now: Now, host: &mut dyn Host) {
         for channel in [Channel::Stdout, Channel::Stderr] {
-            let Some(process) = self.processes.get_mut(&id) else { return };
-            if let Some(mut capture) = process.stream_mut(channel).capture.take() {
+            let Some(process) = self.roster.process_mut(id) else { return };
+            if let Some(mut capture) = process.output_mut(channel).capture.take() {
                 capture.finish(&mut |piece| self.piece(id, channel, piece, host));
             }
         }
@@ -77,14 +73,14 @@ impl Daemon {
         if bytes.is_empty() {
             return;
         }
-        let Some(process) = self.processes.get_mut(&id) else { return };
+        let Some(process) = self.roster.process_mut(id) else { return };
         // The capture stands aside while its pieces are handled, which needs the rest of the daemon.
-        match process.stream_mut(channel).capture.take() {
+        match process.output_mut(channel).capture.take() {
             None => self.piece(id, channel, Piece::Log(bytes), host),
             Some(mut capture) => {
                 capture.feed(bytes, &mut |piece| self.piece(id, channel, piece, host));
-                if let Some(process) = self.processes.get_mut(&id) {
-                    process.stream_mut(channel).capture = Some(capture);
+                if let Some(process) = self.roster.process_mut(id) {
+                    process.output_mut(channel).capture = Some(capture);
                 }
             }
         }
@@ -108,15 +104,15 @@ impl Daemon {
     }
 
     fn write_log(&mut self, id: ProcId, channel: Channel, bytes: &[u8], host: &mut dyn Host) {
-        let Some(process) = self.processes.get(&id) else { return };
-        if let Some(log) = process.stream(channel).log {
+        let Some(process) = self.roster.process(id) else { return };
+        if let Some(log) = process.output(channel).log {
             host.log_write(log, bytes);
         }
     }
 
     /// One message for each line of the chunk (L-33).
     fn syslog(&self, id: ProcId, channel: Channel, bytes: &[u8], host: &mut dyn Host) {
-        let Some(process) = self.processes.get(&id) else { return };
+        let Some(process) = self.roster.process(id) else { return };
         let options = if channel == Channel::Stdout { &process.program.stdout } else { &process.program.stderr };
         if options.syslog {
             host.syslog(&process.program.name, bytes);
@@ -128,7 +124,7 @@ impl Daemon {
         if bytes.is_empty() {
             return;
         }
-        let Some(process) = self.processes.get(&id) else { return };
+        let Some(process) = self.roster.process(id) else { return };
         let program = &process.program;
         if self.config.supervisord.loglevel <= Level::Debug {
             activity!(
@@ -143,22 +139,22 @@ impl Daemon {
             Channel::Stdout => (&program.stdout, EventType::ProcessLogStdout),
             Channel::Stderr => (&program.stderr, EventType::ProcessLogStderr),
         };
-        if options.events_enabled && self.wants(kind) {
+        if options.events_enabled && self.bus.wants(kind) {
             let Some((subject, pid)) = self.subject(id) else { return };
             let event = Event::log(subject, pid, channel, bytes);
-            self.emit(event);
+            self.bus.emit(event);
         }
     }
 
     /// A whole message of capture mode (E-8).
     fn communicate(&mut self, id: ProcId, channel: Channel, bytes: &[u8]) {
         let kind = EventType::communication(channel);
-        if self.wants(kind) {
+        if self.bus.wants(kind) {
             let Some((subject, pid)) = self.subject(id) else { return };
             let event = Event::communication(subject, pid, channel, bytes);
-            self.emit(event);
+            self.bus.emit(event);
         }
-        if let Some(process) = self.processes.get(&id) {
+        if let Some(process) = self.roster.process(id) {
             activity!(Debug, "'{}' {} emitted a comm event", process.program.name, channel.name());
         }
     }

@@ -101,7 +101,7 @@ impl Daemon {
                 None => subjects.iter().any(is_theirs) && self.has_program(name, program),
             }
         };
-        self.groups().map(|(_, group)| group).filter(is_concerned)
+        self.roster.groups().map(|(_, group)| group).filter(is_concerned)
     }
 }
 

@@ -56,9 +56,9 @@ impl Daemon {
     /// From here on nothing is started (P-76): deadlines that would start something are dropped.
     fn cancel_starts(&mut self) {
         let mood = self.mood();
-        let processes = &self.processes;
+        let roster = &self.roster;
         let is_due = |process: &Proc| process.machine.deadline(&process.program, mood).is_some();
-        self.agenda.retain(|id| processes.get(&id).is_some_and(is_due));
+        self.agenda.retain(|id| roster.process(id).is_some_and(is_due));
     }
 
     /// One step of stopping everything; nothing while the daemon is RUNNING.
@@ -67,14 +67,11 @@ impl Daemon {
             return;
         }
         if self.shutdown.order.is_none() {
-            let mut order: Vec<GroupId> = self.groups.keys().copied().collect();
-            // A stable sort keeps the order of insertion among equals.
-            order.sort_by_key(|id| self.groups.get(id).map(|group| group.config.priority));
-            self.shutdown.order = Some(order);
-            self.emit(Happening::supervisor_stopping());
+            self.shutdown.order = Some(self.roster.groups_by_priority());
+            self.bus.emit(Happening::supervisor_stopping());
         }
         while let Some(&id) = self.shutdown.order.as_ref().and_then(|order| order.last()) {
-            let unstopped = self.groups.get(&id).map_or(0, |group| group.unstopped);
+            let unstopped = self.roster.group(id).map_or(0, |group| group.unstopped);
             if unstopped == 0 {
                 if let Some(order) = &mut self.shutdown.order {
                     order.pop();
@@ -108,13 +105,13 @@ impl Daemon {
 
     /// Whether the group whose turn it is to stop is a pool that still has events, and somebody to take them.
     fn is_draining(&mut self, id: GroupId, now: Now) -> bool {
-        let Some(group) = self.groups.get(&id) else { return false };
-        let Some(pool) = &group.pool else { return false };
+        let Some(group) = self.roster.group(id) else { return false };
+        let Some(pool) = self.bus.pool(id) else { return false };
         let can_take = |id: &ProcId| {
             let is_running = |process: &Proc| process.machine.state() == ProcessState::Running;
             // One that has not said READY yet, for the first time or again, may be about to.
             let listens = pool.listener_state(*id).is_some_and(|state| state != ListenerState::Unknown);
-            listens && self.processes.get(id).is_some_and(is_running)
+            listens && self.roster.process(*id).is_some_and(is_running)
         };
         let has_events = pool.queued() > 0 || pool.is_busy();
         if !has_events || !group.processes.iter().any(can_take) {
@@ -125,8 +122,8 @@ impl Daemon {
 
     /// All at once, descending process priority (P-75).
     fn stop_group_descending(&mut self, id: GroupId, now: Now, host: &mut dyn Host) {
-        for id in self.members_by_priority(id).into_iter().rev() {
-            let event = match self.processes.get(&id).map(|process| process.machine.state()) {
+        for id in self.roster.members_by_priority(id).into_iter().rev() {
+            let event = match self.roster.process(id).map(|process| process.machine.state()) {
                 Some(ProcessState::Running | ProcessState::Starting) => Event::Stop,
                 Some(ProcessState::Backoff) => Event::GiveUp,
                 _ => continue,
@@ -137,14 +134,9 @@ impl Daemon {
     }
 
     fn report_waiting(&self) {
-        let waiting: Vec<_> = self
-            .groups
-            .values()
-            .filter(|group| group.unstopped > 0)
-            .flat_map(|group| &group.processes)
-            .filter_map(|id| self.processes.get(id))
-            .filter(|process| !process.machine.state().is_stopped())
-            .collect();
+        let groups = self.roster.groups().filter(|(_, group)| !group.is_stopped());
+        let members = groups.flat_map(|(_, group)| self.roster.members(group).map(|(_, process)| process));
+        let waiting: Vec<_> = members.filter(|process| !process.machine.state().is_stopped()).collect();
         if waiting.is_empty() {
             return;
         }

@@ -77,11 +77,11 @@ impl Daemon {
     fn unstopped(&self, group: &str, is_meant: impl Fn(&Proc) -> bool) -> Vec<ProcId> {
         let processes = self.group_or_fault(group).map_or(&[][..], |group| &group.processes);
         let is_obstacle = |process: &Proc| !process.machine.state().is_stopped() && is_meant(process);
-        processes.iter().copied().filter(|id| self.processes.get(id).is_some_and(is_obstacle)).collect()
+        processes.iter().copied().filter(|id| self.roster.process(*id).is_some_and(is_obstacle)).collect()
     }
 
     fn validate_absent(&self, name: &str, processes: usize) -> Result<(), Fault> {
-        match self.group_named(name) {
+        match self.roster.group_named(name) {
             Some(_) => Err(Code::AlreadyAdded.with(name)),
             None => self.validate_room(processes),
         }
@@ -89,11 +89,10 @@ impl Daemon {
 
     /// Ids are not used twice, so they can run out: after four thousand million processes.
     fn validate_room(&self, processes: usize) -> Result<(), Fault> {
-        let last = u32::try_from(processes).ok().and_then(|count| self.next_process.checked_add(count));
-        match last.and(self.next_group.checked_add(1)) {
-            Some(_) => Ok(()),
-            None => Err(Code::Failed.with("no more processes can be added before a restart")),
+        if self.roster.has_room(processes) {
+            return Ok(());
         }
+        Err(Code::Failed.with("no more processes can be added before a restart"))
     }
 
     fn validate_addition(&self, addition: &Addition) -> Result<(), Fault> {
@@ -132,42 +131,30 @@ impl Daemon {
     }
 
     fn validate_leaving(&self, active: &Group, stays: impl Fn(&Proc) -> bool) -> Result<(), Fault> {
-        let processes = active.processes.iter().filter(|id| self.processes.get(id).is_some_and(|found| !stays(found)));
+        let processes =
+            active.processes.iter().filter(|id| self.roster.process(**id).is_some_and(|found| !stays(found)));
         processes.into_iter().try_for_each(|id| self.validate_stopped(*id))
     }
 
     fn validate_stopped(&self, id: ProcId) -> Result<(), Fault> {
-        let Some(process) = self.processes.get(&id) else { return Ok(()) };
+        let Some(process) = self.roster.process(id) else { return Ok(()) };
         let is_stopped = process.machine.pid().is_none() && process.machine.state().is_stopped();
         if is_stopped { Ok(()) } else { Err(Code::StillRunning.with(&process.program.name)) }
     }
 
     fn group_or_fault(&self, name: &str) -> Result<&Group, Fault> {
-        let group = self.group_named(name).and_then(|id| self.groups.get(&id));
+        let group = self.roster.group_named(name).and_then(|id| self.roster.group(id));
         group.ok_or_else(|| Code::BadName.with(format!("group: {name}")))
     }
 
     fn is_of_program(&self, id: ProcId, program: &str) -> bool {
-        self.processes.get(&id).is_some_and(|process| process.program.program == program)
+        self.roster.process(id).is_some_and(|process| process.program.program == program)
     }
 
     /// Whether an active group has a program, be it without a process.
     pub fn has_program(&self, group: &str, program: &str) -> bool {
         let Ok(active) = self.group_or_fault(group) else { return false };
         active.processes.iter().any(|id| self.is_of_program(*id, program)) || self.dynamic.holds(group, program)
-    }
-
-    /// The program of a process.
-    pub fn program_of(&self, group: &str, process: &str) -> Option<&str> {
-        let id = self.group_or_fault(group).ok()?.process(process)?;
-        self.processes.get(&id).map(|process| process.program.program.as_str())
-    }
-
-    /// Names of the processes of a program in an active group, as they are listed.
-    pub fn processes_of_program(&self, group: &str, program: &str) -> Vec<String> {
-        let processes = self.group_or_fault(group).map_or(&[][..], |group| &group.processes);
-        let found = processes.iter().filter_map(|id| self.processes.get(id));
-        found.filter(|process| process.program.program == program).map(|process| process.program.name.clone()).collect()
     }
 }
 

@@ -55,7 +55,7 @@ impl Reactor {
     /// The end of a child: what it wrote, then its exit.
     fn bury(&mut self, reaped: Reaped, service: &mut Service, now: Now) {
         // What it wrote last comes before its end (P-60).
-        if let Some(id) = service.daemon.process_of(reaped.pid) {
+        if let Some(id) = service.daemon.roster.process_of(reaped.pid) {
             self.held.flush(id, service, now, &mut self.system);
             for channel in [Channel::Stdout, Channel::Stderr] {
                 self.read_last(id, channel, service, now);

@@ -280,7 +280,7 @@ impl Reactor {
         // After the answers that make room.
         self.held.go_on(service, now, &mut self.system, &mut self.unfinished);
         // A listener's little output is an answer, for which the next event waits.
-        let trickle = only.filter(|(id, _)| bytes < FLOOD_BYTES && !service.daemon.is_listener(*id));
+        let trickle = only.filter(|(id, _)| bytes < FLOOD_BYTES && !service.daemon.roster.is_listener(*id));
         self.rests = self.is_flood(trickle, now);
         // Exits before requests and deadlines, so that nobody is told of a child that is gone, and a quick exit is
         // never judged RUNNING.

@@ -17,7 +17,7 @@ use crate::wire::value::Value;
 /// startProcess: the order of the checks is the original's, lookup faults first.
 pub fn start_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
-    match context.daemon.find(name).ok_or_else(|| Code::BadName.with(name))? {
+    match context.daemon.roster.find(name).ok_or_else(|| Code::BadName.with(name))? {
         Target::Group(_) => start_group_named(context, crate::namespec::split(name).group, wait(params, 1)),
         Target::Process(id) => match try_start(context, id, name)? {
             true => Ok(true.into()),
@@ -49,11 +49,11 @@ fn try_start(context: &mut Context<'_>, id: ProcId, name: &str) -> Result<bool, 
 }
 
 fn state(context: &Context<'_>, id: ProcId) -> ProcessState {
-    context.daemon.process(id).map_or(ProcessState::Unknown, |process| process.machine.state())
+    context.daemon.roster.process(id).map_or(ProcessState::Unknown, |process| process.machine.state())
 }
 
 fn spawn_failed(context: &Context<'_>, id: ProcId) -> bool {
-    context.daemon.process(id).is_some_and(|process| !process.machine.spawn_error().is_empty())
+    context.daemon.roster.process(id).is_some_and(|process| !process.machine.spawn_error().is_empty())
 }
 
 /// startProcessGroup.
@@ -68,19 +68,19 @@ fn start_group_named(context: &mut Context<'_>, name: &str, wait: bool) -> Resul
 
 /// startAllProcesses.
 pub fn start_all(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    let processes = context.daemon.processes_by_priority();
+    let processes = context.daemon.roster.processes_by_priority();
     Ok(bulk_start(context, processes, wait(params, 0)))
 }
 
 fn group_members(context: &Context<'_>, name: &str) -> Result<Vec<ProcId>, Fault> {
-    let group = context.daemon.group_named(name).ok_or_else(|| Code::BadName.with(name))?;
-    Ok(context.daemon.members_by_priority(group))
+    let group = context.daemon.roster.group_named(name).ok_or_else(|| Code::BadName.with(name))?;
+    Ok(context.daemon.roster.members_by_priority(group))
 }
 
 /// Process and group name, for an outcome.
 fn entry(context: &Context<'_>, id: ProcId) -> Option<Entry> {
-    let process = context.daemon.process(id)?;
-    let group = context.daemon.group(process.group)?;
+    let process = context.daemon.roster.process(id)?;
+    let group = context.daemon.roster.group(process.group)?;
     Some(Entry::new(group.name(), &process.program.name))
 }
 
@@ -105,7 +105,7 @@ fn bulk_start(context: &mut Context<'_>, processes: Vec<ProcId>, wait: bool) -> 
 /// stopProcess.
 pub fn stop_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
-    match context.daemon.find(name).ok_or_else(|| Code::BadName.with(name))? {
+    match context.daemon.roster.find(name).ok_or_else(|| Code::BadName.with(name))? {
         Target::Group(_) => stop_group_named(context, crate::namespec::split(name).group, wait(params, 1)),
         Target::Process(id) => {
             try_stop(context, id, name)?;
@@ -136,7 +136,7 @@ fn stop_group_named(context: &mut Context<'_>, name: &str, wait: bool) -> Result
 
 /// stopAllProcesses: all at once, ascending, unlike the shutdown (P-80).
 pub fn stop_all(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    let processes = context.daemon.processes_by_priority();
+    let processes = context.daemon.roster.processes_by_priority();
     Ok(bulk_stop(context, processes, wait(params, 0)))
 }
 
@@ -160,7 +160,7 @@ fn bulk_stop(context: &mut Context<'_>, processes: Vec<ProcId>, wait: bool) -> O
 pub fn signal_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
     let signal = signal_text(params, 1)?;
-    match context.daemon.find(name).ok_or_else(|| Code::BadName.with(name))? {
+    match context.daemon.roster.find(name).ok_or_else(|| Code::BadName.with(name))? {
         Target::Group(_) => {
             let processes = group_members(context, crate::namespec::split(name).group)?;
             Ok(bulk_signal(context, processes, &signal))
@@ -196,7 +196,7 @@ pub fn signal_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outco
 
 /// signalAllProcesses.
 pub fn signal_all(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    let processes = context.daemon.processes_by_priority();
+    let processes = context.daemon.roster.processes_by_priority();
     Ok(bulk_signal(context, processes, &signal_text(params, 0)?))
 }
 
@@ -223,8 +223,8 @@ pub fn send_stdin(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome
         Some(other) if *other != Value::Nil => return Err(Code::IncorrectParameters.with(pyrepr::value(other))),
         _ => return Err(Code::IncorrectParameters.bare()),
     };
-    let id = context.daemon.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
-    let machine = context.daemon.process(id).map(|process| &process.machine);
+    let id = context.daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
+    let machine = context.daemon.roster.process(id).map(|process| &process.machine);
     let takes = machine.is_some_and(|machine| machine.pid().is_some() && machine.state() != ProcessState::Stopping);
     if !takes {
         return Err(Code::NotRunning.with(name));

@@ -12,8 +12,8 @@ use crate::wire::value::Value;
 
 /// All that is known of a process.
 pub(super) fn extended(context: &mut Context<'_>, id: ProcId) -> Option<Value> {
-    let process = context.daemon.process(id)?;
-    let group = context.daemon.group_of(id)?;
+    let process = context.daemon.roster.process(id)?;
+    let group = context.daemon.roster.group_of(id)?;
     let usage = process.machine.pid().and_then(|pid| context.host.usage(pid)).unwrap_or_default();
     let info = info(group, process, context.now, context.host);
     let machine = &process.machine;

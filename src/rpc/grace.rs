@@ -45,7 +45,8 @@ fn update_numprocs(context: &mut Context<'_>, params: &[Value]) -> Result<Outcom
     known_group(context, name)?;
     supervisor::reread(context)?;
     let daemon = &mut *context.daemon;
-    let active = daemon.group_named(name).and_then(|id| daemon.group(id)).map(|group| group.config.clone());
+    let active =
+        daemon.roster.group_named(name).and_then(|id| daemon.roster.group(id)).map(|group| group.config.clone());
     let verdict = match (active, daemon.configured_group(name).cloned()) {
         (Some(active), Some(configured)) => {
             let verdict = judge(&active, &configured);

@@ -17,7 +17,7 @@ const INFO_BYTES: usize = 1400;
 /// getProcessInfo.
 pub fn process_info(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
-    let id = context.daemon.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
+    let id = context.daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
     let info = context.daemon.info(id, context.now, context.host).ok_or_else(|| Code::BadName.with(name))?;
     let mut xml = Vec::with_capacity(INFO_BYTES);
     write_info(&mut Writer::new(&mut xml), &info);
@@ -27,10 +27,10 @@ pub fn process_info(context: &mut Context<'_>, params: &[Value]) -> Result<Outco
 /// getAllProcessInfo, sorted by group name, then process name.
 pub fn all_process_info(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     let daemon = &*context.daemon;
-    let mut xml = Vec::with_capacity(daemon.process_count() * INFO_BYTES + 64);
+    let mut xml = Vec::with_capacity(daemon.roster.process_count() * INFO_BYTES + 64);
     let mut writer = Writer::new(&mut xml);
     writer.begin_array();
-    for (_, group, process) in daemon.processes_by_name() {
+    for (_, group, process) in daemon.roster.processes_by_name() {
         write_info(&mut writer, &info(group, process, context.now, context.host));
     }
     writer.end_array();
@@ -87,8 +87,8 @@ pub fn all_config_info(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome
 }
 
 fn config_info(daemon: &Daemon, group: &Group, program: &Rc<Program>) -> Value {
-    let active = daemon.group_named(&group.name).and_then(|id| daemon.group(id));
-    let process = active.and_then(|active| active.process(&program.name)).and_then(|id| daemon.process(id));
+    let active = daemon.roster.group_named(&group.name).and_then(|id| daemon.roster.group(id));
+    let process = active.and_then(|active| active.process(&program.name)).and_then(|id| daemon.roster.process(id));
     // AUTO is resolved only in the very object that was activated.
     let process = process.filter(|process| Rc::ptr_eq(&process.program, program));
     // In the order of the original's struct.
@@ -143,7 +143,7 @@ fn stream(members: &mut Vec<(&'static str, Value)>, channel: Channel, stream: &S
         LogTarget::None => "none".to_string(),
         LogTarget::File(path) => path.clone(),
         LogTarget::Auto => {
-            process.and_then(|process| process.stream(channel).path.as_deref()).unwrap_or("auto").to_string()
+            process.and_then(|process| process.output(channel).path.as_deref()).unwrap_or("auto").to_string()
         }
     };
     let values = [

@@ -55,19 +55,19 @@ pub const METHODS: &[Method] = &[
 ];
 
 fn has_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    Ok(context.daemon.group_named(text(params, 0)?).is_some().into())
+    Ok(context.daemon.roster.group_named(text(params, 0)?).is_some().into())
 }
 
 fn has_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let (group, name) = (text(params, 0)?, text(params, 1)?);
     let daemon = &*context.daemon;
-    let active = daemon.group_named(group).and_then(|id| daemon.group(id));
+    let active = daemon.roster.group_named(group).and_then(|id| daemon.roster.group(id));
     let Some(active) = active else { return Ok(false.into()) };
     if active.process(name).is_some() {
         return Ok(true.into());
     }
     let mut added = daemon.extensions.loaded_processes.iter().filter(|(_, program)| *program == name);
-    let is_added = added.any(|(id, _)| daemon.group_of(*id).is_some_and(|group| std::ptr::eq(group, active)));
+    let is_added = added.any(|(id, _)| daemon.roster.group_of(*id).is_some_and(|group| std::ptr::eq(group, active)));
     Ok((is_added || was_added(daemon, group, name)).into())
 }
 
@@ -98,7 +98,7 @@ fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, F
         counts.pop_first();
     }
     *counts.entry(program.to_string()).or_default() += 1;
-    let group = context.daemon.group_named(group).and_then(|id| context.daemon.group(id));
+    let group = context.daemon.roster.group_named(group).and_then(|id| context.daemon.roster.group(id));
     if let Some(id) = group.and_then(|group| group.process(&name)) {
         context.daemon.extensions.loaded_processes.insert(id, program.to_string());
     }
@@ -108,7 +108,7 @@ fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, F
 /// One more than the earlier adds of that program to any group, and not in use in this one.
 fn next_number(daemon: &Daemon, group: &str, program: &str) -> u64 {
     let earlier = daemon.extensions.loaded.get(program).copied().unwrap_or(0);
-    let active = daemon.group_named(group).and_then(|id| daemon.group(id));
+    let active = daemon.roster.group_named(group).and_then(|id| daemon.roster.group(id));
     let is_free = |number: &u64| {
         let name = format!("{program}_{number}");
         active.is_none_or(|active| active.process(&name).is_none() && !daemon.has_program(group, &name))

@@ -24,8 +24,8 @@ pub fn read_main(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome,
 
 /// The last `bytes` bytes of a process's stdout log, for the page that shows it.
 pub fn end(daemon: &Daemon, host: &mut dyn Host, name: &str, bytes: u64) -> Result<Vec<u8>, Fault> {
-    let id = daemon.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
-    let path = daemon.process(id).and_then(|process| process.stdout.path.as_deref());
+    let id = daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
+    let path = daemon.roster.process(id).and_then(|process| process.stdout.path.as_deref());
     let path = path.filter(|path| host.file_exists(path)).ok_or_else(|| Code::NoFile.bare())?;
     let size = host.file_size(path).map_err(|_| Code::Failed.bare())?;
     let length = bytes.min(size);
@@ -50,12 +50,12 @@ fn read_channel(context: &mut Context<'_>, params: &[Value], channel: Channel) -
 
 /// Path of a process's log; `None` where none is configured.
 fn log_path(context: &Context<'_>, name: &str, channel: Channel) -> Result<Option<String>, Fault> {
-    let id = context.daemon.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
-    let Some(process) = context.daemon.process(id) else { return Ok(None) };
+    let id = context.daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
+    let Some(process) = context.daemon.roster.process(id) else { return Ok(None) };
     let options = if channel == Channel::Stdout { &process.program.stdout } else { &process.program.stderr };
     // A log that is configured as an empty path is one that does not exist.
     let missing = (options.logfile == LogTarget::File(String::new())).then(String::new);
-    Ok(process.stream(channel).path.as_deref().map(str::to_string).or(missing))
+    Ok(process.output(channel).path.as_deref().map(str::to_string).or(missing))
 }
 
 fn read(context: &mut Context<'_>, path: Option<&str>, offset: i64, length: i64) -> Result<Outcome, Fault> {
@@ -141,7 +141,7 @@ pub fn clear_main(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fau
 /// clearProcessLogs (L-62).
 pub fn clear(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
-    let id = context.daemon.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
+    let id = context.daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
     context.daemon.clear_logs(id, context.host).map_err(|_| Code::Failed.with(name))?;
     Ok(true.into())
 }
@@ -149,11 +149,11 @@ pub fn clear(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fau
 /// clearAllProcessLogs.
 pub fn clear_all(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     let mut results = Vec::new();
-    for id in context.daemon.processes_by_priority() {
-        let Some(name) = context.daemon.namespec(id) else { continue };
+    for id in context.daemon.roster.processes_by_priority() {
+        let Some(name) = context.daemon.roster.namespec(id) else { continue };
         let cleared = context.daemon.clear_logs(id, context.host).map_err(|_| Code::Failed.with(name));
-        let Some(process) = context.daemon.process(id) else { continue };
-        let Some(group) = context.daemon.group(process.group) else { continue };
+        let Some(process) = context.daemon.roster.process(id) else { continue };
+        let Some(group) = context.daemon.roster.group(process.group) else { continue };
         results.push(Entry::new(group.name(), &process.program.name).outcome(cleared));
     }
     Ok(Value::Array(results).into())

@@ -274,7 +274,7 @@ fn text(params: &[Value], index: usize) -> Result<&str, Fault> {
 
 /// Faults with BAD_NAME unless there is an active group of that name.
 fn known_group(context: &Context<'_>, name: &str) -> Result<(), Fault> {
-    match context.daemon.group_named(name) {
+    match context.daemon.roster.group_named(name) {
         Some(_) => Ok(()),
         None => Err(Code::BadName.with(format!("group: {name}"))),
     }

@@ -225,9 +225,12 @@ impl Restart {
     /// Them, in the order of their groups, as they are to be restarted.
     fn batches(self, context: &Context<'_>) -> VecDeque<Vec<ProcId>> {
         let daemon = &*context.daemon;
-        let groups = self.groups.iter().filter_map(|name| daemon.group_named(name).and_then(|id| daemon.group(id)));
+        let groups = self
+            .groups
+            .iter()
+            .filter_map(|name| daemon.roster.group_named(name).and_then(|id| daemon.roster.group(id)));
         let is_due = |id: &ProcId| {
-            daemon.process(*id).is_some_and(|process| {
+            daemon.roster.process(*id).is_some_and(|process| {
                 let is_running = process.machine.state().is_running();
                 process.program.program == self.program && is_running && process.is_outdated()
             })
@@ -269,7 +272,7 @@ impl Restarts {
 
     /// Where a process stands next; `None` once it is up again.
     fn step(&self, context: &mut Context<'_>, id: ProcId, stage: Stage) -> Result<Option<Stage>, Fault> {
-        let Some(process) = context.daemon.process(id) else { return Err(Code::BadName.with("it was removed")) };
+        let Some(process) = context.daemon.roster.process(id) else { return Err(Code::BadName.with("it was removed")) };
         let name = process.program.name.clone();
         if stage == Stage::Stopping {
             stop(context, id);
@@ -279,7 +282,7 @@ impl Restarts {
             context.daemon.start_process(id, context.now, context.host);
             context.daemon.transition(id, context.now, context.host);
         }
-        let failed = context.daemon.process(id).is_none_or(|process| !process.machine.spawn_error().is_empty());
+        let failed = context.daemon.roster.process(id).is_none_or(|process| !process.machine.spawn_error().is_empty());
         match state(context, id) {
             _ if failed => Err(Code::SpawnError.with(name)),
             ProcessState::Running => Ok(None),
@@ -289,13 +292,15 @@ impl Restarts {
     }
 
     fn note(&self, context: &Context<'_>, id: ProcId, report: &mut Report, result: Result<(), Fault>) {
-        let Some((group, process)) = context.daemon.group_of(id).zip(context.daemon.process(id)) else { return };
+        let Some((group, process)) = context.daemon.roster.group_of(id).zip(context.daemon.roster.process(id)) else {
+            return;
+        };
         report.note(&Entry::new(group.name(), &process.program.name), "restarted", result);
     }
 }
 
 fn state(context: &Context<'_>, id: ProcId) -> ProcessState {
-    context.daemon.process(id).map_or(ProcessState::Stopped, |process| process.machine.state())
+    context.daemon.roster.process(id).map_or(ProcessState::Stopped, |process| process.machine.state())
 }
 
 fn stop(context: &mut Context<'_>, id: ProcId) {

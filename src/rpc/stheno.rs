@@ -162,12 +162,12 @@ fn version(_: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
 
 fn process_info(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
-    let id = context.daemon.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
+    let id = context.daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
     Ok(details::extended(context, id).ok_or_else(|| Code::BadName.with(name))?.into())
 }
 
 fn all_process_info(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
-    let ids: Vec<ProcId> = context.daemon.processes_by_name().map(|(id, _, _)| id).collect();
+    let ids: Vec<ProcId> = context.daemon.roster.processes_by_name().map(|(id, _, _)| id).collect();
     let infos = ids.into_iter().filter_map(|id| details::extended(context, id)).collect();
     Ok(Value::Array(infos).into())
 }
@@ -183,7 +183,7 @@ fn update(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault>
     };
     let config = supervisor::load(context)?;
     let comes_in = |group: &&Rc<Group>| {
-        let active = context.daemon.group_named(&group.name).and_then(|id| context.daemon.group(id));
+        let active = context.daemon.roster.group_named(&group.name).and_then(|id| context.daemon.roster.group(id));
         active.is_none_or(|active| !active.config.same_as(group))
     };
     let checked = context.daemon.check_settings(config.groups.iter().filter(comes_in), context.host);
@@ -191,7 +191,7 @@ fn update(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault>
     let difference = supervisor::adopt(context, config);
     let daemon = &*context.daemon;
     let all = wanted.is_empty() || wanted.contains(&"all");
-    let is_known = |name: &str| daemon.group_named(name).is_some() || daemon.configured_group(name).is_some();
+    let is_known = |name: &str| daemon.roster.group_named(name).is_some() || daemon.configured_group(name).is_some();
     if let Some(unknown) = wanted.iter().find(|name| !all && !is_known(name)) {
         return Err(Code::BadName.with(*unknown));
     }
@@ -237,8 +237,8 @@ fn whole(params: &[Value], index: usize) -> Result<i64, Fault> {
 fn remove_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?.to_string();
     let stop = params.len() > 1 && super::wait(params, 1);
-    let id = context.daemon.group_named(&name).ok_or_else(|| Code::BadName.with(&name))?;
-    if !stop && context.daemon.group(id).is_some_and(|group| !group.is_stopped()) {
+    let id = context.daemon.roster.group_named(&name).ok_or_else(|| Code::BadName.with(&name))?;
+    if !stop && context.daemon.roster.group(id).is_some_and(|group| !group.is_stopped()) {
         return Err(Code::StillRunning.with(name));
     }
     let wish = Wish::Gone { change: Change::DropGroup(name.clone()), group: name, verb: Verb::Removed };

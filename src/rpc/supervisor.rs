@@ -270,7 +270,7 @@ pub(super) fn adopt(context: &mut Context<'_>, config: Config) -> diff::Differen
     }
     let daemon = &mut *context.daemon;
     daemon.set_config(config, context.host);
-    let active = daemon.groups().map(|(_, group)| &group.config);
+    let active = daemon.roster.groups().map(|(_, group)| &group.config);
     diff::difference(active, &daemon.config.groups)
 }
 

@@ -274,11 +274,11 @@ impl World {
     /// Active groups: name, priority, processes.
     pub fn groups(&self) -> Vec<String> {
         let describe = |group: &crate::daemon::Group| {
-            let names: Vec<_> = group.processes.iter().filter_map(|id| self.daemon.process(*id)).collect();
+            let names: Vec<_> = group.processes.iter().filter_map(|id| self.daemon.roster.process(*id)).collect();
             let names: Vec<_> = names.iter().map(|process| process.program.name.as_str()).collect();
             format!("{} {}: {}", group.name(), group.config.priority, names.join(" ")).trim_end().to_string()
         };
-        let mut groups: Vec<String> = self.daemon.groups().map(|(_, group)| describe(group)).collect();
+        let mut groups: Vec<String> = self.daemon.roster.groups().map(|(_, group)| describe(group)).collect();
         groups.sort();
         groups
     }
@@ -286,7 +286,7 @@ impl World {
     /// Whether a fresh start would yield exactly what is active.
     pub fn assert_survives(&mut self, what: &str) {
         let configured = self.host.loader.load(&self.host.env).unwrap();
-        let active: Vec<_> = self.daemon.groups().map(|(_, group)| group.config.clone()).collect();
+        let active: Vec<_> = self.daemon.roster.groups().map(|(_, group)| group.config.clone()).collect();
         let difference = crate::config::difference(active.iter(), &configured.groups);
         let text = self.daemon.dynamic().text();
         assert_eq!(difference, Default::default(), "{what}: {:?}\n{text:?}", self.groups());

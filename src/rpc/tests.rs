@@ -154,7 +154,7 @@ fn ten_thousand_adds_and_removals_leave_nothing() {
         world.ok("twiddler.removeProcessFromGroup", params!["dyn", name]);
     }
     assert_eq!(world.groups(), ["b 999: b", "dyn 1:", "g 999: a"]);
-    assert_eq!((world.daemon.process_count(), world.host.open_logs), (2, 0));
+    assert_eq!((world.daemon.roster.process_count(), world.host.open_logs), (2, 0));
     assert!(world.daemon.next_deadline(world.now).is_none());
     let text = world.daemon.dynamic().text().unwrap();
     assert!(text.contains("[group:dyn]\nprograms=\n") && !text.contains("[program:"), "{text}");
@@ -174,8 +174,8 @@ fn loader_numbers_its_instances() {
     assert_eq!(add(&mut world, "g"), "fizz_3".into());
     assert_eq!(world.groups(), ["b 999: b", "g 999: a fizz_3", "new 999: fizz_1 fizz_2"]);
     let log = |world: &World, name: &str| {
-        let id = world.daemon.find_process(name).unwrap();
-        world.daemon.process(id).unwrap().stdout.path.clone().unwrap().to_string()
+        let id = world.daemon.roster.find_process(name).unwrap();
+        world.daemon.roster.process(id).unwrap().stdout.path.clone().unwrap().to_string()
     };
     assert_eq!(log(&world, "new:fizz_2"), "/tmp/fizz_2-2-002.log");
     world.assert_survives("loader");

@@ -82,7 +82,7 @@ fn api_version(_: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
 }
 
 fn group_names(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
-    let names = context.daemon.groups().map(|(_, group)| Value::from(group.name().to_string()));
+    let names = context.daemon.roster.groups().map(|(_, group)| Value::from(group.name().to_string()));
     Ok(Value::Array(names.collect()).into())
 }
 
@@ -163,7 +163,7 @@ pub(super) fn add(context: &mut Context<'_>, new: New<'_>) -> Result<Vec<String>
 
 pub(super) fn remove_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let (group, process) = (text(params, 0)?, text(params, 1)?);
-    let program = context.daemon.program_of(group, process).map(str::to_string);
+    let program = context.daemon.roster.program_of(group, process).map(str::to_string);
     if let Some(program) = program {
         context.daemon.extensions.claims.check(group, Some(&program))?;
     }

@@ -36,7 +36,7 @@ impl Start {
     }
 
     fn check(&self, daemon: &Daemon) -> Option<Result<(), Code>> {
-        let Some(process) = daemon.process(self.process) else { return Some(Err(Code::AbnormalTermination)) };
+        let Some(process) = daemon.roster.process(self.process) else { return Some(Err(Code::AbnormalTermination)) };
         let machine = &process.machine;
         if !machine.spawn_error().is_empty() {
             return Some(Err(Code::SpawnError));
@@ -60,7 +60,7 @@ pub struct Stop {
 impl Stop {
     /// The answer, if it is there by now.
     pub fn poll(&mut self, daemon: &Daemon, now: Now) -> Option<Done> {
-        let process = daemon.process(self.process).filter(|process| !process.machine.state().is_stopped());
+        let process = daemon.roster.process(self.process).filter(|process| !process.machine.state().is_stopped());
         let Some(process) = process else { return Some(Ok(Answer::Value(Value::Bool(true)))) };
         if now.mono >= self.report_at {
             self.report_at = now.mono.after(REPORT_EVERY);
@@ -153,7 +153,7 @@ impl Bulk {
                 start.check(daemon).map(|result| result.map_err(|code| code.with(&start.name)))
             }
             Action::Stop => {
-                let stopped = daemon.process(id).is_none_or(|process| process.machine.state().is_stopped());
+                let stopped = daemon.roster.process(id).is_none_or(|process| process.machine.state().is_stopped());
                 stopped.then_some(Ok(()))
             }
         }

@@ -98,7 +98,7 @@ impl Wish {
 
 /// How a group becomes what is configured; `None` if it is that.
 fn configured_step(daemon: &Daemon, name: &str) -> Option<Step> {
-    let active = daemon.group_named(name).and_then(|id| daemon.group(id));
+    let active = daemon.roster.group_named(name).and_then(|id| daemon.roster.group(id));
     let configured = daemon.configured_group(name);
     let step = |verb, changes, processes| Some(Step { group: name.to_string(), verb, changes, processes });
     match (active, configured) {
@@ -126,7 +126,7 @@ fn changed_step(daemon: &Daemon, active: &crate::daemon::Group, configured: &Rc<
         true => vec![Change::ReplaceGroup(configured.clone())],
         false => vec![Change::RemoveGroup(group.clone()), Change::AddGroup(configured.clone())],
     };
-    let current: Vec<&Proc> = active.processes.iter().filter_map(|id| daemon.process(*id)).collect();
+    let current: Vec<&Proc> = active.processes.iter().filter_map(|id| daemon.roster.process(*id)).collect();
     let wanted = configured.by_name();
     let mut processes = Vec::new();
     for process in current {
@@ -150,8 +150,9 @@ fn option_steps(daemon: &Daemon, change: Change) -> Vec<Step> {
     for group in groups {
         let mut processes = Vec::new();
         for program in &group.processes {
-            let known = daemon.group_named(&group.name).and_then(|id| daemon.group(id)?.process(&program.name));
-            match known.and_then(|id| daemon.process(id)) {
+            let known =
+                daemon.roster.group_named(&group.name).and_then(|id| daemon.roster.group(id)?.process(&program.name));
+            match known.and_then(|id| daemon.roster.process(id)) {
                 Some(process) if process.program.same_as(program) => {}
                 Some(_) => processes.push((program.name.clone(), "changed")),
                 None => processes.push((program.name.clone(), "added")),
@@ -170,7 +171,7 @@ fn option_steps(daemon: &Daemon, change: Change) -> Vec<Step> {
 }
 
 fn names_of(daemon: &Daemon, group: &str) -> Vec<String> {
-    let group = daemon.group_named(group).and_then(|id| daemon.group(id));
+    let group = daemon.roster.group_named(group).and_then(|id| daemon.roster.group(id));
     let processes = group.map_or(&[][..], |group| &group.processes);
-    processes.iter().filter_map(|id| daemon.process(*id)).map(|process| process.program.name.clone()).collect()
+    processes.iter().filter_map(|id| daemon.roster.process(*id)).map(|process| process.program.name.clone()).collect()
 }

@@ -54,7 +54,7 @@ impl PageAction {
             let Some((method, params)) = self.steps.pop_front() else { return true };
             // The page acts on single processes: `group:*` is no name here.
             if let Action::Process { name, .. } = &self.action
-                && context.daemon.find_process(name).is_none()
+                && context.daemon.roster.find_process(name).is_none()
             {
                 self.note(Err(Code::BadName.with(name)));
                 continue;

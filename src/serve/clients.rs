@@ -172,7 +172,7 @@ impl Service {
         if ids.is_empty() {
             return;
         }
-        let (events, lost) = self.daemon.take_streamed();
+        let (events, lost) = self.daemon.bus.take_streamed();
         for id in ids {
             let Some(conn) = self.conns.get_mut(id) else { continue };
             let Phase::Feed(feed) = &mut conn.phase else { continue };
@@ -204,7 +204,7 @@ impl Service {
             _ => None,
         });
         let mask = masks.fold(EventMask::NONE, EventMask::union);
-        self.daemon.set_stream_mask(mask);
+        self.daemon.bus.set_stream_mask(mask);
     }
 
     /// A client sends no more. It may still read: what it asked for is answered before the connection is closed.

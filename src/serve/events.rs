@@ -4,7 +4,7 @@
 //! A client that does not keep up loses events, and is told how many as soon as there is room for it: `event: dropped`,
 //! `data: <count>`. At the end of the run the stream is ended properly.
 
-use crate::daemon::events::Streamed;
+use crate::daemon::bus::Streamed;
 use crate::eventtype::{EventMask, EventType};
 use crate::wire::form::Form;
 use crate::wire::http::StreamBody;

@@ -307,6 +307,7 @@ impl Exchange<'_> {
     fn index_page(&mut self, message: Option<&str>, year: i32) -> String {
         let infos: Vec<_> = self
             .daemon
+            .roster
             .processes_by_name()
             .map(|(_, group, process)| info(group, process, self.now, self.host))
             .collect();

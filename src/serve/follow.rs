@@ -29,8 +29,8 @@ pub(super) fn child_log(daemon: &Daemon, rest: &str) -> Option<Target> {
         Some((name, "stderr")) => (name, Channel::Stderr),
         Some(_) => return None,
     };
-    let id = daemon.find_process(name)?;
-    let path = daemon.process(id)?.stream(channel).path.as_deref()?.to_string();
+    let id = daemon.roster.find_process(name)?;
+    let path = daemon.roster.process(id)?.output(channel).path.as_deref()?.to_string();
     Some(Target { path, is_child: true })
 }
 

@@ -167,7 +167,7 @@ impl Service {
 
     /// When the next turn is due at the latest; `None` is never.
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        if self.daemon.has_busy_pools() || self.asks_again {
+        if self.daemon.bus.has_marked() || self.asks_again {
             return Some(now.mono);
         }
         earliest(&[self.daemon.next_deadline(now), self.deferred.deadline(), self.conns.deadline()])

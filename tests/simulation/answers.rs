@@ -187,7 +187,7 @@ fn names(group: &stheno::config::types::Group) -> BTreeSet<String> {
 
 /// What the daemon has.
 pub fn active(daemon: &Daemon) -> BTreeMap<String, BTreeSet<String>> {
-    daemon.groups().map(|(_, group)| (group.name().to_string(), names(&group.config))).collect()
+    daemon.roster.groups().map(|(_, group)| (group.name().to_string(), names(&group.config))).collect()
 }
 
 fn items(value: &Value) -> &[Value] {

@@ -36,8 +36,9 @@ impl Kept {
         if daemon.dynamic().journal().own(text(0), program).is_none() {
             return;
         }
-        let Some(group) = daemon.group_named(text(0)).and_then(|id| daemon.group(id)) else { return };
-        let is_new = |id: &&ProcId| daemon.process(**id).is_some_and(|process| process.program.program == program);
+        let Some(group) = daemon.roster.group_named(text(0)).and_then(|id| daemon.roster.group(id)) else { return };
+        let is_new =
+            |id: &&ProcId| daemon.roster.process(**id).is_some_and(|process| process.program.program == program);
         self.added.extend(group.processes.iter().filter(is_new));
     }
 
@@ -54,9 +55,11 @@ impl Kept {
             Source::Read { journal, .. } => assert_eq!(meaning(journal), meaning(daemon.dynamic().journal())),
             source => assert!(daemon.dynamic().journal().is_empty(), "{source:?}"),
         }
-        self.added.retain(|id| daemon.process(*id).is_some());
+        self.added.retain(|id| daemon.roster.process(*id).is_some());
         for id in &self.added {
-            let (Some(group), Some(process)) = (daemon.group_of(*id), daemon.process(*id)) else { continue };
+            let (Some(group), Some(process)) = (daemon.roster.group_of(*id), daemon.roster.process(*id)) else {
+                continue;
+            };
             let name = &process.program.name;
             let Some(kept) = config.groups.iter().find(|kept| kept.name == group.name()) else {
                 panic!("{}:{name} was added, and the group is in no file", group.name());
@@ -72,7 +75,7 @@ impl Kept {
     /// A run is over.
     pub fn carry(&mut self, daemon: &Daemon) {
         let names = |id: &ProcId| {
-            let (group, process) = (daemon.group_of(*id)?, daemon.process(*id)?);
+            let (group, process) = (daemon.roster.group_of(*id)?, daemon.roster.process(*id)?);
             Some((group.name().to_string(), process.program.name.clone()))
         };
         self.carried = std::mem::take(&mut self.added).iter().filter_map(names).collect();
@@ -81,7 +84,7 @@ impl Kept {
     /// The next one has begun.
     pub fn arrive(&mut self, daemon: &Daemon) {
         for (group, process) in std::mem::take(&mut self.carried) {
-            let active = daemon.group_named(&group).and_then(|id| daemon.group(id));
+            let active = daemon.roster.group_named(&group).and_then(|id| daemon.roster.group(id));
             let active = active.unwrap_or_else(|| panic!("group {group} is lost"));
             // Of a pool or a FastCGI group nothing but what the files say can be a member.
             if active.config.kind == GroupKind::Programs {

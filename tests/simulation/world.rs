@@ -184,7 +184,7 @@ impl World {
             if state == SupervisorState::Shutdown {
                 return false;
             }
-            let serial = self.service.daemon.serial();
+            let serial = self.service.daemon.bus.serial();
             if self.host.file.is_dynamic {
                 self.kept.carry(&self.service.daemon);
             }
@@ -373,7 +373,7 @@ impl World {
         self.say(|| format!("{pid} ends, {}", status.text()));
         if let Some(child) = self.host.children.get(&pid) {
             let process = child.process;
-            let owned = self.service.daemon.process_of(Pid(pid)).is_some();
+            let owned = self.service.daemon.roster.process_of(Pid(pid)).is_some();
             if self.host.pipes.get(&process) == Some(&pid) {
                 for channel in [Channel::Stdout, Channel::Stderr] {
                     let input = Input::OutputEnded { process, channel, fd: 7 };
@@ -446,8 +446,13 @@ impl World {
     }
 
     fn ask(&mut self, index: usize) {
-        let names: Vec<String> =
-            self.service.daemon.processes_by_name().filter_map(|(id, ..)| self.service.daemon.namespec(id)).collect();
+        let names: Vec<String> = self
+            .service
+            .daemon
+            .roster
+            .processes_by_name()
+            .filter_map(|(id, ..)| self.service.daemon.roster.namespec(id))
+            .collect();
         let (asked, target, body) = clients::request(&names, &mut self.random);
         // Only the second server wants a password.
         let server = self.clients[index].server;
@@ -494,7 +499,7 @@ impl World {
 
     fn after_step(&mut self) {
         let mut replaced = Vec::new();
-        for (id, group) in self.service.daemon.groups() {
+        for (id, group) in self.service.daemon.roster.groups() {
             if self.group_names.get(group.name()) != Some(&id) {
                 self.group_names.insert(group.name().to_string(), id);
                 replaced.push(id);
@@ -555,12 +560,12 @@ impl World {
     /// While everything stops, a group is told to stop only when all after it are stopped (P-75).
     fn check_stop_order(&self, pid: i32) {
         let daemon = &self.service.daemon;
-        let Some(id) = daemon.process_of(Pid(pid)) else { return };
-        let Some(process) = daemon.process(id) else { return };
-        let key = |id: GroupId| daemon.group(id).map(|group| (group.config.priority, id));
-        for (other, group) in daemon.groups() {
+        let Some(id) = daemon.roster.process_of(Pid(pid)) else { return };
+        let Some(process) = daemon.roster.process(id) else { return };
+        let key = |id: GroupId| daemon.roster.group(id).map(|group| (group.config.priority, id));
+        for (other, group) in daemon.roster.groups() {
             if key(other) > key(process.group) {
-                for process in group.processes.iter().filter_map(|id| daemon.process(*id)) {
+                for process in group.processes.iter().filter_map(|id| daemon.roster.process(*id)) {
                     let (name, state) = (&process.program.name, process.machine.state());
                     assert!(state.is_stopped(), "pid {pid} is told to stop before {name}, which is {}", state.name());
                 }
@@ -756,10 +761,12 @@ impl World {
         let mut pids = BTreeMap::new();
         let mut logs: Vec<LogId> = Vec::new();
         let mut sockets = 0;
-        for (_, group) in daemon.groups() {
+        for (_, group) in daemon.roster.groups() {
             let mut uses_socket = false;
             for id in &group.processes {
-                let Some(process) = daemon.process(*id) else { panic!("{} has a process that is none", group.name()) };
+                let Some(process) = daemon.roster.process(*id) else {
+                    panic!("{} has a process that is none", group.name())
+                };
                 let (name, machine) = (&process.program.name, &process.machine);
                 let state = machine.state();
                 let has_pid = matches!(
@@ -769,7 +776,7 @@ impl World {
                 assert_eq!(machine.pid().is_some(), has_pid, "{name} is {} with {:?}", state.name(), machine.pid());
                 let Some(pid) = machine.pid() else { continue };
                 assert!(pids.insert(*id, pid.0).is_none());
-                assert_eq!(daemon.process_of(pid), Some(*id), "the process of pid {}", pid.0);
+                assert_eq!(daemon.roster.process_of(pid), Some(*id), "the process of pid {}", pid.0);
                 let child = self.host.children.get(&pid.0);
                 assert!(child.is_some_and(|child| child.process == *id), "{name} is {} without a child", state.name());
                 uses_socket |= matches!(group.config.kind, stheno::config::GroupKind::Fcgi(_));
@@ -793,8 +800,8 @@ impl World {
         for (conn, observer) in &self.observers {
             let current = self.by_conn.get(conn).is_some_and(|index| self.clients[*index].seen == 0);
             for ((group, process), state) in observer.states.iter().filter(|_| current) {
-                let id = daemon.find_process(&format!("{group}:{process}"));
-                let is = id.and_then(|id| daemon.process(id)).map(|process| process.machine.state().name());
+                let id = daemon.roster.find_process(&format!("{group}:{process}"));
+                let is = id.and_then(|id| daemon.roster.process(id)).map(|process| process.machine.state().name());
                 let is_same =
                     is == Some(state.as_str()) || (!self.model.is_plain && matches!(is, None | Some("STOPPED")));
                 assert!(is_same, "{group}:{process} is {is:?}, and its events say {state}");
@@ -817,7 +824,7 @@ impl World {
         if self.is_edited {
             return;
         }
-        for (_, group) in self.service.daemon.groups() {
+        for (_, group) in self.service.daemon.roster.groups() {
             let kept = config.groups.iter().find(|other| other.name == group.name());
             // An AUTO log of a group that was removed and added again is a file now, and AUTO in the file (L-44).
             let is_same = kept.is_some_and(|kept| group.config.same_as(kept));
@@ -849,7 +856,7 @@ impl World {
     /// What must hold when a run is over.
     fn check_end(&mut self) {
         let daemon = &self.service.daemon;
-        for (id, _, process) in daemon.processes_by_name() {
+        for (id, _, process) in daemon.roster.processes_by_name() {
             let machine = &process.machine;
             assert!(machine.state().is_stopped(), "{id:?} is {} at the end", machine.state().name());
         }
@@ -859,8 +866,10 @@ impl World {
         }
         // What a signal could not reach is left behind, and only that.
         for (pid, child) in std::mem::take(&mut self.host.children) {
-            let is_unknown =
-                daemon.process(child.process).is_none_or(|process| process.machine.state() == ProcessState::Unknown);
+            let is_unknown = daemon
+                .roster
+                .process(child.process)
+                .is_none_or(|process| process.machine.state() == ProcessState::Unknown);
             assert!(is_unknown, "{} (pid {pid}) is left behind", child.name);
         }
         self.host.pipes.clear();

@@ -206,8 +206,8 @@ fn the_file_means_the_same_to_supervisor() {
     // Without [stheno] the file is one that is included, as Supervisor reads it; it lies elsewhere than the main file.
     let mut env = world.host.env.clone();
     let included = env.loader("[supervisord]\n[include]\nfiles=/tmp/dyn.conf\n").load(&env).unwrap();
-    let id = world.daemon.group_named("dyn").unwrap();
-    let active = world.daemon.group(id).unwrap();
+    let id = world.daemon.roster.group_named("dyn").unwrap();
+    let active = world.daemon.roster.group(id).unwrap();
     assert!(active.config.same_as(&included.groups[0]), "{:#?}\n{:#?}", active.config, included.groups);
     assert_eq!(active.config.processes[1].command, "x /base/x");
     assert_eq!(active.config.processes[2].command, "x %(here)s");

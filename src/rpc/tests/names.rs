@@ -6,8 +6,8 @@ use super::{GROUP, fault, quiet};
 use crate::wire::value::Value;
 
 fn command(world: &World, name: &str) -> String {
-    let id = world.daemon.find_process(name).unwrap_or_else(|| panic!("{name}: {:?}", world.groups()));
-    world.daemon.process(id).map(|process| process.program.command.clone()).unwrap_or_default()
+    let id = world.daemon.roster.find_process(name).unwrap_or_else(|| panic!("{name}: {:?}", world.groups()));
+    world.daemon.roster.process(id).map(|process| process.program.command.clone()).unwrap_or_default()
 }
 
 fn runs(what: &str) -> Value {
