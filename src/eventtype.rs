@@ -127,7 +127,7 @@ impl EventType {
 pub struct EventMask(u32);
 
 impl EventMask {
-    /// Nothing.
+    /// No event at all: what a daemon wants that has neither pools nor streams.
     pub const NONE: EventMask = EventMask(0);
 
     /// All leaves at or below any of these types.

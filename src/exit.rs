@@ -9,7 +9,7 @@ pub enum ExitStatus {
     Code(i32),
     /// A signal ended it.
     Signal {
-        /// The signal's number.
+        /// The signal's number, as the kernel reported it: 9 for SIGKILL.
         number: i32,
         /// Whether a core was written.
         core: bool,

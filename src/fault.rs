@@ -68,7 +68,7 @@ impl Code {
 /// A fault on its way to a client. Displays as its `faultString`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Its number.
+    /// The number that clients see as `faultCode`.
     pub code: Code,
     /// What follows the name and a colon, if anything.
     pub extra: Option<String>,

@@ -35,11 +35,11 @@ impl Hasher for IdHasher {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcId(pub u32);
 
-/// An active group.
+/// The group that is active under this number; one removed and added again has another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(pub u32);
 
-/// A client's connection.
+/// A client's connection, for as long as it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u32);
 
@@ -60,12 +60,12 @@ pub struct Pid(pub i32);
 pub enum Channel {
     /// Descriptor 1 (and 2 with `redirect_stderr`).
     Stdout,
-    /// Descriptor 2.
+    /// Descriptor 2; with `redirect_stderr` nothing arrives here.
     Stderr,
 }
 
 impl Channel {
-    /// `stdout` or `stderr`.
+    /// The name in payloads, log lines and options: `stdout` or `stderr`.
     pub fn name(self) -> &'static str {
         match self {
             Channel::Stdout => "stdout",

@@ -14,6 +14,21 @@
 //! 0     state fault namespec clock exit signal id level errno eventtype   names, codes, tiny types
 //! ```
 //!
+//! Words, one sense each:
+//!
+//! - *program*: a section of the configuration; *process*: one instance of it, whether or not a child runs; *child*: the
+//!   running thing of the system, which has a pid; *run*: from the birth of a child to its end, or the life of a daemon
+//!   between two restarts, where the daemon is spoken of.
+//! - *group*: processes under one name; *pool*: a group of event listeners with its queue.
+//! - *turn*: all the work of one wake-up; *deadline*: the moment at which something is due, of the clock that cannot be set.
+//! - *event*: what listeners are told, but in `model/process` what happens to a process; *effect*: what a machine wants
+//!   done by its owner; *input*: what the reactor hands to the service.
+//! - *change*: one value that adds or removes groups or processes; *journal*: the changes made at run time, by meaning.
+//! - *capture*: messages between tokens in a child's output; *channel*: one of a child's two outputs.
+//! - *sink*: an open log of any kind; a log that is no regular file is a *stream log*.
+//! - *fault*: an error that a call answers with; *problem*: an error's cause, in words.
+//! - *original*: Supervisor 4.3.0.
+//!
 //! What is deliberately absent: `daemon` holds no polled descriptor and never asks for the time; nothing below
 //! the reactor sleeps; nothing outside `sys` is unsafe; no state lives in a closure or a thread-local.
 

@@ -3,7 +3,7 @@
 /// A name as clients give it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespec<'a> {
-    /// The group.
+    /// The part before the colon, or all of it where there is none: a group then has the name of its process.
     pub group: &'a str,
     /// The process; `None` is the whole group (`group:*`, `group:`).
     pub process: Option<&'a str>,

@@ -73,7 +73,7 @@ pub enum SupervisorState {
     Shutdown = -1,
     /// Stopping everything, then starting over.
     Restarting = 0,
-    /// At work.
+    /// At work: the only state in which most calls are accepted.
     Running = 1,
 }
 

@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use log::{LevelFilter, Log, Metadata, Record};
 
 use super::sink::Sink;
-use super::stream::Stream;
+use super::stream::StreamLog;
 use super::syslog::Syslog;
 use crate::clock::Wall;
 use crate::errno;
@@ -25,13 +25,13 @@ use crate::sys::{errno_of, time};
 /// Memory kept for the next line; child output in the log (L-32) can make longer ones.
 const LINE_KEPT: usize = 4096;
 
-/// Standard output.
+/// Where [`Settings::echo`] goes: standard output.
 const STDOUT: RawFd = 1;
 
-/// What to open.
+/// What the configuration and the command line ask of the activity log.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where lines go.
+    /// The log itself, beside the echo.
     pub target: Target,
     /// The least severe level that is written.
     pub level: Level,
@@ -44,16 +44,16 @@ pub struct Settings {
 pub enum Target {
     /// A file, rotated at `maxbytes` (0: never), with `backups` older ones kept. Also a stream such as /dev/stdout.
     File {
-        /// Its path.
+        /// The path, absolute: the daemon may change its directory later.
         path: String,
-        /// Size in bytes.
+        /// The size in bytes that a write must reach for a rotation; 0 for none.
         maxbytes: u64,
-        /// Number of files.
+        /// How many older files are kept, `.1` being the newest; with 0 the file is emptied in place.
         backups: u32,
     },
     /// Syslog, under the name of the program (L-4).
     Syslog {
-        /// That name.
+        /// The name before the text of each message.
         ident: String,
     },
     /// Nowhere, apart from standard output: a level set by a test, or a foreground without a file.
@@ -71,7 +71,7 @@ pub fn open(settings: &Settings) -> io::Result<()> {
         Target::Syslog { ident } => Output::Syslog(Syslog::new(ident)),
         Target::None => Output::None,
     };
-    let echo = if settings.echo { Stream::inherited(STDOUT).ok() } else { None };
+    let echo = if settings.echo { StreamLog::inherited(STDOUT).ok() } else { None };
     let mut log = ACTIVITY.lock();
     log.output = output;
     log.echo = echo;
@@ -126,7 +126,7 @@ pub fn clear() -> io::Result<()> {
 /// the log itself, where they are streams. [`flush`] is to be called when they are.
 pub fn pending() -> [Option<RawFd>; 2] {
     let log = ACTIVITY.lock();
-    let echo = log.echo.as_ref().filter(|echo| echo.is_pending()).and_then(Stream::fd).map(|fd| fd.as_raw_fd());
+    let echo = log.echo.as_ref().filter(|echo| echo.is_pending()).and_then(StreamLog::fd).map(|fd| fd.as_raw_fd());
     let sink = match &log.output {
         Output::Sink { sink, .. } if sink.is_pending() => sink.fd().map(|fd| fd.as_raw_fd()),
         _ => None,
@@ -209,7 +209,7 @@ enum Output {
 
 struct ActivityLog {
     output: Output,
-    echo: Option<Stream>,
+    echo: Option<StreamLog>,
     now: Wall,
     stamp: Stamp,
     line: Vec<u8>,

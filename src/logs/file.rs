@@ -16,7 +16,7 @@ const OTHERS: u32 = 0o077;
 /// Most backups kept: far more than anybody wants, and each costs a rename(2) at every rotation.
 const BACKUPS_MAX: u32 = 10_000;
 
-/// The file, open.
+/// The file while it is open, with its end as counted by us.
 #[derive(Debug)]
 pub struct RotatingFile {
     path: Box<str>,

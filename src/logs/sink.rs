@@ -5,15 +5,15 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileTypeExt;
 
 use super::file::{self, RotatingFile};
-use super::stream::{self, Stream};
+use super::stream::{self, StreamLog};
 
-/// An open log.
+/// A log that is open, whatever kind of file its path names.
 #[derive(Debug)]
 pub enum Sink {
-    /// A regular file.
+    /// A regular file, which is rotated by size.
     File(RotatingFile),
     /// Anything else: never rotated, never waited for (L-57). Boxed, for there are thousands of files to a stream.
-    Stream(Box<Stream>),
+    Stream(Box<StreamLog>),
 }
 
 impl Sink {
@@ -26,7 +26,7 @@ impl Sink {
             // Only what is a link, as everything in /proc/self/fd is, can name a descriptor of ours; asking first
             // would cost each start of a program two more system calls.
             Err(error) if error.raw_os_error() == Some(libc::ELOOP) => match stream::inherited_number(path) {
-                Some(number) => return Ok(Sink::Stream(Box::new(Stream::inherited(number)?))),
+                Some(number) => return Ok(Sink::Stream(Box::new(StreamLog::inherited(number)?))),
                 None => file::open_to_append(path),
             },
             opened => opened,
@@ -37,11 +37,11 @@ impl Sink {
                 if metadata.is_file() {
                     Ok(Sink::File(RotatingFile::new(path, opened, metadata.len(), maxbytes, backups)))
                 } else {
-                    Ok(Sink::Stream(Box::new(Stream::opened(path, Some(opened)))))
+                    Ok(Sink::Stream(Box::new(StreamLog::opened(path, Some(opened)))))
                 }
             }
             Err(error) if error.raw_os_error() == Some(libc::ENXIO) && is_fifo(path) => {
-                Ok(Sink::Stream(Box::new(Stream::opened(path, None))))
+                Ok(Sink::Stream(Box::new(StreamLog::opened(path, None))))
             }
             Err(error) => Err(error),
         }

@@ -25,7 +25,7 @@ const LINKS_MAX: usize = 8;
 
 /// The stream, open, or a FIFO that nobody reads yet.
 #[derive(Debug)]
-pub struct Stream {
+pub struct StreamLog {
     target: Target,
     channel: Option<Channel>,
     pending: Vec<u8>,
@@ -51,11 +51,11 @@ enum Channel {
     Shared(OwnedFd),
 }
 
-impl Stream {
+impl StreamLog {
     /// The stream of an inherited descriptor, such as 1. Closing the stream leaves it open.
     ///
     /// Errors: it is not open.
-    pub fn inherited(number: RawFd) -> io::Result<Stream> {
+    pub fn inherited(number: RawFd) -> io::Result<StreamLog> {
         let copy = fd::duplicate_raw(number)?;
         let kind = File::from(copy.try_clone()?).metadata()?.file_type();
         let channel = if kind.is_socket() {
@@ -71,16 +71,16 @@ impl Stream {
                 Err(_) => Channel::Shared(copy),
             }
         };
-        Ok(Stream::new(Target::Inherited(format!("/dev/fd/{number}").into()), Some(channel)))
+        Ok(StreamLog::new(Target::Inherited(format!("/dev/fd/{number}").into()), Some(channel)))
     }
 
     /// What was opened under `path`, non-blocking, and is no regular file; `None` for a FIFO that nobody reads yet.
-    pub(super) fn opened(path: &str, file: Option<File>) -> Stream {
-        Stream::new(Target::Path(path.into()), file.map(|file| Channel::Own(file.into())))
+    pub(super) fn opened(path: &str, file: Option<File>) -> StreamLog {
+        StreamLog::new(Target::Path(path.into()), file.map(|file| Channel::Own(file.into())))
     }
 
-    fn new(target: Target, channel: Option<Channel>) -> Stream {
-        Stream { target, channel, pending: Vec::new(), lost: 0, recovered: 0 }
+    fn new(target: Target, channel: Option<Channel>) -> StreamLog {
+        StreamLog { target, channel, pending: Vec::new(), lost: 0, recovered: 0 }
     }
 
     /// The path it was opened under; `/dev/fd/1` for an inherited descriptor.
@@ -230,7 +230,7 @@ mod tests {
     }
 
     /// Writes until bytes are lost, then reads everything: all but the lost must come, in order.
-    fn flood(mut stream: Stream, reader: BorrowedFd) {
+    fn flood(mut stream: StreamLog, reader: BorrowedFd) {
         let mut sent = Vec::new();
         while stream.lost == 0 {
             let line = format!("line {}\n", sent.len());
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn a_full_pipe_is_not_waited_for() {
         let pipe = fd::pipe().unwrap();
-        flood(Stream::inherited(pipe.write.as_raw_fd()).unwrap(), pipe.read.as_fd());
+        flood(StreamLog::inherited(pipe.write.as_raw_fd()).unwrap(), pipe.read.as_fd());
         // The flags of the shared description are as before.
         fd::write(pipe.write.as_fd(), b"x").unwrap();
     }
@@ -267,19 +267,19 @@ mod tests {
     fn a_shared_description_is_asked_before_each_write() {
         let pipe = fd::pipe().unwrap();
         let shared = Channel::Shared(fd::duplicate(pipe.write.as_fd()).unwrap());
-        flood(Stream::new(Target::Inherited("".into()), Some(shared)), pipe.read.as_fd());
+        flood(StreamLog::new(Target::Inherited("".into()), Some(shared)), pipe.read.as_fd());
     }
 
     #[test]
     fn a_full_socket_is_not_waited_for() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        flood(Stream::inherited(ours.as_raw_fd()).unwrap(), theirs.as_fd());
+        flood(StreamLog::inherited(ours.as_raw_fd()).unwrap(), theirs.as_fd());
     }
 
     #[test]
     fn a_reader_that_left_costs_its_output_only() {
         let pipe = fd::pipe().unwrap();
-        let mut stream = Stream::inherited(pipe.write.as_raw_fd()).unwrap();
+        let mut stream = StreamLog::inherited(pipe.write.as_raw_fd()).unwrap();
         drop(pipe.read);
         stream.write(b"lost");
         stream.write(b"lost");
@@ -292,7 +292,7 @@ mod tests {
         let scratch = Scratch::new("fifo");
         let path = scratch.path("fifo");
         nix::unistd::mkfifo(path.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let mut stream = Stream::opened(&path, None);
+        let mut stream = StreamLog::opened(&path, None);
         stream.write(b"early\n");
         let flags = libc::O_NONBLOCK;
         let mut reader = OpenOptions::new().read(true).custom_flags(flags).open(&path).unwrap();
@@ -310,7 +310,7 @@ mod tests {
     fn a_file_behind_standard_output_shares_its_position() {
         let scratch = Scratch::new("position");
         let file = File::create(scratch.path("out")).unwrap();
-        let mut stream = Stream::inherited(file.as_raw_fd()).unwrap();
+        let mut stream = StreamLog::inherited(file.as_raw_fd()).unwrap();
         stream.write(b"a");
         fd::write(file.as_fd(), b"b").unwrap();
         stream.write(b"c");

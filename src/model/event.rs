@@ -17,7 +17,7 @@ use crate::wire::pyrepr;
 pub struct Serials(u64);
 
 impl Serials {
-    /// The next number.
+    /// The next number; two calls never give the same before it wraps.
     pub fn take(&mut self) -> u64 {
         let serial = self.0;
         self.0 = if serial == i64::MAX as u64 { 0 } else { serial + 1 };
@@ -28,11 +28,11 @@ impl Serials {
 /// The process that an event is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
-    /// Its slot.
+    /// The id by which a result handler finds the process again; it may be gone by then.
     pub id: ProcId,
-    /// `processname`.
+    /// The process's own name, `processname:` in the payload.
     pub name: &'a str,
-    /// `groupname`.
+    /// The name of its group, `groupname:` in the payload.
     pub group: &'a str,
 }
 
@@ -42,19 +42,19 @@ pub struct Subject<'a> {
 pub enum Entered<'a> {
     /// `tries`: failures so far (E-4).
     Starting { tries: u32 },
-    /// `pid`
+    /// `pid`: the child that has outlived `startsecs`.
     Running { pid: Pid },
     /// `tries`: the counter, already incremented (E-4).
     Backoff { tries: u32, end: End<'a> },
-    /// `pid`
+    /// `pid`: the child that was signalled.
     Stopping { pid: Pid },
     /// `pid`, `None` after a stop in BACKOFF, shown as 0 (E-6).
     Stopped { pid: Option<Pid>, end: End<'a> },
-    /// `expected` and `pid`.
+    /// `expected`, 0 or 1: whether `exitcodes` lists the status; `pid` of the child that ended.
     Exited { expected: bool, pid: Pid, end: End<'a> },
-    /// Nothing.
+    /// The payload ends with `from_state`: retries are used up.
     Fatal { end: End<'a> },
-    /// Nothing.
+    /// The payload ends with `from_state`: a signal could not be delivered.
     Unknown,
 }
 
@@ -164,17 +164,17 @@ impl Event {
         Event::new(kind, Some(subject.id), text)
     }
 
-    /// REMOTE_COMMUNICATION (E-9).
+    /// REMOTE_COMMUNICATION: what a client sent with sendRemoteCommEvent, any text (E-9).
     pub fn remote(kind: &str, data: &str) -> Event {
         Event::new(EventType::RemoteCommunication, None, format!("type:{kind}\n{data}"))
     }
 
-    /// SUPERVISOR_STATE_CHANGE_RUNNING (E-10).
+    /// SUPERVISOR_STATE_CHANGE_RUNNING, at the start of a run; the payload is empty (E-10).
     pub fn supervisor_running() -> Event {
         Event::new(EventType::SupervisorStateChangeRunning, None, String::new())
     }
 
-    /// SUPERVISOR_STATE_CHANGE_STOPPING (E-10).
+    /// SUPERVISOR_STATE_CHANGE_STOPPING, when the end or a restart begins; the payload is empty (E-10).
     pub fn supervisor_stopping() -> Event {
         Event::new(EventType::SupervisorStateChangeStopping, None, String::new())
     }

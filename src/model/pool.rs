@@ -56,7 +56,7 @@ pub enum Effect {
     WriteStdin {
         /// That process; it may be gone.
         process: ProcId,
-        /// What to write.
+        /// What follows `STDIN:` in the result, as it came.
         bytes: Vec<u8>,
     },
     /// Print on our own standard output; whole lines.
@@ -82,7 +82,7 @@ pub enum Line {
 }
 
 impl Line {
-    /// Its level.
+    /// The level it has in 4.3.0: the ordinary course of events is DEBG, what a listener did wrong WARN.
     pub fn level(&self) -> Level {
         match self {
             Line::StateChanged { .. }

@@ -23,7 +23,7 @@ pub struct CStrings {
 }
 
 impl CStrings {
-    /// An argument vector.
+    /// An argument vector for execve, in the order of the words; fails on a zero byte, which would end a word early.
     pub fn from_words<W: AsRef<[u8]>>(words: &[W]) -> Result<CStrings, ZeroByte> {
         let mut all = CStrings::default();
         for word in words {

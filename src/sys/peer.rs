@@ -9,13 +9,13 @@ use crate::id::Pid;
 /// The process at the other end of a unix socket, when it connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Its user.
+    /// The effective user id at the moment it connected.
     pub uid: u32,
     /// Its process id; 0 if that is not visible from here (another container).
     pub pid: i32,
 }
 
-/// Who connected.
+/// Who connected to a unix socket, as the kernel noted it then; fails on any other socket.
 pub fn of_socket(socket: BorrowedFd) -> io::Result<Peer> {
     let mut credentials = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut size = size_of::<libc::ucred>() as libc::socklen_t;

@@ -15,7 +15,7 @@ use crate::id::Pid;
 pub struct Reaped {
     /// Its process id, free to be used again by the system.
     pub pid: Pid,
-    /// How it ended.
+    /// The exit code, or the signal that ended it.
     pub status: ExitStatus,
 }
 

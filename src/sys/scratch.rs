@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Held by a test with a descriptor that children would inherit, and by one that looks for such.
 pub static INHERITABLE: Mutex<()> = Mutex::new(());
 
-/// The directory.
+/// A directory below the system's temporary one, removed with its contents on drop.
 pub struct Scratch(PathBuf);
 
 impl Scratch {

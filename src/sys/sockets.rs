@@ -39,7 +39,7 @@ pub enum ListenError {
     UnknownHost(String),
     /// The socket file cannot be given to its owner (C-158).
     Chown {
-        /// Its path.
+        /// The path, absolute.
         path: String,
         /// Whose it should be.
         owner: Owner,

@@ -48,7 +48,7 @@ pub struct Interrupts {
 }
 
 impl Interrupts {
-    /// Takes SIGINT over.
+    /// Takes SIGINT over until it is dropped: Ctrl-C then only makes the descriptor readable.
     pub fn install() -> io::Result<Interrupts> {
         let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
         INTERRUPT_PIPE.store(write.as_raw_fd(), Ordering::Relaxed);

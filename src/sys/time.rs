@@ -24,19 +24,19 @@ fn read_clock(clock: libc::clockid_t) -> u64 {
 /// A moment broken down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Calendar {
-    /// With the century.
+    /// Year with its century, 2026.
     pub year: i32,
-    /// 1 to 12.
+    /// Month of the year, from 1 to 12.
     pub month: u32,
-    /// 1 to 31.
+    /// Day of the month, from 1 to 31.
     pub day: u32,
-    /// 0 to 23.
+    /// Hour of the day, from 0 to 23.
     pub hour: u32,
-    /// 0 to 59.
+    /// Minute of the hour, from 0 to 59.
     pub minute: u32,
-    /// 0 to 60.
+    /// Second of the minute, from 0 to 60: a leap second is possible.
     pub second: u32,
-    /// 0 is Sunday.
+    /// Day of the week, of which 0 is Sunday.
     pub weekday: u32,
     /// Seconds east of UTC.
     pub offset_secs: i64,

@@ -10,9 +10,9 @@ use crate::wire::pyrepr;
 /// A user of the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Login name.
+    /// Login name, the first field of a line of /etc/passwd.
     pub name: String,
-    /// Numeric user id.
+    /// Numeric user id, which two names may share.
     pub uid: u32,
     /// Numeric id of the primary group.
     pub gid: u32,
@@ -50,14 +50,14 @@ pub enum Switch {
     Keep,
     /// The system calls to make.
     Become {
-        /// Numeric user id.
+        /// Numeric user id, set last: afterwards the groups could no longer be.
         uid: u32,
-        /// Primary group.
+        /// Numeric id of the primary group.
         gid: u32,
         /// The primary group, then all groups that list the user.
         groups: Vec<u32>,
     },
-    /// It cannot be.
+    /// It cannot be, and the child has to say so.
     Refuse {
         /// The user asked for.
         uid: u32,
@@ -155,7 +155,7 @@ mod lookup {
     }
 }
 
-/// From the files.
+/// Users and groups from /etc/passwd and /etc/group, read anew at each question.
 #[cfg(target_feature = "crt-static")]
 mod lookup {
     use super::{Account, tables};
