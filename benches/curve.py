@@ -37,7 +37,7 @@ PANELS = [
     ('start_cpu_ms', 'ms', 'CPU until then'),
     ('idle_wakeups', '/s', 'idle: wake-ups'),
     ('idle_cpu_ms', 'ms/s', 'idle: CPU'),
-    ('pss_mb', 'MB', 'memory (PSS)'),
+    ('anonymous_mb', 'MB', 'memory (anonymous)'),
     ('info_ms', 'ms', 'getAllProcessInfo'),
     ('change_ms', 'ms', 'a program removed and added'),
     ('restart_ms', 'ms', 'kill -9 to restarted'),
@@ -61,7 +61,7 @@ def measure(run, count):
     daemon.await_ready(BOUND_S)
     daemon.await_running(count)
     time.sleep(2)
-    figures['pss_mb'] = memory_mb(daemon.pid)[0]
+    figures['anonymous_mb'] = memory_mb(daemon.pid)[0]
     cpu, woken = daemon.cpu(), wakeups(daemon.pid)
     time.sleep(IDLE_S)
     figures['idle_wakeups'] = (wakeups(daemon.pid) - woken) / IDLE_S

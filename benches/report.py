@@ -6,7 +6,8 @@ OURS, ORIGINAL, LIMIT = 'Stheno', 'Supervisor', 'limit'
 
 # What the README shows: for each thing that people ask about, whichever way it comes out.
 MAIN_ROWS = [
-    'idle: wake-ups', 'memory: 10 programs, RSS', 'memory: 500 programs, RSS', 'start: first answer', 'start: 500 programs up',
+    'idle: wake-ups', 'memory: 10 programs, anonymous', 'memory: 10 programs, RSS after use',
+    'memory: 500 programs, anonymous', 'memory: 500 programs, RSS after use', 'start: first answer', 'start: 500 programs up',
     'restart after kill -9: median', 'restart after kill -9: p99 of 50', 'shutdown: SIGTERM to exit, 500 programs',
     'logs, 40 kB writes, rotated: CPU', 'logs, 40 kB writes, rotated: peak RSS', 'logs, 200 B writes: CPU',
     'logs, 200 B writes: rate', 'logs, 100 programs of 100 lines/s: CPU per 100 000 lines',

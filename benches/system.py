@@ -212,8 +212,9 @@ def _field(pid, file, name):
 
 
 def memory_mb(pid):
-    """(PSS, RSS) in units of 10^6 bytes."""
-    return tuple(_field(pid, 'smaps_rollup', name) * 1024 / 1e6 for name in ('Pss', 'Rss'))
+    """(anonymous, RSS) in units of 10^6 bytes. Anonymous memory is the process's own: nobody else has it, and the kernel
+    cannot take it back. The rest of RSS are pages of files, the program's above all, which come and go."""
+    return tuple(_field(pid, 'smaps_rollup', name) * 1024 / 1e6 for name in ('Anonymous', 'Rss'))
 
 
 def peak_mb(pid):
