@@ -7,6 +7,7 @@
 
 use std::rc::Rc;
 
+use super::dynamic::Present;
 use super::{Daemon, Host, Output};
 use crate::clock::Now;
 use crate::config::journal::{Made, Subject};
@@ -112,10 +113,8 @@ impl Daemon {
 
     /// Has a change kept in the file of dynamic changes, where there is one.
     fn keep(&mut self, change: &Change, host: &mut dyn Host) -> Result<(), Fault> {
-        let mut dynamic = std::mem::take(&mut self.dynamic);
-        let kept = dynamic.keep(change, self, host);
-        self.dynamic = dynamic;
-        kept.map_err(|text| Code::Failed.with(text))
+        let present = Present { roster: &self.roster, configured: &self.config.groups };
+        self.dynamic.keep(change, present, host).map_err(|text| Code::Failed.with(text))
     }
 
     /// Sees that changes could be kept, before processes are stopped for them. Faults: FAILED.
@@ -124,10 +123,8 @@ impl Daemon {
         changes: impl Iterator<Item = &'c Change>,
         host: &mut dyn Host,
     ) -> Result<(), Fault> {
-        let mut dynamic = std::mem::take(&mut self.dynamic);
-        let outcome = dynamic.rehearse(changes, self, host);
-        self.dynamic = dynamic;
-        outcome.map_err(|text| Code::Failed.with(text))
+        let present = Present { roster: &self.roster, configured: &self.config.groups };
+        self.dynamic.rehearse(changes, present, host).map_err(|text| Code::Failed.with(text))
     }
 
     fn carry_out(&mut self, change: &Change, now: Now, host: &mut dyn Host) {
@@ -270,7 +267,6 @@ impl Daemon {
         // One in state UNKNOWN may still hold its share.
         self.release_socket(id, host);
         self.agenda.forget(id);
-        self.extensions.loaded_processes.remove(&id);
         host.close_child(id);
         self.touched.push(id);
     }

@@ -11,9 +11,9 @@ use std::rc::Rc;
 use super::change::Change;
 use super::edits::{Kept, Scene};
 use super::host::{Errno, Span};
-use super::{Daemon, Host};
-use crate::config::Config;
+use super::{Host, Roster};
 use crate::config::journal::{Base, Journal, Source, Subject};
+use crate::config::{self, Config};
 use crate::wire::ini::Document;
 
 /// The journal, and how it stands with its file.
@@ -30,6 +30,13 @@ pub struct Dynamic {
     /// Why the file was left out when it was last read; nothing is written while it stands.
     broken: Option<String>,
     kept: Kept,
+}
+
+/// What a change meets: what is active, and what is configured.
+#[derive(Clone, Copy)]
+pub(super) struct Present<'a> {
+    pub(super) roster: &'a Roster,
+    pub(super) configured: &'a [Rc<config::Group>],
 }
 
 /// A journal with other options for a program, to be laid over the files.
@@ -110,21 +117,21 @@ impl Dynamic {
     }
 
     /// What has the options of a program in a group, or in all.
-    pub(super) fn subjects(&self, daemon: &Daemon, program: &str, group: Option<&str>) -> Vec<Subject> {
-        self.base.as_ref().map_or(Vec::new(), |base| self.kept.subjects(base, daemon, program, group))
+    pub(super) fn subjects(&self, roster: &Roster, program: &str, group: Option<&str>) -> Vec<Subject> {
+        self.base.as_ref().map_or(Vec::new(), |base| self.kept.subjects(base, roster, program, group))
     }
 
     /// The journal as it would be with these options for a program; `None` if nothing is kept or there is no such
     /// program. With `whole`, processes of the program that were removed one by one are back.
     pub(super) fn draft(
         &self,
-        daemon: &Daemon,
+        roster: &Roster,
         (program, group): (&str, Option<&str>),
         options: &[(String, String)],
         whole: bool,
     ) -> Option<Draft> {
         let base = self.base.clone()?;
-        let subjects = self.subjects(daemon, program, group);
+        let subjects = self.subjects(roster, program, group);
         let mut journal = self.kept.journal.clone();
         for subject in &subjects {
             journal.set_options(subject, options);
@@ -136,28 +143,23 @@ impl Dynamic {
     }
 
     /// Notes a change that is about to be made, in the file, too. The error is the text of the fault: nothing happened.
-    pub(super) fn keep(&mut self, change: &Change, daemon: &Daemon, host: &mut dyn Host) -> Result<(), String> {
-        let Some(base) = self.base.clone() else { return Ok(()) };
-        let here = std::mem::take(&mut self.here);
-        let scene = Scene { base: &base, here: &here, daemon, is_filed: self.path.is_some() };
-        let outcome = match self.path {
+    pub(super) fn keep(&mut self, change: &Change, present: Present<'_>, host: &mut dyn Host) -> Result<(), String> {
+        let Some(base) = &self.base else { return Ok(()) };
+        let is_filed = self.path.is_some();
+        let scene = Scene { base, here: &self.here, present, is_filed };
+        if !is_filed {
             // What no file could say need not be said.
-            None => {
-                let _ = self.kept.edit(change, &scene);
-                Ok(())
-            }
-            Some(_) => {
-                let before = self.kept.clone();
-                let is_same = |kept: &Kept| kept.journal == before.journal;
-                let outcome = self.kept.edit(change, &scene);
-                let outcome = outcome.and_then(|()| if is_same(&self.kept) { Ok(()) } else { self.write(host) });
-                if outcome.is_err() {
-                    self.kept = before;
-                }
-                outcome
-            }
-        };
-        self.here = here;
+            let _ = self.kept.edit(change, &scene);
+            return Ok(());
+        }
+        let before = self.kept.clone();
+        let mut outcome = self.kept.edit(change, &scene);
+        if outcome.is_ok() && self.kept.journal != before.journal {
+            outcome = self.write(host);
+        }
+        if outcome.is_err() {
+            self.kept = before;
+        }
         outcome
     }
 
@@ -166,19 +168,19 @@ impl Dynamic {
     pub(super) fn rehearse<'c>(
         &mut self,
         changes: impl Iterator<Item = &'c Change>,
-        daemon: &Daemon,
+        present: Present<'_>,
         host: &mut dyn Host,
     ) -> Result<(), String> {
-        let (Some(base), Some(_)) = (self.base.clone(), &self.path) else { return Ok(()) };
+        let (Some(base), Some(_)) = (&self.base, &self.path) else { return Ok(()) };
         let mut kept = self.kept.clone();
-        let scene = Scene { base: &base, here: &self.here, daemon, is_filed: true };
+        let scene = Scene { base, here: &self.here, present, is_filed: true };
         for change in changes {
             kept.edit(change, &scene)?;
         }
         if kept.journal == self.kept.journal {
             return Ok(());
         }
-        kept.journal.text(&base)?;
+        kept.journal.text(base)?;
         self.write(host)
     }
 

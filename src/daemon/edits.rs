@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::Daemon;
+use super::Roster;
 use super::change::{Addition, Change};
+use super::dynamic::Present;
 use crate::config::journal::value::Settled;
 use crate::config::journal::{self, Journal, Laid, Made, Note, Options, Own, Subject};
 use crate::wire::ini::Document;
@@ -38,7 +39,7 @@ pub(super) struct Scene<'a> {
     pub(super) base: &'a Document,
     /// `%(here)s` in options.
     pub(super) here: &'a str,
-    pub(super) daemon: &'a Daemon,
+    pub(super) present: Present<'a>,
     /// Whether there is a file: what is in it is configured, whether or not it is active.
     pub(super) is_filed: bool,
 }
@@ -64,12 +65,11 @@ impl Kept {
     pub(super) fn subjects(
         &self,
         base: &Document,
-        daemon: &Daemon,
+        roster: &Roster,
         program: &str,
         group: Option<&str>,
     ) -> Vec<Subject> {
-        let is_meant =
-            |name: &str| group.is_none_or(|group| group == name) && daemon.roster.group_named(name).is_some();
+        let is_meant = |name: &str| group.is_none_or(|group| group == name) && roster.group_named(name).is_some();
         let groups = self.journal.groups.keys().filter(|name| is_meant(name));
         let own = groups.filter(|name| self.journal.own(name, program).is_some());
         let mut subjects: Vec<Subject> =
@@ -216,7 +216,7 @@ impl Kept {
         if !journal::fits_header(group) {
             return Err(format!("a group named '{group}' cannot be written to a file"));
         }
-        let active = scene.daemon.roster.group_named(group).and_then(|id| scene.daemon.roster.group(id));
+        let active = scene.present.roster.group_named(group).and_then(|id| scene.present.roster.group(id));
         let priority = match (active, create) {
             (Some(active), _) => active.config.priority,
             (None, Some(priority)) => {
@@ -253,7 +253,7 @@ impl Kept {
             return;
         }
         // A process of the files, if they still have it.
-        let Some(configured) = scene.daemon.configured_group(group) else { return };
+        let Some(configured) = scene.present.configured.iter().find(|other| other.name == group) else { return };
         let Some(found) = configured.processes.iter().find(|program| program.name == process) else { return };
         if !self.is_of_files(scene.base, group, &found.program) {
             return;
@@ -270,7 +270,7 @@ impl Kept {
         let is_own = self.journal.own(group, program).is_some();
         // Both have one of that name if the files got it later. Theirs is removed with it as far as it runs; else it
         // counts from now on.
-        let mut active = scene.daemon.roster.processes_of_program(group, program).into_iter();
+        let mut active = scene.present.roster.processes_of_program(group, program).into_iter();
         let is_made = |process: &String| self.made.get(group).is_some_and(|made| made.contains_key(process));
         let is_theirs_gone = !is_own || active.any(|process| !is_made(&process));
         if is_own {

@@ -11,7 +11,6 @@ mod audit;
 pub mod bus;
 pub mod change;
 mod children;
-pub mod claims;
 pub mod dynamic;
 pub mod edits;
 mod events;
@@ -24,7 +23,6 @@ pub mod roster;
 mod shutdown;
 mod validate;
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::clock::{Mono, Now, earliest};
@@ -50,10 +48,8 @@ pub struct Daemon {
     pub roster: Roster,
     /// Events, and who hears of them.
     pub bus: Bus,
-    /// Namespace-independent state of the extensions.
-    pub extensions: Extensions,
     /// What was changed at run time, and the file that keeps it.
-    dynamic: Dynamic,
+    pub dynamic: Dynamic,
     state: SupervisorState,
     agenda: Agenda,
     /// Processes whose state changed since [`Daemon::settle_touched`].
@@ -67,21 +63,6 @@ pub struct Daemon {
     pool_effects: Vec<pool::Effect>,
 }
 
-/// State that the RPC extensions keep, shared by all servers.
-#[derive(Debug, Default)]
-pub struct Extensions {
-    /// What mutations that wait will change.
-    pub claims: claims::Claims,
-    /// The store of supervisor_cache.
-    pub cache: BTreeMap<String, crate::wire::value::Value>,
-    /// About how many bytes it takes.
-    pub cache_weight: usize,
-    /// How often supervisor_loader added a program of that name.
-    pub loaded: BTreeMap<String, u64>,
-    /// Processes that supervisor_loader added, and the program each was added as.
-    pub loaded_processes: BTreeMap<ProcId, String>,
-}
-
 impl Daemon {
     /// A daemon without groups; [`Daemon::begin`] brings them in. `serial` continues that of an earlier run (P-122).
     pub fn new(config: Config, serial: Serials) -> Daemon {
@@ -89,7 +70,6 @@ impl Daemon {
         dynamic.adopt(&config);
         Daemon {
             config,
-            extensions: Extensions::default(),
             dynamic,
             state: SupervisorState::Running,
             roster: Roster::default(),
@@ -156,16 +136,6 @@ impl Daemon {
         if let Err(text) = self.dynamic.refresh(host) {
             activity!(Warn, "The file of changes at run time is as the other files were before: {text}");
         }
-    }
-
-    /// What was changed at run time.
-    pub fn dynamic(&self) -> &Dynamic {
-        &self.dynamic
-    }
-
-    /// The same, to be written or forgotten.
-    pub fn dynamic_mut(&mut self) -> &mut Dynamic {
-        &mut self.dynamic
     }
 
     /// RUNNING, RESTARTING or SHUTDOWN.

@@ -36,7 +36,7 @@ impl Daemon {
     ) -> Result<Option<Change>, Fault> {
         let Wanted { program, group, whole } = wanted;
         let unknown = || Code::BadName.with(program);
-        let draft = self.dynamic.draft(self, (program, group), options, whole).ok_or_else(unknown)?;
+        let draft = self.dynamic.draft(&self.roster, (program, group), options, whole).ok_or_else(unknown)?;
         let subjects = draft.subjects;
         let preview = host.preview_config(&draft.base, &draft.journal);
         let mut preview = preview.map_err(|text| Code::IncorrectParameters.with(text))?;
@@ -86,7 +86,7 @@ impl Daemon {
 impl Daemon {
     /// Names of the active groups in which a program has its options from what has them in this group, or in all.
     pub fn groups_sharing(&self, program: &str, group: Option<&str>) -> Vec<String> {
-        let subjects = self.dynamic.subjects(self, program, group);
+        let subjects = self.dynamic.subjects(&self.roster, program, group);
         self.concerned(&subjects, program).map(|group| group.name().to_string()).collect()
     }
 

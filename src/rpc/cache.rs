@@ -1,6 +1,8 @@
 //! supervisor_cache: a store of values by key, in memory. There is one, whichever server a call comes
 //! through, and whatever the namespaces are called.
 
+use std::collections::BTreeMap;
+
 use super::twiddler::row;
 use super::{Context, Method, Outcome, text};
 use crate::fault::{Code, Fault};
@@ -10,6 +12,35 @@ use crate::wire::value::Value;
 const WEIGHT_MAX: usize = 64 << 20;
 /// What a value weighs beyond its text: about what it takes in memory.
 const ENTRY_WEIGHT: usize = 64;
+
+/// The store: values by key.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    values: BTreeMap<String, Value>,
+    /// What they and their keys weigh.
+    weight: usize,
+}
+
+impl Cache {
+    /// Keeps a value under a key. Faults: FAILED if there is no room for it.
+    fn store(&mut self, key: &str, value: &Value) -> Result<(), Fault> {
+        let old = self.values.get(key).map_or(0, |old| key.len() + weight(old));
+        let total = self.weight - old + key.len() + weight(value);
+        if total > WEIGHT_MAX {
+            return Err(Code::Failed.with(format!("the cache is full ({WEIGHT_MAX} bytes)")));
+        }
+        self.weight = total;
+        self.values.insert(key.to_string(), value.clone());
+        Ok(())
+    }
+
+    /// Forgets a key, if it is there.
+    fn delete(&mut self, key: &str) {
+        if let Some(old) = self.values.remove(key) {
+            self.weight -= key.len() + weight(&old);
+        }
+    }
+}
 
 /// The rows.
 pub const METHODS: &[Method] = &[
@@ -27,45 +58,33 @@ fn api_version(_: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
 }
 
 fn keys(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
-    let keys = context.daemon.extensions.cache.keys().map(|key| Value::from(key.clone()));
+    let keys = context.extensions.cache.values.keys().map(|key| Value::from(key.clone()));
     Ok(Value::Array(keys.collect()).into())
 }
 
 fn count(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
-    Ok((context.daemon.extensions.cache.len() as i64).into())
+    Ok((context.extensions.cache.values.len() as i64).into())
 }
 
 fn store(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let key = key(params)?;
     let Some(value) = params.get(1) else { return Err(Code::IncorrectParameters.bare()) };
-    let extensions = &mut context.daemon.extensions;
-    let old = extensions.cache.get(key).map_or(0, |old| key.len() + weight(old));
-    let total = extensions.cache_weight - old + key.len() + weight(value);
-    if total > WEIGHT_MAX {
-        return Err(Code::Failed.with(format!("the cache is full ({WEIGHT_MAX} bytes)")));
-    }
-    extensions.cache_weight = total;
-    extensions.cache.insert(key.to_string(), value.clone());
+    context.extensions.cache.store(key, value)?;
     Ok(true.into())
 }
 
 fn fetch(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    let value = context.daemon.extensions.cache.get(key(params)?);
+    let value = context.extensions.cache.values.get(key(params)?);
     Ok(value.cloned().ok_or_else(|| Code::BadName.bare())?.into())
 }
 
 fn delete(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    let key = key(params)?;
-    let extensions = &mut context.daemon.extensions;
-    if let Some(old) = extensions.cache.remove(key) {
-        extensions.cache_weight -= key.len() + weight(&old);
-    }
+    context.extensions.cache.delete(key(params)?);
     Ok(true.into())
 }
 
 fn clear(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
-    context.daemon.extensions.cache.clear();
-    context.daemon.extensions.cache_weight = 0;
+    context.extensions.cache = Cache::default();
     Ok(true.into())
 }
 
@@ -87,4 +106,23 @@ fn weight(value: &Value) -> usize {
         Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Double(_) => 0,
     };
     own + ENTRY_WEIGHT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_given_back() {
+        let mut cache = Cache::default();
+        let big = Value::from("x".repeat(60 << 20));
+        let rows = [("a", true), ("b", false), ("a", true)];
+        for (key, fits) in rows {
+            assert_eq!(cache.store(key, &big).is_ok(), fits, "{key}");
+        }
+        cache.delete("b");
+        cache.delete("a");
+        assert_eq!((cache.values.len(), cache.weight), (0, 0));
+        assert!(cache.store("b", &big).is_ok());
+    }
 }

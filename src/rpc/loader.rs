@@ -7,11 +7,6 @@ use crate::daemon::Daemon;
 use crate::fault::Fault;
 use crate::wire::value::Value;
 
-/// Program names of which the number of instances is remembered: more than anybody has, and a bound for those who make
-/// up a new name each time. Beyond it the count of the first name in the alphabet begins anew; numbers in use are
-/// skipped all the same.
-const NAMES_MAX: usize = 100_000;
-
 /// The rows.
 pub const METHODS: &[Method] = &[
     GET_API_VERSION,
@@ -61,19 +56,19 @@ fn has_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fau
 fn has_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let (group, name) = (text(params, 0)?, text(params, 1)?);
     let daemon = &*context.daemon;
-    let active = daemon.roster.group_named(group).and_then(|id| daemon.roster.group(id));
-    let Some(active) = active else { return Ok(false.into()) };
+    let Some(id) = daemon.roster.group_named(group) else { return Ok(false.into()) };
+    let Some(active) = daemon.roster.group(id) else { return Ok(false.into()) };
     if active.process(name).is_some() {
         return Ok(true.into());
     }
-    let mut added = daemon.extensions.loaded_processes.iter().filter(|(_, program)| *program == name);
-    let is_added = added.any(|(id, _)| daemon.roster.group_of(*id).is_some_and(|group| std::ptr::eq(group, active)));
+    let mut added = context.extensions.loaded.processes_of(name);
+    let is_added = added.any(|process| daemon.roster.process(process).is_some_and(|process| process.group == id));
     Ok((is_added || was_added(daemon, group, name)).into())
 }
 
 /// Whether an earlier run of the daemon added such a program: each instance is a program by itself.
 fn was_added(daemon: &Daemon, group: &str, program: &str) -> bool {
-    daemon.dynamic().added_to(group).any(|instance| {
+    daemon.dynamic.added_to(group).any(|instance| {
         let number = instance.strip_prefix(program).and_then(|rest| rest.strip_prefix('_'));
         number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
     })
@@ -82,7 +77,7 @@ fn was_added(daemon: &Daemon, group: &str, program: &str) -> bool {
 fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let (group, program) = (text(params, 0)?, text(params, 1)?);
     let mut options = twiddler::options(params, 2)?;
-    let number = next_number(context.daemon, group, program);
+    let number = next_number(context, group, program);
     let name = format!("{program}_{number}");
     for (_, value) in &mut options {
         // The published code puts the number in without its zeros; every other format is left to the expansion.
@@ -93,21 +88,16 @@ fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, F
     options.push(("numprocs_start".to_string(), number.to_string()));
     let instance = Some(name.clone());
     twiddler::add(context, New { group, create: Some(PRIORITY), program, instance, options })?;
-    let counts = &mut context.daemon.extensions.loaded;
-    if counts.len() == NAMES_MAX && !counts.contains_key(program) {
-        counts.pop_first();
-    }
-    *counts.entry(program.to_string()).or_default() += 1;
-    let group = context.daemon.roster.group_named(group).and_then(|id| context.daemon.roster.group(id));
-    if let Some(id) = group.and_then(|group| group.process(&name)) {
-        context.daemon.extensions.loaded_processes.insert(id, program.to_string());
-    }
+    let roster = &context.daemon.roster;
+    let group = roster.group_named(group).and_then(|id| roster.group(id));
+    context.extensions.loaded.add(program, group.and_then(|group| group.process(&name)), roster);
     Ok(name.into())
 }
 
 /// One more than the earlier adds of that program to any group, and not in use in this one.
-fn next_number(daemon: &Daemon, group: &str, program: &str) -> u64 {
-    let earlier = daemon.extensions.loaded.get(program).copied().unwrap_or(0);
+fn next_number(context: &Context<'_>, group: &str, program: &str) -> u64 {
+    let earlier = context.extensions.loaded.count(program);
+    let daemon = &*context.daemon;
     let active = daemon.roster.group_named(group).and_then(|id| daemon.roster.group(id));
     let is_free = |number: &u64| {
         let name = format!("{program}_{number}");

@@ -7,10 +7,12 @@
 #![forbid(unsafe_code)]
 
 mod cache;
+pub mod claims;
 mod control;
 pub mod deferred;
 mod details;
 mod entry;
+mod extensions;
 mod grace;
 mod info;
 mod loader;
@@ -41,6 +43,7 @@ use crate::wire::value::Value;
 use crate::wire::xmlrpc;
 
 pub use deferred::Deferred;
+pub use extensions::Extensions;
 pub use logs::end as log_end;
 pub use stheno::{VERSION, features};
 pub use supervisor::SUPERVISOR_VERSION;
@@ -86,6 +89,8 @@ pub struct Context<'a> {
     pub now: Now,
     /// The methods there are.
     pub registry: &'a Registry,
+    /// What they remember.
+    pub extensions: &'a mut Extensions,
     /// Who calls: `127.0.0.1:4711`, `uid 1000`.
     pub peer: &'a str,
     /// The method called, in full.
@@ -105,6 +110,7 @@ impl Context<'_> {
             host: &mut *self.host,
             now: self.now,
             registry: self.registry,
+            extensions: &mut *self.extensions,
             peer: self.peer,
             method,
         }

@@ -3,15 +3,15 @@
 //!
 //! First everything that stands in the way is stopped, all at once; when nothing does any more, all changes are made in
 //! one turn; then, where that was asked for, processes are restarted, at once or one after another. Up to the changes
-//! no other call may change the same ([`Claims`](crate::daemon::claims::Claims)).
+//! no other call may change the same ([`Claims`](super::claims::Claims)).
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
+use super::claims::Claimed;
 use super::entry::Entry;
 use super::wish::{Step, Verb, Wish};
 use super::{Answer, Context, Done};
-use crate::daemon::claims::Claimed;
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
 use crate::state::{ProcessState, SupervisorState};
@@ -84,7 +84,7 @@ impl Update {
     /// A mutation of which nothing has happened yet. Faults: it is not possible, or another one is in its way.
     pub fn new(wish: Wish, answer: Shape, context: &mut Context<'_>) -> Result<Update, Fault> {
         let claims = wish.claims(context.daemon);
-        let claimed = Some(context.daemon.extensions.claims.lay(claims, context.method)?);
+        let claimed = Some(context.extensions.claims.lay(claims, context.method)?);
         let steps = wish.steps(context)?;
         let word = |step: &Step, process: &(String, &'static str)| ((step.group.clone(), process.0.clone()), process.1);
         let words = steps.iter().flat_map(|step| step.processes.iter().map(move |process| word(step, process)));

@@ -201,21 +201,21 @@ fn update(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault>
 }
 
 fn dynamic(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
-    let dynamic = context.daemon.dynamic();
+    let dynamic = &context.daemon.dynamic;
     let text = dynamic.text().map_err(|text| Code::Failed.with(text))?;
     let path = dynamic.path().unwrap_or_default().to_string();
     Ok(Value::Struct(vec![("path".into(), path.into()), ("text".into(), text.into())]).into())
 }
 
 fn persist(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
-    let dynamic = context.daemon.dynamic_mut();
+    let dynamic = &mut context.daemon.dynamic;
     dynamic.persist(context.host).map_err(|text| Code::Failed.with(text))?;
     activity!(Info, "write changes at run time, asked for by {} through {}", context.peer, context.method);
-    Ok(context.daemon.dynamic().path().unwrap_or_default().to_string().into())
+    Ok(context.daemon.dynamic.path().unwrap_or_default().to_string().into())
 }
 
 fn forget(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
-    let dynamic = context.daemon.dynamic_mut();
+    let dynamic = &mut context.daemon.dynamic;
     dynamic.forget(context.host).map_err(|text| Code::Failed.with(text))?;
     activity!(Info, "forget changes at run time, asked for by {} through {}", context.peer, context.method);
     Ok(true.into())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::{Answer, Context, Deferred, Done, Outcome, Registry, call};
+use super::{Answer, Context, Deferred, Done, Extensions, Outcome, Registry, call};
 use crate::clock::{Mono, Now, Wall};
 use crate::config::fake::Fake;
 use crate::config::journal::Journal;
@@ -150,6 +150,7 @@ pub struct World {
     pub host: Tables,
     pub daemon: Daemon,
     pub registry: Registry,
+    pub extensions: Extensions,
     pub now: Now,
 }
 
@@ -191,8 +192,13 @@ impl World {
         };
         let config = host.loader.load(&host.env).unwrap();
         let now = Now { mono: Mono(1_000_000_000), wall: Wall(1_700_000_000_000_000_000) };
-        let mut world =
-            World { registry: Registry::new(&config), daemon: Daemon::new(config, Serials::default()), host, now };
+        let mut world = World {
+            registry: Registry::new(&config),
+            extensions: Extensions::default(),
+            daemon: Daemon::new(config, Serials::default()),
+            host,
+            now,
+        };
         world.daemon.begin(world.now, &mut world.host).unwrap();
         world.turn();
         world
@@ -211,6 +217,7 @@ impl World {
         self.host.loader.restart(&self.host.env);
         let config = self.host.loader.load(&self.host.env).unwrap();
         self.registry = Registry::new(&config);
+        self.extensions = Extensions::default();
         self.daemon = Daemon::new(config, Serials::default());
         self.daemon.begin(self.now, &mut self.host).unwrap();
         self.turn();
@@ -237,15 +244,15 @@ impl World {
 
     /// Makes a call up to its first wait.
     pub fn begin(&mut self, method: &str, params: &[Value]) -> Result<Outcome, String> {
-        let World { host, daemon, registry, now } = self;
-        let mut context = Context { daemon, host, now: *now, registry, peer: "uid 0", method };
+        let World { host, daemon, registry, extensions, now } = self;
+        let mut context = Context { daemon, host, now: *now, registry, extensions, peer: "uid 0", method };
         call(&mut context, method, params).map_err(|fault| fault.to_string())
     }
 
     /// Asks a call that waits.
     pub fn poll(&mut self, deferred: &mut Deferred, method: &str) -> Option<Result<Value, String>> {
-        let World { host, daemon, registry, now } = self;
-        let mut context = Context { daemon, host, now: *now, registry, peer: "uid 0", method };
+        let World { host, daemon, registry, extensions, now } = self;
+        let mut context = Context { daemon, host, now: *now, registry, extensions, peer: "uid 0", method };
         deferred.poll(&mut context).map(finish)
     }
 
@@ -288,7 +295,7 @@ impl World {
         let configured = self.host.loader.load(&self.host.env).unwrap();
         let active: Vec<_> = self.daemon.roster.groups().map(|(_, group)| group.config.clone()).collect();
         let difference = crate::config::difference(active.iter(), &configured.groups);
-        let text = self.daemon.dynamic().text();
+        let text = self.daemon.dynamic.text();
         assert_eq!(difference, Default::default(), "{what}: {:?}\n{text:?}", self.groups());
         assert!(configured.warnings.is_empty(), "{what}: {:?}", configured.warnings);
     }

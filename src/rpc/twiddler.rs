@@ -105,7 +105,7 @@ pub(super) fn add_group(context: &mut Context<'_>, params: &[Value]) -> Result<O
 }
 
 pub(super) fn make_group(context: &mut Context<'_>, name: &str, priority: i64) -> Result<Outcome, Fault> {
-    context.daemon.extensions.claims.check(name, None)?;
+    context.extensions.claims.check(name, None)?;
     let change = Change::NewGroup { name: name.to_string(), priority };
     let origin = context.origin();
     context.daemon.apply(&change, &origin, context.now, context.host)?;
@@ -137,7 +137,7 @@ pub(super) fn add(context: &mut Context<'_>, new: New<'_>) -> Result<Vec<String>
     // As a file would give them: blanks around names are no part of them.
     let program = program.trim();
     let name = instance.as_deref().unwrap_or(program);
-    context.daemon.extensions.claims.check(group, Some(name))?;
+    context.extensions.claims.check(group, Some(name))?;
     for (_, value) in options.iter_mut().filter(|(name, _)| name == "process_name") {
         *value = value.trim().to_string();
     }
@@ -165,7 +165,7 @@ pub(super) fn remove_process(context: &mut Context<'_>, params: &[Value]) -> Res
     let (group, process) = (text(params, 0)?, text(params, 1)?);
     let program = context.daemon.roster.program_of(group, process).map(str::to_string);
     if let Some(program) = program {
-        context.daemon.extensions.claims.check(group, Some(&program))?;
+        context.extensions.claims.check(group, Some(&program))?;
     }
     let change = Change::RemoveProcess { group: group.to_string(), process: process.to_string() };
     let origin = context.origin();

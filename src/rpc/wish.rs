@@ -4,9 +4,9 @@
 use std::rc::Rc;
 
 use super::Context;
+use super::claims::Claim;
 use crate::config::{Group, Program};
 use crate::daemon::change::Change;
-use crate::daemon::claims::Claim;
 use crate::daemon::reshape::Wanted;
 use crate::daemon::{Daemon, Proc};
 use crate::fault::Fault;

@@ -82,6 +82,7 @@ impl Service {
             daemon: &mut self.daemon,
             host,
             registry: &self.registry,
+            extensions: &mut self.extensions,
             sites: &self.sites,
             memo: &mut self.memo,
             id,
@@ -122,6 +123,7 @@ impl Service {
                 host: &mut *host,
                 now,
                 registry: &self.registry,
+                extensions: &mut self.extensions,
                 peer: &reply.peer,
                 method: &method,
             };

@@ -13,7 +13,7 @@ use crate::clock::Now;
 use crate::daemon::info::info;
 use crate::daemon::{Daemon, Host};
 use crate::id::ConnId;
-use crate::rpc::{self, Context, Outcome, Registry};
+use crate::rpc::{self, Context, Extensions, Outcome, Registry};
 use crate::sys::time;
 use crate::web::{action, files, guard, page};
 use crate::wire::form::{Form, unquote};
@@ -29,6 +29,7 @@ pub(super) struct Exchange<'a> {
     pub(super) daemon: &'a mut Daemon,
     pub(super) host: &'a mut dyn Host,
     pub(super) registry: &'a Registry,
+    pub(super) extensions: &'a mut Extensions,
     pub(super) sites: &'a Sites,
     pub(super) memo: &'a mut CallMemo,
     pub(super) id: ConnId,
@@ -153,6 +154,7 @@ impl Exchange<'_> {
             host: self.host,
             now: self.now,
             registry: self.registry,
+            extensions: self.extensions,
             peer: &self.conn.peer,
             method,
         }

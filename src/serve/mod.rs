@@ -24,7 +24,7 @@ use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, ConnId, Pid, ProcId};
 use crate::model::event::Serials;
-use crate::rpc::Registry;
+use crate::rpc::{Extensions, Registry};
 use crate::signal;
 use crate::state::SupervisorState;
 use crate::wire::http::DateCache;
@@ -106,6 +106,7 @@ pub struct Service {
     /// The daemon.
     pub daemon: Daemon,
     registry: Registry,
+    extensions: Extensions,
     sites: Sites,
     conns: Connections,
     deferred: DeferredReplies,
@@ -120,6 +121,7 @@ impl Service {
     pub fn new(config: Config, serial: Serials) -> Service {
         Service {
             registry: Registry::new(&config),
+            extensions: Extensions::default(),
             sites: Sites::new(&config),
             daemon: Daemon::new(config, serial),
             conns: Connections::default(),

@@ -33,7 +33,7 @@ impl Kept {
             _ => return,
         };
         // It may be gone again, or forgotten, if others came in between.
-        if daemon.dynamic().journal().own(text(0), program).is_none() {
+        if daemon.dynamic.journal().own(text(0), program).is_none() {
             return;
         }
         let Some(group) = daemon.roster.group_named(text(0)).and_then(|id| daemon.roster.group(id)) else { return };
@@ -52,8 +52,8 @@ impl Kept {
     pub fn check(&mut self, daemon: &Daemon, config: &Config) {
         let base = config.base.as_ref().expect("changes are kept");
         match &base.source {
-            Source::Read { journal, .. } => assert_eq!(meaning(journal), meaning(daemon.dynamic().journal())),
-            source => assert!(daemon.dynamic().journal().is_empty(), "{source:?}"),
+            Source::Read { journal, .. } => assert_eq!(meaning(journal), meaning(daemon.dynamic.journal())),
+            source => assert!(daemon.dynamic.journal().is_empty(), "{source:?}"),
         }
         self.added.retain(|id| daemon.roster.process(*id).is_some());
         for id in &self.added {

@@ -137,12 +137,12 @@ fn without_a_file_changes_are_gone() {
     let mut world = World::new(&format!("{GROUP}[stheno]\n"));
     world.ok("twiddler.addGroup", params!["dyn", 1]);
     world.ok("twiddler.addProgramToGroup", params!["g", "n", quiet(&[])]);
-    let text = world.daemon.dynamic().text().unwrap();
+    let text = world.daemon.dynamic.text().unwrap();
     assert!(text.contains("[group:dyn]") && text.contains("[group:g]\nprograms=a,n\n"), "{text}");
     assert_eq!(fault(&mut world, "stheno.persist", &[]), "FAILED: no dynamic_conf is configured in [stheno]");
     world.ok("stheno.update", &[]);
     assert_eq!(world.groups(), ["b 999: b", "g 999: a"]);
-    assert_eq!(world.daemon.dynamic().text(), Ok(String::new()));
+    assert_eq!(world.daemon.dynamic.text(), Ok(String::new()));
     assert_eq!(world.host.replaced, 0);
 }
 
@@ -294,7 +294,7 @@ fn a_program_that_was_left_out_can_have_no_processes() {
     assert_eq!(world.daemon.config.warnings.len(), 1);
     for _ in 0..2 {
         world.ok("stheno.setNumprocs", params!["p", 0]);
-        let own = world.daemon.dynamic().journal().own("dyn", "p").unwrap();
+        let own = world.daemon.dynamic.journal().own("dyn", "p").unwrap();
         assert!(own.options.contains(&("numprocs".to_string(), "0".to_string())), "{own:?}");
         world.assert_survives("no processes");
         world.restart();
