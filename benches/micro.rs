@@ -12,7 +12,7 @@ use criterion::{BatchSize, Criterion, Throughput};
 
 use stheno::clock::{Mono, Now, Wall};
 use stheno::config::cmdline::CommandLine;
-use stheno::config::{Listener, Loader, Program, ResultHandler, System};
+use stheno::config::{self, Listener, Loader, ResultHandler, System};
 use stheno::exit::ExitStatus;
 use stheno::id::{Channel, Pid, ProcId};
 use stheno::logs::sink::Sink;
@@ -150,7 +150,7 @@ fn calls(c: &mut Criterion) {
     group.finish();
 }
 
-fn program() -> Rc<Program> {
+fn program() -> Rc<config::Process> {
     let (mut loader, path) = loader("[supervisord]\n[program:p]\ncommand=/bin/cat\nautorestart=true\nstartsecs=0\n");
     let config = loader.load(&System).expect("valid");
     let _ = std::fs::remove_file(path);

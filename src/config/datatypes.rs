@@ -10,7 +10,7 @@ use crate::wire::pyrepr;
 
 use super::env::Env;
 use super::paths;
-use super::types::{Autorestart, Owner, User};
+use super::types::{Autorestart, Owner, ServerUrl, User};
 
 /// How often `%(name)s` is replaced in an option before it is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -369,6 +369,20 @@ impl Datatype for Url {
         } else {
             Err(format!("value {} is not a URL", pyrepr::text(text)))
         }
+    }
+}
+
+/// `serverurl` of a program. What AUTO stands for is put in once the servers are known (C-101).
+impl Datatype for ServerUrl {
+    const KIND: &'static str = "URL or AUTO";
+
+    fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
+        let is_auto = text.trim().eq_ignore_ascii_case("auto");
+        Ok(ServerUrl { is_auto, url: (!is_auto).then(|| text.to_string()) })
+    }
+
+    fn absent() -> Option<Self> {
+        Some(ServerUrl { is_auto: true, url: None })
     }
 }
 

@@ -1,9 +1,17 @@
 //! What `reread` reports: which groups were added, changed, removed (P-110 to P-113).
+//!
+//! All options of a program and its processes are compared, row by row. The exceptions, which are the original's, stand
+//! here: options that only say which processes are made, AUTO for a log, AUTO for the server's URL, the order of a
+//! listener's events, and of a FastCGI socket all but its URL.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::types::Group;
+use crate::id::Channel;
+
+use super::datatypes::LogFile;
+use super::options::{Process, Program};
+use super::types::{FcgiSocket, Group, Listener, ServerUrl};
 
 /// Names of groups that differ between what is active and what is configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +39,92 @@ pub fn difference<'a>(active: impl IntoIterator<Item = &'a Rc<Group>>, configure
     let gone = active.iter().filter(|group| !names.contains_key(group.name.as_str()));
     difference.removed = gone.map(|group| group.name.clone()).collect();
     difference
+}
+
+impl Group {
+    /// Equality for `reread`, of an active group with a configured one (P-111).
+    pub fn same_as(&self, other: &Group) -> bool {
+        self.name == other.name
+            && self.priority == other.priority
+            && self.kind == other.kind
+            && self.processes.len() == other.processes.len()
+            && self.processes.iter().zip(&other.processes).all(|(a, b)| Rc::ptr_eq(a, b) || a.same_as(b))
+    }
+}
+
+impl Process {
+    /// Equality for `reread`, of an active process with a configured one: where the latter says AUTO, the log is not
+    /// compared. An active AUTO has become a file, so that a path or NONE in its place is a change (P-111).
+    pub fn same_as(&self, configured: &Process) -> bool {
+        // Nearly always so, and then nothing needs to be copied.
+        if self == configured {
+            return true;
+        }
+        let channels = [Channel::Stdout, Channel::Stderr];
+        if channels.iter().all(|channel| configured.log(*channel).logfile != LogFile::Auto) {
+            return false;
+        }
+        let mut configured = configured.clone();
+        for channel in channels {
+            let theirs = &mut configured.log_mut(channel).logfile;
+            if *theirs == LogFile::Auto {
+                theirs.clone_from(&self.log(channel).logfile);
+            }
+        }
+        *self == configured
+    }
+}
+
+/// All that its child is made by.
+impl PartialEq for Process {
+    fn eq(&self, other: &Process) -> bool {
+        self.name == other.name
+            && self.environment == other.environment
+            && (Rc::ptr_eq(&self.program, &other.program) || self.program == other.program)
+            && self.is_same(other, |row| row.makes)
+    }
+}
+
+/// Its options. The section's name is none (C-105), and how many processes there are shows in the processes.
+impl PartialEq for Program {
+    fn eq(&self, other: &Program) -> bool {
+        self.is_same(other, |row| row.makes)
+    }
+}
+
+/// What AUTO stands for is the servers' affair, not the program's.
+impl PartialEq for ServerUrl {
+    fn eq(&self, other: &ServerUrl) -> bool {
+        self.is_auto == other.is_auto && (self.is_auto || self.url == other.url)
+    }
+}
+
+impl PartialEq for Listener {
+    fn eq(&self, other: &Self) -> bool {
+        // Taken apart, so that a new field is not forgotten here.
+        let Listener {
+            buffer_size,
+            events,
+            result_handler,
+            extended_payload,
+            buffer_hold_until_ready,
+            restart_unknown,
+        } = other;
+        let same_events = self.events.len() == events.len() && self.events.iter().all(|event| events.contains(event));
+        same_events
+            && self.buffer_size == *buffer_size
+            && self.result_handler == *result_handler
+            && self.extended_payload == *extended_payload
+            && self.buffer_hold_until_ready == *buffer_hold_until_ready
+            && self.restart_unknown == *restart_unknown
+    }
+}
+
+/// Only the URL counts (P-111).
+impl PartialEq for FcgiSocket {
+    fn eq(&self, other: &Self) -> bool {
+        self.url == other.url
+    }
 }
 
 #[cfg(test)]

@@ -9,11 +9,14 @@ use crate::wire::pyrepr;
 
 use super::datatypes::{Datatype, Name, Octal, port_number};
 use super::error::ConfigError;
-use super::options::{FcgiOptions, FcgiSocketOptions, GroupOptions, ListenerOptions};
+use super::options::{FcgiOptions, FcgiSocketOptions, GroupOptions, ListenerOptions, Process};
 use super::paths;
 use super::programs::{Common, count};
 use super::reader::{Reader, Scope};
-use super::types::{FcgiAddress, FcgiSocket, Group, GroupKind, Listener, Owner, Program, ResultHandler};
+use super::types::{FcgiAddress, FcgiSocket, Group, GroupKind, Listener, Owner, ResultHandler};
+
+/// Priority of a group for which none is given.
+const DEFAULT_PRIORITY: i64 = 999;
 
 /// Mode of a FastCGI socket for which none is given: its owner only.
 const SOCKET_MODE: u32 = 0o700;
@@ -106,7 +109,8 @@ impl<'a> Common<'a> {
             // A FastCGI program in a group runs as an ordinary one, without its socket (C-114).
             processes.extend(self.programs(member, &name)?);
         }
-        Ok(Group { name, priority: options.priority, kind: GroupKind::Programs, processes: unique(processes) })
+        let (kind, processes) = (GroupKind::Programs, unique(processes));
+        Ok(Group { name, revision: self.revision, priority: options.priority, kind, processes })
     }
 
     /// The section of a program that a group names (C-113).
@@ -128,9 +132,9 @@ impl<'a> Common<'a> {
     fn program_group(&mut self, section: &'a Section, written: &str) -> Result<Group, ConfigError> {
         let name = self.name(section, written)?;
         // Read here, too, and first: so an error in it shows without its section (C-93).
-        let priority = self.reader(section).option("priority", Some("999"))?;
+        let priority = self.reader(section).value("priority").unwrap_or(Ok(DEFAULT_PRIORITY))?;
         let processes = unique(self.programs(section, &name)?);
-        Ok(Group { name, priority, kind: GroupKind::Programs, processes })
+        Ok(Group { name, revision: self.revision, priority, kind: GroupKind::Programs, processes })
     }
 
     fn listener_group(&mut self, section: &'a Section, written: &str) -> Result<Group, ConfigError> {
@@ -138,8 +142,8 @@ impl<'a> Common<'a> {
         let options = ListenerOptions::read(&reader)?;
         let listener = listener(&reader, &options)?;
         let processes = unique(self.programs(section, written)?);
-        let kind = GroupKind::Listener(listener);
-        Ok(Group { name: written.to_string(), priority: options.priority, kind, processes })
+        let (name, kind) = (written.to_string(), GroupKind::Listener(listener));
+        Ok(Group { name, revision: self.revision, priority: options.priority, kind, processes })
     }
 
     fn fcgi_group(&mut self, section: &'a Section, written: &str) -> Result<Group, ConfigError> {
@@ -148,7 +152,8 @@ impl<'a> Common<'a> {
         let options = FcgiOptions::read(&reader)?;
         let socket = fcgi_socket(&reader, &options, &name)?;
         let processes = unique(self.programs(section, &name)?);
-        Ok(Group { name, priority: options.priority, kind: GroupKind::Fcgi(socket), processes })
+        let kind = GroupKind::Fcgi(socket);
+        Ok(Group { name, revision: self.revision, priority: options.priority, kind, processes })
     }
 
     fn name(&self, section: &Section, written: &str) -> Result<String, ConfigError> {
@@ -166,9 +171,9 @@ impl<'a> Common<'a> {
 ///
 /// Processes of one section are ascending by name. Those of several sections are not sorted among each other: the main
 /// loop starts them as the group lists them, while calls and the shutdown go by priority (P-10, P-75, P-80).
-pub(super) fn unique(processes: Vec<Rc<Program>>) -> Vec<Rc<Program>> {
+pub(super) fn unique(processes: Vec<Rc<Process>>) -> Vec<Rc<Process>> {
     let mut places: HashMap<String, usize> = HashMap::with_capacity(processes.len());
-    let mut result: Vec<Rc<Program>> = Vec::with_capacity(processes.len());
+    let mut result: Vec<Rc<Process>> = Vec::with_capacity(processes.len());
     for process in processes {
         match places.get(&process.name) {
             Some(&at) => result[at] = process,
@@ -323,10 +328,10 @@ mod tests {
         .unwrap();
         let expected = ["l -1: l", "g 5: a b f", "z 5: z", "c 999: c", "empty 999: ", "h 999: a"];
         assert_eq!(shape(&groups), expected);
-        assert_eq!(groups[0].processes[0].priority, 999);
+        assert_eq!(groups[0].processes[0].program.priority, 999);
         // No socket for a FastCGI program in a group (C-114).
         assert_eq!(groups[1].kind, GroupKind::Programs);
-        assert_eq!(groups[1].processes[1].program, "b");
+        assert_eq!(groups[1].processes[1].program.name, "b");
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub fn plugins(
     for section in &document.sections {
         let Some(name) = section.name.strip_prefix(kind.prefix) else { continue };
         let reader = Reader { document, section, scope, env };
-        let Some(factory) = reader.option::<Option<String>>(kind.key, None)? else {
+        let Some(factory) = reader.value::<String>(kind.key).transpose()? else {
             let message = format!("section [{}] does not specify a {}", section.name, kind.key);
             return Err(reader.error(kind.key, message));
         };
@@ -67,7 +67,9 @@ pub fn plugins(
         }
         let mut arguments = Vec::new();
         for entry in document.options(section).filter(|entry| entry.key != kind.key) {
-            arguments.push((entry.key.clone(), reader.option(&entry.key, None)?));
+            if let Some(argument) = reader.value(&entry.key) {
+                arguments.push((entry.key.clone(), argument?));
+            }
         }
         plugins.push(Plugin { name: name.to_string(), factory, arguments });
     }

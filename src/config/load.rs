@@ -13,7 +13,7 @@ use super::error::{ConfigError, Place};
 use super::groups::unique;
 use super::interfaces::interfaces;
 use super::journal::{Base, Journal, Laid, Source};
-use super::options::{SthenoOptions, SupervisordOptions};
+use super::options::{Process, SthenoOptions, SupervisordOptions};
 use super::overlay::{self, Layer, read_journal};
 use super::paths;
 use super::programs::{Common, count};
@@ -21,7 +21,7 @@ use super::reader::{Reader, Scope};
 use super::search;
 use super::servers::{default_url, servers};
 use super::sources::{MainFile, Sources};
-use super::types::{Config, Program, Stheno, Supervisord, User};
+use super::types::{Config, Revision, Stheno, Supervisord, User};
 
 /// Loads the configuration: at start, at `reread` (again, without losing what the command line said), and at `reload`
 /// (after [`Loader::restart`]).
@@ -36,6 +36,8 @@ pub struct Loader {
     variables: BTreeMap<String, String>,
     /// What AUTO stands for in `serverurl`, once a load succeeded: servers change at reload only (C-164).
     serverurl: Option<Option<String>>,
+    /// The number of the last load.
+    revision: Revision,
 }
 
 /// Loads that one survey makes at most; each but the last finds at least one error more.
@@ -64,7 +66,8 @@ impl Loader {
     /// `program` is `argv[0]` (C-1). Notes the working directory and the environment; reads nothing yet.
     pub fn new(program: &str, command_line: CommandLine, env: &dyn Env) -> Loader {
         let variables = env.variables().into_iter().collect();
-        Loader { program: program.to_string(), command_line, cwd: env.cwd(), main: None, variables, serverurl: None }
+        let (program, cwd, revision) = (program.to_string(), env.cwd(), Revision::default());
+        Loader { program, command_line, cwd, main: None, variables, serverurl: None, revision }
     }
 
     /// Forgets what earlier loads left, as a fresh start would not have it (P-120).
@@ -256,7 +259,9 @@ impl Loader {
             Some(url) => url.clone(),
             None => servers.as_ref().ok().and_then(|servers| default_url(servers)),
         };
+        self.revision.0 += 1;
         let mut common = Common {
+            revision: self.revision,
             document: &document,
             env,
             here: &main.here,
@@ -285,7 +290,8 @@ impl Loader {
         let supervisord = self.supervisord(options, environment, user, env);
         let stheno = self.stheno(main, &document, env)?;
         self.serverurl = Some(url);
-        Ok(Config { hostname, supervisord, stheno, servers, interfaces, groups, infos, warnings, base: None })
+        let revision = self.revision;
+        Ok(Config { revision, hostname, supervisord, stheno, servers, interfaces, groups, infos, warnings, base: None })
     }
 
     /// The user to become: the command line's, else the file's (C-145).
@@ -350,15 +356,17 @@ impl Loader {
     ///
     /// Errors: their text is the fault's.
     pub fn programs_from_options(
-        &self,
+        &mut self,
         env: &dyn Env,
         group: &str,
         program: &str,
         options: &[(String, String)],
-    ) -> Result<Vec<Rc<Program>>, ConfigError> {
+    ) -> Result<Vec<Rc<Process>>, ConfigError> {
         let section = overlay::section(program, options, self.main_file().unwrap_or_default());
         let memo = Memo::new(env);
+        self.revision.0 += 1;
         let mut common = Common {
+            revision: self.revision,
             document: &Document::default(),
             env: &memo,
             here: self.main.as_ref().map_or("", |main| &main.here),

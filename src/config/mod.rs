@@ -9,6 +9,9 @@
 
 #![forbid(unsafe_code)]
 
+#[macro_use]
+pub mod rows;
+
 pub mod accounts;
 pub mod check;
 pub mod cmdline;
@@ -31,13 +34,18 @@ pub mod programs;
 pub mod reader;
 pub mod search;
 pub mod servers;
+pub mod show;
 pub mod sources;
 pub mod system;
 pub mod types;
 
+pub use datatypes::LogFile;
 pub use diff::{Difference, difference};
 pub use env::Env;
 pub use error::{ConfigError, usage_error};
 pub use load::Loader;
+pub use options::{LogOptions, OutputOptions, Process, Program};
+pub use rows::Row;
+pub use show::Show;
 pub use system::System;
 pub use types::*;

@@ -1,55 +1,22 @@
-//! One row per option: name, type, default, documentation. The struct, its reading and the list of known names follow
-//! from the row; they serve a section of a file and the options of a remote call alike.
+//! One row per option: name, type, default, documentation, and where it is shown. The struct, its reading, the list of
+//! known names, what `getAllConfigInfo` and `stheno.getProcessInfo` show and what `reread` compares follow from the row
+//! ([`rows`](super::rows)); they serve a section of a file and the options of a remote call alike.
 //!
 //! The order of rows is the order of reading, and so decides which of several errors is reported: it is the original's.
 
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::id::Channel;
 use crate::level::Level;
 
 use super::datatypes::*;
 use super::error::ConfigError;
 use super::reader::Reader;
-use super::types::{Autorestart, User};
-
-/// What is known about an option without looking at a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// Its name in a file.
-    pub name: &'static str,
-    /// What kind of text it holds.
-    pub kind: &'static str,
-    /// The text that stands in when it is missing.
-    pub default: Option<&'static str>,
-    /// What it does, in a sentence or two.
-    pub doc: &'static str,
-}
-
-macro_rules! options {
-    ($(#[doc = $about:literal])* $options:ident {
-        $($(#[doc = $doc:literal])+ $field:ident : $kind:ty $(= $default:literal)?;)*
-    }) => {
-        $(#[doc = $about])*
-        #[derive(Clone, Debug)]
-        #[allow(missing_docs)]
-        pub struct $options { $($(#[doc = $doc])+ pub $field: $kind,)* }
-
-        impl $options {
-            /// The rows, in the order of reading.
-            pub const ROWS: &'static [Row] = &[$(Row {
-                name: stringify!($field),
-                kind: <$kind as Datatype>::KIND,
-                default: options!(@default $($default)?),
-                doc: concat!($($doc),+).trim_ascii(),
-            },)*];
-
-            /// Reads the options of a section.
-            pub fn read(reader: &Reader) -> Result<$options, ConfigError> {
-                Ok($options { $($field: reader.option(stringify!($field), options!(@default $($default)?))?,)* })
-            }
-        }
-    };
-    (@default) => { None };
-    (@default $default:literal) => { Some($default) };
-}
+pub use super::rows::Row;
+use super::rows::{Field, Put, Walk};
+use super::show::Show;
+use super::types::{Autorestart, Revision, ServerUrl, User};
 
 options! {
     /// `[supervisord]` (C-90).
@@ -134,78 +101,100 @@ options! {
 }
 
 options! {
-    /// A program's options that hold for all its processes (C-105, C-66).
-    ProgramOptions {
+    /// A program: the options of its section that hold for all its processes, which share it (C-105, C-66).
+    Program(name: String, revision: Revision) {
         /// Lower ones start first and stop last.
-        priority: i64 = "999";
+        priority: i64 = "999" [.listed_as(10, "process_prio").policy()];
         /// Start with the daemon.
-        autostart: bool = "true";
+        autostart: bool = "true" [.listed(0).policy()];
         /// Start again after an exit: always, never, or if the exit code is not among exitcodes.
-        autorestart: Autorestart = "unexpected";
+        autorestart: Autorestart = "unexpected" [.policy()];
         /// Seconds it must stay up to count as started.
-        startsecs: i64 = "1";
+        startsecs: i64 = "1" [.listed(13).policy()];
         /// Failed starts in a row before it is given up.
-        startretries: i64 = "3";
+        startretries: i64 = "3" [.listed(12).policy()];
         /// The signal that stops it.
-        stopsignal: SignalNumber = "TERM";
+        stopsignal: SignalNumber = "TERM" [.listed(20).policy()];
         /// Seconds to wait for its end before SIGKILL.
-        stopwaitsecs: i64 = "10";
+        stopwaitsecs: i64 = "10" [.listed(21).policy()];
         /// Send the stop signal to its whole process group.
-        stopasgroup: bool = "false";
+        stopasgroup: bool = "false" [.policy()];
         /// Send SIGKILL to its whole process group; as stopasgroup by default.
-        killasgroup: Option<bool>;
+        killasgroup: bool as stopasgroup [.listed(8).policy()];
         /// Exit codes that are expected.
-        exitcodes: ExitCodes = "0";
+        exitcodes: ExitCodes = "0" [.listed(4).policy()];
         /// Its stderr goes where its stdout goes.
-        redirect_stderr: bool = "false";
+        redirect_stderr: bool = "false" [.listed(11)];
         /// How many processes to run of it.
-        numprocs: i64 = "1";
+        numprocs: i64 = "1" [.makes()];
         /// The number of the first process.
-        numprocs_start: i64 = "0";
+        numprocs_start: i64 = "0" [.makes()];
         /// Variables for it: KEY="value",KEY2="value2".
-        environment: Unexpanded = "";
-        /// Size of the buffer for captured stdout; 0 turns capturing off.
-        stdout_capture_maxbytes: ByteSize = "0";
-        /// Emit PROCESS_LOG_STDOUT events.
-        stdout_events_enabled: bool = "false";
-        /// Size of the buffer for captured stderr; 0 turns capturing off.
-        stderr_capture_maxbytes: ByteSize = "0";
-        /// Emit PROCESS_LOG_STDERR events.
-        stderr_events_enabled: bool = "false";
+        environment: Unexpanded = "" [.makes()];
+        /// What is done with its stdout.
+        stdout: OutputOptions [of Stdout];
+        /// What is done with its stderr.
+        stderr: OutputOptions [of Stderr];
         /// URL that it finds in SUPERVISOR_SERVER_URL; AUTO takes that of our own server.
-        serverurl: Option<String>;
+        serverurl: ServerUrl [.listed(28)];
         /// User to run it as.
-        user: Option<User>;
+        user: Option<User> [.listed_as(2, "uid")];
         /// Its file mode creation mask.
         umask: Option<Octal>;
         /// Name of each process; needs %(process_num) with numprocs above 1.
-        process_name: Name = "%(program_name)s";
+        process_name: Name = "%(program_name)s" [.makes()];
     }
 }
 
 options! {
-    /// A program's options that are expanded for each process (C-66).
-    ProcessOptions {
+    /// The configuration of one process: its program, and the options that are expanded for each process (C-66).
+    Process(name: String, program: Rc<Program>, environment: Rc<BTreeMap<String, String>>) {
         /// Directory to change to before it starts.
-        directory: Option<String>;
-        /// Log of its stdout: a path, AUTO or NONE.
-        stdout_logfile: LogFile = "AUTO";
-        /// Rotated logs of its stdout that are kept.
-        stdout_logfile_backups: i64 = "10";
-        /// Size at which the log of its stdout is rotated; 0 never.
-        stdout_logfile_maxbytes: ByteSize = "50MB";
-        /// Send its stdout to syslog, too.
-        stdout_syslog: bool = "false";
-        /// Log of its stderr: a path, AUTO or NONE.
-        stderr_logfile: LogFile = "AUTO";
-        /// Rotated logs of its stderr that are kept.
-        stderr_logfile_backups: i64 = "10";
-        /// Size at which the log of its stderr is rotated; 0 never.
-        stderr_logfile_maxbytes: ByteSize = "50MB";
-        /// Send its stderr to syslog, too.
-        stderr_syslog: bool = "false";
+        directory: Option<String> [.listed(1)];
+        /// The log of its stdout.
+        stdout: LogOptions [of Stdout];
+        /// The log of its stderr.
+        stderr: LogOptions [of Stderr];
         /// The command line; no shell is involved.
-        command: Option<String>;
+        command: String [.listed(3)];
+    }
+}
+
+channel_options! {
+    /// What is done with what all processes of a program write.
+    OutputOptions {
+        /// Size of the buffer for what is captured; 0 turns capturing off.
+        capture_maxbytes: ByteSize = "0" [.listed(14)];
+        /// Emit PROCESS_LOG events.
+        events_enabled: bool = "false" [.listed(15)];
+    }
+}
+
+channel_options! {
+    /// Where the output of one process is kept.
+    LogOptions {
+        /// Its log: a path, AUTO or NONE.
+        logfile: LogFile = "AUTO" [.listed(LOGFILE_PLACE)];
+        /// Rotated logs that are kept.
+        logfile_backups: i64 = "10" [.listed(17)];
+        /// Size at which the log is rotated; 0 never.
+        logfile_maxbytes: ByteSize = "50MB" [.listed(18)];
+        /// Send it to syslog, too.
+        syslog: bool = "false" [.listed(19)];
+    }
+}
+
+/// The place of `stdout_logfile` in `getAllConfigInfo`.
+const LOGFILE_PLACE: usize = 16;
+
+/// How many places behind those of stdout the options of stderr stand there.
+const STDERR_PLACES: usize = 8;
+
+/// The place of the log of a channel in `getAllConfigInfo`.
+pub fn logfile_place(channel: Channel) -> usize {
+    match channel {
+        Channel::Stdout => LOGFILE_PLACE,
+        Channel::Stderr => LOGFILE_PLACE + STDERR_PLACES,
     }
 }
 
@@ -299,93 +288,54 @@ options! {
     }
 }
 
+/// A table, and where its options are known.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    /// Its options.
+    pub rows: &'static [Row],
+    /// Kinds of sections: a whole name; before a colon, what sections with a name of their own begin with; before a
+    /// star, what any section may go on from.
+    pub sections: &'static [&'static str],
+    /// Whether the values are expanded for each process, so that `%(process_num)d` may stand in them.
+    pub is_per_process: bool,
+}
+
+/// Sections that make processes.
+const PROGRAMS: &[&str] = &["program:", "eventlistener:", "fcgi-program:"];
+
+/// All options there are.
+pub const TABLES: &[Table] = &[
+    table(SupervisordOptions::ROWS, &["supervisord"]),
+    table(IncludeOptions::ROWS, &["include"]),
+    table(SthenoOptions::ROWS, &["stheno"]),
+    table(InetServerOptions::ROWS, &["inet_http_server*"]),
+    table(UnixFileOptions::ROWS, &["unix_http_server*"]),
+    table(UnixServerOptions::ROWS, &["unix_http_server*"]),
+    table(Program::ROWS, PROGRAMS),
+    Table { is_per_process: true, ..table(Process::ROWS, PROGRAMS) },
+    table(GroupOptions::ROWS, &["group:"]),
+    table(ListenerOptions::ROWS, &["eventlistener:"]),
+    table(FcgiOptions::ROWS, &["fcgi-program:"]),
+    table(FcgiSocketOptions::ROWS, &["fcgi-program:"]),
+    table(CtlPathOptions::ROWS, &["supervisorctl"]),
+    table(CtlOptions::ROWS, &["supervisorctl"]),
+];
+
+const fn table(rows: &'static [Row], sections: &'static [&'static str]) -> Table {
+    Table { rows, sections, is_per_process: false }
+}
+
 /// Tables of the options that a section knows; `None` for a section that is nobody's, or whose options are free.
 pub fn tables(section: &str) -> Option<Vec<&'static [Row]>> {
-    let program = [ProgramOptions::ROWS, ProcessOptions::ROWS];
-    let kind = section.split_once(':').map_or(section, |(kind, _)| kind);
-    Some(match (kind, section.contains(':')) {
-        ("supervisord", false) => vec![SupervisordOptions::ROWS],
-        ("include", false) => vec![IncludeOptions::ROWS],
-        ("stheno", false) => vec![SthenoOptions::ROWS],
-        ("supervisorctl", false) => vec![CtlPathOptions::ROWS, CtlOptions::ROWS],
-        ("program", true) => program.to_vec(),
-        ("group", true) => vec![GroupOptions::ROWS],
-        ("eventlistener", true) => [&program[..], &[ListenerOptions::ROWS]].concat(),
-        ("fcgi-program", true) => [&program[..], &[FcgiOptions::ROWS, FcgiSocketOptions::ROWS]].concat(),
-        _ if section.starts_with("inet_http_server") => vec![InetServerOptions::ROWS],
-        _ if section.starts_with("unix_http_server") => vec![UnixFileOptions::ROWS, UnixServerOptions::ROWS],
-        _ => return None,
-    })
+    let is_of_kind = |kind: &&str| match kind.strip_suffix('*') {
+        Some(beginning) => section.starts_with(beginning),
+        None if kind.ends_with(':') => section.starts_with(kind),
+        None => section == *kind,
+    };
+    let known = TABLES.iter().filter(|table| table.sections.iter().any(is_of_kind));
+    let known: Vec<_> = known.map(|table| table.rows).collect();
+    (!known.is_empty()).then_some(known)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::fake::Fake;
-    use super::super::reader::Scope;
-    use super::*;
-    use crate::wire::ini::{Document, Section};
-
-    const ALL: &[(&str, &[Row])] = &[
-        ("supervisord", SupervisordOptions::ROWS),
-        ("program", ProgramOptions::ROWS),
-        ("process", ProcessOptions::ROWS),
-        ("group", GroupOptions::ROWS),
-        ("listener", ListenerOptions::ROWS),
-        ("fcgi", FcgiOptions::ROWS),
-        ("stheno", SthenoOptions::ROWS),
-        ("ctl", CtlOptions::ROWS),
-    ];
-
-    #[test]
-    fn rows_describe_themselves() {
-        for (table, rows) in ALL {
-            for row in *rows {
-                assert!(!row.doc.is_empty() && !row.kind.is_empty(), "{table}.{}", row.name);
-                assert_eq!(row.name, row.name.to_lowercase(), "{table}");
-            }
-        }
-        let startsecs = ProgramOptions::ROWS.iter().find(|row| row.name == "startsecs").copied();
-        let expected = Row {
-            name: "startsecs",
-            kind: "integer",
-            default: Some("1"),
-            doc: "Seconds it must stay up to count as started.",
-        };
-        assert_eq!(startsecs, Some(expected));
-    }
-
-    #[test]
-    fn an_empty_section_has_the_defaults() {
-        let env = Fake::new();
-        let document = Document::default();
-        let section = Section::new("s", "F".into(), 1);
-        let reader = Reader { document: &document, section: &section, scope: Scope::default(), env: &env };
-        assert!(SupervisordOptions::read(&reader).is_ok());
-        assert!(ProgramOptions::read(&reader).is_ok());
-        assert!(ProcessOptions::read(&reader).is_ok());
-        assert!(GroupOptions::read(&reader).is_ok());
-        assert!(ListenerOptions::read(&reader).is_ok());
-        assert!(FcgiOptions::read(&reader).is_ok());
-        assert!(SthenoOptions::read(&reader).is_ok());
-        assert!(CtlOptions::read(&reader).is_ok());
-    }
-
-    #[test]
-    fn sections_and_their_tables() {
-        let rows = [
-            ("program:x", Some(2)),
-            ("program", None),
-            ("eventlistener:x", Some(3)),
-            ("fcgi-program:x", Some(4)),
-            ("inet_http_server", Some(1)),
-            ("inet_http_server:second", Some(1)),
-            ("unix_http_server2", Some(2)),
-            ("supervisord:x", None),
-            ("rpcinterface:supervisor", None),
-            ("pogram:x", None),
-        ];
-        for (section, expected) in rows {
-            assert_eq!(tables(section).map(|tables| tables.len()), expected, "{section:?}");
-        }
-    }
-}
+mod tests;

@@ -16,9 +16,10 @@ use super::error::ConfigError;
 use super::groups::unique;
 use super::journal::{Base, Journal, Laid, Note, Options, Own, Source, Subject};
 use super::load::Loader;
+use super::options::Process;
 use super::programs::Common;
 use super::sources::{MainFile, Sources};
-use super::types::{Config, Group, GroupKind, Program};
+use super::types::{Config, Group, GroupKind};
 
 /// What is laid over the files, and what comes of it.
 pub(super) struct Layer<'a> {
@@ -151,7 +152,8 @@ impl Common<'_> {
         groups.retain(|group| !journal.hides(&group.name));
         if !journal.gone.programs.is_empty() || !journal.gone.processes.is_empty() {
             for group in groups.iter_mut() {
-                let is_gone = |process: &Rc<Program>| journal.gone.has(&group.name, &process.program, &process.name);
+                let is_gone =
+                    |process: &Rc<Process>| journal.gone.has(&group.name, &process.program.name, &process.name);
                 if group.processes.iter().any(is_gone) {
                     let processes = group.processes.iter().filter(|process| !is_gone(process)).cloned().collect();
                     Rc::make_mut(group).processes = processes;
@@ -169,7 +171,8 @@ impl Common<'_> {
                 Some(group) => self.add_to(Rc::make_mut(group), note, layer),
                 None => {
                     let (priority, kind) = (note.priority, GroupKind::Programs);
-                    let mut group = Group { name: name.clone(), priority, kind, processes: Vec::new() };
+                    let (name, revision) = (name.clone(), self.revision);
+                    let mut group = Group { name, revision, priority, kind, processes: Vec::new() };
                     self.add_to(&mut group, note, layer);
                     groups.push(Rc::new(group));
                 }
@@ -195,7 +198,7 @@ impl Common<'_> {
         }
         let mut later = HashSet::new();
         for process in group.processes.iter().rev().filter(|process| !later.insert(process.name.as_str())) {
-            let (group, program, name) = (&group.name, &process.program, &process.name);
+            let (group, program, name) = (&group.name, &process.program.name, &process.name);
             layer.laid.warnings.push(format!(
                 "The process {name} of program {program} in group {group} is left out: a program that was added at run \
                  time has one of that name"
@@ -209,7 +212,7 @@ impl Common<'_> {
 
     /// The processes of a program that was added at run time. Its options are what a call gave: neither `[DEFAULT]` nor
     /// `[supervisord] environment` hold for them (X-103).
-    fn called_programs(&mut self, own: &Own, group: &str, file: &str) -> Result<Vec<Rc<Program>>, ConfigError> {
+    fn called_programs(&mut self, own: &Own, group: &str, file: &str) -> Result<Vec<Rc<Process>>, ConfigError> {
         let section = section(&own.name, &own.options, file);
         let document = mem::replace(&mut self.document, self.nothing);
         let environment = mem::take(&mut self.environment);

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use crate::id::Channel;
 use crate::wire::ini::{Document, Section};
 use crate::wire::keyvalue;
 
 use super::datatypes::{Datatype, LogFile, Name, Unexpanded};
 use super::env::Env;
 use super::error::ConfigError;
-use super::options::{ProcessOptions, ProgramOptions};
+use super::options::{LogOptions, Process, Program};
 use super::reader::{Reader, Scope};
-use super::types::{LogTarget, Program, Stream};
+use super::types::Revision;
 
 /// Most processes of one section. Ten times what anyone was seen to run on one machine; a typing error must not
 /// fill the memory.
@@ -22,6 +23,8 @@ type Variables = BTreeMap<String, String>;
 
 /// What sections of programs have in common during one load.
 pub(super) struct Common<'a> {
+    /// The number of this load.
+    pub(super) revision: Revision,
     pub(super) document: &'a Document,
     pub(super) env: &'a dyn Env,
     pub(super) here: &'a str,
@@ -51,12 +54,12 @@ pub(super) struct Environment {
 
 impl<'a> Common<'a> {
     /// The processes of a section, ascending by name. Errors name the section (C-93).
-    pub(super) fn programs(&mut self, section: &Section, group: &str) -> Result<Vec<Rc<Program>>, ConfigError> {
+    pub(super) fn programs(&mut self, section: &Section, group: &str) -> Result<Vec<Rc<Process>>, ConfigError> {
         let programs = self.unlabelled_programs(section, group);
         programs.map_err(|error| error.in_section(&section.name, &section.file))
     }
 
-    fn unlabelled_programs(&mut self, section: &Section, group: &str) -> Result<Vec<Rc<Program>>, ConfigError> {
+    fn unlabelled_programs(&mut self, section: &Section, group: &str) -> Result<Vec<Rc<Process>>, ConfigError> {
         let written = section.name.split_once(':').map_or("", |(_, name)| name);
         let Name(name) = Name::parse(written, self.env)
             .map_err(|message| ConfigError::new(message).at(&section.file, section.line))?;
@@ -69,141 +72,78 @@ impl<'a> Common<'a> {
             ..Scope::default()
         };
         let reader = Reader { document: self.document, section, scope, env: self.env };
-        let options = ProgramOptions::read(&reader)?;
-        let killasgroup = options.killasgroup.unwrap_or(options.stopasgroup);
-        if options.numprocs > 1 && !options.process_name.0.contains("%(process_num)") {
+        let mut program = Program::read(&reader, name.clone(), self.revision)?;
+        if program.numprocs > 1 && !program.process_name.0.contains("%(process_num)") {
             let message = "%(process_num) must be present within process_name when numprocs > 1";
             return Err(reader.error("process_name", message));
         }
-        if options.stopasgroup && !killasgroup {
+        if program.stopasgroup && !program.killasgroup {
             return Err(reader.error("killasgroup", "Cannot set stopasgroup=true and killasgroup=false"));
         }
-        if options.numprocs > NUMPROCS_MAX {
-            let message = format!("numprocs {} is above upper bound ({NUMPROCS_MAX})", options.numprocs);
+        if program.numprocs > NUMPROCS_MAX {
+            let message = format!("numprocs {} is above upper bound ({NUMPROCS_MAX})", program.numprocs);
             return Err(reader.error("numprocs", message));
         }
-        let template = self.template(&name, &options, killasgroup);
-        let mut programs = Vec::with_capacity(count(options.numprocs) as usize);
-        for offset in 0..options.numprocs {
-            let number = options.numprocs_start.saturating_add(offset);
+        if program.serverurl.is_auto {
+            program.serverurl.url = self.serverurl.map(str::to_string);
+        }
+        let program = Rc::new(program);
+        let mut processes = Vec::with_capacity(count(program.numprocs) as usize);
+        for offset in 0..program.numprocs {
             let scope = Scope {
-                process_num: Some(number),
-                numprocs: Some(options.numprocs),
+                process_num: Some(program.numprocs_start.saturating_add(offset)),
+                numprocs: Some(program.numprocs),
                 variables: Some(self.process_variables),
                 ..scope
             };
-            programs.push(Rc::new(self.program(Reader { scope, ..reader }, &options, &template)?));
+            processes.push(Rc::new(self.process(Reader { scope, ..reader }, &program)?));
         }
-        programs.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(programs)
+        processes.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(processes)
     }
 
-    /// What all processes of a section have alike.
-    fn template(&self, name: &str, options: &ProgramOptions, killasgroup: bool) -> Program {
-        let is_auto = |url: &String| url.trim().eq_ignore_ascii_case("auto");
-        let configured = options.serverurl.clone().filter(|url| !is_auto(url));
-        let stream = |capture_maxbytes, events_enabled| Stream {
-            logfile: LogTarget::None,
-            maxbytes: 0,
-            backups: 0,
-            capture_maxbytes,
-            events_enabled,
-            syslog: false,
-        };
-        Program {
-            name: String::new(),
-            program: name.to_string(),
-            command: String::new(),
-            directory: None,
-            umask: options.umask.map(|umask| umask.0),
-            priority: options.priority,
-            autostart: options.autostart,
-            autorestart: options.autorestart,
-            startsecs: options.startsecs,
-            startretries: options.startretries,
-            stdout: stream(options.stdout_capture_maxbytes.0, options.stdout_events_enabled),
-            stderr: stream(options.stderr_capture_maxbytes.0, options.stderr_events_enabled),
-            stopsignal: options.stopsignal.0,
-            stopwaitsecs: options.stopwaitsecs,
-            stopasgroup: options.stopasgroup,
-            killasgroup,
-            exitcodes: options.exitcodes.0.clone(),
-            redirect_stderr: options.redirect_stderr,
-            environment: Rc::clone(&self.environment),
-            serverurl_auto: configured.is_none(),
-            serverurl: configured.or_else(|| self.serverurl.map(str::to_string)),
-            user: options.user.clone(),
-        }
-    }
-
-    fn program(
-        &mut self,
-        reader: Reader,
-        options: &ProgramOptions,
-        template: &Program,
-    ) -> Result<Program, ConfigError> {
-        let Unexpanded(text) = &options.environment;
+    fn process(&mut self, reader: Reader, program: &Rc<Program>) -> Result<Process, ConfigError> {
+        let Unexpanded(text) = &program.environment;
         let environment = reader
             .scope
             .expand(text, || "environment".to_string())
             .and_then(|text| self.environment(&text))
             .map_err(|error| reader.locate(error, "environment"))?;
         let reader = Reader { scope: Scope { own: Some(&environment.own), ..reader.scope }, ..reader };
-        let process = ProcessOptions::read(&reader)?;
+        let mut process = Process::read(&reader, String::new(), Rc::clone(program), environment.whole)?;
 
         let section = &reader.section.name;
-        let (out, out_syslog) =
-            self.log_target(section, "stdout", process.stdout_logfile.clone(), process.stdout_logfile_maxbytes.0);
-        let (mut err, err_syslog) =
-            self.log_target(section, "stderr", process.stderr_logfile.clone(), process.stderr_logfile_maxbytes.0);
-        if options.redirect_stderr {
-            if matches!(process.stderr_logfile, LogFile::Path(_)) {
+        self.settle_log(section, Channel::Stdout, &mut process.stdout);
+        let is_path = matches!(process.stderr.logfile, LogFile::Path(_));
+        self.settle_log(section, Channel::Stderr, &mut process.stderr);
+        if program.redirect_stderr {
+            if is_path {
                 self.warnings.push(format!(
                     "For [{section}], redirect_stderr=true but stderr_logfile has also been set to a filename, the \
                      filename has been ignored"
                 ));
             }
-            err = LogTarget::None;
+            process.stderr.logfile = LogFile::None;
         }
-        let Some(command) = process.command else {
-            return Err(reader.error("command", format!("program section {section} does not specify a command")));
-        };
-        let name = reader.scope.expand(&options.process_name.0, || "process_name".to_string());
-        let name = name.map_err(|error| reader.locate(error, "process_name"))?.into_owned();
-        let mut program = Program { name, command, directory: process.directory, ..template.clone() };
-        program.environment = environment.whole;
-        program.stdout.logfile = out;
-        program.stdout.maxbytes = process.stdout_logfile_maxbytes.0;
-        program.stdout.backups = process.stdout_logfile_backups;
-        program.stdout.syslog = process.stdout_syslog || out_syslog;
-        program.stderr.logfile = err;
-        program.stderr.maxbytes = process.stderr_logfile_maxbytes.0;
-        program.stderr.backups = process.stderr_logfile_backups;
-        program.stderr.syslog = process.stderr_syslog || err_syslog;
-        Ok(program)
+        let name = reader.scope.expand(&program.process_name.0, || "process_name".to_string());
+        process.name = name.map_err(|error| reader.locate(error, "process_name"))?.into_owned();
+        Ok(process)
     }
 
-    /// Where a channel goes, and whether `syslog` was asked for by the deprecated way; with the warnings of C-109.
-    fn log_target(&mut self, section: &str, channel: &str, file: LogFile, maxbytes: i64) -> (LogTarget, bool) {
-        match file {
-            LogFile::None => (LogTarget::None, false),
-            LogFile::Path(path) => (LogTarget::File(path), false),
-            LogFile::Syslog => {
-                self.warnings.push(format!(
-                    "For [{section}], {channel}_logfile=syslog but this is deprecated and will be removed.  Use \
-                     {channel}_syslog=true to enable syslog instead."
-                ));
-                (LogTarget::None, true)
-            }
-            LogFile::Auto => {
-                if maxbytes == 0 {
-                    self.warnings.push(format!(
-                        "For [{section}], AUTO logging used for {channel}_logfile without rollover, set maxbytes > 0 \
-                         to avoid filling up filesystem unintentionally"
-                    ));
-                }
-                (LogTarget::Auto, false)
-            }
+    /// Takes `syslog` in the place of a log for what it means, the deprecated way; with the warnings of C-109.
+    fn settle_log(&mut self, section: &str, channel: Channel, log: &mut LogOptions) {
+        let channel = channel.name();
+        if log.logfile == LogFile::Syslog {
+            (log.logfile, log.syslog) = (LogFile::None, true);
+            self.warnings.push(format!(
+                "For [{section}], {channel}_logfile=syslog but this is deprecated and will be removed.  Use \
+                 {channel}_syslog=true to enable syslog instead."
+            ));
+        } else if log.logfile == LogFile::Auto && log.logfile_maxbytes.0 == 0 {
+            self.warnings.push(format!(
+                "For [{section}], AUTO logging used for {channel}_logfile without rollover, set maxbytes > 0 to avoid \
+                 filling up filesystem unintentionally"
+            ));
         }
     }
 
@@ -231,54 +171,45 @@ pub(super) fn count(number: i64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::datatypes::{ByteSize, ExitCodes, SignalNumber};
     use super::super::fake::Fake;
+    use super::super::options::OutputOptions;
     use super::super::types::Autorestart;
     use super::*;
 
-    fn program(lines: &str) -> Program {
-        (*programs(lines)[0]).clone()
-    }
-
-    fn programs(lines: &str) -> Vec<Rc<Program>> {
+    fn programs(lines: &str) -> Vec<Rc<Process>> {
         let config = Fake::new().load(&format!("[supervisord]\n[program:p]\ncommand=x\n{lines}")).unwrap();
         config.groups[0].processes.clone()
     }
 
     #[test]
     fn defaults() {
-        let stream = Stream {
-            logfile: LogTarget::Auto,
-            maxbytes: 50 << 20,
-            backups: 10,
-            capture_maxbytes: 0,
-            events_enabled: false,
+        let process = programs("").remove(0);
+        assert_eq!((process.name.as_str(), process.command.as_str(), &process.directory), ("p", "x", &None));
+        let log = LogOptions {
+            logfile: LogFile::Auto,
+            logfile_maxbytes: ByteSize(50 << 20),
+            logfile_backups: 10,
             syslog: false,
         };
-        let expected = Program {
-            name: "p".into(),
-            program: "p".into(),
-            command: "x".into(),
-            directory: None,
-            umask: None,
-            priority: 999,
-            autostart: true,
-            autorestart: Autorestart::Unexpected,
-            startsecs: 1,
-            startretries: 3,
-            stdout: stream.clone(),
-            stderr: stream,
-            stopsignal: libc::SIGTERM,
-            stopwaitsecs: 10,
-            stopasgroup: false,
-            killasgroup: false,
-            exitcodes: vec![0],
-            redirect_stderr: false,
-            environment: Rc::default(),
-            serverurl: None,
-            serverurl_auto: true,
-            user: None,
-        };
-        assert_eq!(program(""), expected);
+        assert_eq!((&process.stdout, &process.stderr), (&log, &log));
+        assert!(process.environment.is_empty());
+        let program = &process.program;
+        assert_eq!((program.name.as_str(), program.priority, program.autostart), ("p", 999, true));
+        assert_eq!((program.autorestart, program.startsecs, program.startretries), (Autorestart::Unexpected, 1, 3));
+        assert_eq!((program.stopsignal, program.stopwaitsecs), (SignalNumber(libc::SIGTERM), 10));
+        assert_eq!((program.stopasgroup, program.killasgroup, program.redirect_stderr), (false, false, false));
+        assert_eq!((&program.exitcodes, program.umask, &program.user), (&ExitCodes(vec![0]), None, &None));
+        let output = OutputOptions { capture_maxbytes: ByteSize(0), events_enabled: false };
+        assert_eq!((&program.stdout, &program.stderr), (&output, &output));
+        assert_eq!((program.serverurl.is_auto, &program.serverurl.url), (true, &None));
+    }
+
+    #[test]
+    fn killasgroup_follows_stopasgroup() {
+        for (lines, expected) in [("", false), ("stopasgroup=1", true), ("killasgroup=1", true)] {
+            assert_eq!(programs(lines)[0].program.killasgroup, expected, "{lines}");
+        }
     }
 
     #[test]
@@ -344,7 +275,7 @@ mod tests {
             .iter()
             .map(|p| (p.name.as_str(), p.directory.as_deref(), p.stdout.logfile.clone(), p.environment["N"].as_str()))
             .collect();
-        let file = |name: &str| LogTarget::File(name.to_string());
+        let file = |name: &str| LogFile::Path(name.to_string());
         // Sorted by name, not by number (C-117).
         let expected = [
             ("p_10", Some("/10"), file("l10%"), "10"),
@@ -358,15 +289,15 @@ mod tests {
 
     #[test]
     fn logs_and_their_warnings() {
-        let rows: &[(&str, LogTarget, bool, &str)] = &[
-            ("stderr_logfile=e", LogTarget::File("e".into()), false, ""),
-            ("stderr_logfile=", LogTarget::File(String::new()), false, ""),
-            ("stderr_logfile=off", LogTarget::None, false, ""),
-            ("redirect_stderr=1", LogTarget::None, false, ""),
-            ("redirect_stderr=1\nstderr_logfile=e", LogTarget::None, false, "redirect_stderr=true but stderr_logfile"),
-            ("stderr_logfile=Syslog", LogTarget::None, true, "stderr_logfile=syslog but this is deprecated"),
-            ("stderr_syslog=1", LogTarget::Auto, true, ""),
-            ("stderr_logfile_maxbytes=0", LogTarget::Auto, false, "AUTO logging used for stderr_logfile without"),
+        let rows: &[(&str, LogFile, bool, &str)] = &[
+            ("stderr_logfile=e", LogFile::Path("e".into()), false, ""),
+            ("stderr_logfile=", LogFile::Path(String::new()), false, ""),
+            ("stderr_logfile=off", LogFile::None, false, ""),
+            ("redirect_stderr=1", LogFile::None, false, ""),
+            ("redirect_stderr=1\nstderr_logfile=e", LogFile::None, false, "redirect_stderr=true but stderr_logfile"),
+            ("stderr_logfile=Syslog", LogFile::None, true, "stderr_logfile=syslog but this is deprecated"),
+            ("stderr_syslog=1", LogFile::Auto, true, ""),
+            ("stderr_logfile_maxbytes=0", LogFile::Auto, false, "AUTO logging used for stderr_logfile without"),
         ];
         for (lines, target, syslog, warning) in rows {
             let config = Fake::new().load(&format!("[supervisord]\n[program:p]\ncommand=x\n{lines}\n")).unwrap();
@@ -388,8 +319,8 @@ mod tests {
         for (line, url, auto) in rows {
             let text = format!("[supervisord]\n[program:p]\ncommand=x\n{line}\n[inet_http_server]\nport=9\n");
             let config = Fake::new().load(&text).unwrap();
-            let program = &config.groups[0].processes[0];
-            assert_eq!((program.serverurl.as_deref(), program.serverurl_auto), (url, auto), "{line:?}");
+            let serverurl = &config.groups[0].processes[0].program.serverurl;
+            assert_eq!((serverurl.url.as_deref(), serverurl.is_auto), (url, auto), "{line:?}");
         }
     }
 

@@ -10,6 +10,7 @@ use crate::wire::ini::{Document, Entry, Section};
 use super::datatypes::{Datatype, Expansion};
 use super::env::Env;
 use super::error::ConfigError;
+use super::rows::Row;
 
 /// The names that a value may contain (C-66). What is `None` is not available.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,18 +88,25 @@ impl<'a> Reader<'a> {
         self.section.get(name).or_else(|| self.document.defaults.get(name))
     }
 
-    /// Reads an option; `default` is its text when it is missing.
-    pub fn option<T: Datatype>(&self, name: &str, default: Option<&str>) -> Result<T, ConfigError> {
-        if let Some(entry) = self.entry(name) {
-            return self.parse(entry).map_err(|error| self.locate(error, name));
+    /// Reads an option. When it is missing, its default stands in, else what it `follows`.
+    pub(super) fn option<T: Datatype>(&self, row: &Row, follows: Option<T>) -> Result<T, ConfigError> {
+        let names = [row.name].into_iter().chain(row.aliases.iter().copied());
+        if let Some(given) = names.into_iter().find_map(|name| self.value(name)) {
+            return given;
         }
-        match default {
+        match row.default {
             Some(text) => T::parse(text, self.env).map_err(ConfigError::new),
-            None => T::absent().ok_or_else(|| {
-                debug_assert!(false, "{name} has neither a default nor a meaning when missing");
-                ConfigError::new(format!("section [{}] has no {name} value", self.section.name))
+            None => follows.or_else(T::absent).ok_or_else(|| {
+                let Row { name, .. } = row;
+                self.error(name, format!("program section {} does not specify a {name}", self.section.name))
             }),
         }
+    }
+
+    /// Reads what stands there under a name, if anything does.
+    pub fn value<T: Datatype>(&self, name: &str) -> Option<Result<T, ConfigError>> {
+        let entry = self.entry(name)?;
+        Some(self.parse(entry).map_err(|error| self.locate(error, name)))
     }
 
     /// Names the line of an option, or of the section if it is missing.
@@ -145,18 +153,25 @@ mod tests {
         let variables = BTreeMap::from([("X".to_string(), "%".to_string())]);
         let scope = Scope { here: Some("/h"), variables: Some(&variables), ..Scope::default() };
         let reader = Reader { document: &document, section: &document.sections[0], scope, env: &env };
-        assert_eq!(reader.option::<i64>("a", None), Ok(1));
-        assert_eq!(reader.option::<i64>("b", Some("9")), Ok(2));
-        assert_eq!(reader.option::<i64>("c", Some("9")), Ok(9));
-        assert_eq!(reader.option::<Option<i64>>("c", None), Ok(None));
-        assert_eq!(reader.option::<LogFile>("log", None), Ok(LogFile::Path("a%b".to_string())));
+        let row = |name| Row::new(name, "", "");
+        assert_eq!(reader.option::<i64>(&row("a"), None), Ok(1));
+        assert_eq!(reader.option::<i64>(&row("b").default("9"), None), Ok(2));
+        assert_eq!(reader.option::<i64>(&row("c").default("9"), None), Ok(9));
+        assert_eq!(reader.option::<i64>(&row("c"), Some(8)), Ok(8));
+        assert_eq!(reader.option::<i64>(&Row { aliases: &["d", "b"], ..row("c") }, None), Ok(2));
+        assert_eq!(reader.option::<Option<i64>>(&row("c"), None), Ok(None));
+        assert_eq!(reader.option::<LogFile>(&row("log"), None), Ok(LogFile::Path("a%b".to_string())));
         assert_eq!(
-            reader.option::<i64>("bad", None).unwrap_err().to_string(),
+            reader.option::<i64>(&row("c"), None).unwrap_err().to_string(),
+            "program section s does not specify a c (file: 'F', line 3)"
+        );
+        assert_eq!(
+            reader.value::<i64>("bad").unwrap().unwrap_err().to_string(),
             "Format string '%(nope)s' for 's.bad' contains names ('nope') which cannot be expanded. \
              Available names: ENV_X, here (file: 'F', line 5)"
         );
         assert_eq!(
-            reader.option::<i64>("worse", None).unwrap_err().to_string(),
+            reader.value::<i64>("worse").unwrap().unwrap_err().to_string(),
             "expected a whole number, not 'x' (file: 'F', line 6)"
         );
         assert_eq!(reader.error("missing", "m").to_string(), "m (file: 'F', line 3)");

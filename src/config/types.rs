@@ -3,15 +3,19 @@
 //! These are the shapes that the rest of the program works with; how they come out of a file is the business of
 //! this module's siblings. Immutable once made; shared through `Rc` between the configured and the active groups.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::journal::Base;
+use super::options::{LogOptions, OutputOptions, Process, Program};
+use crate::id::Channel;
 use crate::level::Level;
 
 /// Everything that one load of the configuration yields.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The number of this load.
+    pub revision: Revision,
     /// Node name of this machine.
     pub hostname: String,
     /// `[supervisord]`, overlaid by the command line.
@@ -31,6 +35,12 @@ pub struct Config {
     /// What changes at run time are made against; with `[stheno]` only.
     pub base: Option<Base>,
 }
+
+/// Which load something came of. No two loads of a run have the same number, so that a group (or process) that is
+/// active is the very one that is configured exactly if both have the same name and revision, whatever has been edited
+/// at run time in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Revision(pub u64);
 
 /// `[supervisord]` (C-90).
 #[derive(Clone, Debug, PartialEq)]
@@ -166,16 +176,18 @@ pub enum InterfaceKind {
 }
 
 /// A group of processes, configured.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Group {
     /// Its name.
     pub name: String,
+    /// The load that it came of.
+    pub revision: Revision,
     /// Its priority; listener pools have -1 by default.
     pub priority: i64,
     /// What kind of group it is.
     pub kind: GroupKind,
     /// Ascending by (priority, name).
-    pub processes: Vec<Rc<Program>>,
+    pub processes: Vec<Rc<Process>>,
 }
 
 /// The kinds of groups.
@@ -206,27 +218,6 @@ pub struct Listener {
     pub restart_unknown: bool,
 }
 
-impl PartialEq for Listener {
-    fn eq(&self, other: &Self) -> bool {
-        // Taken apart, so that a new field is not forgotten here.
-        let Listener {
-            buffer_size,
-            events,
-            result_handler,
-            extended_payload,
-            buffer_hold_until_ready,
-            restart_unknown,
-        } = other;
-        let same_events = self.events.len() == events.len() && self.events.iter().all(|event| events.contains(event));
-        same_events
-            && self.buffer_size == *buffer_size
-            && self.result_handler == *result_handler
-            && self.extended_payload == *extended_payload
-            && self.buffer_hold_until_ready == *buffer_hold_until_ready
-            && self.restart_unknown == *restart_unknown
-    }
-}
-
 /// The result handlers whose names are known (C-119).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResultHandler {
@@ -249,67 +240,12 @@ pub struct FcgiSocket {
     pub backlog: Option<u32>,
 }
 
-impl PartialEq for FcgiSocket {
-    fn eq(&self, other: &Self) -> bool {
-        self.url == other.url
-    }
-}
-
 /// Where a FastCGI socket is bound.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum FcgiAddress {
     Unix { path: String, owner: Option<Owner>, mode: u32 },
     Tcp { host: String, port: u16 },
-}
-
-/// One process, configured: a program section with its `process_num` put in (C-105).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Program {
-    /// Process name.
-    pub name: String,
-    /// Name of the section after the colon.
-    pub program: String,
-    /// Command line as configured, expanded.
-    pub command: String,
-    /// Working directory, `None` to keep the daemon's.
-    pub directory: Option<String>,
-    /// Umask, `None` to keep the daemon's.
-    pub umask: Option<u32>,
-    /// Ascending start order.
-    pub priority: i64,
-    /// Start with the daemon.
-    pub autostart: bool,
-    /// When to start again after an exit.
-    pub autorestart: Autorestart,
-    /// Seconds it must stay up; may be negative in the file, then as 0.
-    pub startsecs: i64,
-    /// Failed starts allowed.
-    pub startretries: i64,
-    /// Standard output.
-    pub stdout: Stream,
-    /// Standard error.
-    pub stderr: Stream,
-    /// Signal that stops it.
-    pub stopsignal: i32,
-    /// Seconds until SIGKILL.
-    pub stopwaitsecs: i64,
-    /// The stop signal goes to the process group.
-    pub stopasgroup: bool,
-    /// SIGKILL goes to the process group.
-    pub killasgroup: bool,
-    /// Expected exit codes.
-    pub exitcodes: Vec<i32>,
-    /// Descriptor 2 is descriptor 1.
-    pub redirect_stderr: bool,
-    /// `[supervisord] environment` overlaid by its own (C-112); sorted by key.
-    pub environment: Rc<BTreeMap<String, String>>,
-    /// Value of SUPERVISOR_SERVER_URL; `None` unset. AUTO is resolved here (C-101).
-    pub serverurl: Option<String>,
-    /// Whether the file says AUTO, or nothing: `getAllConfigInfo` then shows `none`.
-    pub serverurl_auto: bool,
-    /// User to run as.
-    pub user: Option<User>,
 }
 
 /// `autorestart` (C-72).
@@ -323,72 +259,51 @@ pub enum Autorestart {
     Never,
 }
 
-/// `stdout_*` or `stderr_*` of a program.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Stream {
-    /// Where output goes.
-    pub logfile: LogTarget,
-    /// Rotate at this size in bytes; never at 0 or less.
-    pub maxbytes: i64,
-    /// Rotated files kept; none at 0 or less.
-    pub backups: i64,
-    /// Size of the capture buffer in bytes; 0 or less turns capture mode off.
-    pub capture_maxbytes: i64,
-    /// Emit PROCESS_LOG events.
-    pub events_enabled: bool,
-    /// Send each line to syslog.
-    pub syslog: bool,
-}
-
-/// A child's log target (C-82).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogTarget {
-    /// Output is not kept.
-    None,
-    /// A file of a made-up name in `childlogdir` (L-40).
-    Auto,
-    /// A path, as given after expansion. Of an empty one output is not kept, either.
-    File(String),
+/// `serverurl` of a program, which finds it in SUPERVISOR_SERVER_URL (C-101).
+#[derive(Clone, Debug)]
+pub struct ServerUrl {
+    /// Whether the file says AUTO, or nothing.
+    pub is_auto: bool,
+    /// The URL, that of AUTO once the servers are known; `None` leaves the variable unset.
+    pub url: Option<String>,
 }
 
 impl Program {
-    /// Equality for `reread`, of an active program with a configured one: where the latter says AUTO, the log is not
-    /// compared. An active AUTO has become a file, so that a path or NONE in its place is a change (P-111).
-    pub fn same_as(&self, configured: &Program) -> bool {
-        // Nearly always so, and then nothing needs to be copied.
-        if self == configured {
-            return true;
+    /// What is done with the output of a channel.
+    pub fn output(&self, channel: Channel) -> &OutputOptions {
+        match channel {
+            Channel::Stdout => &self.stdout,
+            Channel::Stderr => &self.stderr,
         }
-        // The section's name is no option (C-105).
-        let mut configured = Program { program: self.program.clone(), ..configured.clone() };
-        if self.serverurl_auto && configured.serverurl_auto {
-            // What AUTO stands for is the servers' affair, not the program's.
-            configured.serverurl.clone_from(&self.serverurl);
+    }
+}
+
+impl Process {
+    /// Where the output of a channel is kept.
+    pub fn log(&self, channel: Channel) -> &LogOptions {
+        match channel {
+            Channel::Stdout => &self.stdout,
+            Channel::Stderr => &self.stderr,
         }
-        for (mine, theirs) in [
-            (&self.stdout.logfile, &mut configured.stdout.logfile),
-            (&self.stderr.logfile, &mut configured.stderr.logfile),
-        ] {
-            if *theirs == LogTarget::Auto {
-                theirs.clone_from(mine);
-            }
+    }
+
+    /// The same, to be changed.
+    pub fn log_mut(&mut self, channel: Channel) -> &mut LogOptions {
+        match channel {
+            Channel::Stdout => &mut self.stdout,
+            Channel::Stderr => &mut self.stderr,
         }
-        *self == configured
     }
 }
 
 impl Group {
     /// Its processes by name.
-    pub fn by_name(&self) -> HashMap<&str, &Rc<Program>> {
+    pub fn by_name(&self) -> HashMap<&str, &Rc<Process>> {
         self.processes.iter().map(|process| (process.name.as_str(), process)).collect()
     }
 
-    /// Equality for `reread`, of an active group with a configured one (P-111).
-    pub fn same_as(&self, other: &Group) -> bool {
-        self.name == other.name
-            && self.priority == other.priority
-            && self.kind == other.kind
-            && self.processes.len() == other.processes.len()
-            && self.processes.iter().zip(&other.processes).all(|(a, b)| Rc::ptr_eq(a, b) || a.same_as(b))
+    /// Whether this active group is the very one that is configured.
+    pub fn is_the(&self, configured: &Group) -> bool {
+        self.name == configured.name && self.revision == configured.revision
     }
 }

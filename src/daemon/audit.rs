@@ -20,7 +20,7 @@ impl Daemon {
             Change::NewGroup { name, priority } => format!("make group {} with priority {priority}", q(name)),
             Change::DropGroup(name) => format!("drop group {}", q(name)),
             Change::AddProgram(Addition { group, processes, .. }) => {
-                let names = processes.iter().map(|program| program.name.as_str());
+                let names = processes.iter().map(|process| process.name.as_str());
                 format!("add process {} to group {}", listed(names), q(group))
             }
             Change::RemoveProcess { group, process } => {
@@ -45,13 +45,13 @@ impl Daemon {
             return format!("replace group {name}");
         };
         let wanted = new.by_name();
-        let added = new.processes.iter().map(|program| program.name.as_str());
+        let added = new.processes.iter().map(|process| process.name.as_str());
         let added: Vec<&str> = added.filter(|name| active.process(name).is_none()).collect();
         let (mut replaced, mut removed) = (Vec::new(), Vec::new());
         for process in active.processes.iter().filter_map(|id| self.roster.process(*id)) {
-            match wanted.get(process.program.name.as_str()) {
-                None => removed.push(process.program.name.as_str()),
-                Some(program) if !process.program.same_as(program) => replaced.push(process.program.name.as_str()),
+            match wanted.get(process.config.name.as_str()) {
+                None => removed.push(process.config.name.as_str()),
+                Some(new) if !process.config.same_as(new) => replaced.push(process.config.name.as_str()),
                 Some(_) => {}
             }
         }

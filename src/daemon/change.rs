@@ -8,10 +8,10 @@
 use std::rc::Rc;
 
 use super::dynamic::Present;
-use super::{Daemon, Host, Output};
+use super::{Daemon, Host};
 use crate::clock::Now;
 use crate::config::journal::{Made, Subject};
-use crate::config::{self, GroupKind, LogTarget, Program};
+use crate::config::{self, GroupKind, LogFile};
 use crate::fault::{Code, Fault};
 use crate::id::{Channel, GroupId, ProcId};
 
@@ -82,7 +82,7 @@ pub struct Addition {
     /// Its options, as in a file.
     pub options: Vec<(String, String)>,
     /// What comes of them.
-    pub processes: Vec<Rc<Program>>,
+    pub processes: Vec<Rc<config::Process>>,
 }
 
 /// Who asked for a change, for the audit line.
@@ -142,13 +142,13 @@ impl Daemon {
                     self.make_group(group, *priority, now, host);
                 }
                 let Some(id) = self.roster.group_named(group) else { return };
-                for program in processes {
-                    self.add_process(id, program.clone(), now, host);
+                for process in processes {
+                    self.add_process(id, process.clone(), now, host);
                 }
                 self.edit_config(id, |config| {
-                    for program in processes {
-                        config.processes.retain(|other| other.name != program.name);
-                        config.processes.push(program.clone());
+                    for process in processes {
+                        config.processes.retain(|other| other.name != process.name);
+                        config.processes.push(process.clone());
                     }
                 });
             }
@@ -175,8 +175,8 @@ impl Daemon {
     pub(super) fn activate(&mut self, config: Rc<config::Group>, now: Now, host: &mut dyn Host) {
         let id = self.roster.add_group(config.clone());
         self.open_pool(id);
-        for program in &config.processes {
-            self.add_process(id, program.clone(), now, host);
+        for process in &config.processes {
+            self.add_process(id, process.clone(), now, host);
         }
         self.announce_group(&config.name, true);
     }
@@ -195,8 +195,9 @@ impl Daemon {
 
     /// An empty group that no file has; it counts as configured until the next reread.
     fn make_group(&mut self, name: &str, priority: i64, now: Now, host: &mut dyn Host) {
-        let name = name.to_string();
-        let made = Rc::new(config::Group { name, priority, kind: GroupKind::Programs, processes: Vec::new() });
+        let (name, revision) = (name.to_string(), self.config.revision);
+        let made = config::Group { name, revision, priority, kind: GroupKind::Programs, processes: Vec::new() };
+        let made = Rc::new(made);
         self.config.groups.retain(|group| group.name != made.name);
         self.config.groups.push(made.clone());
         self.activate(made, now, host);
@@ -218,27 +219,22 @@ impl Daemon {
     /// goes on writing to them (L-44).
     fn keep_auto_logs(&mut self, name: &str) {
         let Some(group) = self.roster.group_named(name).and_then(|id| self.roster.group(id)) else { return };
-        let Some(at) = self.config.groups.iter().position(|other| Rc::ptr_eq(other, &group.config)) else { return };
+        let Some(at) = self.config.groups.iter().position(|other| group.config.is_the(other)) else { return };
         let mut kept = config::Group::clone(&group.config);
-        for program in &mut kept.processes {
-            let Some(process) = group.process(&program.name).and_then(|id| self.roster.process(id)) else { continue };
-            let made = |options: &config::Stream, output: &Output| match (&options.logfile, &output.path) {
-                (LogTarget::Auto, Some(path)) => Some(LogTarget::File(path.to_string())),
-                _ => None,
-            };
-            if let Some(made) = made(&program.stdout, &process.stdout) {
-                Rc::make_mut(program).stdout.logfile = made;
-            }
-            if let Some(made) = made(&program.stderr, &process.stderr) {
-                Rc::make_mut(program).stderr.logfile = made;
+        for config in &mut kept.processes {
+            let Some(process) = group.process(&config.name).and_then(|id| self.roster.process(id)) else { continue };
+            for channel in [Channel::Stdout, Channel::Stderr] {
+                if let (LogFile::Auto, Some(path)) = (&config.log(channel).logfile, &process.output(channel).path) {
+                    Rc::make_mut(config).log_mut(channel).logfile = LogFile::Path(path.to_string());
+                }
             }
         }
         self.config.groups[at] = Rc::new(kept);
     }
 
-    fn add_process(&mut self, group: GroupId, program: Rc<Program>, now: Now, host: &mut dyn Host) {
-        let name = program.name.clone();
-        let Some(id) = self.roster.add_process(group, program) else { return };
+    fn add_process(&mut self, group: GroupId, config: Rc<config::Process>, now: Now, host: &mut dyn Host) {
+        let name = config.name.clone();
+        let Some(id) = self.roster.add_process(group, config) else { return };
         if let Some(pool) = self.bus.pool_mut(group) {
             pool.add_member(id, &name);
         }
@@ -251,7 +247,7 @@ impl Daemon {
     fn remove_process(&mut self, group: &str, name: &str, now: Now, host: &mut dyn Host) {
         let Some(id) = self.roster.group_named(group) else { return };
         self.drop_process(id, name, now, host);
-        self.edit_config(id, |config| config.processes.retain(|program| program.name != name));
+        self.edit_config(id, |config| config.processes.retain(|process| process.name != name));
     }
 
     fn drop_process(&mut self, group: GroupId, name: &str, now: Now, host: &mut dyn Host) {
@@ -271,14 +267,14 @@ impl Daemon {
         self.touched.push(id);
     }
 
-    /// Changes an active group's configuration. Where the group runs by the very object that is configured, that
+    /// Changes an active group's configuration. Where the group runs by the very configuration that is stated, that
     /// changes, too: it shows in getAllConfigInfo until the next reread, as in the original. Where changes are kept in
     /// a file, what is configured changes in any case: a group that is removed and added again is to be what the file
     /// says.
     fn edit_config(&mut self, id: GroupId, edit: impl Fn(&mut config::Group)) {
         let Some(group) = self.roster.group_mut(id) else { return };
         let configured = &mut self.config.groups;
-        let at = configured.iter().position(|other| Rc::ptr_eq(other, &group.config));
+        let at = configured.iter().position(|other| group.config.is_the(other));
         // Held twice it would have to be copied, once for each change of a group of any size.
         let shared = at.map(|at| configured.remove(at));
         drop(shared);
@@ -298,36 +294,34 @@ impl Daemon {
         let Some(group) = self.roster.group(id) else { return };
         let wanted = config.by_name();
         let members = self.roster.members(group);
-        let current: Vec<(ProcId, Rc<Program>)> = members.map(|(id, process)| (id, process.program.clone())).collect();
-        for (process, program) in &current {
-            match wanted.get(program.name.as_str()) {
-                Some(new) if differing == Differing::TakenOver || program.same_as(new) => {
-                    self.take_program(*process, new, now, host);
+        let current: Vec<(ProcId, Rc<config::Process>)> =
+            members.map(|(id, process)| (id, process.config.clone())).collect();
+        for (process, old) in &current {
+            match wanted.get(old.name.as_str()) {
+                Some(new) if differing == Differing::TakenOver || old.same_as(new) => {
+                    self.take_config(*process, new, now, host);
                 }
-                _ => self.drop_process(id, &program.name, now, host),
+                _ => self.drop_process(id, &old.name, now, host),
             }
         }
-        for program in &config.processes {
-            let known = self.roster.group(id).is_some_and(|group| group.process(&program.name).is_some());
+        for process in &config.processes {
+            let known = self.roster.group(id).is_some_and(|group| group.process(&process.name).is_some());
             if !known {
-                self.add_process(id, program.clone(), now, host);
+                self.add_process(id, process.clone(), now, host);
             }
         }
         let Some(group) = self.roster.group_mut(id) else { return };
-        group.processes = config.processes.iter().filter_map(|program| group.process(&program.name)).collect();
+        group.processes = config.processes.iter().filter_map(|process| group.process(&process.name)).collect();
         group.config = config.clone();
     }
 
     /// Gives a process another configuration, whatever it does. A log that is open stays until the child ends.
-    fn take_program(&mut self, id: ProcId, program: &Rc<Program>, now: Now, host: &mut dyn Host) {
+    fn take_config(&mut self, id: ProcId, config: &Rc<config::Process>, now: Now, host: &mut dyn Host) {
         let Some(process) = self.roster.process_mut(id) else { return };
-        let old = std::mem::replace(&mut process.program, program.clone());
-        let differs = |old: &LogTarget, new: &LogTarget| old != new && *new != LogTarget::Auto;
-        for (channel, differs) in [
-            (Channel::Stdout, differs(&old.stdout.logfile, &program.stdout.logfile)),
-            (Channel::Stderr, differs(&old.stderr.logfile, &program.stderr.logfile)),
-        ] {
-            if differs {
+        let old = std::mem::replace(&mut process.config, config.clone());
+        for channel in [Channel::Stdout, Channel::Stderr] {
+            let (old, new) = (&old.log(channel).logfile, &config.log(channel).logfile);
+            if old != new && *new != LogFile::Auto {
                 self.resolve_log(id, channel, host);
             }
         }

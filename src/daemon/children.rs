@@ -4,7 +4,7 @@ use super::Daemon;
 use super::agenda::Due;
 use super::host::{CommandProblem, Errno, Host, Launch, SpawnFailure};
 use crate::clock::Now;
-use crate::config::{GroupKind, LogTarget};
+use crate::config::{GroupKind, LogFile};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, Pid, ProcId};
 use crate::model::process::{Effect, Event};
@@ -21,8 +21,8 @@ impl Daemon {
         let mut next = Some(event);
         while let Some(event) = next.take() {
             let Some(process) = self.roster.process_mut(id) else { break };
-            let program = process.program.clone();
-            process.machine.step(event, &program, mood, now, &mut effects);
+            let config = process.config.clone();
+            process.machine.step(event, &config, mood, now, &mut effects);
             for effect in effects.drain(..) {
                 match effect {
                     Effect::Spawn => next = Some(self.spawn(id, host)),
@@ -48,7 +48,7 @@ impl Daemon {
     pub(super) fn reschedule(&mut self, id: ProcId, now: Now) {
         let mood = self.mood();
         let Some(process) = self.roster.process(id) else { return };
-        let due = match process.machine.deadline(&process.program, mood) {
+        let due = match process.machine.deadline(&process.config, mood) {
             None => Due::Never,
             Some(_) if process.machine.state() == ProcessState::Stopped => Due::FirstStart,
             Some(at) => Due::At(at),
@@ -84,7 +84,7 @@ impl Daemon {
     /// Sends a signal to the child itself (P-73); the error is the text of the fault FAILED.
     pub fn signal_process(&mut self, id: ProcId, signal: i32, now: Now, host: &mut dyn Host) -> Result<(), String> {
         let Some(process) = self.roster.process(id) else { return Ok(()) };
-        let name = &process.program.name;
+        let name = &process.config.name;
         let Some(pid) = process.machine.pid() else {
             let text = format!("attempted to send {name} sig {} but it wasn't running", signal::name(signal));
             activity!(Debug, "{text}");
@@ -102,7 +102,7 @@ impl Daemon {
     fn send(&mut self, id: ProcId, signal: i32, group: bool, verb: &str, host: &mut dyn Host) -> Result<(), String> {
         let Some(process) = self.roster.process(id) else { return Ok(()) };
         let Some(pid) = process.machine.pid() else { return Ok(()) };
-        let name = &process.program.name;
+        let name = &process.config.name;
         match host.kill(pid, signal, group) {
             Ok(()) => Ok(()),
             Err(error) if error.0 == libc::ESRCH => {
@@ -135,14 +135,14 @@ impl Daemon {
         let Some(process) = self.roster.process(id) else {
             return Err(CommandProblem::NotExecutable("command is empty".to_string()));
         };
-        let command = &process.program.command;
+        let command = &process.config.command;
         let argv = words::split(command).map_err(|error| {
             CommandProblem::NotExecutable(format!("can't parse command {}: {error}", pyrepr::text(command)))
         })?;
         let Some(word) = argv.first() else {
             return Err(CommandProblem::NotExecutable("command is empty".to_string()));
         };
-        let path = process.program.environment.get("PATH").map(String::as_str);
+        let path = process.config.environment.get("PATH").map(String::as_str);
         let file = host.find_command(word, path)?;
         Ok((file, argv))
     }
@@ -153,7 +153,7 @@ impl Daemon {
             Ok(pid) => {
                 self.roster.add_child(id, pid);
                 if let Some(process) = self.roster.process_mut(id) {
-                    process.launched = Some(process.program.clone());
+                    process.launched = Some(process.config.clone());
                 }
                 Event::Spawned(pid)
             }
@@ -172,9 +172,9 @@ impl Daemon {
         self.open_logs(id, host)?;
         let removed = || "the process was removed".to_string();
         let (group, process) = self.roster.member(id).ok_or_else(removed)?;
-        let (group, program) = (group.name(), process.program.clone());
-        let name = &program.name;
-        let launch = Launch { program: &program, group, path: &path, argv: &argv, socket };
+        let (group, config) = (group.name(), process.config.clone());
+        let name = &config.name;
+        let launch = Launch { config: &config, group, path: &path, argv: &argv, socket };
         host.spawn(id, &launch).map_err(|failure| match failure {
             SpawnFailure::Pipes(error) if error.0 == libc::EMFILE => format!("too many open files to spawn '{name}'"),
             SpawnFailure::Pipes(error) => format!("unknown error making dispatchers for '{name}': {error}"),
@@ -189,30 +189,31 @@ impl Daemon {
     fn open_logs(&mut self, id: ProcId, host: &mut dyn Host) -> Result<(), String> {
         let is_listener = self.roster.is_listener(id);
         let Some(process) = self.roster.process_mut(id) else { return Ok(()) };
-        let program = process.program.clone();
+        let config = process.config.clone();
         for channel in [Channel::Stdout, Channel::Stderr] {
-            if channel == Channel::Stderr && program.redirect_stderr {
+            if channel == Channel::Stderr && config.program.redirect_stderr {
                 continue;
             }
-            let options = if channel == Channel::Stdout { &program.stdout } else { &program.stderr };
+            let capture_maxbytes = config.program.output(channel).capture_maxbytes.0;
             let stream = process.output_mut(channel);
-            let captures = options.capture_maxbytes > 0 && !(is_listener && channel == Channel::Stdout);
-            let bytes_max = usize::try_from(options.capture_maxbytes).unwrap_or(usize::MAX);
+            let captures = capture_maxbytes > 0 && !(is_listener && channel == Channel::Stdout);
+            let bytes_max = usize::try_from(capture_maxbytes).unwrap_or(usize::MAX);
             stream.capture = captures.then(|| Box::new(Capture::new(bytes_max)));
             stream.stripper = None;
             let Some(path) = stream.path.clone() else { continue };
             if let Some(old) = stream.log.take() {
                 host.log_close(old);
             }
-            let maxbytes = u64::try_from(options.maxbytes).unwrap_or(0);
-            let backups = u32::try_from(options.backups.max(0)).unwrap_or(u32::MAX);
+            let options = config.log(channel);
+            let maxbytes = u64::try_from(options.logfile_maxbytes.0).unwrap_or(0);
+            let backups = u32::try_from(options.logfile_backups.max(0)).unwrap_or(u32::MAX);
             match host.log_open(&path, maxbytes, backups) {
                 Ok(log) => stream.log = Some(log),
                 Err(error) if error.0 == libc::EMFILE => {
-                    return Err(format!("too many open files to spawn '{}'", program.name));
+                    return Err(format!("too many open files to spawn '{}'", config.name));
                 }
                 Err(error) => {
-                    return Err(format!("unknown error making dispatchers for '{}': {error}", program.name));
+                    return Err(format!("unknown error making dispatchers for '{}': {error}", config.name));
                 }
             }
         }
@@ -252,7 +253,7 @@ impl Daemon {
                 Debug,
                 "fd {fd} closed, stopped monitoring <{} of {} in state {} ({})>",
                 channel.name(),
-                process.program.name,
+                process.config.name,
                 process.machine.state().name(),
                 channel.name()
             );
@@ -322,23 +323,22 @@ impl Daemon {
     /// The AUTO log of a process that was just activated (L-40), or the path of another one.
     pub(super) fn resolve_log(&mut self, id: ProcId, channel: Channel, host: &mut dyn Host) {
         let Some(process) = self.roster.process_mut(id) else { return };
-        let program = process.program.clone();
+        let config = process.config.clone();
         let supervisord = &self.config.supervisord;
-        let options = if channel == Channel::Stdout { &program.stdout } else { &program.stderr };
-        let path = match &options.logfile {
-            LogTarget::None => None,
-            LogTarget::File(path) if path.is_empty() => None,
-            LogTarget::File(path) => Some(path.as_str().into()),
-            LogTarget::Auto => {
+        let path = match &config.log(channel).logfile {
+            LogFile::None | LogFile::Syslog => None,
+            LogFile::Path(path) if path.is_empty() => None,
+            LogFile::Path(path) => Some(path.as_str().into()),
+            LogFile::Auto => {
                 let directory = &supervisord.childlogdir;
-                match host.log_make_auto(directory, &program.name, channel, &supervisord.identifier) {
+                match host.log_make_auto(directory, &config.name, channel, &supervisord.identifier) {
                     Ok(path) => Some(path.into()),
                     Err(error) => {
                         activity!(
                             Error,
                             "could not make a {} log for '{}' in {directory}: {error}; its output is not kept",
                             channel.name(),
-                            program.name
+                            config.name
                         );
                         None
                     }

@@ -254,14 +254,15 @@ impl Kept {
         }
         // A process of the files, if they still have it.
         let Some(configured) = scene.present.configured.iter().find(|other| other.name == group) else { return };
-        let Some(found) = configured.processes.iter().find(|program| program.name == process) else { return };
-        if !self.is_of_files(scene.base, group, &found.program) {
+        let Some(found) = configured.processes.iter().find(|found| found.name == process) else { return };
+        let program = &found.program.name;
+        if !self.is_of_files(scene.base, group, program) {
             return;
         }
-        if configured.processes.iter().filter(|other| other.program == found.program).count() == 1 {
-            self.drop_theirs(group, &found.program, scene.base);
+        if configured.processes.iter().filter(|other| other.program.name == *program).count() == 1 {
+            self.drop_theirs(group, program, scene.base);
         } else {
-            let names = [group, &found.program, process].map(str::to_string);
+            let names = [group, program, process].map(str::to_string);
             self.journal.gone.processes.insert(names);
         }
     }

@@ -27,7 +27,7 @@ impl Daemon {
         if !self.bus.wants(EventType::entering(change.to)) {
             return;
         }
-        let subject = Subject { id, name: &process.program.name, group: &group.config.name };
+        let subject = Subject { id, name: &process.config.name, group: &group.config.name };
         let pid = Pid(change.pid);
         let end = end(change);
         let entered = match change.to {
@@ -70,7 +70,7 @@ impl Daemon {
         if self.config.supervisord.loglevel <= crate::level::Level::Debug
             && let Some(process) = self.roster.process(id)
         {
-            let name = crate::wire::pyrepr::text(&process.program.name);
+            let name = crate::wire::pyrepr::text(&process.config.name);
             activity!(Debug, "{name} stdout output:\n{}", crate::wire::pyrepr::bytes(bytes));
         }
         self.with_pool(id, now, host, |pool, effects| {
@@ -171,7 +171,7 @@ impl Daemon {
     /// What an event about a process says of it: names and pid.
     pub(super) fn subject(&self, id: ProcId) -> Option<(Subject<'_>, Pid)> {
         let (group, process) = self.roster.member(id)?;
-        let subject = Subject { id, name: &process.program.name, group: &group.config.name };
+        let subject = Subject { id, name: &process.config.name, group: &group.config.name };
         Some((subject, process.machine.pid().unwrap_or(Pid(0))))
     }
 }

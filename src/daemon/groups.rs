@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::config::{self, Program};
+use crate::config;
 use crate::id::{Channel, GroupId, LogId, ProcId, SocketId};
 use crate::model::process::Process;
 use crate::wire::ansi::Stripper;
@@ -31,7 +31,7 @@ pub struct Proc {
     /// The group it belongs to.
     pub group: GroupId,
     /// Its configuration.
-    pub program: Rc<Program>,
+    pub config: Rc<config::Process>,
     /// Its machine.
     pub machine: Process,
     /// Standard output.
@@ -39,7 +39,7 @@ pub struct Proc {
     /// Standard error.
     pub stderr: Output,
     /// What its last child was made by.
-    pub(super) launched: Option<Rc<Program>>,
+    pub(super) launched: Option<Rc<config::Process>>,
     /// Whether it holds a share of its group's socket.
     pub(super) uses_socket: bool,
 }
@@ -60,7 +60,7 @@ pub struct Output {
 impl Proc {
     /// Whether its child runs, or last ran, by another configuration than what it has got since.
     pub fn is_outdated(&self) -> bool {
-        self.launched.as_ref().is_some_and(|launched| !launched.same_as(&self.program))
+        self.launched.as_ref().is_some_and(|launched| !launched.same_as(&self.config))
     }
 
     /// One of its channels.

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use crate::config::journal::Journal;
-use crate::config::{Config, FcgiSocket, Program};
+use crate::config::{self, Config, FcgiSocket};
 use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use crate::wire::ini::Document;
 
@@ -43,7 +43,7 @@ impl CommandProblem {
 #[derive(Debug)]
 pub struct Launch<'a> {
     /// The configuration: directory, umask, user, environment, redirect_stderr.
-    pub program: &'a Program,
+    pub config: &'a config::Process,
     /// SUPERVISOR_GROUP_NAME.
     pub group: &'a str,
     /// What is executed, as found.
@@ -166,7 +166,7 @@ pub trait Host {
         group: &str,
         program: &str,
         options: &[(String, String)],
-    ) -> Result<Vec<Rc<Program>>, String>;
+    ) -> Result<Vec<Rc<config::Process>>, String>;
     /// Ends a client's connection once its output is written.
     fn close_connection(&mut self, conn: ConnId);
     /// Our own pid.

@@ -65,7 +65,7 @@ pub fn info<'a>(group: &'a Group, process: &'a Proc, now: Now, host: &mut dyn Ho
     let pid = machine.pid().map_or(0, |pid| pid.0);
     let wall = now.wall.secs();
     Info {
-        name: &process.program.name,
+        name: &process.config.name,
         group: group.name(),
         description: description(process, wall, host),
         start: capped(machine.start_wall),
@@ -89,7 +89,7 @@ fn description(process: &Proc, wall_secs: i64, host: &mut dyn Host) -> String {
             format!("pid {pid}, uptime {}", uptime(wall_secs - machine.start_wall))
         }
         Fatal | Backoff if machine.spawn_error().is_empty() => {
-            format!("unknown error (try \"tail {}\")", process.program.name)
+            format!("unknown error (try \"tail {}\")", process.config.name)
         }
         Fatal | Backoff => machine.spawn_error().to_string(),
         Stopped | Exited if machine.start_wall == 0 => "Not started".to_string(),

@@ -113,9 +113,8 @@ impl Daemon {
     /// One message for each line of the chunk (L-33).
     fn syslog(&self, id: ProcId, channel: Channel, bytes: &[u8], host: &mut dyn Host) {
         let Some(process) = self.roster.process(id) else { return };
-        let options = if channel == Channel::Stdout { &process.program.stdout } else { &process.program.stderr };
-        if options.syslog {
-            host.syslog(&process.program.name, bytes);
+        if process.config.log(channel).syslog {
+            host.syslog(&process.config.name, bytes);
         }
     }
 
@@ -125,21 +124,21 @@ impl Daemon {
             return;
         }
         let Some(process) = self.roster.process(id) else { return };
-        let program = &process.program;
+        let config = &process.config;
         if self.config.supervisord.loglevel <= Level::Debug {
             activity!(
                 Debug,
                 "{} {} output:\n{}",
-                pyrepr::text(&program.name),
+                pyrepr::text(&config.name),
                 channel.name(),
                 pyrepr::utf8_or_undecodable(bytes)
             );
         }
-        let (options, kind) = match channel {
-            Channel::Stdout => (&program.stdout, EventType::ProcessLogStdout),
-            Channel::Stderr => (&program.stderr, EventType::ProcessLogStderr),
+        let kind = match channel {
+            Channel::Stdout => EventType::ProcessLogStdout,
+            Channel::Stderr => EventType::ProcessLogStderr,
         };
-        if options.events_enabled && self.bus.wants(kind) {
+        if config.program.output(channel).events_enabled && self.bus.wants(kind) {
             let Some((subject, pid)) = self.subject(id) else { return };
             let event = Event::log(subject, pid, channel, bytes);
             self.bus.emit(event);
@@ -155,7 +154,7 @@ impl Daemon {
             self.bus.emit(event);
         }
         if let Some(process) = self.roster.process(id) {
-            activity!(Debug, "'{}' {} emitted a comm event", process.program.name, channel.name());
+            activity!(Debug, "'{}' {} emitted a comm event", process.config.name, channel.name());
         }
     }
 }

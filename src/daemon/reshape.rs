@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::change::Change;
 use super::{Daemon, Host};
 use crate::config::journal::{Laid, Subject};
-use crate::config::{Group, Program};
+use crate::config::{Group, Process};
 use crate::fault::{Code, Fault};
 
 /// Whose options change.
@@ -53,21 +53,21 @@ impl Daemon {
             let name = group.name();
             let listed = preview.groups.iter().find(|other| other.name == name);
             let listed = listed.map_or(&[][..], |group| &group.processes);
-            let is_of_program = |process: &&Rc<Program>| process.program == program;
+            let is_of_program = |process: &&Rc<Process>| process.program.name == program;
             if let Some(taken) = taken(&laid, name, program) {
                 return Err(Code::BadName.with(taken));
             }
-            let new: Vec<Rc<Program>> = listed.iter().filter(is_of_program).cloned().collect();
+            let new: Vec<Rc<Process>> = listed.iter().filter(is_of_program).cloned().collect();
             let made = Rc::new(with_processes(&group.config, program, &new, listed));
             // Of another program, when the one that is active has been replaced in the files and not updated yet.
             let mut names = BTreeSet::new();
-            if let Some(taken) = made.processes.iter().find(|program| !names.insert(program.name.as_str())) {
+            if let Some(taken) = made.processes.iter().find(|process| !names.insert(process.name.as_str())) {
                 return Err(Code::BadName.with(&taken.name));
             }
             differs |= !group.config.same_as(&made);
             is_empty &= !made.processes.iter().any(|process| is_of_program(&process));
             match self.configured_group(name) {
-                Some(known) if Rc::ptr_eq(known, &group.config) => configured.push(made.clone()),
+                Some(known) if group.config.is_the(known) => configured.push(made.clone()),
                 Some(known) => configured.push(Rc::new(with_processes(known, program, &new, listed))),
                 None => {}
             }
@@ -115,9 +115,9 @@ fn taken<'l>(laid: &'l Laid, group: &str, program: &str) -> Option<&'l str> {
 }
 
 /// A group's configuration with other processes of one program, which stand where `listed` has them.
-fn with_processes(config: &Group, program: &str, new: &[Rc<Program>], listed: &[Rc<Program>]) -> Group {
-    let others = config.processes.iter().filter(|process| process.program != program);
-    let mut processes: Vec<Rc<Program>> = others.cloned().collect();
+fn with_processes(config: &Group, program: &str, new: &[Rc<Process>], listed: &[Rc<Process>]) -> Group {
+    let others = config.processes.iter().filter(|process| process.program.name != program);
+    let mut processes: Vec<Rc<Process>> = others.cloned().collect();
     let names: HashSet<&str> = new.iter().map(|process| process.name.as_str()).collect();
     let listed = listed.iter().map(|process| process.name.as_str());
     let before: HashSet<&str> = listed.take_while(|name| !names.contains(name)).collect();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::groups::{Group, Output, Proc};
-use crate::config::{self, GroupKind, Program};
+use crate::config::{self, GroupKind};
 use crate::id::{GroupId, IdMap, Pid, ProcId};
 use crate::model::process::{Change, Process};
 use crate::namespec;
@@ -110,7 +110,7 @@ impl Roster {
     /// The processes of a group, ascending by priority; equals as they are listed.
     pub fn members_by_priority(&self, group: GroupId) -> Vec<ProcId> {
         let mut members = self.groups.get(&group).map(|group| group.processes.clone()).unwrap_or_default();
-        members.sort_by_key(|id| self.processes.get(id).map(|process| process.program.priority));
+        members.sort_by_key(|id| self.processes.get(id).map(|process| process.config.program.priority));
         members
     }
 
@@ -136,7 +136,7 @@ impl Roster {
 
     /// `process` or `group:process`.
     pub fn namespec(&self, id: ProcId) -> Option<String> {
-        self.member(id).map(|(group, process)| namespec::join(group.name(), &process.program.name))
+        self.member(id).map(|(group, process)| namespec::join(group.name(), &process.config.name))
     }
 
     /// Whether it is an event listener.
@@ -147,14 +147,14 @@ impl Roster {
     /// The program of a process.
     pub fn program_of(&self, group: &str, process: &str) -> Option<&str> {
         let id = self.group(self.group_named(group)?)?.process(process)?;
-        self.processes.get(&id).map(|process| process.program.program.as_str())
+        self.processes.get(&id).map(|process| process.config.program.name.as_str())
     }
 
     /// Names of the processes of a program in a group, as they are listed.
     pub fn processes_of_program(&self, group: &str, program: &str) -> Vec<String> {
         let Some(group) = self.group_named(group).and_then(|id| self.group(id)) else { return Vec::new() };
-        let found = self.members(group).filter(|(_, process)| process.program.program == program);
-        found.map(|(_, process)| process.program.name.clone()).collect()
+        let found = self.members(group).filter(|(_, process)| process.config.program.name == program);
+        found.map(|(_, process)| process.config.name.clone()).collect()
     }
 
     /// Whether a group and so many processes can be added: ids can run out, after four thousand million processes.
@@ -190,15 +190,15 @@ impl Roster {
     }
 
     /// Adds a process that was never started, as the last of its group.
-    pub(super) fn add_process(&mut self, group: GroupId, program: Rc<Program>) -> Option<ProcId> {
+    pub(super) fn add_process(&mut self, group: GroupId, config: Rc<config::Process>) -> Option<ProcId> {
         let active = self.groups.get_mut(&group)?;
         let id = ProcId(self.next_process);
         self.next_process += 1;
-        active.by_name.insert(program.name.as_str().into(), id);
+        active.by_name.insert(config.name.as_str().into(), id);
         active.processes.push(id);
         let process = Proc {
             group,
-            program,
+            config,
             machine: Process::default(),
             stdout: Output::default(),
             stderr: Output::default(),
@@ -222,7 +222,7 @@ impl Roster {
     pub(super) fn remove_process(&mut self, id: ProcId) {
         let Some(process) = self.forget(id) else { return };
         let Some(group) = self.groups.get_mut(&process.group) else { return };
-        group.by_name.remove(process.program.name.as_str());
+        group.by_name.remove(process.config.name.as_str());
         group.processes.retain(|other| *other != id);
         if !process.machine.state().is_stopped() {
             group.unstopped = group.unstopped.saturating_sub(1);
@@ -274,8 +274,8 @@ mod tests {
         let mut roster = Roster::default();
         for group in env.loader(TEXT).load(&env).unwrap().groups {
             let id = roster.add_group(group.clone());
-            for program in &group.processes {
-                roster.add_process(id, program.clone());
+            for process in &group.processes {
+                roster.add_process(id, process.clone());
             }
         }
         roster
@@ -284,9 +284,9 @@ mod tests {
     /// Feeds the machine of a process and counts what comes of it.
     fn feed(roster: &mut Roster, id: ProcId, event: Event) {
         let process = roster.process_mut(id).unwrap();
-        let program = process.program.clone();
+        let config = process.config.clone();
         let mut effects = Vec::new();
-        process.machine.step(event, &program, Mood::Running, Now { mono: Mono(0), wall: Wall(0) }, &mut effects);
+        process.machine.step(event, &config, Mood::Running, Now { mono: Mono(0), wall: Wall(0) }, &mut effects);
         for effect in effects {
             if let Effect::Changed(change) = effect {
                 roster.count(id, &change);
@@ -306,7 +306,7 @@ mod tests {
             let unstopped = roster.members(group).filter(|(_, process)| !process.machine.state().is_stopped());
             assert_eq!(group.unstopped, unstopped.count(), "{what}: {}", group.name());
             for (process, found) in roster.members(group) {
-                assert_eq!((group.process(&found.program.name), found.group), (Some(process), id), "{what}");
+                assert_eq!((group.process(&found.config.name), found.group), (Some(process), id), "{what}");
             }
         }
         let listed: usize = roster.groups().map(|(_, group)| group.processes.len()).sum();
@@ -356,7 +356,7 @@ mod tests {
         let mut roster = roster();
         check(&roster, "new");
         let (a0, a1) = (roster.find_process("g:a0").unwrap(), roster.find_process("g:a1").unwrap());
-        let program = roster.process(a0).unwrap().program.clone();
+        let config = roster.process(a0).unwrap().config.clone();
         for (id, pid) in [(a0, Pid(10)), (a1, Pid(11))] {
             feed(&mut roster, id, Event::Start);
             feed(&mut roster, id, Event::Spawned(pid));
@@ -367,7 +367,7 @@ mod tests {
         roster.remove_process(a0);
         check(&roster, "one removed");
         assert_eq!((roster.process_of(Pid(10)), roster.find("g:a0")), (None, None));
-        let again = roster.add_process(roster.group_named("g").unwrap(), program);
+        let again = roster.add_process(roster.group_named("g").unwrap(), config);
         assert!(again.is_some_and(|again| again.0 > a1.0), "ids are not used twice");
         check(&roster, "added again");
         roster.remove_group(roster.group_named("g").unwrap());

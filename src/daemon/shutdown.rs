@@ -57,7 +57,7 @@ impl Daemon {
     fn cancel_starts(&mut self) {
         let mood = self.mood();
         let roster = &self.roster;
-        let is_due = |process: &Proc| process.machine.deadline(&process.program, mood).is_some();
+        let is_due = |process: &Proc| process.machine.deadline(&process.config, mood).is_some();
         self.agenda.retain(|id| roster.process(id).is_some_and(is_due));
     }
 
@@ -140,10 +140,10 @@ impl Daemon {
         if waiting.is_empty() {
             return;
         }
-        let names: Vec<&str> = waiting.iter().map(|process| process.program.name.as_str()).collect();
+        let names: Vec<&str> = waiting.iter().map(|process| process.config.name.as_str()).collect();
         activity!(Info, "waiting for {} to die", names.join(", "));
         for process in waiting {
-            activity!(Blather, "{} state: {}", process.program.name, process.machine.state().name());
+            activity!(Blather, "{} state: {}", process.config.name, process.machine.state().name());
         }
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::change::{Addition, Change};
 use super::{Daemon, Group, Proc};
-use crate::config::{self, GroupKind, Program};
+use crate::config::{self, GroupKind};
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
 use crate::wire::pyrepr;
@@ -45,7 +45,7 @@ impl Daemon {
                 self.validate_room(group.processes.len())?;
                 let new = group.by_name();
                 let active = self.group_or_fault(&group.name)?;
-                self.validate_leaving(active, |found| new.contains_key(found.program.name.as_str()))
+                self.validate_leaving(active, |found| new.contains_key(found.config.name.as_str()))
             }),
         }
     }
@@ -55,9 +55,9 @@ impl Daemon {
         match change {
             Change::AddGroup(_) | Change::NewGroup { .. } | Change::AddProgram(_) => Vec::new(),
             Change::RemoveGroup(name) | Change::DropGroup(name) => self.unstopped(name, |_| true),
-            Change::RemoveProcess { group, process } => self.unstopped(group, |found| found.program.name == *process),
+            Change::RemoveProcess { group, process } => self.unstopped(group, |found| found.config.name == *process),
             Change::RemoveProgram { group, program } => {
-                self.unstopped(group, |found| found.program.program == *program)
+                self.unstopped(group, |found| found.config.program.name == *program)
             }
             Change::ReplaceGroup(group) => {
                 let new = group.by_name();
@@ -66,7 +66,7 @@ impl Daemon {
             Change::SetOptions { groups, .. } => {
                 let leaving = |group: &Rc<config::Group>| {
                     let new = group.by_name();
-                    self.unstopped(&group.name, |found| !new.contains_key(found.program.name.as_str()))
+                    self.unstopped(&group.name, |found| !new.contains_key(found.config.name.as_str()))
                 };
                 groups.iter().flat_map(leaving).collect()
             }
@@ -116,10 +116,10 @@ impl Daemon {
         // No file could give such a name, and it would break the lines of logs and listeners; `*` stands for all
         // processes of a group, so that nobody could name that one.
         let is_bad = |name: &str| name.is_empty() || name == "*" || name.contains(char::is_control);
-        if let Some(bad) = processes.iter().find(|program| is_bad(&program.name)) {
+        if let Some(bad) = processes.iter().find(|process| is_bad(&process.name)) {
             return Err(Code::IncorrectParameters.with(format!("invalid process name {}", pyrepr::text(&bad.name))));
         }
-        if let Some(taken) = processes.iter().find(|program| active.process(&program.name).is_some()) {
+        if let Some(taken) = processes.iter().find(|process| active.process(&process.name).is_some()) {
             return Err(Code::BadName.with(&taken.name));
         }
         let name = instance.as_ref().unwrap_or(program);
@@ -139,7 +139,7 @@ impl Daemon {
     fn validate_stopped(&self, id: ProcId) -> Result<(), Fault> {
         let Some(process) = self.roster.process(id) else { return Ok(()) };
         let is_stopped = process.machine.pid().is_none() && process.machine.state().is_stopped();
-        if is_stopped { Ok(()) } else { Err(Code::StillRunning.with(&process.program.name)) }
+        if is_stopped { Ok(()) } else { Err(Code::StillRunning.with(&process.config.name)) }
     }
 
     fn group_or_fault(&self, name: &str) -> Result<&Group, Fault> {
@@ -148,7 +148,7 @@ impl Daemon {
     }
 
     fn is_of_program(&self, id: ProcId, program: &str) -> bool {
-        self.roster.process(id).is_some_and(|process| process.program.program == program)
+        self.roster.process(id).is_some_and(|process| process.config.program.name == program)
     }
 
     /// Whether an active group has a program, be it without a process.
@@ -159,8 +159,8 @@ impl Daemon {
 }
 
 /// Whether a process has the same configuration in the new ones of its group.
-fn stays_as_it_is(process: &Proc, new: &HashMap<&str, &Rc<Program>>) -> bool {
-    new.get(process.program.name.as_str()).is_some_and(|program| process.program.same_as(program))
+fn stays_as_it_is(process: &Proc, new: &HashMap<&str, &Rc<config::Process>>) -> bool {
+    new.get(process.config.name.as_str()).is_some_and(|new| process.config.same_as(new))
 }
 
 /// Groups that are made by a call have the names that a file could give them.

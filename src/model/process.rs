@@ -16,7 +16,7 @@
 use std::time::Duration;
 
 use crate::clock::{Mono, Now};
-use crate::config::{Autorestart, Program};
+use crate::config::{self, Autorestart};
 use crate::exit::ExitStatus;
 use crate::id::Pid;
 use crate::level::Level;
@@ -185,16 +185,16 @@ impl Process {
     }
 
     /// When [`Event::Deadline`] is due; `None` is never. Moments in the past are due at once.
-    pub fn deadline(&self, program: &Program, mood: Mood) -> Option<Mono> {
+    pub fn deadline(&self, config: &config::Process, mood: Mood) -> Option<Mono> {
         use ProcessState::*;
         let may_start = mood == Mood::Running;
         match self.state {
-            Stopped => (may_start && self.started.is_none() && program.autostart).then_some(Mono(0)),
-            Starting => self.pid.map(|_| self.running_at(program)),
-            Backoff if self.backoff > program.startretries => Some(Mono(0)),
+            Stopped => (may_start && self.started.is_none() && config.program.autostart).then_some(Mono(0)),
+            Starting => self.pid.map(|_| self.running_at(config)),
+            Backoff if self.backoff > config.program.startretries => Some(Mono(0)),
             Backoff => may_start.then_some(self.delay),
             Stopping => Some(self.delay),
-            Exited if may_start && self.wants_restart(program) => {
+            Exited if may_start && self.wants_restart(config) => {
                 Some(self.started.map_or(Mono(0), |start| start.after(RESTART_FLOOR)))
             }
             Running | Exited | Fatal | Unknown => None,
@@ -202,19 +202,19 @@ impl Process {
     }
 
     /// The whole machine. Pairs that are not listed mean nothing and change nothing.
-    pub fn step(&mut self, event: Event, program: &Program, mood: Mood, now: Now, out: &mut Vec<Effect>) {
+    pub fn step(&mut self, event: Event, config: &config::Process, mood: Mood, now: Now, out: &mut Vec<Effect>) {
         use ProcessState::*;
         match (self.state, event) {
             (Stopped | Exited | Fatal, Event::Start) if self.pid.is_none() => self.start(now, out),
             (Backoff, Event::Start) if self.pid.is_none() => self.start(now, out),
             (Stopping | Unknown, Event::Start) if self.pid.is_some() => {
-                out.push(Effect::Log(Level::Warn, format!("process '{}' already running", program.name)));
+                out.push(Effect::Log(Level::Warn, format!("process '{}' already running", config.name)));
             }
 
             (Starting, Event::Spawned(pid)) => {
                 self.pid = Some(pid);
                 self.starts += 1;
-                out.push(Effect::Log(Level::Info, format!("spawned: '{}' with pid {}", program.name, pid.0)));
+                out.push(Effect::Log(Level::Info, format!("spawned: '{}' with pid {}", config.name, pid.0)));
             }
             (Starting, Event::SpawnFailed(text)) => {
                 out.push(Effect::Log(Level::Info, format!("spawnerr: {text}")));
@@ -222,43 +222,43 @@ impl Process {
                 self.enter_backoff(now, None, out);
             }
 
-            (Starting, Event::Deadline) if self.pid.is_some() && now.mono >= self.running_at(program) => {
+            (Starting, Event::Deadline) if self.pid.is_some() && now.mono >= self.running_at(config) => {
                 self.backoff = 0;
                 self.change(Running, false, None, out);
                 out.push(Effect::Log(
                     Level::Info,
                     format!(
                         "success: {} entered RUNNING state, process has stayed up for > than {} seconds (startsecs)",
-                        program.name, program.startsecs
+                        config.name, config.program.startsecs
                     ),
                 ));
             }
-            (Backoff, Event::Deadline) if self.backoff > program.startretries => {
+            (Backoff, Event::Deadline) if self.backoff > config.program.startretries => {
                 self.give_up(out);
                 out.push(Effect::Log(
                     Level::Info,
-                    format!("gave up: {} entered FATAL state, too many start retries too quickly", program.name),
+                    format!("gave up: {} entered FATAL state, too many start retries too quickly", config.name),
                 ));
             }
             // Everything that starts without being asked stands below this guard.
             (Stopped | Backoff | Exited, Event::Deadline)
-                if self.deadline(program, mood).is_some_and(|at| at <= now.mono) =>
+                if self.deadline(config, mood).is_some_and(|at| at <= now.mono) =>
             {
                 self.start(now, out);
             }
             (Stopping, Event::Deadline) if now.mono >= self.delay => {
                 let pid = self.pid.map_or(0, |pid| pid.0);
-                out.push(Effect::Log(Level::Warn, format!("killing '{}' ({pid}) with SIGKILL", program.name)));
-                self.kill(libc::SIGKILL, program.killasgroup, program, now, out);
+                out.push(Effect::Log(Level::Warn, format!("killing '{}' ({pid}) with SIGKILL", config.name)));
+                self.kill(libc::SIGKILL, config.program.killasgroup, config, now, out);
             }
 
             (Starting | Running, Event::Stop) if self.pid.is_some() => {
-                let signal = program.stopsignal;
-                self.kill(signal, program.stopasgroup, program, now, out);
+                let signal = config.program.stopsignal.0;
+                self.kill(signal, config.program.stopasgroup, config, now, out);
             }
             // Straight to STOPPED, and the counter of failures goes on from here (P-23).
             (Backoff, Event::Stop) => {
-                let text = format!("Attempted to kill {}, which is in BACKOFF state.", program.name);
+                let text = format!("Attempted to kill {}, which is in BACKOFF state.", config.name);
                 out.push(Effect::Log(Level::Debug, text));
                 self.change(Stopped, false, None, out);
             }
@@ -273,35 +273,35 @@ impl Process {
                     format!(
                         "killing '{}' ({pid}) with SIGKILL because it violated the eventlistener protocol \
                          (unknown_action=restart)",
-                        program.name
+                        config.name
                     ),
                 ));
                 self.distrusted = true;
-                out.push(Effect::Kill { signal: libc::SIGKILL, group: program.killasgroup });
+                out.push(Effect::Kill { signal: libc::SIGKILL, group: config.program.killasgroup });
             }
             (Starting | Running | Stopping, Event::SignalFailed) => self.change(Unknown, false, None, out),
 
             (Starting | Running | Stopping | Unknown, Event::Exited(status)) if self.pid.is_some() => {
-                self.finish(status, program, now, out);
+                self.finish(status, config, now, out);
             }
             _ => {}
         }
     }
 
     /// When it counts as RUNNING: strictly more than `startsecs` after the start (P-20).
-    fn running_at(&self, program: &Program) -> Mono {
+    fn running_at(&self, config: &config::Process) -> Mono {
         let start = self.started.unwrap_or_default();
-        match u64::try_from(program.startsecs) {
+        match u64::try_from(config.program.startsecs) {
             Ok(secs) if secs > 0 => Mono(start.after(Duration::from_secs(secs)).0.saturating_add(1)),
             _ => start,
         }
     }
 
     /// The autorestart rule (P-24).
-    fn wants_restart(&self, program: &Program) -> bool {
-        match program.autorestart {
+    fn wants_restart(&self, config: &config::Process) -> bool {
+        match config.program.autorestart {
             Autorestart::Always => true,
-            Autorestart::Unexpected => !program.exitcodes.contains(&self.exit_status.unwrap_or(-1)),
+            Autorestart::Unexpected => !config.program.exitcodes.0.contains(&self.exit_status.unwrap_or(-1)),
             Autorestart::Never => false,
         }
     }
@@ -316,18 +316,18 @@ impl Process {
         out.push(Effect::Spawn);
     }
 
-    fn kill(&mut self, signal: i32, group: bool, program: &Program, now: Now, out: &mut Vec<Effect>) {
+    fn kill(&mut self, signal: i32, group: bool, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
         let pid = self.pid.map_or(0, |pid| pid.0);
         out.push(Effect::Log(
             Level::Debug,
             format!(
                 "killing {} (pid {pid}) {}with signal {}",
-                program.name,
+                config.name,
                 if group { "process group " } else { "" },
                 signal::name(signal)
             ),
         ));
-        let wait = Duration::from_secs(u64::try_from(program.stopwaitsecs).unwrap_or(0));
+        let wait = Duration::from_secs(u64::try_from(config.program.stopwaitsecs).unwrap_or(0));
         let floor = if self.state == ProcessState::Stopping { KILL_FLOOR } else { Duration::ZERO };
         self.delay = now.mono.after(wait.max(floor));
         self.change(ProcessState::Stopping, false, None, out);
@@ -347,11 +347,11 @@ impl Process {
     }
 
     /// The child was reaped (P-60 to P-67).
-    fn finish(&mut self, status: ExitStatus, program: &Program, now: Now, out: &mut Vec<Effect>) {
+    fn finish(&mut self, status: ExitStatus, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
         use ProcessState::*;
         let code = status.code();
-        let expected = program.exitcodes.contains(&code);
-        let too_quick = now.mono < self.running_at(program) && program.startsecs > 0;
+        let expected = config.program.exitcodes.0.contains(&code);
+        let too_quick = now.mono < self.running_at(config) && config.program.startsecs > 0;
         self.stop_wall = now.wall.secs();
         self.last_exit = Some(status);
         match self.state {
@@ -359,7 +359,7 @@ impl Process {
                 self.exit_status = Some(code);
                 self.change(Stopped, false, Some(status), out);
                 let level = if expected { Level::Info } else { Level::Warn };
-                out.push(Effect::Log(level, format!("stopped: {} ({})", program.name, status.text())));
+                out.push(Effect::Log(level, format!("stopped: {} ({})", config.name, status.text())));
             }
             Starting | Running if self.distrusted => {
                 let is_quick = self.started.is_some_and(|start| now.mono.since(start) < DISTRUST_TIME);
@@ -369,14 +369,14 @@ impl Process {
                 self.exit_status = Some(code);
                 self.spawn_error = "Violated the eventlistener protocol".to_string();
                 self.enter_backoff(now, Some(status), out);
-                let text = format!("exited: {} ({}; not expected)", program.name, status.text());
+                let text = format!("exited: {} ({}; not expected)", config.name, status.text());
                 out.push(Effect::Log(Level::Warn, text));
             }
             Starting if too_quick => {
                 self.exit_status = None;
                 self.spawn_error = "Exited too quickly (process log may have details)".to_string();
                 self.enter_backoff(now, Some(status), out);
-                let text = format!("exited: {} ({}; not expected)", program.name, status.text());
+                let text = format!("exited: {} ({}; not expected)", config.name, status.text());
                 out.push(Effect::Log(Level::Warn, text));
             }
             _ => {
@@ -390,7 +390,7 @@ impl Process {
                 }
                 self.change(Exited, expected, Some(status), out);
                 let (level, word) = if expected { (Level::Info, "expected") } else { (Level::Warn, "not expected") };
-                out.push(Effect::Log(level, format!("exited: {} ({}; {word})", program.name, status.text())));
+                out.push(Effect::Log(level, format!("exited: {} ({}; {word})", config.name, status.text())));
             }
         }
         self.pid = None;

@@ -15,7 +15,7 @@ use super::clients::Clients;
 use super::token::Source;
 use crate::clock::Wall;
 use crate::config::journal::Journal;
-use crate::config::{Config, FcgiSocket, Loader, Program, System as Env};
+use crate::config::{self, Config, FcgiSocket, Loader, System as Env};
 use crate::daemon::Host;
 use crate::daemon::host::{CommandProblem, Errno, Launch, Span, SpawnFailure, StdinProblem, Usage};
 use crate::id::{Channel, ConnId, IdMap, LogId, Pid, ProcId, SocketId};
@@ -98,14 +98,14 @@ impl System {
     }
 
     fn plan<'a>(&mut self, launch: &Launch<'_>, stdin: Stdin<'a>) -> Result<Plan<'a>, ()> {
-        let program = launch.program;
+        let config::Process { name, program, environment, directory, .. } = launch.config;
         let mut pairs: Vec<(&str, &str)> = vec![("SUPERVISOR_ENABLED", "1")];
         pairs.extend(
-            program.serverurl.as_deref().filter(|url| !url.is_empty()).map(|url| ("SUPERVISOR_SERVER_URL", url)),
+            program.serverurl.url.as_deref().filter(|url| !url.is_empty()).map(|url| ("SUPERVISOR_SERVER_URL", url)),
         );
-        pairs.push(("SUPERVISOR_PROCESS_NAME", &program.name));
+        pairs.push(("SUPERVISOR_PROCESS_NAME", name));
         pairs.push(("SUPERVISOR_GROUP_NAME", launch.group));
-        pairs.extend(program.environment.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        pairs.extend(environment.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         let switch = match &program.user {
             None => Switch::Keep,
             Some(user) => self.switches.entry(user.uid).or_insert_with(|| Switch::to_uid(user.uid)).clone(),
@@ -121,8 +121,8 @@ impl System {
             switch,
             no_new_privs: false,
             deathsig: None,
-            directory: program.directory.as_deref().map(text).transpose()?,
-            umask: program.umask,
+            directory: directory.as_deref().map(text).transpose()?,
+            umask: program.umask.map(|umask| umask.0),
         })
     }
 }
@@ -340,7 +340,7 @@ impl Host for System {
         group: &str,
         program: &str,
         options: &[(String, String)],
-    ) -> Result<Vec<Rc<Program>>, String> {
+    ) -> Result<Vec<Rc<config::Process>>, String> {
         self.loader.programs_from_options(&Env, group, program, options).map_err(|error| error.to_string())
     }
 

@@ -81,7 +81,7 @@ fn group_members(context: &Context<'_>, name: &str) -> Result<Vec<ProcId>, Fault
 fn entry(context: &Context<'_>, id: ProcId) -> Option<Entry> {
     let process = context.daemon.roster.process(id)?;
     let group = context.daemon.roster.group(process.group)?;
-    Some(Entry::new(group.name(), &process.program.name))
+    Some(Entry::new(group.name(), &process.config.name))
 }
 
 /// Starts those that are not *running*; the others are left out.

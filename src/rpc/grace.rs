@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::twiddler::{ADD_PROGRAM, GET_API_VERSION, GET_GROUP_NAMES, LOG, REMOVE_PROCESS, row};
 use super::{Context, Guard, Method, Outcome, known_group, supervisor, text};
-use crate::config::{Group, Program};
+use crate::config::{Group, Process};
 use crate::daemon::change::Change;
 use crate::fault::Fault;
 use crate::wire::json;
@@ -74,7 +74,7 @@ fn array(names: Vec<String>) -> Value {
 /// Compares as sets: in the original's order a tenth process makes everything look changed.
 fn judge(active: &Group, configured: &Group) -> Verdict {
     let (old, new) = (active.by_name(), configured.by_name());
-    let missing = |from: &Group, in_there: &HashMap<&str, &Rc<Program>>| -> Vec<String> {
+    let missing = |from: &Group, in_there: &HashMap<&str, &Rc<Process>>| -> Vec<String> {
         let missing = from.processes.iter().filter(|process| !in_there.contains_key(process.name.as_str()));
         missing.map(|process| format!("{}:{}", from.name, process.name)).collect()
     };

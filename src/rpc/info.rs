@@ -1,11 +1,13 @@
 //! What processes and their configurations look like to clients.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::{Answer, Context, Outcome, text};
-use crate::config::{Group, LogTarget, Program, Stream};
+use crate::config::options::logfile_place;
+use crate::config::{Group, LogFile, Process, Row, Show};
+use crate::daemon::Daemon;
 use crate::daemon::info::{Info, info};
-use crate::daemon::{Daemon, Proc};
 use crate::fault::{Code, Fault};
 use crate::id::Channel;
 use crate::wire::value::Value;
@@ -79,80 +81,67 @@ fn write_info(writer: &mut Writer<'_>, info: &Info<'_>) {
 /// getAllConfigInfo, sorted by process name.
 pub fn all_config_info(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     let daemon = &*context.daemon;
-    let mut rows: Vec<(&Rc<Group>, &Rc<Program>)> =
+    let mut rows: Vec<(&Rc<Group>, &Rc<Process>)> =
         daemon.config.groups.iter().flat_map(|group| group.processes.iter().map(move |p| (group, p))).collect();
     rows.sort_by(|a, b| a.1.name.cmp(&b.1.name));
-    let infos = rows.into_iter().map(|(group, program)| config_info(daemon, group, program));
+    let infos = rows.into_iter().map(|(group, process)| config_info(daemon, group, process));
     Ok(Value::Array(infos.collect()).into())
 }
 
-fn config_info(daemon: &Daemon, group: &Group, program: &Rc<Program>) -> Value {
+/// How many members the original's struct has: [`OWN_PLACES`], and options whose rows say where they stand.
+const CONFIG_MEMBERS: usize = 29;
+
+/// Places of what is told besides options: `group`, `group_prio`, `inuse` and `name`.
+const OWN_PLACES: [usize; 4] = [5, 6, 7, 9];
+
+fn config_info(daemon: &Daemon, group: &Group, process: &Process) -> Value {
     let active = daemon.roster.group_named(&group.name).and_then(|id| daemon.roster.group(id));
-    let process = active.and_then(|active| active.process(&program.name)).and_then(|id| daemon.roster.process(id));
-    // AUTO is resolved only in the very object that was activated.
-    let process = process.filter(|process| Rc::ptr_eq(&process.program, program));
-    // In the order of the original's struct.
-    let mut members: Vec<(&'static str, Value)> = vec![
-        ("autostart", program.autostart.into()),
-        ("directory", or_none(program.directory.clone())),
-        ("uid", program.user.as_ref().map_or("none".into(), |user| i64::from(user.uid).into())),
-        ("command", program.command.clone().into()),
-        ("exitcodes", Value::Array(program.exitcodes.iter().map(|code| Value::from(*code)).collect())),
+    let mut members: Vec<(Cow<'static, str>, Value)> =
+        (0..CONFIG_MEMBERS).map(|_| (Cow::Borrowed(""), Value::Nil)).collect();
+    let own: [(&str, Value); OWN_PLACES.len()] = [
         ("group", group.name.clone().into()),
         ("group_prio", group.priority.into()),
         ("inuse", active.is_some().into()),
-        ("killasgroup", program.killasgroup.into()),
-        ("name", program.name.clone().into()),
-        ("process_prio", program.priority.into()),
-        ("redirect_stderr", program.redirect_stderr.into()),
-        ("startretries", program.startretries.into()),
-        ("startsecs", program.startsecs.into()),
+        ("name", process.name.clone().into()),
     ];
-    stream(&mut members, Channel::Stdout, &program.stdout, process);
-    members.push(("stopsignal", program.stopsignal.into()));
-    members.push(("stopwaitsecs", program.stopwaitsecs.into()));
-    stream(&mut members, Channel::Stderr, &program.stderr, process);
-    members.push(("serverurl", or_none(program.serverurl.clone().filter(|_| !program.serverurl_auto))));
-    Value::Struct(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
-}
-
-fn or_none(text: Option<String>) -> Value {
-    text.map_or("none".into(), Value::from)
-}
-
-fn stream(members: &mut Vec<(&'static str, Value)>, channel: Channel, stream: &Stream, process: Option<&Proc>) {
-    let names: [&'static str; 6] = match channel {
-        Channel::Stdout => [
-            "stdout_capture_maxbytes",
-            "stdout_events_enabled",
-            "stdout_logfile",
-            "stdout_logfile_backups",
-            "stdout_logfile_maxbytes",
-            "stdout_syslog",
-        ],
-        Channel::Stderr => [
-            "stderr_capture_maxbytes",
-            "stderr_events_enabled",
-            "stderr_logfile",
-            "stderr_logfile_backups",
-            "stderr_logfile_maxbytes",
-            "stderr_syslog",
-        ],
-    };
-    let logfile = match &stream.logfile {
-        LogTarget::None => "none".to_string(),
-        LogTarget::File(path) => path.clone(),
-        LogTarget::Auto => {
-            process.and_then(|process| process.output(channel).path.as_deref()).unwrap_or("auto").to_string()
+    for (place, (name, value)) in OWN_PLACES.into_iter().zip(own) {
+        members[place] = (name.into(), value);
+    }
+    let put = &mut |row: &'static Row, value: &dyn Show| {
+        if let Some((place, name)) = row.listed {
+            members[place] = (name.into(), value.listed());
         }
     };
-    let values = [
-        stream.capture_maxbytes.into(),
-        stream.events_enabled.into(),
-        logfile.into(),
-        stream.backups.into(),
-        stream.maxbytes.into(),
-        stream.syslog.into(),
-    ];
-    members.extend(names.into_iter().zip(values));
+    process.program.show(put);
+    process.show(put);
+    // AUTO is resolved only if the process is active by the very configuration that is listed.
+    let running = active.and_then(|active| active.process(&process.name)).and_then(|id| daemon.roster.process(id));
+    if let Some(running) = running.filter(|running| running.config.program.revision == process.program.revision) {
+        for channel in [Channel::Stdout, Channel::Stderr] {
+            if let (LogFile::Auto, Some(path)) = (&process.log(channel).logfile, &running.output(channel).path) {
+                members[logfile_place(channel)].1 = path.to_string().into();
+            }
+        }
+    }
+    Value::Struct(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Program;
+
+    #[test]
+    fn each_place_is_taken_once() {
+        let rows = Program::ROWS.iter().chain(Process::ROWS);
+        let mut places: Vec<usize> = rows.filter_map(|row| row.listed).map(|(place, _)| place).collect();
+        places.extend(OWN_PLACES);
+        places.sort_unstable();
+        assert_eq!(places, (0..CONFIG_MEMBERS).collect::<Vec<_>>());
+        for channel in [Channel::Stdout, Channel::Stderr] {
+            let name = format!("{}_logfile", channel.name());
+            let row = Process::ROWS.iter().find(|row| row.name == name).unwrap();
+            assert_eq!(row.listed.map(|(place, _)| place), Some(logfile_place(channel)), "{name}");
+        }
+    }
 }

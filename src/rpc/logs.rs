@@ -2,7 +2,7 @@
 
 use super::entry::Entry;
 use super::{Answer, Context, Outcome, integer, text};
-use crate::config::LogTarget;
+use crate::config::LogFile;
 use crate::daemon::host::{Errno, Span};
 use crate::daemon::{Daemon, Host};
 use crate::fault::{Code, Fault};
@@ -52,9 +52,8 @@ fn read_channel(context: &mut Context<'_>, params: &[Value], channel: Channel) -
 fn log_path(context: &Context<'_>, name: &str, channel: Channel) -> Result<Option<String>, Fault> {
     let id = context.daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
     let Some(process) = context.daemon.roster.process(id) else { return Ok(None) };
-    let options = if channel == Channel::Stdout { &process.program.stdout } else { &process.program.stderr };
     // A log that is configured as an empty path is one that does not exist.
-    let missing = (options.logfile == LogTarget::File(String::new())).then(String::new);
+    let missing = (process.config.log(channel).logfile == LogFile::Path(String::new())).then(String::new);
     Ok(process.output(channel).path.as_deref().map(str::to_string).or(missing))
 }
 
@@ -154,7 +153,7 @@ pub fn clear_all(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Faul
         let cleared = context.daemon.clear_logs(id, context.host).map_err(|_| Code::Failed.with(name));
         let Some(process) = context.daemon.roster.process(id) else { continue };
         let Some(group) = context.daemon.roster.group(process.group) else { continue };
-        results.push(Entry::new(group.name(), &process.program.name).outcome(cleared));
+        results.push(Entry::new(group.name(), &process.config.name).outcome(cleared));
     }
     Ok(Value::Array(results).into())
 }

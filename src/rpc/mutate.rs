@@ -232,7 +232,7 @@ impl Restart {
         let is_due = |id: &ProcId| {
             daemon.roster.process(*id).is_some_and(|process| {
                 let is_running = process.machine.state().is_running();
-                process.program.program == self.program && is_running && process.is_outdated()
+                process.config.program.name == self.program && is_running && process.is_outdated()
             })
         };
         let due: Vec<ProcId> = groups.flat_map(|group| group.processes.iter().copied().filter(is_due)).collect();
@@ -273,7 +273,7 @@ impl Restarts {
     /// Where a process stands next; `None` once it is up again.
     fn step(&self, context: &mut Context<'_>, id: ProcId, stage: Stage) -> Result<Option<Stage>, Fault> {
         let Some(process) = context.daemon.roster.process(id) else { return Err(Code::BadName.with("it was removed")) };
-        let name = process.program.name.clone();
+        let name = process.config.name.clone();
         if stage == Stage::Stopping {
             stop(context, id);
             if !state(context, id).is_stopped() {
@@ -295,7 +295,7 @@ impl Restarts {
         let Some((group, process)) = context.daemon.roster.group_of(id).zip(context.daemon.roster.process(id)) else {
             return;
         };
-        report.note(&Entry::new(group.name(), &process.program.name), "restarted", result);
+        report.note(&Entry::new(group.name(), &process.config.name), "restarted", result);
     }
 }
 

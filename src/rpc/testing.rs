@@ -9,7 +9,7 @@ use super::{Answer, Context, Deferred, Done, Extensions, Outcome, Registry, call
 use crate::clock::{Mono, Now, Wall};
 use crate::config::fake::Fake;
 use crate::config::journal::Journal;
-use crate::config::{Config, Env, FcgiAddress, FcgiSocket, Loader, Program};
+use crate::config::{self, Config, Env, FcgiAddress, FcgiSocket, Loader};
 use crate::daemon::host::{CommandProblem, Errno, Launch, Span, SpawnFailure, StdinProblem, Usage};
 use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
@@ -126,7 +126,7 @@ impl Host for Tables {
         group: &str,
         program: &str,
         options: &[(String, String)],
-    ) -> Result<Vec<Rc<Program>>, String> {
+    ) -> Result<Vec<Rc<config::Process>>, String> {
         self.loader.programs_from_options(&self.env, group, program, options).map_err(|error| error.to_string())
     }
     fn watch_file(&mut self, _: ConnId, _: &str) {}
@@ -282,7 +282,7 @@ impl World {
     pub fn groups(&self) -> Vec<String> {
         let describe = |group: &crate::daemon::Group| {
             let names: Vec<_> = group.processes.iter().filter_map(|id| self.daemon.roster.process(*id)).collect();
-            let names: Vec<_> = names.iter().map(|process| process.program.name.as_str()).collect();
+            let names: Vec<_> = names.iter().map(|process| process.config.name.as_str()).collect();
             format!("{} {}: {}", group.name(), group.config.priority, names.join(" ")).trim_end().to_string()
         };
         let mut groups: Vec<String> = self.daemon.roster.groups().map(|(_, group)| describe(group)).collect();

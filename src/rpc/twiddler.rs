@@ -150,7 +150,7 @@ pub(super) fn add(context: &mut Context<'_>, new: New<'_>) -> Result<Vec<String>
     }
     if let Some(instance) = &instance {
         for process in &mut processes {
-            Rc::make_mut(process).program.clone_from(instance);
+            Rc::make_mut(&mut Rc::make_mut(process).program).name.clone_from(instance);
         }
     }
     let names = processes.iter().map(|process| process.name.clone()).collect();

@@ -64,7 +64,7 @@ impl Stop {
         let Some(process) = process else { return Some(Ok(Answer::Value(Value::Bool(true)))) };
         if now.mono >= self.report_at {
             self.report_at = now.mono.after(REPORT_EVERY);
-            activity!(Info, "waiting for {} to stop", process.program.name);
+            activity!(Info, "waiting for {} to stop", process.config.name);
         }
         None
     }

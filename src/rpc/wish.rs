@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::Context;
 use super::claims::Claim;
-use crate::config::{Group, Program};
+use crate::config::{Group, Process};
 use crate::daemon::change::Change;
 use crate::daemon::reshape::Wanted;
 use crate::daemon::{Daemon, Proc};
@@ -108,7 +108,7 @@ fn configured_step(daemon: &Daemon, name: &str) -> Option<Step> {
             step(Verb::Removed, vec![Change::RemoveGroup(name.to_string())], processes)
         }
         (None, Some(configured)) => {
-            let processes = configured.processes.iter().map(|program| (program.name.clone(), "added")).collect();
+            let processes = configured.processes.iter().map(|new| (new.name.clone(), "added")).collect();
             step(Verb::Added, vec![Change::AddGroup(configured.clone())], processes)
         }
         (Some(active), Some(configured)) => {
@@ -130,15 +130,15 @@ fn changed_step(daemon: &Daemon, active: &crate::daemon::Group, configured: &Rc<
     let wanted = configured.by_name();
     let mut processes = Vec::new();
     for process in current {
-        let name = || process.program.name.clone();
-        match wanted.get(process.program.name.as_str()) {
+        let name = || process.config.name.clone();
+        match wanted.get(process.config.name.as_str()) {
             None => processes.push((name(), "removed")),
-            Some(new) if is_same_kind && process.program.same_as(new) => {}
+            Some(new) if is_same_kind && process.config.same_as(new) => {}
             Some(_) if process.machine.state().is_stopped() => processes.push((name(), "changed")),
             Some(_) => processes.push((name(), "restarted")),
         }
     }
-    let is_new = |new: &&Rc<Program>| active.process(&new.name).is_none();
+    let is_new = |new: &&Rc<Process>| active.process(&new.name).is_none();
     processes.extend(configured.processes.iter().filter(is_new).map(|new| (new.name.clone(), "added")));
     Step { group, verb: Verb::Changed, changes, processes }
 }
@@ -149,13 +149,13 @@ fn option_steps(daemon: &Daemon, change: Change) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for group in groups {
         let mut processes = Vec::new();
-        for program in &group.processes {
+        for new in &group.processes {
             let known =
-                daemon.roster.group_named(&group.name).and_then(|id| daemon.roster.group(id)?.process(&program.name));
+                daemon.roster.group_named(&group.name).and_then(|id| daemon.roster.group(id)?.process(&new.name));
             match known.and_then(|id| daemon.roster.process(id)) {
-                Some(process) if process.program.same_as(program) => {}
-                Some(_) => processes.push((program.name.clone(), "changed")),
-                None => processes.push((program.name.clone(), "added")),
+                Some(process) if process.config.same_as(new) => {}
+                Some(_) => processes.push((new.name.clone(), "changed")),
+                None => processes.push((new.name.clone(), "added")),
             }
         }
         let new = group.by_name();
@@ -173,5 +173,5 @@ fn option_steps(daemon: &Daemon, change: Change) -> Vec<Step> {
 fn names_of(daemon: &Daemon, group: &str) -> Vec<String> {
     let group = daemon.roster.group_named(group).and_then(|id| daemon.roster.group(id));
     let processes = group.map_or(&[][..], |group| &group.processes);
-    processes.iter().filter_map(|id| daemon.roster.process(*id)).map(|process| process.program.name.clone()).collect()
+    processes.iter().filter_map(|id| daemon.roster.process(*id)).map(|process| process.config.name.clone()).collect()
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use stheno::config::cmdline::CommandLine;
 use stheno::config::journal::Journal;
-use stheno::config::{Config, FcgiSocket, Loader, Program, ResultHandler};
+use stheno::config::{self, Config, FcgiSocket, Loader, ResultHandler};
 use stheno::daemon::Host;
 use stheno::daemon::host::{CommandProblem, Errno, Launch, Span, SpawnFailure, StdinProblem, Usage};
 use stheno::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
@@ -207,7 +207,7 @@ impl Host for SimHost {
         }
         self.next_pid += 1;
         let pid = self.next_pid;
-        let listener = handler(&launch.program.command).map(|handler| Listening {
+        let listener = handler(&launch.config.command).map(|handler| Listening {
             handler,
             is_ready: false,
             holding: None,
@@ -216,8 +216,8 @@ impl Host for SimHost {
         });
         let child = Child {
             process,
-            name: launch.program.name.clone(),
-            command: launch.program.command.clone(),
+            name: launch.config.name.clone(),
+            command: launch.config.command.clone(),
             logs: std::mem::take(&mut self.opened),
             is_dead: false,
             is_killed: false,
@@ -428,7 +428,7 @@ impl Host for SimHost {
         group: &str,
         program: &str,
         options: &[(String, String)],
-    ) -> Result<Vec<Rc<Program>>, String> {
+    ) -> Result<Vec<Rc<config::Process>>, String> {
         self.loader.programs_from_options(&self.files, group, program, options).map_err(|error| error.to_string())
     }
 

@@ -38,7 +38,7 @@ impl Kept {
         }
         let Some(group) = daemon.roster.group_named(text(0)).and_then(|id| daemon.roster.group(id)) else { return };
         let is_new =
-            |id: &&ProcId| daemon.roster.process(**id).is_some_and(|process| process.program.program == program);
+            |id: &&ProcId| daemon.roster.process(**id).is_some_and(|process| process.config.program.name == program);
         self.added.extend(group.processes.iter().filter(is_new));
     }
 
@@ -60,13 +60,13 @@ impl Kept {
             let (Some(group), Some(process)) = (daemon.roster.group_of(*id), daemon.roster.process(*id)) else {
                 continue;
             };
-            let name = &process.program.name;
+            let name = &process.config.name;
             let Some(kept) = config.groups.iter().find(|kept| kept.name == group.name()) else {
                 panic!("{}:{name} was added, and the group is in no file", group.name());
             };
             if kept.kind == GroupKind::Programs {
                 let found = kept.processes.iter().find(|other| other.name == *name);
-                let is_same = found.is_some_and(|found| process.program.same_as(found));
+                let is_same = found.is_some_and(|found| process.config.same_as(found));
                 assert!(is_same, "{}:{name} was added, and is kept as {found:#?}", group.name());
             }
         }
@@ -76,7 +76,7 @@ impl Kept {
     pub fn carry(&mut self, daemon: &Daemon) {
         let names = |id: &ProcId| {
             let (group, process) = (daemon.roster.group_of(*id)?, daemon.roster.process(*id)?);
-            Some((group.name().to_string(), process.program.name.clone()))
+            Some((group.name().to_string(), process.config.name.clone()))
         };
         self.carried = std::mem::take(&mut self.added).iter().filter_map(names).collect();
     }

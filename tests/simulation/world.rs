@@ -566,7 +566,7 @@ impl World {
         for (other, group) in daemon.roster.groups() {
             if key(other) > key(process.group) {
                 for process in group.processes.iter().filter_map(|id| daemon.roster.process(*id)) {
-                    let (name, state) = (&process.program.name, process.machine.state());
+                    let (name, state) = (&process.config.name, process.machine.state());
                     assert!(state.is_stopped(), "pid {pid} is told to stop before {name}, which is {}", state.name());
                 }
             }
@@ -767,7 +767,7 @@ impl World {
                 let Some(process) = daemon.roster.process(*id) else {
                     panic!("{} has a process that is none", group.name())
                 };
-                let (name, machine) = (&process.program.name, &process.machine);
+                let (name, machine) = (&process.config.name, &process.machine);
                 let state = machine.state();
                 let has_pid = matches!(
                     state,

@@ -273,7 +273,7 @@ fn one_part_that_cannot_hold_takes_no_other_along() {
     let config = env.loader(files).load(&env).unwrap();
     let groups: Vec<_> = config.groups.iter().map(|group| (group.name.as_str(), group.processes.len())).collect();
     assert_eq!(groups, [("g", 1), ("k", 1), ("w", 1)]);
-    assert_eq!(config.groups[1].processes[0].startsecs, 5);
+    assert_eq!(config.groups[1].processes[0].program.startsecs, 5);
     let expected = [
         "The options set at run time for [program:gone] are left out: no file has that section any more",
         "The options set at run time for [program:w] are left out: expected a whole number, not 'x' in section \

@@ -1,6 +1,7 @@
 //! Whole configurations: what they yield, and which message a bad one gives.
 
 use super::super::datatypes::{ByteSize, FilePath, Octal};
+use super::super::diff::{Difference, difference};
 use super::super::fake::Fake;
 use super::super::journal::{Note, Own};
 use super::super::types::*;
@@ -232,14 +233,18 @@ fn dynamic_changes_are_read_last() {
     assert_eq!(found, [("g", 3), ("p", 999)]);
     let [p, q] = &config.groups[1].processes[..] else { panic!("{:?}", config.groups) };
     // An overlay leaves the rest of the section; a section of its own is what a call gave, without defaults.
-    assert_eq!((p.command.as_str(), p.startretries, p.startsecs, p.environment.len()), ("p", 4, 7, 1));
-    assert_eq!((q.command.as_str(), q.startretries, q.startsecs, q.environment.len()), ("q /base", 3, 1, 0));
+    assert_eq!((p.command.as_str(), p.program.startretries, p.program.startsecs, p.environment.len()), ("p", 4, 7, 1));
+    assert_eq!(
+        (q.command.as_str(), q.program.startretries, q.program.startsecs, q.environment.len()),
+        ("q /base", 3, 1, 0)
+    );
     let base = config.base.unwrap();
     assert!(base.document.section("program:q").is_none());
     let Source::Read { journal: read, text: bytes } = base.source else { panic!() };
     assert_eq!((&read, &*bytes), (&journal, text.as_bytes()));
     let preview = loader.preview(&env, &base.document, &journal).unwrap();
-    assert_eq!(preview.groups, config.groups);
+    assert_eq!(difference(&preview.groups, &config.groups), Difference::default());
+    assert_ne!(preview.revision, config.revision);
 
     let torn = text.replace("; end", "; en");
     let invalid = text.replace("priority=3", "priority=x");
@@ -305,7 +310,8 @@ fn programs_of_a_call() {
     let got: Vec<_> = programs.iter().map(|p| (p.name.as_str(), p.command.as_str())).collect();
     assert_eq!(got, [("g0", "x x 0"), ("g1", "x x 1")]);
     assert_eq!(programs[0].environment.keys().collect::<Vec<_>>(), ["A"]);
-    assert_eq!((programs[0].serverurl.as_deref(), programs[0].program.as_str()), (Some("unix:///tmp/s"), "p"));
+    let program = &programs[0].program;
+    assert_eq!((program.serverurl.url.as_deref(), program.name.as_str()), (Some("unix:///tmp/s"), "p"));
 
     let rows = [
         ("p", pairs(&[]), "program section program:p does not specify a command in section 'program:p' (file: 'F')"),

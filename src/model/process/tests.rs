@@ -1,45 +1,20 @@
 use super::*;
 use crate::clock::Wall;
-use crate::config::types::{LogTarget, Stream};
+use crate::config::Program;
+use crate::config::datatypes::{ExitCodes, SignalNumber};
+use crate::config::fake::Fake;
 use std::rc::Rc;
 
 const SECOND: u64 = 1_000_000_000;
 /// When every process of the tables was last started.
 const START: u64 = 100 * SECOND;
 
-fn program() -> Program {
-    let stream = Stream {
-        logfile: LogTarget::None,
-        maxbytes: 0,
-        backups: 0,
-        capture_maxbytes: 0,
-        events_enabled: false,
-        syslog: false,
-    };
-    Program {
-        name: "cat".to_string(),
-        program: "cat".to_string(),
-        command: "cat".to_string(),
-        directory: None,
-        umask: None,
-        priority: 999,
-        autostart: true,
-        autorestart: Autorestart::Unexpected,
-        startsecs: 1,
-        startretries: 3,
-        stdout: stream.clone(),
-        stderr: stream,
-        stopsignal: libc::SIGTERM,
-        stopwaitsecs: 10,
-        stopasgroup: false,
-        killasgroup: false,
-        exitcodes: vec![0],
-        redirect_stderr: false,
-        environment: Rc::default(),
-        serverurl: None,
-        serverurl_auto: true,
-        user: None,
-    }
+/// The process `cat` of a program with these options.
+fn program(options: impl FnOnce(&mut Program)) -> config::Process {
+    let config = Fake::new().load("[supervisord]\n[program:cat]\ncommand=cat\n").unwrap();
+    let mut process = config::Process::clone(&config.groups[0].processes[0]);
+    options(Rc::make_mut(&mut process.program));
+    process
 }
 
 fn at(nanos: u64) -> Now {
@@ -141,7 +116,7 @@ fn shown(effect: &Effect) -> String {
 }
 
 /// Feeds one event; gives the effects as lines.
-fn fed(process: &mut Process, event: Event, program: &Program, mood: Mood, now: u64) -> Vec<String> {
+fn fed(process: &mut Process, event: Event, program: &config::Process, mood: Mood, now: u64) -> Vec<String> {
     let mut out = Vec::new();
     process.step(event, program, mood, at(now), &mut out);
     out.iter().map(shown).collect()
@@ -285,7 +260,7 @@ fn every_pair_of_state_and_event() {
                 let row = format!("{situation}, {name}, {mood:?}, {}", if late { "late" } else { "early" });
                 let mut process = process.clone();
                 let before = process.state;
-                let got = fed(&mut process, event.clone(), &program(), mood, if late { LATE } else { EARLY });
+                let got = fed(&mut process, event.clone(), &program(|_| ()), mood, if late { LATE } else { EARLY });
                 let expected =
                     TABLE.iter().position(|(s, e, when, ..)| *s == *situation && *e == name && when.holds(late, mood));
                 let (state, effects) = match expected {
@@ -329,7 +304,7 @@ fn what_an_event_leaves_behind() {
         let mut process = situations().into_iter().find(|(name, _)| name == situation).unwrap().1;
         let event = events().into_iter().find(|(other, _)| other == name).unwrap().1;
         let now = if *late { LATE } else { EARLY };
-        fed(&mut process, event, &program(), Mood::Running, now);
+        fed(&mut process, event, &program(|_| ()), Mood::Running, now);
         let pid = process.pid.map(|pid| pid.0);
         let stop = process.stop_wall == 1_700_000_000 + (now / SECOND) as i64;
         assert_eq!((pid, process.exit_status, process.spawn_error(), stop), *expected, "{situation}, {name}");
@@ -350,7 +325,7 @@ fn running_means_strictly_more_than_startsecs() {
         (i64::MAX, u64::MAX / 2, false),
     ];
     for (startsecs, after, running) in rows {
-        let program = Program { startsecs, ..program() };
+        let program = program(|program| program.startsecs = startsecs);
         let mut process = process(ProcessState::Starting, Some(7), 0, 0);
         let due = process.deadline(&program, Mood::Stopping).is_some_and(|at| at.0 <= START + after);
         fed(&mut process, Event::Deadline, &program, Mood::Stopping, START + after);
@@ -363,7 +338,7 @@ fn running_means_strictly_more_than_startsecs() {
 }
 
 /// Starts and fails until it gives up; gives the pauses between the attempts in seconds.
-fn pauses(process: &mut Process, program: &Program, mut now: u64) -> Vec<u64> {
+fn pauses(process: &mut Process, program: &config::Process, mut now: u64) -> Vec<u64> {
     let mut pauses = Vec::new();
     fed(process, Event::Start, program, Mood::Running, now);
     loop {
@@ -385,14 +360,14 @@ fn pauses(process: &mut Process, program: &Program, mut now: u64) -> Vec<u64> {
 #[test]
 fn retries_come_after_growing_pauses() {
     for (startretries, expected) in [(3, &[1, 2, 3][..]), (1, &[1]), (0, &[]), (-1, &[])] {
-        let program = Program { startretries, ..program() };
+        let program = program(|program| program.startretries = startretries);
         assert_eq!(pauses(&mut Process::default(), &program, START), expected, "startretries {startretries}");
     }
 }
 
 #[test]
 fn the_counter_goes_on_after_a_stop_in_backoff() {
-    let program = program();
+    let program = program(|_| ());
     let mut process = process(ProcessState::Backoff, None, 2, START + 2 * SECOND);
     fed(&mut process, Event::Stop, &program, Mood::Running, START);
     assert_eq!(pauses(&mut process, &program, START), [3]);
@@ -404,7 +379,10 @@ fn the_counter_goes_on_after_a_stop_in_backoff() {
 fn sigkill_is_sent_every_stopwaitsecs() {
     // (stopwaitsecs, seconds after the stop at which SIGKILL is sent)
     for (stopwaitsecs, expected) in [(10, [10, 20, 30]), (1, [1, 2, 3]), (0, [0, 1, 2]), (-3, [0, 1, 2])] {
-        let program = Program { stopwaitsecs, killasgroup: true, ..program() };
+        let program = program(|program| {
+            program.stopwaitsecs = stopwaitsecs;
+            program.killasgroup = true;
+        });
         let mut process = process(ProcessState::Running, Some(7), 0, 0);
         fed(&mut process, Event::Stop, &program, Mood::Running, LATE);
         let sent = expected.map(|_| {
@@ -434,7 +412,11 @@ fn the_stop_signal_goes_to_the_group_with_stopasgroup_only() {
         (true, true, "kill SIGINT group"),
     ];
     for (stopasgroup, killasgroup, expected) in rows {
-        let program = Program { stopasgroup, killasgroup, stopsignal: libc::SIGINT, ..program() };
+        let program = program(|program| {
+            program.stopasgroup = stopasgroup;
+            program.killasgroup = killasgroup;
+            program.stopsignal = SignalNumber(libc::SIGINT);
+        });
         let mut process = process(ProcessState::Running, Some(7), 0, 0);
         let effects = fed(&mut process, Event::Stop, &program, Mood::Running, LATE);
         assert_eq!(effects.last().unwrap(), expected, "stopasgroup {stopasgroup}, killasgroup {killasgroup}");
@@ -457,7 +439,10 @@ fn autorestart_decides_after_an_exit() {
         (Never, &[0], CORE, false),
     ];
     for (autorestart, exitcodes, status, restarts) in rows {
-        let program = Program { autorestart, exitcodes: exitcodes.to_vec(), ..program() };
+        let program = program(|program| {
+            program.autorestart = autorestart;
+            program.exitcodes = ExitCodes(exitcodes.to_vec());
+        });
         let row = format!("{autorestart:?} {exitcodes:?} {status:?}");
         let mut process = process(ProcessState::Running, Some(7), 0, 0);
         fed(&mut process, Event::Exited(status), &program, Mood::Running, LATE);
@@ -470,7 +455,10 @@ fn autorestart_decides_after_an_exit() {
 
 #[test]
 fn restarts_keep_to_their_floor() {
-    let program = Program { autorestart: Autorestart::Always, startsecs: 0, ..program() };
+    let program = program(|program| {
+        program.autorestart = Autorestart::Always;
+        program.startsecs = 0;
+    });
     let mut process = process(ProcessState::Running, Some(7), 0, 0);
     fed(&mut process, Event::Exited(EXPECTED), &program, Mood::Running, START + 1);
     let floor = Mono(START).after(RESTART_FLOOR);
@@ -482,19 +470,19 @@ fn restarts_keep_to_their_floor() {
 
 #[test]
 fn autostart_is_for_what_was_never_started() {
-    let never = Program { autostart: false, ..program() };
+    let never = program(|program| program.autostart = false);
     let mut tried = Process::default();
-    fed(&mut tried, Event::Start, &program(), Mood::Running, 0);
-    fed(&mut tried, Event::Spawned(Pid(7)), &program(), Mood::Running, 0);
-    fed(&mut tried, Event::Stop, &program(), Mood::Running, 0);
-    fed(&mut tried, Event::Exited(KILLED), &program(), Mood::Running, 0);
+    fed(&mut tried, Event::Start, &program(|_| ()), Mood::Running, 0);
+    fed(&mut tried, Event::Spawned(Pid(7)), &program(|_| ()), Mood::Running, 0);
+    fed(&mut tried, Event::Stop, &program(|_| ()), Mood::Running, 0);
+    fed(&mut tried, Event::Exited(KILLED), &program(|_| ()), Mood::Running, 0);
     assert_eq!(tried.state, ProcessState::Stopped);
     let rows = [
-        ("new", Process::default(), program(), Mood::Running, Some(Mono(0))),
+        ("new", Process::default(), program(|_| ()), Mood::Running, Some(Mono(0))),
         ("new, no autostart", Process::default(), never, Mood::Running, None),
-        ("new, shutting down", Process::default(), program(), Mood::Stopping, None),
+        ("new, shutting down", Process::default(), program(|_| ()), Mood::Stopping, None),
         // Started at the very beginning of the clock, and still started.
-        ("stopped", tried, program(), Mood::Running, None),
+        ("stopped", tried, program(|_| ()), Mood::Running, None),
     ];
     for (name, process, program, mood, expected) in rows {
         assert_eq!(process.deadline(&program, mood), expected, "{name}");
@@ -503,7 +491,7 @@ fn autostart_is_for_what_was_never_started() {
 
 #[test]
 fn a_wall_clock_that_steps_moves_only_what_people_see() {
-    let program = program();
+    let program = program(|_| ());
     let mut process = Process::default();
     let early = |mono: u64, wall: u64| Now { mono: Mono(mono), wall: Wall(wall * SECOND) };
     let mut out = Vec::new();
@@ -517,7 +505,7 @@ fn a_wall_clock_that_steps_moves_only_what_people_see() {
 
 /// One run of a listener under `unknown_action=restart` that breaks the protocol so long after its start; answers the
 /// pause before the next start, `None` for none.
-fn violation(process: &mut Process, program: &Program, now: &mut u64, after: u64) -> Option<u64> {
+fn violation(process: &mut Process, program: &config::Process, now: &mut u64, after: u64) -> Option<u64> {
     fed(process, Event::Start, program, Mood::Running, *now);
     fed(process, Event::Spawned(Pid(7)), program, Mood::Running, *now);
     fed(process, Event::Deadline, program, Mood::Running, *now);
@@ -533,7 +521,11 @@ fn violation(process: &mut Process, program: &Program, now: &mut u64, after: u64
 #[test]
 fn a_listener_that_breaks_the_protocol_is_started_again_and_again_and_then_given_up() {
     for autorestart in [Autorestart::Always, Autorestart::Unexpected, Autorestart::Never] {
-        let program = Program { startsecs: 0, startretries: 2, autorestart, ..program() };
+        let program = program(|program| {
+            program.startsecs = 0;
+            program.startretries = 2;
+            program.autorestart = autorestart;
+        });
         let (mut process, mut now) = (Process::default(), START);
         for pause in [1, 2] {
             let got = violation(&mut process, &program, &mut now, SECOND / 10);
@@ -550,7 +542,10 @@ fn a_listener_that_breaks_the_protocol_is_started_again_and_again_and_then_given
 
 #[test]
 fn a_violation_after_a_long_run_counts_as_the_first() {
-    let program = Program { startsecs: 0, startretries: 1, ..program() };
+    let program = program(|program| {
+        program.startsecs = 0;
+        program.startretries = 1;
+    });
     let (mut process, mut now) = (Process::default(), START);
     for _ in 0..10 {
         let long = DISTRUST_TIME.as_nanos() as u64;
@@ -561,7 +556,7 @@ fn a_violation_after_a_long_run_counts_as_the_first() {
 
 #[test]
 fn a_stop_ends_the_restarting_of_a_listener() {
-    let program = Program { startsecs: 0, ..program() };
+    let program = program(|program| program.startsecs = 0);
     let (mut process, mut now) = (Process::default(), START);
     violation(&mut process, &program, &mut now, SECOND);
     fed(&mut process, Event::Stop, &program, Mood::Running, now);

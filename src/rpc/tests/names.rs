@@ -7,7 +7,7 @@ use crate::wire::value::Value;
 
 fn command(world: &World, name: &str) -> String {
     let id = world.daemon.roster.find_process(name).unwrap_or_else(|| panic!("{name}: {:?}", world.groups()));
-    world.daemon.roster.process(id).map(|process| process.program.command.clone()).unwrap_or_default()
+    world.daemon.roster.process(id).map(|process| process.config.command.clone()).unwrap_or_default()
 }
 
 fn runs(what: &str) -> Value {

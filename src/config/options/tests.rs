@@ -1,0 +1,153 @@
+use std::collections::BTreeSet;
+
+use super::super::fake::Fake;
+use super::super::reader::Scope;
+use super::*;
+use crate::wire::ini::{Document, Section};
+use crate::wire::value::Value;
+
+#[test]
+fn rows_describe_themselves() {
+    for table in TABLES {
+        for row in table.rows {
+            let (name, of) = (row.name, table.sections);
+            assert!(row.doc.ends_with(['.', ';']) && !row.doc.starts_with(' '), "{of:?} {name}: {:?}", row.doc);
+            assert!(!row.kind.is_empty(), "{of:?} {name}");
+            for name in [name].iter().chain(row.aliases) {
+                assert_eq!(**name, name.to_lowercase(), "{of:?}");
+            }
+            let follows = row.follows.is_none_or(|other| table.rows.iter().any(|row| row.name == other));
+            assert!(follows, "{of:?} {name} follows what is not there");
+            // Where it is known, --check says nothing against it.
+            for section in table.sections {
+                let section = section.trim_end_matches('*');
+                let section = if section.ends_with(':') { format!("{section}x") } else { section.to_string() };
+                let known = tables(&section).unwrap_or_default();
+                assert!(known.concat().iter().any(|known| known.is_called(name)), "{name} in [{section}]");
+            }
+        }
+    }
+    let startsecs = Program::ROWS.iter().find(|row| row.name == "startsecs").copied();
+    let doc = "Seconds it must stay up to count as started.";
+    assert_eq!(startsecs, Some(Row::new("startsecs", "integer", doc).default("1").listed(13).policy()));
+    let killasgroup = Program::ROWS.iter().find(|row| row.name == "killasgroup");
+    assert_eq!(killasgroup.and_then(|row| row.follows), Some("stopasgroup"));
+}
+
+#[test]
+fn no_name_stands_for_two_options_of_a_section() {
+    // Groups have priorities as programs have, and a listener may not have what a program may.
+    const TWICE: &[&str] = &["priority", "redirect_stderr", "user"];
+    for section in ["program:x", "eventlistener:x", "fcgi-program:x", "group:x", "supervisord", "supervisorctl"] {
+        let mut seen = BTreeSet::new();
+        for row in tables(section).unwrap().concat() {
+            for name in [row.name].iter().chain(row.aliases) {
+                assert!(seen.insert(*name) || TWICE.contains(name), "{name} in [{section}]");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_empty_section_has_the_defaults() {
+    let env = Fake::new();
+    let document = Document::default();
+    let section = Section::new("s", "F".into(), 1);
+    let reader = Reader { document: &document, section: &section, scope: Scope::default(), env: &env };
+    assert!(SupervisordOptions::read(&reader).is_ok());
+    let program = Program::read(&reader, String::new(), Revision(1)).unwrap();
+    // A process has a command.
+    assert!(Process::read(&reader, String::new(), Rc::new(program), Rc::default()).is_err());
+    assert!(GroupOptions::read(&reader).is_ok());
+    assert!(ListenerOptions::read(&reader).is_ok());
+    assert!(FcgiOptions::read(&reader).is_ok());
+    assert!(SthenoOptions::read(&reader).is_ok());
+    assert!(CtlOptions::read(&reader).is_ok());
+}
+
+#[test]
+fn sections_and_their_tables() {
+    let rows = [
+        ("program:x", Some(2)),
+        ("program", None),
+        ("eventlistener:x", Some(3)),
+        ("fcgi-program:x", Some(4)),
+        ("inet_http_server", Some(1)),
+        ("inet_http_server:second", Some(1)),
+        ("unix_http_server2", Some(2)),
+        ("supervisord:x", None),
+        ("rpcinterface:supervisor", None),
+        ("pogram:x", None),
+    ];
+    for (section, expected) in rows {
+        assert_eq!(tables(section).map(|tables| tables.len()), expected, "{section:?}");
+    }
+}
+
+/// A text that is not the default, for an option of each kind.
+fn another(row: &Row) -> &'static str {
+    match row.kind {
+        "boolean" if row.default == Some("true") => "false",
+        "boolean" => "true",
+        "integer" => "77",
+        "size" => "7MB",
+        "true, false or unexpected" => "true",
+        "signal" => "INT",
+        "list of exit codes" => "3,4",
+        "octal number" => "0027",
+        "user" => "nobody",
+        "path, AUTO or NONE" => "/tmp/log",
+        "URL or AUTO" => "http://example.org",
+        "text" => "/tmp",
+        kind => panic!("say here what an option of the kind {kind:?} may be, for {}", row.name),
+    }
+}
+
+/// The process of a program with these lines.
+fn process(lines: &str) -> Rc<Process> {
+    let text = format!("[supervisord]\n[group:g]\nprograms=p\n[program:p]\n{lines}\n");
+    Fake::new().load(&text).unwrap_or_else(|error| panic!("{lines}: {error}")).groups[0].processes[0].clone()
+}
+
+type Shown = Vec<(Row, Value, Value)>;
+
+fn shown(process: &Process) -> Shown {
+    let mut all = Vec::new();
+    let put = &mut |row: &'static Row, value: &dyn Show| all.push((*row, value.shown(), value.listed()));
+    process.program.show(put);
+    process.show(put);
+    all
+}
+
+#[test]
+fn an_option_with_another_value_differs_and_shows() {
+    let usual = process("command=x");
+    let rows: Vec<Row> = Program::ROWS.iter().chain(Process::ROWS).copied().filter(|row| !row.makes).collect();
+    assert_eq!(shown(&usual).into_iter().map(|(row, ..)| row).collect::<Vec<_>>(), rows);
+    for row in rows {
+        let line = format!("{}={}", row.name, another(&row));
+        let other = process(&if row.name == "command" { line.clone() } else { format!("command=x\n{line}") });
+        assert!(!usual.same_as(&other), "{line} is no difference");
+        let value_of = |process| shown(process).into_iter().find(|(shown, ..)| *shown == row).unwrap();
+        let ((_, before, listed_before), (_, after, listed_after)) = (value_of(&usual), value_of(&other));
+        assert_ne!(before, after, "{line} does not show");
+        assert!(row.listed.is_none() || listed_before != listed_after, "{line} is not listed");
+    }
+}
+
+#[test]
+fn what_only_makes_processes_is_neither_compared_nor_shown() {
+    let usual = process("command=x");
+    for row in Program::ROWS.iter().filter(|row| row.makes) {
+        let text = match row.name {
+            "numprocs" => "2\nprocess_name=%(process_num)d",
+            "numprocs_start" => "5",
+            "environment" => "A=1",
+            "process_name" => "q",
+            name => panic!("say here what {name} may be"),
+        };
+        let other = process(&format!("command=x\n{}={text}", row.name));
+        assert_eq!(usual.program, other.program, "{}", row.name);
+    }
+    assert!(!usual.same_as(&process("command=x\nenvironment=A=1")));
+}
