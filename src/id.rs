@@ -1,4 +1,5 @@
-//! Identifiers. None is reused within a run, so a stale one is an ordinary `None` at the lookup.
+//! Identifiers. None is reused within a run, so a stale one is an ordinary `None` at the lookup. What comes and goes by
+//! itself is counted with 64 bits, which no run uses up; the daemon refuses what would use up the 32 of the others.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -18,12 +19,20 @@ impl Hasher for IdHasher {
     }
 
     fn write_u32(&mut self, number: u32) {
-        // The map takes the place from the low bits and its tags from the high ones: both have to differ.
-        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+        self.write_u64(u64::from(number));
     }
 
     fn write_i32(&mut self, number: i32) {
         self.write_u32(number as u32);
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The map takes the place from the low bits and its tags from the high ones: both have to differ.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
     }
 
     fn finish(&self) -> u64 {
@@ -41,15 +50,15 @@ pub struct GroupId(pub u32);
 
 /// A client's connection, for as long as it is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u32);
+pub struct ConnId(pub u64);
 
 /// An open log of a child (a file or a stream), owned by the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LogId(pub u32);
+pub struct LogId(pub u64);
 
 /// An open FastCGI listening socket, owned by the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SocketId(pub u32);
+pub struct SocketId(pub u64);
 
 /// A process id of the system; always positive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

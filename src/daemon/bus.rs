@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use super::output::Counts;
 use crate::clock::{Mono, Now};
 use crate::eventtype::{EventMask, EventType};
 use crate::id::GroupId;
+use crate::model::backpressure::WaitsFor;
 use crate::model::event::{Event, Serials};
 use crate::model::pool::{Effect, Line, Pool};
 use crate::model::tick::Ticks;
@@ -164,12 +164,13 @@ impl Bus {
     }
 
     /// For how many events of a type the pools that want it have room; `None` if none is to be waited for.
-    pub fn room(&self, kind: EventType, counts: Counts, now: Mono) -> Option<usize> {
+    pub fn room(&self, kind: EventType, waits_for: WaitsFor, now: Mono) -> Option<usize> {
         let pools = self.pools.values().filter(|pool| pool.mask().wants(kind));
         let rooms = pools.filter_map(|pool| pool.room(now));
-        match counts {
-            Counts::Fullest => rooms.min(),
-            Counts::Emptiest => rooms.max(),
+        match waits_for {
+            WaitsFor::SlowestPool => rooms.min(),
+            WaitsFor::FastestPool => rooms.max(),
+            WaitsFor::Nobody => None,
         }
     }
 

@@ -236,7 +236,7 @@ impl Daemon {
             activity!(Info, "reaped unknown pid {} ({})", pid.0, status.text());
             return;
         };
-        self.flush_output(id, now, host);
+        self.flush_output(id, host);
         let _ = self.step(id, Event::Exited(status), now, host);
         self.listener_exited(id, now, host);
         // The logs are closed after the state changed and before the next start opens them again: a restart is a

@@ -8,19 +8,11 @@ use crate::config::GroupKind;
 use crate::eventtype::EventType;
 use crate::id::{Channel, ProcId};
 use crate::level::Level;
+use crate::model::backpressure::{Outlet, WaitsFor};
 use crate::model::event::Event;
 use crate::wire::ansi::Stripper;
 use crate::wire::capture::Piece;
 use crate::wire::pyrepr;
-
-/// Which pool messages wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counts {
-    /// All of them.
-    Fullest,
-    /// At least one: those that are slower lose what they have no room for.
-    Emptiest,
-}
 
 impl Daemon {
     /// Takes what a child wrote.
@@ -45,22 +37,37 @@ impl Daemon {
         }
     }
 
+    /// Takes as many of these bytes as there is room for, and says how many.
+    pub fn offer_output(
+        &mut self,
+        (id, channel): Outlet,
+        bytes: &[u8],
+        waits_for: WaitsFor,
+        now: Now,
+        host: &mut dyn Host,
+    ) -> usize {
+        let fitting = self.fitting((id, channel), bytes, waits_for, now);
+        if fitting > 0 {
+            self.output(id, channel, &bytes[..fitting], now, host);
+        }
+        fitting
+    }
+
     /// How many of these bytes can be taken now: a message of capture mode waits while the queue of a pool that wants it
-    /// is full and the pool's listeners are at work. Of several pools the one with the least room counts, or the one
-    /// with the most.
-    pub fn fitting(&self, (id, channel): (ProcId, Channel), bytes: &[u8], counts: Counts, now: Now) -> usize {
+    /// is full and the pool's listeners are at work.
+    fn fitting(&self, (id, channel): Outlet, bytes: &[u8], waits_for: WaitsFor, now: Now) -> usize {
         let kind = EventType::communication(channel);
         if !self.bus.wants(kind) {
             return bytes.len();
         }
         let capture = self.roster.process(id).and_then(|process| process.output(channel).capture.as_ref());
         let Some(capture) = capture else { return bytes.len() };
-        let room = self.bus.room(kind, counts, now.mono);
+        let room = self.bus.room(kind, waits_for, now.mono);
         room.map_or(bytes.len(), |room| capture.fitting(bytes, room))
     }
 
     /// Lets out what capture mode holds back: the child has ended.
-    pub(super) fn flush_output(&mut self, id: ProcId, _now: Now, host: &mut dyn Host) {
+    pub(super) fn flush_output(&mut self, id: ProcId, host: &mut dyn Host) {
         for channel in [Channel::Stdout, Channel::Stderr] {
             let Some(process) = self.roster.process_mut(id) else { return };
             if let Some(mut capture) = process.output_mut(channel).capture.take() {

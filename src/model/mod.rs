@@ -2,7 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backpressure;
 pub mod event;
+pub mod pace;
 pub mod pool;
 pub mod process;
 pub mod tick;

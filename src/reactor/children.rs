@@ -1,12 +1,12 @@
 //! The pipes of children.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use mio::unix::SourceFd;
-use mio::{Interest, Registry};
+use mio::{Interest, Token};
 
-use super::token::Source;
+use super::token::{Source, Watched};
 use crate::daemon::host::StdinProblem;
 use crate::id::{Channel, IdMap, ProcId};
 use crate::sys::fd;
@@ -18,13 +18,36 @@ const STDIN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Our ends of one child's pipes.
 struct Child {
-    stdin: Option<OwnedFd>,
-    /// Whether stdin stands in the poll, which it does from its first full pipe on.
-    polled: bool,
+    /// It stands in the poll from its first full pipe on.
+    stdin: Option<End>,
     /// What the pipe did not take yet.
     pending: Vec<u8>,
-    stdout: Option<OwnedFd>,
-    stderr: Option<OwnedFd>,
+    stdout: Option<End>,
+    stderr: Option<End>,
+}
+
+/// Our end of a pipe.
+struct End {
+    fd: OwnedFd,
+    token: Option<Token>,
+}
+
+/// The tokens of a child's output, before there is a child.
+#[derive(Default)]
+pub(super) struct Tokens([Option<Token>; 2]);
+
+impl Tokens {
+    /// There will be no child.
+    pub(super) fn forget(&self, watched: &mut Watched) {
+        self.0.iter().for_each(|token| watched.forget(*token));
+    }
+}
+
+/// Closes an end of a pipe, which takes it out of the poll; answers the descriptor that it had.
+fn close(end: &mut Option<End>, watched: &mut Watched) -> RawFd {
+    let Some(end) = end.take() else { return -1 };
+    watched.forget(end.token);
+    end.fd.as_raw_fd()
 }
 
 /// What one read of a child's output brought.
@@ -44,56 +67,66 @@ pub(super) struct Children(IdMap<ProcId, Child>);
 impl Children {
     /// Has the output of a child to be polled, before there is one that would have to be ended if that is not possible.
     /// Dropping the pipes takes them out of the poll.
-    pub(super) fn watch(id: ProcId, pipes: &Pipes, registry: &Registry) -> std::io::Result<()> {
-        for (fd, channel) in [(Some(pipes.stdout()), Channel::Stdout), (pipes.stderr(), Channel::Stderr)] {
+    ///
+    /// Errors: neither channel is watched.
+    pub(super) fn watch(id: ProcId, pipes: &Pipes, watched: &mut Watched) -> io::Result<Tokens> {
+        let mut tokens = Tokens::default();
+        let ends = [(Some(pipes.stdout()), Channel::Stdout), (pipes.stderr(), Channel::Stderr)];
+        for (token, (fd, channel)) in tokens.0.iter_mut().zip(ends) {
             let Some(fd) = fd else { continue };
-            let token = Source::Output(id, channel).token();
-            registry.register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE)?;
+            let source = Source::Output(id, channel);
+            if let Err(error) = watched.watch(&mut SourceFd(&fd.as_raw_fd()), token, source, Interest::READABLE) {
+                tokens.forget(watched);
+                return Err(error);
+            }
         }
-        Ok(())
+        Ok(tokens)
     }
 
     /// Takes over a new child's pipes, whose output is [watched](Children::watch).
-    pub(super) fn add(&mut self, id: ProcId, spawned: Spawned) {
+    pub(super) fn add(&mut self, id: ProcId, spawned: Spawned, tokens: Tokens) {
         let Spawned { stdin, stdout, stderr, .. } = spawned;
-        let child = Child { stdin, polled: false, pending: Vec::new(), stdout: Some(stdout), stderr };
+        let Tokens([first, second]) = tokens;
+        let child = Child {
+            stdin: stdin.map(|fd| End { fd, token: None }),
+            pending: Vec::new(),
+            stdout: Some(End { fd: stdout, token: first }),
+            stderr: stderr.map(|fd| End { fd, token: second }),
+        };
         self.0.insert(id, child);
     }
 
-    /// Closes a child's pipes. Closing takes them out of the poll.
-    pub(super) fn remove(&mut self, id: ProcId) {
-        self.0.remove(&id);
+    /// Closes a child's pipes.
+    pub(super) fn remove(&mut self, id: ProcId, watched: &mut Watched) {
+        let Some(child) = self.0.remove(&id) else { return };
+        for mut end in [child.stdin, child.stdout, child.stderr] {
+            close(&mut end, watched);
+        }
     }
 
     /// Reads what a child wrote.
-    pub(super) fn read(&mut self, id: ProcId, channel: Channel, buffer: &mut [u8]) -> Read {
+    pub(super) fn read(&mut self, id: ProcId, channel: Channel, buffer: &mut [u8], watched: &mut Watched) -> Read {
         let Some(child) = self.0.get_mut(&id) else { return Read::Nothing };
         let end = match channel {
             Channel::Stdout => &mut child.stdout,
             Channel::Stderr => &mut child.stderr,
         };
         let Some(open) = end else { return Read::Nothing };
-        match fd::read(open.as_fd(), buffer) {
-            Ok(0) => {
-                let number = open.as_raw_fd();
-                *end = None;
-                Read::End(number)
-            }
+        match fd::read(open.fd.as_fd(), buffer) {
+            Ok(0) => Read::End(close(end, watched)),
             Ok(bytes) => Read::Bytes(bytes),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Read::Nothing,
             Err(error) => {
                 activity!(Critical, "uncaptured python exception, closing channel {} ({error})", channel.name());
-                let number = open.as_raw_fd();
-                *end = None;
-                Read::End(number)
+                Read::End(close(end, watched))
             }
         }
     }
 
     /// Writes to a child's stdin, keeping what the pipe does not take.
-    pub(super) fn write(&mut self, id: ProcId, bytes: &[u8], registry: &Registry) -> Result<(), StdinProblem> {
+    pub(super) fn write(&mut self, id: ProcId, bytes: &[u8], watched: &mut Watched) -> Result<(), StdinProblem> {
         let child = self.0.get_mut(&id).ok_or(StdinProblem::Closed)?;
-        let stdin = child.stdin.as_ref().ok_or(StdinProblem::Closed)?;
+        let stdin = child.stdin.as_mut().ok_or(StdinProblem::Closed)?;
         if !child.pending.is_empty() {
             if child.pending.len() + bytes.len() > STDIN_BYTES_MAX {
                 return Err(StdinProblem::Full);
@@ -101,33 +134,33 @@ impl Children {
             child.pending.extend_from_slice(bytes);
             return Ok(());
         }
-        let taken = match fd::write(stdin.as_fd(), bytes) {
+        let taken = match fd::write(stdin.fd.as_fd(), bytes) {
             Ok(taken) => taken,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => 0,
             Err(_) => {
-                child.stdin = None;
+                close(&mut child.stdin, watched);
                 return Err(StdinProblem::Closed);
             }
         };
         child.pending.extend_from_slice(&bytes[taken..]);
-        if taken < bytes.len() && !child.polled {
-            let token = Source::Stdin(id).token();
-            child.polled = registry.register(&mut SourceFd(&stdin.as_raw_fd()), token, Interest::WRITABLE).is_ok();
+        if taken < bytes.len() && stdin.token.is_none() {
+            let (fd, token) = (stdin.fd.as_raw_fd(), &mut stdin.token);
+            let _ = watched.watch(&mut SourceFd(&fd), token, Source::Stdin(id), Interest::WRITABLE);
         }
         Ok(())
     }
 
     /// A child's stdin takes more.
-    pub(super) fn flush(&mut self, id: ProcId) {
+    pub(super) fn flush(&mut self, id: ProcId, watched: &mut Watched) {
         let Some(child) = self.0.get_mut(&id) else { return };
         let Some(stdin) = &child.stdin else { return };
         while !child.pending.is_empty() {
-            match fd::write(stdin.as_fd(), &child.pending) {
+            match fd::write(stdin.fd.as_fd(), &child.pending) {
                 Ok(taken) => drop(child.pending.drain(..taken)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(_) => {
-                    child.stdin = None;
+                    close(&mut child.stdin, watched);
                     child.pending = Vec::new();
                     return;
                 }

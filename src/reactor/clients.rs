@@ -4,9 +4,9 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::fd::AsFd;
 
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use mio::{Interest, Registry};
+use mio::{Interest, Token};
 
-use super::token::Source;
+use super::token::{Source, Watched};
 use crate::id::{ConnId, IdMap};
 use crate::sys::peer;
 
@@ -24,13 +24,15 @@ const DRAIN_ROUNDS: usize = 64;
 /// Bytes of output that may be moved for every write to a slow client.
 const MOVED_BYTES_MAX: usize = 256 * 1024;
 
-enum Stream {
+/// A client's socket.
+enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 struct Client {
-    stream: Stream,
+    socket: Socket,
+    token: Option<Token>,
     /// Whether it stands in the poll for writing too, which it does from its first full buffer on. From the start it
     /// would cost another wake-up for each answer: a unix socket is reported writable when its peer has read.
     waits_to_write: bool,
@@ -38,28 +40,27 @@ struct Client {
     written: usize,
 }
 
-impl Stream {
+impl Socket {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         match self {
-            Stream::Tcp(stream) => stream.read(buffer),
-            Stream::Unix(stream) => stream.read(buffer),
+            Socket::Tcp(stream) => stream.read(buffer),
+            Socket::Unix(stream) => stream.read(buffer),
         }
     }
 
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match self {
-            Stream::Tcp(stream) => stream.write(bytes),
-            Stream::Unix(stream) => stream.write(bytes),
+            Socket::Tcp(stream) => stream.write(bytes),
+            Socket::Unix(stream) => stream.write(bytes),
         }
     }
 }
 
 impl Client {
-    fn watch_writing(&mut self, id: ConnId, registry: &Registry) -> std::io::Result<()> {
-        let (token, interest) = (Source::Conn(id).token(), Interest::READABLE | Interest::WRITABLE);
-        match &mut self.stream {
-            Stream::Tcp(stream) => registry.reregister(stream, token, interest),
-            Stream::Unix(stream) => registry.reregister(stream, token, interest),
+    fn watch(&mut self, id: ConnId, interest: Interest, watched: &mut Watched) -> std::io::Result<()> {
+        match &mut self.socket {
+            Socket::Tcp(stream) => watched.watch(stream, &mut self.token, Source::Conn(id), interest),
+            Socket::Unix(stream) => watched.watch(stream, &mut self.token, Source::Conn(id), interest),
         }
     }
 }
@@ -90,37 +91,38 @@ pub(super) enum Written {
 pub(super) struct Clients {
     listeners: Vec<Listener>,
     clients: IdMap<ConnId, Client>,
-    next: u32,
+    next: u64,
 }
 
 impl Clients {
     /// Adds the next server.
-    pub(super) fn listen(&mut self, mut listener: Listener, registry: &Registry) -> std::io::Result<()> {
-        let token = Source::Listener(self.listeners.len()).token();
+    pub(super) fn listen(&mut self, mut listener: Listener, watched: &mut Watched) -> std::io::Result<()> {
+        // It stays for as long as the poll does, and so does its token.
+        let (mut token, source) = (None, Source::Listener(self.listeners.len()));
         match &mut listener {
-            Listener::Tcp(listener) => registry.register(listener, token, Interest::READABLE)?,
-            Listener::Unix(listener) => registry.register(listener, token, Interest::READABLE)?,
+            Listener::Tcp(listener) => watched.watch(listener, &mut token, source, Interest::READABLE)?,
+            Listener::Unix(listener) => watched.watch(listener, &mut token, source, Interest::READABLE)?,
         }
         self.listeners.push(listener);
         Ok(())
     }
 
     /// The next waiting client of a server: its id and who it is. `None` when nobody waits.
-    pub(super) fn accept(&mut self, server: usize, registry: &Registry) -> Option<(ConnId, String)> {
+    pub(super) fn accept(&mut self, server: usize, watched: &mut Watched) -> Option<(ConnId, String)> {
         let listener = self.listeners.get(server)?;
         let accepted = match listener {
             Listener::Tcp(listener) => listener.accept().map(|(stream, address)| {
                 // Without it an answer of several segments waits 40 ms for an acknowledgement.
                 let _ = stream.set_nodelay(true);
-                (Stream::Tcp(stream), address.to_string())
+                (Socket::Tcp(stream), address.to_string())
             }),
             Listener::Unix(listener) => listener.accept().map(|(stream, _)| {
                 let peer = peer::of_socket(stream.as_fd())
                     .map_or_else(|_| "unix socket".to_string(), |peer| format!("uid {}", peer.uid));
-                (Stream::Unix(stream), peer)
+                (Socket::Unix(stream), peer)
             }),
         };
-        let (mut stream, peer) = match accepted {
+        let (socket, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
             Err(error) => {
@@ -130,24 +132,20 @@ impl Clients {
             }
         };
         let id = ConnId(self.next);
-        self.next = self.next.wrapping_add(1) & (u32::MAX >> 4);
-        let token = Source::Conn(id).token();
-        let registered = match &mut stream {
-            Stream::Tcp(stream) => registry.register(stream, token, Interest::READABLE),
-            Stream::Unix(stream) => registry.register(stream, token, Interest::READABLE),
-        };
-        if let Err(error) = registered {
+        self.next += 1;
+        let mut client = Client { socket, token: None, waits_to_write: false, written: 0 };
+        if let Err(error) = client.watch(id, Interest::READABLE, watched) {
             activity!(Error, "cannot watch a client: {error}");
             return None;
         }
-        self.clients.insert(id, Client { stream, waits_to_write: false, written: 0 });
+        self.clients.insert(id, client);
         Some((id, peer))
     }
 
     /// Reads what a client sent.
     pub(super) fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Read {
         let Some(client) = self.clients.get_mut(&id) else { return Read::Nothing };
-        match client.stream.read(buffer) {
+        match client.socket.read(buffer) {
             Ok(0) => Read::End,
             Ok(bytes) => Read::Bytes(bytes),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Read::Nothing,
@@ -158,14 +156,14 @@ impl Clients {
     /// Writes to a client, and takes what was written off the front of `output`. Of long output that is done when at
     /// least half of it is written, for the rest has to be moved: a client takes some 200 KiB at a time, and ten megabytes
     /// would be moved fifty times.
-    pub(super) fn write(&mut self, id: ConnId, output: &mut Vec<u8>, registry: &Registry) -> Written {
+    pub(super) fn write(&mut self, id: ConnId, output: &mut Vec<u8>, watched: &mut Watched) -> Written {
         let Some(client) = self.clients.get_mut(&id) else { return Written::Gone };
         let mut done = client.written;
         let outcome = loop {
             if done == output.len() {
                 break Written::All;
             }
-            match client.stream.write(&output[done..]) {
+            match client.socket.write(&output[done..]) {
                 Ok(bytes) => done += bytes,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break Written::Blocked,
@@ -179,7 +177,7 @@ impl Clients {
         }
         if outcome == Written::Blocked && !client.waits_to_write {
             // A socket that took more since is reported at once.
-            client.waits_to_write = client.watch_writing(id, registry).is_ok();
+            client.waits_to_write = client.watch(id, Interest::READABLE | Interest::WRITABLE, watched).is_ok();
             return if client.waits_to_write { Written::Blocked } else { Written::Gone };
         }
         outcome
@@ -197,7 +195,9 @@ impl Clients {
     }
 
     /// Closes a connection.
-    pub(super) fn close(&mut self, id: ConnId) {
-        self.clients.remove(&id);
+    pub(super) fn close(&mut self, id: ConnId, watched: &mut Watched) {
+        if let Some(client) = self.clients.remove(&id) {
+            watched.forget(client.token);
+        }
     }
 }

@@ -15,48 +15,32 @@ const LAST_OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 const REAPS_PER_TURN: usize = 256;
 
 impl Reactor {
-    /// Reaps what has ended; the next turn goes on if that is more than this turn's share.
-    pub(super) fn reap(&mut self, service: &mut Service, now: Now) {
-        self.reaping = true;
+    /// Reaps what has ended: only the `one` child that a signal told of, if there is such a one, or this turn's share of
+    /// all. The next turn comes at once and goes on, until there is none left.
+    pub(super) fn reap(&mut self, one: bool, service: &mut Service, now: Now) {
+        if one && let Some(Ok(Some(reaped))) = signals::last_ended().map(process::reap_child) {
+            return self.end_child(reaped, service, now);
+        }
         for _ in 0..REAPS_PER_TURN {
-            let reaped = match process::reap() {
-                Ok(Some(reaped)) => reaped,
+            match process::reap() {
+                Ok(Some(reaped)) => self.end_child(reaped, service, now),
                 Ok(None) => {
                     self.reaping = false;
                     return;
                 }
                 Err(number) => {
-                    activity!(
-                        Critical,
-                        "waitpid error {}; a process may not be cleaned up properly",
-                        crate::errno::name(number)
-                    );
+                    let error = crate::errno::name(number);
+                    activity!(Critical, "waitpid error {error}; a process may not be cleaned up properly");
                     self.reaping = false;
                     return;
                 }
-            };
-            self.bury(reaped, service, now);
+            }
         }
     }
 
-    /// The end of the one child that a signal told of, and its restart, before the kernel has to look whether others
-    /// have ended: with ten thousand children that look takes longer than a restart. Only where nothing else is to be
-    /// done, for exits come before requests and deadlines.
-    pub(super) fn replace_child(&mut self, service: &mut Service, now: Now) {
-        if service.next_deadline(now).is_some_and(|at| at <= now.mono) {
-            return;
-        }
-        if let Some(Ok(Some(reaped))) = signals::last_ended().map(process::reap_child) {
-            self.bury(reaped, service, now);
-            service.turn(now, &mut self.system);
-        }
-    }
-
-    /// The end of a child: what it wrote, then its exit.
-    fn bury(&mut self, reaped: Reaped, service: &mut Service, now: Now) {
-        // What it wrote last comes before its end (P-60).
+    /// The end of a child: what it wrote last comes before it (P-60).
+    fn end_child(&mut self, reaped: Reaped, service: &mut Service, now: Now) {
         if let Some(id) = service.daemon.roster.process_of(reaped.pid) {
-            self.held.flush(id, service, now, &mut self.system);
             for channel in [Channel::Stdout, Channel::Stderr] {
                 self.read_last(id, channel, service, now);
             }
@@ -68,7 +52,7 @@ impl Reactor {
     fn read_last(&mut self, id: ProcId, channel: Channel, service: &mut Service, now: Now) {
         let mut left = LAST_OUTPUT_BYTES_MAX;
         while left > 0 {
-            match self.system.children.read(id, channel, &mut self.scratch) {
+            match self.system.children.read(id, channel, &mut self.scratch, &mut self.system.watched) {
                 Read::Bytes(count) => {
                     let bytes = &self.scratch[..count];
                     service.handle(Input::Output { process: id, channel, bytes }, now, &mut self.system);

@@ -1,7 +1,6 @@
 //! The mio loop: every polled descriptor and the clock.
 //!
-//! One wake-up is one turn. What is ready is sorted by kind and handed to the [`Service`] in an order that matters,
-//! see [`Reactor::turn`]. Readiness is edge-triggered: a source is read until it has nothing more, or stands on the
+//! One wake-up is one turn. What is ready is sorted by kind and handed to the [`Service`] in the order of [`serve::turn`]. Readiness is edge-triggered: a source is read until it has nothing more, or stands on the
 //! unfinished list and the next poll does not sleep. Each source has a byte budget a turn.
 
 #![forbid(unsafe_code)]
@@ -9,7 +8,6 @@
 mod children;
 mod clients;
 mod exits;
-mod held;
 mod system;
 mod token;
 
@@ -18,13 +16,14 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll};
+use mio::{Events, Interest, Poll, Token};
 
 use crate::clock::{Mono, Now, earliest};
 use crate::config::{Loader, Server, ServerAddress};
+use crate::daemon::Host;
 use crate::id::{Channel, ConnId, ProcId};
 use crate::logs::activity;
-use crate::serve::{Input, Service};
+use crate::serve::{self, Input, Inputs, Service};
 use crate::state::SupervisorState;
 use crate::sys::signals::SignalPipe;
 use crate::sys::sockets::{self, ListenError};
@@ -32,7 +31,6 @@ use crate::sys::{memory, time};
 
 use children::Read;
 use clients::{Listener, Written};
-use held::Held;
 use token::Source;
 
 pub use system::System;
@@ -63,16 +61,6 @@ const SETTLING_TIME: Duration = Duration::from_secs(1);
 /// Bytes to listeners and clients after which memory is given back as well: queues may have been long meanwhile.
 const TRIM_BYTES: usize = 4 * 1024 * 1024;
 
-/// Turns that follow each other so closely, each for a little output of the same child, are a flood of short lines.
-const FLOOD_TURN_TIME: Duration = Duration::from_micros(150);
-
-/// More than this in a turn is no small output.
-const FLOOD_BYTES: usize = 16 * 1024;
-
-/// Rest between two turns of such a flood, to which the system adds its slack of 50 us. By then there are 15 KiB to be
-/// read instead of 3. Lines of 200 bytes took 1.4 times the processor time of `cat` without it, and take 0.8 times.
-const FLOOD_REST: Duration = Duration::from_micros(5);
-
 /// The loop, its poll and what it watches.
 pub struct Reactor {
     poll: Poll,
@@ -88,41 +76,21 @@ pub struct Reactor {
     settles_at: Option<Mono>,
     /// When memory that passing bytes have needed is given back.
     trims_at: Option<Mono>,
-    /// The last turn, if a little output was all that it was for: whose, and when.
-    trickle: Option<(ProcId, Channel, Mono)>,
-    /// Messages that wait for listeners.
-    held: Held,
-    /// The next poll has time: short lines come faster than they are worth a turn each.
-    rests: bool,
     /// Kept from turn to turn for its memory.
     ready: Ready,
     scratch: Vec<u8>,
+    /// That of our own log and stdout, from the first slow reader on.
+    activity_token: Option<Token>,
 }
 
 /// What is ready, by kind.
 #[derive(Default)]
 struct Ready {
     outputs: Vec<(ProcId, Channel)>,
-    signals: bool,
     listeners: Vec<usize>,
     readable: Vec<ConnId>,
     writable: Vec<ConnId>,
     watches: bool,
-}
-
-impl Ready {
-    /// The output that is ready, if it is all that is.
-    fn only_output(&self) -> Option<(ProcId, Channel)> {
-        match self.outputs[..] {
-            [only] if !self.signals && self.asks_nothing() => Some(only),
-            _ => None,
-        }
-    }
-
-    /// Whether neither clients nor followed files have anything new.
-    fn asks_nothing(&self) -> bool {
-        !self.watches && self.listeners.is_empty() && self.readable.is_empty()
-    }
 }
 
 impl Reactor {
@@ -139,11 +107,9 @@ impl Reactor {
             reaping: true,
             settles_at: None,
             trims_at: None,
-            trickle: None,
-            held: Held::default(),
-            rests: false,
             ready: Ready::default(),
             scratch: vec![0; SCRATCH_BYTES],
+            activity_token: None,
         })
     }
 
@@ -162,13 +128,14 @@ impl Reactor {
                 Listener::Unix(mio::net::UnixListener::from_std(sockets::listen_unix(path, *mode, *owner)?))
             }
         };
-        Ok(self.system.clients.listen(listener, &self.system.registry)?)
+        Ok(self.system.clients.listen(listener, &mut self.system.watched)?)
     }
 
     /// Catches the daemon's signals from now on.
     pub fn catch_signals(&mut self, signals: SignalPipe) -> io::Result<()> {
         let fd = std::os::fd::AsFd::as_fd(&signals).as_raw_fd();
-        self.poll.registry().register(&mut SourceFd(&fd), Source::Signals.token(), Interest::READABLE)?;
+        let mut token = None;
+        self.system.watched.watch(&mut SourceFd(&fd), &mut token, Source::Signals, Interest::READABLE)?;
         self.signals = Some(signals);
         Ok(())
     }
@@ -182,8 +149,8 @@ impl Reactor {
             if let Some(state) = service.finished() {
                 break state;
             }
-            if std::mem::take(&mut self.rests) {
-                std::thread::sleep(FLOOD_REST);
+            if let Some(rest) = service.take_rest().filter(|_| self.unfinished.is_empty()) {
+                std::thread::sleep(rest);
             }
             match self.poll.poll(&mut events, self.timeout(service, now)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
@@ -191,10 +158,10 @@ impl Reactor {
             }
             now = self.wake();
             self.sort(&events);
-            self.turn(service, now);
+            serve::turn(&mut Turning { reactor: &mut self, service }, now);
             self.settle(service, now);
         };
-        self.flush(service, now);
+        self.write_all(service, now);
         Ok(Ended { state, signals: self.signals, loader: self.system.into_loader() })
     }
 
@@ -210,7 +177,7 @@ impl Reactor {
         if !self.unfinished.is_empty() || self.reaping {
             return Some(Duration::ZERO);
         }
-        let deadlines = [service.next_deadline(now), self.settles_at, self.trims_at, self.held.until()];
+        let deadlines = [service.next_deadline(now), self.settles_at, self.trims_at];
         earliest(&deadlines).map(|at| at.since(now.mono))
     }
 
@@ -231,8 +198,6 @@ impl Reactor {
             self.settles_at = service.daemon.is_starting().then(|| now.mono.after(SETTLING_TIME));
             if self.settles_at.is_none() {
                 memory::trim_heap();
-                memory::divide_code();
-                memory::release_code();
             }
         }
     }
@@ -240,8 +205,13 @@ impl Reactor {
     fn sort(&mut self, events: &Events) {
         let ready = &mut self.ready;
         for event in events {
-            match Source::of(event.token()) {
-                Source::Signals => ready.signals = true,
+            let Some(source) = self.system.watched.source(event.token()) else { continue };
+            match source {
+                Source::Signals => {
+                    if let Some(pipe) = &self.signals {
+                        pipe.drain(&mut self.arrived);
+                    }
+                }
                 Source::Listener(index) => ready.listeners.push(index),
                 Source::Conn(id) => {
                     if event.is_readable() || event.is_read_closed() || event.is_error() {
@@ -252,7 +222,7 @@ impl Reactor {
                     }
                 }
                 Source::Output(id, channel) => ready.outputs.push((id, channel)),
-                Source::Stdin(id) => self.system.children.flush(id),
+                Source::Stdin(id) => self.system.children.flush(id, &mut self.system.watched),
                 Source::Log(id) => self.system.flush_log(id),
                 Source::Activity => activity::flush(),
                 Source::Watches => ready.watches = true,
@@ -268,102 +238,36 @@ impl Reactor {
         }
     }
 
-    /// One turn.
-    fn turn(&mut self, service: &mut Service, now: Now) {
-        let mut ready = std::mem::take(&mut self.ready);
-        let only = ready.only_output();
-        // Output before exits, so that last lines are never lost.
-        let mut bytes = 0;
-        for (id, channel) in ready.outputs.drain(..) {
-            bytes += self.read_output(id, channel, service, now);
-        }
-        // After the answers that make room.
-        self.held.go_on(service, now, &mut self.system, &mut self.unfinished);
-        // A listener's little output is an answer, for which the next event waits.
-        let trickle = only.filter(|(id, _)| bytes < FLOOD_BYTES && !service.daemon.roster.is_listener(*id));
-        self.rests = self.is_flood(trickle, now);
-        // Exits before requests and deadlines, so that nobody is told of a child that is gone, and a quick exit is
-        // never judged RUNNING.
-        let mut signals = Vec::new();
-        if std::mem::take(&mut ready.signals)
-            && let Some(pipe) = &self.signals
-        {
-            pipe.drain(&mut self.arrived);
-            signals = std::mem::take(&mut self.arrived);
-        }
-        if signals == [libc::SIGCHLD] && !self.reaping && ready.asks_nothing() {
-            self.replace_child(service, now);
-        }
-        if self.reaping || signals.contains(&libc::SIGCHLD) {
-            self.reap(service, now);
-        }
-        for signal in signals {
-            service.handle(Input::Signal(signal), now, &mut self.system);
-        }
-        if std::mem::take(&mut ready.watches) {
-            for conn in self.system.changed_files() {
-                service.handle(Input::FileChanged { conn }, now, &mut self.system);
-            }
-        }
-        // Requests see what has happened so far.
-        for index in ready.listeners.drain(..) {
-            self.accept(index, service, now);
-        }
-        for id in ready.readable.drain(..) {
-            self.read_client(id, service, now);
-        }
-        service.turn(now, &mut self.system);
-        // Writing comes last: every answer of this turn leaves in one piece.
-        for id in ready.writable.drain(..) {
-            self.write(id, service, now);
-        }
-        self.ready = ready;
-        self.flush(service, now);
-        self.watch_activity();
-    }
-
-    /// Whether turns follow each other for a little output of one child alone.
-    fn is_flood(&mut self, only: Option<(ProcId, Channel)>, now: Now) -> bool {
-        let this = only.map(|(id, channel)| (id, channel, now.mono));
-        match (std::mem::replace(&mut self.trickle, this), only) {
-            (Some((id, channel, at)), Some(only)) => {
-                only == (id, channel) && now.mono.since(at) < FLOOD_TURN_TIME && self.unfinished.is_empty()
-            }
-            _ => false,
-        }
-    }
-
-    /// Reads a child's channel until it is empty, has had its share of the turn, or has to wait; answers how many bytes.
-    fn read_output(&mut self, id: ProcId, channel: Channel, service: &mut Service, now: Now) -> usize {
-        let mut done = 0;
-        while !self.held.has(id, channel) {
-            match self.system.children.read(id, channel, &mut self.scratch) {
+    /// Reads a child's channel until it is empty, has had its share of the turn, or has to wait.
+    fn read_output(&mut self, id: ProcId, channel: Channel, service: &mut Service, now: Now) {
+        let mut left = OUTPUT_BYTES_PER_TURN;
+        while !service.holds_output((id, channel)) {
+            match self.system.children.read(id, channel, &mut self.scratch, &mut self.system.watched) {
                 Read::Bytes(count) => {
                     let bytes = &self.scratch[..count];
-                    self.held.pass((id, channel), bytes, service, now, &mut self.system);
+                    service.handle(Input::Output { process: id, channel, bytes }, now, &mut self.system);
                     // Less than asked for: the pipe is empty, and the next write is a new event.
-                    done += count;
                     if count < self.scratch.len() {
-                        return done;
+                        return;
                     }
-                    if done >= OUTPUT_BYTES_PER_TURN {
+                    left = left.saturating_sub(count);
+                    if left == 0 {
                         self.unfinished.push(Source::Output(id, channel));
-                        return done;
+                        return;
                     }
                 }
-                Read::Nothing => return done,
+                Read::Nothing => return,
                 Read::End(fd) => {
                     service.handle(Input::OutputEnded { process: id, channel, fd }, now, &mut self.system);
-                    return done;
+                    return;
                 }
             }
         }
-        done
     }
 
     fn accept(&mut self, server: usize, service: &mut Service, now: Now) {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some((conn, peer)) = self.system.clients.accept(server, &self.system.registry) else { return };
+            let Some((conn, peer)) = self.system.clients.accept(server, &mut self.system.watched) else { return };
             service.handle(Input::Accepted { conn, server, peer }, now, &mut self.system);
             self.close_given_up();
         }
@@ -392,7 +296,7 @@ impl Reactor {
                 clients::Read::End => {
                     service.handle(Input::Hangup { conn: id }, now, &mut self.system);
                     if !service.has_connection(id) {
-                        self.system.clients.close(id);
+                        self.system.clients.close(id, &mut self.system.watched);
                     }
                     return;
                 }
@@ -401,7 +305,7 @@ impl Reactor {
     }
 
     /// Writes all output there is.
-    fn flush(&mut self, service: &mut Service, now: Now) {
+    fn write_all(&mut self, service: &mut Service, now: Now) {
         for _ in 0..FLUSH_ROUNDS {
             let dirty = service.take_dirty();
             if dirty.is_empty() {
@@ -417,8 +321,11 @@ impl Reactor {
     fn write(&mut self, id: ConnId, service: &mut Service, now: Now) {
         let Some(output) = service.output(id) else { return };
         let before = output.len();
-        let written =
-            if output.is_empty() { Written::All } else { self.system.clients.write(id, output, &self.system.registry) };
+        let written = if output.is_empty() {
+            Written::All
+        } else {
+            self.system.clients.write(id, output, &mut self.system.watched)
+        };
         self.system.moved_bytes += before - output.len();
         match written {
             Written::Blocked => {}
@@ -428,18 +335,18 @@ impl Reactor {
             Written::All => {
                 service.drop_connection(id, &mut self.system);
                 self.system.clients.drain(id, &mut self.scratch);
-                self.system.clients.close(id);
+                self.system.clients.close(id, &mut self.system.watched);
             }
             Written::Gone => {
                 service.drop_connection(id, &mut self.system);
-                self.system.clients.close(id);
+                self.system.clients.close(id, &mut self.system.watched);
             }
         }
     }
 
     fn close_given_up(&mut self) {
         for id in std::mem::take(&mut self.system.closed) {
-            self.system.clients.close(id);
+            self.system.clients.close(id, &mut self.system.watched);
         }
     }
 
@@ -450,12 +357,81 @@ impl Reactor {
             return;
         }
         for fd in pending.into_iter().flatten() {
-            let token = Source::Activity.token();
-            let registry = self.poll.registry();
-            let _ = registry
-                .register(&mut SourceFd(&fd), token, Interest::WRITABLE)
-                .or_else(|_| registry.reregister(&mut SourceFd(&fd), token, Interest::WRITABLE));
+            let token = &mut self.activity_token;
+            let _ = self.system.watched.watch(&mut SourceFd(&fd), token, Source::Activity, Interest::WRITABLE);
         }
+    }
+}
+
+/// The loop and the service in a turn. What is ready is taken out as it is handed over, and its list kept for its memory.
+struct Turning<'a> {
+    reactor: &'a mut Reactor,
+    service: &'a mut Service,
+}
+
+impl Inputs for Turning<'_> {
+    fn with<R>(&mut self, work: impl FnOnce(&mut Service, &mut dyn Host) -> R) -> R {
+        work(self.service, &mut self.reactor.system)
+    }
+
+    fn outputs(&mut self, now: Now) {
+        let mut outputs = std::mem::take(&mut self.reactor.ready.outputs);
+        for (id, channel) in outputs.drain(..) {
+            self.reactor.read_output(id, channel, self.service, now);
+        }
+        self.reactor.ready.outputs = outputs;
+    }
+
+    fn are_exits(&self) -> bool {
+        let ready = &self.reactor.ready;
+        let asks = ready.watches || !ready.listeners.is_empty() || !ready.readable.is_empty();
+        self.reactor.arrived == [libc::SIGCHLD] && !self.reactor.reaping && !asks
+    }
+
+    fn exits(&mut self, one: bool, now: Now) {
+        self.reactor.reaping |= self.reactor.arrived.contains(&libc::SIGCHLD);
+        if self.reactor.reaping {
+            self.reactor.reap(one, self.service, now);
+        }
+    }
+
+    fn signals(&mut self, now: Now) {
+        for signal in std::mem::take(&mut self.reactor.arrived) {
+            self.service.handle(Input::Signal(signal), now, &mut self.reactor.system);
+        }
+    }
+
+    fn file_changes(&mut self, now: Now) {
+        if std::mem::take(&mut self.reactor.ready.watches) {
+            for conn in self.reactor.system.changed_files() {
+                self.service.handle(Input::FileChanged { conn }, now, &mut self.reactor.system);
+            }
+        }
+    }
+
+    fn requests(&mut self, now: Now) {
+        let mut listeners = std::mem::take(&mut self.reactor.ready.listeners);
+        for index in listeners.drain(..) {
+            self.reactor.accept(index, self.service, now);
+        }
+        self.reactor.ready.listeners = listeners;
+        let mut readable = std::mem::take(&mut self.reactor.ready.readable);
+        for id in readable.drain(..) {
+            self.reactor.read_client(id, self.service, now);
+        }
+        self.reactor.ready.readable = readable;
+    }
+
+    fn flush(&mut self, now: Now) {
+        let mut writable = std::mem::take(&mut self.reactor.ready.writable);
+        for id in writable.drain(..) {
+            self.reactor.write(id, self.service, now);
+        }
+        self.reactor.ready.writable = writable;
+        self.reactor.write_all(self.service, now);
+        self.reactor.watch_activity();
+        let resumed = self.service.take_resumed().into_iter();
+        self.reactor.unfinished.extend(resumed.map(|(id, channel)| Source::Output(id, channel)));
     }
 }
 

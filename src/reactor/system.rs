@@ -8,11 +8,11 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::rc::Rc;
 
 use mio::unix::SourceFd;
-use mio::{Interest, Registry};
+use mio::{Interest, Registry, Token};
 
 use super::children::Children;
 use super::clients::Clients;
-use super::token::Source;
+use super::token::{Source, Watched};
 use crate::clock::Wall;
 use crate::config::journal::Journal;
 use crate::config::{self, Config, FcgiSocket, Loader, System as Env};
@@ -32,9 +32,15 @@ use crate::wire::ini::Document;
 /// Name of the daemon in syslog.
 const IDENT: &str = "supervisord";
 
+/// A child's log, and its place in the poll from the first time on that a reader was slow.
+struct Log {
+    log: ChildLog,
+    token: Option<Token>,
+}
+
 /// The system, with everything of it that is open.
 pub struct System {
-    pub(super) registry: Registry,
+    pub(super) watched: Watched,
     pub(super) children: Children,
     pub(super) clients: Clients,
     /// Connections that the service has given up.
@@ -44,10 +50,10 @@ pub struct System {
     pub(super) has_loaded: bool,
     /// Bytes to listeners and clients since memory was last given back.
     pub(super) moved_bytes: usize,
-    logs: IdMap<LogId, ChildLog>,
-    next_log: u32,
+    logs: IdMap<LogId, Log>,
+    next_log: u64,
     sockets: HashMap<SocketId, OwnedFd>,
-    next_socket: u32,
+    next_socket: u64,
     loader: Loader,
     environment: Environment,
     /// What becoming a user takes, by uid: looking it up reads files.
@@ -61,7 +67,7 @@ impl System {
     /// A system whose sources stand in that poll.
     pub fn new(registry: Registry, loader: Loader) -> System {
         System {
-            registry,
+            watched: Watched::new(registry),
             children: Children::default(),
             clients: Clients::default(),
             closed: Vec::new(),
@@ -93,7 +99,7 @@ impl System {
     /// A child's log takes more.
     pub(super) fn flush_log(&mut self, id: LogId) {
         if let Some(log) = self.logs.get_mut(&id) {
-            log.flush();
+            log.log.flush();
         }
     }
 
@@ -152,10 +158,16 @@ impl Host for System {
             SpawnError::Fork(number) => SpawnFailure::Fork(Errno(number)),
         };
         let pipes = Pipes::open(&plan).map_err(failure)?;
-        Children::watch(id, &pipes, &self.registry).map_err(|error| SpawnFailure::Pipes(errno(error)))?;
-        let spawned = spawn::spawn(&plan, pipes).map_err(failure)?;
+        let tokens = Children::watch(id, &pipes, &mut self.watched).map_err(|e| SpawnFailure::Pipes(errno(e)))?;
+        let spawned = match spawn::spawn(&plan, pipes) {
+            Ok(spawned) => spawned,
+            Err(error) => {
+                tokens.forget(&mut self.watched);
+                return Err(failure(error));
+            }
+        };
         let pid = spawned.pid;
-        self.children.add(id, spawned);
+        self.children.add(id, spawned, tokens);
         Ok(pid)
     }
 
@@ -166,11 +178,11 @@ impl Host for System {
 
     fn write_stdin(&mut self, process: ProcId, bytes: &[u8]) -> Result<(), StdinProblem> {
         self.moved_bytes += bytes.len();
-        self.children.write(process, bytes, &self.registry)
+        self.children.write(process, bytes, &mut self.watched)
     }
 
     fn close_child(&mut self, process: ProcId) {
-        self.children.remove(process);
+        self.children.remove(process, &mut self.watched);
     }
 
     fn usage(&mut self, pid: Pid) -> Option<Usage> {
@@ -180,41 +192,37 @@ impl Host for System {
     fn log_open(&mut self, path: &str, maxbytes: u64, backups: u32) -> Result<LogId, Errno> {
         let log = ChildLog::open(path, maxbytes, backups).map_err(errno)?;
         let id = LogId(self.next_log);
-        self.next_log = self.next_log.wrapping_add(1) & (u32::MAX >> 4);
-        self.logs.insert(id, log);
+        self.next_log += 1;
+        self.logs.insert(id, Log { log, token: None });
         Ok(id)
     }
 
     fn log_write(&mut self, id: LogId, bytes: &[u8]) {
-        let Some(log) = self.logs.get_mut(&id) else { return };
+        let Some(Log { log, token }) = self.logs.get_mut(&id) else { return };
         let waited = log.is_pending();
         log.write(bytes);
         if !waited
             && log.is_pending()
             && let Some(fd) = log.fd()
         {
-            let token = Source::Log(id).token();
-            let number = fd.as_raw_fd();
-            // It may stand there from an earlier time.
-            let _ = self
-                .registry
-                .register(&mut SourceFd(&number), token, Interest::WRITABLE)
-                .or_else(|_| self.registry.reregister(&mut SourceFd(&number), token, Interest::WRITABLE));
+            let _ = self.watched.watch(&mut SourceFd(&fd.as_raw_fd()), token, Source::Log(id), Interest::WRITABLE);
         }
     }
 
     fn log_reopen(&mut self, id: LogId) {
         if let Some(log) = self.logs.get_mut(&id) {
-            log.reopen();
+            log.log.reopen();
         }
     }
 
     fn log_clear(&mut self, id: LogId) -> Result<(), Errno> {
-        self.logs.get_mut(&id).map_or(Ok(()), |log| log.clear().map_err(errno))
+        self.logs.get_mut(&id).map_or(Ok(()), |log| log.log.clear().map_err(errno))
     }
 
     fn log_close(&mut self, id: LogId) {
-        self.logs.remove(&id);
+        if let Some(log) = self.logs.remove(&id) {
+            self.watched.forget(log.token);
+        }
     }
 
     fn log_make_auto(
@@ -294,7 +302,7 @@ impl Host for System {
     fn fcgi_open(&mut self, socket: &FcgiSocket) -> Result<SocketId, String> {
         let fd = sockets::listen_fcgi(socket)?;
         let id = SocketId(self.next_socket);
-        self.next_socket = self.next_socket.wrapping_add(1);
+        self.next_socket += 1;
         self.sockets.insert(id, fd);
         Ok(id)
     }
@@ -312,7 +320,9 @@ impl Host for System {
         if self.watches.is_none() {
             let made = Watches::new().and_then(|watches| {
                 let fd = watches.as_fd().as_raw_fd();
-                self.registry.register(&mut SourceFd(&fd), Source::Watches.token(), Interest::READABLE)?;
+                // It is never closed, and so its token stays.
+                let mut token = None;
+                self.watched.watch(&mut SourceFd(&fd), &mut token, Source::Watches, Interest::READABLE)?;
                 Ok(watches)
             });
             match made {

@@ -60,7 +60,7 @@ impl Host for Tables {
     }
     fn log_open(&mut self, _: &str, _: u64, _: u32) -> Result<LogId, Errno> {
         self.open_logs += 1;
-        Ok(LogId(self.open_logs as u32))
+        Ok(LogId(self.open_logs as u64))
     }
     fn log_write(&mut self, _: LogId, _: &[u8]) {}
     fn log_reopen(&mut self, _: LogId) {}

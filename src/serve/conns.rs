@@ -144,9 +144,9 @@ mod tests {
         Now { mono: Mono(secs * 1_000_000_000), wall: Wall(0) }
     }
 
-    fn with(count: u32) -> Connections {
+    fn with(count: u64) -> Connections {
         let mut conns = Connections::default();
-        (0..count).for_each(|id| conns.add(ConnId(id), Conn::new(0, "peer".into(), at(u64::from(id)))));
+        (0..count).for_each(|id| conns.add(ConnId(id), Conn::new(0, "peer".into(), at(id))));
         conns
     }
 

@@ -17,13 +17,18 @@ mod feed;
 mod follow;
 mod route;
 mod sites;
+mod turn;
+
+use std::time::Duration;
 
 use crate::clock::{Mono, Now, earliest};
 use crate::config::Config;
 use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, ConnId, Pid, ProcId};
+use crate::model::backpressure::{Backpressure, Outlet};
 use crate::model::event::Serials;
+use crate::model::pace::Pace;
 use crate::rpc::{Extensions, Registry};
 use crate::signal;
 use crate::state::SupervisorState;
@@ -37,6 +42,7 @@ use sites::Sites;
 
 pub use route::{Handler, ROUTES};
 pub use sites::UNIX_SERVER_NAME;
+pub use turn::{Inputs, turn};
 
 /// What happens, as the reactor tells it.
 #[derive(Debug)]
@@ -114,6 +120,11 @@ pub struct Service {
     asks_again: bool,
     memo: CallMemo,
     dates: DateCache,
+    /// Output that waits for listeners.
+    backpressure: Backpressure,
+    pace: Pace,
+    /// How long to rest before the next turn.
+    rest: Option<Duration>,
 }
 
 impl Service {
@@ -129,16 +140,30 @@ impl Service {
             asks_again: false,
             memo: CallMemo::new(),
             dates: DateCache::default(),
+            backpressure: Backpressure::default(),
+            pace: Pace::default(),
+            rest: None,
         }
     }
 
     /// Takes one input. Inputs of a turn come in the order of the enum: output before exits before signals before
-    /// requests (see [`Service::turn`] for the rest of the order).
+    /// requests (see [`turn()`], the order of a turn).
     pub fn handle(&mut self, input: Input<'_>, now: Now, host: &mut dyn Host) {
+        if !matches!(input, Input::Output { .. } | Input::Drained { .. }) {
+            self.pace.other();
+        }
         match input {
-            Input::Output { process, channel, bytes } => self.daemon.output(process, channel, bytes, now, host),
-            Input::OutputEnded { process, channel, fd } => self.daemon.output_ended(process, channel, fd),
-            Input::Exited { pid, status } => self.daemon.exited(pid, status, now, host),
+            Input::Output { .. } => self.take_output(&input, now, host),
+            Input::OutputEnded { process, channel, fd } => {
+                self.finish_output(process, now, host);
+                self.daemon.output_ended(process, channel, fd);
+            }
+            Input::Exited { pid, status } => {
+                if let Some(process) = self.daemon.roster.process_of(pid) {
+                    self.finish_output(process, now, host);
+                }
+                self.daemon.exited(pid, status, now, host);
+            }
             Input::Signal(number) => self.signal(number, host),
             Input::Accepted { conn, server, peer } => self.accept(conn, server, peer, now, host),
             Input::Received { conn, bytes } => self.receive(conn, bytes, now, host),
@@ -148,23 +173,26 @@ impl Service {
         }
     }
 
-    /// The rest of a turn, after all inputs.
-    pub fn turn(&mut self, now: Now, host: &mut dyn Host) {
-        // Deadlines come after exits, so that a quick exit is never judged RUNNING, and after requests, so that a
-        // start request and an automatic restart do not meet.
-        self.daemon.deadlines(now, host);
-        // After the exits of this turn, so that the next group is told to stop at once.
-        self.daemon.shutdown_step(now, host);
-        // Listeners hear of everything above in this very turn.
-        self.daemon.dispatch(now, host);
-        // Replies last: they see the states as the turn leaves them. What they start or stop is seen by the next
-        // turn, which then comes at once.
-        self.answer_deferred(now, host);
-        self.expire(now, host);
-        self.feed_events();
-        if self.finished().is_some() {
-            self.end_events();
-        }
+    /// Whether a child's channel is not to be read now: listeners have no room for what it has sent already.
+    pub fn holds_output(&self, outlet: Outlet) -> bool {
+        self.backpressure.holds(outlet)
+    }
+
+    /// Channels to be read again, since the last call.
+    pub fn take_resumed(&mut self) -> Vec<Outlet> {
+        self.backpressure.take_resumed()
+    }
+
+    /// How long to rest before the next turn.
+    pub fn take_rest(&mut self) -> Option<Duration> {
+        self.rest.take()
+    }
+
+    /// All that waits of a process that ends.
+    fn finish_output(&mut self, process: ProcId, now: Now, host: &mut dyn Host) {
+        let daemon = &mut self.daemon;
+        self.backpressure
+            .finish(process, |outlet, bytes, waits_for| daemon.offer_output(outlet, bytes, waits_for, now, host));
     }
 
     /// When the next turn is due at the latest; `None` is never.
@@ -172,7 +200,12 @@ impl Service {
         if self.daemon.bus.has_marked() || self.asks_again {
             return Some(now.mono);
         }
-        earliest(&[self.daemon.next_deadline(now), self.deferred.deadline(), self.conns.deadline()])
+        earliest(&[
+            self.daemon.next_deadline(now),
+            self.backpressure.deadline(),
+            self.deferred.deadline(),
+            self.conns.deadline(),
+        ])
     }
 
     /// Whether the run is over: everything is stopped and every waiting client has its answer.

@@ -106,8 +106,8 @@ pub struct SimHost {
     /// Connections that follow a file, and which.
     pub watches: BTreeMap<ConnId, String>,
     next_pid: i32,
-    next_log: u32,
-    next_socket: u32,
+    next_log: u64,
+    next_socket: u64,
     next_auto: u32,
 }
 

@@ -1,12 +1,13 @@
-//! The loop around the real service: virtual time, inputs in the reactor's order, and what must hold after each turn.
+//! The loop around the real service: virtual time, inputs in the order of a turn, and what must hold after each turn.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use stheno::clock::{Mono, Now, Wall};
+use stheno::daemon::Host;
 use stheno::exit::ExitStatus;
 use stheno::id::{Channel, ConnId, GroupId, LogId, Pid, ProcId};
 use stheno::model::event::Serials;
-use stheno::serve::{Input, Service};
+use stheno::serve::{self, Input, Inputs, Service};
 use stheno::state::{ProcessState, SupervisorState};
 use stheno::wire::xmlrpc::decode_response;
 
@@ -50,7 +51,9 @@ pub struct World {
     wall_secs: i64,
     clients: Vec<Client>,
     by_conn: BTreeMap<ConnId, usize>,
-    next_conn: u32,
+    next_conn: u64,
+    /// What has happened and was not handed over yet.
+    inbox: Inbox,
     dirty: BTreeSet<ConnId>,
     /// Connections with answers that were not read yet.
     fresh: BTreeSet<ConnId>,
@@ -77,6 +80,26 @@ pub struct World {
     is_edited: bool,
     kept: Kept,
     is_traced: bool,
+}
+
+/// What has happened, by kind.
+#[derive(Default)]
+struct Inbox {
+    /// What children wrote; what has to wait for listeners stays.
+    outputs: Vec<Happening>,
+    /// Children and strangers that ended; those that were not reaped yet stay.
+    exits: VecDeque<(i32, ExitStatus)>,
+    /// Whether a signal tells of an exit that came since the last turn.
+    is_told: bool,
+    signals: Vec<i32>,
+    acting: Vec<Happening>,
+    changed: Vec<ConnId>,
+}
+
+impl Inbox {
+    fn len(&self) -> usize {
+        self.outputs.len() + self.exits.len() + self.signals.len() + self.acting.len() + self.changed.len()
+    }
 }
 
 /// Runs one schedule to its end. Panics where something is wrong.
@@ -127,6 +150,7 @@ impl World {
             clients,
             by_conn: BTreeMap::new(),
             next_conn: 0,
+            inbox: Inbox::default(),
             dirty: BTreeSet::new(),
             fresh: BTreeSet::new(),
             observers: BTreeMap::new(),
@@ -194,11 +218,13 @@ impl World {
             self.by_conn.clear();
             self.observers.clear();
             self.dirty.clear();
+            self.inbox.outputs.clear();
             self.begin(serial);
         }
         self.sleep();
-        let inputs = self.collect();
-        if inputs == 0 {
+        self.collect();
+        let held = self.inbox.outputs.iter().filter(|output| self.is_held(output)).count();
+        if self.inbox.len() == held {
             self.idle_turns += 1;
             assert!(self.idle_turns <= IDLE_TURNS_MAX, "a busy loop: nothing happens and no time passes");
         } else {
@@ -206,8 +232,8 @@ impl World {
         }
         self.turns += 1;
         assert!(self.turns < TURNS_MAX, "the schedule does not end");
-        self.step(|service, now, host| service.turn(now, host));
-        self.flush();
+        let now = self.time();
+        serve::turn(self, now);
         self.check();
         if std::mem::take(&mut self.is_changed) {
             self.check_kept();
@@ -218,6 +244,15 @@ impl World {
 
     /// Lets time pass until something is due.
     fn sleep(&mut self) {
+        if let Some(rest) = self.service.take_rest() {
+            self.now += rest.as_nanos() as u64;
+        }
+        // As the reactor, which has them on its unfinished list, and children left to be reaped.
+        if !self.service.take_resumed().is_empty() || !self.inbox.exits.is_empty() {
+            self.host.now = self.now;
+            self.host.wall_secs = self.time().wall.secs();
+            return;
+        }
         let deadline = self.service.next_deadline(self.time()).map(|at| at.0);
         let next = self.host.agenda.next();
         if let (Some(deadline), true) = (deadline, self.random.one_in(8))
@@ -244,31 +279,29 @@ impl World {
         self.host.wall_secs = self.time().wall.secs();
     }
 
-    /// Hands over everything that has happened, in the reactor's order; says how much that was.
-    fn collect(&mut self) -> usize {
-        let mut outputs = Vec::new();
-        let mut exits = Vec::new();
-        let mut signals = Vec::new();
-        let mut acting = Vec::new();
-        let mut changed = Vec::new();
+    /// Sorts everything that has happened by kind.
+    fn collect(&mut self) {
+        self.inbox.is_told = false;
+        let has_rest = !self.inbox.exits.is_empty();
         while let Some(happening) = self.host.agenda.pop(self.now) {
             match happening {
                 Happening::Output { pid, .. } | Happening::Ended { pid, .. } => {
                     if self.host.children.get(&pid).is_some_and(|child| !child.is_dead) {
-                        outputs.push(happening);
+                        self.inbox.outputs.push(happening);
                     }
                 }
                 Happening::Exit { pid, status } => {
                     if let Some(child) = self.host.children.get_mut(&pid)
                         && !std::mem::replace(&mut child.is_dead, true)
                     {
-                        exits.push((pid, status));
+                        self.inbox.is_told = !has_rest;
+                        self.inbox.exits.push_back((pid, status));
                     }
                 }
-                Happening::Stranger { pid, status } => exits.push((pid, status)),
-                Happening::Signal(number) => signals.push(number),
-                Happening::Client(_) | Happening::Sends(_) | Happening::Reads(_) => acting.push(happening),
-                Happening::FileChanged(conn) => changed.push(conn),
+                Happening::Stranger { pid, status } => self.inbox.exits.push_back((pid, status)),
+                Happening::Signal(number) => self.inbox.signals.push(number),
+                Happening::Client(_) | Happening::Sends(_) | Happening::Reads(_) => self.inbox.acting.push(happening),
+                Happening::FileChanged(conn) => self.inbox.changed.push(conn),
                 Happening::Edit => {
                     self.say(|| "somebody edits the file".to_string());
                     self.is_edited = true;
@@ -286,34 +319,27 @@ impl World {
                 }
             }
         }
-        changed.dedup();
-        let count = outputs.len() + exits.len() + signals.len() + acting.len() + changed.len();
-        for output in outputs {
+        self.inbox.changed.dedup();
+    }
+
+    /// Whether output has to wait for listeners, in its pipe.
+    fn is_held(&self, output: &Happening) -> bool {
+        let (Happening::Output { pid, channel, .. } | Happening::Ended { pid, channel }) = output else { return false };
+        let child = self.host.children.get(pid).filter(|child| self.host.pipes.get(&child.process) == Some(pid));
+        child.is_some_and(|child| self.service.holds_output((child.process, *channel)))
+    }
+
+    /// Hands over what a child that has ended left in its pipes, and waits for nobody.
+    fn deliver_last(&mut self, pid: i32) {
+        let of_pid = |output: &Happening| match output {
+            Happening::Output { pid: other, .. } | Happening::Ended { pid: other, .. } => *other == pid,
+            _ => false,
+        };
+        let (last, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.inbox.outputs).into_iter().partition(of_pid);
+        self.inbox.outputs = rest;
+        for output in last {
             self.deliver_output(output);
         }
-        for (pid, status) in exits {
-            self.deliver_exit(pid, status);
-        }
-        for number in signals {
-            self.say(|| format!("signal {number}"));
-            self.step(|service, now, host| service.handle(Input::Signal(number), now, host));
-        }
-        for happening in acting {
-            match happening {
-                Happening::Client(index) => self.client_acts(index),
-                Happening::Sends(index) => self.client_sends(index),
-                Happening::Reads(index) => {
-                    if let Some(conn) = self.clients[index].conn {
-                        self.dirty.insert(conn);
-                    }
-                }
-                _ => {}
-            }
-        }
-        for conn in changed {
-            self.step(|service, now, host| service.handle(Input::FileChanged { conn }, now, host));
-        }
-        count
     }
 
     fn deliver_output(&mut self, output: Happening) {
@@ -371,6 +397,7 @@ impl World {
 
     fn deliver_exit(&mut self, pid: i32, status: ExitStatus) {
         self.say(|| format!("{pid} ends, {}", status.text()));
+        self.deliver_last(pid);
         if let Some(child) = self.host.children.get(&pid) {
             let process = child.process;
             let owned = self.service.daemon.roster.process_of(Pid(pid)).is_some();
@@ -490,11 +517,12 @@ impl World {
     }
 
     /// Has the service do something, then looks at what it did.
-    fn step(&mut self, work: impl FnOnce(&mut Service, Now, &mut SimHost)) {
+    fn step<R>(&mut self, work: impl FnOnce(&mut Service, Now, &mut SimHost) -> R) -> R {
         self.was_running = self.service.daemon.state() == SupervisorState::Running;
         let now = self.time();
-        work(&mut self.service, now, &mut self.host);
+        let result = work(&mut self.service, now, &mut self.host);
         self.after_step();
+        result
     }
 
     fn after_step(&mut self) {
@@ -716,7 +744,7 @@ impl World {
     }
 
     /// Writes to the clients, as the reactor does.
-    fn flush(&mut self) {
+    fn write_all(&mut self) {
         for _ in 0..FLUSH_ROUNDS {
             let dirty = std::mem::take(&mut self.dirty);
             if dirty.is_empty() {
@@ -843,7 +871,8 @@ impl World {
     fn check_quiet_now(&mut self, when: &str) {
         let changes = self.host.changes;
         let now = self.time();
-        self.service.turn(now, &mut self.host);
+        self.service.decide(now, &mut self.host);
+        let _ = self.service.take_rest();
         let dirty = self.service.take_dirty();
         let lines: Vec<lines::Line> = lines::take().into_iter().filter(|line| line.tag != "DEBG").collect();
         assert!(
@@ -876,6 +905,69 @@ impl World {
         self.host.logs.clear();
         self.host.sockets.clear();
         self.host.watches.clear();
+    }
+}
+
+impl Inputs for World {
+    fn with<R>(&mut self, work: impl FnOnce(&mut Service, &mut dyn Host) -> R) -> R {
+        self.step(|service, _, host| work(service, host))
+    }
+
+    fn outputs(&mut self, _: Now) {
+        for output in std::mem::take(&mut self.inbox.outputs) {
+            if self.is_held(&output) {
+                self.inbox.outputs.push(output);
+            } else {
+                self.deliver_output(output);
+            }
+        }
+    }
+
+    fn are_exits(&self) -> bool {
+        self.inbox.is_told
+            && self.inbox.signals.is_empty()
+            && self.inbox.acting.is_empty()
+            && self.inbox.changed.is_empty()
+    }
+
+    fn exits(&mut self, one: bool, _: Now) {
+        let count = if one { 1 } else { self.inbox.exits.len() };
+        let due: Vec<_> = self.inbox.exits.drain(..count).collect();
+        for (pid, status) in due {
+            self.deliver_exit(pid, status);
+        }
+    }
+
+    fn signals(&mut self, _: Now) {
+        for number in std::mem::take(&mut self.inbox.signals) {
+            self.say(|| format!("signal {number}"));
+            self.step(|service, now, host| service.handle(Input::Signal(number), now, host));
+        }
+    }
+
+    fn file_changes(&mut self, _: Now) {
+        for conn in std::mem::take(&mut self.inbox.changed) {
+            self.step(|service, now, host| service.handle(Input::FileChanged { conn }, now, host));
+        }
+    }
+
+    fn requests(&mut self, _: Now) {
+        for happening in std::mem::take(&mut self.inbox.acting) {
+            match happening {
+                Happening::Client(index) => self.client_acts(index),
+                Happening::Sends(index) => self.client_sends(index),
+                Happening::Reads(index) => {
+                    if let Some(conn) = self.clients[index].conn {
+                        self.dirty.insert(conn);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn flush(&mut self, _: Now) {
+        self.write_all();
     }
 }
 
