@@ -13,6 +13,11 @@ use crate::wire::xmlrpc;
 const PIPELINE_MAX: usize = 64;
 /// How long a health check waits for an answer: a daemon that takes longer is not healthy.
 const CHECK_WAIT: Duration = Duration::from_secs(5);
+/// After this long without a byte the server is asked whether it is there at all. Calls that wait for a process may be
+/// silent for much longer; a daemon that is well answers others meanwhile.
+const SILENCE: Duration = Duration::from_secs(20);
+/// How long it may take to say that it is there.
+const SIGN_WAIT: Duration = Duration::from_secs(10);
 
 /// A call, encoded.
 pub struct Call(Vec<u8>);
@@ -42,19 +47,37 @@ impl Batch {
 }
 
 /// What is known of a server between two calls.
-#[derive(Default)]
 pub struct Client {
     connection: Option<Connection>,
     /// Whether this server answers pipelined calls that it has to wait for; `None` as long as nobody asked.
     pipelines: Option<bool>,
-    waits_at_most: Option<Duration>,
+    patience: Patience,
+}
+
+/// How long a silent server is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Without a byte.
+    pub silence: Duration,
+    /// For a sign of life on another connection; `None` gives up without asking for one.
+    pub sign: Option<Duration>,
+}
+
+impl Default for Client {
+    fn default() -> Client {
+        Client { connection: None, pipelines: None, patience: Patience { silence: SILENCE, sign: Some(SIGN_WAIT) } }
+    }
 }
 
 impl Client {
     /// From now on an answer that takes long is an error.
     pub fn limit_waiting(&mut self) {
-        self.waits_at_most = Some(CHECK_WAIT);
-        self.hang_up();
+        self.be_patient(Patience { silence: CHECK_WAIT, sign: None });
+    }
+
+    /// From now on a silent server is waited for so long.
+    pub fn be_patient(&mut self, patience: Patience) {
+        self.patience = patience;
     }
 
     /// The next call goes over a connection of its own.
@@ -107,7 +130,7 @@ impl Client {
                 Some(connection) => connection,
                 None => {
                     batch.sent = batch.answered;
-                    self.connect(server)?
+                    Connection::open(server)?
                 }
             };
             if batch.sent == batch.answered {
@@ -119,7 +142,9 @@ impl Client {
                 }
                 batch.sent = end;
             }
-            let received = connection.receive(interrupts.map(Interrupts::fd));
+            let patience = self.patience;
+            let silence = &mut || sign_of_life(server, patience.sign);
+            let received = connection.receive(interrupts.map(Interrupts::fd), patience.silence, silence);
             if matches!(received, Err(Error::Interrupted)) {
                 // It must not end the next wait too.
                 interrupts.map(Interrupts::take);
@@ -145,12 +170,20 @@ impl Client {
             };
         }
     }
+}
 
-    fn connect(&self, server: &Server) -> Result<Connection, Error> {
-        let connection = Connection::open(server)?;
-        if let Some(time) = self.waits_at_most {
-            connection.limit_waiting(time);
-        }
-        Ok(connection)
+/// Asks a server that is silent for anything at all, on a connection of its own. Fails if there is nothing. A connection
+/// that is refused or closed is an answer: whoever closes it is there, and if it is not, the first connection ends too.
+fn sign_of_life(server: &Server, wait: Option<Duration>) -> Result<(), Error> {
+    let silent = || Error::Silent(server.url.clone());
+    let wait = wait.ok_or_else(silent)?;
+    let Ok(mut connection) = Connection::open(server) else { return Ok(()) };
+    let question = Call::new("supervisor.getVersion", &[]);
+    if connection.send(std::iter::once(question.0.as_slice())).is_err() {
+        return Ok(());
+    }
+    match connection.receive(None, wait, &mut || Err(silent())) {
+        Err(error @ Error::Silent(_)) => Err(error),
+        _ => Ok(()),
     }
 }

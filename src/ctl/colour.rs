@@ -10,14 +10,12 @@ pub fn wanted() -> bool {
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// A text about a process in that state, in the state's colour.
-pub fn state(name: &str, text: &str) -> String {
-    let code = match name {
-        "RUNNING" => "32",
-        "STARTING" | "STOPPING" => "36",
-        "BACKOFF" => "33",
-        "FATAL" | "UNKNOWN" => "31",
-        _ => return text.to_string(),
-    };
-    format!("\x1b[{code}m{text}\x1b[0m")
+/// The colour of a line about a process in that state; none where all is as it should be.
+pub fn of(state: &str) -> Option<&'static str> {
+    match state {
+        "STARTING" | "STOPPING" => Some("36"),
+        "BACKOFF" => Some("33"),
+        "FATAL" | "UNKNOWN" => Some("31"),
+        _ => None,
+    }
 }

@@ -16,7 +16,9 @@ impl Known {
             let infos = session.call("supervisor.getAllProcessInfo", &[]);
             let infos = if let Ok(Value::Array(infos)) = infos { infos } else { Vec::new() };
             let member = |info: &Value, name| info.member(name).and_then(Value::as_str).map(str::to_string);
-            infos.iter().filter_map(|info| Some((member(info, "group")?, member(info, "name")?))).collect()
+            let names = infos.iter().filter_map(|info| Some((member(info, "group")?, member(info, "name")?)));
+            // What the editor shows goes to the terminal as it is.
+            names.filter(|(group, name)| !format!("{group}{name}").contains(char::is_control)).collect()
         })
     }
 }

@@ -44,6 +44,8 @@ pub enum Error {
     BadPort(String),
     /// The connection ended before an answer came.
     Closed(String),
+    /// The server took the connection and says nothing.
+    Silent(String),
     /// The answer is not XML-RPC, or not of the shape the method promises.
     BadAnswer(String),
     /// A result code that the command has no words for (S-30).
@@ -168,6 +170,11 @@ impl fmt::Display for Error {
                 f,
                 "<class 'http.client.RemoteDisconnected'>, Remote end closed connection without response: \
                  look into the log of the server at {url}"
+            ),
+            Error::Silent(url) => write!(
+                f,
+                "<class 'TimeoutError'>, timed out: {url} takes connections but does not answer; \
+                 is that supervisord stopped (SIGSTOP), or does it hang?"
             ),
             Error::BadAnswer(what) => {
                 write!(f, "<class 'xmlrpc.client.ResponseError'>, {what}: is serverurl that of a supervisord?")

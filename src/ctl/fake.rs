@@ -32,6 +32,10 @@ pub enum Reply {
     Last(Value),
     /// The end of the connection.
     HangUp,
+    /// Nothing, for so long that whoever waits has given up.
+    Silence,
+    /// The result, after a while.
+    Late(Duration, Value),
 }
 
 /// A daemon that is listening.
@@ -54,9 +58,11 @@ impl Fake {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
         thread::spawn(move || {
+            let reply = Arc::new(reply);
             for (at, stream) in listener.incoming().flatten().enumerate() {
                 log.lock().expect("no panic").push("connect".to_string());
-                serve(stream, if at == 0 { together } else { 1 }, &reply, &log);
+                let (reply, log) = (Arc::clone(&reply), Arc::clone(&log));
+                thread::spawn(move || serve(stream, if at == 0 { together } else { 1 }, &*reply, &log));
             }
         });
         Fake { path, seen }
@@ -130,6 +136,11 @@ fn serve(mut stream: UnixStream, together: usize, reply: &dyn Fn(&Call) -> Reply
                 Reply::Fault(code, text) => xmlrpc::write_fault(&mut body, *code, text),
                 Reply::Status(code) => status = *code,
                 Reply::HangUp => return,
+                Reply::Silence => return thread::sleep(PATIENCE),
+                Reply::Late(time, value) => {
+                    thread::sleep(*time);
+                    xmlrpc::write_response(&mut body, value);
+                }
             }
             let head = format!("HTTP/1.1 {status} Word\r\nContent-Length: {}\r\n\r\n", body.len());
             let sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));

@@ -16,7 +16,7 @@ const LISTING_WIDTH: usize = 79;
 /// `*** No help on` line from each other. That is what the original prints and what its users' outputs hold.
 pub fn help(session: &mut Session, arguments: &str) {
     if arguments == "help" {
-        session.print(HELP_ON_HELP);
+        session.print_text(HELP_ON_HELP);
         return;
     }
     let plugins = session.options.plugins.clone();
@@ -34,6 +34,23 @@ pub fn help(session: &mut Session, arguments: &str) {
             _ => Answers::Nothing,
         });
     }
+    if arguments.is_empty() && session.is_on_terminal {
+        session.print_text(&news());
+    }
+}
+
+/// What there is beside the original's commands, for the end of a listing that others do not read.
+pub fn news() -> String {
+    let mut text = "New, beside what Supervisor has:\n".to_string();
+    for command in COMMANDS.iter().filter(|command| command.owner == Owner::Unlisted) {
+        let first = command.help.lines().next().unwrap_or_default();
+        let (words, what) = first.split_once('\t').unwrap_or((first, ""));
+        // A synopsis that fills its line has what it is for on the next.
+        let what = if what.trim().is_empty() { command.help.lines().nth(1).unwrap_or_default() } else { what };
+        text += &format!("  {words}\n      {}\n", what.trim());
+    }
+    text += "  supervisord --check, supervisord --about\n      What is wrong with a configuration file; what this build is\n";
+    text
 }
 
 /// What a plugin says about a command.
@@ -59,7 +76,7 @@ fn help_of(session: &mut Session, label: &str, topic: &str, answers: impl Fn(Own
         return;
     }
     match COMMANDS.iter().find(|command| command.name == topic && answers(command.owner) != Answers::Nothing) {
-        Some(command) => session.print(command.help),
+        Some(command) => session.print_text(command.help),
         None => session.print(&format!("*** No help on {topic}")),
     }
 }

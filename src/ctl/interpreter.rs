@@ -4,6 +4,7 @@ use super::command::{Command, Run};
 use super::commands::{self, COMMANDS};
 use super::error::Error;
 use super::help;
+use super::hints;
 use super::session::{Check, Session};
 
 /// Whether the shell goes on after a line.
@@ -43,6 +44,7 @@ pub fn run_line(session: &mut Session, line: &str) -> Result<Flow, Error> {
     }
     let Some(command) = commands::find(name, &session.options.plugins) else {
         session.print(&format!("*** Unknown syntax: {line}"));
+        hints::no_such_command(session, name, COMMANDS.iter().map(|command| command.name));
         session.status = 1;
         return Ok(Flow::Continue);
     };
@@ -55,7 +57,7 @@ pub fn run_line(session: &mut Session, line: &str) -> Result<Flow, Error> {
             Error::Interrupted => return Err(Error::Interrupted),
             Error::Usage { message, status } => {
                 message.iter().for_each(|message| session.print(message));
-                session.print(command.help);
+                session.print_text(command.help);
                 session.status = status.unwrap_or(session.status);
                 return Ok(Flow::Continue);
             }

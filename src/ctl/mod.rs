@@ -2,7 +2,7 @@
 //!
 //! [`options`] says what is wanted; [`client`] calls and hears answers over a connection of [`transport`]; [`session`]
 //! adds the exit status and what is printed. [`commands`] is the table of what can be asked, [`interpreter`] finds the row
-//! of a line. [`shell`] reads lines, with [`editor`] and [`complete`] on a terminal; [`stream`] follows logs.
+//! of a line, [`hints`] help a person on. [`shell`] reads lines, with [`editor`] and [`complete`] on a terminal; [`stream`] follows logs.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,7 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use crate::config::system::System;
 
 pub(crate) mod client;
+mod closest;
 mod colour;
 mod columns;
 mod command;
@@ -24,10 +25,12 @@ pub(crate) mod error;
 #[cfg(test)]
 mod fake;
 mod help;
+mod hints;
 mod input;
 mod interpreter;
 mod options;
 mod pretty;
+mod printable;
 mod session;
 mod shell;
 mod stream;
@@ -54,6 +57,10 @@ pub fn run(args: Vec<OsString>) -> i32 {
         Ok(options) => options,
         Err(Stop::Help(text)) => {
             let _ = io::stdout().write_all(text.as_bytes());
+            // Packages test the text of the original to the byte; people have a terminal.
+            if io::stdout().is_terminal() {
+                let _ = io::stdout().write_all(help::news().as_bytes());
+            }
             return 0;
         }
         Err(Stop::Usage(message)) => {
@@ -66,6 +73,7 @@ pub fn run(args: Vec<OsString>) -> i32 {
     let out = BufWriter::with_capacity(OUTPUT_BYTES, io::stdout());
     let mut session = Session::new(options, Input::stdin(), Box::new(out));
     session.is_on_terminal = io::stdout().is_terminal();
+    session.gives_hints = session.is_on_terminal && io::stderr().is_terminal();
     session.colours = colour::wanted();
     if is_shell {
         shell::run(&mut session);

@@ -3,13 +3,15 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use super::client::{Batch, Call, Client};
 use super::error::Error;
 use super::input::Input;
 use super::options::Options;
+use super::printable;
 use crate::fault::Code;
-use crate::sys::terminal::{Interrupts, NoEcho};
+use crate::sys::terminal::{Interrupts, NoEcho, wait_readable};
 use crate::wire::value::Value;
 
 /// The version of the interface that this program speaks (S-11).
@@ -33,10 +35,14 @@ pub struct Session {
     pub colours: bool,
     /// Whether a person is reading: lines that scripts take to the byte may then say what to do next.
     pub is_on_terminal: bool,
+    /// Whether standard error is that person's too, who then gets hints there.
+    pub gives_hints: bool,
     /// Standard input.
     pub input: Input,
     out: Box<dyn Write>,
     client: Client,
+    /// For what is asked while answers of a batch are under way on the other's connection.
+    aside: Client,
     interrupts: Option<Interrupts>,
 }
 
@@ -48,16 +54,24 @@ impl Session {
             status: 0,
             colours: false,
             is_on_terminal: false,
+            gives_hints: false,
             input,
             out,
             client: Client::default(),
+            aside: Client::default(),
             interrupts: None,
         }
     }
 
-    /// Prints a line.
+    /// Prints a line, and never more: what a daemon says may hold anything.
     pub fn print(&mut self, line: &str) {
-        self.write(line.as_bytes());
+        self.write(printable::line(line).as_bytes());
+        self.write(b"\n");
+    }
+
+    /// Prints a text of several lines, and the end of the last.
+    pub fn print_text(&mut self, text: &str) {
+        self.write(printable::text(text).as_bytes());
         self.write(b"\n");
     }
 
@@ -76,7 +90,14 @@ impl Session {
     /// Prints a line on standard error.
     pub fn print_error(&mut self, line: &str) {
         self.flush();
-        let _ = writeln!(io::stderr(), "{line}");
+        let _ = writeln!(io::stderr(), "{}", printable::line(line));
+    }
+
+    /// Tells a person what may help on.
+    pub fn hint(&mut self, text: &str) {
+        if self.gives_hints {
+            self.print_error(&format!("hint: {text}"));
+        }
     }
 
     /// Makes everything printed visible; `false` if nobody is there to see it.
@@ -100,8 +121,9 @@ impl Session {
         };
         if error.is(Code::UnknownMethod) {
             self.print(
-                "Sorry, supervisord responded but did not recognize the supervisor namespace. \
-                 Enable the section [rpcinterface:supervisor] in its configuration file.",
+                "Sorry, supervisord responded but did not recognize the supervisor namespace commands that \
+                 supervisorctl uses to control it.  Please check that the [rpcinterface:supervisor] section is \
+                 enabled in the configuration file (see sample.conf).",
             );
             self.status = 3;
             return Ok(Check::Failed);
@@ -131,6 +153,7 @@ impl Session {
     pub fn use_server(&mut self, url: &str) {
         self.options.server.url = url.to_string();
         self.client = Client::default();
+        self.aside = Client::default();
     }
 
     /// From now on an answer that takes long is an error.
@@ -153,6 +176,31 @@ impl Session {
     pub fn answer(&mut self, batch: &mut Batch) -> Result<Value, Error> {
         self.flush();
         self.client.answer(&self.options.server, batch, self.interrupts.as_ref())
+    }
+
+    /// Calls a method while answers of a batch may be under way.
+    pub fn call_aside(&mut self, method: &str, params: &[Value]) -> Result<Value, Error> {
+        self.flush();
+        let mut batch = Batch::one(Call::new(method, params));
+        self.aside.answer(&self.options.server, &mut batch, self.interrupts.as_ref())
+    }
+
+    /// Lets time pass.
+    pub fn pause(&mut self, time: Duration) -> Result<(), Error> {
+        self.flush();
+        let Some(interrupts) = &self.interrupts else {
+            std::thread::sleep(time);
+            return Ok(());
+        };
+        // A wait that ends too soon is looked at again by whoever pauses.
+        let _ = wait_readable(&[interrupts.fd()], Some(time));
+        if interrupts.take() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// How long a silent server is waited for.
+    #[cfg(test)]
+    pub fn be_patient(&mut self, patience: super::client::Patience) {
+        self.client.be_patient(patience);
     }
 
     /// Takes Ctrl-C over for the rest of the session: it no longer ends the program but the wait it comes in.
@@ -203,6 +251,7 @@ impl Session {
         self.options.server.username = Some(username);
         self.options.server.password = Some(password);
         self.client.hang_up();
+        self.aside.hang_up();
         Ok(())
     }
 

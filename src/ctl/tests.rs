@@ -1,6 +1,11 @@
 //! Commands against a daemon that answers as a test wants it to: what is printed, the exit status, what was called.
 
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::client::Patience;
 use super::fake::{Fake, Reply};
+use super::interpreter::run_line;
 use crate::wire::value::Value;
 
 /// What a daemon says, whatever it is asked.
@@ -46,6 +51,8 @@ fn results_of_start_and_stop() {
         }
         let name = call.params.first().and_then(Value::as_str).unwrap_or("");
         match (call.method.as_str(), name) {
+            ("supervisor.getProcessInfo", "down") => Reply::Value(process("down", "down", 0, "STOPPED")),
+            ("supervisor.getAllProcessInfo", _) => Reply::Value(Value::Array(vec![])),
             ("supervisor.startProcessGroup", "g") => {
                 Reply::Value(Value::Array(vec![outcome("g", 80, "OK"), outcome("h", 50, "SPAWN_ERROR")]))
             }
@@ -95,7 +102,9 @@ fn the_connection_check() {
         (
             || Reply::Fault(1, "UNKNOWN_METHOD"),
             "pid",
-            "Sorry, supervisord responded but did not recognize the supervisor namespace",
+            "Sorry, supervisord responded but did not recognize the supervisor namespace commands that supervisorctl uses to \
+             control it.  Please check that the [rpcinterface:supervisor] section is enabled in the configuration file \
+             (see sample.conf).\n",
             3,
         ),
         (
@@ -312,4 +321,102 @@ fn lines_and_their_commands() {
         assert!(text.starts_with(printed) && text.is_empty() == printed.is_empty(), "{line}: {text:?}");
         assert_eq!(code, status, "{line}");
     }
+}
+
+#[test]
+fn verbs_outlast_a_stop_that_is_under_way() {
+    // x of group g is STOPPING until it has been asked for three times; y is not.
+    let rows = [
+        ("stop g:x", "g:x: stopped\n", 0),
+        ("start g:x", "g:x: started\n", 0),
+        ("restart g:x", "g:x: stopped\ng:x: started\n", 0),
+        ("stop all", "g:y: stopped\ng:x: stopped\n", 0),
+        ("stop g:*", "g:y: stopped\ng:x: stopped\n", 0),
+        ("restart all", "g:y: stopped\ng:x: stopped\ng:x: started\ng:y: started\n", 0),
+        ("remove g", "g: removed process group\n", 0),
+        ("update", "g: stopped\ng: updated process group\nn: added process group\n", 0),
+    ];
+    for (line, printed, status) in rows {
+        let left = Mutex::new(3);
+        let fake = Fake::start(1, move |call| {
+            let mut left = left.lock().expect("no panic");
+            let is_stopping = *left > 0;
+            let x = || if is_stopping { process("g", "x", 40, "STOPPING") } else { process("g", "x", 0, "STOPPED") };
+            let results = |names: &[&'static str], code: i32| {
+                let of = |name: &&'static str| {
+                    structure(&[
+                        ("group", "g".into()),
+                        ("name", (*name).into()),
+                        ("status", if *name == "x" { code } else { 80 }.into()),
+                        ("description", "".into()),
+                    ])
+                };
+                Reply::Value(Value::Array(names.iter().map(of).collect()))
+            };
+            match call.method.as_str() {
+                "supervisor.getProcessInfo" => {
+                    let info = x();
+                    *left -= i32::from(is_stopping);
+                    Reply::Value(info)
+                }
+                "supervisor.getAllProcessInfo" => {
+                    Reply::Value(Value::Array(vec![x(), process("g", "y", 0, "STOPPED")]))
+                }
+                "supervisor.stopProcess" => Reply::Fault(70, "NOT_RUNNING: g:x"),
+                "supervisor.startProcess" if is_stopping => Reply::Fault(40, "ABNORMAL_TERMINATION: g:x"),
+                "supervisor.stopAllProcesses" | "supervisor.stopProcessGroup" => results(&["y"], 80),
+                "supervisor.startAllProcesses" => results(&["x", "y"], if is_stopping { 40 } else { 80 }),
+                "supervisor.removeProcessGroup" if is_stopping => Reply::Fault(91, "STILL_RUNNING: g"),
+                "supervisor.reloadConfig" => {
+                    let list = |names: &[&'static str]| Value::Array(names.iter().map(|&name| name.into()).collect());
+                    let lists = Value::Array(vec![list(&["n"]), list(&["g"]), list(&[])]);
+                    Reply::Value(Value::Array(vec![lists]))
+                }
+                method => checked(method).unwrap_or_else(ok),
+            }
+        });
+        assert_eq!(fake.run(line), (printed.to_string(), status), "{line}");
+    }
+}
+
+#[test]
+fn what_a_daemon_says_cannot_move_the_cursor() {
+    // What XML can carry: U+009B is what ESC [ is in two bytes.
+    let fake = Fake::start(1, |call| match call.method.as_str() {
+        "supervisor.getAllProcessInfo" => {
+            Reply::Value(Value::Array(vec![process("a\u{9b}2J", "b\nc", 200, "FA\u{7f}TAL")]))
+        }
+        "supervisor.readProcessStdoutLog" => Reply::Value("\u{9b}31mred\u{9b}0m".into()),
+        "supervisor.stopAllProcesses" => Reply::Value(Value::Array(vec![outcome("a", 30, "\u{9d}0;title\u{9c}")])),
+        method => checked(method).unwrap_or_else(ok),
+    });
+    let (text, _) = fake.run("status");
+    assert!(text.starts_with("a\\x9b2J:b\\nc") && text.contains("FA\\x7fTAL") && text.lines().count() == 1, "{text:?}");
+    assert!(fake.run("stop all").0.starts_with("\\x9d0;title\\x9c\n"));
+    // A log is shown as it is.
+    assert_eq!(fake.run("tail x").0, "\u{9b}31mred\u{9b}0m\n");
+}
+
+#[test]
+fn a_silent_server_is_given_up_on_and_a_slow_one_is_not() {
+    let patience = Patience { silence: Duration::from_millis(50), sign: Some(Duration::from_millis(100)) };
+    let fake = Fake::start(1, |_| Reply::Silence);
+    let (mut session, out) = fake.session();
+    session.be_patient(patience);
+    run_line(&mut session, "start x").expect("no Ctrl-C");
+    assert!(out.text().contains("takes connections but does not answer"), "{}", out.text());
+    assert_eq!(session.status, 1);
+
+    // A call may take long as long as others are answered.
+    let fake = Fake::start(1, |call| match call.method.as_str() {
+        "supervisor.startProcess" => Reply::Late(Duration::from_millis(300), true.into()),
+        method => checked(method).unwrap_or_else(ok),
+    });
+    let (mut session, out) = fake.session();
+    session.be_patient(patience);
+    run_line(&mut session, "start x").expect("no Ctrl-C");
+    assert_eq!((out.text().as_str(), session.status), ("x: started\n", 0));
+    let signs =
+        fake.seen.lock().expect("no panic").iter().filter(|line| line.starts_with("supervisor.getVersion")).count();
+    assert!(signs >= 3, "the server was asked whether it is there: {signs}");
 }

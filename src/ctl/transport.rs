@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::error::Error;
 use crate::sys::terminal::wait_readable;
@@ -15,6 +15,9 @@ use crate::wire::http::{ResponseReader, write_request};
 const ANSWER_BYTES_MAX: u64 = 1 << 30;
 /// Bytes asked for at once.
 const READ_BYTES: usize = 64 << 10;
+/// How long a server may take to accept a connection, or to take in what is written to it. Both are the work of its
+/// kernel, so this is for the network.
+const CONNECT_WAIT: Duration = Duration::from_secs(20);
 /// The port of an `http://` URL without one (S-8).
 const DEFAULT_PORT: u16 = 80;
 
@@ -27,6 +30,19 @@ pub struct Server {
     pub username: Option<String>,
     /// In clear text.
     pub password: Option<String>,
+}
+
+impl Server {
+    /// Whether its files are those of this machine.
+    pub fn is_local(&self) -> bool {
+        match Target::of(&self.url) {
+            Ok(Target::Unix(_)) => true,
+            Ok(Target::Tcp { host, .. }) => {
+                host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+            }
+            Err(_) => false,
+        }
+    }
 }
 
 /// Where a URL points.
@@ -82,7 +98,7 @@ impl Target {
             Target::Tcp { host, port } => {
                 let mut last = Error::UnknownHost(host.clone());
                 for address in addresses(host, *port) {
-                    match TcpStream::connect(address) {
+                    match TcpStream::connect_timeout(&address, CONNECT_WAIT) {
                         Ok(stream) => {
                             // A request must not wait for the acknowledgement of the one before.
                             let _ = stream.set_nodelay(true);
@@ -121,11 +137,12 @@ pub enum Socket {
 }
 
 impl Socket {
-    /// Fails reads that wait longer than this.
-    pub fn limit_waiting(&self, time: Duration) {
+    /// Fails writes that a server which does not read holds up longer than this.
+    fn limit_writing(&self, time: Duration) {
+        // Without the limit a write waits, which is no reason not to try.
         let _ = match self {
-            Socket::Tcp(stream) => stream.set_read_timeout(Some(time)),
-            Socket::Unix(stream) => stream.set_read_timeout(Some(time)),
+            Socket::Tcp(stream) => stream.set_write_timeout(Some(time)),
+            Socket::Unix(stream) => stream.set_write_timeout(Some(time)),
         };
     }
 }
@@ -189,20 +206,17 @@ impl Connection {
     /// Connects to a URL; the credentials go with every request.
     pub fn open(server: &Server) -> Result<Connection, Error> {
         let target = Target::of(&server.url)?;
+        let socket = target.connect(&server.url)?;
+        socket.limit_writing(CONNECT_WAIT);
         let credentials = server.username.as_deref().zip(server.password.as_deref());
         Ok(Connection {
-            socket: target.connect(&server.url)?,
+            socket,
             host: target.host(),
             url: server.url.clone(),
             authorization: credentials.map(|(username, password)| basic_header(username, password)),
             buffer: Vec::new(),
             was_used: false,
         })
-    }
-
-    /// Fails answers that take longer than this.
-    pub fn limit_waiting(&self, time: Duration) {
-        self.socket.limit_waiting(time);
     }
 
     /// Writes calls, all in one go.
@@ -224,13 +238,20 @@ impl Connection {
     }
 
     /// Reads the next answer; `None` if the server has closed the connection before any of it came. Fails with
-    /// [`Error::Interrupted`] once `interrupt` can be read.
-    pub fn receive(&mut self, interrupt: Option<BorrowedFd<'_>>) -> Result<Option<Answer>, Error> {
+    /// [`Error::Interrupted`] once `interrupt` can be read. After every `patience` without a byte `silence` is asked, and
+    /// what it fails with ends the wait.
+    pub fn receive(
+        &mut self,
+        interrupt: Option<BorrowedFd<'_>>,
+        patience: Duration,
+        silence: &mut dyn FnMut() -> Result<(), Error>,
+    ) -> Result<Option<Answer>, Error> {
         let mut reader = ResponseReader::new("POST", ANSWER_BYTES_MAX);
         let mut body = Vec::new();
         let mut chunk = vec![0; READ_BYTES];
         let bad = |error: crate::wire::http::HttpError| Error::BadAnswer(format!("not HTTP ({error})"));
         let mut is_begun = false;
+        let mut last_byte = Instant::now();
         loop {
             if !self.buffer.is_empty() {
                 is_begun = true;
@@ -240,15 +261,21 @@ impl Connection {
             if reader.is_done() {
                 break;
             }
-            if let Some(interrupt) = interrupt {
-                let ready = wait_readable(&[self.socket.as_fd(), interrupt], None).map_err(|e| self.failed(e))?;
-                if ready[1] {
-                    return Err(Error::Interrupted);
-                }
-                if !ready[0] {
-                    continue;
-                }
+            let mut fds = vec![self.socket.as_fd()];
+            fds.extend(interrupt);
+            let left = patience.saturating_sub(last_byte.elapsed());
+            let ready = wait_readable(&fds, Some(left)).map_err(|error| self.failed(error))?;
+            if ready.get(1) == Some(&true) {
+                return Err(Error::Interrupted);
             }
+            if !ready[0] {
+                if last_byte.elapsed() >= patience {
+                    silence()?;
+                    last_byte = Instant::now();
+                }
+                continue;
+            }
+            last_byte = Instant::now();
             match self.socket.read(&mut chunk) {
                 Ok(0) if !is_begun => return Ok(None),
                 Ok(0) => {

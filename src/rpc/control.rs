@@ -44,6 +44,10 @@ fn try_start(context: &mut Context<'_>, id: ProcId, name: &str) -> Result<bool, 
     if spawn_failed(context, id) {
         return Err(Code::SpawnError.with(name));
     }
+    // The start has done nothing but say so (P-36). To answer true would be a lie, with or without waiting.
+    if state(context, id) == ProcessState::Stopping {
+        return Err(Code::AbnormalTermination.with(name));
+    }
     context.daemon.transition(id, context.now, context.host);
     Ok(state(context, id) == ProcessState::Running)
 }

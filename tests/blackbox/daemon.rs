@@ -1,6 +1,7 @@
 //! A daemon under test: its folder, its process, and what can be asked of it. Dropping it leaves nothing behind.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -129,6 +130,26 @@ impl Folder {
     pub fn ctl(&self, words: &[&str]) -> Ended {
         let file = self.path("supervisord.conf").display().to_string();
         self.run(&supervisorctl(), &[&["-c", &file], words].concat())
+    }
+
+    /// The same on a terminal: all that it shows, and the exit status.
+    pub fn ctl_on_terminal(&self, words: &[&str]) -> (String, i32) {
+        let terminal = nix::pty::openpty(None, None).expect("a terminal");
+        let file = self.path("supervisord.conf").display().to_string();
+        let args = [&["-c", &file], words].concat();
+        let mut command = self.command(&supervisorctl(), &args, &self.path(".out"), &self.path(".err"));
+        let screen = || terminal.slave.try_clone().expect("a descriptor");
+        let mut child =
+            command.env("TERM", "xterm").stdout(screen()).stderr(screen()).spawn().expect("the program starts");
+        // The end of the screen is that of the last who holds it.
+        drop((command, terminal.slave));
+        let (mut shown, mut chunk) = (Vec::new(), [0; 4096]);
+        let mut master = fs::File::from(terminal.master);
+        while let Ok(count @ 1..) = master.read(&mut chunk) {
+            shown.extend_from_slice(&chunk[..count]);
+        }
+        let status = child.wait().expect("the child is ours");
+        (String::from_utf8_lossy(&shown).replace("\r\n", "\n"), status.code().unwrap_or(-1))
     }
 
     fn run(&self, program: &Path, args: &[&str]) -> Ended {

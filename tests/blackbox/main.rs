@@ -19,3 +19,4 @@ mod reload;
 mod shutdown;
 mod startup;
 mod states;
+mod terminal;

@@ -2,8 +2,10 @@
 
 use super::names::{array, expand, number, text};
 
+use super::stopping;
 use crate::ctl::client::Call;
 use crate::ctl::error::Error;
+use crate::ctl::hints;
 use crate::ctl::session::Session;
 use crate::fault::Code;
 use crate::namespec;
@@ -24,8 +26,19 @@ struct Action {
     failed_is_text: bool,
     /// The code that is no failure: the process was in the wished state before (S-27).
     harmless: Option<Code>,
+    /// The code by which the daemon refuses a process that is STOPPING, and what is done once it no longer is.
+    while_stopping: Option<(Code, Then)>,
     /// Exit status of an unknown group.
     bad_group: i32,
+}
+
+/// What is left to do when a stop that was under way is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// Nothing: that was what was wished.
+    Done,
+    /// What the daemon has refused.
+    Again,
 }
 
 const START: Action = Action {
@@ -43,6 +56,7 @@ const START: Action = Action {
     ],
     failed_is_text: false,
     harmless: Some(Code::AlreadyStarted),
+    while_stopping: Some((Code::AbnormalTermination, Then::Again)),
     bad_group: 2,
 };
 
@@ -54,6 +68,7 @@ const STOP: Action = Action {
     errors: SIGNAL.errors,
     failed_is_text: true,
     harmless: Some(Code::NotRunning),
+    while_stopping: Some((Code::NotRunning, Then::Done)),
     bad_group: 1,
 };
 
@@ -69,6 +84,7 @@ const SIGNAL: Action = Action {
     ],
     failed_is_text: true,
     harmless: None,
+    while_stopping: None,
     bad_group: 1,
 };
 
@@ -80,6 +96,7 @@ const CLEAR: Action = Action {
     errors: &[(Code::BadName, "no such process"), (Code::Failed, "failed")],
     failed_is_text: false,
     harmless: None,
+    while_stopping: None,
     bad_group: 1,
 };
 
@@ -89,7 +106,7 @@ pub fn start(session: &mut Session, arguments: &str) -> Result<(), Error> {
         return Err(Error::usage("Error: start requires a process name", 2));
     }
     let names = expand(session, names)?;
-    apply(session, &START, &names, None)
+    start_names(session, &names)
 }
 
 pub fn stop(session: &mut Session, arguments: &str) -> Result<(), Error> {
@@ -100,8 +117,8 @@ pub fn stop(session: &mut Session, arguments: &str) -> Result<(), Error> {
 /// Stop, then start, with the same names; both print (S-28).
 pub fn restart(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let names = required(session, "restart", arguments)?;
-    apply(session, &STOP, &names, None)?;
-    apply(session, &START, &names, None)
+    stop_names(session, &names)?;
+    start_names(session, &names)
 }
 
 pub fn signal(session: &mut Session, arguments: &str) -> Result<(), Error> {
@@ -119,12 +136,13 @@ pub fn clear(session: &mut Session, arguments: &str) -> Result<(), Error> {
     apply(session, &CLEAR, &names, None)
 }
 
-/// For the plugins: the same by names at hand.
+/// `start` by names at hand.
 pub(super) fn start_names(session: &mut Session, names: &[String]) -> Result<(), Error> {
+    hints::slow_start(session, names);
     apply(session, &START, names, None)
 }
 
-/// For the plugins: the same by names at hand.
+/// `stop` by names at hand.
 pub(super) fn stop_names(session: &mut Session, names: &[String]) -> Result<(), Error> {
     apply(session, &STOP, names, None)
 }
@@ -150,8 +168,7 @@ fn apply(session: &mut Session, action: &Action, names: &[String], signal: Optio
     };
     if names.iter().any(|name| name == "all") {
         let results = array(session.call(action.all, &params(None))?)?;
-        print_results(session, action, &results)?;
-        return Ok(());
+        return print_results(session, action, None, &results);
     }
     for run in independent_runs(names) {
         let calls = run
@@ -199,9 +216,10 @@ fn print_answer(session: &mut Session, action: &Action, name: &str, answer: Resu
             Err(error) if error.is(Code::BadName) => {
                 session.print(&format!("{}: ERROR (no such group)", spec.group));
                 session.status = action.bad_group;
+                hints::no_such_process(session, name);
                 Ok(())
             }
-            answer => print_results(session, action, &array(answer?)?),
+            answer => print_results(session, action, Some(spec.group), &array(answer?)?),
         };
     }
     // `clear` does not know groups: the process is shown as the original shows what it does not have (S-29).
@@ -216,16 +234,42 @@ fn print_answer(session: &mut Session, action: &Action, name: &str, answer: Resu
     }
 }
 
-fn print_results(session: &mut Session, action: &Action, results: &[Value]) -> Result<(), Error> {
+/// The outcomes for a group, or for all. A stop leaves out what is STOPPING already: that is waited for, and then stopped
+/// like the others.
+fn print_results(session: &mut Session, action: &Action, group: Option<&str>, results: &[Value]) -> Result<(), Error> {
     for result in results {
         let name = super::names::namespec_of(result)?;
         print_result(session, action, &name, number(result, "status")?, text(result, "description")?)?;
     }
+    if matches!(action.while_stopping, Some((_, Then::Done))) {
+        for name in stopping::outlast_all(session, group)? {
+            session.print(&format!("{name}: {}", action.done));
+        }
+    }
     Ok(())
 }
 
-/// One line for one outcome, and the exit status: the last error decides, successes do not reset it (S-27).
+/// What came of one process. If it was refused because its stop is under way, what comes of it after that.
 fn print_result(session: &mut Session, action: &Action, name: &str, code: i64, fault: &str) -> Result<(), Error> {
+    if let Some((refusal, then)) = action.while_stopping
+        && refusal as i64 == code
+        && stopping::outlast(session, name)?
+    {
+        let (code, fault) = match then {
+            Then::Done => (Code::Success as i64, String::new()),
+            Then::Again => match session.call_aside(action.one, &[Value::from(name.to_string())]) {
+                Ok(_) => (Code::Success as i64, String::new()),
+                Err(Error::Fault { code, text }) => (code, text),
+                Err(error) => return Err(error),
+            },
+        };
+        return print_outcome(session, action, name, code, &fault);
+    }
+    print_outcome(session, action, name, code, fault)
+}
+
+/// One line for one outcome, and the exit status: the last error decides, successes do not reset it (S-27).
+fn print_outcome(session: &mut Session, action: &Action, name: &str, code: i64, fault: &str) -> Result<(), Error> {
     let is = |known: Code| known as i64 == code;
     let line = if is(Code::Success) {
         format!("{name}: {}", action.done)
@@ -241,6 +285,11 @@ fn print_result(session: &mut Session, action: &Action, name: &str, code: i64, f
     if !is(Code::Success) && !action.harmless.is_some_and(is) {
         let is_dead = [Code::SpawnError, Code::AbnormalTermination, Code::NotRunning].into_iter().any(is);
         session.status = if is_dead { 7 } else { 1 };
+    }
+    if is(Code::BadName) {
+        hints::no_such_process(session, name);
+    } else if is(Code::SpawnError) || is(Code::AbnormalTermination) {
+        hints::failed_start(session, name);
     }
     Ok(())
 }

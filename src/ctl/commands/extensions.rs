@@ -1,6 +1,7 @@
 //! The commands of the extensions: the cache, grace_update, and what was changed beside the file (S-81 to S-83).
 
 use super::names::{none, texts};
+use super::stopping;
 
 use crate::ctl::error::Error;
 use crate::ctl::pretty;
@@ -22,14 +23,14 @@ pub fn cache_clear(session: &mut Session, arguments: &str) -> Result<(), Error> 
 pub fn cache_count(session: &mut Session, arguments: &str) -> Result<(), Error> {
     expect(arguments.is_empty())?;
     let count = session.call("cache.getCount", &[])?;
-    session.print(&pretty::value(&count, VALUE_WIDTH));
+    session.print_text(&pretty::value(&count, VALUE_WIDTH));
     Ok(())
 }
 
 pub fn cache_keys(session: &mut Session, arguments: &str) -> Result<(), Error> {
     expect(arguments.is_empty())?;
     let keys = session.call("cache.getKeys", &[])?;
-    session.print(&pretty::value(&keys, VALUE_WIDTH));
+    session.print_text(&pretty::value(&keys, VALUE_WIDTH));
     Ok(())
 }
 
@@ -37,7 +38,7 @@ pub fn cache_fetch(session: &mut Session, arguments: &str) -> Result<(), Error> 
     let words = split(arguments)?;
     expect(words.len() == 1)?;
     let value = session.call("cache.fetch", &words)?;
-    session.print(&pretty::value(&value, VALUE_WIDTH));
+    session.print_text(&pretty::value(&value, VALUE_WIDTH));
     Ok(())
 }
 
@@ -89,8 +90,11 @@ pub fn grace_update(session: &mut Session, arguments: &str) -> Result<(), Error>
             for name in &names {
                 match session.call("supervisor.stopProcess", &[Value::from(name.clone())]) {
                     Err(error) if !error.is(Code::NotRunning) => return Err(error),
-                    _ => session.print(&format!("{name} stoped")),
+                    // One that another stops can be removed once that is over.
+                    Err(_) => _ = stopping::outlast(session, name)?,
+                    Ok(_) => {}
                 }
+                session.print(&format!("{name} stoped"));
             }
             for name in &names {
                 let (group, process) = name.split_once(':').unwrap_or((name, name));
@@ -113,7 +117,7 @@ pub fn dynamic(session: &mut Session, arguments: &str) -> Result<(), Error> {
     match session.call("stheno.dynamic", &[]) {
         Ok(answer) => match answer.member("text").and_then(Value::as_str) {
             Some("") => {}
-            Some(text) => session.print(text.strip_suffix('\n').unwrap_or(text)),
+            Some(text) => session.print_text(text.strip_suffix('\n').unwrap_or(text)),
             None => return Err(Error::BadAnswer("the answer has no member 'text'".to_string())),
         },
         Err(error) if error.is(Code::UnknownMethod) => {

@@ -2,6 +2,7 @@
 
 use super::names::{array, expand_groups, groups_of, is_pattern, namespec_of, none, number, text, texts};
 
+use super::stopping;
 use crate::ctl::error::Error;
 use crate::ctl::session::Session;
 use crate::fault::Code;
@@ -32,7 +33,9 @@ pub fn reread(session: &mut Session, arguments: &str) -> Result<(), Error> {
             return session.complain("ERROR: supervisor shutting down");
         }
         Err(error) if error.is(Code::CantReread) => {
-            return session.complain(&format!("ERROR: {}", error.text()));
+            session.status = 1;
+            session.print_text(&format!("ERROR: {}", error.text()));
+            return Ok(());
         }
         Err(error) => return Err(error),
     };
@@ -96,7 +99,14 @@ pub fn add(session: &mut Session, arguments: &str) -> Result<(), Error> {
 /// `remove name …` (S-43).
 pub fn remove(session: &mut Session, arguments: &str) -> Result<(), Error> {
     for name in words(session, arguments, "supervisor.getAllProcessInfo", |_| true)? {
-        match session.call("supervisor.removeProcessGroup", &[Value::from(name.to_string())]) {
+        let params = [Value::from(name.to_string())];
+        let mut answer = session.call("supervisor.removeProcessGroup", &params);
+        if answer.as_ref().is_err_and(|error| error.is(Code::StillRunning))
+            && !stopping::outlast_all(session, Some(&name))?.is_empty()
+        {
+            answer = session.call("supervisor.removeProcessGroup", &params);
+        }
+        match answer {
             Ok(_) => session.print(&format!("{name}: removed process group")),
             Err(error) => {
                 session.status = 1;
@@ -141,6 +151,7 @@ pub fn update(session: &mut Session, arguments: &str) -> Result<(), Error> {
 
     for group in changes.removed.iter().filter(|group| concerns(group)) {
         let results = array(session.call("supervisor.stopProcessGroup", &name(group))?)?;
+        stopping::outlast_all(session, Some(group))?;
         session.print(&format!("{group}: stopped"));
         if results.iter().any(|result| number(result, "status").is_ok_and(|code| code == Code::Failed as i64)) {
             session.print(&format!("{group}: has problems; not removing"));
@@ -152,6 +163,7 @@ pub fn update(session: &mut Session, arguments: &str) -> Result<(), Error> {
     }
     for group in changes.changed.iter().filter(|group| concerns(group)) {
         session.call("supervisor.stopProcessGroup", &name(group))?;
+        stopping::outlast_all(session, Some(group))?;
         session.print(&format!("{group}: stopped"));
         session.call("supervisor.removeProcessGroup", &name(group))?;
         session.call("supervisor.addProcessGroup", &name(group))?;
@@ -202,7 +214,7 @@ fn minimal(session: &mut Session, mut wanted: Vec<String>) -> Result<(), Error> 
                         .into_iter()
                         .any(|known| known as i64 == code) =>
                 {
-                    session.print(&format!("ERROR: {}", error.text()))
+                    session.print_text(&format!("ERROR: {}", error.text()))
                 }
                 _ => return Err(error),
             }

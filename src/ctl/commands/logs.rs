@@ -4,6 +4,7 @@ use super::names::{expand_one, namespec_of};
 use super::status;
 use crate::config::datatypes;
 use crate::ctl::error::Error;
+use crate::ctl::hints;
 use crate::ctl::session::Session;
 use crate::ctl::stream::{self, Stream};
 use crate::fault::Code;
@@ -60,6 +61,17 @@ pub fn tail(session: &mut Session, arguments: &str) -> Result<(), Error> {
         None => TAIL_BYTES,
         Some((_, Some(Amount::Bytes(bytes)))) => bytes,
         Some((_, Some(Amount::Follow))) => {
+            // The stream of a log that is none says so in words of HTTP only.
+            if session.gives_hints {
+                match session.call("supervisor.getProcessInfo", &[Value::from(name.clone())]) {
+                    Err(error) if error.is(Code::BadName) => {
+                        session.complain(&format!("{name}: ERROR (no such process)"))?;
+                        hints::no_such_process(session, &name);
+                        return Ok(());
+                    }
+                    _ => {}
+                }
+            }
             stream::follow(session, &format!("/logtail/{name}/{channel}"));
             return Ok(());
         }
@@ -94,7 +106,9 @@ pub fn maintail(session: &mut Session, arguments: &str) -> Result<(), Error> {
 fn print_log(session: &mut Session, name: &str, answer: Result<Value, Error>) -> Result<(), Error> {
     let error = match answer {
         Ok(value) => {
-            session.print(value.as_str().ok_or_else(|| Error::BadAnswer("a string was expected".to_string()))?);
+            let text = value.as_str().ok_or_else(|| Error::BadAnswer("a string was expected".to_string()))?;
+            session.write(text.as_bytes());
+            session.write(b"\n");
             return Ok(());
         }
         Err(error) => error,
@@ -105,7 +119,13 @@ fn print_log(session: &mut Session, name: &str, answer: Result<Value, Error>) ->
         (Code::BadName, "no such process name"),
     ];
     match texts.iter().find(|(code, _)| error.is(*code)) {
-        Some((_, text)) => session.complain(&format!("{name}: ERROR ({text})")),
+        Some((code, text)) => {
+            session.complain(&format!("{name}: ERROR ({text})"))?;
+            if *code == Code::BadName {
+                hints::no_such_process(session, name);
+            }
+            Ok(())
+        }
         None => Err(error),
     }
 }
@@ -167,7 +187,9 @@ pub fn logs(session: &mut Session, arguments: &str) -> Result<(), Error> {
     for source in &sources {
         if let Some(text) = last_lines(session, &source.0, source.1, lines)? {
             for line in text.lines() {
-                session.print(&format!("{}{line}", labelled(source)));
+                session.write(labelled(source).as_bytes());
+                session.write(line.as_bytes());
+                session.write(b"\n");
             }
         }
     }

@@ -13,6 +13,7 @@ mod groups;
 mod logs;
 mod names;
 mod status;
+mod stopping;
 mod wildcards;
 
 /// The help texts are those of the original where it has the command, tabs included: people's documentation and the

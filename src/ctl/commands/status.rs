@@ -4,6 +4,8 @@ use super::names::{array, expand, expand_in, namespec_of, none, number, text};
 
 use crate::ctl::colour;
 use crate::ctl::error::Error;
+use crate::ctl::hints;
+use crate::ctl::printable;
 use crate::ctl::session::{Check, Session};
 use crate::fault::Code;
 use crate::namespec;
@@ -37,6 +39,7 @@ pub fn status(session: &mut Session, arguments: &str) -> Result<(), Error> {
         } else {
             session.print(error)
         }
+        hints::no_such_process(session, error.split(": ERROR").next().unwrap_or_default());
         session.status = 4;
     }
     if is_json {
@@ -89,10 +92,14 @@ fn show(session: &mut Session, infos: &[&Value]) -> Result<(), Error> {
     }
     let width = width + NAME_GAP;
     for (name, state, description) in lines {
-        // Colours stand around the padded word, so that the columns hold.
-        let padded = format!("{state:<10}");
-        let shown = if session.colours { colour::state(state, &padded) } else { padded };
-        session.print(&format!("{name:<width$}{shown}{description}"));
+        let line = format!("{name:<width$}{state:<10}{description}");
+        match colour::of(state) {
+            // Around the whole line, so that nothing stands between the words that people and programs look for.
+            Some(colour) if session.colours => {
+                session.write(format!("\x1b[{colour}m{}\x1b[0m\n", printable::line(&line)).as_bytes());
+            }
+            _ => session.print(&line),
+        }
     }
     Ok(())
 }

@@ -1,0 +1,70 @@
+//! `supervisorctl` for a person at a terminal, and in the moment in which a program is being stopped.
+
+use crate::daemon::{Daemon, is_original};
+
+/// Says at its end when it was told to stop, and takes its time.
+const SLOW: &str =
+    "[program:slow]\ncommand=sh -c 'trap \"sleep 1; exit 0\" TERM; while :; do sleep 0.05; done'\nstartsecs=0\n";
+
+#[test]
+fn hints_are_for_terminals_only() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(
+        "[program:nginx]\ncommand=sleep 1000\nstartsecs=0\n[group:site]\nprograms=nginx\n\
+         [program:broken]\ncommand=sh -c 'echo because >&2; exit 1'\nautostart=false\nstartsecs=2\nstartretries=0\n",
+    );
+    daemon.wait_state("site:nginx", "RUNNING");
+    let rows: [(&[&str], &str, &str, i32); 6] = [
+        (&["start", "nginx"], "nginx: ERROR (no such process)", "hint: did you mean site:nginx?", 1),
+        (&["strat", "nginx"], "*** Unknown syntax: strat nginx", "hint: did you mean start?", 1),
+        (&["start", "broken"], "broken: ERROR (", "hint: the last line of its stderr: because", 7),
+        (&["start", "broken"], "broken: ERROR (", "hint: waits until broken has been up for 2 seconds", 7),
+        (&["tail", "-f", "nope"], "nope: ERROR (no such process)", "", 1),
+        (&["help"], "default commands (type help <topic>):", "supervisord --check", 0),
+    ];
+    for (words, line, hint, status) in rows {
+        let (screen, code) = daemon.folder.ctl_on_terminal(words);
+        assert!(screen.contains(line) && screen.contains(hint), "{words:?}: {screen}");
+        assert_eq!(code, status, "{words:?}: {screen}");
+        if words[0] != "tail" {
+            let ended = daemon.folder.ctl(words);
+            assert!(ended.stdout.contains(line), "{words:?}: {}", ended.stdout);
+            assert!(
+                !ended.stdout.contains("hint:") && !ended.stdout.contains("--check"),
+                "{words:?}: {}",
+                ended.stdout
+            );
+            assert_eq!((ended.stderr.as_str(), ended.status), ("", status), "{words:?}");
+        }
+    }
+    // Colour stands around whole lines, and not around those of what runs.
+    let (screen, _) = daemon.folder.ctl_on_terminal(&["status"]);
+    assert!(screen.lines().any(|line| line.starts_with("site:nginx ") && line.contains(" RUNNING ")), "{screen:?}");
+    assert!(screen.lines().any(|line| line.starts_with("\x1b[31mbroken ") && line.ends_with("\x1b[0m")), "{screen:?}");
+}
+
+#[test]
+fn a_stop_that_is_under_way_is_waited_for() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(SLOW);
+    daemon.wait_state("slow", "RUNNING");
+    for (words, printed) in [
+        (["restart", "slow"], "slow: stopped\nslow: started\n"),
+        (["start", "slow"], "slow: started\n"),
+        (["restart", "all"], "slow: stopped\nslow: started\n"),
+        (["stop", "slow"], "slow: stopped\n"),
+    ] {
+        daemon.must("supervisor.stopProcess", &["slow".into(), false.into()]);
+        assert_eq!(daemon.state("slow"), "STOPPING");
+        // No answer is true for what does not happen.
+        let refused = daemon.call("supervisor.startProcess", &["slow".into(), false.into()]);
+        assert_eq!(refused, Err((40, "ABNORMAL_TERMINATION: slow".to_string())));
+        let ended = daemon.folder.ctl(&words);
+        assert_eq!((ended.stdout.as_str(), ended.stderr.as_str(), ended.status), (printed, "", 0), "{words:?}");
+    }
+    assert_eq!(daemon.state("slow"), "STOPPED");
+}
