@@ -79,7 +79,7 @@ impl CtlFile {
         let located = Reader { scope: Scope { here: Some(&main.here), ..scope }, ..reader };
         let CtlPathOptions { serverurl, history_file } = CtlPathOptions::read(&located)?;
         let CtlOptions { prompt, username, password } = CtlOptions::read(&reader)?;
-        let absolute = |path: &str| paths::absolute(&cwd, &paths::expand_user(env, path));
+        let absolute = |path: &str| paths::absolute(&cwd, &env.expand_user(path));
         Ok(CtlFile {
             serverurl: match serverurl.strip_prefix("unix://") {
                 Some(path) => format!("unix://{}", absolute(path)),

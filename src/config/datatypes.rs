@@ -219,7 +219,7 @@ impl Datatype for FilePath {
     const KIND: &'static str = "path";
 
     fn parse(text: &str, env: &dyn Env) -> Result<Self, String> {
-        let path = paths::expand_user(env, text);
+        let path = env.expand_user(text);
         let dir = paths::dirname(&path);
         if dir.is_empty() || env.is_dir(dir) {
             Ok(FilePath(path))
@@ -237,7 +237,7 @@ impl Datatype for Directory {
     const KIND: &'static str = "directory";
 
     fn parse(text: &str, env: &dyn Env) -> Result<Self, String> {
-        let path = paths::expand_user(env, text);
+        let path = env.expand_user(text);
         if env.is_dir(&path) { Ok(Directory(path)) } else { Err(format!("{text} is not an existing directory")) }
     }
 }

@@ -64,6 +64,24 @@ pub trait Env {
     /// Whether a group of that number exists.
     fn group_exists(&self, gid: u32) -> bool;
 
+    /// Replaces a leading `~` or `~user`; an unknown user leaves the path as it is.
+    fn expand_user(&self, path: &str) -> String {
+        let Some(rest) = path.strip_prefix('~') else { return path.to_string() };
+        let (user, tail) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let home = if user.is_empty() {
+            self.variable("HOME").or_else(|| self.user_by_id(self.uid()).map(|account| account.home))
+        } else {
+            self.user_by_name(user).map(|account| account.home)
+        };
+        match home {
+            None => path.to_string(),
+            Some(home) => match format!("{}{tail}", home.trim_end_matches('/')) {
+                whole if whole.is_empty() => "/".to_string(),
+                whole => whole,
+            },
+        }
+    }
+
     /// One variable of the environment.
     fn variable(&self, name: &str) -> Option<String> {
         self.variables().into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
@@ -157,5 +175,30 @@ impl Env for Memo<'_> {
 
     fn group_exists(&self, gid: u32) -> bool {
         self.env.group_exists(gid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::Fake;
+    use super::*;
+
+    #[test]
+    fn homes() {
+        let mut env = Fake::new();
+        env.set_variable("HOME", "/home/me/");
+        let rows = [
+            ("~", "/home/me"),
+            ("~/x", "/home/me/x"),
+            ("~nobody/x", "/nonexistent/x"),
+            ("~nosuch/x", "~nosuch/x"),
+            ("/a/~", "/a/~"),
+            ("", ""),
+        ];
+        for (path, expected) in rows {
+            assert_eq!(env.expand_user(path), expected, "{path:?}");
+        }
+        env.set_variable("HOME", "/");
+        assert_eq!(env.expand_user("~"), "/");
     }
 }

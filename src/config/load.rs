@@ -205,7 +205,7 @@ impl Loader {
     fn stheno(&self, main: &MainFile, document: &Document, env: &dyn Env) -> Result<Option<Stheno>, ConfigError> {
         let Some(section) = document.section("stheno") else { return Ok(None) };
         let options = SthenoOptions::read(&Reader { document, section, scope: self.scope(main), env })?;
-        let absolute = |path: String| paths::absolute(&self.cwd, &paths::expand_user(env, &path));
+        let absolute = |path: String| paths::absolute(&self.cwd, &env.expand_user(&path));
         let dynamic_conf = options.dynamic_conf.filter(|path| !path.is_empty()).map(absolute);
         let hosts = options.hosts.0.into_iter().filter(|host| !host.is_empty()).collect();
         Ok(Some(Stheno { mutation: options.mutation, dynamic_conf, hosts }))

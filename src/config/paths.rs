@@ -1,6 +1,4 @@
-//! Paths as text, by the rules of Python's posixpath: whether `a/../b` touches `a` matters to nobody here.
-
-use super::env::Env;
+//! Paths as text, without a look at the system, by the rules of Python's posixpath: whether `a/../b` touches `a` matters to nobody here.
 
 /// Everything before the last slash, without trailing slashes unless there is nothing else.
 pub fn dirname(path: &str) -> &str {
@@ -50,27 +48,8 @@ pub fn absolute(cwd: &str, path: &str) -> String {
     normalise(&join(cwd, path))
 }
 
-/// Replaces a leading `~` or `~user`; an unknown user leaves the path as it is.
-pub fn expand_user(env: &dyn Env, path: &str) -> String {
-    let Some(rest) = path.strip_prefix('~') else { return path.to_string() };
-    let (user, tail) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let home = if user.is_empty() {
-        env.variable("HOME").or_else(|| env.user_by_id(env.uid()).map(|account| account.home))
-    } else {
-        env.user_by_name(user).map(|account| account.home)
-    };
-    match home {
-        None => path.to_string(),
-        Some(home) => match format!("{}{tail}", home.trim_end_matches('/')) {
-            whole if whole.is_empty() => "/".to_string(),
-            whole => whole,
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::fake::Fake;
     use super::*;
 
     #[test]
@@ -109,24 +88,5 @@ mod tests {
             assert_eq!(normalise(path), expected, "{path:?}");
         }
         assert_eq!(absolute("/w", "x/../y"), "/w/y");
-    }
-
-    #[test]
-    fn homes() {
-        let mut env = Fake::new();
-        env.set_variable("HOME", "/home/me/");
-        let rows = [
-            ("~", "/home/me"),
-            ("~/x", "/home/me/x"),
-            ("~nobody/x", "/nonexistent/x"),
-            ("~nosuch/x", "~nosuch/x"),
-            ("/a/~", "/a/~"),
-            ("", ""),
-        ];
-        for (path, expected) in rows {
-            assert_eq!(expand_user(&env, path), expected, "{path:?}");
-        }
-        env.set_variable("HOME", "/");
-        assert_eq!(expand_user(&env, "~"), "/");
     }
 }

@@ -44,7 +44,7 @@ fn unix(reader: &Reader, cwd: &str) -> Result<Server, ConfigError> {
     let Some(file) = UnixFileOptions::read(reader)?.file else {
         return Err(reader.error("file", format!("section [{section}] has no file value")));
     };
-    let path = paths::absolute(cwd, &paths::expand_user(reader.env, file.trim()));
+    let path = paths::absolute(cwd, &reader.env.expand_user(file.trim()));
     let reader = Reader { scope: Scope { here: None, ..reader.scope }, ..*reader };
     let options = UnixServerOptions::read(&reader)?;
     let credentials = credentials(&reader, options.username, options.password)?;
