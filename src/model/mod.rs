@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backoff;
 pub mod backpressure;
 pub mod event;
 pub mod pace;

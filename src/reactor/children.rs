@@ -56,6 +56,8 @@ pub(super) enum Read {
     Bytes(usize),
     /// Nothing now.
     Nothing,
+    /// It could not be read this time; that may pass.
+    Failed,
     /// The end; the descriptor that it had.
     End(RawFd),
 }
@@ -112,10 +114,11 @@ impl Children {
             Channel::Stderr => &mut child.stderr,
         };
         let Some(open) = end else { return Read::Nothing };
-        match fd::read(open.fd.as_fd(), buffer) {
+        match fd::retry(|| fd::read(open.fd.as_fd(), buffer)) {
             Ok(0) => Read::End(close(end, watched)),
             Ok(bytes) => Read::Bytes(bytes),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Read::Nothing,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Read::Nothing,
+            Err(error) if fd::may_pass(&error) => Read::Failed,
             Err(error) => {
                 activity!(Critical, "uncaptured python exception, closing channel {} ({error})", channel.name());
                 Read::End(close(end, watched))
@@ -134,9 +137,9 @@ impl Children {
             child.pending.extend_from_slice(bytes);
             return Ok(());
         }
-        let taken = match fd::write(stdin.fd.as_fd(), bytes) {
+        let taken = match fd::retry(|| fd::write(stdin.fd.as_fd(), bytes)) {
             Ok(taken) => taken,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => 0,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
             Err(_) => {
                 close(&mut child.stdin, watched);
                 return Err(StdinProblem::Closed);

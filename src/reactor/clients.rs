@@ -8,7 +8,7 @@ use mio::{Interest, Token};
 
 use super::token::{Source, Watched};
 use crate::id::{ConnId, IdMap};
-use crate::sys::peer;
+use crate::sys::{fd, peer};
 
 /// A listening socket.
 pub(super) enum Listener {
@@ -65,12 +65,26 @@ impl Client {
     }
 }
 
+/// What came of accepting a client.
+pub(super) enum Accepted {
+    /// Its id and who it is.
+    Client(ConnId, String),
+    /// There was one; the next may be there.
+    Gone,
+    /// Nobody waits.
+    Nobody,
+    /// Somebody may wait and cannot be accepted now.
+    Failed,
+}
+
 /// What one read of a client brought.
 pub(super) enum Read {
     /// So many bytes; more may be there if the buffer was filled.
     Bytes(usize),
     /// Nothing now.
     Nothing,
+    /// It could not be read this time; that may pass.
+    Failed,
     /// It sends no more, or is gone.
     End,
 }
@@ -107,9 +121,9 @@ impl Clients {
         Ok(())
     }
 
-    /// The next waiting client of a server: its id and who it is. `None` when nobody waits.
-    pub(super) fn accept(&mut self, server: usize, watched: &mut Watched) -> Option<(ConnId, String)> {
-        let listener = self.listeners.get(server)?;
+    /// The next waiting client of a server.
+    pub(super) fn accept(&mut self, server: usize, watched: &mut Watched) -> Accepted {
+        let Some(listener) = self.listeners.get(server) else { return Accepted::Nobody };
         let accepted = match listener {
             Listener::Tcp(listener) => listener.accept().map(|(stream, address)| {
                 // Without it an answer of several segments waits 40 ms for an acknowledgement.
@@ -124,11 +138,15 @@ impl Clients {
         };
         let (socket, peer) = match accepted {
             Ok(accepted) => accepted,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Accepted::Nobody,
+            // It hung up before its turn came, or a signal came between.
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {
+                return Accepted::Gone;
+            }
             Err(error) => {
-                // Out of descriptors, most likely: the client stays in the backlog until the next event.
+                // Out of descriptors, most likely: the client stays in the backlog.
                 activity!(Error, "cannot accept a client: {error}");
-                return None;
+                return Accepted::Failed;
             }
         };
         let id = ConnId(self.next);
@@ -136,19 +154,20 @@ impl Clients {
         let mut client = Client { socket, token: None, waits_to_write: false, written: 0 };
         if let Err(error) = client.watch(id, Interest::READABLE, watched) {
             activity!(Error, "cannot watch a client: {error}");
-            return None;
+            return Accepted::Failed;
         }
         self.clients.insert(id, client);
-        Some((id, peer))
+        Accepted::Client(id, peer)
     }
 
     /// Reads what a client sent.
     pub(super) fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Read {
         let Some(client) = self.clients.get_mut(&id) else { return Read::Nothing };
-        match client.socket.read(buffer) {
+        match fd::retry(|| client.socket.read(buffer)) {
             Ok(0) => Read::End,
             Ok(bytes) => Read::Bytes(bytes),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Read::Nothing,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Read::Nothing,
+            Err(error) if fd::may_pass(&error) => Read::Failed,
             Err(_) => Read::End,
         }
     }

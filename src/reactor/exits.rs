@@ -58,7 +58,7 @@ impl Reactor {
                     service.handle(Input::Output { process: id, channel, bytes }, now, &mut self.system);
                     left = left.saturating_sub(count);
                 }
-                Read::Nothing => return,
+                Read::Nothing | Read::Failed => return,
                 Read::End(fd) => {
                     service.handle(Input::OutputEnded { process: id, channel, fd }, now, &mut self.system);
                     return;

@@ -23,14 +23,15 @@ use crate::config::{Loader, Server, ServerAddress};
 use crate::daemon::Host;
 use crate::id::{Channel, ConnId, ProcId};
 use crate::logs::activity;
+use crate::model::backoff::Backoff;
 use crate::serve::{self, Input, Inputs, Service};
 use crate::state::SupervisorState;
-use crate::sys::signals::SignalPipe;
+use crate::sys::signals::{self, SignalPipe};
 use crate::sys::sockets::{self, ListenError};
 use crate::sys::{memory, time};
 
 use children::Read;
-use clients::{Listener, Written};
+use clients::{Accepted, Listener, Written};
 use token::Source;
 
 pub use system::System;
@@ -70,6 +71,10 @@ pub struct Reactor {
     arrived: Vec<i32>,
     /// Sources that were not read to their end.
     unfinished: Vec<Source>,
+    /// Sources that could not be read for a reason that may pass. No event will tell when it has.
+    failed: Vec<Source>,
+    /// When they are tried again.
+    backoff: Backoff,
     /// Children are left to be reaped.
     reaping: bool,
     /// When memory is given back.
@@ -88,7 +93,8 @@ pub struct Reactor {
 struct Ready {
     outputs: Vec<(ProcId, Channel)>,
     listeners: Vec<usize>,
-    readable: Vec<ConnId>,
+    /// Clients that have sent something, and whether the end has come with it.
+    readable: Vec<(ConnId, bool)>,
     writable: Vec<ConnId>,
     watches: bool,
 }
@@ -104,6 +110,8 @@ impl Reactor {
             signals: None,
             arrived: Vec::new(),
             unfinished: Vec::new(),
+            failed: Vec::new(),
+            backoff: Backoff::default(),
             reaping: true,
             settles_at: None,
             trims_at: None,
@@ -157,7 +165,7 @@ impl Reactor {
                 _ => {}
             }
             now = self.wake();
-            self.sort(&events);
+            self.sort(&events, now);
             serve::turn(&mut Turning { reactor: &mut self, service }, now);
             self.settle(service, now);
         };
@@ -174,10 +182,10 @@ impl Reactor {
     }
 
     fn timeout(&self, service: &Service, now: Now) -> Option<Duration> {
-        if !self.unfinished.is_empty() || self.reaping {
+        if !self.unfinished.is_empty() || self.reaping || signals::has_missed() {
             return Some(Duration::ZERO);
         }
-        let deadlines = [service.next_deadline(now), self.settles_at, self.trims_at];
+        let deadlines = [service.next_deadline(now), self.settles_at, self.trims_at, self.backoff.deadline()];
         earliest(&deadlines).map(|at| at.since(now.mono))
     }
 
@@ -202,20 +210,20 @@ impl Reactor {
         }
     }
 
-    fn sort(&mut self, events: &Events) {
+    fn sort(&mut self, events: &Events, now: Now) {
         let ready = &mut self.ready;
+        let mut has_signals = signals::has_missed();
         for event in events {
             let Some(source) = self.system.watched.source(event.token()) else { continue };
             match source {
-                Source::Signals => {
-                    if let Some(pipe) = &self.signals {
-                        pipe.drain(&mut self.arrived);
-                    }
-                }
+                Source::Signals => has_signals = true,
+                // What is to be tried later is, whatever else comes for it.
+                Source::Listener(_) if self.failed.contains(&source) => {}
                 Source::Listener(index) => ready.listeners.push(index),
                 Source::Conn(id) => {
-                    if event.is_readable() || event.is_read_closed() || event.is_error() {
-                        ready.readable.push(id);
+                    let ends = event.is_read_closed() || event.is_error();
+                    if event.is_readable() || ends {
+                        ready.readable.push((id, ends));
                     }
                     if event.is_writable() {
                         ready.writable.push(id);
@@ -228,10 +236,20 @@ impl Reactor {
                 Source::Watches => ready.watches = true,
             }
         }
+        if has_signals && let Some(pipe) = &self.signals {
+            pipe.drain(&mut self.arrived);
+        }
+        if self.backoff.is_due(now.mono) {
+            if self.failed.is_empty() {
+                // The last attempts have all succeeded.
+                self.backoff.succeeded();
+            }
+            self.unfinished.append(&mut self.failed);
+        }
         for source in self.unfinished.drain(..) {
             match source {
                 Source::Output(id, channel) => ready.outputs.push((id, channel)),
-                Source::Conn(id) => ready.readable.push(id),
+                Source::Conn(id) => ready.readable.push((id, true)),
                 Source::Listener(index) => ready.listeners.push(index),
                 _ => {}
             }
@@ -257,6 +275,7 @@ impl Reactor {
                     }
                 }
                 Read::Nothing => return,
+                Read::Failed => return self.try_later(Source::Output(id, channel), now),
                 Read::End(fd) => {
                     service.handle(Input::OutputEnded { process: id, channel, fd }, now, &mut self.system);
                     return;
@@ -265,25 +284,40 @@ impl Reactor {
         }
     }
 
+    /// A source could not be read for a reason that may pass. It is tried again after a pause, which grows while that goes
+    /// on, so that it costs nothing meanwhile.
+    fn try_later(&mut self, source: Source, now: Now) {
+        self.backoff.failed(now.mono);
+        if !self.failed.contains(&source) {
+            self.failed.push(source);
+        }
+    }
+
     fn accept(&mut self, server: usize, service: &mut Service, now: Now) {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some((conn, peer)) = self.system.clients.accept(server, &mut self.system.watched) else { return };
-            service.handle(Input::Accepted { conn, server, peer }, now, &mut self.system);
+            match self.system.clients.accept(server, &mut self.system.watched) {
+                Accepted::Client(conn, peer) => {
+                    service.handle(Input::Accepted { conn, server, peer }, now, &mut self.system);
+                }
+                Accepted::Gone => {}
+                Accepted::Nobody => return,
+                Accepted::Failed => return self.try_later(Source::Listener(server), now),
+            }
             self.close_given_up();
         }
         self.unfinished.push(Source::Listener(server));
     }
 
-    fn read_client(&mut self, id: ConnId, service: &mut Service, now: Now) {
+    fn read_client(&mut self, id: ConnId, ends: bool, service: &mut Service, now: Now) {
         let mut left = CLIENT_BYTES_PER_TURN;
         loop {
             match self.system.clients.read(id, &mut self.scratch) {
                 clients::Read::Bytes(count) => {
                     let bytes = &self.scratch[..count];
                     service.handle(Input::Received { conn: id, bytes }, now, &mut self.system);
-                    // A short read means that the socket is empty, unless the end follows, which is an event of its
-                    // own.
-                    if count < self.scratch.len() {
+                    // A short read means that the socket is empty. An end that comes later is an event of its own; one
+                    // that had come already is not.
+                    if count < self.scratch.len() && !ends {
                         return;
                     }
                     left = left.saturating_sub(count);
@@ -293,6 +327,7 @@ impl Reactor {
                     }
                 }
                 clients::Read::Nothing => return,
+                clients::Read::Failed => return self.try_later(Source::Conn(id), now),
                 clients::Read::End => {
                     service.handle(Input::Hangup { conn: id }, now, &mut self.system);
                     if !service.has_connection(id) {
@@ -416,8 +451,8 @@ impl Inputs for Turning<'_> {
         }
         self.reactor.ready.listeners = listeners;
         let mut readable = std::mem::take(&mut self.reactor.ready.readable);
-        for id in readable.drain(..) {
-            self.reactor.read_client(id, self.service, now);
+        for (id, ends) in readable.drain(..) {
+            self.reactor.read_client(id, ends, self.service, now);
         }
         self.reactor.ready.readable = readable;
     }

@@ -86,6 +86,22 @@ pub fn read(fd: BorrowedFd, buffer: &mut [u8]) -> io::Result<usize> {
     cerr_size(unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) })
 }
 
+/// Makes a call again for as long as a signal interrupts it.
+pub fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// Whether an error says nothing of the descriptor: the same call may succeed a little later.
+pub fn may_pass(error: &io::Error) -> bool {
+    let passing = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS, libc::ECONNABORTED, libc::EINTR];
+    passing.contains(&super::errno_of(error))
+}
+
 /// Writes once; may write less than all.
 pub fn write(fd: BorrowedFd, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: the pointer and length are those of one live slice.
@@ -150,6 +166,18 @@ mod tests {
             assert!(is_cloexec(inherited));
             // SAFETY: made above, owned here.
             drop(unsafe { OwnedFd::from_raw_fd(inherited) });
+        }
+    }
+
+    #[test]
+    fn a_call_is_made_again_when_it_was_interrupted() {
+        let mut results = vec![libc::EMFILE, libc::EINTR, libc::EINTR];
+        let result = retry(|| Err::<(), _>(io::Error::from_raw_os_error(results.pop().unwrap())));
+        assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::EMFILE));
+        for (number, expected) in
+            [(libc::ENOMEM, true), (libc::EMFILE, true), (libc::EIO, false), (libc::EAGAIN, false)]
+        {
+            assert_eq!(may_pass(&io::Error::from_raw_os_error(number)), expected, "{number}");
         }
     }
 

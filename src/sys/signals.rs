@@ -6,7 +6,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 use super::{cerr, fd};
 use crate::id::Pid;
@@ -24,8 +24,12 @@ pub(super) const LAST: i32 = 64;
 /// Where the handler writes; -1 before a pipe is there.
 static PIPE: AtomicI32 = AtomicI32::new(-1);
 
-/// Bit n-1: signal n is in the pipe.
-static PENDING: AtomicU64 = AtomicU64::new(0);
+/// Bit n % 32 of word n / 32: signal n is in the pipe. Small words, for some processors have no atomics of 64 bits; and
+/// enough of them for mips, where the highest signal is 127.
+static PENDING: [AtomicU32; 4] = [const { AtomicU32::new(0) }; 4];
+
+/// A signal could not be written to the pipe, or the pipe could not be read: what is pending has to be looked up.
+static MISSED: AtomicBool = AtomicBool::new(false);
 
 /// The child that the last SIGCHLD told of; 0 for none.
 static ENDED: AtomicI32 = AtomicI32::new(0);
@@ -49,7 +53,7 @@ impl SignalPipe {
         let pipe = fd::pipe()?;
         fd::set_nonblocking(&pipe.read)?;
         fd::set_nonblocking(&pipe.write)?;
-        PENDING.store(0, Ordering::SeqCst);
+        PENDING.iter().for_each(|word| word.store(0, Ordering::SeqCst));
         PIPE.store(pipe.write.as_raw_fd(), Ordering::SeqCst);
         for signal in signals {
             set_action(*signal, on_signal as Handler as libc::sighandler_t)?;
@@ -62,18 +66,50 @@ impl SignalPipe {
 
     /// Appends the signals that have arrived, in their order, without those that `queue` still holds.
     pub fn drain(&self, queue: &mut Vec<i32>) {
+        let has_missed = MISSED.swap(false, Ordering::SeqCst);
         // Each signal is in the pipe once at most, so one read fetches all.
         let mut bytes = [0; LAST as usize];
-        let Ok(count) = fd::read(self.read.as_fd(), &mut bytes) else { return };
-        for byte in &bytes[..count] {
-            let signal = i32::from(*byte);
-            // Cleared before the signal is acted upon: one that comes after this line is written anew.
-            PENDING.fetch_and(!bit(signal), Ordering::SeqCst);
-            if !queue.contains(&signal) {
-                queue.push(signal);
+        let count = match fd::retry(|| fd::read(self.read.as_fd(), &mut bytes)) {
+            Ok(count) => count,
+            Err(error) => {
+                // No other event will tell of what is in the pipe.
+                MISSED.fetch_or(error.kind() != io::ErrorKind::WouldBlock, Ordering::SeqCst);
+                0
             }
+        };
+        for byte in &bytes[..count] {
+            take(i32::from(*byte), queue);
+        }
+        if has_missed {
+            (1..=LAST).filter(|signal| is_pending(*signal)).for_each(|signal| take(signal, queue));
         }
     }
+}
+
+/// Takes a signal that is pending.
+fn take(signal: i32, queue: &mut Vec<i32>) {
+    // Cleared before the signal is acted upon: one that comes after this line is written anew.
+    let (word, bit) = pending(signal);
+    word.fetch_and(!bit, Ordering::SeqCst);
+    if !queue.contains(&signal) {
+        queue.push(signal);
+    }
+}
+
+fn is_pending(signal: i32) -> bool {
+    let (word, bit) = pending(signal);
+    word.load(Ordering::SeqCst) & bit != 0
+}
+
+/// The place of a signal among those that are pending.
+fn pending(signal: i32) -> (&'static AtomicU32, u32) {
+    let signal = signal.unsigned_abs();
+    (&PENDING[(signal / 32) as usize % PENDING.len()], 1 << (signal % 32))
+}
+
+/// Whether signals have come of which the pipe did not tell: [`SignalPipe::drain`] finds them.
+pub fn has_missed() -> bool {
+    MISSED.load(Ordering::SeqCst)
 }
 
 /// The child that the last SIGCHLD told of, once. No more than a hint: signals that come together are one.
@@ -106,7 +142,8 @@ extern "C" fn on_signal(signal: libc::c_int, info: *const libc::siginfo_t, _: *c
             ENDED.store(pid, Ordering::SeqCst);
         }
     }
-    if PENDING.fetch_or(bit(signal), Ordering::SeqCst) & bit(signal) != 0 {
+    let (word, bit) = pending(signal);
+    if word.fetch_or(bit, Ordering::SeqCst) & bit != 0 {
         return;
     }
     let byte = signal as u8;
@@ -114,7 +151,10 @@ extern "C" fn on_signal(signal: libc::c_int, info: *const libc::siginfo_t, _: *c
     unsafe {
         let errno = libc::__errno_location();
         let saved = *errno;
-        libc::write(PIPE.load(Ordering::SeqCst), (&raw const byte).cast(), 1);
+        if libc::write(PIPE.load(Ordering::SeqCst), (&raw const byte).cast(), 1) != 1 {
+            // It has interrupted the poll, which is where this is seen.
+            MISSED.store(true, Ordering::SeqCst);
+        }
         *errno = saved;
     }
 }
@@ -179,6 +219,22 @@ mod tests {
         queue.clear();
         later.drain(&mut queue);
         assert_eq!(queue, [libc::SIGURG]);
+
+        // A write that fails loses nothing, and the pipe works again afterwards.
+        let place = PIPE.swap(-1, Ordering::SeqCst);
+        // SAFETY: as above.
+        unsafe { libc::raise(libc::SIGUSR2) };
+        PIPE.store(place, Ordering::SeqCst);
+        assert!(has_missed());
+        queue.clear();
+        later.drain(&mut queue);
+        assert_eq!((&queue[..], has_missed()), (&[libc::SIGUSR2][..], false));
+        // SAFETY: as above.
+        unsafe { libc::raise(libc::SIGUSR2) };
+        assert!(fd::wait_readable(later.as_fd(), 0) && !has_missed());
+        queue.clear();
+        later.drain(&mut queue);
+        assert_eq!(queue, [libc::SIGUSR2]);
 
         // Only what the kernel says of a child counts.
         // SAFETY: all zero is a valid siginfo, that of a signal sent by kill(2).

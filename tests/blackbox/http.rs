@@ -8,7 +8,7 @@ use std::time::Duration;
 use stheno::wire::auth::basic_header;
 
 use crate::client::{get_tcp, request};
-use crate::daemon::{Daemon, wait_for};
+use crate::daemon::{Daemon, is_original, wait_for};
 
 /// A port that nobody listens on now.
 fn free_port() -> u16 {
@@ -247,4 +247,55 @@ fn streams_leave_room_for_others() {
     daemon.must("supervisor.getState", &[]);
     drop(streams);
     wait_for("room for a stream", || (open("/mainlogtail").0 == "HTTP/1.1 200 OK").then_some(()));
+}
+
+#[test]
+fn a_client_that_says_all_and_ends_is_answered_and_closed() {
+    let port = free_port();
+    let _daemon = Daemon::start(&format!("[inet_http_server]\nport=127.0.0.1:{port}\n"));
+    for _ in 0..20 {
+        let mut client = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+        client.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        client.write_all(b"GET /ok.html HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a request");
+        client.shutdown(std::net::Shutdown::Write).expect("no more");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("the end of the connection");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+/// The soft limit of open files of a process; answers what it was.
+fn limit_files(pid: i32, soft: libc::rlim_t) -> libc::rlim_t {
+    let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both pointers are to live structures, or null, which means that nothing is set.
+    unsafe {
+        assert_eq!(libc::prlimit(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut before), 0);
+        let new = libc::rlimit { rlim_cur: soft, ..before };
+        assert_eq!(libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const new, std::ptr::null_mut()), 0);
+    }
+    before.rlim_cur
+}
+
+#[test]
+fn a_client_waits_out_that_there_are_no_descriptors() {
+    if is_original() {
+        // It looks again at every turn, without a pause.
+        return;
+    }
+    let daemon = Daemon::start("");
+    let pid = daemon.pid().as_raw();
+    let before = limit_files(pid, 3);
+    let mut client = UnixStream::connect(daemon.folder.path("s.sock")).expect("a place in the backlog");
+    client.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    client.write_all(b"GET /ok.html HTTP/1.0\r\n\r\n").expect("a request");
+    let tries = |count| daemon.log().matches("cannot accept a client").count() >= count;
+    wait_for("a failed accept", || tries(1).then_some(()));
+    let first = std::time::Instant::now();
+    wait_for("further tries", || tries(4).then_some(()));
+    assert!(first.elapsed() >= Duration::from_millis(100), "it is tried again after pauses that grow");
+    limit_files(pid, before);
+    // Nobody else comes that could have the server looked at.
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.contains(" 200 "), "{answer}");
 }
