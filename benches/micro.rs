@@ -18,7 +18,8 @@ use stheno::id::{Channel, Pid, ProcId};
 use stheno::logs::sink::Sink;
 use stheno::model::event::{Event as Happening, Serials, Subject};
 use stheno::model::pool::Pool;
-use stheno::model::process::{Event, Mood, Process};
+use stheno::model::process::{Event, Process};
+use stheno::state::SupervisorState;
 use stheno::wire::capture::{Capture, Piece};
 use stheno::wire::expand::{Names, Var, expand};
 use stheno::wire::http::{head_len, parse_head};
@@ -162,12 +163,12 @@ fn machines(c: &mut Criterion) {
     let program = program();
     let mut process = Process::default();
     let (mut out, mut now) = (Vec::new(), NOW);
-    process.step(Event::Start, &program, Mood::Running, now, &mut out);
-    process.step(Event::Spawned(Pid(1)), &program, Mood::Running, now, &mut out);
+    process.step(Event::Start, &program, SupervisorState::Running, now, &mut out);
+    process.step(Event::Spawned(Pid(1)), &program, SupervisorState::Running, now, &mut out);
     group.bench_function("process: from exit to the next run", |b| {
         b.iter(|| {
             // A second later, so that it counts as started and may start again at once.
-            let mut step = |event, now| process.step(event, &program, Mood::Running, now, &mut out);
+            let mut step = |event, now| process.step(event, &program, SupervisorState::Running, now, &mut out);
             now.mono.0 += 1_000_000_000;
             step(Event::Deadline, now);
             step(Event::Exited(ExitStatus::Code(0)), now);

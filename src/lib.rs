@@ -6,7 +6,7 @@
 //! ROOF  bin/ boot/ reactor/ ctl/ applets/   start-up, the mio loop and every polled descriptor, clients
 //! 7     serve/                              connections, routing, authentication, replies that wait
 //! 6     rpc/ web/                           the method table and its namespaces; the pages
-//! 5     daemon/                             decisions: groups, children, listeners, events, mutation, shutdown
+//! 5     daemon/                             decisions: roster, agenda, event bus, dynamic changes; children, listeners, shutdown
 //! 4     sys/ logs/                          system calls (all unsafe is here); log files, rotation, activity log
 //! 3     model/                              pure machines: process, event, pool, tick
 //! 2     config/                             one row per option; load; expand; difference of two configurations

@@ -264,7 +264,7 @@ impl Daemon {
         self.release_socket(id, host);
         self.agenda.forget(id);
         host.close_child(id);
-        self.touched.push(id);
+        self.just_changed.push(id);
     }
 
     /// Changes an active group's configuration. Where the group runs by the very configuration that is stated, that

@@ -2,27 +2,27 @@
 
 use super::Daemon;
 use super::agenda::Due;
-use super::host::{CommandProblem, Errno, Host, Launch, SpawnFailure};
+use super::host::{CommandProblem, Errno, Host, Launch};
 use crate::clock::Now;
 use crate::config::{GroupKind, LogFile};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, Pid, ProcId};
 use crate::model::process::{Effect, Event};
 use crate::state::ProcessState;
-use crate::wire::{capture::Capture, pyrepr, words};
+use crate::wire::{capture::Capture, words};
 use crate::{errno, signal};
 
 impl Daemon {
     /// Feeds a machine one event and performs what it asks for, until it asks for nothing more.
     pub(super) fn step(&mut self, id: ProcId, event: Event, now: Now, host: &mut dyn Host) -> Result<(), String> {
-        let mood = self.mood();
+        let state = self.state;
         let mut effects = std::mem::take(&mut self.effects);
         let mut outcome = Ok(());
         let mut next = Some(event);
         while let Some(event) = next.take() {
             let Some(process) = self.roster.process_mut(id) else { break };
             let config = process.config.clone();
-            process.machine.step(event, &config, mood, now, &mut effects);
+            process.machine.step(event, &config, state, now, &mut effects);
             for effect in effects.drain(..) {
                 match effect {
                     Effect::Spawn => next = Some(self.spawn(id, host)),
@@ -46,9 +46,9 @@ impl Daemon {
 
     /// Enters in the agenda when a process is due next.
     pub(super) fn reschedule(&mut self, id: ProcId, now: Now) {
-        let mood = self.mood();
+        let state = self.state;
         let Some(process) = self.roster.process(id) else { return };
-        let due = match process.machine.deadline(&process.config, mood) {
+        let due = match process.machine.deadline(&process.config, state) {
             None => Due::Never,
             Some(_) if process.machine.state() == ProcessState::Stopped => Due::FirstStart,
             Some(at) => Due::At(at),
@@ -133,14 +133,13 @@ impl Daemon {
     /// The command line of a process, split, and the file to execute (P-30 to P-34).
     pub fn find_command(&self, id: ProcId, host: &mut dyn Host) -> Result<(String, Vec<String>), CommandProblem> {
         let Some(process) = self.roster.process(id) else {
-            return Err(CommandProblem::NotExecutable("command is empty".to_string()));
+            return Err(CommandProblem::Empty);
         };
         let command = &process.config.command;
-        let argv = words::split(command).map_err(|error| {
-            CommandProblem::NotExecutable(format!("can't parse command {}: {error}", pyrepr::text(command)))
-        })?;
+        let unparsable = |error: words::SplitError| CommandProblem::Unparsable(command.clone(), error.to_string());
+        let argv = words::split(command).map_err(unparsable)?;
         let Some(word) = argv.first() else {
-            return Err(CommandProblem::NotExecutable("command is empty".to_string()));
+            return Err(CommandProblem::Empty);
         };
         let path = process.config.environment.get("PATH").map(String::as_str);
         let file = host.find_command(word, path)?;
@@ -168,21 +167,14 @@ impl Daemon {
     fn try_spawn(&mut self, id: ProcId, host: &mut dyn Host) -> Result<Pid, String> {
         // The socket comes first, also for a command that is then not found (P-101).
         let socket = self.acquire_socket(id, host)?;
-        let (path, argv) = self.find_command(id, host).map_err(|problem| problem.text().to_string())?;
+        let (path, argv) = self.find_command(id, host).map_err(|problem| problem.to_string())?;
         self.open_logs(id, host)?;
         let removed = || "the process was removed".to_string();
         let (group, process) = self.roster.member(id).ok_or_else(removed)?;
         let (group, config) = (group.name(), process.config.clone());
         let name = &config.name;
         let launch = Launch { config: &config, group, path: &path, argv: &argv, socket };
-        host.spawn(id, &launch).map_err(|failure| match failure {
-            SpawnFailure::Pipes(error) if error.0 == libc::EMFILE => format!("too many open files to spawn '{name}'"),
-            SpawnFailure::Pipes(error) => format!("unknown error making dispatchers for '{name}': {error}"),
-            SpawnFailure::Fork(error) if error.0 == libc::EAGAIN => {
-                format!("Too many processes in process table to spawn '{name}'")
-            }
-            SpawnFailure::Fork(error) => format!("unknown error during fork for '{name}': {error}"),
-        })
+        host.spawn(id, &launch).map_err(|error| error.text(name))
     }
 
     /// Opens the logs of a child about to be made (P-38) and readies its channels.

@@ -9,7 +9,7 @@ use crate::exit::ExitStatus;
 use crate::id::{GroupId, Pid, ProcId};
 use crate::model::event::{End, Entered, Event, Subject};
 use crate::model::pool::{Effect, Pool};
-use crate::model::process::{self, Change};
+use crate::model::process::{self, Transition};
 use crate::state::ProcessState;
 
 /// Events dispatched by one pool in one turn; the rest follows in the next, after clients had their say.
@@ -17,8 +17,8 @@ const DISPATCHED_PER_TURN: usize = 256;
 
 impl Daemon {
     /// The event of a change of state, and all that hangs on a process's state.
-    pub(super) fn changed(&mut self, id: ProcId, change: &Change) {
-        self.touched.push(id);
+    pub(super) fn changed(&mut self, id: ProcId, change: &Transition) {
+        self.just_changed.push(id);
         self.roster.count(id, change);
         let Some((group, process)) = self.roster.member(id) else { return };
         if matches!(group.config.kind, GroupKind::Listener(_)) && change.to == ProcessState::Running {
@@ -177,7 +177,7 @@ impl Daemon {
 }
 
 /// How the last run ended, for payloads that tell more (`extended_payload`).
-fn end(change: &Change) -> End<'static> {
+fn end(change: &Transition) -> End<'static> {
     let (exitstatus, signal) = match change.exit {
         Some(ExitStatus::Code(code)) => (code, None),
         Some(ExitStatus::Signal { number, .. }) => (-1, Some(number)),

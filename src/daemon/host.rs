@@ -1,4 +1,5 @@
-//! The one seam to the operating system. The reactor implements it for real, the simulation on virtual time.
+//! The one seam to the operating system, in parts by who uses them. The reactor implements it for real, the simulation
+//! on virtual time.
 //!
 //! Nothing here blocks, and nothing here decides. Methods return plain values; what happens later (output, exits,
 //! writability) comes back as inputs of a later turn.
@@ -10,6 +11,10 @@ use crate::config::{self, Config, FcgiSocket};
 use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use crate::wire::ini::Document;
 
+pub use crate::sys::command::CommandProblem;
+pub use crate::sys::peer::Usage;
+pub use crate::sys::spawn::SpawnError;
+
 /// An error number of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno(pub i32);
@@ -18,24 +23,6 @@ impl std::fmt::Display for Errno {
     /// Its symbolic name, `ENOENT`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&crate::errno::name(self.0))
-    }
-}
-
-/// Why a command cannot be run, with the exact text of P-31.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CommandProblem {
-    /// `can't find command '…'`: NO_FILE for a client.
-    NotFound(String),
-    /// Every other reason: NOT_EXECUTABLE for a client.
-    NotExecutable(String),
-}
-
-impl CommandProblem {
-    /// The text.
-    pub fn text(&self) -> &str {
-        match self {
-            CommandProblem::NotFound(text) | CommandProblem::NotExecutable(text) => text,
-        }
     }
 }
 
@@ -52,15 +39,6 @@ pub struct Launch<'a> {
     pub argv: &'a [String],
     /// The shared listening socket that becomes descriptor 0.
     pub socket: Option<SocketId>,
-}
-
-/// The step of a spawn that failed in the parent (P-31).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SpawnFailure {
-    /// No pipes.
-    Pipes(Errno),
-    /// No new process.
-    Fork(Errno),
 }
 
 /// Why bytes could not be queued for a child's stdin.
@@ -81,21 +59,12 @@ pub struct Span {
     pub length: u64,
 }
 
-/// CPU time and memory of a child, from the system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Usage {
-    /// User and system time, milliseconds.
-    pub cpu_ms: u64,
-    /// Resident set, bytes.
-    pub rss_bytes: u64,
-}
-
-/// What the daemon asks of the operating system.
-pub trait Host {
+/// Children, the pipes to them and the sockets that they share.
+pub trait Children {
     /// Finds the file of a command word along `path` (the program's PATH, if its environment sets one) (P-33).
     fn find_command(&mut self, word: &str, path: Option<&str>) -> Result<String, CommandProblem>;
     /// Makes the pipes and the process; its output and exit arrive as inputs with this id.
-    fn spawn(&mut self, process: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnFailure>;
+    fn spawn(&mut self, process: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnError>;
     /// Sends a signal to a child or to its process group.
     fn kill(&mut self, pid: Pid, signal: i32, group: bool) -> Result<(), Errno>;
     /// Queues bytes for a child's stdin, in one piece; a bounded buffer holds what the pipe does not take.
@@ -104,7 +73,14 @@ pub trait Host {
     fn close_child(&mut self, process: ProcId);
     /// CPU time and memory of a child.
     fn usage(&mut self, pid: Pid) -> Option<Usage>;
+    /// Binds a FastCGI socket; the error is the reason for the message.
+    fn fcgi_open(&mut self, socket: &FcgiSocket) -> Result<SocketId, String>;
+    /// Closes it.
+    fn fcgi_close(&mut self, socket: SocketId);
+}
 
+/// Where output and messages go: logs of children, the activity log, our own stdout, syslog.
+pub trait Logs {
     /// Opens a child's log for appending.
     fn log_open(&mut self, path: &str, maxbytes: u64, backups: u32) -> Result<LogId, Errno>;
     /// Appends, rotating as configured; never fails towards the caller.
@@ -127,12 +103,14 @@ pub trait Host {
     fn print(&mut self, bytes: &[u8]);
     /// Sends each line of a chunk of a child's output to syslog (L-33).
     fn syslog(&mut self, process: &str, chunk: &[u8]);
-
     /// Closes and opens the activity log (L-60).
     fn activity_reopen(&mut self);
     /// Removes the activity log and starts a new one (L-61).
     fn activity_clear(&mut self) -> Result<(), Errno>;
+}
 
+/// Files that are read or replaced as a whole.
+pub trait Files {
     /// Whether there is a regular file (or anything else that can be read) of that name.
     fn file_exists(&mut self, path: &str) -> bool;
     /// Size of a file in bytes.
@@ -145,19 +123,23 @@ pub trait Host {
     fn file_modified(&mut self, path: &str) -> Option<i64>;
     /// Replaces a file's content atomically and durably.
     fn file_replace(&mut self, path: &str, content: &[u8]) -> Result<(), Errno>;
+}
 
-    /// Binds a FastCGI socket; the error is the reason for the message.
-    fn fcgi_open(&mut self, socket: &FcgiSocket) -> Result<SocketId, String>;
-    /// Closes it.
-    fn fcgi_close(&mut self, socket: SocketId);
-
-    /// Reads the configuration anew, while these changes made at run time are in force; the error is the text of
-    /// CANT_REREAD.
-    fn load_config(&mut self, in_force: &Journal) -> Result<Config, String>;
+/// What clients' connections need beyond bytes.
+pub trait Clients {
     /// Watches a file for a connection that follows it, in place of what it followed before; changes arrive as inputs.
     fn watch_file(&mut self, conn: ConnId, path: &str);
     /// The connection follows nothing any more.
     fn unwatch_file(&mut self, conn: ConnId);
+    /// Ends a client's connection once its output is written.
+    fn close_connection(&mut self, conn: ConnId);
+}
+
+/// Reading the configuration.
+pub trait Configuration {
+    /// Reads the configuration anew, while these changes made at run time are in force; the error is the text of
+    /// CANT_REREAD.
+    fn load_config(&mut self, in_force: &Journal) -> Result<Config, String>;
     /// What the configuration last read would be with these changes at run time; the error is the reason.
     fn preview_config(&mut self, base: &Rc<Document>, journal: &Journal) -> Result<Config, String>;
     /// The processes that a program with these options would have in a group; the error is the reason.
@@ -167,8 +149,10 @@ pub trait Host {
         program: &str,
         options: &[(String, String)],
     ) -> Result<Vec<Rc<config::Process>>, String>;
-    /// Ends a client's connection once its output is written.
-    fn close_connection(&mut self, conn: ConnId);
+}
+
+/// What the daemon asks of the operating system: all of that, and a few facts.
+pub trait Host: Children + Logs + Files + Clients + Configuration {
     /// Our own pid.
     fn own_pid(&mut self) -> i32;
     /// `%b %d %I:%M %p` of a moment in local time (P-90).

@@ -2,7 +2,7 @@
 //!
 //! [`Daemon`] is plain data. Its methods take the time and a [`Host`], perform what they decide at once, and feed the
 //! answer back before they return, so a caller that starts a process knows of a failed fork. What changed in a turn
-//! stands in [`Daemon::touched`], so that nobody has to look at all processes to find out.
+//! [`Daemon::recently_changed`] says, so that nobody has to look at all processes to find out.
 
 #![forbid(unsafe_code)]
 
@@ -30,7 +30,7 @@ use crate::config::{self, Config, FcgiAddress, FcgiSocket, GroupKind};
 use crate::id::ProcId;
 use crate::model::event::Serials;
 use crate::model::pool;
-use crate::model::process::{Effect, Mood};
+use crate::model::process::Effect;
 use crate::state::SupervisorState;
 
 use agenda::Agenda;
@@ -52,10 +52,10 @@ pub struct Daemon {
     pub dynamic: Dynamic,
     state: SupervisorState,
     agenda: Agenda,
-    /// Processes whose state changed since [`Daemon::settle_touched`].
-    touched: Vec<ProcId>,
+    /// Processes whose state changed since [`Daemon::roll_changed`].
+    just_changed: Vec<ProcId>,
     /// Those before, ascending.
-    lately_touched: Vec<ProcId>,
+    recently_changed: Vec<ProcId>,
     shutdown: shutdown::Shutdown,
     /// Reused by every step of a machine.
     effects: Vec<Effect>,
@@ -75,8 +75,8 @@ impl Daemon {
             roster: Roster::default(),
             bus: Bus::new(serial),
             agenda: Agenda::default(),
-            touched: Vec::new(),
-            lately_touched: Vec::new(),
+            just_changed: Vec::new(),
+            recently_changed: Vec::new(),
             shutdown: shutdown::Shutdown::default(),
             effects: Vec::new(),
             pool_effects: Vec::new(),
@@ -104,8 +104,8 @@ impl Daemon {
         mut groups: impl Iterator<Item = &'g Rc<config::Group>>,
         host: &mut dyn Host,
     ) -> Result<(), String> {
-        let homeless = groups.find(|group| !has_socket_directory(group, host));
-        homeless.map_or(Ok(()), |group| self.check_socket(group, host))
+        let misplaced = groups.find(|group| !has_socket_directory(group, host));
+        misplaced.map_or(Ok(()), |group| self.check_socket(group, host))
     }
 
     /// The same at a restart, where a wrong setting too is only that group's trouble.
@@ -143,27 +143,22 @@ impl Daemon {
         self.state
     }
 
-    /// Whether processes may be started.
-    pub fn mood(&self) -> Mood {
-        if self.state == SupervisorState::Running { Mood::Running } else { Mood::Stopping }
-    }
-
-    /// Lets [`Daemon::lately_touched`] name the processes whose state changed since the last call.
-    pub fn settle_touched(&mut self) {
-        self.lately_touched.clear();
-        std::mem::swap(&mut self.lately_touched, &mut self.touched);
-        self.lately_touched.sort_unstable();
-        self.lately_touched.dedup();
+    /// Lets [`Daemon::recently_changed`] name the processes whose state changed since the last call.
+    pub fn roll_changed(&mut self) {
+        self.recently_changed.clear();
+        std::mem::swap(&mut self.recently_changed, &mut self.just_changed);
+        self.recently_changed.sort_unstable();
+        self.recently_changed.dedup();
     }
 
     /// The processes whose state changed in this turn, each once.
-    pub fn lately_touched(&self) -> &[ProcId] {
-        &self.lately_touched
+    pub fn recently_changed(&self) -> &[ProcId] {
+        &self.recently_changed
     }
 
-    /// Whether a process has changed since [`Daemon::settle_touched`].
-    pub fn has_touched(&self) -> bool {
-        !self.touched.is_empty()
+    /// Whether a process has changed since [`Daemon::roll_changed`].
+    pub fn has_changed(&self) -> bool {
+        !self.just_changed.is_empty()
     }
 
     /// When [`Daemon::deadlines`] or [`Daemon::shutdown_step`] has something to do again; `None` is never.

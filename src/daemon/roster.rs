@@ -10,7 +10,7 @@ use std::rc::Rc;
 use super::groups::{Group, Output, Proc};
 use crate::config::{self, GroupKind};
 use crate::id::{GroupId, IdMap, Pid, ProcId};
-use crate::model::process::{Change, Process};
+use crate::model::process::{Process, Transition};
 use crate::namespec;
 
 /// What a name stands for.
@@ -248,7 +248,7 @@ impl Roster {
     }
 
     /// A process has changed its state.
-    pub(super) fn count(&mut self, id: ProcId, change: &Change) {
+    pub(super) fn count(&mut self, id: ProcId, change: &Transition) {
         let Some((group, _)) = self.member_mut(id) else { return };
         match (change.from.is_stopped(), change.to.is_stopped()) {
             (true, false) => group.unstopped += 1,
@@ -263,7 +263,8 @@ mod tests {
     use super::*;
     use crate::clock::{Mono, Now, Wall};
     use crate::config::fake::Fake;
-    use crate::model::process::{Effect, Event, Mood};
+    use crate::model::process::{Effect, Event};
+    use crate::state::SupervisorState;
 
     const TEXT: &str = "[supervisord]\n[program:a]\ncommand=a\npriority=2\nnumprocs=2\nprocess_name=a%(process_num)d\n\
                         [program:b]\ncommand=b\npriority=1\n[group:g]\nprograms=a,b\npriority=5\n\
@@ -286,7 +287,13 @@ mod tests {
         let process = roster.process_mut(id).unwrap();
         let config = process.config.clone();
         let mut effects = Vec::new();
-        process.machine.step(event, &config, Mood::Running, Now { mono: Mono(0), wall: Wall(0) }, &mut effects);
+        process.machine.step(
+            event,
+            &config,
+            SupervisorState::Running,
+            Now { mono: Mono(0), wall: Wall(0) },
+            &mut effects,
+        );
         for effect in effects {
             if let Effect::Changed(change) = effect {
                 roster.count(id, &change);

@@ -55,9 +55,9 @@ impl Daemon {
 
     /// From here on nothing is started (P-76): deadlines that would start something are dropped.
     fn cancel_starts(&mut self) {
-        let mood = self.mood();
+        let state = self.state;
         let roster = &self.roster;
-        let is_due = |process: &Proc| process.machine.deadline(&process.config, mood).is_some();
+        let is_due = |process: &Proc| process.machine.deadline(&process.config, state).is_some();
         self.agenda.retain(|id| roster.process(id).is_some_and(is_due));
     }
 

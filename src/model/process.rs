@@ -21,7 +21,7 @@ use crate::exit::ExitStatus;
 use crate::id::Pid;
 use crate::level::Level;
 use crate::signal;
-use crate::state::ProcessState;
+use crate::state::{ProcessState, SupervisorState};
 
 /// Least time between two starts of one process by `autorestart`. The original has no such floor, but its loop takes
 /// as long; without one a program that ends at once with `startsecs=0` would take a whole processor.
@@ -73,14 +73,14 @@ pub enum Effect {
         group: bool,
     },
     /// The state changed; emit the event.
-    Changed(Change),
+    Changed(Transition),
     /// Write a line to the activity log.
     Log(Level, String),
 }
 
 /// A change of state, with the values as they were when it happened (E-5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct Transition {
     /// The state left.
     pub from: ProcessState,
     /// The state entered.
@@ -93,15 +93,6 @@ pub struct Change {
     pub expected: bool,
     /// How the child ended, where the change is due to that.
     pub exit: Option<ExitStatus>,
-}
-
-/// What the daemon as a whole does, as far as a process must know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
-    /// Processes may be started.
-    Running,
-    /// The daemon is shutting down or restarting: nothing is started.
-    Stopping,
 }
 
 /// One process over all its runs.
@@ -185,9 +176,9 @@ impl Process {
     }
 
     /// When [`Event::Deadline`] is due; `None` is never. Moments in the past are due at once.
-    pub fn deadline(&self, config: &config::Process, mood: Mood) -> Option<Mono> {
+    pub fn deadline(&self, config: &config::Process, daemon: SupervisorState) -> Option<Mono> {
         use ProcessState::*;
-        let may_start = mood == Mood::Running;
+        let may_start = daemon == SupervisorState::Running;
         match self.state {
             Stopped => (may_start && self.started.is_none() && config.program.autostart).then_some(Mono(0)),
             Starting => self.pid.map(|_| self.running_at(config)),
@@ -202,7 +193,14 @@ impl Process {
     }
 
     /// The whole machine. Pairs that are not listed mean nothing and change nothing.
-    pub fn step(&mut self, event: Event, config: &config::Process, mood: Mood, now: Now, out: &mut Vec<Effect>) {
+    pub fn step(
+        &mut self,
+        event: Event,
+        config: &config::Process,
+        daemon: SupervisorState,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
         use ProcessState::*;
         match (self.state, event) {
             (Stopped | Exited | Fatal, Event::Start) if self.pid.is_none() => self.start(now, out),
@@ -242,7 +240,7 @@ impl Process {
             }
             // Everything that starts without being asked stands below this guard.
             (Stopped | Backoff | Exited, Event::Deadline)
-                if self.deadline(config, mood).is_some_and(|at| at <= now.mono) =>
+                if self.deadline(config, daemon).is_some_and(|at| at <= now.mono) =>
             {
                 self.start(now, out);
             }
@@ -265,7 +263,7 @@ impl Process {
             (Backoff, Event::GiveUp) => self.give_up(out),
             // It stays in its state until it is reaped. While the daemon stops everything its turn will come anyway.
             (Starting | Running, Event::Distrust)
-                if self.pid.is_some() && !self.distrusted && mood == Mood::Running =>
+                if self.pid.is_some() && !self.distrusted && daemon == SupervisorState::Running =>
             {
                 let pid = self.pid.map_or(0, |pid| pid.0);
                 out.push(Effect::Log(
@@ -403,7 +401,7 @@ impl Process {
         }
         let from = std::mem::replace(&mut self.state, to);
         let pid = self.pid.map_or(0, |pid| pid.0);
-        out.push(Effect::Changed(Change {
+        out.push(Effect::Changed(Transition {
             from,
             to,
             tries: u32::try_from(self.backoff).unwrap_or(u32::MAX),

@@ -16,14 +16,15 @@ use super::token::{Source, Watched};
 use crate::clock::Wall;
 use crate::config::journal::Journal;
 use crate::config::{self, Config, FcgiSocket, Loader, System as Env};
-use crate::daemon::Host;
-use crate::daemon::host::{CommandProblem, Errno, Launch, Span, SpawnFailure, StdinProblem, Usage};
+use crate::daemon::host::{
+    self, CommandProblem, Configuration, Errno, Files, Host, Launch, Logs, Span, SpawnError, StdinProblem, Usage,
+};
 use crate::id::{Channel, ConnId, IdMap, LogId, Pid, ProcId, SocketId};
 use crate::logs::child::ChildLog;
 use crate::logs::syslog::Syslog;
 use crate::logs::{activity, auto};
 use crate::sys::environment::{CStrings, Environment};
-use crate::sys::spawn::{self, Pipes, Plan, SpawnError, Stdin};
+use crate::sys::spawn::{self, Pipes, Plan, Stdin};
 use crate::sys::users::Switch;
 use crate::sys::watch::Watches;
 use crate::sys::{command, errno_of, fd, file, peer, process, sockets, time};
@@ -137,33 +138,27 @@ fn errno(error: std::io::Error) -> Errno {
     Errno(errno_of(&error))
 }
 
-impl Host for System {
+impl host::Children for System {
     fn find_command(&mut self, word: &str, path: Option<&str>) -> Result<String, CommandProblem> {
         let own = self.environment.get("PATH").and_then(|path| path.to_str());
-        match command::find(word, path.or(own)) {
-            Ok(found) => Ok(found.to_string_lossy().into_owned()),
-            Err(problem @ command::CommandProblem::NotFound(_)) => Err(CommandProblem::NotFound(problem.to_string())),
-            Err(problem) => Err(CommandProblem::NotExecutable(problem.to_string())),
-        }
+        let found = command::find(word, path.or(own))?;
+        Ok(found.to_string_lossy().into_owned())
     }
 
-    fn spawn(&mut self, id: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnFailure> {
+    fn spawn(&mut self, id: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnError> {
         let socket = launch.socket.and_then(|socket| self.sockets.get(&socket)).map(|fd| fd.try_clone());
-        let shared = socket.transpose().map_err(|error| SpawnFailure::Pipes(errno(error)))?;
+        let shared = socket.transpose().map_err(|error| SpawnError::Pipe(errno_of(&error)))?;
         let stdin = shared.as_ref().map_or(Stdin::Pipe, |fd| Stdin::Shared(fd.as_fd()));
         // A zero byte cannot be passed to a program.
-        let plan = self.plan(launch, stdin).map_err(|()| SpawnFailure::Fork(Errno(libc::EINVAL)))?;
-        let failure = |error| match error {
-            SpawnError::Pipe(number) => SpawnFailure::Pipes(Errno(number)),
-            SpawnError::Fork(number) => SpawnFailure::Fork(Errno(number)),
-        };
-        let pipes = Pipes::open(&plan).map_err(failure)?;
-        let tokens = Children::watch(id, &pipes, &mut self.watched).map_err(|e| SpawnFailure::Pipes(errno(e)))?;
+        let plan = self.plan(launch, stdin).map_err(|()| SpawnError::Fork(libc::EINVAL))?;
+        let pipes = Pipes::open(&plan)?;
+        let watched = Children::watch(id, &pipes, &mut self.watched);
+        let tokens = watched.map_err(|error| SpawnError::Pipe(errno_of(&error)))?;
         let spawned = match spawn::spawn(&plan, pipes) {
             Ok(spawned) => spawned,
             Err(error) => {
                 tokens.forget(&mut self.watched);
-                return Err(failure(error));
+                return Err(error);
             }
         };
         let pid = spawned.pid;
@@ -186,9 +181,23 @@ impl Host for System {
     }
 
     fn usage(&mut self, pid: Pid) -> Option<Usage> {
-        peer::usage(pid).map(|usage| Usage { cpu_ms: usage.cpu_ms, rss_bytes: usage.rss_bytes })
+        peer::usage(pid)
     }
 
+    fn fcgi_open(&mut self, socket: &FcgiSocket) -> Result<SocketId, String> {
+        let fd = sockets::listen_fcgi(socket)?;
+        let id = SocketId(self.next_socket);
+        self.next_socket += 1;
+        self.sockets.insert(id, fd);
+        Ok(id)
+    }
+
+    fn fcgi_close(&mut self, socket: SocketId) {
+        self.sockets.remove(&socket);
+    }
+}
+
+impl Logs for System {
     fn log_open(&mut self, path: &str, maxbytes: u64, backups: u32) -> Result<LogId, Errno> {
         let log = ChildLog::open(path, maxbytes, backups).map_err(errno)?;
         let id = LogId(self.next_log);
@@ -255,7 +264,9 @@ impl Host for System {
     fn activity_clear(&mut self) -> Result<(), Errno> {
         activity::clear().map_err(errno)
     }
+}
 
+impl Files for System {
     fn file_exists(&mut self, path: &str) -> bool {
         std::fs::metadata(path).is_ok()
     }
@@ -298,24 +309,9 @@ impl Host for System {
     fn file_replace(&mut self, path: &str, content: &[u8]) -> Result<(), Errno> {
         file::replace(path, content, 0o600).map_err(errno)
     }
+}
 
-    fn fcgi_open(&mut self, socket: &FcgiSocket) -> Result<SocketId, String> {
-        let fd = sockets::listen_fcgi(socket)?;
-        let id = SocketId(self.next_socket);
-        self.next_socket += 1;
-        self.sockets.insert(id, fd);
-        Ok(id)
-    }
-
-    fn fcgi_close(&mut self, socket: SocketId) {
-        self.sockets.remove(&socket);
-    }
-
-    fn load_config(&mut self, in_force: &Journal) -> Result<Config, String> {
-        self.has_loaded = true;
-        self.loader.reload(&Env, in_force).map_err(|error| error.to_string())
-    }
-
+impl host::Clients for System {
     fn watch_file(&mut self, conn: ConnId, path: &str) {
         if self.watches.is_none() {
             let made = Watches::new().and_then(|watches| {
@@ -341,6 +337,17 @@ impl Host for System {
         }
     }
 
+    fn close_connection(&mut self, conn: ConnId) {
+        self.closed.push(conn);
+    }
+}
+
+impl Configuration for System {
+    fn load_config(&mut self, in_force: &Journal) -> Result<Config, String> {
+        self.has_loaded = true;
+        self.loader.reload(&Env, in_force).map_err(|error| error.to_string())
+    }
+
     fn preview_config(&mut self, base: &Rc<Document>, journal: &Journal) -> Result<Config, String> {
         self.loader.preview(&Env, base, journal).map_err(|error| error.to_string())
     }
@@ -353,11 +360,9 @@ impl Host for System {
     ) -> Result<Vec<Rc<config::Process>>, String> {
         self.loader.programs_from_options(&Env, group, program, options).map_err(|error| error.to_string())
     }
+}
 
-    fn close_connection(&mut self, conn: ConnId) {
-        self.closed.push(conn);
-    }
-
+impl Host for System {
     fn own_pid(&mut self) -> i32 {
         std::process::id() as i32
     }

@@ -30,10 +30,8 @@ pub fn start_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outc
 /// Starts one process; says whether it is RUNNING already.
 fn try_start(context: &mut Context<'_>, id: ProcId, name: &str) -> Result<bool, Fault> {
     if let Err(problem) = context.daemon.find_command(id, context.host) {
-        return Err(match problem {
-            CommandProblem::NotFound(text) => Code::NoFile.with(text),
-            CommandProblem::NotExecutable(text) => Code::NotExecutable.with(text),
-        });
+        let code = if matches!(problem, CommandProblem::NotFound(_)) { Code::NoFile } else { Code::NotExecutable };
+        return Err(code.with(problem.to_string()));
     }
     match state(context, id) {
         state if state.is_running() => return Err(Code::AlreadyStarted.with(name)),

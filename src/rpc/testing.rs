@@ -10,7 +10,9 @@ use crate::clock::{Mono, Now, Wall};
 use crate::config::fake::Fake;
 use crate::config::journal::Journal;
 use crate::config::{self, Config, Env, FcgiAddress, FcgiSocket, Loader};
-use crate::daemon::host::{CommandProblem, Errno, Launch, Span, SpawnFailure, StdinProblem, Usage};
+use crate::daemon::host::{
+    Children, Clients, CommandProblem, Configuration, Errno, Files, Launch, Logs, Span, SpawnError, StdinProblem, Usage,
+};
 use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
@@ -36,11 +38,11 @@ pub struct Tables {
     next_pid: i32,
 }
 
-impl Host for Tables {
+impl Children for Tables {
     fn find_command(&mut self, word: &str, _: Option<&str>) -> Result<String, CommandProblem> {
         Ok(word.to_string())
     }
-    fn spawn(&mut self, _: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnFailure> {
+    fn spawn(&mut self, _: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnError> {
         self.next_pid += 1;
         self.children.insert(self.next_pid, launch.argv.join(" "));
         Ok(Pid(self.next_pid))
@@ -58,6 +60,20 @@ impl Host for Tables {
     fn usage(&mut self, _: Pid) -> Option<Usage> {
         Some(Usage { cpu_ms: 1500, rss_bytes: 4096 })
     }
+    fn fcgi_open(&mut self, socket: &FcgiSocket) -> Result<SocketId, String> {
+        let directory = match &socket.address {
+            FcgiAddress::Unix { path, .. } => path.rsplit_once('/').map_or("/", |(directory, _)| directory),
+            FcgiAddress::Tcp { .. } => "/",
+        };
+        if !self.env.is_dir(directory) {
+            return Err("no such directory".to_string());
+        }
+        Ok(SocketId(1))
+    }
+    fn fcgi_close(&mut self, _: SocketId) {}
+}
+
+impl Logs for Tables {
     fn log_open(&mut self, _: &str, _: u64, _: u32) -> Result<LogId, Errno> {
         self.open_logs += 1;
         Ok(LogId(self.open_logs as u64))
@@ -80,6 +96,9 @@ impl Host for Tables {
     fn activity_clear(&mut self) -> Result<(), Errno> {
         Ok(())
     }
+}
+
+impl Files for Tables {
     fn file_exists(&mut self, path: &str) -> bool {
         self.env.exists(path)
     }
@@ -104,17 +123,15 @@ impl Host for Tables {
         self.env.write(path, content);
         Ok(())
     }
-    fn fcgi_open(&mut self, socket: &FcgiSocket) -> Result<SocketId, String> {
-        let directory = match &socket.address {
-            FcgiAddress::Unix { path, .. } => path.rsplit_once('/').map_or("/", |(directory, _)| directory),
-            FcgiAddress::Tcp { .. } => "/",
-        };
-        if !self.env.is_dir(directory) {
-            return Err("no such directory".to_string());
-        }
-        Ok(SocketId(1))
-    }
-    fn fcgi_close(&mut self, _: SocketId) {}
+}
+
+impl Clients for Tables {
+    fn watch_file(&mut self, _: ConnId, _: &str) {}
+    fn unwatch_file(&mut self, _: ConnId) {}
+    fn close_connection(&mut self, _: ConnId) {}
+}
+
+impl Configuration for Tables {
     fn load_config(&mut self, in_force: &Journal) -> Result<Config, String> {
         self.loader.reload(&self.env, in_force).map_err(|error| error.to_string())
     }
@@ -129,11 +146,9 @@ impl Host for Tables {
     ) -> Result<Vec<Rc<config::Process>>, String> {
         self.loader.programs_from_options(&self.env, group, program, options).map_err(|error| error.to_string())
     }
-    fn watch_file(&mut self, _: ConnId, _: &str) {}
+}
 
-    fn unwatch_file(&mut self, _: ConnId) {}
-
-    fn close_connection(&mut self, _: ConnId) {}
+impl Host for Tables {
     fn own_pid(&mut self) -> i32 {
         1
     }

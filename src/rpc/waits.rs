@@ -124,7 +124,7 @@ impl Bulk {
     pub fn poll(&mut self, daemon: &Daemon, now: Now) -> Option<Done> {
         let reports = self.action == Action::Stop && now.mono >= self.report_at;
         let looked_at: Vec<ProcId> = if std::mem::replace(&mut self.begun, true) && !reports {
-            daemon.lately_touched().iter().copied().filter(|id| self.waiting.contains_key(id)).collect()
+            daemon.recently_changed().iter().copied().filter(|id| self.waiting.contains_key(id)).collect()
         } else {
             self.waiting.keys().copied().collect()
         };

@@ -114,7 +114,7 @@ impl Service {
     /// Asks every deferred reply whether it can be given now. A reply given lets the connection go on with what it has
     /// sent meanwhile.
     pub(super) fn answer_deferred(&mut self, now: Now, host: &mut dyn Host) {
-        self.daemon.settle_touched();
+        self.daemon.roll_changed();
         self.asks_again = false;
         for mut reply in self.deferred.take() {
             let method = reply.work.method();
@@ -138,7 +138,7 @@ impl Service {
             self.take_requests(id, now, host);
         }
         // Some may have started or stopped what others wait for, who were asked before.
-        self.asks_again |= self.daemon.has_touched();
+        self.asks_again |= self.daemon.has_changed();
     }
 
     /// All output is written: room for more of a feed.

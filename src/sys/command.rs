@@ -24,6 +24,10 @@ pub enum CommandProblem {
     NotExecutable(String),
     /// It has x bits, but not for us.
     NoPermission(String),
+    /// There is no word in it.
+    Empty,
+    /// It cannot be split into words: the command, and why.
+    Unparsable(String, String),
 }
 
 impl fmt::Display for CommandProblem {
@@ -32,6 +36,10 @@ impl fmt::Display for CommandProblem {
             CommandProblem::NotFound(word) => write!(f, "can't find command {}", pyrepr::text(word)),
             CommandProblem::Directory(path) => write!(f, "command at {} is a directory", pyrepr::text(path)),
             CommandProblem::NotExecutable(path) => write!(f, "command at {} is not executable", pyrepr::text(path)),
+            CommandProblem::Empty => f.write_str("command is empty"),
+            CommandProblem::Unparsable(command, error) => {
+                write!(f, "can't parse command {}: {error}", pyrepr::text(command))
+            }
             CommandProblem::NoPermission(path) => write!(f, "no permission to run command {}", pyrepr::text(path)),
         }
     }
@@ -70,6 +78,20 @@ mod tests {
 
     use super::*;
     use crate::sys::scratch::Scratch;
+
+    #[test]
+    fn commands_that_are_none() {
+        let rows = [
+            (CommandProblem::Empty, "command is empty"),
+            (
+                CommandProblem::Unparsable("cat \"x".into(), "No closing quotation".into()),
+                "can't parse command 'cat \"x': No closing quotation",
+            ),
+        ];
+        for (problem, text) in rows {
+            assert_eq!(problem.to_string(), text);
+        }
+    }
 
     #[test]
     fn commands_are_found_or_refused() {

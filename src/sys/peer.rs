@@ -33,7 +33,7 @@ pub fn of_socket(socket: BorrowedFd) -> io::Result<Peer> {
 }
 
 /// What a process has used and uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// User and system time in milliseconds.
     pub cpu_ms: u64,

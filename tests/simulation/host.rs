@@ -7,7 +7,9 @@ use stheno::config::cmdline::CommandLine;
 use stheno::config::journal::Journal;
 use stheno::config::{self, Config, FcgiSocket, Loader, ResultHandler};
 use stheno::daemon::Host;
-use stheno::daemon::host::{CommandProblem, Errno, Launch, Span, SpawnFailure, StdinProblem, Usage};
+use stheno::daemon::host::{
+    Children, Clients, CommandProblem, Configuration, Errno, Launch, Logs, Span, SpawnError, StdinProblem, Usage,
+};
 use stheno::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use stheno::wire::ini::Document;
 
@@ -185,25 +187,23 @@ impl SimHost {
     }
 }
 
-impl Host for SimHost {
+impl Children for SimHost {
     fn find_command(&mut self, word: &str, _: Option<&str>) -> Result<String, CommandProblem> {
         match word {
-            "missing" => Err(CommandProblem::NotFound("can't find command 'missing'".to_string())),
-            "/bin/locked" => {
-                Err(CommandProblem::NotExecutable("command at '/bin/locked' is not executable".to_string()))
-            }
+            "missing" => Err(CommandProblem::NotFound("missing".to_string())),
+            "/bin/locked" => Err(CommandProblem::NotExecutable("/bin/locked".to_string())),
             _ => Ok(word.to_string()),
         }
     }
 
-    fn spawn(&mut self, process: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnFailure> {
+    fn spawn(&mut self, process: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnError> {
         assert!(!self.pipes.contains_key(&process), "{process:?} is spawned and has a child already");
         self.changes += 1;
         if self.strikes(self.trouble.pipes) {
-            return Err(SpawnFailure::Pipes(Errno(*self.random.pick(&[libc::EMFILE, libc::ENFILE]))));
+            return Err(SpawnError::Pipe(*self.random.pick(&[libc::EMFILE, libc::ENFILE])));
         }
         if self.strikes(self.trouble.fork) {
-            return Err(SpawnFailure::Fork(Errno(*self.random.pick(&[libc::EAGAIN, libc::ENOMEM]))));
+            return Err(SpawnError::Fork(*self.random.pick(&[libc::EAGAIN, libc::ENOMEM])));
         }
         self.next_pid += 1;
         let pid = self.next_pid;
@@ -276,6 +276,23 @@ impl Host for SimHost {
         self.random.one_in(2).then_some(Usage { cpu_ms: 1, rss_bytes: 4096 })
     }
 
+    fn fcgi_open(&mut self, _: &FcgiSocket) -> Result<SocketId, String> {
+        self.changes += 1;
+        if self.strikes(self.trouble.socket) {
+            return Err("[Errno 98] Address already in use".to_string());
+        }
+        self.next_socket += 1;
+        self.sockets.insert(SocketId(self.next_socket));
+        Ok(SocketId(self.next_socket))
+    }
+
+    fn fcgi_close(&mut self, socket: SocketId) {
+        self.changes += 1;
+        assert!(self.sockets.remove(&socket), "{socket:?} is closed and not open");
+    }
+}
+
+impl Logs for SimHost {
     fn log_open(&mut self, path: &str, _: u64, _: u32) -> Result<LogId, Errno> {
         self.changes += 1;
         if self.strikes(self.trouble.log_open) {
@@ -348,7 +365,9 @@ impl Host for SimHost {
         self.empty(configuration::MAIN_LOG);
         Ok(())
     }
+}
 
+impl stheno::daemon::host::Files for SimHost {
     fn file_exists(&mut self, path: &str) -> bool {
         self.files.get(path).is_some()
     }
@@ -383,32 +402,9 @@ impl Host for SimHost {
         self.files.write(path, content);
         Ok(())
     }
+}
 
-    fn fcgi_open(&mut self, _: &FcgiSocket) -> Result<SocketId, String> {
-        self.changes += 1;
-        if self.strikes(self.trouble.socket) {
-            return Err("[Errno 98] Address already in use".to_string());
-        }
-        self.next_socket += 1;
-        self.sockets.insert(SocketId(self.next_socket));
-        Ok(SocketId(self.next_socket))
-    }
-
-    fn fcgi_close(&mut self, socket: SocketId) {
-        self.changes += 1;
-        assert!(self.sockets.remove(&socket), "{socket:?} is closed and not open");
-    }
-
-    fn load_config(&mut self, in_force: &Journal) -> Result<Config, String> {
-        self.changes += 1;
-        if self.strikes(self.trouble.load) {
-            return Err("Error: the file is broken".to_string());
-        }
-        let config = self.loader.reload(&self.files, in_force).map_err(|error| error.to_string())?;
-        self.note(Did::Loaded(Box::new(config.clone())));
-        Ok(config)
-    }
-
+impl Clients for SimHost {
     fn watch_file(&mut self, conn: ConnId, path: &str) {
         self.changes += 1;
         self.watches.insert(conn, path.to_string());
@@ -417,6 +413,23 @@ impl Host for SimHost {
     fn unwatch_file(&mut self, conn: ConnId) {
         self.changes += 1;
         self.watches.remove(&conn);
+    }
+
+    fn close_connection(&mut self, conn: ConnId) {
+        self.changes += 1;
+        self.closed.push(conn);
+    }
+}
+
+impl Configuration for SimHost {
+    fn load_config(&mut self, in_force: &Journal) -> Result<Config, String> {
+        self.changes += 1;
+        if self.strikes(self.trouble.load) {
+            return Err("Error: the file is broken".to_string());
+        }
+        let config = self.loader.reload(&self.files, in_force).map_err(|error| error.to_string())?;
+        self.note(Did::Loaded(Box::new(config.clone())));
+        Ok(config)
     }
 
     fn preview_config(&mut self, base: &Rc<Document>, journal: &Journal) -> Result<Config, String> {
@@ -431,12 +444,9 @@ impl Host for SimHost {
     ) -> Result<Vec<Rc<config::Process>>, String> {
         self.loader.programs_from_options(&self.files, group, program, options).map_err(|error| error.to_string())
     }
+}
 
-    fn close_connection(&mut self, conn: ConnId) {
-        self.changes += 1;
-        self.closed.push(conn);
-    }
-
+impl Host for SimHost {
     fn own_pid(&mut self) -> i32 {
         1
     }

@@ -75,7 +75,7 @@ fn events() -> Vec<(&'static str, Event)> {
 const EARLY: u64 = START + SECOND / 2;
 const LATE: u64 = START + 100 * SECOND;
 
-/// In which moods and at which times a row holds.
+/// In which states of the daemon and at which times a row holds.
 #[derive(Clone, Copy, PartialEq)]
 enum When {
     Always,
@@ -88,13 +88,13 @@ enum When {
 }
 
 impl When {
-    fn holds(self, late: bool, mood: Mood) -> bool {
+    fn holds(self, late: bool, daemon: SupervisorState) -> bool {
         match self {
             When::Always => true,
             When::Early => !late,
             When::Late => late,
-            When::LateRunning => late && mood == Mood::Running,
-            When::Running => mood == Mood::Running,
+            When::LateRunning => late && daemon == SupervisorState::Running,
+            When::Running => daemon == SupervisorState::Running,
         }
     }
 }
@@ -107,7 +107,7 @@ fn shown(effect: &Effect) -> String {
             format!("kill {}{}", signal::name(*signal), if *group { " group" } else { "" })
         }
         Effect::Log(level, text) => format!("{} {text}", level.tag()),
-        Effect::Changed(Change { from, to, tries, pid, expected, exit }) => {
+        Effect::Changed(Transition { from, to, tries, pid, expected, exit }) => {
             let exit = exit.map_or(String::new(), |exit| format!(" [{}]", exit.text()));
             let expected = if *expected { " expected" } else { "" };
             format!("{} -> {} tries:{tries} pid:{pid}{expected}{exit}", from.name(), to.name())
@@ -116,9 +116,15 @@ fn shown(effect: &Effect) -> String {
 }
 
 /// Feeds one event; gives the effects as lines.
-fn fed(process: &mut Process, event: Event, program: &config::Process, mood: Mood, now: u64) -> Vec<String> {
+fn fed(
+    process: &mut Process,
+    event: Event,
+    program: &config::Process,
+    daemon: SupervisorState,
+    now: u64,
+) -> Vec<String> {
     let mut out = Vec::new();
-    process.step(event, program, mood, at(now), &mut out);
+    process.step(event, program, daemon, at(now), &mut out);
     out.iter().map(shown).collect()
 }
 
@@ -254,15 +260,19 @@ fn every_pair_of_state_and_event() {
     let mut used = vec![false; TABLE.len()];
     for (situation, process) in &situations {
         for (name, event) in events() {
-            for (mood, late) in
-                [(Mood::Running, false), (Mood::Running, true), (Mood::Stopping, false), (Mood::Stopping, true)]
-            {
-                let row = format!("{situation}, {name}, {mood:?}, {}", if late { "late" } else { "early" });
+            for (daemon, late) in [
+                (SupervisorState::Running, false),
+                (SupervisorState::Running, true),
+                (SupervisorState::Shutdown, false),
+                (SupervisorState::Shutdown, true),
+            ] {
+                let row = format!("{situation}, {name}, {daemon:?}, {}", if late { "late" } else { "early" });
                 let mut process = process.clone();
                 let before = process.state;
-                let got = fed(&mut process, event.clone(), &program(|_| ()), mood, if late { LATE } else { EARLY });
-                let expected =
-                    TABLE.iter().position(|(s, e, when, ..)| *s == *situation && *e == name && when.holds(late, mood));
+                let got = fed(&mut process, event.clone(), &program(|_| ()), daemon, if late { LATE } else { EARLY });
+                let expected = TABLE
+                    .iter()
+                    .position(|(s, e, when, ..)| *s == *situation && *e == name && when.holds(late, daemon));
                 let (state, effects) = match expected {
                     None => (before, &[][..]),
                     Some(index) => {
@@ -304,7 +314,7 @@ fn what_an_event_leaves_behind() {
         let mut process = situations().into_iter().find(|(name, _)| name == situation).unwrap().1;
         let event = events().into_iter().find(|(other, _)| other == name).unwrap().1;
         let now = if *late { LATE } else { EARLY };
-        fed(&mut process, event, &program(|_| ()), Mood::Running, now);
+        fed(&mut process, event, &program(|_| ()), SupervisorState::Running, now);
         let pid = process.pid.map(|pid| pid.0);
         let stop = process.stop_wall == 1_700_000_000 + (now / SECOND) as i64;
         assert_eq!((pid, process.exit_status, process.spawn_error(), stop), *expected, "{situation}, {name}");
@@ -327,8 +337,8 @@ fn running_means_strictly_more_than_startsecs() {
     for (startsecs, after, running) in rows {
         let program = program(|program| program.startsecs = startsecs);
         let mut process = process(ProcessState::Starting, Some(7), 0, 0);
-        let due = process.deadline(&program, Mood::Stopping).is_some_and(|at| at.0 <= START + after);
-        fed(&mut process, Event::Deadline, &program, Mood::Stopping, START + after);
+        let due = process.deadline(&program, SupervisorState::Shutdown).is_some_and(|at| at.0 <= START + after);
+        fed(&mut process, Event::Deadline, &program, SupervisorState::Shutdown, START + after);
         assert_eq!(process.state == ProcessState::Running, running, "startsecs {startsecs}, {after} ns");
         // The deadline is neither early, which would be a busy loop, nor late.
         if startsecs < i64::MAX {
@@ -340,17 +350,21 @@ fn running_means_strictly_more_than_startsecs() {
 /// Starts and fails until it gives up; gives the pauses between the attempts in seconds.
 fn pauses(process: &mut Process, program: &config::Process, mut now: u64) -> Vec<u64> {
     let mut pauses = Vec::new();
-    fed(process, Event::Start, program, Mood::Running, now);
+    fed(process, Event::Start, program, SupervisorState::Running, now);
     loop {
-        fed(process, Event::SpawnFailed("no".to_string()), program, Mood::Running, now);
+        fed(process, Event::SpawnFailed("no".to_string()), program, SupervisorState::Running, now);
         assert_eq!(process.state, ProcessState::Backoff);
-        let due = process.deadline(program, Mood::Running).unwrap();
+        let due = process.deadline(program, SupervisorState::Running).unwrap();
         if due > Mono(now) {
-            assert_eq!(fed(process, Event::Deadline, program, Mood::Running, due.0 - 1), [""; 0], "too early");
+            assert_eq!(
+                fed(process, Event::Deadline, program, SupervisorState::Running, due.0 - 1),
+                [""; 0],
+                "too early"
+            );
             pauses.push((due.0 - now) / SECOND);
             now = due.0;
         }
-        fed(process, Event::Deadline, program, Mood::Running, now);
+        fed(process, Event::Deadline, program, SupervisorState::Running, now);
         if process.state == ProcessState::Fatal {
             return pauses;
         }
@@ -369,7 +383,7 @@ fn retries_come_after_growing_pauses() {
 fn the_counter_goes_on_after_a_stop_in_backoff() {
     let program = program(|_| ());
     let mut process = process(ProcessState::Backoff, None, 2, START + 2 * SECOND);
-    fed(&mut process, Event::Stop, &program, Mood::Running, START);
+    fed(&mut process, Event::Stop, &program, SupervisorState::Running, START);
     assert_eq!(pauses(&mut process, &program, START), [3]);
     // FATAL and RUNNING clear it.
     assert_eq!(pauses(&mut process, &program, START), [1, 2, 3]);
@@ -384,13 +398,13 @@ fn sigkill_is_sent_every_stopwaitsecs() {
             program.killasgroup = true;
         });
         let mut process = process(ProcessState::Running, Some(7), 0, 0);
-        fed(&mut process, Event::Stop, &program, Mood::Running, LATE);
+        fed(&mut process, Event::Stop, &program, SupervisorState::Running, LATE);
         let sent = expected.map(|_| {
-            let due = process.deadline(&program, Mood::Stopping).unwrap().0;
+            let due = process.deadline(&program, SupervisorState::Shutdown).unwrap().0;
             if due > LATE {
-                assert_eq!(fed(&mut process, Event::Deadline, &program, Mood::Running, due - 1), [""; 0]);
+                assert_eq!(fed(&mut process, Event::Deadline, &program, SupervisorState::Running, due - 1), [""; 0]);
             }
-            let effects = fed(&mut process, Event::Deadline, &program, Mood::Stopping, due);
+            let effects = fed(&mut process, Event::Deadline, &program, SupervisorState::Shutdown, due);
             let lines = [
                 "WARN killing 'cat' (7) with SIGKILL",
                 "DEBG killing cat (pid 7) process group with signal SIGKILL",
@@ -418,7 +432,7 @@ fn the_stop_signal_goes_to_the_group_with_stopasgroup_only() {
             program.stopsignal = SignalNumber(libc::SIGINT);
         });
         let mut process = process(ProcessState::Running, Some(7), 0, 0);
-        let effects = fed(&mut process, Event::Stop, &program, Mood::Running, LATE);
+        let effects = fed(&mut process, Event::Stop, &program, SupervisorState::Running, LATE);
         assert_eq!(effects.last().unwrap(), expected, "stopasgroup {stopasgroup}, killasgroup {killasgroup}");
     }
 }
@@ -445,10 +459,10 @@ fn autorestart_decides_after_an_exit() {
         });
         let row = format!("{autorestart:?} {exitcodes:?} {status:?}");
         let mut process = process(ProcessState::Running, Some(7), 0, 0);
-        fed(&mut process, Event::Exited(status), &program, Mood::Running, LATE);
-        assert_eq!(process.deadline(&program, Mood::Running).is_some(), restarts, "{row}");
-        assert_eq!(process.deadline(&program, Mood::Stopping), None, "{row}");
-        fed(&mut process, Event::Deadline, &program, Mood::Running, LATE);
+        fed(&mut process, Event::Exited(status), &program, SupervisorState::Running, LATE);
+        assert_eq!(process.deadline(&program, SupervisorState::Running).is_some(), restarts, "{row}");
+        assert_eq!(process.deadline(&program, SupervisorState::Shutdown), None, "{row}");
+        fed(&mut process, Event::Deadline, &program, SupervisorState::Running, LATE);
         assert_eq!(process.state == ProcessState::Starting, restarts, "{row}");
     }
 }
@@ -460,11 +474,11 @@ fn restarts_keep_to_their_floor() {
         program.startsecs = 0;
     });
     let mut process = process(ProcessState::Running, Some(7), 0, 0);
-    fed(&mut process, Event::Exited(EXPECTED), &program, Mood::Running, START + 1);
+    fed(&mut process, Event::Exited(EXPECTED), &program, SupervisorState::Running, START + 1);
     let floor = Mono(START).after(RESTART_FLOOR);
-    assert_eq!(process.deadline(&program, Mood::Running), Some(floor));
-    assert_eq!(fed(&mut process, Event::Deadline, &program, Mood::Running, floor.0 - 1), [""; 0]);
-    fed(&mut process, Event::Deadline, &program, Mood::Running, floor.0);
+    assert_eq!(process.deadline(&program, SupervisorState::Running), Some(floor));
+    assert_eq!(fed(&mut process, Event::Deadline, &program, SupervisorState::Running, floor.0 - 1), [""; 0]);
+    fed(&mut process, Event::Deadline, &program, SupervisorState::Running, floor.0);
     assert_eq!(process.state, ProcessState::Starting);
 }
 
@@ -472,20 +486,20 @@ fn restarts_keep_to_their_floor() {
 fn autostart_is_for_what_was_never_started() {
     let never = program(|program| program.autostart = false);
     let mut tried = Process::default();
-    fed(&mut tried, Event::Start, &program(|_| ()), Mood::Running, 0);
-    fed(&mut tried, Event::Spawned(Pid(7)), &program(|_| ()), Mood::Running, 0);
-    fed(&mut tried, Event::Stop, &program(|_| ()), Mood::Running, 0);
-    fed(&mut tried, Event::Exited(KILLED), &program(|_| ()), Mood::Running, 0);
+    fed(&mut tried, Event::Start, &program(|_| ()), SupervisorState::Running, 0);
+    fed(&mut tried, Event::Spawned(Pid(7)), &program(|_| ()), SupervisorState::Running, 0);
+    fed(&mut tried, Event::Stop, &program(|_| ()), SupervisorState::Running, 0);
+    fed(&mut tried, Event::Exited(KILLED), &program(|_| ()), SupervisorState::Running, 0);
     assert_eq!(tried.state, ProcessState::Stopped);
     let rows = [
-        ("new", Process::default(), program(|_| ()), Mood::Running, Some(Mono(0))),
-        ("new, no autostart", Process::default(), never, Mood::Running, None),
-        ("new, shutting down", Process::default(), program(|_| ()), Mood::Stopping, None),
+        ("new", Process::default(), program(|_| ()), SupervisorState::Running, Some(Mono(0))),
+        ("new, no autostart", Process::default(), never, SupervisorState::Running, None),
+        ("new, shutting down", Process::default(), program(|_| ()), SupervisorState::Shutdown, None),
         // Started at the very beginning of the clock, and still started.
-        ("stopped", tried, program(|_| ()), Mood::Running, None),
+        ("stopped", tried, program(|_| ()), SupervisorState::Running, None),
     ];
-    for (name, process, program, mood, expected) in rows {
-        assert_eq!(process.deadline(&program, mood), expected, "{name}");
+    for (name, process, program, daemon, expected) in rows {
+        assert_eq!(process.deadline(&program, daemon), expected, "{name}");
     }
 }
 
@@ -495,24 +509,24 @@ fn a_wall_clock_that_steps_moves_only_what_people_see() {
     let mut process = Process::default();
     let early = |mono: u64, wall: u64| Now { mono: Mono(mono), wall: Wall(wall * SECOND) };
     let mut out = Vec::new();
-    process.step(Event::Start, &program, Mood::Running, early(START, 5_000), &mut out);
-    process.step(Event::Spawned(Pid(7)), &program, Mood::Running, early(START, 5_000), &mut out);
-    process.step(Event::Deadline, &program, Mood::Running, early(START + 2 * SECOND, 1_000), &mut out);
+    process.step(Event::Start, &program, SupervisorState::Running, early(START, 5_000), &mut out);
+    process.step(Event::Spawned(Pid(7)), &program, SupervisorState::Running, early(START, 5_000), &mut out);
+    process.step(Event::Deadline, &program, SupervisorState::Running, early(START + 2 * SECOND, 1_000), &mut out);
     assert_eq!(process.state, ProcessState::Running);
-    process.step(Event::Exited(EXPECTED), &program, Mood::Running, early(START + 3 * SECOND, 900), &mut out);
+    process.step(Event::Exited(EXPECTED), &program, SupervisorState::Running, early(START + 3 * SECOND, 900), &mut out);
     assert_eq!((process.start_wall, process.stop_wall, process.starts), (5_000, 900, 1));
 }
 
 /// One run of a listener under `unknown_action=restart` that breaks the protocol so long after its start; answers the
 /// pause before the next start, `None` for none.
 fn violation(process: &mut Process, program: &config::Process, now: &mut u64, after: u64) -> Option<u64> {
-    fed(process, Event::Start, program, Mood::Running, *now);
-    fed(process, Event::Spawned(Pid(7)), program, Mood::Running, *now);
-    fed(process, Event::Deadline, program, Mood::Running, *now);
+    fed(process, Event::Start, program, SupervisorState::Running, *now);
+    fed(process, Event::Spawned(Pid(7)), program, SupervisorState::Running, *now);
+    fed(process, Event::Deadline, program, SupervisorState::Running, *now);
     *now += after;
-    fed(process, Event::Distrust, program, Mood::Running, *now);
-    fed(process, Event::Exited(KILLED), program, Mood::Running, *now);
-    let due = process.deadline(program, Mood::Running)?.0;
+    fed(process, Event::Distrust, program, SupervisorState::Running, *now);
+    fed(process, Event::Exited(KILLED), program, SupervisorState::Running, *now);
+    let due = process.deadline(program, SupervisorState::Running)?.0;
     let ended = *now;
     *now = due.max(*now);
     (due >= ended).then(|| due - ended)
@@ -533,7 +547,7 @@ fn a_listener_that_breaks_the_protocol_is_started_again_and_again_and_then_given
         }
         // The third violation in a row is one more than startretries.
         assert_eq!(violation(&mut process, &program, &mut now, SECOND / 10), None, "{autorestart:?}");
-        fed(&mut process, Event::Deadline, &program, Mood::Running, now);
+        fed(&mut process, Event::Deadline, &program, SupervisorState::Running, now);
         assert_eq!(process.state, ProcessState::Fatal, "{autorestart:?}");
         // Somebody starts it: it has all its retries again.
         assert_eq!(violation(&mut process, &program, &mut now, SECOND), Some(SECOND), "{autorestart:?}");
@@ -559,7 +573,7 @@ fn a_stop_ends_the_restarting_of_a_listener() {
     let program = program(|program| program.startsecs = 0);
     let (mut process, mut now) = (Process::default(), START);
     violation(&mut process, &program, &mut now, SECOND);
-    fed(&mut process, Event::Stop, &program, Mood::Running, now);
+    fed(&mut process, Event::Stop, &program, SupervisorState::Running, now);
     assert_eq!(process.state, ProcessState::Stopped);
-    assert_eq!(process.deadline(&program, Mood::Running), None);
+    assert_eq!(process.deadline(&program, SupervisorState::Running), None);
 }
