@@ -158,6 +158,20 @@ impl Bus {
         Some(id)
     }
 
+    /// When the first pool that rests after a rejection goes on.
+    pub fn next_retry(&self) -> Option<Mono> {
+        self.pools.values().filter_map(Pool::rests_until).min()
+    }
+
+    /// Marks the pools whose rest is over.
+    pub(super) fn wake(&mut self, now: Mono) {
+        for (id, pool) in &mut self.pools {
+            if pool.wake(now) {
+                mark(&mut self.marked, *id);
+            }
+        }
+    }
+
     /// Whether a pool may have something to hand out.
     pub fn has_marked(&self) -> bool {
         !self.marked.is_empty()

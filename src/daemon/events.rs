@@ -102,6 +102,7 @@ impl Daemon {
     /// Sends queued events to listeners that are ready, in every pool where something may have become possible.
     pub fn dispatch(&mut self, now: Now, host: &mut dyn Host) {
         // A pool whose turn is cut short is marked again, and the next turn comes at once.
+        self.bus.wake(now.mono);
         let mut last = None;
         while let Some(id) = self.bus.next_marked(last) {
             self.dispatch_pool(id, now, host);
@@ -112,7 +113,7 @@ impl Daemon {
     fn dispatch_pool(&mut self, id: GroupId, now: Now, host: &mut dyn Host) {
         let roster = &self.roster;
         let Some(pool) = self.bus.pool_mut(id) else { return };
-        if pool.queued() == 0 {
+        if pool.queued() == 0 || pool.rests_until().is_some() {
             return;
         }
         let is_running =

@@ -163,7 +163,12 @@ impl Daemon {
 
     /// When [`Daemon::deadlines`] or [`Daemon::shutdown_step`] has something to do again; `None` is never.
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        earliest(&[self.agenda.next(now.mono), self.bus.next_tick(now), self.shutdown_deadline()])
+        earliest(&[
+            self.agenda.next(now.mono),
+            self.bus.next_tick(now),
+            self.bus.next_retry(),
+            self.shutdown_deadline(),
+        ])
     }
 
     /// Whether processes wait for their first start.

@@ -28,6 +28,11 @@ impl Backoff {
         }
     }
 
+    /// The next attempt is made; if it fails as well, the pause grows.
+    pub fn attempt(&mut self) {
+        self.until = None;
+    }
+
     /// An attempt has succeeded.
     pub fn succeeded(&mut self) {
         *self = Backoff::default();
@@ -65,6 +70,9 @@ mod tests {
             now = until;
         }
         assert_eq!(pauses, [20, 40, 80, 160, 320, 640, 1000, 1000]);
+        backoff.attempt();
+        backoff.failed(now);
+        assert_eq!(backoff.deadline(), Some(Mono(now.0 + 1000 * MS)));
         backoff.succeeded();
         assert!(backoff.is_due(Mono(0)));
         backoff.failed(now);

@@ -5,8 +5,8 @@
 //! is done, any other ending (rejection, a broken protocol, the listener's exit) puts it back at the head, with its
 //! serials.
 //!
-//! A rejected event is not delayed: the listener has to say READY again before it gets it again, so it is retried as
-//! fast as the listener asks for it and no faster.
+//! After a rejection the pool rests before it offers that event again, longer each time until one is accepted: a listener
+//! that cannot do its work, because its mail server is down, say, would otherwise reject some ten thousand times a second.
 //!
 //! The pool knows nothing of descriptors or of process states. Whoever owns it asks [`Pool::next`] who is to be
 //! written to, writes [`Pool::envelope`] to it, and says how that went:
@@ -27,6 +27,7 @@ use crate::config::types::{Listener, ResultHandler};
 use crate::eventtype::{EventMask, EventType};
 use crate::id::ProcId;
 use crate::level::Level;
+use crate::model::backoff::Backoff;
 use crate::model::event::{Event, Header, Serials};
 use crate::wire::listener::{ListenerState, Protocol, Said};
 use crate::wire::pyrepr;
@@ -182,6 +183,8 @@ pub struct Pool {
     moved: Mono,
     /// The event at the head, as it is being written.
     envelope: Vec<u8>,
+    /// Rests after rejections.
+    retry: Backoff,
 }
 
 impl Pool {
@@ -204,6 +207,7 @@ impl Pool {
             tried: false,
             moved: Mono::default(),
             envelope: Vec::new(),
+            retry: Backoff::default(),
         }
     }
 
@@ -224,6 +228,20 @@ impl Pool {
         let is_at_work = self.members.iter().any(|member| member.is_at_work);
         let moves = self.ready > 0 || now.since(self.moved) < STALL_TIME;
         (is_at_work && (room > 0 || moves)).then_some(room)
+    }
+
+    /// When the rest after a rejection is over; until then nothing is to be offered.
+    pub fn rests_until(&self) -> Option<Mono> {
+        self.retry.deadline()
+    }
+
+    /// Ends the rest if it is over; whether it was.
+    pub fn wake(&mut self, now: Mono) -> bool {
+        let is_over = self.retry.deadline().is_some_and(|until| until <= now);
+        if is_over {
+            self.retry.attempt();
+        }
+        is_over
     }
 
     /// A listener has just taken an event or said something.
@@ -368,8 +386,11 @@ impl Pool {
                         Verdict::Error => Line::HandlerError { listener },
                     }));
                     match verdict {
-                        Verdict::Accepted => member.in_flight = None,
-                        Verdict::Rejected => {}
+                        Verdict::Accepted => {
+                            member.in_flight = None;
+                            self.retry.succeeded();
+                        }
+                        Verdict::Rejected => self.retry.failed(self.moved),
                         Verdict::Error => member.protocol.distrust(),
                     }
                 }

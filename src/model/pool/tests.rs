@@ -467,3 +467,30 @@ fn what_comes_from_a_stranger_is_ignored() {
     rig.exits(9);
     assert_eq!(rig.told(), [""; 0]);
 }
+
+#[test]
+fn a_pool_rests_longer_after_each_rejection() {
+    const MS: u64 = 1_000_000;
+    let mut rig = Rig::new(&settings(&["EVENT"], 10), 1);
+    rig.remote(1);
+    for (at, pause) in [(0, 20), (100, 40), (200, 80), (300, 160)] {
+        rig.pool.moved(Mono(at * MS));
+        rig.says(0, "READY\n");
+        rig.dispatch();
+        rig.says(0, "RESULT 4\nFAIL");
+        let until = Mono((at + pause) * MS);
+        assert_eq!(rig.pool.rests_until(), Some(until), "{at}");
+        assert!(!rig.pool.wake(Mono(until.0 - 1)) && rig.pool.wake(until), "{at}");
+        assert_eq!(rig.pool.rests_until(), None, "{at}");
+    }
+    // An answer that is accepted ends it.
+    rig.says(0, "READY\n");
+    rig.dispatch();
+    rig.says(0, "RESULT 2\nOK");
+    rig.remote(1);
+    rig.pool.moved(Mono(1000 * MS));
+    rig.says(0, "READY\n");
+    rig.dispatch();
+    rig.says(0, "RESULT 4\nFAIL");
+    assert_eq!(rig.pool.rests_until(), Some(Mono(1020 * MS)));
+}
