@@ -43,7 +43,8 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 /// Moving so much takes some 0.05 ms.
 const OUTPUT_BYTES_PER_TURN: usize = 64 * 1024;
 
-/// Bytes read from one client in one turn.
+/// Bytes read from all clients in one turn; whose are left come first in the next. Moving so much, and finding out what
+/// was asked, takes some 0.1 ms.
 const CLIENT_BYTES_PER_TURN: usize = 256 * 1024;
 
 /// Clients accepted in one turn from one server.
@@ -213,6 +214,22 @@ impl Reactor {
     fn sort(&mut self, events: &Events, now: Now) {
         let ready = &mut self.ready;
         let mut has_signals = signals::has_missed();
+        if self.backoff.is_due(now.mono) {
+            if self.failed.is_empty() {
+                // The last attempts have all succeeded.
+                self.backoff.succeeded();
+            }
+            self.unfinished.append(&mut self.failed);
+        }
+        // What has waited comes before what is new.
+        for source in self.unfinished.drain(..) {
+            match source {
+                Source::Output(id, channel) => ready.outputs.push((id, channel)),
+                Source::Conn(id) => ready.readable.push((id, true)),
+                Source::Listener(index) => ready.listeners.push(index),
+                _ => {}
+            }
+        }
         for event in events {
             let Some(source) = self.system.watched.source(event.token()) else { continue };
             match source {
@@ -238,21 +255,6 @@ impl Reactor {
         }
         if has_signals && let Some(pipe) = &self.signals {
             pipe.drain(&mut self.arrived);
-        }
-        if self.backoff.is_due(now.mono) {
-            if self.failed.is_empty() {
-                // The last attempts have all succeeded.
-                self.backoff.succeeded();
-            }
-            self.unfinished.append(&mut self.failed);
-        }
-        for source in self.unfinished.drain(..) {
-            match source {
-                Source::Output(id, channel) => ready.outputs.push((id, channel)),
-                Source::Conn(id) => ready.readable.push((id, true)),
-                Source::Listener(index) => ready.listeners.push(index),
-                _ => {}
-            }
         }
     }
 
@@ -308,21 +310,21 @@ impl Reactor {
         self.unfinished.push(Source::Listener(server));
     }
 
-    fn read_client(&mut self, id: ConnId, ends: bool, service: &mut Service, now: Now) {
-        let mut left = CLIENT_BYTES_PER_TURN;
+    /// Reads a client until its socket is empty or the turn's share of bytes is used up.
+    fn read_client(&mut self, id: ConnId, ends: bool, left: &mut usize, service: &mut Service, now: Now) {
         loop {
+            if *left == 0 {
+                self.unfinished.push(Source::Conn(id));
+                return;
+            }
             match self.system.clients.read(id, &mut self.scratch) {
                 clients::Read::Bytes(count) => {
                     let bytes = &self.scratch[..count];
+                    *left = left.saturating_sub(count);
                     service.handle(Input::Received { conn: id, bytes }, now, &mut self.system);
                     // A short read means that the socket is empty. An end that comes later is an event of its own; one
                     // that had come already is not.
                     if count < self.scratch.len() && !ends {
-                        return;
-                    }
-                    left = left.saturating_sub(count);
-                    if left == 0 {
-                        self.unfinished.push(Source::Conn(id));
                         return;
                     }
                 }
@@ -451,8 +453,9 @@ impl Inputs for Turning<'_> {
         }
         self.reactor.ready.listeners = listeners;
         let mut readable = std::mem::take(&mut self.reactor.ready.readable);
+        let mut left = CLIENT_BYTES_PER_TURN;
         for (id, ends) in readable.drain(..) {
-            self.reactor.read_client(id, ends, self.service, now);
+            self.reactor.read_client(id, ends, &mut left, self.service, now);
         }
         self.reactor.ready.readable = readable;
     }

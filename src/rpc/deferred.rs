@@ -1,8 +1,9 @@
 //! Deferred answers: plain data, asked after each turn. And multicalls, which may hold one within them.
 
+use super::clear::ClearAll;
 use super::mutate::Update;
 use super::waits::{Bulk, Start, Stop};
-use super::{Answer, Context, Done, Outcome};
+use super::{Answer, Context, Done, LogAnswer, Outcome};
 use crate::clock::Mono;
 use crate::fault::{Code, Fault};
 use crate::wire::value::Value;
@@ -10,6 +11,13 @@ use crate::wire::xmlrpc::Writer;
 
 /// Calls in one multicall; more is a mistake or an attack.
 const CALLS_MAX: usize = 10_000;
+
+/// Bytes of the results of one multicall. Its whole answer is held, since what its calls find must be from the time when
+/// they were made; the status of ten thousand processes takes ten megabytes.
+const RESULTS_BYTES_MAX: usize = 12 * 1024 * 1024;
+
+/// When work that was only interrupted goes on.
+const AT_ONCE: Mono = Mono(0);
 
 /// An answer that is waited for.
 pub enum Deferred {
@@ -21,6 +29,8 @@ pub enum Deferred {
     Bulk(Bulk),
     /// The rest of a multicall.
     Multicall(Box<Multicall>),
+    /// The logs of all processes to be emptied.
+    ClearAll(ClearAll),
     /// A mutation that has to stop or restart something first.
     Update(Box<Update>),
 }
@@ -41,7 +51,24 @@ impl Deferred {
             Deferred::Stop(stop) => stop.poll(context.daemon, context.now),
             Deferred::Bulk(bulk) => bulk.poll(context.daemon, context.now),
             Deferred::Multicall(multicall) => multicall.advance(context),
+            Deferred::ClearAll(clear) => clear.advance(context),
             Deferred::Update(update) => update.advance(context),
+        }
+    }
+
+    /// Bytes that it holds, where clients decide how many.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Deferred::Multicall(multicall) => multicall.calls_bytes + multicall.results.capacity(),
+            _ => 0,
+        }
+    }
+
+    /// Its client is gone: what it does goes on, what it found is of no use.
+    pub fn abandon(&mut self) {
+        if let Deferred::Multicall(multicall) = self {
+            multicall.is_unheard = true;
+            multicall.forget_results();
         }
     }
 
@@ -51,7 +78,8 @@ impl Deferred {
             Deferred::Start(_) | Deferred::Update(_) => None,
             Deferred::Stop(stop) => Some(stop.report_at),
             Deferred::Bulk(bulk) => bulk.deadline(),
-            Deferred::Multicall(multicall) => multicall.current.as_ref().and_then(Deferred::deadline),
+            Deferred::Multicall(multicall) => multicall.deadline(),
+            Deferred::ClearAll(_) => Some(AT_ONCE),
         }
     }
 }
@@ -63,58 +91,150 @@ impl From<Bulk> for Outcome {
     }
 }
 
-/// A multicall under way: calls run strictly one after another.
+/// A multicall under way: calls run strictly one after another, as many in a turn as it has time for.
 pub struct Multicall {
     calls: std::vec::IntoIter<Value>,
-    current: Option<Deferred>,
-    /// The results so far, each a `<value>` element.
+    /// Bytes that the calls take, about.
+    calls_bytes: usize,
+    current: Current,
+    /// The answer so far: the beginning of an array, and the results, each a `<value>` element.
     results: Vec<u8>,
+    /// The results have become too long: no further call is made.
+    is_full: bool,
+    /// Nobody will hear the results.
+    is_unheard: bool,
+}
+
+/// What the call that is under way waits for.
+enum Current {
+    Nothing,
+    Answer(Deferred),
+    /// The rest of a log's text; what it answers begins so far into the results.
+    Text(Box<LogAnswer>, usize),
 }
 
 impl Multicall {
     /// A multicall of which nothing has happened yet.
     pub fn new(mut calls: Vec<Value>) -> Multicall {
         calls.truncate(CALLS_MAX);
-        Multicall { calls: calls.into_iter(), current: None, results: Vec::new() }
+        let calls_bytes = calls.iter().map(Value::bytes).sum();
+        let calls = calls.into_iter();
+        let mut results = Vec::new();
+        Writer::new(&mut results).begin_array();
+        Multicall { calls, calls_bytes, current: Current::Nothing, results, is_full: false, is_unheard: false }
     }
 
-    /// Goes on until a call has to be waited for; the whole answer at the end.
+    fn deadline(&self) -> Option<Mono> {
+        match &self.current {
+            Current::Answer(deferred) => deferred.deadline(),
+            Current::Nothing | Current::Text(..) => Some(AT_ONCE),
+        }
+    }
+
+    /// Goes on until a call has to be waited for or the turn has no time left; the whole answer at the end.
     pub fn advance(&mut self, context: &mut Context<'_>) -> Option<Done> {
         loop {
-            if let Some(deferred) = &mut self.current {
-                let done = deferred.poll(context)?;
-                self.current = None;
-                self.push(done);
+            match std::mem::replace(&mut self.current, Current::Nothing) {
+                Current::Nothing => {}
+                Current::Answer(mut deferred) => match deferred.poll(context) {
+                    Some(done) => self.take(done),
+                    None => {
+                        self.current = Current::Answer(deferred);
+                        return None;
+                    }
+                },
+                Current::Text(answer, start) => self.read(answer, start, context),
             }
-            let Some(call) = self.calls.next() else {
-                let mut xml = Vec::with_capacity(self.results.len() + 64);
-                let mut writer = Writer::new(&mut xml);
-                writer.begin_array();
-                writer.encoded(&self.results);
-                writer.end_array();
-                return Some(Ok(Answer::Xml(xml)));
-            };
+            if context.budget.is_spent() {
+                return None;
+            }
+            if !matches!(self.current, Current::Nothing) {
+                continue;
+            }
+            let Some(call) = self.calls.next() else { return Some(Ok(self.answer())) };
+            if self.is_full {
+                context.budget.spend(1);
+                self.push_fault(&too_long());
+                continue;
+            }
             match one_call(context, &call) {
-                Ok(Outcome::Now(answer)) => self.push(Ok(answer)),
-                Ok(Outcome::Deferred(deferred)) => self.current = Some(deferred),
-                Err(fault) => self.push(Err(fault)),
+                Ok(Outcome::Now(answer)) => self.take(Ok(answer)),
+                Ok(Outcome::Deferred(deferred)) => self.current = Current::Answer(deferred),
+                Err(fault) => self.take(Err(fault)),
             }
         }
     }
 
-    fn push(&mut self, done: Done) {
+    fn answer(&mut self) -> Answer {
+        Writer::new(&mut self.results).end_array();
+        Answer::Xml(std::mem::take(&mut self.results))
+    }
+
+    /// Takes what came of a call.
+    fn take(&mut self, done: Done) {
+        let start = self.results.len();
         let mut writer = Writer::new(&mut self.results);
         match done {
             Ok(Answer::Value(value)) => writer.value(&value),
             Ok(Answer::Xml(xml)) => writer.encoded(&xml),
-            Err(fault) => {
-                writer.begin_struct();
-                writer.member_int("faultCode", fault.code as i64);
-                writer.member_str("faultString", &fault.to_string());
-                writer.end_struct();
+            Ok(Answer::Log(answer)) => {
+                writer.encoded(&answer.before);
+                self.current = Current::Text(answer, start);
+            }
+            Err(fault) => self.push_fault(&fault),
+        }
+        self.bound(start);
+    }
+
+    /// Appends a piece of a log's text.
+    fn read(&mut self, mut answer: Box<LogAnswer>, start: usize, context: &mut Context<'_>) {
+        match answer.text.next(context.host) {
+            Ok(Some(piece)) => {
+                context.budget.spend_bytes(2 * piece.len());
+                Writer::new(&mut self.results).text(&piece);
+                self.current = Current::Text(answer, start);
+            }
+            Ok(None) => self.results.extend_from_slice(&answer.after),
+            Err(_) => {
+                self.results.truncate(start);
+                self.push_fault(&Code::Failed.bare());
             }
         }
+        self.bound(start);
     }
+
+    /// In the place of a result that makes the answer too long stands a fault.
+    fn bound(&mut self, start: usize) {
+        if self.is_unheard {
+            self.forget_results();
+            return;
+        }
+        if self.results.len() > RESULTS_BYTES_MAX {
+            self.results.truncate(start);
+            self.current = Current::Nothing;
+            self.is_full = true;
+            self.push_fault(&too_long());
+        }
+    }
+
+    fn forget_results(&mut self) {
+        self.results = Vec::new();
+        if let Current::Text(..) = self.current {
+            self.current = Current::Nothing;
+        }
+    }
+
+    fn push_fault(&mut self, fault: &Fault) {
+        let mut writer = Writer::new(&mut self.results);
+        writer.begin_struct();
+        writer.member_int("faultCode", fault.code as i64);
+        writer.member_str("faultString", &fault.to_string());
+        writer.end_struct();
+    }
+}
+
+fn too_long() -> Fault {
+    Code::Failed.with(format!("the results of one multicall are longer than {} MiB", RESULTS_BYTES_MAX >> 20))
 }
 
 fn one_call(context: &mut Context<'_>, call: &Value) -> Result<Outcome, Fault> {

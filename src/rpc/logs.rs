@@ -1,7 +1,9 @@
 //! Reading and emptying logs (X-80, X-81, L-61, L-62). All offsets and lengths are bytes.
 
-use super::entry::Entry;
-use super::{Answer, Context, Outcome, integer, text};
+use super::clear::ClearAll;
+use super::deferred::Deferred;
+use super::logtext::{LogText, PIECE_BYTES};
+use super::{Answer, Context, LogAnswer, Outcome, budget, integer, text};
 use crate::config::LogFile;
 use crate::daemon::host::{Errno, Span};
 use crate::daemon::{Daemon, Host};
@@ -14,6 +16,9 @@ use crate::wire::xmlrpc::Writer;
 /// to hold a whole large log in memory, and clients page with the offset.
 pub const READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
+/// Bytes of a log that are answered as a whole. Longer parts are read and sent piece by piece.
+const WHOLE_BYTES_MAX: u64 = 2 * PIECE_BYTES;
+
 /// readLog.
 pub fn read_main(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let (offset, length) = (integer(params, 0)?, integer(params, 1)?);
@@ -23,13 +28,13 @@ pub fn read_main(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome,
 }
 
 /// The last `bytes` bytes of a process's stdout log, for the page that shows it.
-pub fn end(daemon: &Daemon, host: &mut dyn Host, name: &str, bytes: u64) -> Result<Vec<u8>, Fault> {
+pub fn end(daemon: &Daemon, host: &mut dyn Host, name: &str, bytes: u64) -> Result<LogText, Fault> {
     let id = daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
     let path = daemon.roster.process(id).and_then(|process| process.stdout.path.as_deref());
     let path = path.filter(|path| host.file_exists(path)).ok_or_else(|| Code::NoFile.bare())?;
     let size = host.file_size(path).map_err(|_| Code::Failed.bare())?;
     let length = bytes.min(size);
-    host.file_read(path, Span { offset: size - length, length }).map_err(|_| Code::Failed.bare())
+    Ok(LogText::new(path, Span { offset: size - length, length }, host))
 }
 
 /// readProcessStdoutLog.
@@ -79,6 +84,13 @@ fn read(context: &mut Context<'_>, path: Option<&str>, offset: i64, length: i64)
         }
     };
     let span = Span { offset, length: length.min(READ_BYTES_MAX) };
+    if span.length > WHOLE_BYTES_MAX {
+        let text = LogText::new(path, span, context.host);
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        Writer::new(&mut before).begin_str();
+        Writer::new(&mut after).end_str();
+        return Ok(Outcome::Now(Answer::Log(Box::new(LogAnswer { before, text, after }))));
+    }
     let bytes = context.host.file_read(path, span).map_err(failed)?;
     let mut xml = Vec::with_capacity(bytes.len() + 64);
     Writer::new(&mut xml).str_lossy(&bytes);
@@ -99,30 +111,48 @@ pub fn tail_stderr(context: &mut Context<'_>, params: &[Value]) -> Result<Outcom
 fn tail(context: &mut Context<'_>, params: &[Value], channel: Channel) -> Result<Outcome, Fault> {
     let (offset, length) = (integer(params, 1)?, integer(params, 2)?);
     let path = log_path(context, text(params, 0)?, channel)?;
-    let (bytes, size, overflow) = match path {
-        Some(path) if context.host.file_exists(&path) => read_tail(context, &path, offset, length).unwrap_or_default(),
-        _ => (Vec::new(), 0, false),
+    let nothing = (Span { offset: 0, length: 0 }, 0, false);
+    let (path, (span, size, overflow)) = match path {
+        Some(path) if context.host.file_exists(&path) => {
+            let part = tail_part(context, &path, offset, length).unwrap_or(nothing);
+            (path, part)
+        }
+        _ => (String::new(), nothing),
     };
-    let mut xml = Vec::with_capacity(bytes.len() + 256);
-    let mut writer = Writer::new(&mut xml);
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let mut writer = Writer::new(&mut before);
     writer.begin_array();
-    writer.str_lossy(&bytes);
+    writer.begin_str();
+    let mut writer = Writer::new(&mut after);
+    writer.end_str();
     writer.int(i64::try_from(size).unwrap_or(i64::MAX));
     writer.bool(overflow);
     writer.end_array();
-    Ok(Outcome::Now(Answer::Xml(xml)))
+    if span.length > WHOLE_BYTES_MAX {
+        let text = LogText::new(&path, span, context.host);
+        return Ok(Outcome::Now(Answer::Log(Box::new(LogAnswer { before, text, after }))));
+    }
+    if span.length > 0 {
+        match context.host.file_read(&path, span) {
+            Ok(bytes) => Writer::new(&mut before).text_lossy(&bytes),
+            // As if there were no file.
+            Err(_) => return Ok(Value::Array(vec!["".into(), 0.into(), false.into()]).into()),
+        }
+    }
+    before.extend_from_slice(&after);
+    Ok(Outcome::Now(Answer::Xml(before)))
 }
 
-fn read_tail(context: &mut Context<'_>, path: &str, offset: i64, length: i64) -> Result<(Vec<u8>, u64, bool), Errno> {
+/// Which part of a log its end is, the log's size, and whether there was more.
+fn tail_part(context: &mut Context<'_>, path: &str, offset: i64, length: i64) -> Result<(Span, u64, bool), Errno> {
     let size = context.host.file_size(path)?;
     let end = i64::try_from(size).unwrap_or(i64::MAX);
     let overflow = end > offset.saturating_add(length);
     if !overflow && offset >= end {
-        return Ok((Vec::new(), size, false));
+        return Ok((Span { offset: 0, length: 0 }, size, false));
     }
     let wanted = u64::try_from(length).unwrap_or(0).min(size).min(READ_BYTES_MAX);
-    let bytes = context.host.file_read(path, Span { offset: size - wanted, length: wanted })?;
-    Ok((bytes, size, overflow))
+    Ok((Span { offset: size - wanted, length: wanted }, size, overflow))
 }
 
 /// clearLog (L-61).
@@ -141,19 +171,12 @@ pub fn clear_main(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fau
 pub fn clear(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
     let id = context.daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
+    context.budget.spend(budget::CLEAR_US);
     context.daemon.clear_logs(id, context.host).map_err(|_| Code::Failed.with(name))?;
     Ok(true.into())
 }
 
 /// clearAllProcessLogs.
 pub fn clear_all(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
-    let mut results = Vec::new();
-    for id in context.daemon.roster.processes_by_priority() {
-        let Some(name) = context.daemon.roster.namespec(id) else { continue };
-        let cleared = context.daemon.clear_logs(id, context.host).map_err(|_| Code::Failed.with(name));
-        let Some(process) = context.daemon.roster.process(id) else { continue };
-        let Some(group) = context.daemon.roster.group(process.group) else { continue };
-        results.push(Entry::new(group.name(), &process.config.name).outcome(cleared));
-    }
-    Ok(Value::Array(results).into())
+    Deferred::ClearAll(ClearAll::new(context.daemon.roster.processes_by_priority())).begin(context)
 }

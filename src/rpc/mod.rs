@@ -6,8 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod budget;
 mod cache;
 pub mod claims;
+mod clear;
 mod control;
 pub mod deferred;
 mod details;
@@ -17,6 +19,7 @@ mod grace;
 mod info;
 mod loader;
 mod logs;
+pub mod logtext;
 pub mod mutate;
 mod stheno;
 mod supervisor;
@@ -41,6 +44,9 @@ use crate::state::SupervisorState;
 use crate::wire::pyrepr;
 use crate::wire::value::Value;
 use crate::wire::xmlrpc;
+
+use budget::Budget;
+use logtext::LogText;
 
 pub use deferred::Deferred;
 pub use extensions::Extensions;
@@ -95,6 +101,8 @@ pub struct Context<'a> {
     pub peer: &'a str,
     /// The method called, in full.
     pub method: &'a str,
+    /// What may still be done in this turn.
+    pub budget: &'a mut Budget,
 }
 
 impl Context<'_> {
@@ -113,6 +121,7 @@ impl Context<'_> {
             extensions: &mut *self.extensions,
             peer: self.peer,
             method,
+            budget: &mut *self.budget,
         }
     }
 }
@@ -132,12 +141,25 @@ pub enum Answer {
     Value(Value),
     /// A value that was written straight as XML, without a tree of values.
     Xml(Vec<u8>),
+    /// A value with a long text of a log in it.
+    Log(Box<LogAnswer>),
 }
 
 impl<V: Into<Value>> From<V> for Outcome {
     fn from(value: V) -> Outcome {
         Outcome::Now(Answer::Value(value.into()))
     }
+}
+
+/// A value as XML, of which a long text of a log is to be read piece by piece.
+#[derive(Clone, Debug)]
+pub struct LogAnswer {
+    /// What comes before the text.
+    pub before: Vec<u8>,
+    /// The text.
+    pub text: LogText,
+    /// What comes behind it.
+    pub after: Vec<u8>,
 }
 
 /// What comes of a call in the end.
@@ -152,6 +174,8 @@ pub fn with_document<T>(done: &Done, take: impl FnOnce(&[&[u8]]) -> T) -> T {
         Ok(Answer::Xml(xml)) => {
             return take(&[xmlrpc::RESPONSE_BEGIN.as_bytes(), xml, xmlrpc::RESPONSE_END.as_bytes()]);
         }
+        // Whoever answers has taken it piece by piece before.
+        Ok(Answer::Log(_)) => {}
         Err(fault) => xmlrpc::write_fault(&mut document, fault.code as i32, &fault.to_string()),
     }
     take(&[&document])
@@ -238,7 +262,12 @@ pub fn call(context: &mut Context<'_>, method: &str, params: &[Value]) -> Result
     if is_guarded && !namespace.whitelist.is_empty() && !namespace.whitelist.iter().any(|name| name == row.name) {
         return Err(Code::NotInWhitelist.with(row.name));
     }
-    (row.call)(context, params)
+    context.budget.spend(budget::CALL_US);
+    let outcome = (row.call)(context, params);
+    if let Ok(Outcome::Now(Answer::Xml(xml))) = &outcome {
+        context.budget.spend_bytes(xml.len());
+    }
+    outcome
 }
 
 /// Calls a method of the main interface, whether or not it is configured.

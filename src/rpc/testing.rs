@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::budget::Budget;
 use super::{Answer, Context, Deferred, Done, Extensions, Outcome, Registry, call};
 use crate::clock::{Mono, Now, Wall};
 use crate::config::fake::Fake;
@@ -260,14 +261,32 @@ impl World {
     /// Makes a call up to its first wait.
     pub fn begin(&mut self, method: &str, params: &[Value]) -> Result<Outcome, String> {
         let World { host, daemon, registry, extensions, now } = self;
-        let mut context = Context { daemon, host, now: *now, registry, extensions, peer: "uid 0", method };
+        let mut context = Context {
+            daemon,
+            host,
+            now: *now,
+            registry,
+            extensions,
+            peer: "uid 0",
+            method,
+            budget: &mut Budget::default(),
+        };
         call(&mut context, method, params).map_err(|fault| fault.to_string())
     }
 
     /// Asks a call that waits.
     pub fn poll(&mut self, deferred: &mut Deferred, method: &str) -> Option<Result<Value, String>> {
         let World { host, daemon, registry, extensions, now } = self;
-        let mut context = Context { daemon, host, now: *now, registry, extensions, peer: "uid 0", method };
+        let mut context = Context {
+            daemon,
+            host,
+            now: *now,
+            registry,
+            extensions,
+            peer: "uid 0",
+            method,
+            budget: &mut Budget::default(),
+        };
         deferred.poll(&mut context).map(finish)
     }
 
@@ -319,7 +338,7 @@ impl World {
 fn finish(done: Done) -> Result<Value, String> {
     match done {
         Ok(Answer::Value(value)) => Ok(value),
-        Ok(Answer::Xml(_)) => Ok(Value::Nil),
+        Ok(Answer::Xml(_) | Answer::Log(_)) => Ok(Value::Nil),
         Err(fault) => Err(fault.to_string()),
     }
 }

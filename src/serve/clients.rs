@@ -6,18 +6,30 @@ use super::conns::CONNECTIONS_MAX;
 use super::deferred::DeferredReply;
 use super::exchange::{Exchange, Next};
 use super::feed::Feed;
+use super::text::Progress;
 use crate::clock::Now;
 use crate::daemon::Host;
 use crate::eventtype::EventMask;
 use crate::id::ConnId;
 use crate::rpc::Context;
-use crate::wire::http::ReplyTo;
+use crate::rpc::budget::Budget;
+use crate::wire::http::{ReplyTo, Status};
+
+/// Requests of one connection that are taken one after another before others have their turn.
+const REQUESTS_PER_VISIT: usize = 32;
+
+/// Bytes that are held for all clients together: input, output, and what calls under way hold. The longest answer, the
+/// status of ten thousand processes, takes ten megabytes; of these some may be on their way at one time.
+const CLIENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// A connection that holds less is never the reason to look at the sum.
+const SMALL_BYTES: usize = 64 * 1024;
 
 impl Service {
     pub(super) fn accept(&mut self, id: ConnId, server: usize, peer: String, now: Now, host: &mut dyn Host) {
-        if self.conns.is_full() {
-            match self.conns.longest_idle() {
-                Some(longest) => self.cut_off(longest, host),
+        if self.conns.is_full(server, &self.sites) {
+            match self.conns.first_to_go(server) {
+                Some(first) => self.cut_off(first, host),
                 None => {
                     activity!(Warn, "{peer}: more than {CONNECTIONS_MAX} connections; closing the new one");
                     return host.close_connection(id);
@@ -31,17 +43,101 @@ impl Service {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.receive(bytes, now);
         self.conns.mind_deadline(id);
+        self.serve(id, now, host);
+        self.make_room(id, now, host);
+    }
+
+    /// Goes on with what a connection is for, as far as the client keeps up and the turn has time.
+    fn serve(&mut self, id: ConnId, now: Now, host: &mut dyn Host) {
         self.take_requests(id, now, host);
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let is_unserved = match &mut conn.phase {
+            Phase::Requests => {
+                conn.has_input() && conn.takes_requests() && (self.budget.is_spent() || conn.was_interrupted)
+            }
+            Phase::Feed(feed) => match &mut **feed {
+                Feed::Text(feed) => match feed.feed(&mut conn.output, &mut self.budget, host) {
+                    Progress::Waits => false,
+                    Progress::Interrupted => true,
+                    Progress::Done if feed.keeps_alive => {
+                        self.conns.end_feed(id);
+                        self.conns.get_mut(id).is_some_and(|conn| conn.has_input())
+                    }
+                    Progress::Done | Progress::Broken => {
+                        conn.closing = true;
+                        false
+                    }
+                },
+                _ => false,
+            },
+            Phase::Deferred | Phase::Refused => false,
+        };
+        if is_unserved && !self.unserved.contains(&id) {
+            self.unserved.push_back(id);
+        }
+        if self.conns.get(id).is_some_and(|conn| !conn.output.is_empty() || conn.closing) {
+            self.conns.touch(id);
+        }
+    }
+
+    /// Goes on with the connections for which earlier turns had no time.
+    pub(super) fn serve_unserved(&mut self, now: Now, host: &mut dyn Host) {
+        for _ in 0..self.unserved.len() {
+            if self.budget.is_spent() {
+                break;
+            }
+            let Some(id) = self.unserved.pop_front() else { break };
+            self.serve(id, now, host);
+        }
+    }
+
+    /// The same for what calls under way hold.
+    fn bound_deferred(&mut self, host: &mut dyn Host) {
+        while self.conns.bytes() + self.deferred.bytes() > CLIENT_BYTES_MAX {
+            let Some(victim) = self.conns.largest(None).or_else(|| self.deferred.largest()) else { return };
+            activity!(Debug, "closing a connection, for calls under way hold more than {CLIENT_BYTES_MAX} bytes");
+            self.cut_off(victim, host);
+        }
+    }
+
+    /// Sees to it that everything that is held for clients stays within its bound. The first to go are those who do not
+    /// read, then those whose request is not whole, the longest each time.
+    fn make_room(&mut self, id: ConnId, now: Now, host: &mut dyn Host) {
+        let Some(conn) = self.conns.get(id) else { return };
+        if conn.bytes() < SMALL_BYTES {
+            return;
+        }
+        while self.conns.bytes() + self.deferred.bytes() > CLIENT_BYTES_MAX {
+            let Some(victim) = self.conns.largest(Some(id)) else {
+                let Some(mut exchange) = self.exchange(id, now, host) else { return };
+                exchange.error(ReplyTo::UNREADABLE, Status::SERVICE_UNAVAILABLE);
+                exchange.conn.give_up();
+                return self.conns.touch(id);
+            };
+            activity!(Debug, "closing a connection, for clients take more than {CLIENT_BYTES_MAX} bytes");
+            self.cut_off(victim, host);
+        }
     }
 
     /// Answers what is whole on the input, one request after another, until one has to wait.
     fn take_requests(&mut self, id: ConnId, now: Now, host: &mut dyn Host) {
         let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.was_interrupted = false;
+        if !conn.takes_requests() || !conn.has_input() {
+            return;
+        }
         let mut input = conn.take_input();
-        let mut used = 0;
+        let (mut used, mut count) = (0, 0);
         while used < input.len()
             && let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.takes_requests())
         {
+            // An administrator's way in, the socket file, is not behind what the network asks.
+            let is_first = count == 0 && self.sites.is_unix(conn.server);
+            if (self.budget.is_spent() && !is_first) || count == REQUESTS_PER_VISIT {
+                conn.was_interrupted = true;
+                break;
+            }
+            count += 1;
             let server = conn.server;
             let taken = conn.take(&mut input[used..], |head| self.sites.is_authorized(server, head));
             if taken == Taken::More {
@@ -50,6 +146,7 @@ impl Service {
             let Some(mut exchange) = self.exchange(id, now, host) else { break };
             match taken {
                 Taken::Request { head, body, bytes } => {
+                    exchange.conn.is_proven = true;
                     let next = exchange.answer(&head, body.as_deref());
                     self.go_on(id, head.reply_to, next);
                     used += bytes;
@@ -69,9 +166,6 @@ impl Service {
         }
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.give_back(input, used, now);
-        if !conn.output.is_empty() || conn.closing {
-            self.conns.touch(id);
-        }
         self.conns.mind_deadline(id);
     }
 
@@ -89,6 +183,7 @@ impl Service {
             conn: self.conns.get_mut(id)?,
             date: self.dates.at(now.wall.secs()),
             now,
+            budget: &mut self.budget,
             has_room_for_feed,
         })
     }
@@ -114,9 +209,16 @@ impl Service {
     /// Asks every deferred reply whether it can be given now. A reply given lets the connection go on with what it has
     /// sent meanwhile.
     pub(super) fn answer_deferred(&mut self, now: Now, host: &mut dyn Host) {
+        // A share of their own: requests of this turn may have used up the other.
+        self.budget = Budget::default();
         self.daemon.roll_changed();
         self.asks_again = false;
-        for mut reply in self.deferred.take() {
+        let mut replies = self.deferred.take();
+        if replies.len() > 1 {
+            // Each is first in turn, for the first may use up all that there is.
+            replies.rotate_left(1);
+        }
+        for mut reply in replies {
             let method = reply.work.method();
             let mut context = Context {
                 daemon: &mut self.daemon,
@@ -126,6 +228,7 @@ impl Service {
                 extensions: &mut self.extensions,
                 peer: &reply.peer,
                 method: &method,
+                budget: &mut self.budget,
             };
             let Some(finished) = reply.work.poll(&mut context) else {
                 self.deferred.add(reply);
@@ -134,23 +237,30 @@ impl Service {
             let Some(id) = reply.conn else { continue };
             let Some(mut exchange) = self.exchange(id, now, host) else { continue };
             exchange.conn.phase = Phase::Requests;
-            exchange.finish(reply.reply_to, finished);
-            self.take_requests(id, now, host);
+            let next = exchange.finish(reply.reply_to, finished);
+            self.go_on(id, reply.reply_to, next);
+            self.conns.touch(id);
+            self.serve(id, now, host);
+            self.make_room(id, now, host);
+        }
+        if self.deferred.bytes() >= SMALL_BYTES {
+            self.bound_deferred(host);
         }
         // Some may have started or stopped what others wait for, who were asked before.
         self.asks_again |= self.daemon.has_changed();
     }
 
     /// All output is written: room for more of a feed.
-    pub(super) fn drained(&mut self, id: ConnId, host: &mut dyn Host) {
+    pub(super) fn drained(&mut self, id: ConnId, now: Now, host: &mut dyn Host) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.shrink();
-        let Phase::Feed(feed) = &mut conn.phase else { return };
+        let Phase::Feed(feed) = &mut conn.phase else { return self.serve(id, now, host) };
         match &mut **feed {
             Feed::Events(feed) => feed.tell_dropped(&mut conn.output),
             Feed::Log(feed) => {
                 feed.feed(id, &mut conn.output, host);
             }
+            Feed::Text(_) => return self.serve(id, now, host),
         }
         if !conn.output.is_empty() {
             self.conns.touch(id);
@@ -242,6 +352,7 @@ impl Service {
             Phase::Feed(feed) => match *feed {
                 Feed::Events(_) => self.refresh_event_mask(),
                 Feed::Log(_) => host.unwatch_file(id),
+                Feed::Text(_) => {}
             },
         }
     }

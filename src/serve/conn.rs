@@ -28,6 +28,9 @@ const REFUSED_TIME: Duration = Duration::from_secs(5);
 /// more without waiting for its answers is cut off.
 const INPUT_BYTES_MAX: usize = HEAD_BYTES_MAX + 2 * BODY_BYTES_MAX as usize;
 
+/// Bytes of output beyond which a connection takes no further request.
+const UNWRITTEN_BYTES_MAX: usize = 128 * 1024;
+
 /// Room that an idle connection's buffers keep.
 const BUFFER_BYTES_KEPT: usize = 16 * 1024;
 
@@ -65,6 +68,10 @@ pub(super) struct Conn {
     pub(super) deadline: Mono,
     /// When it is looked at next, as the timers of all connections have it; never later than the deadline.
     pub(super) timer: Option<Mono>,
+    /// It has sent a whole request that it may send.
+    pub(super) is_proven: bool,
+    /// Its last visit ended before its input did.
+    pub(super) was_interrupted: bool,
     input: Vec<u8>,
     /// Bytes at the front of `input` that are known not to hold the end of a head.
     searched: usize,
@@ -99,6 +106,8 @@ impl Conn {
             asked: None,
             deadline: now.mono.after(REQUEST_TIME),
             timer: None,
+            is_proven: false,
+            was_interrupted: false,
             input: Vec::new(),
             searched: 0,
             chunked: None,
@@ -106,14 +115,32 @@ impl Conn {
         }
     }
 
+    /// Whether there is input that no request was made of yet.
+    pub(super) fn has_input(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        let body = self.chunked.as_ref().map_or(0, |(_, body, _)| body.capacity());
+        self.input.capacity() + self.output.capacity() + body
+    }
+
+    /// It gets no further answer, and what it has sent is thrown away.
+    pub(super) fn give_up(&mut self) {
+        self.input = Vec::new();
+        self.chunked = None;
+        self.closing = true;
+    }
+
     /// Whether nothing of it is under way.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Requests) && self.input.is_empty() && self.output.is_empty()
     }
 
-    /// Whether the next request may be taken.
+    /// Whether the next request may be taken: not while the client does not read what it has asked for.
     pub(super) fn takes_requests(&self) -> bool {
-        !self.closing && matches!(self.phase, Phase::Requests)
+        !self.closing && matches!(self.phase, Phase::Requests) && self.output.len() < UNWRITTEN_BYTES_MAX
     }
 
     /// Whether it is given up when its deadline has passed. Who waits for us is given all the time there is.
@@ -132,6 +159,11 @@ impl Conn {
         }
         if self.input.is_empty() {
             self.deadline = now.mono.after(REQUEST_TIME);
+        }
+        // A client decides how much this is: its request ends if there is no memory for it.
+        if self.input.try_reserve(bytes.len()).is_err() {
+            self.give_up();
+            return;
         }
         self.input.extend_from_slice(bytes);
     }

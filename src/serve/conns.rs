@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 
 use super::conn::{Conn, Phase};
 use super::feed::Feed;
+use super::sites::Sites;
 use crate::clock::{Mono, Now};
 use crate::id::{ConnId, IdMap};
 
-/// Connections at one time. Beyond it the one that has been idle longest is closed for a new one.
+/// Connections at one time. Beyond it one of the same server makes room for a new one.
 pub(super) const CONNECTIONS_MAX: usize = 512;
+
+/// Closing a connection that holds less makes no room.
+const WORTH_CLOSING_BYTES: usize = 32 * 1024;
 
 /// How many of them may be feeds without an end, of events or of logs that are followed. They are never idle, so
 /// without a bound of their own nobody else would have room.
@@ -37,14 +41,44 @@ impl Connections {
         self.all.get_mut(&id)
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.all.len() >= CONNECTIONS_MAX
+    /// Whether a server has no room for one more connection: what the others have not taken of their own slots is not
+    /// to be had.
+    pub(super) fn is_full(&self, server: usize, sites: &Sites) -> bool {
+        let mut counts = vec![0; sites.len()];
+        self.all.values().for_each(|conn| {
+            if let Some(count) = counts.get_mut(conn.server) {
+                *count += 1;
+            }
+        });
+        let others = counts.iter().enumerate().filter(|(other, _)| *other != server);
+        let reserved: usize = others.map(|(other, count)| sites.slots(other).max(*count)).sum();
+        counts.get(server).copied().unwrap_or(0) + reserved >= CONNECTIONS_MAX
     }
 
-    /// The one that has been idle longest.
-    pub(super) fn longest_idle(&self) -> Option<ConnId> {
-        let idle = self.all.iter().filter(|(_, conn)| conn.is_idle());
-        idle.min_by_key(|(id, conn)| (conn.deadline, **id)).map(|(id, _)| *id)
+    /// Which connection of a server makes room for a new one: who has sent no request that it may send, the oldest
+    /// first; then who has been idle longest; then who does not read its answers, or does not end its request.
+    pub(super) fn first_to_go(&self, server: usize) -> Option<ConnId> {
+        let rank = |conn: &Conn| match conn.phase {
+            Phase::Requests | Phase::Refused if !conn.is_proven => Some((0, Mono(0))),
+            Phase::Refused => Some((0, Mono(0))),
+            Phase::Requests if conn.is_idle() => Some((1, conn.deadline)),
+            Phase::Requests => Some((2, conn.deadline)),
+            Phase::Feed(_) | Phase::Deferred => None,
+        };
+        let of_server = self.all.iter().filter(|(_, conn)| conn.server == server);
+        let ranked = of_server.filter_map(|(id, conn)| Some((rank(conn)?, *id)));
+        ranked.min().map(|(_, id)| id)
+    }
+
+    /// Bytes that all of them hold.
+    pub(super) fn bytes(&self) -> usize {
+        self.all.values().map(Conn::bytes).sum()
+    }
+
+    /// Which connection but one makes room when too much is held: who does not read, and then who holds most.
+    pub(super) fn largest(&self, but: Option<ConnId>) -> Option<ConnId> {
+        let others = self.all.iter().filter(|(id, conn)| Some(**id) != but && conn.bytes() >= WORTH_CLOSING_BYTES);
+        others.max_by_key(|(id, conn)| (!conn.output.is_empty(), conn.bytes(), **id)).map(|(id, _)| *id)
     }
 
     pub(super) fn add(&mut self, id: ConnId, conn: Conn) {
@@ -80,6 +114,15 @@ impl Connections {
     /// Whether one more feed without an end may begin.
     pub(super) fn has_room_for_feed(&self) -> bool {
         self.feeds < FEEDS_MAX
+    }
+
+    /// A feed has come to its end; requests are taken again.
+    pub(super) fn end_feed(&mut self, id: ConnId) {
+        let Some(conn) = self.all.get_mut(&id) else { return };
+        if let Phase::Feed(feed) = std::mem::replace(&mut conn.phase, Phase::Requests) {
+            self.feeds -= usize::from(feed.is_endless());
+            self.events.remove(&id);
+        }
     }
 
     /// From now on a connection is served by a feed.

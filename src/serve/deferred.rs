@@ -56,6 +56,13 @@ impl Work {
         }
     }
 
+    fn bytes(&self) -> usize {
+        match self {
+            Work::Call(deferred, _) => deferred.bytes(),
+            Work::Page(_) => 0,
+        }
+    }
+
     /// Goes on as far as it can; what came of it, if it is at its end.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Option<Finished> {
         match self {
@@ -95,11 +102,25 @@ impl DeferredReplies {
         self.all.iter().filter_map(|reply| reply.work.deadline()).min()
     }
 
+    /// Bytes that they hold, where clients decide how many.
+    pub(super) fn bytes(&self) -> usize {
+        self.all.iter().map(|reply| reply.work.bytes()).sum()
+    }
+
+    /// The client that has most held for it.
+    pub(super) fn largest(&self) -> Option<ConnId> {
+        let of_clients = self.all.iter().filter_map(|reply| Some((reply.work.bytes(), reply.conn?)));
+        of_clients.max().map(|(_, conn)| conn)
+    }
+
     /// The client of one is gone.
     pub(super) fn abandon(&mut self, conn: ConnId) {
         let Some(at) = self.all.iter().position(|reply| reply.conn == Some(conn)) else { return };
         if self.all.iter().filter(|reply| reply.conn.is_none()).count() < ABANDONED_MAX {
             self.all[at].conn = None;
+            if let Work::Call(deferred, _) = &mut self.all[at].work {
+                deferred.abandon();
+            }
         } else {
             self.all.remove(at);
             activity!(

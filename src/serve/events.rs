@@ -10,7 +10,7 @@ use crate::wire::form::Form;
 use crate::wire::http::StreamBody;
 
 /// Bytes of events that wait for one client.
-const OUTPUT_BYTES_MAX: usize = 256 * 1024;
+const OUTPUT_BYTES_MAX: usize = 128 * 1024;
 
 /// Beyond what all replies have: proxies are to pass on each event at once.
 pub(super) const HEADERS: &[(&str, &str)] =

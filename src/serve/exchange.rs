@@ -9,20 +9,27 @@ use super::feed::Feed;
 use super::follow::{self, LogFeed};
 use super::route::{self, Handler};
 use super::sites::Sites;
+use super::text::{Escape, TextFeed};
 use crate::clock::Now;
 use crate::daemon::info::info;
 use crate::daemon::{Daemon, Host};
+use crate::fault::Code;
 use crate::id::ConnId;
-use crate::rpc::{self, Context, Extensions, Outcome, Registry};
+use crate::rpc::budget::{Budget, CALL_US};
+use crate::rpc::logtext::{LogText, PIECE_BYTES};
+use crate::rpc::{self, Answer, Context, Extensions, Outcome, Registry};
 use crate::sys::time;
 use crate::web::{action, files, guard, page};
 use crate::wire::form::{Form, unquote};
 use crate::wire::http::{Head, Reply, ReplyTo, Status, error_body, format_date, split_target};
 use crate::wire::pyrepr;
-use crate::wire::xmlrpc::{CallMemo, DecodeError};
+use crate::wire::xmlrpc::{CallMemo, DecodeError, RESPONSE_BEGIN, RESPONSE_END};
 
 /// Bytes of a body that a line of the log shows; more would bury the rest of it.
 const SHOWN_BYTES_MAX: usize = 1024;
+
+/// How many times a byte of a call costs what a byte of an answer does.
+const DECODING_COST: usize = 8;
 
 /// What answering a request takes.
 pub(super) struct Exchange<'a> {
@@ -37,6 +44,8 @@ pub(super) struct Exchange<'a> {
     /// The text of the present date.
     pub(super) date: &'a str,
     pub(super) now: Now,
+    /// What may still be done in this turn.
+    pub(super) budget: &'a mut Budget,
     /// Whether a feed without an end may begin.
     pub(super) has_room_for_feed: bool,
 }
@@ -63,6 +72,7 @@ struct Request<'a> {
 impl Exchange<'_> {
     /// Answers a request, or lets its reply wait.
     pub(super) fn answer(&mut self, head: &Head<'_>, body: Option<&[u8]>) -> Next {
+        self.budget.spend(CALL_US);
         let (path, query) = split_target(head.target);
         // The case that matters for speed allocates nothing for its path.
         if path == "/RPC2" {
@@ -103,7 +113,7 @@ impl Exchange<'_> {
     /// Replies with what came of work that had to wait.
     pub(super) fn finish(&mut self, reply_to: ReplyTo, finished: Finished) -> Next {
         match finished {
-            Finished::Call(done) => self.answer_call(reply_to, &done),
+            Finished::Call(done) => self.answer_call(reply_to, done),
             Finished::Page { host, message } => {
                 let host = host.unwrap_or_else(|| {
                     let (name, port) = self.sites.name_and_port(self.conn.server);
@@ -124,6 +134,7 @@ impl Exchange<'_> {
         if self.sites.is_cross_site(head) {
             return self.error(head.reply_to, Status::FORBIDDEN);
         }
+        self.budget.spend_bytes(DECODING_COST * body.len());
         let call = match self.memo.decode(body) {
             Ok(call) => call,
             Err(error) => {
@@ -142,8 +153,8 @@ impl Exchange<'_> {
         }
         match outcome {
             Ok(Outcome::Deferred(deferred)) => Next::Deferred(Work::Call(deferred, method.clone())),
-            Ok(Outcome::Now(answer)) => self.answer_call(head.reply_to, &Ok(answer)),
-            Err(fault) => self.answer_call(head.reply_to, &Err(fault)),
+            Ok(Outcome::Now(answer)) => self.answer_call(head.reply_to, Ok(answer)),
+            Err(fault) => self.answer_call(head.reply_to, Err(fault)),
         }
     }
 
@@ -157,14 +168,40 @@ impl Exchange<'_> {
             extensions: self.extensions,
             peer: &self.conn.peer,
             method,
+            budget: self.budget,
         }
     }
 
     /// The reply to a call.
-    fn answer_call(&mut self, reply_to: ReplyTo, done: &rpc::Done) -> Next {
-        rpc::with_document(done, |pieces| {
+    fn answer_call(&mut self, reply_to: ReplyTo, done: rpc::Done) -> Next {
+        if let Ok(Answer::Log(answer)) = done {
+            let before = [RESPONSE_BEGIN.as_bytes(), &answer.before].concat();
+            let after = [&answer.after, RESPONSE_END.as_bytes()].concat();
+            return self.text(reply_to, &[("Content-Type", "text/xml")], (before, after), answer.text, Escape::Xml);
+        }
+        rpc::with_document(&done, |pieces| {
             self.write(reply_to, Status::OK, |reply| reply.header("Content-Type", "text/xml").body_of(pieces))
         })
+    }
+
+    /// A reply with a long text of a log between two pieces. How long it is when it is escaped is not known.
+    fn text(
+        &mut self,
+        reply_to: ReplyTo,
+        headers: &[(&str, &str)],
+        (before, after): (Vec<u8>, Vec<u8>),
+        text: LogText,
+        escape: Escape,
+    ) -> Next {
+        let mut body = None;
+        self.write(reply_to, Status::OK, |reply| body = Some(reply.headers(headers).stream()));
+        // A body is always begun; without one there is nothing to follow.
+        let Some(body) = body else { return Next::Replied };
+        // Its end is the end of the connection where there are no chunks.
+        let keeps_alive = !self.conn.closing && body.is_chunked;
+        self.conn.closing = false;
+        body.write(&mut self.conn.output, &before);
+        Next::Feed(Feed::Text(TextFeed { text, escape, after, body, keeps_alive }))
     }
 
     /// A whole reply.
@@ -334,24 +371,27 @@ impl Exchange<'_> {
         let form = Form::parse(request.query, request.body.unwrap_or_default());
         let limit = page::tail_limit(form.get("limit"));
         let name = form.get("processname");
-        let text = match name {
+        let found = name.map(|name| (name, rpc::log_end(self.daemon, self.host, name, limit)));
+        let text = match found {
             None => action::NO_PROCESS_NAME.to_string(),
-            Some(name) => rpc::log_end(self.daemon, self.host, name, limit).map_or_else(
-                |fault| action::no_tail(name, &fault),
-                |bytes| String::from_utf8_lossy(&bytes).into_owned(),
-            ),
+            Some((name, Err(fault))) => action::no_tail(name, &fault),
+            Some((_, Ok(text))) if text.left() > PIECE_BYTES => {
+                let (before, after) = page::tail_page_around(name, limit);
+                let around = (before.into_bytes(), after.into_bytes());
+                return self.text(head.reply_to, &page_headers(head), around, text, Escape::Html);
+            }
+            Some((name, Ok(mut text))) => match text.next(self.host) {
+                Ok(piece) => piece.unwrap_or_default(),
+                Err(_) => action::no_tail(name, &Code::Failed.bare()),
+            },
         };
         let page = page::tail_page(name, limit, &text);
         self.page(head, &page)
     }
 
     fn page(&mut self, head: &Head<'_>, page: &str) -> Next {
-        let mut headers = page::PAGE_HEADERS.to_vec();
-        // Only browsers get headers that the original does not send.
-        if guard::is_browser(head) {
-            headers.extend_from_slice(guard::BROWSER_HEADERS);
-        }
-        self.reply(head, &headers, page.as_bytes())
+        self.budget.spend_bytes(page.len());
+        self.reply(head, &page_headers(head), page.as_bytes())
     }
 
     /// Where a finished action sends the browser.
@@ -391,6 +431,15 @@ impl Exchange<'_> {
             }),
         }
     }
+}
+
+fn page_headers(head: &Head<'_>) -> Vec<(&'static str, &'static str)> {
+    let mut headers = page::PAGE_HEADERS.to_vec();
+    // Only browsers get headers that the original does not send.
+    if guard::is_browser(head) {
+        headers.extend_from_slice(guard::BROWSER_HEADERS);
+    }
+    headers
 }
 
 fn is_page_method(head: &Head<'_>) -> bool {

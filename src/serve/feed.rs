@@ -3,6 +3,7 @@
 
 use super::events::EventFeed;
 use super::follow::LogFeed;
+use super::text::TextFeed;
 use crate::eventtype::EventMask;
 
 /// What a connection is served with.
@@ -11,6 +12,8 @@ pub(super) enum Feed {
     Events(EventFeed),
     /// A log, as it grows.
     Log(LogFeed),
+    /// A long part of a log, up to its end.
+    Text(TextFeed),
 }
 
 impl Feed {
@@ -18,7 +21,7 @@ impl Feed {
     pub(super) fn event_mask(&self) -> Option<EventMask> {
         match self {
             Feed::Events(feed) => Some(feed.mask()),
-            Feed::Log(_) => None,
+            Feed::Log(_) | Feed::Text(_) => None,
         }
     }
 
@@ -26,6 +29,7 @@ impl Feed {
     pub(super) fn is_endless(&self) -> bool {
         match self {
             Feed::Events(_) | Feed::Log(_) => true,
+            Feed::Text(_) => false,
         }
     }
 }

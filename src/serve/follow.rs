@@ -9,10 +9,10 @@ use crate::wire::http::StreamBody;
 const FIRST_BYTES: u64 = 1024;
 
 /// Bytes of output that wait for a slow reader; then reading pauses until they are written.
-const OUTPUT_BYTES_MAX: usize = 256 * 1024;
+const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes read from a log at a time.
-const READ_BYTES: u64 = 64 * 1024;
+const READ_BYTES: u64 = 32 * 1024;
 
 /// What can be followed.
 pub(super) struct Target {
@@ -58,6 +58,10 @@ impl LogFeed {
     /// Appends what there is, as far as the client keeps up. Says whether something was appended.
     pub(super) fn feed(&mut self, conn: ConnId, output: &mut Vec<u8>, host: &mut dyn Host) -> bool {
         let before = output.len();
+        if before >= OUTPUT_BYTES_MAX {
+            // It goes on in the file from where it is, once this is written.
+            return false;
+        }
         let identity = host.file_identity(&self.path);
         if identity.is_some() && identity != self.identity {
             // Rotated or made anew: what was not yet read of the old file went with its name.

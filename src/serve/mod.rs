@@ -17,8 +17,10 @@ mod feed;
 mod follow;
 mod route;
 mod sites;
+mod text;
 mod turn;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::{Mono, Now, earliest};
@@ -29,6 +31,7 @@ use crate::id::{Channel, ConnId, Pid, ProcId};
 use crate::model::backpressure::{Backpressure, Outlet};
 use crate::model::event::Serials;
 use crate::model::pace::Pace;
+use crate::rpc::budget::Budget;
 use crate::rpc::{Extensions, Registry};
 use crate::signal;
 use crate::state::SupervisorState;
@@ -116,6 +119,10 @@ pub struct Service {
     sites: Sites,
     conns: Connections,
     deferred: DeferredReplies,
+    /// What may still be done for clients in this turn.
+    budget: Budget,
+    /// Connections for whose requests or feeds the turn had no time left: they go on in the next, each in turn.
+    unserved: VecDeque<ConnId>,
     /// The deferred replies are to be asked again, in a turn that comes at once.
     asks_again: bool,
     memo: CallMemo,
@@ -137,6 +144,8 @@ impl Service {
             daemon: Daemon::new(config, serial),
             conns: Connections::default(),
             deferred: DeferredReplies::default(),
+            budget: Budget::default(),
+            unserved: VecDeque::new(),
             asks_again: false,
             memo: CallMemo::new(),
             dates: DateCache::default(),
@@ -168,7 +177,7 @@ impl Service {
             Input::Accepted { conn, server, peer } => self.accept(conn, server, peer, now, host),
             Input::Received { conn, bytes } => self.receive(conn, bytes, now, host),
             Input::FileChanged { conn } => self.file_changed(conn, host),
-            Input::Drained { conn } => self.drained(conn, host),
+            Input::Drained { conn } => self.drained(conn, now, host),
             Input::Hangup { conn } => self.hangup(conn, host),
         }
     }
@@ -197,7 +206,7 @@ impl Service {
 
     /// When the next turn is due at the latest; `None` is never.
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
-        if self.daemon.bus.has_marked() || self.asks_again {
+        if self.daemon.bus.has_marked() || self.asks_again || !self.unserved.is_empty() {
             return Some(now.mono);
         }
         earliest(&[

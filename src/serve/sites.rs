@@ -1,5 +1,6 @@
 //! The server sections, as far as their connections need them: who may ask, and by which names.
 
+use super::conns::CONNECTIONS_MAX;
 use crate::config::{Config, Credentials, Server, ServerAddress};
 use crate::sys::sockets;
 use crate::web::guard;
@@ -8,6 +9,12 @@ use crate::wire::http::Head;
 
 /// What a server on a unix socket has for a name.
 pub const UNIX_SERVER_NAME: &str = "<unix domain socket>";
+
+/// Connections that a socket file always has room for.
+const UNIX_SLOTS: usize = 64;
+
+/// Connections that a port always has room for.
+const INET_SLOTS: usize = 32;
 
 /// A server section.
 struct Site {
@@ -40,6 +47,18 @@ impl Sites {
     pub(super) fn is_cross_site(&self, head: &Head<'_>) -> bool {
         let names: &[String] = if guard::is_browser(head) { &self.own_hosts } else { &[] };
         guard::is_cross_site(head, names)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.sites.len()
+    }
+
+    /// Connections that a server always has room for, however many the others have. An administrator's way in is the
+    /// socket file: what the network does must not close it.
+    pub(super) fn slots(&self, server: usize) -> usize {
+        let most = CONNECTIONS_MAX / (2 * self.sites.len().max(1));
+        most.min(if self.is_unix(server) { UNIX_SLOTS } else { INET_SLOTS })
     }
 
     /// Whether a server is a socket file.

@@ -4,6 +4,7 @@
 use super::{Input, Service};
 use crate::clock::Now;
 use crate::daemon::Host;
+use crate::rpc::budget::Budget;
 
 /// Where the inputs of a turn come from. Each method hands what there is of its kind to [`Service::handle`].
 pub trait Inputs {
@@ -69,11 +70,13 @@ impl Service {
         // Replies last: they see the states as the turn leaves them. What they start or stop is seen by the next
         // turn, which then comes at once.
         self.answer_deferred(now, host);
+        self.serve_unserved(now, host);
         self.expire(now, host);
         self.feed_events();
         if self.finished().is_some() {
             self.end_events();
         }
+        self.budget = Budget::default();
         let daemon = &self.daemon;
         self.rest = self.pace.end_turn(|id| daemon.roster.is_listener(id), now.mono);
     }

@@ -76,16 +76,42 @@ pub fn index_page(rows: &mut [Row], message: Option<&str>, version: &str, year: 
 
 /// The page at `/tail.html`. `tail` is the end of the log, or why there is none; `limit` is from [`tail_limit`].
 pub fn tail_page(processname: Option<&str>, limit: u64, tail: &str) -> String {
+    let (mut page, end) = tail_page_around(processname, limit);
+    push_text(&mut page, tail);
+    page.push_str(&end);
+    page
+}
+
+/// What of that page comes before the log's text, and what behind it.
+pub fn tail_page_around(processname: Option<&str>, limit: u64) -> (String, String) {
     let mut page = Page::begin(&format!("Supervisor tail of process {}", processname.unwrap_or("None")));
     page.raw("</head>\n<body>\n<pre>");
-    page.text(tail);
+    let before = std::mem::take(&mut page.html);
     page.raw("</pre>\n");
     if let Some(name) = processname {
         page.raw("<ul id=\"buttons\">\n<li class=\"action-button\">");
         page.link(&format!("tail.html?processname={}&limit={limit}", quote(name)), "Refresh", "");
         page.raw("</li>\n</ul>\n");
     }
-    page.end()
+    (before, page.end())
+}
+
+/// Appends text between tags. `>` and quotes stay, as in the original.
+pub fn push_text(html: &mut String, text: &str) {
+    push_escaped(html, text, &['&', '<']);
+}
+
+fn push_escaped(html: &mut String, text: &str, special: &[char]) {
+    for part in text.split_inclusive(special) {
+        let plain = part.trim_end_matches(special);
+        html.push_str(plain);
+        html.push_str(match &part[plain.len()..] {
+            "&" => "&amp;",
+            "<" => "&lt;",
+            "\"" => "&quot;",
+            _ => "",
+        });
+    }
 }
 
 /// How many bytes the tail page shows for the `limit` of its form: at least 1024; also when it is not a number.
@@ -168,27 +194,13 @@ impl Page {
         self.html.push_str(html);
     }
 
-    /// Text between tags. `>` and quotes stay, as in the original.
     fn text(&mut self, text: &str) {
-        self.escaped(text, &['&', '<']);
+        push_text(&mut self.html, text);
     }
 
     /// The value of an attribute in double quotes.
     fn attribute(&mut self, text: &str) {
-        self.escaped(text, &['&', '<', '"']);
-    }
-
-    fn escaped(&mut self, text: &str, special: &[char]) {
-        for part in text.split_inclusive(special) {
-            let plain = part.trim_end_matches(special);
-            self.raw(plain);
-            self.raw(match &part[plain.len()..] {
-                "&" => "&amp;",
-                "<" => "&lt;",
-                "\"" => "&quot;",
-                _ => "",
-            });
-        }
+        push_escaped(&mut self.html, text, &['&', '<', '"']);
     }
 }
 

@@ -39,6 +39,21 @@ impl Value {
         }
     }
 
+    /// Bytes of memory that it takes, about.
+    pub fn bytes(&self) -> usize {
+        let inside = match self {
+            Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Double(_) => 0,
+            Value::Str(text) => text.len(),
+            Value::DateTime(text) => text.len(),
+            Value::Base64(bytes) => bytes.len(),
+            Value::Array(items) => items.iter().map(Value::bytes).sum(),
+            Value::Struct(members) => {
+                members.iter().map(|(name, value)| size_of_val(name) + name.len() + value.bytes()).sum()
+            }
+        };
+        size_of::<Value>() + inside
+    }
+
     /// The member of that name, if this is a struct that has it.
     pub fn member(&self, name: &str) -> Option<&Value> {
         match self {

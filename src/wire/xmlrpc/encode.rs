@@ -161,14 +161,29 @@ impl<'a> Writer<'a> {
 
     /// A string from bytes of a log: what is not UTF-8 becomes U+FFFD.
     pub fn str_lossy(&mut self, bytes: &[u8]) {
+        self.begin_str();
+        self.text_lossy(bytes);
+        self.end_str();
+    }
+
+    /// Begins a string whose text follows in pieces.
+    pub fn begin_str(&mut self) {
         self.raw("<value><string>");
+    }
+
+    /// Ends it.
+    pub fn end_str(&mut self) {
+        self.raw("</string></value>\n");
+    }
+
+    /// A piece of a string's text, from bytes of a log.
+    pub fn text_lossy(&mut self, bytes: &[u8]) {
         for chunk in bytes.utf8_chunks() {
             self.text(chunk.valid());
             if !chunk.invalid().is_empty() {
                 self.raw("\u{fffd}");
             }
         }
-        self.raw("</string></value>\n");
     }
 
     /// An integer: `<int>` within 32 bits, else `<i8>`.
@@ -231,8 +246,8 @@ impl<'a> Writer<'a> {
         self.out.extend_from_slice(text.as_bytes());
     }
 
-    /// Text with what XML needs escaped, and what XML cannot carry replaced.
-    fn text(&mut self, text: &str) {
+    /// A piece of a string's text. Text with what XML needs escaped, and what XML cannot carry replaced.
+    pub fn text(&mut self, text: &str) {
         let bytes = text.as_bytes();
         let mut copied = 0;
         let mut at = 0;
