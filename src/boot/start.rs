@@ -10,7 +10,7 @@ use crate::level::Level;
 use crate::logs::activity::{self, Settings, Target};
 use crate::logs::auto;
 use crate::model::event::Serials;
-use crate::reactor::Reactor;
+use crate::reactor::{Next, Reactor};
 use crate::serve::{Service, UNIX_SERVER_NAME};
 use crate::state::SupervisorState;
 use crate::sys::signals::{self, SignalPipe};
@@ -67,6 +67,8 @@ fn check(program: &str, line: CommandLine) -> i32 {
 /// What carries over from one run to the next.
 struct Carried {
     loader: Loader,
+    /// What was read and checked before the run before was stopped; at the first start the files are read only now.
+    config: Option<Config>,
     signals: Option<SignalPipe>,
     serial: Serials,
     is_first: bool,
@@ -80,20 +82,21 @@ fn supervise(program: &str, line: CommandLine) -> Result<(), String> {
     if loader.needs_root_warning(&Env) {
         let _ = writeln!(std::io::stderr(), "{}", crate::config::search::ROOT_WARNING);
     }
-    let mut carried = Carried { loader, signals: None, serial: Serials::default(), is_first: true };
+    let mut carried = Carried { loader, config: None, signals: None, serial: Serials::default(), is_first: true };
     loop {
-        let (state, next) = run_once(carried)?;
-        if state == SupervisorState::Shutdown {
-            return Ok(());
+        match run_once(carried)? {
+            Some(next) => carried = next,
+            None => return Ok(()),
         }
-        carried = next;
-        carried.loader.restart(&Env);
     }
 }
 
-fn run_once(carried: Carried) -> Result<(SupervisorState, Carried), String> {
-    let Carried { mut loader, signals, serial, is_first } = carried;
-    let config = loader.load(&Env).map_err(|error| error.to_string())?;
+fn run_once(carried: Carried) -> Result<Option<Carried>, String> {
+    let Carried { mut loader, config, signals, serial, is_first } = carried;
+    let config = match config {
+        Some(config) => config,
+        None => loader.load(&Env).map_err(|error| error.to_string())?,
+    };
     let user = config.supervisord.user.clone();
     if let Some(user) = &user {
         users::drop_privileges(&user.text)?;
@@ -130,7 +133,7 @@ fn run_service(
     serial: Serials,
     is_first: bool,
     now: Now,
-) -> Result<(SupervisorState, Carried), String> {
+) -> Result<Option<Carried>, String> {
     let servers = config.servers.clone();
     let interfaces: Vec<String> = config.interfaces.iter().map(|interface| interface.namespace.clone()).collect();
     let options = config.supervisord.clone();
@@ -161,9 +164,15 @@ fn run_service(
         let _ = std::fs::remove_file(&service.daemon.config.supervisord.pidfile);
     }
     let ended = ended?;
-    let carried =
-        Carried { loader: ended.loader, signals: ended.signals, serial: service.daemon.bus.serial(), is_first: false };
-    Ok((ended.state, carried))
+    let serial = service.daemon.bus.serial();
+    let next = ended.next.map(|Next { loader, config }| Carried {
+        loader,
+        config: Some(config),
+        signals: ended.signals,
+        serial,
+        is_first: false,
+    });
+    Ok(next.filter(|_| ended.state != SupervisorState::Shutdown))
 }
 
 /// Opens the activity log. From here on there is a log, and a time in it.

@@ -25,7 +25,7 @@ use super::types::{Config, Revision, Stheno, Supervisord, User};
 
 /// Loads the configuration: at start, at `reread` (again, without losing what the command line said), and at `reload`
 /// (after [`Loader::restart`]).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Loader {
     program: String,
     command_line: CommandLine,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::wire::expand::{self, Names, Var};
-use crate::wire::ini::{Document, Entry, Section};
+use crate::wire::ini::{Document, Entry, OddKind, Section};
 
 use super::datatypes::{Datatype, Expansion};
 use super::env::Env;
@@ -69,6 +69,9 @@ impl Scope<'_> {
     }
 }
 
+/// What is said of a value that ends while quotes are open (C-81).
+const UNCLOSED: &str = "No closing quotation";
+
 /// One section, with the names that its options may contain.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
@@ -112,9 +115,25 @@ impl<'a> Reader<'a> {
     /// Names the line of an option, or of the section if it is missing.
     pub fn locate(&self, error: ConfigError, name: &str) -> ConfigError {
         match self.entry(name) {
-            Some(entry) => error.at(&entry.file, entry.line),
+            Some(entry) => match self.comment_in_quotes(entry) {
+                Some((mark, line)) if error.message() == UNCLOSED => {
+                    let text = format!("{UNCLOSED}: a comment begins at \" {mark}\" inside the quotes, in line {line}");
+                    ConfigError::new(text).at(&entry.file, entry.line)
+                }
+                _ => error.at(&entry.file, entry.line),
+            },
             None => error.at(&self.section.file, self.section.line),
         }
+    }
+
+    /// Mark and line of a comment that cuts an option's value while quotes are open.
+    pub fn comment_in_quotes(&self, entry: &Entry) -> Option<(char, u32)> {
+        self.document.oddities.iter().find_map(|odd| match odd.kind {
+            OddKind::CommentInQuotes { mark, option_line } if option_line == entry.line && odd.file == entry.file => {
+                Some((mark, odd.line))
+            }
+            _ => None,
+        })
     }
 
     /// An error about an option, with its line.

@@ -111,7 +111,10 @@ impl Sources {
 
     /// Merges one more file.
     pub fn merge(&mut self, bytes: &[u8], file: &str) -> Result<(), ConfigError> {
-        let text = ini::decode(bytes).map_err(|message| ConfigError::new(message).in_file(file))?;
+        let undecodable = |message| ConfigError::new(message).at(file, ini::undecodable_line(bytes));
+        let text = ini::decode(bytes).map_err(undecodable)?;
+        // Some editors begin a file with the mark of byte order, which the original takes for text (C-11).
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         self.document.read(text, file).map_err(|error| ConfigError::new(error.to_string()))
     }
 

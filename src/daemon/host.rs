@@ -140,6 +140,9 @@ pub trait Configuration {
     /// Reads the configuration anew, while these changes made at run time are in force; the error is the text of
     /// CANT_REREAD.
     fn load_config(&mut self, in_force: &Journal) -> Result<Config, String>;
+    /// Reads the whole configuration as a fresh start would, and keeps it for the restart that is asked for; the error is
+    /// what would keep that from starting.
+    fn prepare_restart(&mut self) -> Result<(), String>;
     /// What the configuration last read would be with these changes at run time; the error is the reason.
     fn preview_config(&mut self, base: &Rc<Document>, journal: &Journal) -> Result<Config, String>;
     /// The processes that a program with these options would have in a group; the error is the reason.

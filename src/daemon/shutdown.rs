@@ -45,12 +45,21 @@ impl Daemon {
         self.cancel_starts();
     }
 
-    /// Asks for a restart; while shutting down nothing happens.
-    pub fn request_restart(&mut self) {
-        if self.state == SupervisorState::Running {
-            self.state = SupervisorState::Restarting;
-            self.cancel_starts();
+    /// Asks for a restart; while shutting down nothing happens. The configuration is read and checked first: a file that is
+    /// wrong stops nothing.
+    ///
+    /// Errors: what is wrong with it, which has been logged; everything goes on.
+    pub fn request_restart(&mut self, host: &mut dyn Host) -> Result<(), String> {
+        if self.state != SupervisorState::Running {
+            return Ok(());
         }
+        if let Err(text) = host.prepare_restart() {
+            activity!(Error, "restart refused, everything goes on as it is: {}", text.replace('\n', " "));
+            return Err(text);
+        }
+        self.state = SupervisorState::Restarting;
+        self.cancel_starts();
+        Ok(())
     }
 
     /// From here on nothing is started (P-76): deadlines that would start something are dropped.

@@ -34,7 +34,7 @@ use children::Read;
 use clients::{Accepted, Listener, Written};
 use token::Source;
 
-pub use system::System;
+pub use system::{Next, System};
 
 /// Bytes of one read. A pipe holds 64 KiB, so one read usually empties it.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -149,7 +149,7 @@ impl Reactor {
         Ok(())
     }
 
-    /// Runs until everything is stopped; answers whether to end or to start over. The signals and the loader are
+    /// Runs until everything is stopped; answers whether to end or to start over. The signals and what the next run is made of are
     /// given back for the next run.
     pub fn run(mut self, service: &mut Service) -> io::Result<Ended> {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
@@ -171,7 +171,7 @@ impl Reactor {
             self.settle(service, now);
         };
         self.write_all(service, now);
-        Ok(Ended { state, signals: self.signals, loader: self.system.into_loader() })
+        Ok(Ended { state, signals: self.signals, next: self.system.into_next() })
     }
 
     /// The time of this wake-up, for everybody.
@@ -479,6 +479,6 @@ pub struct Ended {
     pub state: SupervisorState,
     /// The signal pipe, for the next run.
     pub signals: Option<SignalPipe>,
-    /// The loader, for the next run.
-    pub loader: Loader,
+    /// What the next run is made of, if there is to be one.
+    pub next: Option<Next>,
 }

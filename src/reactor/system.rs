@@ -56,6 +56,8 @@ pub struct System {
     sockets: HashMap<SocketId, OwnedFd>,
     next_socket: u64,
     loader: Loader,
+    /// What the next run is made of, once a restart was asked for.
+    next: Option<Next>,
     environment: Environment,
     /// What becoming a user takes, by uid: looking it up reads files.
     switches: HashMap<u32, Switch>,
@@ -80,6 +82,7 @@ impl System {
             sockets: HashMap::new(),
             next_socket: 0,
             loader,
+            next: None,
             environment: Environment::inherited(),
             switches: HashMap::new(),
             syslog: None,
@@ -87,9 +90,9 @@ impl System {
         }
     }
 
-    /// Gives back the loader, for the next run.
-    pub fn into_loader(self) -> Loader {
-        self.loader
+    /// What the next run is made of, if a restart was asked for.
+    pub fn into_next(self) -> Option<Next> {
+        self.next
     }
 
     /// Connections whose followed file has changed.
@@ -136,6 +139,14 @@ impl System {
 
 fn errno(error: std::io::Error) -> Errno {
     Errno(errno_of(&error))
+}
+
+/// What a run is made of. It was read and checked before anything of the run before was stopped.
+pub struct Next {
+    /// For the rereads of that run.
+    pub loader: Loader,
+    /// What the files said.
+    pub config: Config,
 }
 
 impl host::Children for System {
@@ -346,6 +357,17 @@ impl Configuration for System {
     fn load_config(&mut self, in_force: &Journal) -> Result<Config, String> {
         self.has_loaded = true;
         self.loader.reload(&Env, in_force).map_err(|error| error.to_string())
+    }
+
+    fn prepare_restart(&mut self) -> Result<(), String> {
+        let mut loader = self.loader.clone();
+        loader.restart(&Env);
+        let config = loader.load(&Env).map_err(|error| error.to_string())?;
+        if let Some((reason, _)) = config.interfaces.iter().find_map(|interface| interface.refusal()) {
+            return Err(reason);
+        }
+        self.next = Some(Next { loader, config });
+        Ok(())
     }
 
     fn preview_config(&mut self, base: &Rc<Document>, journal: &Journal) -> Result<Config, String> {

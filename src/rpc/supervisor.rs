@@ -239,7 +239,7 @@ fn shutdown(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
 }
 
 fn restart(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
-    context.daemon.request_restart();
+    context.daemon.request_restart(context.host).map_err(|text| Code::CantReread.with(text))?;
     Ok(true.into())
 }
 

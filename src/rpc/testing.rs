@@ -136,6 +136,11 @@ impl Configuration for Tables {
     fn load_config(&mut self, in_force: &Journal) -> Result<Config, String> {
         self.loader.reload(&self.env, in_force).map_err(|error| error.to_string())
     }
+    fn prepare_restart(&mut self) -> Result<(), String> {
+        let mut loader = self.loader.clone();
+        loader.restart(&self.env);
+        loader.load(&self.env).map(drop).map_err(|error| error.to_string())
+    }
     fn preview_config(&mut self, base: &Rc<Document>, journal: &Journal) -> Result<Config, String> {
         self.loader.preview(&self.env, base, journal).map_err(|error| error.to_string())
     }

@@ -260,7 +260,8 @@ impl Service {
             }
             libc::SIGHUP => {
                 activity!(Warn, "received {name} indicating restart request");
-                self.daemon.request_restart();
+                // What is wrong has been logged.
+                let _ = self.daemon.request_restart(host);
             }
             libc::SIGCHLD => activity!(Debug, "received {name} indicating a child quit"),
             libc::SIGUSR2 => {

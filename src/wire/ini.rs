@@ -12,6 +12,9 @@ use std::rc::Rc;
 
 use super::pyrepr;
 
+mod odd;
+pub use odd::{OddKind, Oddity};
+
 /// The section whose options are fallbacks for all others (C-25).
 const DEFAULT: &str = "DEFAULT";
 /// The text that [`Document::expand_here`] replaces.
@@ -27,6 +30,8 @@ pub struct Document {
     pub sections: Vec<Section>,
     /// The options of `[DEFAULT]`, which is not among the sections.
     pub defaults: Section,
+    /// What a reader of the files may not have meant, in their order.
+    pub oddities: Vec<Oddity>,
     index: HashMap<String, usize>,
     /// What the `%(here)s` pass has not seen yet.
     fresh: Fresh,
@@ -103,6 +108,13 @@ struct Open {
     option: usize,
 }
 
+/// The line, from 1, of the first byte that is no text.
+pub fn undecodable_line(bytes: &[u8]) -> u32 {
+    let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+    let text = std::str::from_utf8(&bytes[..valid]).unwrap_or_default();
+    1 + universal_newlines(text).matches('\n').count() as u32
+}
+
 /// Text of a file's bytes.
 ///
 /// Errors: the message of C-10. Positions count bytes from the start of the file.
@@ -147,10 +159,15 @@ impl Document {
                 continue;
             }
             let line_indent = line.chars().take_while(|&c| is_space(c)).count();
+            let mark = comment.and_then(|at| line[at..].chars().next());
             if let Some(open) = open.as_ref().filter(|_| line_indent > indent) {
                 let option = self.option_mut(open);
                 option.value.push('\n');
                 option.value.push_str(value);
+                if let Some(name) = odd::looks_like(value) {
+                    self.note(open, number, OddKind::Swallowed { looks_like: name.to_string() });
+                }
+                self.note_cut(open, number, mark);
                 continue;
             }
             indent = line_indent;
@@ -166,7 +183,9 @@ impl Document {
                 Some((key, value)) => {
                     self.close(open.take());
                     let option = self.set(target, key.to_lowercase(), value.to_string(), &name, number);
-                    open = Some(Open { target, option });
+                    let opened = Open { target, option };
+                    self.note_cut(&opened, number, mark);
+                    open = Some(opened);
                 }
                 // What is below an option without a name does not continue it.
                 None if value.starts_with(DELIMITERS) => {
@@ -247,6 +266,10 @@ impl Document {
             return Target::Defaults;
         }
         if let Some(&section) = self.index.get(name) {
+            let before = &self.sections[section];
+            let kind = OddKind::Again { file: Rc::clone(&before.file), line: before.line };
+            let (file, section_name) = (Rc::clone(file), name.to_string());
+            odd::note(&mut self.oddities, Oddity { file, line, section: section_name, key: String::new(), kind });
             return Target::Section(section);
         }
         self.index.insert(name.to_string(), self.sections.len());
@@ -255,12 +278,34 @@ impl Document {
     }
 
     fn set(&mut self, target: Target, key: String, value: String, file: &Rc<str>, line: u32) -> usize {
+        if let Some(before) = self.target(target).get(&key) {
+            let kind = OddKind::Again { file: Rc::clone(&before.file), line: before.line };
+            let (section, key) = (self.target(target).name.clone(), key.clone());
+            odd::note(&mut self.oddities, Oddity { file: Rc::clone(file), line, section, key, kind });
+        }
         let option = self.target_mut(target).set(Entry { key, value, file: file.clone(), line });
         match target {
             Target::Defaults => self.fresh.defaults_changed = true,
             Target::Section(section) => self.fresh.entries.push((section, option)),
         }
         option
+    }
+
+    /// Notes that a comment cuts a value within quotes, if it does.
+    fn note_cut(&mut self, open: &Open, line: u32, mark: Option<char>) {
+        let Some(mark) = mark else { return };
+        let option = &self.target(open.target).options[open.option];
+        if odd::ends_in_quotes(&option.value) {
+            let option_line = option.line;
+            self.note(open, line, OddKind::CommentInQuotes { mark, option_line });
+        }
+    }
+
+    fn note(&mut self, open: &Open, line: u32, kind: OddKind) {
+        let section = self.target(open.target);
+        let option = &section.options[open.option];
+        let (file, section, key) = (Rc::clone(&option.file), section.name.clone(), option.key.clone());
+        odd::note(&mut self.oddities, Oddity { file, line, section, key, kind });
     }
 
     /// Ends a value: what trails, empty lines above all, is dropped.
@@ -273,6 +318,13 @@ impl Document {
 
     fn option_mut(&mut self, open: &Open) -> &mut Entry {
         &mut self.target_mut(open.target).options[open.option]
+    }
+
+    fn target(&self, target: Target) -> &Section {
+        match target {
+            Target::Defaults => &self.defaults,
+            Target::Section(section) => &self.sections[section],
+        }
     }
 
     fn target_mut(&mut self, target: Target) -> &mut Section {

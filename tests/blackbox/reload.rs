@@ -1,6 +1,8 @@
 //! A changed file, applied without a restart.
 
-use crate::daemon::Daemon;
+use nix::sys::signal::Signal;
+
+use crate::daemon::{Daemon, is_original, wait_for};
 
 fn program(name: &str, command: &str) -> String {
     format!("[program:{name}]\ncommand={command}\nstartsecs=0\n")
@@ -70,4 +72,32 @@ fn supervisorctl_tells_by_its_exit_status() {
     let gone = daemon.folder.ctl(&["status"]);
     assert_eq!((gone.status, gone.stdout), (4, format!("{url} no such file\n")));
     assert_eq!(daemon.folder.ctl(&["stop", "a"]).status, 7);
+}
+
+#[test]
+fn a_wrong_file_stops_nothing_at_a_restart() {
+    if is_original() {
+        // 4.3.0 stops everything, then ends with status 2.
+        return;
+    }
+    let good = program("a", "sleep 1000");
+    let daemon = Daemon::start(&good);
+    daemon.wait_state("a", "RUNNING");
+    let pid = daemon.pid_of("a");
+    daemon.folder.configure(&[good.clone(), program("b", "sleep 1\nautostart=maybe")].concat());
+    let reload = daemon.folder.ctl(&["reload"]);
+    assert_eq!(reload.status, 1, "{reload:?}");
+    let expected = "ERROR: CANT_REREAD: not a valid boolean value: 'maybe'";
+    assert!(reload.stdout.starts_with(expected) && reload.stdout.contains("line "), "{reload:?}");
+    let refusals = || daemon.log().matches(" ERRO restart refused, everything goes on as it is: ").count();
+    assert_eq!(refusals(), 1);
+    daemon.signal(Signal::SIGHUP);
+    wait_for("the signal is refused, too", || (refusals() == 2).then_some(()));
+    std::fs::remove_file(daemon.folder.path("supervisord.conf")).unwrap();
+    daemon.signal(Signal::SIGHUP);
+    wait_for("a missing file is refused", || (refusals() == 3).then_some(()));
+    assert_eq!((daemon.state("a").as_str(), daemon.pid_of("a")), ("RUNNING", pid));
+    daemon.folder.configure(&good);
+    assert_eq!(daemon.folder.ctl(&["reload"]).status, 0);
+    wait_for("a is started anew", || daemon.log_lines("success: a entered RUNNING").get(1).cloned());
 }

@@ -432,6 +432,12 @@ impl Configuration for SimHost {
         Ok(config)
     }
 
+    fn prepare_restart(&mut self) -> Result<(), String> {
+        let mut loader = self.loader.clone();
+        loader.restart(&self.files);
+        loader.load(&self.files).map(drop).map_err(|error| error.to_string())
+    }
+
     fn preview_config(&mut self, base: &Rc<Document>, journal: &Journal) -> Result<Config, String> {
         self.loader.preview(&self.files, base, journal).map_err(|error| error.to_string())
     }

@@ -113,7 +113,16 @@ fn bad_files() {
     let mut loader = Loader::new("sd", line, &env);
     assert_eq!(
         loader.load(&env).unwrap_err().to_string(),
-        "'utf-8' codec can't decode byte 0xff in position 16: invalid start byte (file: 'F')"
+        "'utf-8' codec can't decode byte 0xff in position 16: invalid start byte (file: 'F', line 2)"
+    );
+    env.write("F", "\u{feff}[supervisord]\n[include]\nfiles=I\n");
+    env.write("I", "\u{feff}[program:a]\ncommand=x\n");
+    assert_eq!(loader.load(&env).unwrap().groups.len(), 1, "a mark of byte order is no text");
+    env.write("F", "[supervisord]\n[program:a]\ncommand=x\nenvironment=\n  A=1,\n  B=\"## A ##\",\n  C=2\n");
+    assert_eq!(
+        loader.load(&env).unwrap_err().to_string(),
+        "No closing quotation: a comment begins at \" #\" inside the quotes, in line 6 in section 'program:a' (file: 'F', \
+         line 4)"
     );
     env.files.clear();
     assert_eq!(loader.load(&env).unwrap_err().to_string(), "could not find config file F");

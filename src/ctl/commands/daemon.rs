@@ -38,6 +38,10 @@ pub fn reload(session: &mut Session, arguments: &str) -> Result<(), Error> {
             session.print("ERROR: already shutting down");
             session.status = 1;
         }
+        // The file is wrong, and everything goes on.
+        Err(error) if error.is(Code::CantReread) => {
+            return session.complain(&format!("ERROR: {}", error.text()));
+        }
         Err(error) => return Err(error),
     }
     Ok(())

@@ -1,0 +1,121 @@
+//! What a reader of the files may not have meant: places where the dialect means something else than it looks like. The
+//! reading goes on as it always does; only whoever asks is told.
+
+use std::rc::Rc;
+
+/// A place where the dialect has another meaning than its look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Oddity {
+    /// The file, as given to [`super::Document::read`].
+    pub file: Rc<str>,
+    /// The line, from 1.
+    pub line: u32,
+    /// The section it belongs to.
+    pub section: String,
+    /// The option it belongs to; empty where it is the section itself.
+    pub key: String,
+    /// What is odd.
+    pub kind: OddKind,
+}
+
+/// See [`Oddity`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OddKind {
+    /// A comment begins at this mark while quotes are open, and cuts the value (C-14).
+    CommentInQuotes {
+        /// `;` or `#`.
+        mark: char,
+        /// The line on which the option starts.
+        option_line: u32,
+    },
+    /// The option was set before, or the section was there before, and this one replaces or continues it (C-24).
+    Again {
+        /// The file where it was before.
+        file: Rc<str>,
+        /// The line there.
+        line: u32,
+    },
+    /// The line is indented, so it belongs to the value of the option, although it looks like an option or a header.
+    Swallowed {
+        /// What it looks like: the name of an option, or the header with its brackets.
+        looks_like: String,
+    },
+}
+
+/// Most of them that are kept: nobody reads on, and a file of nothing else must not fill the memory.
+const COUNT_MAX: usize = 1000;
+
+/// Adds one, if there is room.
+pub(super) fn note(oddities: &mut Vec<Oddity>, oddity: Oddity) {
+    if oddities.len() < COUNT_MAX {
+        oddities.push(oddity);
+    }
+}
+
+/// Whether a value ends while quotes are open, by the rules of a shell.
+pub(super) fn ends_in_quotes(value: &str) -> bool {
+    let mut open = None;
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        match (open, c) {
+            (None, '\'' | '"') => open = Some(c),
+            (Some(quote), _) if c == quote => open = None,
+            (None | Some('"'), '\\') => {
+                chars.next();
+            }
+            _ => {}
+        }
+    }
+    open.is_some()
+}
+
+/// What a continuation line looks like, if that is an option `name=value` or a header: a name is lower case with underscores, as
+/// all names of options are, so that arguments (`--name=x`) and variables (`NAME="x"`) are no options.
+pub(super) fn looks_like(line: &str) -> Option<&str> {
+    if line.starts_with('[') && line.ends_with(']') {
+        return Some(line);
+    }
+    let name = line.split_once('=')?.0.trim_end();
+    let is_name = name.len() > 2 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    is_name.then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_quotes() {
+        let rows = [
+            ("", false),
+            ("it's", true),
+            ("'a' \"b\"", false),
+            ("sh -c 'while :", true),
+            ("\"it's\"", false),
+            ("\"it's", true),
+            ("\\'", false),
+            ("\"a\\\"", true),
+            ("'a\\'", false),
+        ];
+        for (value, expected) in rows {
+            assert_eq!(ends_in_quotes(value), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_lines_look_like() {
+        let rows = [
+            ("autostart=true", Some("autostart")),
+            ("stdout_logfile = x", Some("stdout_logfile")),
+            ("[program:b]", Some("[program:b]")),
+            ("--bind=x", None),
+            ("PATH=\"x\",", None),
+            ("bin/x a=b", None),
+            ("a=b", None),
+            ("plain", None),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(looks_like(line), expected, "{line:?}");
+        }
+    }
+}
