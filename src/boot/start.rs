@@ -185,7 +185,7 @@ fn open_log(config: &Config) -> Result<Now, String> {
         None => Target::Syslog { ident: "supervisord".to_string() },
     };
     let now = time::now();
-    activity::set_now(now.wall);
+    activity::set_now(now);
     let settings = Settings { target, level: options.loglevel, echo: options.nodaemon && !options.silent };
     activity::open(&settings).map_err(|error| {
         let path = options.logfile.as_deref().unwrap_or("syslog");

@@ -425,5 +425,8 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
+mod logs;
+pub use logs::*;
+
 #[cfg(test)]
 mod tests;

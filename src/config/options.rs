@@ -167,6 +167,9 @@ channel_options! {
         capture_maxbytes: ByteSize = "0" [.listed(14)];
         /// Emit PROCESS_LOG events.
         events_enabled: bool = "false" [.listed(15)];
+        /// When the reader of a log that is a stream, such as /dev/stdout, does not keep up: drop lines, or let the
+        /// program wait.
+        logfile_full: WhenFull = "drop" [];
     }
 }
 

@@ -171,7 +171,7 @@ pub(super) fn count(number: i64) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::datatypes::{ByteSize, ExitCodes, SignalNumber};
+    use super::super::datatypes::{ByteSize, ExitCodes, SignalNumber, WhenFull};
     use super::super::fake::Fake;
     use super::super::options::OutputOptions;
     use super::super::types::Autorestart;
@@ -200,7 +200,8 @@ mod tests {
         assert_eq!((program.stopsignal, program.stopwaitsecs), (SignalNumber(libc::SIGTERM), 10));
         assert_eq!((program.stopasgroup, program.killasgroup, program.redirect_stderr), (false, false, false));
         assert_eq!((&program.exitcodes, program.umask, &program.user), (&ExitCodes(vec![0]), None, &None));
-        let output = OutputOptions { capture_maxbytes: ByteSize(0), events_enabled: false };
+        let output =
+            OutputOptions { capture_maxbytes: ByteSize(0), events_enabled: false, logfile_full: WhenFull::Drop };
         assert_eq!((&program.stdout, &program.stderr), (&output, &output));
         assert_eq!((program.serverurl.is_auto, &program.serverurl.url), (true, &None));
     }

@@ -4,9 +4,10 @@ use super::Daemon;
 use super::agenda::Due;
 use super::host::{CommandProblem, Errno, Host, Launch};
 use crate::clock::Now;
-use crate::config::{GroupKind, LogFile};
+use crate::config::{GroupKind, LogFile, WhenFull};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, Pid, ProcId};
+use crate::logs::LogPlan;
 use crate::model::process::{Effect, Event};
 use crate::state::ProcessState;
 use crate::wire::{capture::Capture, words};
@@ -199,7 +200,9 @@ impl Daemon {
             let options = config.log(channel);
             let maxbytes = u64::try_from(options.logfile_maxbytes.0).unwrap_or(0);
             let backups = u32::try_from(options.logfile_backups.max(0)).unwrap_or(u32::MAX);
-            match host.log_open(&path, maxbytes, backups) {
+            let waits = config.program.output(channel).logfile_full == WhenFull::Wait;
+            let plan = LogPlan { outlet: (id, channel), path: &path, maxbytes, backups, waits };
+            match host.log_open(&plan) {
                 Ok(log) => stream.log = Some(log),
                 Err(error) if error.0 == libc::EMFILE => {
                     return Err(format!("too many open files to spawn '{}'", config.name));

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use crate::config::journal::Journal;
 use crate::config::{self, Config, FcgiSocket};
 use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
+use crate::logs::LogPlan;
 use crate::wire::ini::Document;
 
 pub use crate::sys::command::CommandProblem;
@@ -82,7 +83,7 @@ pub trait Children {
 /// Where output and messages go: logs of children, the activity log, our own stdout, syslog.
 pub trait Logs {
     /// Opens a child's log for appending.
-    fn log_open(&mut self, path: &str, maxbytes: u64, backups: u32) -> Result<LogId, Errno>;
+    fn log_open(&mut self, plan: &LogPlan<'_>) -> Result<LogId, Errno>;
     /// Appends, rotating as configured; never fails towards the caller.
     fn log_write(&mut self, log: LogId, bytes: &[u8]);
     /// Closes and opens again under the same name (L-60).

@@ -8,16 +8,16 @@
 //! for it, and all lines of one turn agree.
 
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use super::sink::Sink;
+use super::sink::{Loss, Sink};
 use super::stream::StreamLog;
 use super::syslog::Syslog;
-use crate::clock::Wall;
+use crate::clock::{Mono, Now, Wall};
 use crate::errno;
 use crate::level::Level;
 use crate::sys::{errno_of, time};
@@ -27,6 +27,9 @@ const LINE_KEPT: usize = 4096;
 
 /// Where [`Settings::echo`] goes: standard output.
 const STDOUT: RawFd = 1;
+
+/// The time before anybody has told it.
+const UNTOLD: Now = Now { mono: Mono(0), wall: Wall(0) };
 
 /// What the configuration and the command line ask of the activity log.
 #[derive(Clone, Debug)]
@@ -86,7 +89,7 @@ pub fn open(settings: &Settings) -> io::Result<()> {
 }
 
 /// Sets the time of the lines to come.
-pub fn set_now(now: Wall) {
+pub fn set_now(now: Now) {
     ACTIVITY.lock().now = now;
 }
 
@@ -120,30 +123,6 @@ pub fn clear() -> io::Result<()> {
     }
     log.reopen();
     Ok(())
-}
-
-/// The descriptors that are to be polled for writability, since bytes wait there for a reader: standard output and
-/// the log itself, where they are streams. [`flush`] is to be called when they are.
-pub fn pending() -> [Option<RawFd>; 2] {
-    let log = ACTIVITY.lock();
-    let echo = log.echo.as_ref().filter(|echo| echo.is_pending()).and_then(StreamLog::fd).map(|fd| fd.as_raw_fd());
-    let sink = match &log.output {
-        Output::Sink { sink, .. } if sink.is_pending() => sink.fd().map(|fd| fd.as_raw_fd()),
-        _ => None,
-    };
-    [echo, sink]
-}
-
-/// Writes what is pending as far as it goes.
-pub fn flush() {
-    let mut log = ACTIVITY.lock();
-    if let Some(echo) = &mut log.echo {
-        echo.flush();
-    }
-    if let Output::Sink { sink, .. } = &mut log.output {
-        sink.flush();
-    }
-    log.tell_recovered();
 }
 
 /// Closes everything; records vanish from now on.
@@ -210,7 +189,7 @@ enum Output {
 struct ActivityLog {
     output: Output,
     echo: Option<StreamLog>,
-    now: Wall,
+    now: Now,
     stamp: Stamp,
     line: Vec<u8>,
     /// A failed write has been reported since the log was last opened.
@@ -220,7 +199,7 @@ struct ActivityLog {
 impl ActivityLog {
     const fn new() -> ActivityLog {
         let stamp = Stamp { secs: i64::MIN, text: String::new() };
-        ActivityLog { output: Output::None, echo: None, now: Wall(0), stamp, line: Vec::new(), reported: false }
+        ActivityLog { output: Output::None, echo: None, now: UNTOLD, stamp, line: Vec::new(), reported: false }
     }
 
     // Nothing below may use `activity!`: the lock is held.
@@ -230,29 +209,29 @@ impl ActivityLog {
             return;
         }
         // Nobody has told the time before the first wake-up.
-        let now = if self.now == Wall(0) { time::now().wall } else { self.now };
+        let now = if self.now == UNTOLD { time::now() } else { self.now };
         let mut line = std::mem::take(&mut self.line);
         line.clear();
-        self.stamp.write(now, level, &mut line);
+        self.stamp.write(now.wall, level, &mut line);
         let prefix = line.len();
         // Writing to memory does not fail.
         let _ = line.write_fmt(message);
         line.push(b'\n');
         if let Some(echo) = &mut self.echo {
-            echo.write(&line);
+            echo.write(&line, true, now.mono);
         }
         match &mut self.output {
             Output::None => {}
             Output::Sink { sink, .. } => {
-                if let Err(error) = sink.write(&line) {
+                if let Err(error) = sink.write(&line, true, now.mono) {
                     self.report("write to", &error);
                 }
             }
-            Output::Syslog(syslog) => syslog.send(now, &line[..prefix], &line[prefix..]),
+            Output::Syslog(syslog) => syslog.send(now.wall, &line[..prefix], &line[prefix..]),
         }
         line.shrink_to(LINE_KEPT);
         self.line = line;
-        self.tell_recovered();
+        self.tell_loss();
     }
 
     fn reopen(&mut self) {
@@ -272,24 +251,28 @@ impl ActivityLog {
             let mut line = Vec::new();
             self.stamp.write(time::now().wall, Level::Error, &mut line);
             let _ = writeln!(line, "could not {what} log {path}: {}", errno::name(errno_of(error)));
-            echo.write(&line);
+            echo.write(&line, true, self.now.mono);
         }
     }
 
-    /// A stream that did not keep up gets a line about what it missed, once it reads again.
-    fn tell_recovered(&mut self) {
-        let mut streams = [self.echo.as_mut(), None];
-        if let Output::Sink { sink: Sink::Stream(stream), .. } = &mut self.output {
-            streams[1] = Some(stream);
-        }
-        for stream in streams.into_iter().flatten() {
-            let lost = stream.take_recovered();
+    /// A stream that did not keep up, and a file that could not be written, get a line about what is missing, once they
+    /// take some again.
+    fn tell_loss(&mut self) {
+        let mono = self.now.mono;
+        if let Some(echo) = &mut self.echo {
+            let lost = echo.take_recovered();
             if lost > 0 {
-                let mut line = Vec::new();
-                self.stamp.write(self.now, Level::Warn, &mut line);
-                let _ = writeln!(line, "{lost} bytes of this log were dropped while its reader did not keep up");
-                stream.write(&line);
+                let line = self.stamp.loss(self.now.wall, Loss::Slow(lost));
+                echo.write(&line, true, mono);
             }
+        }
+        if let Output::Sink { sink, .. } = &mut self.output
+            && let Some(loss) = sink.take_loss()
+        {
+            self.reported &= !matches!(loss, Loss::Outage(_));
+            let line = self.stamp.loss(self.now.wall, loss);
+            // If that fails the file is in trouble again, and the line is kept.
+            let _ = sink.write(&line, true, mono);
         }
     }
 }
@@ -301,6 +284,19 @@ struct Stamp {
 }
 
 impl Stamp {
+    /// A line about what is missing.
+    fn loss(&mut self, now: Wall, loss: Loss) -> Vec<u8> {
+        let mut line = Vec::new();
+        self.write(now, Level::Warn, &mut line);
+        let _ = match loss {
+            Loss::Slow(lost) => {
+                writeln!(line, "{lost} bytes of this log were dropped while its reader did not keep up")
+            }
+            Loss::Outage(lost) => writeln!(line, "this log is written to again; {lost} bytes of it were lost"),
+        };
+        line
+    }
+
     /// `2026-11-21 02:58:23,123 INFO ` in local time (L-1).
     fn write(&mut self, now: Wall, level: Level, line: &mut Vec<u8>) {
         if now.secs() != self.secs {
@@ -362,7 +358,7 @@ mod tests {
             all.map(|line| line[line.find("[life]").unwrap() - 5..].to_string()).collect::<Vec<_>>()
         };
         open(&file(&path, Level::Warn)).unwrap();
-        set_now(Wall(1_795_229_903_500_000_000));
+        set_now(Now { wall: Wall(1_795_229_903_500_000_000), ..UNTOLD });
         for level in Level::ALL {
             log::log!(target: level.tag(), level.facade(), "[life] {}", level.config_name());
         }
@@ -392,11 +388,9 @@ mod tests {
         assert!(open(&file(&scratch.path("no/such"), Level::Info)).is_err());
         crate::activity!(Trace, "[life] still");
         assert_eq!(mine(&path).len(), 2);
-        assert_eq!(pending(), [None, None]);
-        flush();
         close();
         crate::activity!(Critical, "[life] gone");
         assert_eq!(mine(&path).len(), 2);
-        set_now(Wall(0));
+        set_now(UNTOLD);
     }
 }

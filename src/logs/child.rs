@@ -1,34 +1,58 @@
 //! The log of one output channel of a child.
 
 use std::io;
-use std::os::fd::BorrowedFd;
 
-use super::sink::Sink;
+use super::sink::{Loss, Sink};
+use crate::clock::Mono;
 use crate::errno;
+use crate::id::{Channel, ProcId};
 use crate::sys::errno_of;
+
+/// How a log is to be kept.
+#[derive(Clone, Copy, Debug)]
+pub struct LogPlan<'a> {
+    /// Whose it is.
+    pub outlet: (ProcId, Channel),
+    /// Its path, or what it is called.
+    pub path: &'a str,
+    /// Size in bytes at which it is rotated; 0 never.
+    pub maxbytes: u64,
+    /// How many older files are kept.
+    pub backups: u32,
+    /// Nothing of a stream is dropped: its child waits for the reader.
+    pub waits: bool,
+}
 
 /// A sink that nothing can stop: its troubles go to the activity log, once each, and supervision goes on (L-7).
 #[derive(Debug)]
 pub struct ChildLog {
     sink: Sink,
+    /// Nothing of a stream may be lost: its child is held up instead.
+    waits: bool,
     /// A failed write has been reported since the log was last opened.
     reported: bool,
 }
 
 impl ChildLog {
-    /// Opens the log at a spawn (L-31). Rotates at `maxbytes` (0: never), keeping `backups` files.
+    /// Opens the log at a spawn (L-31).
     ///
     /// Errors: it cannot be opened; the spawn fails with it (P-31).
-    pub fn open(path: &str, maxbytes: u64, backups: u32) -> io::Result<ChildLog> {
-        Ok(ChildLog { sink: Sink::open(path, maxbytes, backups)?, reported: false })
+    pub fn open(plan: &LogPlan<'_>) -> io::Result<ChildLog> {
+        let sink = Sink::open(plan.path, plan.maxbytes, plan.backups)?;
+        Ok(ChildLog { sink, waits: plan.waits, reported: false })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &str {
+        self.sink.path()
     }
 
     /// Appends a chunk, byte for byte (L-30).
-    pub fn write(&mut self, bytes: &[u8]) {
-        if let Err(error) = self.sink.write(bytes) {
+    pub fn write(&mut self, bytes: &[u8], now: Mono) {
+        if let Err(error) = self.sink.write(bytes, !self.waits, now) {
             self.report("write to", &error);
         }
-        self.tell_recovered();
+        self.tell_loss();
     }
 
     /// Opens whatever is at the path now (L-60).
@@ -47,21 +71,38 @@ impl ChildLog {
         self.sink.clear()
     }
 
-    /// Whether bytes wait for a reader (streams only): then [`ChildLog::fd`] is to be polled for writability, and
-    /// [`ChildLog::flush`] to be called when it is.
-    pub fn is_pending(&self) -> bool {
-        self.sink.is_pending()
+    /// Whether its child is not to be read: it may lose nothing, and its stream is full.
+    pub fn is_full(&self) -> bool {
+        self.waits && self.sink.is_pending()
     }
 
-    /// The descriptor to poll while bytes are pending.
-    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.sink.fd()
+    /// Tries once more to write what could not be written. Says whether nothing is left.
+    pub fn settle(&mut self) -> bool {
+        let is_settled = match &mut self.sink {
+            Sink::File(file) => file.write_kept(),
+            Sink::Stream(_) => true,
+        };
+        self.tell_loss();
+        is_settled
     }
 
-    /// Writes what is pending as far as it goes.
-    pub fn flush(&mut self) {
-        self.sink.flush();
-        self.tell_recovered();
+    /// Is given up although something is left.
+    pub fn give_up(mut self) {
+        if let Sink::File(file) = &mut self.sink {
+            let lost = file.unwritten();
+            activity!(Warn, "log {} could not be written to the end; {lost} bytes were lost", file.path());
+        }
+    }
+
+    /// Takes over the log of an earlier run that could not be written.
+    pub fn adopt(&mut self, plan: &LogPlan<'_>) {
+        self.waits = plan.waits;
+        if let Sink::File(file) = &mut self.sink {
+            file.limit(plan.maxbytes, plan.backups);
+        }
+        if let Err(error) = self.sink.reopen() {
+            self.report("reopen", &error);
+        }
     }
 
     fn report(&mut self, what: &str, error: &io::Error) {
@@ -70,12 +111,22 @@ impl ChildLog {
         }
     }
 
-    fn tell_recovered(&mut self) {
-        let lost = self.sink.take_recovered();
-        if lost > 0 {
-            activity!(Warn, "{lost} bytes for {} were dropped while its reader did not keep up", self.sink.path());
+    fn tell_loss(&mut self) {
+        let Some(loss) = self.sink.take_loss() else { return };
+        let path = self.sink.path();
+        match loss {
+            Loss::Slow(lost) => tell_slow(path, lost),
+            Loss::Outage(lost) => {
+                activity!(Warn, "log {path} is written to again; {lost} bytes were lost");
+                self.reported = false;
+            }
         }
     }
+}
+
+/// Says how much a stream has lost.
+pub fn tell_slow(path: &str, lost: u64) {
+    activity!(Warn, "{lost} bytes for {path} were dropped while its reader did not keep up");
 }
 
 #[cfg(test)]
@@ -87,19 +138,21 @@ mod tests {
     fn a_failing_log_is_reported_once_and_can_be_reopened() {
         let scratch = Scratch::new("child");
         let path = scratch.path("log");
-        let mut log = ChildLog::open(&path, 3, 1).unwrap();
+        let outlet = (ProcId(1), Channel::Stdout);
+        let plan = LogPlan { outlet, path: &path, maxbytes: 3, backups: 1, waits: false };
+        let mut log = ChildLog::open(&plan).unwrap();
         std::fs::create_dir_all(format!("{path}.1/x")).unwrap();
         assert!(!log.reported);
-        log.write(b"aaa");
+        log.write(b"aaa", Mono(0));
         assert!(log.reported);
-        log.write(b"bbb");
+        log.write(b"bbb", Mono(0));
         std::fs::remove_dir_all(format!("{path}.1")).unwrap();
         log.reopen();
         assert!(!log.reported);
-        log.write(b"c");
+        log.write(b"c", Mono(0));
         assert_eq!(std::fs::read_to_string(format!("{path}.1")).unwrap(), "aaabbbc");
         log.clear().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
-        assert!(!log.is_pending() && log.fd().is_none());
+        assert!(!log.is_full() && log.settle());
     }
 }

@@ -6,12 +6,19 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::time::Duration;
+
+use crate::clock::Mono;
+use crate::model::logs::kept::Kept;
 
 /// Mode of a new log file, less the umask (L-5, L-56).
 const MODE: u32 = 0o666;
 
 /// Permissions of anybody but the owner.
 const OTHERS: u32 = 0o077;
+
+/// Between two tries to write a file that cannot be written.
+const RETRY_TIME: Duration = Duration::from_secs(1);
 
 /// Most backups kept: far more than anybody wants, and each costs a rename(2) at every rotation.
 const BACKUPS_MAX: u32 = 10_000;
@@ -24,6 +31,20 @@ pub struct RotatingFile {
     position: u64,
     maxbytes: u64,
     backups: u32,
+    /// The last byte written was no line feed.
+    is_mid_line: bool,
+    /// It cannot be written at the moment.
+    outage: Option<Box<Outage>>,
+    /// It can be written again, and so much was lost meanwhile.
+    restored: Option<u64>,
+}
+
+/// A time in which the file cannot be written: the disk is full or broken, or has become read-only.
+#[derive(Debug)]
+struct Outage {
+    kept: Kept,
+    /// When it was tried last.
+    tried: Mono,
 }
 
 /// Opens `path` to append to, creating it. Does not wait for the other end of a FIFO: ENXIO when there is none.
@@ -45,7 +66,16 @@ impl RotatingFile {
     /// Takes over a regular file of `size` bytes that was opened to append. Rotates when it reaches `maxbytes` (0:
     /// never), keeping `backups` older files, or none, and then truncating in place (L-53).
     pub(super) fn new(path: &str, file: File, size: u64, maxbytes: u64, backups: u32) -> RotatingFile {
-        RotatingFile { path: path.into(), file, position: size, maxbytes, backups: backups.min(BACKUPS_MAX) }
+        RotatingFile {
+            path: path.into(),
+            file,
+            position: size,
+            maxbytes,
+            backups: backups.min(BACKUPS_MAX),
+            is_mid_line: false,
+            outage: None,
+            restored: None,
+        }
     }
 
     /// Its path, as given.
@@ -53,33 +83,103 @@ impl RotatingFile {
         &self.path
     }
 
+    /// Is rotated by other limits from now on.
+    pub(super) fn limit(&mut self, maxbytes: u64, backups: u32) {
+        (self.maxbytes, self.backups) = (maxbytes, backups.min(BACKUPS_MAX));
+    }
+
     /// Bytes in the file as far as we know (L-51).
     pub fn size(&self) -> u64 {
         self.position
     }
 
-    /// Appends a chunk whole, then rotates if the file is full (L-50).
+    /// Appends a chunk whole, then rotates if the file is full (L-50). While the file cannot be written, the newest bytes
+    /// are kept and tried again with a later write, [`RETRY_TIME`] after the last try (K-9).
     ///
-    /// Errors: what was not written is lost; after a failed rotation the file goes on growing and is rotated when
+    /// Errors: the first write that failed; after a failed rotation the file goes on growing and is rotated when
     /// another `maxbytes` have come. The log can be used further in both cases.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let written = self.append(bytes);
-        if self.maxbytes > 0 && self.position >= self.maxbytes { written.and(self.rotate_if_full()) } else { written }
+    pub fn write(&mut self, bytes: &[u8], now: Mono) -> io::Result<()> {
+        if self.outage.is_some() {
+            return self.try_again(bytes, now);
+        }
+        if let Err((written, error)) = self.append(bytes) {
+            let mut outage = Box::new(Outage { kept: Kept::default(), tried: now });
+            outage.kept.push(&bytes[written..]);
+            self.outage = Some(outage);
+            return Err(error);
+        }
+        if self.maxbytes > 0 && self.position >= self.maxbytes { self.rotate_if_full() } else { Ok(()) }
     }
 
-    fn append(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self.file.write(bytes) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    self.position += count as u64;
-                    bytes = &bytes[count..];
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+    /// The same while the file cannot be written.
+    fn try_again(&mut self, bytes: &[u8], now: Mono) -> io::Result<()> {
+        let Some(outage) = &mut self.outage else { return Ok(()) };
+        outage.kept.push(bytes);
+        if now.since(outage.tried) < RETRY_TIME {
+            return Ok(());
+        }
+        outage.tried = now;
+        self.write_kept();
+        if self.outage.is_none() && self.maxbytes > 0 && self.position >= self.maxbytes {
+            return self.rotate_if_full();
         }
         Ok(())
+    }
+
+    /// Writes what is kept, as far as that goes. Says whether nothing is kept any more.
+    pub(super) fn write_kept(&mut self) -> bool {
+        let Some(mut outage) = self.outage.take() else { return true };
+        // What was lost took the rest of a line along.
+        let is_torn = outage.kept.lost() > 0 && self.is_mid_line;
+        if is_torn && self.append(b"\n").is_err() {
+            self.outage = Some(outage);
+            return false;
+        }
+        if let Err((written, _)) = self.append(outage.kept.bytes()) {
+            outage.kept.written(written);
+            self.outage = Some(outage);
+            return false;
+        }
+        self.restored = Some(outage.kept.lost());
+        true
+    }
+
+    /// How much was lost while the file could not be written, told once when it can be again.
+    pub(super) fn take_restored(&mut self) -> Option<u64> {
+        self.restored.take()
+    }
+
+    /// Bytes that are lost if the file is given up now.
+    pub(super) fn unwritten(&mut self) -> u64 {
+        self.outage.as_mut().map_or(0, |outage| outage.kept.lost() + outage.kept.bytes().len() as u64)
+    }
+
+    /// Errors: how many bytes were written before it.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+        let mut written = 0;
+        while written < bytes.len() {
+            let error = match self.file.write(&bytes[written..]) {
+                Ok(0) => ErrorKind::WriteZero.into(),
+                Ok(count) => {
+                    self.position += count as u64;
+                    written += count;
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => error,
+            };
+            self.note_end(&bytes[..written]);
+            return Err((written, error));
+        }
+        self.note_end(bytes);
+        Ok(())
+    }
+
+    /// Notes whether the file ends within a line.
+    fn note_end(&mut self, written: &[u8]) {
+        if let Some(last) = written.last() {
+            self.is_mid_line = *last != b'\n';
+        }
     }
 
     fn rotate_if_full(&mut self) -> io::Result<()> {
@@ -126,6 +226,7 @@ impl RotatingFile {
     /// Errors: it could not be deleted, or not be made anew; the file that was open stays in use.
     pub fn clear(&mut self) -> io::Result<()> {
         self.remove()?;
+        self.outage = None;
         self.reopen()
     }
 
@@ -153,6 +254,43 @@ mod tests {
 
     use super::*;
     use crate::sys::scratch::Scratch;
+
+    const NOW: Mono = Mono(0);
+
+    /// K-9: what cannot be written is kept, tried at most once a second, and what did not fit is counted; the line that
+    /// was cut off is closed.
+    #[test]
+    fn an_outage_costs_what_does_not_fit() {
+        let scratch = Scratch::new("outage");
+        let path = scratch.path("log");
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut log = RotatingFile::new(&path, full, 0, 0, 0);
+        assert!(log.write(b"one\n", NOW).is_err());
+        // Told once.
+        log.write(b"two\n", NOW).unwrap();
+        assert_eq!(log.unwritten(), 8);
+        log.file = open_to_append(&path).unwrap();
+        log.write(b"three\n", Mono(999_999_999)).unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), log.take_restored()), ("", None), "too early");
+        log.write(b"four\nfi", Mono(1_000_000_000)).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\nthree\nfour\nfi");
+        assert_eq!((log.take_restored(), log.take_restored(), log.unwritten()), (Some(0), None, 0));
+
+        log.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        assert!(log.write(b"ve\n", NOW).is_err());
+        let line = b"0123456789abcde\n";
+        for _ in 0..10_000 {
+            log.write(line, NOW).unwrap();
+        }
+        log.file = open_to_append(&path).unwrap();
+        log.write(b"end\n", Mono(2_000_000_000)).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let rest = text.strip_prefix("one\ntwo\nthree\nfour\nfi\n").unwrap();
+        let lines: Vec<&str> = rest.lines().collect();
+        assert!(lines[..lines.len() - 1].iter().all(|line| *line == "0123456789abcde") && lines.last() == Some(&"end"));
+        assert_eq!(log.take_restored(), Some(3 + 160_000 + 4 - rest.len() as u64));
+        assert!(rest.len() > 65_000, "{}", rest.len());
+    }
 
     fn open(path: &str, maxbytes: u64, backups: u32) -> RotatingFile {
         let file = open_to_append(path).unwrap();
@@ -195,7 +333,7 @@ mod tests {
             }
             let mut log = open(&scratch.path("log"), *maxbytes, *backups);
             for chunk in *chunks {
-                log.write(chunk.as_bytes()).unwrap();
+                log.write(chunk.as_bytes(), NOW).unwrap();
             }
             let expected: Vec<_> = expected.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect();
             assert_eq!(contents(&scratch), expected, "{before:?} {maxbytes} {backups} {chunks:?}");
@@ -209,12 +347,12 @@ mod tests {
         let inode = || fs::metadata(&path).unwrap().ino();
         let mut log = open(&path, 3, 0);
         let first = inode();
-        log.write(b"aaa").unwrap();
+        log.write(b"aaa", NOW).unwrap();
         assert_eq!((inode(), log.size()), (first, 0));
 
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let mut log = open(&path, 3, 1);
-        log.write(b"aaa").unwrap();
+        log.write(b"aaa", NOW).unwrap();
         assert_ne!(inode(), first);
         assert_eq!(fs::metadata(format!("{path}.1")).unwrap().mode() & 0o777, 0o600);
     }
@@ -227,7 +365,7 @@ mod tests {
             let mode_now = || fs::metadata(&path).unwrap().mode() & 0o777;
             let mut log = open(&path, 3, 1);
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            log.write(b"aaa").unwrap();
+            log.write(b"aaa", NOW).unwrap();
             assert_eq!(mode_now(), expected, "rotated, {mode:o}");
             log.clear().unwrap();
             assert_eq!(mode_now(), expected, "cleared, {mode:o}");
@@ -245,9 +383,9 @@ mod tests {
         let scratch = Scratch::new("truncated");
         let path = scratch.path("log");
         let mut log = open(&path, 10, 1);
-        log.write(b"12345678").unwrap();
+        log.write(b"12345678", NOW).unwrap();
         fs::write(&path, "").unwrap();
-        log.write(b"abc").unwrap();
+        log.write(b"abc", NOW).unwrap();
         assert_eq!(contents(&scratch), [("log".to_string(), "abc".to_string())]);
         assert_eq!(log.size(), 3);
     }
@@ -257,18 +395,18 @@ mod tests {
         let scratch = Scratch::new("reopen");
         let path = scratch.path("log");
         let mut log = open(&path, 0, 0);
-        log.write(b"one").unwrap();
+        log.write(b"one", NOW).unwrap();
         fs::rename(&path, scratch.path("moved")).unwrap();
-        log.write(b" two").unwrap();
+        log.write(b" two", NOW).unwrap();
         log.reopen().unwrap();
-        log.write(b"three").unwrap();
+        log.write(b"three", NOW).unwrap();
         let file = |name: &str, text: &str| (name.to_string(), text.to_string());
         assert_eq!(contents(&scratch), [file("log", "three"), file("moved", "one two")]);
 
         let before = fs::metadata(&path).unwrap().ino();
         let held = File::open(&path).unwrap();
         log.clear().unwrap();
-        log.write(b"four").unwrap();
+        log.write(b"four", NOW).unwrap();
         assert_eq!(contents(&scratch)[0], file("log", "four"));
         assert_ne!(fs::metadata(&path).unwrap().ino(), before);
         drop(held);
@@ -281,17 +419,17 @@ mod tests {
     fn failures_leave_a_usable_log() {
         let scratch = Scratch::new("failures");
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let mut log = RotatingFile { path: "/dev/full".into(), file: full, position: 0, maxbytes: 0, backups: 0 };
-        assert_eq!(log.write(b"x").unwrap_err().raw_os_error(), Some(libc::ENOSPC));
+        let mut log = RotatingFile::new("/dev/full", full, 0, 0, 0);
+        assert_eq!(log.write(b"x", NOW).unwrap_err().raw_os_error(), Some(libc::ENOSPC));
         assert_eq!(log.size(), 0);
 
         // A directory in the place of a backup: the rotation fails, the log goes on.
         let path = scratch.path("log");
         fs::create_dir_all(format!("{path}.1/x")).unwrap();
         let mut log = open(&path, 3, 1);
-        assert!(log.write(b"aaa").is_err());
-        log.write(b"b").unwrap();
+        assert!(log.write(b"aaa", NOW).is_err());
+        log.write(b"b", NOW).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "aaab");
-        assert!(log.write(b"cc").is_err());
+        assert!(log.write(b"cc", NOW).is_err());
     }
 }

@@ -14,4 +14,4 @@ pub mod sink;
 pub mod stream;
 pub mod syslog;
 
-pub use child::ChildLog;
+pub use child::{ChildLog, LogPlan};

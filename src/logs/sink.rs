@@ -1,11 +1,11 @@
 //! What a path of the configuration opens: a rotating file or a stream.
 
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileTypeExt;
 
 use super::file::{self, RotatingFile};
 use super::stream::{self, StreamLog};
+use crate::clock::Mono;
 
 /// A log that is open, whatever kind of file its path names.
 #[derive(Debug)]
@@ -55,12 +55,13 @@ impl Sink {
         }
     }
 
-    /// Writes a chunk. Errors: see [`RotatingFile::write`]; a stream has none.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes a chunk; a stream of which nothing may be lost keeps all of it. Errors: see [`RotatingFile::write`]; a
+    /// stream has none.
+    pub fn write(&mut self, bytes: &[u8], may_lose: bool, now: Mono) -> io::Result<()> {
         match self {
-            Sink::File(file) => file.write(bytes),
+            Sink::File(file) => file.write(bytes, now),
             Sink::Stream(stream) => {
-                stream.write(bytes);
+                stream.write(bytes, may_lose, now);
                 Ok(())
             }
         }
@@ -86,8 +87,7 @@ impl Sink {
         }
     }
 
-    /// Whether bytes wait for a reader: then [`Sink::fd`] is to be polled for writability, and [`Sink::flush`] to be
-    /// called when it is.
+    /// Whether bytes wait for a reader.
     pub fn is_pending(&self) -> bool {
         match self {
             Sink::File(_) => false,
@@ -95,28 +95,22 @@ impl Sink {
         }
     }
 
-    /// The descriptor to poll while bytes are pending.
-    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+    /// What there is to say about lost bytes, once.
+    pub fn take_loss(&mut self) -> Option<Loss> {
         match self {
-            Sink::File(_) => None,
-            Sink::Stream(stream) => stream.fd(),
+            Sink::File(file) => file.take_restored().map(Loss::Outage),
+            Sink::Stream(stream) => Some(stream.take_recovered()).filter(|lost| *lost > 0).map(Loss::Slow),
         }
     }
+}
 
-    /// Writes what is pending as far as it goes.
-    pub fn flush(&mut self) {
-        if let Sink::Stream(stream) = self {
-            stream.flush();
-        }
-    }
-
-    /// Bytes that a stream dropped before its reader came back, told once; 0 when there is nothing to tell.
-    pub fn take_recovered(&mut self) -> u64 {
-        match self {
-            Sink::File(_) => 0,
-            Sink::Stream(stream) => stream.take_recovered(),
-        }
-    }
+/// Bytes that a log has lost, now that it takes some again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// A stream's reader did not keep up.
+    Slow(u64),
+    /// A file could not be written; possibly nothing was lost.
+    Outage(u64),
 }
 
 fn is_fifo(path: &str) -> bool {
@@ -158,7 +152,7 @@ mod tests {
         let scratch = Scratch::new("device");
         std::os::unix::fs::symlink("/dev/null", scratch.path("log")).unwrap();
         let mut sink = Sink::open(&scratch.path("log"), 1, 2).unwrap();
-        sink.write(b"more than one byte").unwrap();
+        sink.write(b"more than one byte", true, Mono(0)).unwrap();
         sink.clear().unwrap();
         sink.reopen().unwrap();
         assert_eq!(std::fs::read_dir(scratch.path("")).unwrap().count(), 1);

@@ -1,21 +1,24 @@
 //! A log target that is not a regular file: a pipe, a FIFO, a terminal, a socket, a device.
 //!
 //! It is never rotated and never waited for. What the reader does not take at once is kept up to a bound; beyond it,
-//! output is dropped and counted. The count is handed out once the reader takes bytes again.
+//! whole lines are dropped and counted. The count is handed out once the reader takes bytes again. Several logs, the
+//! activity log among them, may go to one stream: they share it, so that no line lands inside another's
+//! ([`Queue`]).
 //!
 //! Standard output and error may be shared with others, so their flags are left alone: a description of our own is
 //! opened where the system allows it, sockets are written to with MSG_DONTWAIT, and the rest is asked first.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::clock::{Mono, earliest};
+use crate::model::logs::queue::{PENDING_MAX, Queue, Writer};
 use crate::sys::fd;
-
-/// Bytes kept for a reader that does not keep up: as many again as a pipe holds.
-const PENDING_MAX: usize = 64 * 1024;
 
 /// What a pipe that polls as writable takes without waiting.
 const SHARED_WRITE_MAX: usize = 4096;
@@ -23,13 +26,31 @@ const SHARED_WRITE_MAX: usize = 4096;
 /// Symbolic links followed to find out whether a path means an inherited descriptor; the system gives up at 40.
 const LINKS_MAX: usize = 8;
 
-/// The stream, open, or a FIFO that nobody reads yet.
+/// All streams that are open.
+static STREAMS: Mutex<Vec<Arc<Mutex<Stream>>>> = Mutex::new(Vec::new());
+
+/// Whether bytes or lines wait somewhere, so that a turn without slow readers looks at no stream.
+static ARE_WAITING: AtomicBool = AtomicBool::new(false);
+
+/// The next writer.
+static NEXT_WRITER: AtomicU64 = AtomicU64::new(0);
+
+/// A log's share in a stream.
 #[derive(Debug)]
 pub struct StreamLog {
+    stream: Arc<Mutex<Stream>>,
+    path: Box<str>,
+    writer: Writer,
+}
+
+/// The stream, open, or a FIFO that nobody reads yet.
+#[derive(Debug)]
+struct Stream {
     target: Target,
+    /// Device and inode: what goes to the same place is one stream.
+    identity: Option<(u64, u64)>,
     channel: Option<Channel>,
-    pending: Vec<u8>,
-    lost: u64,
+    queue: Queue,
     recovered: u64,
 }
 
@@ -51,13 +72,69 @@ enum Channel {
     Shared(OwnedFd),
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Descriptors that are to be polled for writability; [`flush`] is to be called when they are.
+pub fn pending() -> Vec<RawFd> {
+    if !ARE_WAITING.load(Ordering::Relaxed) {
+        return Vec::new();
+    }
+    let streams = lock(&STREAMS);
+    streams.iter().map(|stream| lock(stream)).filter_map(|stream| stream.pending_fd()).collect()
+}
+
+/// Writes what is pending as far as it goes. Answers how much was lost where, once the reader has caught up.
+pub fn flush() -> Vec<(String, u64)> {
+    let mut told = Vec::new();
+    for stream in lock(&STREAMS).iter() {
+        let mut stream = lock(stream);
+        stream.flush();
+        let lost = std::mem::take(&mut stream.recovered);
+        if lost > 0 {
+            told.push((stream.path().to_string(), lost));
+        }
+    }
+    settle();
+    told
+}
+
+/// When [`expire`] has something to do; `None` is never.
+pub fn deadline() -> Option<Mono> {
+    if !ARE_WAITING.load(Ordering::Relaxed) {
+        return None;
+    }
+    let due: Vec<_> = lock(&STREAMS).iter().map(|stream| lock(stream).queue.due()).collect();
+    earliest(&due)
+}
+
+/// Closes lines whose end others have waited for long enough.
+pub fn expire(now: Mono) {
+    for stream in lock(&STREAMS).iter() {
+        let mut stream = lock(stream);
+        stream.queue.expire(now);
+        stream.flush();
+    }
+    settle();
+}
+
+/// Forgets streams that nobody writes to and nothing waits for, and finds out whether anything waits.
+fn settle() {
+    let mut streams = lock(&STREAMS);
+    streams.retain(|stream| Arc::strong_count(stream) > 1 || lock(stream).is_waiting());
+    let are_waiting = streams.iter().any(|stream| lock(stream).is_waiting());
+    ARE_WAITING.store(are_waiting, Ordering::Relaxed);
+}
+
 impl StreamLog {
     /// The stream of an inherited descriptor, such as 1. Closing the stream leaves it open.
     ///
     /// Errors: it is not open.
     pub fn inherited(number: RawFd) -> io::Result<StreamLog> {
         let copy = fd::duplicate_raw(number)?;
-        let kind = File::from(copy.try_clone()?).metadata()?.file_type();
+        let metadata = File::from(copy.try_clone()?).metadata()?;
+        let kind = metadata.file_type();
         let channel = if kind.is_socket() {
             Channel::Socket(copy)
         } else if kind.is_file() {
@@ -71,49 +148,141 @@ impl StreamLog {
                 Err(_) => Channel::Shared(copy),
             }
         };
-        Ok(StreamLog::new(Target::Inherited(format!("/dev/fd/{number}").into()), Some(channel)))
+        let identity = Some((metadata.dev(), metadata.ino()));
+        Ok(StreamLog::new(Target::Inherited(format!("/dev/fd/{number}").into()), identity, Some(channel)))
     }
 
     /// What was opened under `path`, non-blocking, and is no regular file; `None` for a FIFO that nobody reads yet.
     pub(super) fn opened(path: &str, file: Option<File>) -> StreamLog {
-        StreamLog::new(Target::Path(path.into()), file.map(|file| Channel::Own(file.into())))
+        let metadata = file.as_ref().and_then(|file| file.metadata().ok());
+        let identity = metadata.map(|metadata| (metadata.dev(), metadata.ino()));
+        StreamLog::new(Target::Path(path.into()), identity, file.map(|file| Channel::Own(file.into())))
     }
 
-    fn new(target: Target, channel: Option<Channel>) -> StreamLog {
-        StreamLog { target, channel, pending: Vec::new(), lost: 0, recovered: 0 }
+    fn new(target: Target, identity: Option<(u64, u64)>, channel: Option<Channel>) -> StreamLog {
+        let writer = NEXT_WRITER.fetch_add(1, Ordering::Relaxed);
+        let (Target::Inherited(path) | Target::Path(path)) = &target;
+        let path = path.clone();
+        let mut streams = lock(&STREAMS);
+        let known = streams.iter().find(|known| identity.is_some() && lock(known).identity == identity);
+        let stream = match known {
+            Some(known) => Arc::clone(known),
+            None => {
+                let made = Stream { target, identity, channel, queue: Queue::default(), recovered: 0 };
+                let made = Arc::new(Mutex::new(made));
+                streams.push(Arc::clone(&made));
+                made
+            }
+        };
+        StreamLog { stream, path, writer }
     }
 
     /// The path it was opened under; `/dev/fd/1` for an inherited descriptor.
     pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Writes what goes without waiting and keeps what fits of the rest. What remains is dropped and counted, unless
+    /// nothing may be lost: then the caller is not to read on while [`StreamLog::is_pending`].
+    pub fn write(&mut self, bytes: &[u8], may_lose: bool, now: Mono) {
+        let mut stream = lock(&self.stream);
+        if !stream.queue.is_direct(self.writer) {
+            stream.flush();
+        }
+        if stream.queue.is_direct(self.writer) {
+            match stream.push(bytes) {
+                Some(taken) => {
+                    if taken > 0 {
+                        stream.recovered += stream.queue.take_lost();
+                    }
+                    stream.queue.wrote(self.writer, bytes, taken, may_lose);
+                }
+                // A stream that fails, unlike one that is slow, keeps nothing: its reader may never come.
+                None => stream.queue.lose(bytes.len()),
+            }
+        } else {
+            stream.queue.put(self.writer, bytes, may_lose, now);
+            stream.flush();
+        }
+        if stream.is_waiting() {
+            ARE_WAITING.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether bytes wait for the reader.
+    pub fn is_pending(&self) -> bool {
+        !lock(&self.stream).queue.pending().is_empty()
+    }
+
+    /// Whether the last line on the stream is ours and has no end yet.
+    pub fn has_open_line(&self) -> bool {
+        lock(&self.stream).queue.has_line_of(self.writer)
+    }
+
+    /// Bytes that were dropped before the reader came back, told once; 0 when there is nothing to tell.
+    pub fn take_recovered(&mut self) -> u64 {
+        std::mem::take(&mut lock(&self.stream).recovered)
+    }
+
+    /// Opens a path anew; an inherited descriptor stays (L-60).
+    pub fn reopen(&mut self) {
+        let mut stream = lock(&self.stream);
+        if let Target::Path(path) = &stream.target {
+            if let Ok(own) = open_nonblocking(path) {
+                stream.channel = Some(Channel::Own(own));
+            }
+        }
+    }
+}
+
+impl Drop for StreamLog {
+    fn drop(&mut self) {
+        let mut stream = lock(&self.stream);
+        stream.queue.close(self.writer);
+        stream.flush();
+        let is_waiting = stream.is_waiting();
+        drop(stream);
+        if is_waiting {
+            ARE_WAITING.store(true, Ordering::Relaxed);
+            return;
+        }
+        lock(&STREAMS).retain(|known| !Arc::ptr_eq(known, &self.stream) || Arc::strong_count(known) > 2);
+    }
+}
+
+impl Stream {
+    fn path(&self) -> &str {
         match &self.target {
             Target::Inherited(path) | Target::Path(path) => path,
         }
     }
 
-    /// Writes what goes without waiting, keeps what fits of the rest, drops and counts what remains.
-    pub fn write(&mut self, bytes: &[u8]) {
-        self.flush();
-        let taken = if self.pending.is_empty() { self.push(bytes) } else { Some(0) };
-        // A stream that fails, unlike one that is slow, keeps nothing: its reader may never come.
-        let Some(taken) = taken else { return self.lost += bytes.len() as u64 };
-        let rest = &bytes[taken..];
-        let kept = rest.len().min(PENDING_MAX - self.pending.len());
-        self.pending.extend_from_slice(&rest[..kept]);
-        self.lost += (rest.len() - kept) as u64;
+    fn is_waiting(&self) -> bool {
+        !self.queue.pending().is_empty() || self.queue.due().is_some()
     }
 
-    /// Writes what is pending as far as it goes. To be called when the descriptor is writable again.
-    pub fn flush(&mut self) {
-        if self.pending.is_empty() {
-            return;
-        }
-        let pending = std::mem::take(&mut self.pending);
-        match self.push(&pending) {
-            None => self.lost += pending.len() as u64,
-            Some(taken) if taken == pending.len() => {}
-            Some(taken) => {
-                self.pending = pending;
-                self.pending.drain(..taken);
+    fn pending_fd(&self) -> Option<RawFd> {
+        let channel = self.channel.as_ref().filter(|_| !self.queue.pending().is_empty())?;
+        let (Channel::Own(fd) | Channel::Socket(fd) | Channel::Shared(fd)) = channel;
+        Some(fd.as_raw_fd())
+    }
+
+    /// Writes what is pending as far as it goes.
+    fn flush(&mut self) {
+        while !self.queue.pending().is_empty() {
+            let pending = self.queue.take_pending();
+            match self.push(&pending) {
+                None => self.queue.fail(&pending),
+                Some(taken) => {
+                    let is_all = taken == pending.len();
+                    self.queue.sent(pending, taken);
+                    if self.queue.pending().len() <= PENDING_MAX / 2 {
+                        self.recovered += self.queue.take_lost();
+                    }
+                    if !is_all {
+                        return;
+                    }
+                }
             }
         }
     }
@@ -123,14 +292,11 @@ impl StreamLog {
         let mut taken = 0;
         while taken < bytes.len() {
             match self.write_once(&bytes[taken..]) {
-                Ok(count) => {
-                    taken += count;
-                    self.recovered += std::mem::take(&mut self.lost);
-                }
+                Ok(count) => taken += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Some(taken),
                 Err(_) if taken > 0 => {
-                    self.lost += (bytes.len() - taken) as u64;
+                    self.queue.lose(bytes.len() - taken);
                     return Some(bytes.len());
                 }
                 Err(_) => return None,
@@ -149,32 +315,6 @@ impl StreamLog {
             Some(Channel::Socket(socket)) => fd::send_now(socket.as_fd(), bytes),
             Some(Channel::Shared(shared)) if !fd::is_writable_now(shared.as_fd()) => Err(ErrorKind::WouldBlock.into()),
             Some(Channel::Shared(shared)) => fd::write(shared.as_fd(), &bytes[..bytes.len().min(SHARED_WRITE_MAX)]),
-        }
-    }
-
-    /// Whether bytes wait for the reader: then, and only then, its descriptor is worth polling for writability.
-    pub fn is_pending(&self) -> bool {
-        !self.pending.is_empty()
-    }
-
-    /// The descriptor to poll.
-    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        match self.channel.as_ref()? {
-            Channel::Own(fd) | Channel::Socket(fd) | Channel::Shared(fd) => Some(fd.as_fd()),
-        }
-    }
-
-    /// Bytes that were dropped before the reader came back, told once; 0 when there is nothing to tell.
-    pub fn take_recovered(&mut self) -> u64 {
-        std::mem::take(&mut self.recovered)
-    }
-
-    /// Opens a path anew; an inherited descriptor stays (L-60).
-    pub fn reopen(&mut self) {
-        if let Target::Path(path) = &self.target {
-            if let Ok(own) = open_nonblocking(path) {
-                self.channel = Some(Channel::Own(own));
-            }
         }
     }
 }
@@ -210,11 +350,27 @@ fn number_in(path: &str) -> Option<RawFd> {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
-    use std::os::fd::AsRawFd;
+    use std::os::fd::BorrowedFd;
     use std::os::unix::net::UnixStream;
 
     use super::*;
     use crate::sys::scratch::Scratch;
+
+    const NOW: Mono = Mono(0);
+
+    impl StreamLog {
+        fn say(&mut self, bytes: &[u8]) {
+            self.write(bytes, true, NOW);
+        }
+
+        fn lost(&self) -> u64 {
+            lock(&self.stream).queue.lost()
+        }
+
+        fn flush(&self) {
+            lock(&self.stream).flush();
+        }
+    }
 
     /// Reads what is there now.
     fn read_now(fd: BorrowedFd) -> Vec<u8> {
@@ -232,15 +388,14 @@ mod tests {
     /// Writes until bytes are lost, then reads everything: all but the lost must come, in order.
     fn flood(mut stream: StreamLog, reader: BorrowedFd) {
         let mut sent = Vec::new();
-        while stream.lost == 0 {
+        while stream.lost() == 0 {
             let line = format!("line {}\n", sent.len());
-            stream.write(line.as_bytes());
+            stream.say(line.as_bytes());
             sent.extend_from_slice(line.as_bytes());
         }
         assert!(stream.is_pending());
-        assert!(stream.fd().is_some());
         assert_eq!(stream.take_recovered(), 0);
-        let lost = stream.lost;
+        let lost = stream.lost();
         let mut received = Vec::new();
         while stream.is_pending() {
             received.extend(read_now(reader));
@@ -251,7 +406,7 @@ mod tests {
         assert!(sent.starts_with(&received));
         assert_eq!(stream.take_recovered(), lost);
         assert_eq!(stream.take_recovered(), 0);
-        stream.write(b"on");
+        stream.say(b"on");
         assert_eq!(read_now(reader), b"on");
     }
 
@@ -267,7 +422,7 @@ mod tests {
     fn a_shared_description_is_asked_before_each_write() {
         let pipe = fd::pipe().unwrap();
         let shared = Channel::Shared(fd::duplicate(pipe.write.as_fd()).unwrap());
-        flood(StreamLog::new(Target::Inherited("".into()), Some(shared)), pipe.read.as_fd());
+        flood(StreamLog::new(Target::Inherited("".into()), None, Some(shared)), pipe.read.as_fd());
     }
 
     #[test]
@@ -281,10 +436,10 @@ mod tests {
         let pipe = fd::pipe().unwrap();
         let mut stream = StreamLog::inherited(pipe.write.as_raw_fd()).unwrap();
         drop(pipe.read);
-        stream.write(b"lost");
-        stream.write(b"lost");
+        stream.say(b"lost");
+        stream.say(b"lost");
         assert!(!stream.is_pending());
-        assert_eq!((stream.lost, stream.take_recovered()), (8, 0));
+        assert_eq!((stream.lost(), stream.take_recovered()), (8, 0));
     }
 
     #[test]
@@ -293,17 +448,17 @@ mod tests {
         let path = scratch.path("fifo");
         nix::unistd::mkfifo(path.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
         let mut stream = StreamLog::opened(&path, None);
-        stream.write(b"early\n");
+        stream.say(b"early\n");
         let flags = libc::O_NONBLOCK;
         let mut reader = OpenOptions::new().read(true).custom_flags(flags).open(&path).unwrap();
-        stream.write(b"heard\n");
+        stream.say(b"heard\n");
         let mut text = [0; 64];
         let count = reader.read(&mut text).unwrap();
         assert_eq!(&text[..count], b"heard\n");
         assert_eq!(stream.take_recovered(), 6);
         drop(reader);
-        stream.write(b"late\n");
-        assert_eq!(stream.lost, 5);
+        stream.say(b"late\n");
+        assert_eq!(stream.lost(), 5);
     }
 
     #[test]
@@ -311,9 +466,9 @@ mod tests {
         let scratch = Scratch::new("position");
         let file = File::create(scratch.path("out")).unwrap();
         let mut stream = StreamLog::inherited(file.as_raw_fd()).unwrap();
-        stream.write(b"a");
+        stream.say(b"a");
         fd::write(file.as_fd(), b"b").unwrap();
-        stream.write(b"c");
+        stream.say(b"c");
         assert_eq!(std::fs::read_to_string(scratch.path("out")).unwrap(), "abc");
     }
 

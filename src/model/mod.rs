@@ -5,6 +5,7 @@
 pub mod backoff;
 pub mod backpressure;
 pub mod event;
+pub mod logs;
 pub mod pace;
 pub mod pool;
 pub mod process;

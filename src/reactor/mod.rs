@@ -22,7 +22,7 @@ use crate::clock::{Mono, Now, earliest};
 use crate::config::{Loader, Server, ServerAddress};
 use crate::daemon::Host;
 use crate::id::{Channel, ConnId, ProcId};
-use crate::logs::activity;
+use crate::logs::{activity, stream};
 use crate::model::backoff::Backoff;
 use crate::serve::{self, Input, Inputs, Service};
 use crate::state::SupervisorState;
@@ -85,8 +85,8 @@ pub struct Reactor {
     /// Kept from turn to turn for its memory.
     ready: Ready,
     scratch: Vec<u8>,
-    /// That of our own log and stdout, from the first slow reader on.
-    activity_token: Option<Token>,
+    /// That of streams that logs go to, from the first slow reader on.
+    streams_token: Option<Token>,
 }
 
 /// What is ready, by kind.
@@ -118,7 +118,7 @@ impl Reactor {
             trims_at: None,
             ready: Ready::default(),
             scratch: vec![0; SCRATCH_BYTES],
-            activity_token: None,
+            streams_token: None,
         })
     }
 
@@ -177,8 +177,8 @@ impl Reactor {
     /// The time of this wake-up, for everybody.
     fn wake(&mut self) -> Now {
         let now = time::now();
-        activity::set_now(now.wall);
-        self.system.now = now.wall;
+        activity::set_now(now);
+        self.system.now = now;
         now
     }
 
@@ -186,7 +186,8 @@ impl Reactor {
         if !self.unfinished.is_empty() || self.reaping || signals::has_missed() {
             return Some(Duration::ZERO);
         }
-        let deadlines = [service.next_deadline(now), self.settles_at, self.trims_at, self.backoff.deadline()];
+        let streams = stream::deadline();
+        let deadlines = [service.next_deadline(now), self.settles_at, self.trims_at, self.backoff.deadline(), streams];
         earliest(&deadlines).map(|at| at.since(now.mono))
     }
 
@@ -248,8 +249,7 @@ impl Reactor {
                 }
                 Source::Output(id, channel) => ready.outputs.push((id, channel)),
                 Source::Stdin(id) => self.system.children.flush(id, &mut self.system.watched),
-                Source::Log(id) => self.system.flush_log(id),
-                Source::Activity => activity::flush(),
+                Source::Streams => self.system.flush_streams(&mut self.unfinished),
                 Source::Watches => ready.watches = true,
             }
         }
@@ -261,7 +261,7 @@ impl Reactor {
     /// Reads a child's channel until it is empty, has had its share of the turn, or has to wait.
     fn read_output(&mut self, id: ProcId, channel: Channel, service: &mut Service, now: Now) {
         let mut left = OUTPUT_BYTES_PER_TURN;
-        while !service.holds_output((id, channel)) {
+        while !service.holds_output((id, channel)) && !self.system.holds_up(id, channel) {
             match self.system.children.read(id, channel, &mut self.scratch, &mut self.system.watched) {
                 Read::Bytes(count) => {
                     let bytes = &self.scratch[..count];
@@ -387,15 +387,14 @@ impl Reactor {
         }
     }
 
-    /// Has our own log and stdout polled while a slow reader keeps them full.
-    fn watch_activity(&mut self) {
-        let pending = activity::pending();
-        if pending.iter().all(Option::is_none) {
-            return;
+    /// Has streams that logs go to polled while slow readers keep them full.
+    fn watch_streams(&mut self, now: Now) {
+        if stream::deadline().is_some_and(|at| at <= now.mono) {
+            stream::expire(now.mono);
         }
-        for fd in pending.into_iter().flatten() {
-            let token = &mut self.activity_token;
-            let _ = self.system.watched.watch(&mut SourceFd(&fd), token, Source::Activity, Interest::WRITABLE);
+        for fd in stream::pending() {
+            let token = &mut self.streams_token;
+            let _ = self.system.watched.watch(&mut SourceFd(&fd), token, Source::Streams, Interest::WRITABLE);
         }
     }
 }
@@ -467,7 +466,7 @@ impl Inputs for Turning<'_> {
         }
         self.reactor.ready.writable = writable;
         self.reactor.write_all(self.service, now);
-        self.reactor.watch_activity();
+        self.reactor.watch_streams(now);
         let resumed = self.service.take_resumed().into_iter();
         self.reactor.unfinished.extend(resumed.map(|(id, channel)| Source::Output(id, channel)));
     }

@@ -8,21 +8,21 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::rc::Rc;
 
 use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Registry};
 
 use super::children::Children;
 use super::clients::Clients;
 use super::token::{Source, Watched};
-use crate::clock::Wall;
+use crate::clock::{Mono, Now, Wall};
 use crate::config::journal::Journal;
 use crate::config::{self, Config, FcgiSocket, Loader, System as Env};
 use crate::daemon::host::{
     self, CommandProblem, Configuration, Errno, Files, Host, Launch, Logs, Span, SpawnError, StdinProblem, Usage,
 };
 use crate::id::{Channel, ConnId, IdMap, LogId, Pid, ProcId, SocketId};
-use crate::logs::child::ChildLog;
+use crate::logs::child::{self, ChildLog, LogPlan};
 use crate::logs::syslog::Syslog;
-use crate::logs::{activity, auto};
+use crate::logs::{activity, auto, stream};
 use crate::sys::environment::{CStrings, Environment};
 use crate::sys::spawn::{self, Pipes, Plan, Stdin};
 use crate::sys::users::Switch;
@@ -30,13 +30,16 @@ use crate::sys::watch::Watches;
 use crate::sys::{command, errno_of, fd, file, peer, process, sockets, time};
 use crate::wire::ini::Document;
 
+/// Closed logs that wait to be written, 64 KiB of each at most: as many as programs usually are.
+const STRANDED_MAX: usize = 64;
+
 /// Name of the daemon in syslog.
 const IDENT: &str = "supervisord";
 
 /// A child's log, and its place in the poll from the first time on that a reader was slow.
 struct Log {
     log: ChildLog,
-    token: Option<Token>,
+    outlet: (ProcId, Channel),
 }
 
 /// The system, with everything of it that is open.
@@ -46,12 +49,16 @@ pub struct System {
     pub(super) clients: Clients,
     /// Connections that the service has given up.
     pub(super) closed: Vec<ConnId>,
-    pub(super) now: Wall,
+    pub(super) now: Now,
     /// A configuration has been read since the reactor last looked.
     pub(super) has_loaded: bool,
     /// Bytes to listeners and clients since memory was last given back.
     pub(super) moved_bytes: usize,
     logs: IdMap<LogId, Log>,
+    /// Channels that are not read while a stream is full.
+    held_up: BTreeSet<(ProcId, Channel)>,
+    /// Logs that are closed and could not be written to the end.
+    stranded: Vec<ChildLog>,
     next_log: u64,
     sockets: HashMap<SocketId, OwnedFd>,
     next_socket: u64,
@@ -74,7 +81,9 @@ impl System {
             children: Children::default(),
             clients: Clients::default(),
             closed: Vec::new(),
-            now: Wall(0),
+            now: Now { mono: Mono(0), wall: Wall(0) },
+            held_up: BTreeSet::new(),
+            stranded: Vec::new(),
             has_loaded: true,
             moved_bytes: 0,
             logs: IdMap::default(),
@@ -100,11 +109,20 @@ impl System {
         self.watches.as_mut().map(Watches::changed).unwrap_or_default()
     }
 
-    /// A child's log takes more.
-    pub(super) fn flush_log(&mut self, id: LogId) {
-        if let Some(log) = self.logs.get_mut(&id) {
-            log.log.flush();
+    /// Streams that logs go to take more: what waits is written, and children that were held up are read again.
+    pub(super) fn flush_streams(&mut self, unfinished: &mut Vec<Source>) {
+        for (path, lost) in stream::flush() {
+            child::tell_slow(&path, lost);
         }
+        if !self.held_up.is_empty() && stream::pending().is_empty() {
+            let held_up = std::mem::take(&mut self.held_up).into_iter();
+            unfinished.extend(held_up.map(|(id, channel)| Source::Output(id, channel)));
+        }
+    }
+
+    /// Whether a channel is not to be read: its log takes no more and may lose nothing.
+    pub(super) fn holds_up(&self, id: ProcId, channel: Channel) -> bool {
+        !self.held_up.is_empty() && self.held_up.contains(&(id, channel))
     }
 
     fn plan<'a>(&mut self, launch: &Launch<'_>, stdin: Stdin<'a>) -> Result<Plan<'a>, ()> {
@@ -209,23 +227,27 @@ impl host::Children for System {
 }
 
 impl Logs for System {
-    fn log_open(&mut self, path: &str, maxbytes: u64, backups: u32) -> Result<LogId, Errno> {
-        let log = ChildLog::open(path, maxbytes, backups).map_err(errno)?;
+    fn log_open(&mut self, plan: &LogPlan<'_>) -> Result<LogId, Errno> {
+        let stranded = self.stranded.iter().position(|log| log.path() == plan.path);
+        let log = match stranded {
+            Some(at) => {
+                let mut log = self.stranded.swap_remove(at);
+                log.adopt(plan);
+                log
+            }
+            None => ChildLog::open(plan).map_err(errno)?,
+        };
         let id = LogId(self.next_log);
         self.next_log += 1;
-        self.logs.insert(id, Log { log, token: None });
+        self.logs.insert(id, Log { log, outlet: plan.outlet });
         Ok(id)
     }
 
     fn log_write(&mut self, id: LogId, bytes: &[u8]) {
-        let Some(Log { log, token }) = self.logs.get_mut(&id) else { return };
-        let waited = log.is_pending();
-        log.write(bytes);
-        if !waited
-            && log.is_pending()
-            && let Some(fd) = log.fd()
-        {
-            let _ = self.watched.watch(&mut SourceFd(&fd.as_raw_fd()), token, Source::Log(id), Interest::WRITABLE);
+        let Some(Log { log, outlet }) = self.logs.get_mut(&id) else { return };
+        log.write(bytes, self.now.mono);
+        if log.is_full() {
+            self.held_up.insert(*outlet);
         }
     }
 
@@ -240,8 +262,14 @@ impl Logs for System {
     }
 
     fn log_close(&mut self, id: LogId) {
-        if let Some(log) = self.logs.remove(&id) {
-            self.watched.forget(log.token);
+        let Some(Log { mut log, outlet }) = self.logs.remove(&id) else { return };
+        self.held_up.remove(&outlet);
+        if !log.settle() {
+            // The next run goes on with it.
+            if self.stranded.len() >= STRANDED_MAX {
+                self.stranded.remove(0).give_up();
+            }
+            self.stranded.push(log);
         }
     }
 
@@ -264,7 +292,7 @@ impl Logs for System {
     }
 
     fn syslog(&mut self, process: &str, chunk: &[u8]) {
-        let now = self.now;
+        let now = self.now.wall;
         self.syslog.get_or_insert_with(|| Syslog::new(IDENT)).send_output(now, process, chunk);
     }
 

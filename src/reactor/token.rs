@@ -5,7 +5,7 @@ use std::io;
 use mio::event;
 use mio::{Interest, Registry, Token};
 
-use crate::id::{Channel, ConnId, IdMap, LogId, ProcId};
+use crate::id::{Channel, ConnId, IdMap, ProcId};
 
 /// A source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +20,8 @@ pub(super) enum Source {
     Output(ProcId, Channel),
     /// A child's input that was full.
     Stdin(ProcId),
-    /// A child's log whose reader was slow.
-    Log(LogId),
-    /// Our own log or stdout, whose reader was slow.
-    Activity,
+    /// A stream that logs go to, our own among them, whose reader was slow.
+    Streams,
     /// Files that are followed.
     Watches,
 }
@@ -131,7 +129,7 @@ mod tests {
         let (mut sender, mut receiver) = pipe::new().unwrap();
         let mut tokens = [None, None];
         watched.watch(&mut receiver, &mut tokens[0], Source::Signals, Interest::READABLE).unwrap();
-        watched.watch(&mut sender, &mut tokens[1], Source::Activity, Interest::WRITABLE).unwrap();
+        watched.watch(&mut sender, &mut tokens[1], Source::Streams, Interest::WRITABLE).unwrap();
         assert_ne!(tokens[0], tokens[1]);
         // Watched already, and a descriptor in place of another: the token stays.
         let before = tokens;

@@ -17,6 +17,7 @@ use crate::daemon::host::{
 use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
+use crate::logs::LogPlan;
 use crate::model::event::Serials;
 use crate::wire::ini::Document;
 use crate::wire::value::Value;
@@ -75,7 +76,7 @@ impl Children for Tables {
 }
 
 impl Logs for Tables {
-    fn log_open(&mut self, _: &str, _: u64, _: u32) -> Result<LogId, Errno> {
+    fn log_open(&mut self, _: &LogPlan<'_>) -> Result<LogId, Errno> {
         self.open_logs += 1;
         Ok(LogId(self.open_logs as u64))
     }

@@ -11,6 +11,7 @@ use stheno::daemon::host::{
     Children, Clients, CommandProblem, Configuration, Errno, Launch, Logs, Span, SpawnError, StdinProblem, Usage,
 };
 use stheno::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
+use stheno::logs::LogPlan;
 use stheno::wire::ini::Document;
 
 use crate::agenda::{Agenda, Happening};
@@ -293,7 +294,8 @@ impl Children for SimHost {
 }
 
 impl Logs for SimHost {
-    fn log_open(&mut self, path: &str, _: u64, _: u32) -> Result<LogId, Errno> {
+    fn log_open(&mut self, plan: &LogPlan<'_>) -> Result<LogId, Errno> {
+        let path = plan.path;
         self.changes += 1;
         if self.strikes(self.trouble.log_open) {
             return Err(Errno(*self.random.pick(&[libc::EMFILE, libc::EISDIR, libc::EACCES])));

@@ -99,6 +99,12 @@ fn another(row: &Row) -> &'static str {
         "path, AUTO or NONE" => "/tmp/log",
         "URL or AUTO" => "http://example.org",
         "text" => "/tmp",
+        "drop or wait" => "wait",
+        "text or json" => "json",
+        "file or memory" => "memory",
+        "none or gzip" => "gzip",
+        "daily, hourly or a number of seconds" => "3600",
+        "seconds, 0.1 to 60" => "2.5",
         kind => panic!("say here what an option of the kind {kind:?} may be, for {}", row.name),
     }
 }

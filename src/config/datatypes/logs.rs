@@ -1,0 +1,167 @@
+//! Kinds of text that say how logs are kept.
+
+use std::time::Duration;
+
+use super::{Datatype, integer};
+use crate::config::env::Env;
+use crate::config::show::Show;
+use crate::wire::pyrepr;
+use crate::wire::value::Value;
+
+/// Defines a kind of text of which there are few, each with its word.
+macro_rules! words {
+    ($(#[doc = $about:literal])+ $name:ident, $kind:literal { $($(#[doc = $doc:literal])+ $word:literal => $variant:ident,)+ }) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Datatype for $name {
+            const KIND: &'static str = $kind;
+
+            fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
+                match text.to_lowercase().as_str() {
+                    $($word => Ok($name::$variant),)+
+                    _ => Err(format!("expected {}, not {}", $kind, pyrepr::text(text))),
+                }
+            }
+        }
+
+        impl Show for $name {
+            fn shown(&self) -> Value {
+                match self { $($name::$variant => $word.into(),)+ }
+            }
+        }
+    };
+}
+
+words! {
+    /// `*_logfile_full`: what happens when the reader of a stream does not keep up (K-6).
+    WhenFull, "drop or wait" {
+        /// Lines are dropped, and counted.
+        "drop" => Drop,
+        /// The program waits.
+        "wait" => Wait,
+    }
+}
+
+words! {
+    /// `logfile_format` (K-6).
+    LogFormat, "text or json" {
+        /// As it comes.
+        "text" => Text,
+        /// An object a line.
+        "json" => Json,
+    }
+}
+
+words! {
+    /// `*_logfile_storage` (K-9).
+    Storage, "file or memory" {
+        /// A file.
+        "file" => File,
+        /// The newest bytes, in memory.
+        "memory" => Memory,
+    }
+}
+
+words! {
+    /// `*_logfile_compress` (K-9).
+    Compression, "none or gzip" {
+        /// Not at all.
+        "none" => None,
+        /// gzip.
+        "gzip" => Gzip,
+    }
+}
+
+/// `*_logfile_rotate`: when a log is rotated beside its size (K-9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RotateEvery {
+    /// At midnight, local time.
+    Day,
+    /// At the beginning of each hour.
+    Hour,
+    /// Whenever the seconds since the epoch are a multiple of it; at least 1.
+    Seconds(i64),
+}
+
+/// Longest time between two rotations that can be asked for: ten years, beyond which nobody means it.
+const ROTATE_SECONDS_MAX: i64 = 10 * 366 * 86_400;
+
+impl Datatype for RotateEvery {
+    const KIND: &'static str = "daily, hourly or a number of seconds";
+
+    fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
+        match text.to_lowercase().as_str() {
+            "daily" => Ok(RotateEvery::Day),
+            "hourly" => Ok(RotateEvery::Hour),
+            other => match integer(other) {
+                Some(seconds) if (1..=ROTATE_SECONDS_MAX).contains(&seconds) => Ok(RotateEvery::Seconds(seconds)),
+                _ => Err(format!("expected {}, not {}", Self::KIND, pyrepr::text(text))),
+            },
+        }
+    }
+}
+
+impl Show for RotateEvery {
+    fn shown(&self) -> Value {
+        match self {
+            RotateEvery::Day => "daily".into(),
+            RotateEvery::Hour => "hourly".into(),
+            RotateEvery::Seconds(seconds) => (*seconds).into(),
+        }
+    }
+}
+
+/// `prefix_flush`: how long the beginning of a line waits for its end, 0.1 to 60 seconds (K-6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlushTime(pub Duration);
+
+impl Datatype for FlushTime {
+    const KIND: &'static str = "seconds, 0.1 to 60";
+
+    fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
+        let seconds = text.trim().parse::<f64>().ok().filter(|seconds| (0.1..=60.0).contains(seconds));
+        let seconds = seconds.ok_or_else(|| format!("expected {}, not {}", Self::KIND, pyrepr::text(text)))?;
+        Ok(FlushTime(Duration::from_secs_f64(seconds)))
+    }
+}
+
+impl Show for FlushTime {
+    fn shown(&self) -> Value {
+        Value::Double(self.0.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::fake::Fake;
+
+    #[test]
+    fn words_and_numbers() {
+        let env = Fake::new();
+        assert_eq!(WhenFull::parse("Wait", &env), Ok(WhenFull::Wait));
+        assert_eq!(WhenFull::parse("no", &env), Err("expected drop or wait, not 'no'".to_string()));
+        assert_eq!(LogFormat::parse("json", &env), Ok(LogFormat::Json));
+        assert_eq!(Storage::parse("memory", &env), Ok(Storage::Memory));
+        assert_eq!(Compression::parse("gzip", &env), Ok(Compression::Gzip));
+        let rows = [
+            ("daily", Some(RotateEvery::Day)),
+            ("HOURLY", Some(RotateEvery::Hour)),
+            ("60", Some(RotateEvery::Seconds(60))),
+            ("0", None),
+            ("-1", None),
+            ("99999999999", None),
+            ("weekly", None),
+            ("", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(RotateEvery::parse(text, &env).ok(), expected, "{text}");
+        }
+        for (text, expected) in [("0.1", Some(100)), ("60", Some(60_000)), ("0.05", None), ("61", None), ("x", None)] {
+            let found = FlushTime::parse(text, &env).ok().map(|time| time.0.as_millis());
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}

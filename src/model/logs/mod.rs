@@ -1,0 +1,4 @@
+//! Machines of logs: bytes in, bytes out. They open nothing and know no time but what they are told.
+
+pub mod kept;
+pub mod queue;

@@ -1,0 +1,80 @@
+//! Logs in containers and on small devices (K-6, K-9): what only this program has.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use stheno::wire::value::Value;
+
+use crate::daemon::{Daemon, Folder, is_original, wait_for};
+
+/// A daemon whose standard output is a socket that only the test reads.
+fn piped(config: &str) -> (Daemon, impl Read + use<>) {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    let daemon = Daemon::start_with(Folder::new(), config, |command| {
+        command.stdout(Stdio::from(std::os::fd::OwnedFd::from(theirs)));
+    });
+    (daemon, ours)
+}
+
+/// Everything up to a line.
+fn read_until(pipe: &mut impl Read, last: &str) -> Vec<String> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    while !bytes.ends_with(last.as_bytes()) {
+        let count = pipe.read(&mut buffer).expect("output");
+        assert!(count > 0, "the end came before {last:?}");
+        bytes.extend_from_slice(&buffer[..count]);
+    }
+    String::from_utf8(bytes).expect("text").lines().map(str::to_string).collect()
+}
+
+const FLOOD: &str = "i=0; while [ $i -lt 20000 ]; do echo line-$i-xxxxxxxxxxxxxxxxxxxxxxxx; i=$((i+1)); done";
+
+/// K-6: what a slow reader of standard output misses are whole lines, and no line stands inside another.
+#[test]
+fn a_slow_reader_misses_whole_lines() {
+    if is_original() {
+        return;
+    }
+    let (daemon, mut output) = piped(&format!(
+        "[program:flood]\ncommand=sh -c '{FLOOD}; touch $DIR/flooded; while [ ! -e $DIR/go ]; do sleep 0.01; done; echo end'\n\
+         startsecs=0\nautorestart=false\nstdout_logfile=/dev/stdout\nstdout_logfile_maxbytes=0\n\
+         [program:busy]\ncommand=sleep 0.02\nstartsecs=0\nautorestart=true\n",
+    ));
+    wait_for("the child to have written", || daemon.folder.path("flooded").exists().then_some(()));
+    daemon.must("supervisor.stopProcess", &["busy".into()]);
+    let go = daemon.folder.path("go");
+    let writer = std::thread::spawn(move || {
+        // Once the reader has begun to make room.
+        std::fs::write(go, "").expect("a file");
+    });
+    let lines = read_until(&mut output, "\nend\n");
+    writer.join().expect("the thread");
+    let is_whole = |line: &String| {
+        let flood = line.strip_prefix("line-").and_then(|rest| rest.strip_suffix("-xxxxxxxxxxxxxxxxxxxxxxxx"));
+        flood.is_some_and(|number| number.parse::<u32>().is_ok())
+            || line == "end"
+            || line.starts_with("20") && line.get(23..24) == Some(" ") && !line.contains("line-")
+    };
+    let torn: Vec<_> = lines.iter().filter(|line| !is_whole(line)).collect();
+    assert!(torn.is_empty(), "{torn:?}");
+    assert!(lines.len() > 1000 && lines.len() < 20_000, "{}", lines.len());
+    wait_for("the number of lost bytes", || daemon.log().contains("were dropped while its reader").then_some(()));
+}
+
+/// K-6: with `stdout_logfile_full=wait` the program waits for the reader, and nothing is lost; nobody else waits.
+#[test]
+fn a_program_may_wait_for_its_reader() {
+    if is_original() {
+        return;
+    }
+    let (daemon, mut output) = piped(&format!(
+        "[supervisord]\nsilent=true\n[program:flood]\ncommand=sh -c '{FLOOD}; echo end'\nstartsecs=0\nautorestart=false\n\
+         stdout_logfile=/dev/stdout\nstdout_logfile_maxbytes=0\nstdout_logfile_full=wait\n",
+    ));
+    assert_eq!(daemon.must("supervisor.getPID", &[]), Value::Int(daemon.pid().as_raw().into()));
+    let lines = read_until(&mut output, "\nend\n");
+    assert_eq!(lines.len(), 20_001);
+    let expected = |number: usize| format!("line-{number}-xxxxxxxxxxxxxxxxxxxxxxxx");
+    assert!(lines[..20_000].iter().enumerate().all(|(number, line)| *line == expected(number)));
+}
