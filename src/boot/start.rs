@@ -33,7 +33,7 @@ pub fn run(args: &[String]) -> i32 {
     match request {
         Request::Print(text) => print(&text),
         Request::About => print(&about::text()),
-        Request::Check(line) => check(program, line),
+        Request::Check { line, portable } => check(program, line, portable),
         Request::Run(line) => match supervise(program, line) {
             Ok(()) => 0,
             Err(text) => refuse(program, &text),
@@ -54,14 +54,10 @@ fn refuse(program: &str, message: &str) -> i32 {
 }
 
 /// `--check`: everything that is wrong with the file, on stdout; 0 or 1.
-fn check(program: &str, line: CommandLine) -> i32 {
-    let report = check::check(&mut Loader::new(program, line, &Env), &Env);
-    let mut text: String = report.lines.iter().map(|line| format!("{line}\n")).collect();
-    if report.is_clean {
-        text.push_str("the configuration is in order\n");
-    }
-    print(&text);
-    i32::from(!report.is_clean)
+fn check(program: &str, line: CommandLine, portable: bool) -> i32 {
+    let report = check::check(&mut Loader::new(program, line, &Env), &Env, portable);
+    print(&report.text());
+    i32::from(!report.is_clean())
 }
 
 /// What carries over from one run to the next.

@@ -154,12 +154,20 @@ pub enum Request {
     /// Load the configuration and run.
     Run(CommandLine),
     /// Load the configuration, say what is wrong with it, end.
-    Check(CommandLine),
+    Check {
+        /// The rest of the command line.
+        line: CommandLine,
+        /// Leave out what is wrong on this machine only.
+        portable: bool,
+    },
     /// Print this on stdout and end with status 0.
     Print(String),
     /// Print what this program is and how it was built; status 0.
     About,
 }
+
+/// `--check`, without what is wrong on this machine only.
+const PORTABLE: &str = "--check=portable";
 
 /// The version this program is compatible with; what `-v` prints (C-143).
 pub const VERSION: &str = "4.3.0";
@@ -207,7 +215,7 @@ pub const FLAGS: &[Flag] = &[
         whole: false,
         help: "accepted and ignored, e.g. --profile_options=calls",
     },
-    ours("check", "load the file, print what is wrong with it and end, e.g. --check -c new.conf"),
+    ours("check", "load the file, print what is wrong with it and end, e.g. --check new.conf; --check=portable for CI"),
     ours("about", "print what this program is and how it was built, and end"),
 ];
 
@@ -215,7 +223,17 @@ pub const FLAGS: &[Flag] = &[
 ///
 /// Errors: the message of a usage error (C-141, C-142).
 pub fn parse(program: &str, args: &[String], env: &dyn Env) -> Result<Request, ConfigError> {
-    let (found, words) = getopt(args, FLAGS).map_err(ConfigError::new)?;
+    // The one option whose argument may be missing, and that is ours.
+    let portable = args.iter().any(|word| word == PORTABLE);
+    let args: Vec<String> =
+        args.iter().map(|word| if word == PORTABLE { "--check".to_string() } else { word.clone() }).collect();
+    let (found, mut words) = getopt(&args, FLAGS).map_err(ConfigError::new)?;
+    let has = |name: &str| found.iter().any(|option| FLAGS[option.flag].long == Some(name));
+    let mut checked = None;
+    if let ([file], true, false) = (words, has("check"), has("configuration")) {
+        checked = Some(file.clone());
+        words = &[];
+    }
     if !words.is_empty() {
         let words: Vec<String> = words.iter().map(|word| pyrepr::text(word)).collect();
         return Err(ConfigError::new(format!("positional arguments are not supported: [{}]", words.join(", "))));
@@ -249,7 +267,8 @@ pub fn parse(program: &str, args: &[String], env: &dyn Env) -> Result<Request, C
             other => debug_assert!(false, "--{other} stands in the table and sets nothing"),
         }
     }
-    Ok(if check { Request::Check(line) } else { Request::Run(line) })
+    line.configuration = line.configuration.or(checked);
+    Ok(if check { Request::Check { line, portable } } else { Request::Run(line) })
 }
 
 fn set<T: Datatype>(option: &Found, env: &dyn Env, target: &mut Option<T>) -> Result<(), ConfigError> {
@@ -317,7 +336,14 @@ mod tests {
         for (line, expected) in rows {
             assert_eq!(run(line), Ok(Request::Run(expected.clone())), "{line:?}");
         }
-        assert!(matches!(run("--check -n"), Ok(Request::Check(line)) if line.nodaemon));
+        let checked = |args| match run(args) {
+            Ok(Request::Check { line, portable }) => (line.configuration, line.nodaemon, portable),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(checked("--check -n"), (None, true, false));
+        assert_eq!(checked("--check F"), (Some("F".to_string()), false, false));
+        assert_eq!(checked("--check=portable -c F"), (Some("F".to_string()), false, true));
+        assert!(run("--check -c F G").is_err() && run("--check F G").is_err());
     }
 
     #[test]

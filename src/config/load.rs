@@ -38,6 +38,8 @@ pub struct Loader {
     serverurl: Option<Option<String>>,
     /// The number of the last load.
     revision: Revision,
+    /// Whether a main file without `[supervisord]` is read as if it had one.
+    is_fragment: bool,
 }
 
 /// Loads that one survey makes at most; each but the last finds at least one error more.
@@ -67,7 +69,7 @@ impl Loader {
     pub fn new(program: &str, command_line: CommandLine, env: &dyn Env) -> Loader {
         let variables = env.variables().into_iter().collect();
         let (program, cwd, revision) = (program.to_string(), env.cwd(), Revision::default());
-        Loader { program, command_line, cwd, main: None, variables, serverurl: None, revision }
+        Loader { program, command_line, cwd, main: None, variables, serverurl: None, revision, is_fragment: false }
     }
 
     /// Forgets what earlier loads left, as a fresh start would not have it (P-120).
@@ -127,6 +129,16 @@ impl Loader {
         Err(found)
     }
 
+    /// From here on a main file without `[supervisord]`, a part of a configuration, is read as if it had one.
+    pub fn complete_fragment(&mut self) {
+        self.is_fragment = true;
+    }
+
+    /// The directory of the main file, `%(here)s`; empty before the first load.
+    pub fn here(&self) -> String {
+        self.main.as_ref().map(|main| main.here.clone()).unwrap_or_default()
+    }
+
     /// The files as one document, without looking at what they mean.
     pub fn sources(&mut self, env: &dyn Env) -> Result<Sources, ConfigError> {
         let main = self.find_main(env)?;
@@ -146,7 +158,11 @@ impl Loader {
 
     fn read(&self, main: &MainFile, env: &dyn Env) -> Result<Sources, ConfigError> {
         let dynamic_conf = |document: &Document| self.stheno(main, document, env).ok().flatten()?.dynamic_conf;
-        Sources::read(main, env, &self.variables, &dynamic_conf)
+        let mut sources = Sources::read(main, env, &self.variables, &dynamic_conf)?;
+        if self.is_fragment && sources.document.section("supervisord").is_none() {
+            sources.merge(b"[supervisord]\n", &main.name)?;
+        }
+        Ok(sources)
     }
 
     fn load_noting(

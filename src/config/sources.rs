@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::wire::ini::{self, Document};
+use crate::wire::ini::{self, Document, OddKind};
 
 use super::datatypes::Unexpanded;
 use super::env::Env;
@@ -12,6 +12,9 @@ use super::options::IncludeOptions;
 use super::paths;
 use super::reader::{Reader, Scope};
 use super::search;
+
+/// What the warning about a section of two files ends with.
+pub(super) const TAKEN_AS_ONE: &str = "both are taken as one";
 
 /// The main file: its name in messages, and how to find it wherever the daemon is now.
 #[derive(Clone, Debug)]
@@ -87,6 +90,7 @@ impl Sources {
                 sources.include(bytes.as_deref(), &path, env)?;
             }
         }
+        sources.name_sections_of_two_files();
         Ok(sources)
     }
 
@@ -107,6 +111,20 @@ impl Sources {
             let _ = scratch.include(bytes.as_deref(), path, env);
         }
         dynamic_conf(&scratch.document)
+    }
+
+    /// A copied file whose section was not renamed takes that of the other over, without a word in the original.
+    fn name_sections_of_two_files(&mut self) {
+        for odd in self.document.oddities.iter().filter(|odd| odd.key.is_empty() && odd.section.contains(':')) {
+            if let OddKind::Again { file, line } = &odd.kind
+                && *file != odd.file
+            {
+                let (section, again, at) = (&odd.section, &odd.file, odd.line);
+                self.warnings.push(format!(
+                    "[{section}] is in \"{file}\", line {line}, and in \"{again}\", line {at}: {TAKEN_AS_ONE}"
+                ));
+            }
+        }
     }
 
     /// Merges one more file.

@@ -25,6 +25,11 @@ pub fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
     }
 }
 
+/// Whether 4.3.0 reads the same in a text that [`parse`] reads.
+pub fn is_plain(text: &str) -> bool {
+    read(text, Grammar::Plain).is_ok_and(|pairs| pairs.is_whole)
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Grammar {
     Plain,
@@ -316,6 +321,7 @@ mod tests {
             let value = format!("x{sign}B=y");
             let expected = Ok(vec![("A".to_string(), value.clone())]);
             assert_eq!(parse(&format!("A={value}")), expected, "{sign}");
+            assert!(!is_plain(&format!("A={value}")) && is_plain(&format!("A=\"{value}\"")), "{sign}");
         }
     }
 

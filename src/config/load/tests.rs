@@ -185,7 +185,13 @@ fn included_files() {
     assert_eq!(commands, ["/base", "/base/d"]);
     assert_eq!(config.groups[0].priority, 7);
     assert_eq!(config.supervisord.identifier, "a");
-    assert_eq!(config.warnings, ["No file matches via include \"/base/none/*\""]);
+    assert_eq!(
+        config.warnings,
+        [
+            "No file matches via include \"/base/none/*\"",
+            "[program:a] is in \"F\", line 1, and in \"/base/d/a.conf\", line 1: both are taken as one"
+        ]
+    );
     let included = |name: &str| format!("Included extra file \"/base/d/{name}.conf\" during parsing");
     assert_eq!(config.infos, [included("a"), included("b"), included("dir")]);
 

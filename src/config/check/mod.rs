@@ -1,0 +1,123 @@
+//! `supervisord --check`: says everything that is wrong with the configuration, and what in it nobody reads (the
+//! daemon itself ignores that silently, C-26). Starts nothing.
+//!
+//! The loader says what would keep the daemon from starting. The rest is looked for in the document, one file for each kind:
+//! [`names`] that nobody reads, [`text`] that means something else than it looks like, [`programs`] and their [`command`],
+//! and what does not fit together as a [`whole`]. A [`Finding`] is wrong anywhere, wrong here only, or a warning.
+
+mod command;
+mod finding;
+mod names;
+mod programs;
+mod text;
+mod whole;
+
+use std::collections::BTreeSet;
+
+pub use finding::{Finding, Severity};
+
+use crate::wire::ini::Document;
+
+use super::env::Env;
+use super::error::ConfigError;
+use super::load::Loader;
+use super::sources::{Sources, TAKEN_AS_ONE};
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The findings, the worst first.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Whether the exit status is 0: there are warnings at most.
+    pub fn is_clean(&self) -> bool {
+        self.findings.iter().all(|finding| finding.severity == Severity::Warning)
+    }
+
+    /// What is printed, a finding a line.
+    pub fn text(&self) -> String {
+        let mut text: String = self.findings.iter().map(|finding| format!("{finding}\n")).collect();
+        if self.findings.is_empty() {
+            text.push_str("the configuration is in order\n");
+        }
+        text
+    }
+}
+
+/// Loads the configuration and looks at everything in it. `portable`: what is wrong on this machine only is left out.
+pub fn check(loader: &mut Loader, env: &dyn Env, portable: bool) -> Report {
+    let mut findings = Vec::new();
+    let mut is_fragment = false;
+    // An error here is found again below, where it is reported.
+    if let Ok(sources) = loader.sources(env) {
+        is_fragment = has_programs_alone(&sources.document);
+        findings = looked_at(&sources, &loader.here(), env, is_fragment);
+    }
+    if is_fragment {
+        loader.complete_fragment();
+    }
+    match loader.load_all(env) {
+        Ok(config) => {
+            // Sections that go on in another file are among what the document tells, with their lines.
+            let warnings = config.warnings.iter().filter(|warning| !warning.ends_with(TAKEN_AS_ONE));
+            findings.extend(warnings.map(|warning| Finding::new(Severity::Warning, warning.as_str())));
+            let refusals = config.interfaces.iter().filter_map(|interface| interface.refusal());
+            findings.extend(refusals.map(|(reason, _)| Finding::new(Severity::Error, reason)));
+            findings.extend(twins(config.groups.iter().map(|group| group.name.as_str())));
+        }
+        Err(problems) => findings.splice(0..0, problems.iter().map(problem)).for_each(drop),
+    }
+    findings.retain(|finding| !portable || finding.severity != Severity::Here);
+    findings.sort_by_key(|finding| finding.severity);
+    let mut seen: Vec<Finding> = Vec::with_capacity(findings.len());
+    findings.retain(|finding| {
+        let is_new = !seen.contains(finding);
+        seen.extend(is_new.then(|| finding.clone()));
+        is_new
+    });
+    Report { findings }
+}
+
+fn looked_at(sources: &Sources, here: &str, env: &dyn Env, is_fragment: bool) -> Vec<Finding> {
+    let document = &sources.document;
+    let mut found = text::look(document);
+    found.extend(programs::look(document, here, env));
+    found.extend(whole::look(document, is_fragment));
+    found.extend(names::look(document));
+    found
+}
+
+/// Whether a file has programs and nothing of a daemon: one of `conf.d`.
+fn has_programs_alone(document: &Document) -> bool {
+    let kinds = ["program:", "eventlistener:", "fcgi-program:", "group:"];
+    let is_part = |name: &str| kinds.iter().any(|kind| name.starts_with(kind));
+    document.section("supervisord").is_none() && document.sections.iter().any(|section| is_part(&section.name))
+}
+
+/// What the messages of errors begin with, or hold, that come of this machine and not of the file.
+const HERE: &[&str] = &[
+    "Invalid user name ",
+    "Invalid user id ",
+    "Invalid sockchown value ",
+    "Invalid socket_owner value ",
+    "The directory named as part of the path ",
+    " is not an existing directory",
+    "contains names ('ENV_",
+];
+
+fn problem(error: &ConfigError) -> Finding {
+    let is_here = HERE.iter().any(|text| error.message().contains(text));
+    Finding::new(if is_here { Severity::Here } else { Severity::Error }, error.to_string())
+}
+
+/// Groups of which there are two: one of them would never run.
+fn twins<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Finding> {
+    let mut seen = BTreeSet::new();
+    let twin = |name| Finding::new(Severity::Error, format!("there are two groups called '{name}'"));
+    names.filter(|name| !seen.insert(*name)).map(twin).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! Names that nobody reads (C-26), and what was meant.
+
+use crate::wire::ini::{Document, Section};
+
+use super::super::options::{self, Row};
+use super::finding::{Finding, Severity};
+
+/// Names of sections that are known, for suggestions; those with a colon take a name behind it.
+const SECTIONS: &[&str] = &[
+    "supervisord",
+    "supervisorctl",
+    "unix_http_server",
+    "inet_http_server",
+    "include",
+    "stheno",
+    "program:",
+    "group:",
+    "eventlistener:",
+    "fcgi-program:",
+    "rpcinterface:",
+    "ctlplugin:",
+];
+
+/// What the names begin with of options that well-known plug-ins read in sections of programs: they are no typing errors.
+const PLUGINS: &[&str] = &["dependent_startup", "startinorder"];
+
+/// Sections and options that nobody reads.
+pub(super) fn look(document: &Document) -> Vec<Finding> {
+    let mut lines = Vec::new();
+    for section in &document.sections {
+        match options::tables(&section.name) {
+            Some(tables) => unknown_options(section, &tables.concat(), &mut lines),
+            None if is_free(&section.name) => {}
+            None => {
+                let (kind, name) = section.name.split_once(':').map_or((&*section.name, None), |(k, n)| (k, Some(n)));
+                let written = if name.is_some() { format!("{kind}:") } else { kind.to_string() };
+                let meant = nearest(&written, SECTIONS.iter().copied());
+                let meant =
+                    meant.map(|meant| format!("[{meant}{}]", name.filter(|_| meant.ends_with(':')).unwrap_or("")));
+                let text = unknown(&format!("section [{}]", section.name), meant.as_deref());
+                lines.push(Finding::at(Severity::Unknown, text, &section.file, section.line));
+            }
+        }
+    }
+    // A default serves every section; it is unknown if none could read it.
+    let all: Vec<Row> = ["supervisord", "supervisorctl", "unix_http_server", "inet_http_server", "include", "stheno"]
+        .into_iter()
+        .chain(["program:", "group:", "eventlistener:", "fcgi-program:"])
+        .filter_map(options::tables)
+        .flatten()
+        .flatten()
+        .copied()
+        .collect();
+    unknown_options(&document.defaults, &all, &mut lines);
+    lines
+}
+
+/// Sections whose options are arguments of a factory: any name may be right.
+fn is_free(section: &str) -> bool {
+    section.starts_with("rpcinterface:") || section.starts_with("ctlplugin:")
+}
+
+fn unknown_options(section: &Section, rows: &[Row], lines: &mut Vec<Finding>) {
+    for entry in &section.options {
+        if rows.iter().any(|row| row.name == entry.key) || PLUGINS.iter().any(|start| entry.key.starts_with(start)) {
+            continue;
+        }
+        let mut push = |text: String| lines.push(Finding::at(Severity::Unknown, text, &entry.file, entry.line));
+        if entry.key.starts_with('[') {
+            // `[program:a ;b]`: the comment took the bracket away, and what follows went to the section above (C-16).
+            push(format!(
+                "option {} in [{}], which looks like the header of a section cut off by a comment",
+                entry.key, section.name
+            ));
+            continue;
+        }
+        let meant = nearest(&entry.key, rows.iter().map(|row| row.name));
+        let name = if section.name.is_empty() { "DEFAULT" } else { &section.name };
+        push(unknown(&format!("option {} in [{name}]", entry.key), meant));
+    }
+}
+
+/// `option x, did you mean y?`
+fn unknown(what: &str, meant: Option<&str>) -> String {
+    match meant {
+        Some(meant) => format!("{what}, did you mean {meant}?"),
+        None => what.to_string(),
+    }
+}
+
+/// The known name that the fewest changes of letters lead to, if they are few for its length.
+fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = 1 + written.chars().count() / 4;
+    known.map(|name| (distance(written, name), name)).filter(|(far, _)| *far <= allowed).min().map(|(_, name)| name)
+}
+
+/// Letters to insert, remove or replace on the way from one word to the other.
+fn distance(from: &str, to: &str) -> usize {
+    /// Longest name that is compared; none that is known is longer, and the work grows with the square.
+    const LETTERS_MAX: usize = 64;
+    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+    if from.len() > LETTERS_MAX {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        let rows =
+            [("", "", 0), ("a", "", 1), ("startsec", "startsecs", 1), ("abc", "acb", 2), ("kitten", "sitting", 3)];
+        for (from, to, expected) in rows {
+            assert_eq!(distance(from, to), expected, "{from:?} {to:?}");
+            assert_eq!(distance(to, from), expected, "{to:?} {from:?}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What is wrong with single programs: command, directory, logs.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::wire::ini::{Document, Entry, Section};
+use crate::wire::{keyvalue, words};
+
+use super::super::datatypes::{ByteSize, Datatype};
+use super::super::env::Env;
+use super::super::error::Place;
+use super::super::reader::Scope;
+use super::command;
+use super::finding::{Finding, Severity};
+
+/// What sections of programs begin with.
+const KINDS: &[&str] = &["program:", "eventlistener:", "fcgi-program:"];
+
+/// Where commands are looked for if the environment does not say.
+const PATH: &str = "/bin:/usr/bin:/usr/local/bin";
+
+/// Looks at the programs of a document; `here` is the directory of the main file.
+pub(super) fn look(document: &Document, here: &str, env: &dyn Env) -> Vec<Finding> {
+    let variables: BTreeMap<String, String> = env.variables().into_iter().collect();
+    let hostname = env.hostname();
+    let mut look = Look { document, env, found: Vec::new(), logs: BTreeMap::new() };
+    for section in &document.sections {
+        let Some(name) = KINDS.iter().find_map(|kind| section.name.strip_prefix(kind)) else { continue };
+        let scope = Scope {
+            here: Some(here),
+            host_node_name: Some(&hostname),
+            program_name: Some(name),
+            group_name: Some(name),
+            process_num: Some(0),
+            numprocs: Some(1),
+            variables: Some(&variables),
+            ..Scope::default()
+        };
+        look.program(section, scope);
+    }
+    for section in &document.sections {
+        if let Some(entry) = section.get("environment") {
+            look.environment(section, entry);
+        }
+    }
+    look.found
+}
+
+struct Look<'a> {
+    document: &'a Document,
+    env: &'a dyn Env,
+    found: Vec<Finding>,
+    /// Who has which log, and where that stands.
+    logs: BTreeMap<String, (&'a str, Place)>,
+}
+
+impl<'a> Look<'a> {
+    fn entry(&self, section: &'a Section, key: &str) -> Option<&'a Entry> {
+        section.get(key).or_else(|| self.document.defaults.get(key))
+    }
+
+    fn say(&mut self, severity: Severity, text: String, entry: &Entry) {
+        self.found.push(Finding::at(severity, text, &entry.file, entry.line));
+    }
+
+    fn program(&mut self, section: &'a Section, scope: Scope) {
+        if let Some(entry) = self.entry(section, "command")
+            && let Some(command) = expanded(entry, scope)
+        {
+            self.command(section, entry, &command);
+        }
+        if let Some(entry) = self.entry(section, "directory")
+            && let Some(directory) = expanded(entry, scope)
+        {
+            let name = &section.name;
+            if directory.starts_with(['"', '\'']) {
+                self.say(Severity::Error, format!("the quotes in directory of [{name}] are part of the name"), entry);
+            } else if !self.env.is_dir(&directory) {
+                self.say(Severity::Here, format!("the directory {directory} of [{name}] does not exist"), entry);
+            }
+        }
+        let redirects = self.entry(section, "redirect_stderr").is_some_and(|entry| is_true(&entry.value, self.env));
+        self.log(section, scope, "stdout_logfile");
+        if !redirects {
+            self.log(section, scope, "stderr_logfile");
+        }
+    }
+
+    /// Values that are read whole here and not by Supervisor. They may be secrets, and are not shown.
+    fn environment(&mut self, section: &Section, entry: &Entry) {
+        // What a name stands for may need quotes as well; that is not known anywhere else.
+        if keyvalue::parse(&entry.value).is_ok() && !keyvalue::is_plain(&entry.value) {
+            let text = format!(
+                "environment in [{}] has a value without quotes that Supervisor cuts short: write KEY=\"value\"",
+                section.name
+            );
+            self.say(Severity::Warning, text, entry);
+        }
+    }
+
+    fn command(&mut self, section: &Section, entry: &Entry, command: &str) {
+        let name = &section.name;
+        // Of a command that a comment cuts, that is said already.
+        let is_cut = self.document.oddities.iter().any(|odd| {
+            matches!(odd.kind, crate::wire::ini::OddKind::CommentInQuotes { option_line, .. } if option_line == entry.line)
+                && odd.file == entry.file
+        });
+        if is_cut {
+            return;
+        }
+        if let Some(text) = command::wrong(command) {
+            return self.say(Severity::Error, format!("[{name}]: {text}"), entry);
+        }
+        let Some(file) = words::split(command).ok().and_then(|words| words.into_iter().next()) else { return };
+        // Programs may have a PATH of their own, which is not looked at: then nothing is said.
+        let has_path = self.entry(section, "environment").is_some_and(|entry| entry.value.contains("PATH"));
+        let is_there = match file.contains('/') {
+            true => self.env.exists(&file),
+            false => {
+                let path = self.env.variable("PATH").unwrap_or_else(|| PATH.to_string());
+                has_path || path.split(':').any(|directory| self.env.exists(&format!("{directory}/{file}")))
+            }
+        };
+        if !is_there {
+            self.say(Severity::Here, format!("the command {file} of [{name}] is not found"), entry);
+        }
+    }
+
+    fn log(&mut self, section: &'a Section, scope: Scope, key: &str) {
+        let Some(entry) = self.entry(section, key) else { return };
+        let Some(path) = expanded(entry, scope) else { return };
+        let name = section.name.as_str();
+        if ["auto", "none", "off", "syslog", ""].contains(&path.to_lowercase().as_str()) || path.starts_with("/dev/") {
+            return;
+        }
+        if self.env.is_dir(&path) {
+            return self.say(Severity::Here, format!("{key} of [{name}] is a directory: {path}"), entry);
+        }
+        let maxbytes = self.entry(section, &format!("{key}_maxbytes"));
+        if maxbytes.is_some_and(|entry| ByteSize::parse(&entry.value, self.env).is_ok_and(|ByteSize(size)| size <= 0)) {
+            return;
+        }
+        let numprocs = self.entry(section, "numprocs").is_some_and(|entry| entry.value.trim() != "1");
+        if numprocs && !entry.value.contains("process_num") {
+            let text = format!("all processes of [{name}] rotate one log, {path}: put %(process_num)d into {key}");
+            return self.say(Severity::Error, text, entry);
+        }
+        let place = Place { file: entry.file.to_string(), line: Some(entry.line) };
+        if let Some((other, before)) = self.logs.get(&path) {
+            let text = match *other == name {
+                true => format!("stdout and stderr of [{name}] rotate one log, {path}: use redirect_stderr=true"),
+                false => format!("[{name}] and [{other}] rotate one log, {path}: the other stands at {before}"),
+            };
+            return self.say(Severity::Error, text, entry);
+        }
+        self.logs.insert(path, (name, place));
+    }
+}
+
+/// The value with its names replaced; `None` if some cannot be, which the loader tells of.
+fn expanded(entry: &Entry, scope: Scope) -> Option<String> {
+    scope.expand(&entry.value, String::new).ok().map(Cow::into_owned)
+}
+
+fn is_true(text: &str, env: &dyn Env) -> bool {
+    bool::parse(text, env).unwrap_or(false)
+}

@@ -1,0 +1,186 @@
+//! What the check says of which text.
+
+use super::*;
+use crate::config::cmdline::CommandLine;
+use crate::config::fake::Fake;
+
+/// The lines of a report.
+struct Lines {
+    lines: Vec<String>,
+    is_clean: bool,
+}
+
+fn report(text: &str) -> Lines {
+    report_of(text, false)
+}
+
+fn report_of(text: &str, portable: bool) -> Lines {
+    let mut env = Fake::new();
+    env.dirs.insert("/dev".to_string());
+    for command in ["x", "sleep"] {
+        env.write(&format!("/bin/{command}"), "");
+    }
+    env.write("/base/F", text);
+    let command_line = CommandLine { configuration: Some("F".to_string()), ..CommandLine::default() };
+    let report = check(&mut Loader::new("sd", command_line, &env), &env, portable);
+    Lines { lines: report.findings.iter().map(Finding::to_string).collect(), is_clean: report.is_clean() }
+}
+
+#[test]
+fn a_good_file_is_clean() {
+    let report = report(
+        "[supervisord]\n[unix_http_server]\nfile=/tmp/s\n[program:a]\ncommand=x\nstdout_logfile_maxbytes=0\n\
+         [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n",
+    );
+    assert!(report.is_clean, "{:?}", report.lines);
+    assert_eq!(report.lines.len(), 1);
+    assert!(report.lines[0].starts_with("warning: For [program:a], AUTO logging used for stdout_logfile"));
+}
+
+#[test]
+fn all_findings_are_named() {
+    let report = report(
+        "[supervisord]\nnodeamon=true\n[program:a]\ncommand=x\nstartsec=3\npriority=high\n[program:b]\n\
+         qwertyuiop=1\n[program:c ;d]\ncommand=x\n[pogram:e]\n[qwerty]\n[DEFAULT]\nautostrat=1\n\
+         [eventlistener:l]\ncommand=x\nevents=NOPE\n",
+    );
+    let expected = [
+        "error: expected a whole number, not 'high' (file: 'F', line 6)",
+        "error: Unknown event type NOPE in [eventlistener:l] events (file: 'F', line 17)",
+        "unknown: option nodeamon in [supervisord], did you mean nodaemon? (file: 'F', line 2)",
+        "unknown: option startsec in [program:a], did you mean startsecs? (file: 'F', line 5)",
+        "unknown: option qwertyuiop in [program:b] (file: 'F', line 8)",
+        "unknown: option [program in [program:b], which looks like the header of a section cut off by a comment \
+         (file: 'F', line 9)",
+        "unknown: section [pogram:e], did you mean [program:e]? (file: 'F', line 11)",
+        "unknown: section [qwerty] (file: 'F', line 12)",
+        "unknown: option autostrat in [DEFAULT], did you mean autostart? (file: 'F', line 14)",
+    ];
+    assert_eq!(report.lines, expected);
+    assert!(!report.is_clean);
+}
+
+#[test]
+fn one_error_does_not_hide_others() {
+    let report = report(
+        "[supervisord]\nnodaemon=maybe\nloglevel=loud\n[program:a]\ncommand=%(nope)s\nstartsecs=x\numask=9\n\
+         [program:b]\nautostart=perhaps\n[group:g]\nprograms=a,zz\n[unix_http_server]\nfile=/s\nchmod=9\n",
+    );
+    let lines = report.lines.iter().map(|line| line.rsplit_once("line ").map_or("", |(_, line)| line));
+    assert_eq!(
+        lines.collect::<Vec<_>>(),
+        ["2)", "3)", "5)", "6)", "7)", "8)", "9)", "11)", "14)", "12)"],
+        "{:?}",
+        report.lines
+    );
+}
+
+#[test]
+fn what_keeps_a_file_from_running() {
+    let rows = [
+        ("[inet_http_server]\nport=1\n", "error: .ini file does not include supervisord section"),
+        ("x\n", "error: File contains no section headers.\nfile: 'F', line: 1\n'x\\n'"),
+        (
+            "[supervisord]\n[program:a]\ncommand=x\n[eventlistener:a]\ncommand=x\nevents=TICK_5\n",
+            "error: there are two groups called 'a'",
+        ),
+        (
+            "[supervisord]\n[rpcinterface:supervisor]\nx=1\n\
+             supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n",
+            "error: [rpcinterface:supervisor] has an option 'x' that its factory does not know",
+        ),
+    ];
+    for (text, expected) in rows {
+        let report = report(text);
+        assert_eq!((report.lines.first().map(String::as_str), report.is_clean), (Some(expected), false), "{text:?}");
+    }
+}
+
+const HEAD: &str = "[supervisord]\n";
+
+#[test]
+fn each_kind_of_mistake_has_its_line() {
+    // (what follows [supervisord], which begins in line 2, how the line begins, what is in it)
+    let rows = [
+        (
+            "[program:a]\ncommand=/bin/x -c 'a ; b'",
+            "error: a comment begins at \" ;\" inside the quotes of command",
+            "line 3",
+        ),
+        (
+            "[program:a]\ncommand=/bin/x -c 'a # b'",
+            "error: a comment begins at \" #\" inside the quotes of command",
+            "line 3",
+        ),
+        ("[program:a]\ncommand=/bin/x it's", "error: [program:a]: the command cannot be split", "line 3"),
+        ("[program:a]\ncommand=", "error: [program:a]: the command is empty", "line 3"),
+        ("[program:a]\ncommand=\"/bin/x 1\"", "error: [program:a]: the command is in quotes as a whole", "line 3"),
+        ("[program:a]\ncommand=/bin/x && /bin/x", "error: [program:a]: && is for a shell", "line 3"),
+        ("[program:a]\ncommand=/bin/nginx", "error: [program:a]: nginx puts itself into the background", "line 3"),
+        ("[program:a]\ncommand=/no/such", "here: the command /no/such of [program:a] is not found", "line 3"),
+        ("[program:a]\ncommand=nosuch", "here: the command nosuch of [program:a] is not found", "line 3"),
+        ("[program:a]\ncommand=x\ndirectory=\"/tmp\"", "error: the quotes in directory of [program:a]", "line 4"),
+        ("[program:a]\ncommand=x\ndirectory=/nowhere", "here: the directory /nowhere of [program:a]", "line 4"),
+        ("[program:a]\ncommand=x\nstdout_logfile=/tmp", "here: stdout_logfile of [program:a] is a directory", "line 4"),
+        ("[program:a]\ncommand=x\nuser=nosuch", "here: Invalid user name nosuch", "line 4"),
+        ("[program:a]\ncommand=x %(ENV_NOPE)s", "here: Format string", "line 3"),
+        ("[program:a]\ncommand=x\n[program:a]\npriority=1", "error: the section [program:a] is there twice", "line 2"),
+        ("[program:a]\ncommand=x\ncommand=x 2", "error: command in [program:a] is set twice", "line 3"),
+        ("[program:a]\ncommand=x\n  autostart=false", "error: autostart is indented", "line 4"),
+        (
+            "[program:a]\ncommand=x\nstdout_logfile=/tmp/l;mine",
+            "error: the ; in stdout_logfile of [program:a]",
+            "line 4",
+        ),
+        (
+            "[program:a]\ncommand=x\nstdout_logfile=/tmp/l\n[program:b]\ncommand=x\nstdout_logfile=/tmp/l",
+            "error: [program:b] and [program:a] rotate one log, /tmp/l",
+            "line 7",
+        ),
+        (
+            "[program:a]\ncommand=x\nnumprocs=2\nprocess_name=%(process_num)d\nstdout_logfile=/tmp/l",
+            "error: all processes of [program:a] rotate one log",
+            "line 6",
+        ),
+        (
+            "[program:a]\ncommand=x\n[group:g]\nprograms=a\n[group:h]\nprograms=a",
+            "error: a is in [group:h] and in [group:g]",
+            "line 7",
+        ),
+        ("[unix_http_server]\nfile=/tmp/s", "error: [unix_http_server] is of no use to supervisorctl", "line 2"),
+        ("[supervisorctl]\nserverurl=unix:///tmp/s", "warning: serverurl in [supervisorctl]", "line 3"),
+        ("[program:a]\ncommand=x\nenvironment=URL=h?a=1", "warning: environment in [program:a] has a value", "line 4"),
+        ("nodaemon=true\nlogfile=/dev/stdout", "warning: each line of the log is on stdout twice", "line 3"),
+        ("[include]\nfiles=/nothing/*.conf", "warning: No file matches via include \"/nothing/*.conf\"", ""),
+    ];
+    for (text, start, place) in rows {
+        let report = report(&format!("{HEAD}{text}\n"));
+        let found = report.lines.iter().find(|line| line.starts_with(start));
+        assert!(found.is_some_and(|line| line.contains(place)), "{text:?}: {:?}", report.lines);
+        assert_eq!(report.is_clean, start.starts_with("warning"), "{text:?}: {:?}", report.lines);
+        let portable = report_of(&format!("{HEAD}{text}\n"), true);
+        assert_eq!(portable.lines.iter().any(|line| line.starts_with(start)), !start.starts_with("here"), "{text:?}");
+    }
+}
+
+#[test]
+fn what_is_right_is_not_complained_about() {
+    let rows = [
+        "[program:a]\ncommand=/bin/x -c 'a && b' ; a comment\n",
+        "[program:a]\ncommand=x\n  --bind=x\n  more\nenvironment=\n  A=\"1\",\n  PATH_X=\"2\"\n",
+        "[program:a]\ncommand=x\nstdout_logfile=/dev/stdout\n[program:b]\ncommand=x\nstdout_logfile=/dev/stdout\n",
+        "[program:a]\ncommand=x\nstdout_logfile=/tmp/l\nstdout_logfile_maxbytes=0\nstderr_logfile=/tmp/l\n\
+         stderr_logfile_maxbytes=0\n",
+        "[program:a]\ncommand=x\ndependent_startup=true\ndependent_startup_wait_for=b:running\n",
+    ];
+    for text in rows {
+        assert_eq!(report(&format!("{HEAD}{text}")).lines, [] as [String; 0], "{text:?}");
+    }
+}
+
+#[test]
+fn a_fragment_is_checked_as_one() {
+    assert_eq!(report("[program:a]\ncommand=x\n").lines, [] as [String; 0]);
+    let report = report("[program:a]\ncommand=x\nautostrat=1\n");
+    assert_eq!(report.lines, ["unknown: option autostrat in [program:a], did you mean autostart? (file: 'F', line 3)"]);
+}
