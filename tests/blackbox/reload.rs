@@ -76,15 +76,17 @@ fn supervisorctl_tells_by_its_exit_status() {
 
 #[test]
 fn a_wrong_file_stops_nothing_at_a_restart() {
-    if is_original() {
-        // 4.3.0 stops everything, then ends with status 2.
-        return;
-    }
     let good = program("a", "sleep 1000");
-    let daemon = Daemon::start(&good);
+    let mut daemon = Daemon::start(&good);
     daemon.wait_state("a", "RUNNING");
     let pid = daemon.pid_of("a");
     daemon.folder.configure(&[good.clone(), program("b", "sleep 1\nautostart=maybe")].concat());
+    if is_original() {
+        daemon.signal(Signal::SIGHUP);
+        assert_eq!(daemon.wait_end(), 2);
+        assert_eq!(daemon.folder.processes(), []);
+        return;
+    }
     let reload = daemon.folder.ctl(&["reload"]);
     assert_eq!(reload.status, 1, "{reload:?}");
     let expected = "ERROR: CANT_REREAD: not a valid boolean value: 'maybe'";

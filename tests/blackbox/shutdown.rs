@@ -50,14 +50,3 @@ fn a_restart_reads_the_file_again_and_keeps_the_process() {
     assert_eq!(daemon.log_lines("restart request"), ["received SIGHUP indicating restart request"]);
     assert_eq!(daemon.folder.processes().len(), 2, "the daemon and b");
 }
-
-#[test]
-fn a_bad_file_at_a_restart_ends_the_daemon_and_its_children() {
-    let mut daemon = Daemon::start("[program:a]\ncommand=sleep 1000\nstartsecs=0\n");
-    daemon.wait_state("a", "RUNNING");
-    daemon.folder.configure("[program:a]\ncommand=%\n");
-    daemon.signal(Signal::SIGHUP);
-    assert_eq!(daemon.wait_end(), 2);
-    assert_eq!(daemon.folder.processes(), []);
-    assert!(daemon.folder.read("err").contains("Error: Format string '%' for 'program:a.command'"));
-}
