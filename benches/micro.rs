@@ -12,7 +12,7 @@ use criterion::{BatchSize, Criterion, Throughput};
 
 use stheno::clock::{Mono, Now, Wall};
 use stheno::config::cmdline::CommandLine;
-use stheno::config::{self, Listener, Loader, ResultHandler, System};
+use stheno::config::{self, Listener, ListenerOptions, Loader, ResultHandler, System};
 use stheno::exit::ExitStatus;
 use stheno::id::{Channel, Pid, ProcId};
 use stheno::logs::sink::Sink;
@@ -181,12 +181,10 @@ fn machines(c: &mut Criterion) {
     assert_eq!(process.pid(), Some(Pid(1)), "it went round");
 
     let listener = Listener {
+        options: ListenerOptions::defaults().unwrap(),
         buffer_size: 10,
         events: vec!["PROCESS_LOG".to_string()],
         result_handler: ResultHandler::Default,
-        extended_payload: false,
-        buffer_hold_until_ready: false,
-        restart_unknown: false,
     };
     let (id, mut serials, mut effects) = (ProcId(1), Serials::default(), Vec::new());
     let mut pool = Pool::new("l", &listener);

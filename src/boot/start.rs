@@ -5,7 +5,7 @@ use std::io::Write;
 use super::about;
 use crate::clock::Now;
 use crate::config::cmdline::{self, CommandLine, Request};
-use crate::config::{Config, Loader, Server, ServerAddress, System as Env, check, usage_error};
+use crate::config::{Config, Loader, Server, ServerAddress, Supervisord, System as Env, check, usage_error};
 use crate::level::Level;
 use crate::logs::activity::{self, Settings, Target};
 use crate::logs::auto;
@@ -93,12 +93,13 @@ fn run_once(carried: Carried) -> Result<Option<Carried>, String> {
         Some(config) => config,
         None => loader.load(&Env).map_err(|error| error.to_string())?,
     };
-    let user = config.supervisord.user.clone();
+    let user = config.supervisord.account.clone();
     if let Some(user) = &user {
         users::drop_privileges(&user.text)?;
     }
-    let raised =
-        if is_first { limits::raise(config.supervisord.minfds, config.supervisord.minprocs)? } else { Vec::new() };
+    let Supervisord { minfds, minprocs, .. } = config.supervisord;
+    let least = |number: i64| u64::try_from(number).unwrap_or(0);
+    let raised = if is_first { limits::raise(least(minfds), least(minprocs))? } else { Vec::new() };
     let now = open_log(&config)?;
     if user.is_none() && users::current_uid() == 0 {
         activity!(Critical, "{ROOT_STAYS}");
@@ -117,7 +118,7 @@ fn run_once(carried: Carried) -> Result<Option<Carried>, String> {
         }
     }
     if !config.supervisord.nocleanup {
-        auto::clean_up(&config.supervisord.childlogdir, &config.supervisord.identifier);
+        auto::clean_up(config.supervisord.auto_log_directory(), &config.supervisord.identifier);
     }
     run_service(config, loader, signals, serial, is_first, now)
 }
@@ -149,15 +150,15 @@ fn run_service(
     };
     reactor.catch_signals(signals).map_err(cannot)?;
     if is_first && !options.nodaemon {
-        daemonize::daemonize(options.directory.as_deref(), options.umask)
+        daemonize::daemonize(options.directory.as_ref().map(|directory| directory.0.as_str()), options.umask.0)
             .map_err(|error| format!("cannot daemonize: {error}"))?;
     }
-    let has_pidfile = write_pidfile(&options.pidfile);
+    let has_pidfile = write_pidfile(&options.pidfile.0);
     let ended = reactor.run(&mut service).map_err(|error| format!("the event loop failed: {error}"));
     drop(sockets);
     if has_pidfile {
         // A reread may have changed which file it is (C-164).
-        let _ = std::fs::remove_file(&service.daemon.config.supervisord.pidfile);
+        let _ = std::fs::remove_file(&service.daemon.config.supervisord.pidfile.0);
     }
     let ended = ended?;
     let serial = service.daemon.bus.serial();
@@ -174,17 +175,19 @@ fn run_service(
 /// Opens the activity log. From here on there is a log, and a time in it.
 fn open_log(config: &Config) -> Result<Now, String> {
     let options = &config.supervisord;
-    let target = match &options.logfile {
-        Some(path) => {
-            Target::File { path: path.clone(), maxbytes: options.logfile_maxbytes, backups: options.logfile_backups }
-        }
+    let target = match options.activity_log() {
+        Some(path) => Target::File {
+            path: path.to_string(),
+            maxbytes: u64::try_from(options.logfile_maxbytes.0).unwrap_or(0),
+            backups: u32::try_from(options.logfile_backups.max(0)).unwrap_or(u32::MAX),
+        },
         None => Target::Syslog { ident: "supervisord".to_string() },
     };
     let now = time::now();
     activity::set_now(now);
     let settings = Settings { target, level: options.loglevel, echo: options.nodaemon && !options.silent };
     activity::open(&settings).map_err(|error| {
-        let path = options.logfile.as_deref().unwrap_or("syslog");
+        let path = &options.logfile.0;
         format!("could not open the log file {path}: {error}")
     })?;
     Ok(now)

@@ -10,7 +10,7 @@ use crate::wire::pyrepr;
 
 use super::env::Env;
 use super::paths;
-use super::types::{Autorestart, Owner, ServerUrl, User};
+use super::types::{Autorestart, Owner, ServerUrl, UnknownAction, User};
 
 /// How often `%(name)s` is replaced in an option before it is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +102,19 @@ impl Datatype for Autorestart {
             Some(false) => Ok(Autorestart::Never),
             None if lower == "unexpected" => Ok(Autorestart::Unexpected),
             None => Err(format!("invalid 'autorestart' value {}", pyrepr::text(&lower))),
+        }
+    }
+}
+
+/// `unknown_action` of a listener.
+impl Datatype for UnknownAction {
+    const KIND: &'static str = "restart or ignore";
+
+    fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
+        match text {
+            "ignore" => Ok(UnknownAction::Ignore),
+            "restart" => Ok(UnknownAction::Restart),
+            other => Err(format!("unknown_action is ignore or restart, not {}", pyrepr::text(other))),
         }
     }
 }

@@ -10,8 +10,8 @@ use std::rc::Rc;
 use crate::id::Channel;
 
 use super::datatypes::LogFile;
-use super::options::{Process, Program};
-use super::types::{FcgiSocket, Group, Listener, ServerUrl};
+use super::options::{GroupOptions, Process, Program};
+use super::types::{Fcgi, Group, Listener, ServerUrl};
 
 /// Names of groups that differ between what is active and what is configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +47,7 @@ impl Group {
         self.name == other.name
             && self.priority == other.priority
             && self.kind == other.kind
+            && same_options(self.options.as_deref(), other.options.as_deref())
             && self.processes.len() == other.processes.len()
             && self.processes.iter().zip(&other.processes).all(|(a, b)| Rc::ptr_eq(a, b) || a.same_as(b))
     }
@@ -99,31 +100,34 @@ impl PartialEq for ServerUrl {
     }
 }
 
+/// The order of its events does not count (P-111).
 impl PartialEq for Listener {
-    fn eq(&self, other: &Self) -> bool {
+    fn eq(&self, other: &Listener) -> bool {
         // Taken apart, so that a new field is not forgotten here.
-        let Listener {
-            buffer_size,
-            events,
-            result_handler,
-            extended_payload,
-            buffer_hold_until_ready,
-            restart_unknown,
-        } = other;
-        let same_events = self.events.len() == events.len() && self.events.iter().all(|event| events.contains(event));
-        same_events
+        let Listener { options, buffer_size, events, result_handler } = other;
+        self.options.is_same(options, |row| row.makes)
             && self.buffer_size == *buffer_size
             && self.result_handler == *result_handler
-            && self.extended_payload == *extended_payload
-            && self.buffer_hold_until_ready == *buffer_hold_until_ready
-            && self.restart_unknown == *restart_unknown
+            && self.events.len() == events.len()
+            && self.events.iter().all(|event| events.contains(event))
     }
 }
 
-/// Only the URL counts (P-111).
-impl PartialEq for FcgiSocket {
-    fn eq(&self, other: &Self) -> bool {
-        self.url == other.url
+/// Of the socket only the URL counts (P-111).
+impl PartialEq for Fcgi {
+    fn eq(&self, other: &Fcgi) -> bool {
+        self.options.is_same(&other.options, |row| row.makes) && self.socket.url == other.socket.url
+    }
+}
+
+/// Whether the options of two groups are the same, where that has a section of its own or not.
+fn same_options(one: Option<&GroupOptions>, other: Option<&GroupOptions>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => one.is_same(other, |row| row.makes),
+        (Some(options), None) | (None, Some(options)) => {
+            GroupOptions::defaults().is_ok_and(|defaults| options.is_same(&defaults, |row| row.makes))
+        }
     }
 }
 
@@ -173,6 +177,8 @@ mod tests {
             (format!("{listener}events=TICK,EVENT"), format!("{listener}events=EVENT,TICK"), false),
             (format!("{listener}events=TICK,EVENT"), format!("{listener}events=TICK"), true),
             (format!("{listener}events=TICK"), format!("{listener}events=TICK\nbuffer_size=1"), true),
+            (format!("{listener}events=TICK"), format!("{listener}events=TICK\nextended_payload=1"), true),
+            (p(""), format!("{}[group:p]\nprograms=p\n", p("")), false),
             (format!("{fcgi}a"), format!("{fcgi}b"), true),
             (format!("{fcgi}a"), format!("{fcgi}a\nsocket_mode=0777\nsocket_backlog=1"), false),
         ];

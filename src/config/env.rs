@@ -178,6 +178,63 @@ impl Env for Memo<'_> {
     }
 }
 
+/// A system in which there is nothing, for values that cannot depend on one.
+pub(super) struct Nowhere;
+
+impl Env for Nowhere {
+    fn read_file(&self, _: &str) -> io::Result<Vec<u8>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn exists(&self, _: &str) -> bool {
+        false
+    }
+
+    fn is_dir(&self, _: &str) -> bool {
+        false
+    }
+
+    fn is_writable_dir(&self, _: &str) -> bool {
+        false
+    }
+
+    fn list_dir(&self, _: &str) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn cwd(&self) -> String {
+        "/".to_string()
+    }
+
+    fn hostname(&self) -> String {
+        String::new()
+    }
+
+    fn variables(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    fn uid(&self) -> u32 {
+        0
+    }
+
+    fn user_by_name(&self, _: &str) -> Option<Account> {
+        None
+    }
+
+    fn user_by_id(&self, _: u32) -> Option<Account> {
+        None
+    }
+
+    fn group_by_name(&self, _: &str) -> Option<u32> {
+        None
+    }
+
+    fn group_exists(&self, _: u32) -> bool {
+        false
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::fake::Fake;

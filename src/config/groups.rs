@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::wire::ini::Section;
-use crate::wire::pyrepr;
 
 use super::datatypes::{Datatype, Name, Octal, port_number};
 use super::error::ConfigError;
@@ -13,7 +12,7 @@ use super::options::{FcgiOptions, FcgiSocketOptions, GroupOptions, ListenerOptio
 use super::paths;
 use super::programs::{Common, count};
 use super::reader::{Reader, Scope};
-use super::types::{FcgiAddress, FcgiSocket, Group, GroupKind, Listener, Owner, ResultHandler};
+use super::types::{Fcgi, FcgiAddress, FcgiSocket, Group, GroupKind, Listener, Owner, ResultHandler};
 
 /// Priority of a group for which none is given.
 const DEFAULT_PRIORITY: i64 = 999;
@@ -110,7 +109,8 @@ impl<'a> Common<'a> {
             processes.extend(self.programs(member, &name)?);
         }
         let (kind, processes) = (GroupKind::Programs, unique(processes));
-        Ok(Group { name, revision: self.revision, priority: options.priority, kind, processes })
+        let (revision, priority, options) = (self.revision, options.priority, Some(Rc::new(options)));
+        Ok(Group { name, revision, priority, kind, options, processes })
     }
 
     /// The section of a program that a group names (C-113).
@@ -134,16 +134,18 @@ impl<'a> Common<'a> {
         // Read here, too, and first: so an error in it shows without its section (C-93).
         let priority = self.reader(section).value("priority").unwrap_or(Ok(DEFAULT_PRIORITY))?;
         let processes = unique(self.programs(section, &name)?);
-        Ok(Group { name, revision: self.revision, priority, kind: GroupKind::Programs, processes })
+        let (revision, kind) = (self.revision, GroupKind::Programs);
+        Ok(Group { name, revision, priority, kind, options: None, processes })
     }
 
     fn listener_group(&mut self, section: &'a Section, written: &str) -> Result<Group, ConfigError> {
         let reader = self.reader(section);
         let options = ListenerOptions::read(&reader)?;
-        let listener = listener(&reader, &options)?;
+        let priority = options.priority;
+        let listener = listener(&reader, options)?;
         let processes = unique(self.programs(section, written)?);
         let (name, kind) = (written.to_string(), GroupKind::Listener(listener));
-        Ok(Group { name, revision: self.revision, priority: options.priority, kind, processes })
+        Ok(Group { name, revision: self.revision, priority, kind, options: None, processes })
     }
 
     fn fcgi_group(&mut self, section: &'a Section, written: &str) -> Result<Group, ConfigError> {
@@ -152,8 +154,9 @@ impl<'a> Common<'a> {
         let options = FcgiOptions::read(&reader)?;
         let socket = fcgi_socket(&reader, &options, &name)?;
         let processes = unique(self.programs(section, &name)?);
-        let kind = GroupKind::Fcgi(socket);
-        Ok(Group { name, revision: self.revision, priority: options.priority, kind, processes })
+        let (revision, priority) = (self.revision, options.priority);
+        let kind = GroupKind::Fcgi(Fcgi { options, socket });
+        Ok(Group { name, revision, priority, kind, options: None, processes })
     }
 
     fn name(&self, section: &Section, written: &str) -> Result<String, ConfigError> {
@@ -186,7 +189,7 @@ pub(super) fn unique(processes: Vec<Rc<Process>>) -> Vec<Rc<Process>> {
     result
 }
 
-fn listener(reader: &Reader, options: &ListenerOptions) -> Result<Listener, ConfigError> {
+fn listener(reader: &Reader, options: ListenerOptions) -> Result<Listener, ConfigError> {
     let section = &reader.section.name;
     let buffer_size = match usize::try_from(options.buffer_size) {
         Ok(size) if size > 0 => size,
@@ -218,22 +221,7 @@ fn listener(reader: &Reader, options: &ListenerOptions) -> Result<Listener, Conf
         );
         return Err(reader.error("redirect_stderr", message));
     }
-    let restart_unknown = match options.unknown_action.as_deref() {
-        None | Some("ignore") => false,
-        Some("restart") => true,
-        Some(other) => {
-            let message = format!("unknown_action is ignore or restart, not {}", pyrepr::text(other));
-            return Err(reader.error("unknown_action", message));
-        }
-    };
-    Ok(Listener {
-        buffer_size,
-        events,
-        result_handler: *result_handler,
-        extended_payload: options.extended_payload,
-        buffer_hold_until_ready: options.buffer_hold_until_ready,
-        restart_unknown,
-    })
+    Ok(Listener { buffer_size, events, result_handler: *result_handler, options })
 }
 
 /// The socket of a FastCGI program (C-115).
@@ -306,6 +294,7 @@ fn default_owner(reader: &Reader, options: &FcgiOptions) -> Option<Owner> {
 #[cfg(test)]
 mod tests {
     use super::super::fake::Fake;
+    use super::super::types::UnknownAction;
     use super::*;
 
     fn load(text: &str) -> Result<Vec<Rc<Group>>, String> {
@@ -353,15 +342,12 @@ mod tests {
              result_handler=supervisor_grace.resulthandler:stdin_write_handler\n",
         )
         .unwrap();
-        let expected = Listener {
-            buffer_size: 3,
-            events: vec!["TICK_5".into(), "EVENT".into()],
-            result_handler: ResultHandler::StdinWrite,
-            extended_payload: true,
-            buffer_hold_until_ready: true,
-            restart_unknown: true,
-        };
-        assert_eq!(groups[0].kind, GroupKind::Listener(expected));
+        let GroupKind::Listener(listener) = &groups[0].kind else { panic!("{:?}", groups[0].kind) };
+        assert_eq!((listener.buffer_size, listener.result_handler), (3, ResultHandler::StdinWrite));
+        assert_eq!(listener.events, ["TICK_5", "EVENT"]);
+        let options = &listener.options;
+        assert!(options.extended_payload && options.buffer_hold_until_ready);
+        assert_eq!(options.unknown_action, UnknownAction::Restart);
     }
 
     #[test]
@@ -379,7 +365,7 @@ mod tests {
         ];
         for (lines, url, address, backlog) in rows {
             let groups = load(&format!("[fcgi-program:f]\ncommand=x\n{lines}\n")).unwrap();
-            let GroupKind::Fcgi(socket) = &groups[0].kind else { panic!("{lines:?}") };
+            let GroupKind::Fcgi(Fcgi { socket, .. }) = &groups[0].kind else { panic!("{lines:?}") };
             assert_eq!((socket.url.as_str(), &socket.address, socket.backlog), (url, &address, backlog), "{lines:?}");
         }
     }
@@ -432,6 +418,10 @@ mod tests {
                 "[eventlistener:l]\nevents=TICK\n",
                 "program section eventlistener:l does not specify a command in section 'eventlistener:l' (file: 'F', \
                  line 2)",
+            ),
+            (
+                &format!("{incomplete}events=TICK\nunknown_action=kill\n"),
+                "unknown_action is ignore or restart, not 'kill' (file: 'F', line 5)",
             ),
             (fcgi, "[fcgi-program:f] section requires a \"socket\" line (file: 'F', line 2)"),
             (&format!("{fcgi}socket=foo\n"), "Bad socket format foo in [fcgi-program:f] socket (file: 'F', line 4)"),

@@ -7,21 +7,21 @@ use crate::wire::ini::Document;
 use crate::wire::keyvalue;
 
 use super::cmdline::CommandLine;
-use super::datatypes::Datatype;
+use super::datatypes::{Datatype, Directory};
 use super::env::{Env, Memo};
 use super::error::{ConfigError, Place};
 use super::groups::unique;
 use super::interfaces::interfaces;
 use super::journal::{Base, Journal, Laid, Source};
-use super::options::{Process, SthenoOptions, SupervisordOptions};
+use super::options::{Process, Stheno, Supervisord};
 use super::overlay::{self, Layer, read_journal};
 use super::paths;
-use super::programs::{Common, count};
+use super::programs::Common;
 use super::reader::{Reader, Scope};
 use super::search;
 use super::servers::{default_url, servers};
 use super::sources::{MainFile, Sources};
-use super::types::{Config, Revision, Stheno, Supervisord, User};
+use super::types::{Config, Revision, SYSLOG, User};
 
 /// Loads the configuration: at start, at `reread` (again, without losing what the command line said), and at `reload`
 /// (after [`Loader::restart`]).
@@ -220,11 +220,11 @@ impl Loader {
 
     fn stheno(&self, main: &MainFile, document: &Document, env: &dyn Env) -> Result<Option<Stheno>, ConfigError> {
         let Some(section) = document.section("stheno") else { return Ok(None) };
-        let options = SthenoOptions::read(&Reader { document, section, scope: self.scope(main), env })?;
-        let absolute = |path: String| paths::absolute(&self.cwd, &env.expand_user(&path));
-        let dynamic_conf = options.dynamic_conf.filter(|path| !path.is_empty()).map(absolute);
-        let hosts = options.hosts.0.into_iter().filter(|host| !host.is_empty()).collect();
-        Ok(Some(Stheno { mutation: options.mutation, dynamic_conf, hosts }))
+        let mut stheno = Stheno::read(&Reader { document, section, scope: self.scope(main), env })?;
+        let path = stheno.dynamic_conf.filter(|path| !path.is_empty());
+        stheno.dynamic_conf = path.map(|path| paths::absolute(&self.cwd, &env.expand_user(&path)));
+        stheno.hosts.0.retain(|host| !host.is_empty());
+        Ok(Some(stheno))
     }
 
     fn scope<'s>(&'s self, main: &'s MainFile) -> Scope<'s> {
@@ -253,15 +253,15 @@ impl Loader {
             return Err(ConfigError::new(".ini file does not include supervisord section"));
         };
         let reader = Reader { document: &document, section, scope: self.scope(main), env };
-        let options = SupervisordOptions::read(&reader)?;
+        let mut supervisord = Supervisord::read(&reader, None)?;
         let hostname = env.hostname();
         // Expanded twice, as the original does, the second time with one name more (C-67).
         let scope = Scope { host_node_name: Some(&hostname), ..reader.scope };
         let environment = scope
-            .expand(&options.environment, || "environment".to_string())
+            .expand(&supervisord.environment, || "environment".to_string())
             .and_then(|text| keyvalue::parse(&text).map_err(ConfigError::new))
             .map_err(|error| reader.locate(error, "environment"))?;
-        let user = self.user(&reader, &options, env);
+        let account = self.account(&reader, &supervisord, env);
         self.variables.extend(environment.iter().cloned());
 
         let scope = self.scope(main);
@@ -284,7 +284,7 @@ impl Loader {
             hostname: &hostname,
             variables: Some(&self.variables),
             process_variables: &self.variables,
-            environment: Rc::new(environment.iter().cloned().collect()),
+            environment: Rc::new(environment.into_iter().collect()),
             serverurl: url.as_deref(),
             warnings: Vec::new(),
             environments: HashMap::new(),
@@ -299,11 +299,11 @@ impl Loader {
             Ok(servers) => servers,
             Err(error) => failed(error).map(|()| Vec::new())?,
         };
-        let user = match user {
-            Ok(user) => user,
+        supervisord.account = match account {
+            Ok(account) => account,
             Err(error) => failed(error).map(|()| None)?,
         };
-        let supervisord = self.supervisord(options, environment, user, env);
+        self.lay_command_line(&mut supervisord, env);
         let stheno = self.stheno(main, &document, env)?;
         self.serverurl = Some(url);
         let revision = self.revision;
@@ -311,7 +311,7 @@ impl Loader {
     }
 
     /// The user to become: the command line's, else the file's (C-145).
-    fn user(&self, reader: &Reader, options: &SupervisordOptions, env: &dyn Env) -> Result<Option<User>, ConfigError> {
+    fn account(&self, reader: &Reader, options: &Supervisord, env: &dyn Env) -> Result<Option<User>, ConfigError> {
         let (text, is_from_file) = match &self.command_line.user {
             Some(user) => (Some(user), false),
             None => (options.user.as_ref(), true),
@@ -323,39 +323,38 @@ impl Loader {
         })
     }
 
-    /// The command line over the file (C-144).
-    fn supervisord(
-        &self,
-        options: SupervisordOptions,
-        environment: Vec<(String, String)>,
-        user: Option<User>,
-        env: &dyn Env,
-    ) -> Supervisord {
-        let line = &self.command_line;
-        let number = |number: i64| number.max(0) as u64;
-        let logfile = line.logfile.clone().unwrap_or(options.logfile).0;
-        let pidfile = line.pidfile.clone().unwrap_or(options.pidfile).0;
-        let childlogdir = line.childlogdir.clone().or(options.childlogdir).map(|directory| directory.0);
-        Supervisord {
-            logfile: (logfile != "syslog").then(|| paths::absolute(&self.cwd, &logfile)),
-            logfile_maxbytes: u64::try_from(line.logfile_maxbytes.unwrap_or(options.logfile_maxbytes).0).unwrap_or(0),
-            logfile_backups: count(line.logfile_backups.unwrap_or(options.logfile_backups)),
-            loglevel: line.loglevel.unwrap_or(options.loglevel),
-            pidfile: paths::absolute(&self.cwd, &pidfile),
-            umask: line.umask.unwrap_or(options.umask).0,
-            nodaemon: line.nodaemon || options.nodaemon,
-            silent: line.silent || options.silent,
-            minfds: number(line.minfds.unwrap_or(options.minfds)),
-            minprocs: number(line.minprocs.unwrap_or(options.minprocs)),
-            nocleanup: line.nocleanup || options.nocleanup,
-            // AUTO logs are made after a daemon has changed its directory, too.
-            childlogdir: paths::absolute(&self.cwd, &childlogdir.unwrap_or_else(|| self.temporary_directory(env))),
-            user,
-            directory: line.directory.clone().or(options.directory).map(|directory| directory.0),
-            strip_ansi: line.strip_ansi || options.strip_ansi,
-            environment: last_of_each(environment),
-            identifier: line.identifier.clone().unwrap_or(options.identifier),
+    /// The command line over the file (C-144); then paths are made absolute.
+    fn lay_command_line(&self, options: &mut Supervisord, env: &dyn Env) {
+        fn lay<T: Clone>(option: &mut T, given: &Option<T>) {
+            if let Some(given) = given {
+                option.clone_from(given);
+            }
         }
+        let line = &self.command_line;
+        lay(&mut options.logfile, &line.logfile);
+        lay(&mut options.logfile_maxbytes, &line.logfile_maxbytes);
+        lay(&mut options.logfile_backups, &line.logfile_backups);
+        lay(&mut options.loglevel, &line.loglevel);
+        lay(&mut options.pidfile, &line.pidfile);
+        lay(&mut options.umask, &line.umask);
+        lay(&mut options.minfds, &line.minfds);
+        lay(&mut options.minprocs, &line.minprocs);
+        lay(&mut options.identifier, &line.identifier);
+        options.childlogdir = line.childlogdir.clone().or(options.childlogdir.take());
+        options.directory = line.directory.clone().or(options.directory.take());
+        options.nodaemon |= line.nodaemon;
+        options.silent |= line.silent;
+        options.nocleanup |= line.nocleanup;
+        options.strip_ansi |= line.strip_ansi;
+
+        if options.logfile.0 != SYSLOG {
+            options.logfile.0 = paths::absolute(&self.cwd, &options.logfile.0);
+        }
+        options.pidfile.0 = paths::absolute(&self.cwd, &options.pidfile.0);
+        let childlogdir = options.childlogdir.take().map(|directory| directory.0);
+        // AUTO logs are made after a daemon has changed its directory, too.
+        let childlogdir = paths::absolute(&self.cwd, &childlogdir.unwrap_or_else(|| self.temporary_directory(env)));
+        options.childlogdir = Some(Directory(childlogdir));
     }
 
     /// Where the system keeps temporary files: the first of Python's candidates that can be written to (C-90).
@@ -397,18 +396,6 @@ impl Loader {
         };
         Ok(unique(common.programs(&section, group)?))
     }
-}
-
-/// Each key once, where it first stood, with its last value.
-fn last_of_each(pairs: Vec<(String, String)>) -> Vec<(String, String)> {
-    let mut result: Vec<(String, String)> = Vec::with_capacity(pairs.len());
-    for (key, value) in pairs {
-        match result.iter_mut().find(|(known, _)| *known == key) {
-            Some(entry) => entry.1 = value,
-            None => result.push((key, value)),
-        }
-    }
-    result
 }
 
 #[cfg(test)]

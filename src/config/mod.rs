@@ -44,7 +44,7 @@ pub use diff::{Difference, difference};
 pub use env::Env;
 pub use error::{ConfigError, usage_error};
 pub use load::Loader;
-pub use options::{LogOptions, OutputOptions, Process, Program};
+pub use options::{GroupOptions, ListenerOptions, LogOptions, OutputOptions, Process, Program, Stheno, Supervisord};
 pub use rows::Row;
 pub use show::Show;
 pub use system::System;

@@ -9,18 +9,20 @@ use std::rc::Rc;
 
 use crate::id::Channel;
 use crate::level::Level;
+use crate::wire::ini::{Document, Section};
 
 use super::datatypes::*;
+use super::env::Nowhere;
 use super::error::ConfigError;
-use super::reader::Reader;
+use super::reader::{Reader, Scope};
 pub use super::rows::Row;
 use super::rows::{Field, Put, Walk};
 use super::show::Show;
-use super::types::{Autorestart, Revision, ServerUrl, User};
+use super::types::{Autorestart, Revision, ServerUrl, UnknownAction, User};
 
 options! {
-    /// `[supervisord]` (C-90).
-    SupervisordOptions {
+    /// `[supervisord]`, with the command line over it, and the user looked up (C-90, C-144).
+    Supervisord(account: Option<User>) {
         /// Least number of file descriptors that must be available.
         minfds: i64 = "1024";
         /// Least number of processes that must be available.
@@ -205,9 +207,9 @@ options! {
     /// `[group:x]` (C-113).
     GroupOptions {
         /// Names of the programs that belong to it.
-        programs: Strings = "";
+        programs: Strings = "" [.makes()];
         /// Lower ones start first and stop last.
-        priority: i64 = "999";
+        priority: i64 = "999" [.makes()];
     }
 }
 
@@ -215,21 +217,21 @@ options! {
     /// What `[eventlistener:x]` adds to a program (C-116).
     ListenerOptions {
         /// Lower ones start first and stop last.
-        priority: i64 = "-1";
+        priority: i64 = "-1" [.makes()];
         /// Events that are kept while no listener is ready.
-        buffer_size: i64 = "10";
+        buffer_size: i64 = "10" [.makes()];
         /// What judges a listener's results.
-        result_handler: String = "supervisor.dispatchers:default_handler";
+        result_handler: String = "supervisor.dispatchers:default_handler" [.makes()];
         /// Types of events it wants.
-        events: Strings = "";
+        events: Strings = "" [.makes()];
         /// Not allowed here.
-        redirect_stderr: bool = "false";
+        redirect_stderr: bool = "false" [.makes()];
         /// Add exit status, signal and reason to the payloads of process states.
         extended_payload: bool = "false";
         /// Do not drop events before a listener was ready once.
         buffer_hold_until_ready: bool = "false";
-        /// `restart`: start a listener again that broke the protocol.
-        unknown_action: Option<String>;
+        /// What is done about a listener that broke the protocol: restart, or ignore.
+        unknown_action: UnknownAction = "ignore";
     }
 }
 
@@ -237,15 +239,15 @@ options! {
     /// What `[fcgi-program:x]` adds to a program, but for its socket (C-115).
     FcgiOptions {
         /// Lower ones start first and stop last.
-        priority: i64 = "999";
+        priority: i64 = "999" [.makes()];
         /// User to run it as.
-        user: Option<User>;
+        user: Option<User> [.makes()];
         /// Connections that may wait; the system's maximum by default.
-        socket_backlog: Option<i64>;
+        socket_backlog: Option<i64> [.makes()];
         /// Owner of a unix socket: user or user:group.
-        socket_owner: Option<String>;
+        socket_owner: Option<String> [.makes()];
         /// Mode of a unix socket; 0700 by default.
-        socket_mode: Option<String>;
+        socket_mode: Option<String> [.makes()];
     }
 }
 
@@ -253,13 +255,13 @@ options! {
     /// The socket of `[fcgi-program:x]`, which knows one name more (C-66).
     FcgiSocketOptions {
         /// tcp://host:port or unix:///path; each process finds it as its stdin.
-        socket: Option<String>;
+        socket: Option<String> [.makes()];
     }
 }
 
 options! {
     /// `[stheno]`, which Supervisor does not have.
-    SthenoOptions {
+    Stheno {
         /// Allow `stheno.*` methods that can bring in a new command.
         mutation: bool = "false";
         /// Where changes made at run time are kept, and read again at start.
@@ -308,9 +310,9 @@ const PROGRAMS: &[&str] = &["program:", "eventlistener:", "fcgi-program:"];
 
 /// All options there are.
 pub const TABLES: &[Table] = &[
-    table(SupervisordOptions::ROWS, &["supervisord"]),
+    table(Supervisord::ROWS, &["supervisord"]),
     table(IncludeOptions::ROWS, &["include"]),
-    table(SthenoOptions::ROWS, &["stheno"]),
+    table(Stheno::ROWS, &["stheno"]),
     table(InetServerOptions::ROWS, &["inet_http_server*"]),
     table(UnixFileOptions::ROWS, &["unix_http_server*"]),
     table(UnixServerOptions::ROWS, &["unix_http_server*"]),

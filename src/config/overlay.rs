@@ -172,7 +172,7 @@ impl Common<'_> {
                 None => {
                     let (priority, kind) = (note.priority, GroupKind::Programs);
                     let (name, revision) = (name.clone(), self.revision);
-                    let mut group = Group { name, revision, priority, kind, processes: Vec::new() };
+                    let mut group = Group { name, revision, priority, kind, options: None, processes: Vec::new() };
                     self.add_to(&mut group, note, layer);
                     groups.push(Rc::new(group));
                 }

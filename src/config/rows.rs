@@ -27,7 +27,7 @@ pub struct Row {
     pub doc: &'static str,
     /// Its place in `getAllConfigInfo`, and what it is called there. Only what 4.3.0 shows is shown there.
     pub listed: Option<(usize, &'static str)>,
-    /// Whether it only says which processes are made: what comes of it is shown and compared, not the option itself.
+    /// Whether what is made of it is shown and compared, as the processes of a `numprocs` are, and not the option itself.
     pub makes: bool,
     /// Whether a running process can take it over without being touched.
     pub policy: bool,
@@ -165,6 +165,13 @@ macro_rules! options {
                 let mut walk = Walk::new(Self::ROWS);
                 $(let $field = <$kind as Field>::read(reader, &mut walk, options!(@follows $($other)?))?;)*
                 Ok($options { $($($given,)+)? $($field),* })
+            }
+
+            /// The values that stand in when a section says nothing. Errors: an option has to be given.
+            pub fn defaults($($($given: $type),+)?) -> Result<$options, ConfigError> {
+                let (document, section) = (Document::default(), Section::new("", "".into(), 0));
+                let reader = Reader { document: &document, section: &section, scope: Scope::default(), env: &Nowhere };
+                Self::read(&reader $($(, $given)+)?)
             }
 
             /// Hands each option that is not there for making alone, and its value, to `put`.

@@ -5,7 +5,7 @@ use crate::signal;
 use crate::wire::value::Value;
 
 use super::datatypes::*;
-use super::types::{Autorestart, ServerUrl, User};
+use super::types::{Autorestart, ServerUrl, UnknownAction, User};
 
 /// What can be shown.
 pub trait Show {
@@ -105,6 +105,15 @@ impl Show for Autorestart {
             Autorestart::Always => "true".into(),
             Autorestart::Unexpected => "unexpected".into(),
             Autorestart::Never => "false".into(),
+        }
+    }
+}
+
+impl Show for UnknownAction {
+    fn shown(&self) -> Value {
+        match self {
+            UnknownAction::Ignore => "ignore".into(),
+            UnknownAction::Restart => "restart".into(),
         }
     }
 }

@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::journal::Base;
-use super::options::{LogOptions, OutputOptions, Process, Program};
+use super::options::{
+    FcgiOptions, GroupOptions, ListenerOptions, LogOptions, OutputOptions, Process, Program, Stheno, Supervisord,
+};
 use crate::id::Channel;
-use crate::level::Level;
 
 /// Everything that one load of the configuration yields.
 #[derive(Clone, Debug)]
@@ -42,44 +43,8 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Revision(pub u64);
 
-/// `[supervisord]` (C-90).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Supervisord {
-    /// Absolute path of the activity log; `None` is syslog.
-    pub logfile: Option<String>,
-    /// Rotate at this size in bytes; 0 never.
-    pub logfile_maxbytes: u64,
-    /// Rotated files kept.
-    pub logfile_backups: u32,
-    /// Least severe level written.
-    pub loglevel: Level,
-    /// Absolute path.
-    pub pidfile: String,
-    /// Applied when daemonizing only (C-92).
-    pub umask: u32,
-    /// Stay in the foreground.
-    pub nodaemon: bool,
-    /// Do not repeat the log on stdout.
-    pub silent: bool,
-    /// Least number of file descriptors.
-    pub minfds: u64,
-    /// Least number of processes.
-    pub minprocs: u64,
-    /// Keep AUTO logs at start.
-    pub nocleanup: bool,
-    /// Where AUTO logs are made.
-    pub childlogdir: String,
-    /// User to become.
-    pub user: Option<User>,
-    /// Applied when daemonizing only (C-92).
-    pub directory: Option<String>,
-    /// Remove ANSI sequences from child output (L-36).
-    pub strip_ansi: bool,
-    /// For every child, in file order, last definition of a key wins.
-    pub environment: Vec<(String, String)>,
-    /// Name of this daemon in events, AUTO log names and `getIdentification`.
-    pub identifier: String,
-}
+/// The `logfile` of `[supervisord]` that is no path.
+pub(super) const SYSLOG: &str = "syslog";
 
 /// A user, looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,17 +53,6 @@ pub struct User {
     pub text: String,
     /// Numeric id.
     pub uid: u32,
-}
-
-/// `[stheno]`.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct Stheno {
-    /// Methods of `stheno.*` that can bring a new command in exist.
-    pub mutation: bool,
-    /// Journal of dynamic changes; absolute.
-    pub dynamic_conf: Option<String>,
-    /// Further names under which browsers reach the web page.
-    pub hosts: Vec<String>,
 }
 
 /// One HTTP server section.
@@ -186,6 +140,8 @@ pub struct Group {
     pub priority: i64,
     /// What kind of group it is.
     pub kind: GroupKind,
+    /// Its options, if it has a section `[group:x]`.
+    pub options: Option<Rc<GroupOptions>>,
     /// Ascending by (priority, name).
     pub processes: Vec<Rc<Process>>,
 }
@@ -198,24 +154,29 @@ pub enum GroupKind {
     /// `[eventlistener:x]`.
     Listener(Listener),
     /// `[fcgi-program:x]`.
-    Fcgi(FcgiSocket),
+    Fcgi(Fcgi),
 }
 
-/// What an event listener pool adds (C-116). The order of its events does not count in comparisons.
+/// What an event listener pool adds (C-116): its options, and what was made of some of them.
 #[derive(Clone, Debug)]
 pub struct Listener {
+    /// As the section has them.
+    pub options: ListenerOptions,
     /// Events the queue holds; at least 1.
     pub buffer_size: usize,
     /// Canonical (upper-case) event type names, in file order, without exact duplicates.
     pub events: Vec<String>,
     /// How results are judged.
     pub result_handler: ResultHandler,
-    /// Append exit status, signal and reason to process-state payloads (ours, opt-in).
-    pub extended_payload: bool,
-    /// Keep the queue from overflowing until a listener was READY once (ours, opt-in).
-    pub buffer_hold_until_ready: bool,
-    /// Restart a listener that violated the protocol (ours, opt-in; `unknown_action=restart`).
-    pub restart_unknown: bool,
+}
+
+/// What is done about a listener that broke the protocol (ours).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownAction {
+    /// Nothing: it gets no events any more.
+    Ignore,
+    /// It is killed and started anew.
+    Restart,
 }
 
 /// The result handlers whose names are known (C-119).
@@ -229,7 +190,16 @@ pub enum ResultHandler {
     Stdout,
 }
 
-/// What an fcgi-program adds (C-115). For `reread` only the url counts (P-111).
+/// What an fcgi-program adds (C-115): its options, and the socket that was made of some of them.
+#[derive(Clone, Debug)]
+pub struct Fcgi {
+    /// As the section has them.
+    pub options: FcgiOptions,
+    /// What its processes find as their standard input.
+    pub socket: FcgiSocket,
+}
+
+/// A socket that the processes of a group share.
 #[derive(Clone, Debug)]
 pub struct FcgiSocket {
     /// `unix:///path` or `tcp://host:port`, as messages show it.
@@ -266,6 +236,19 @@ pub struct ServerUrl {
     pub is_auto: bool,
     /// The URL, that of AUTO once the servers are known; `None` leaves the variable unset.
     pub url: Option<String>,
+}
+
+impl Supervisord {
+    /// The path of the activity log, absolute; `None` if it goes to syslog.
+    pub fn activity_log(&self) -> Option<&str> {
+        Some(self.logfile.0.as_str()).filter(|path| *path != SYSLOG)
+    }
+
+    /// Where AUTO logs are made, absolute.
+    pub fn auto_log_directory(&self) -> &str {
+        // The loader has put in what the system names.
+        self.childlogdir.as_ref().map_or("/tmp", |directory| &directory.0)
+    }
 }
 
 impl Program {

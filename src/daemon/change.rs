@@ -11,7 +11,7 @@ use super::dynamic::Present;
 use super::{Daemon, Host};
 use crate::clock::Now;
 use crate::config::journal::{Made, Subject};
-use crate::config::{self, GroupKind, LogFile};
+use crate::config::{self, Fcgi, GroupKind, LogFile};
 use crate::fault::{Code, Fault};
 use crate::id::{Channel, GroupId, ProcId};
 
@@ -183,7 +183,7 @@ impl Daemon {
 
     /// Opens and closes the socket of a FastCGI group once, so that a bad one is known at once (P-101).
     pub(super) fn check_socket(&self, group: &config::Group, host: &mut dyn Host) -> Result<(), String> {
-        let GroupKind::Fcgi(socket) = &group.kind else { return Ok(()) };
+        let GroupKind::Fcgi(Fcgi { socket, .. }) = &group.kind else { return Ok(()) };
         activity!(Info, "Creating socket {}", socket.url);
         let made = host
             .fcgi_open(socket)
@@ -195,8 +195,8 @@ impl Daemon {
 
     /// An empty group that no file has; it counts as configured until the next reread.
     fn make_group(&mut self, name: &str, priority: i64, now: Now, host: &mut dyn Host) {
-        let (name, revision) = (name.to_string(), self.config.revision);
-        let made = config::Group { name, revision, priority, kind: GroupKind::Programs, processes: Vec::new() };
+        let (name, revision, kind) = (name.to_string(), self.config.revision, GroupKind::Programs);
+        let made = config::Group { name, revision, priority, kind, options: None, processes: Vec::new() };
         let made = Rc::new(made);
         self.config.groups.retain(|group| group.name != made.name);
         self.config.groups.push(made.clone());

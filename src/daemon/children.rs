@@ -4,7 +4,7 @@ use super::Daemon;
 use super::agenda::Due;
 use super::host::{CommandProblem, Errno, Host, Launch};
 use crate::clock::Now;
-use crate::config::{GroupKind, LogFile, WhenFull};
+use crate::config::{Fcgi, GroupKind, LogFile, WhenFull};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, Pid, ProcId};
 use crate::logs::LogPlan;
@@ -259,7 +259,7 @@ impl Daemon {
     fn acquire_socket(&mut self, id: ProcId, host: &mut dyn Host) -> Result<Option<crate::id::SocketId>, String> {
         let Some((group, process)) = self.roster.member_mut(id) else { return Ok(None) };
         let config = group.config.clone();
-        let GroupKind::Fcgi(socket) = &config.kind else { return Ok(None) };
+        let GroupKind::Fcgi(Fcgi { socket, .. }) = &config.kind else { return Ok(None) };
         if group.socket.is_none() {
             activity!(Info, "Creating socket {}", socket.url);
             let made = host
@@ -283,8 +283,8 @@ impl Daemon {
             && let Some(socket) = group.socket.take()
         {
             host.fcgi_close(socket);
-            if let GroupKind::Fcgi(config) = &group.config.kind {
-                activity!(Info, "Closing socket {}", config.url);
+            if let GroupKind::Fcgi(Fcgi { socket, .. }) = &group.config.kind {
+                activity!(Info, "Closing socket {}", socket.url);
             }
         }
     }
@@ -325,7 +325,7 @@ impl Daemon {
             LogFile::Path(path) if path.is_empty() => None,
             LogFile::Path(path) => Some(path.as_str().into()),
             LogFile::Auto => {
-                let directory = &supervisord.childlogdir;
+                let directory = supervisord.auto_log_directory();
                 match host.log_make_auto(directory, &config.name, channel, &supervisord.identifier) {
                     Ok(path) => Some(path.into()),
                     Err(error) => {

@@ -3,7 +3,7 @@
 use super::host::{Host, StdinProblem};
 use super::{Daemon, bus};
 use crate::clock::Now;
-use crate::config::GroupKind;
+use crate::config::{GroupKind, UnknownAction};
 use crate::eventtype::EventType;
 use crate::exit::ExitStatus;
 use crate::id::{GroupId, Pid, ProcId};
@@ -151,7 +151,7 @@ impl Daemon {
                 Effect::Print(bytes) => host.print(&bytes),
                 Effect::EnteredUnknown(id) => {
                     let restart = self.roster.group(group).is_some_and(
-                        |group| matches!(&group.config.kind, GroupKind::Listener(listener) if listener.restart_unknown),
+                        |group| matches!(&group.config.kind, GroupKind::Listener(listener) if listener.options.unknown_action == UnknownAction::Restart),
                     );
                     if restart {
                         self.restart_listener(id, now, host);

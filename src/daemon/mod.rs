@@ -26,7 +26,7 @@ mod validate;
 use std::rc::Rc;
 
 use crate::clock::{Mono, Now, earliest};
-use crate::config::{self, Config, FcgiAddress, FcgiSocket, GroupKind};
+use crate::config::{self, Config, Fcgi, FcgiAddress, GroupKind};
 use crate::id::ProcId;
 use crate::model::event::Serials;
 use crate::model::pool;
@@ -184,6 +184,7 @@ impl Daemon {
 
 /// Whether the file of a FastCGI group's socket has a directory to be in.
 fn has_socket_directory(group: &config::Group, host: &mut dyn Host) -> bool {
-    let GroupKind::Fcgi(FcgiSocket { address: FcgiAddress::Unix { path, .. }, .. }) = &group.kind else { return true };
+    let GroupKind::Fcgi(Fcgi { socket, .. }) = &group.kind else { return true };
+    let FcgiAddress::Unix { path, .. } = &socket.address else { return true };
     path.rsplit_once('/').is_none_or(|(directory, _)| directory.is_empty() || host.file_exists(directory))
 }

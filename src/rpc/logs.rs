@@ -22,7 +22,7 @@ const WHOLE_BYTES_MAX: u64 = 2 * PIECE_BYTES;
 /// readLog.
 pub fn read_main(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let (offset, length) = (integer(params, 0)?, integer(params, 1)?);
-    let path = context.daemon.config.supervisord.logfile.clone();
+    let path = context.daemon.config.supervisord.activity_log().map(str::to_string);
     // Logging to syslog, the original looks for a file of that name.
     read(context, Some(path.as_deref().unwrap_or("syslog")), offset, length)
 }
@@ -157,7 +157,7 @@ fn tail_part(context: &mut Context<'_>, path: &str, offset: i64, length: i64) ->
 
 /// clearLog (L-61).
 pub fn clear_main(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
-    let path = context.daemon.config.supervisord.logfile.clone();
+    let path = context.daemon.config.supervisord.activity_log().map(str::to_string);
     match path {
         Some(path) if context.host.file_exists(&path) => {
             context.host.activity_clear().map_err(|_| Code::Failed.bare())?;

@@ -36,7 +36,7 @@ pub(super) fn child_log(daemon: &Daemon, rest: &str) -> Option<Target> {
 
 /// The activity log.
 pub(super) fn main_log(daemon: &Daemon) -> Option<Target> {
-    let path = daemon.config.supervisord.logfile.clone()?;
+    let path = daemon.config.supervisord.activity_log()?.to_string();
     Some(Target { path, is_child: false })
 }
 

@@ -88,6 +88,6 @@ fn own_hosts(config: &Config) -> Vec<String> {
         ServerAddress::Inet { host, .. } if !host.is_empty() => Some(host.clone()),
         _ => None,
     });
-    let more = config.stheno.iter().flat_map(|stheno| stheno.hosts.iter().cloned());
+    let more = config.stheno.iter().flat_map(|stheno| stheno.hosts.0.iter().cloned());
     servers.chain([config.hostname.clone()]).chain(more).collect()
 }

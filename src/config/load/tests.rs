@@ -1,6 +1,6 @@
 //! Whole configurations: what they yield, and which message a bad one gives.
 
-use super::super::datatypes::{ByteSize, FilePath, Octal};
+use super::super::datatypes::{ByteSize, Directory, FilePath, Octal};
 use super::super::diff::{Difference, difference};
 use super::super::fake::Fake;
 use super::super::journal::{Note, Own};
@@ -27,27 +27,15 @@ fn errors(rows: &[(&str, &str)]) {
 #[test]
 fn an_empty_section_gives_the_defaults() {
     let config = Fake::new().load("[supervisord]\n").unwrap();
-    let expected = Supervisord {
-        logfile: Some("/base/supervisord.log".into()),
-        logfile_maxbytes: 50 << 20,
-        logfile_backups: 10,
-        loglevel: Level::Info,
-        pidfile: "/base/supervisord.pid".into(),
-        umask: 0o22,
-        nodaemon: false,
-        silent: false,
-        minfds: 1024,
-        minprocs: 200,
-        nocleanup: false,
-        childlogdir: "/tmp".into(),
-        user: None,
-        directory: None,
-        strip_ansi: false,
-        environment: Vec::new(),
-        identifier: "supervisor".into(),
-    };
-    assert_eq!(config.supervisord, expected);
-    assert_eq!(config.stheno, None);
+    let got = &config.supervisord;
+    assert_eq!((got.activity_log(), got.pidfile.0.as_str()), (Some("/base/supervisord.log"), "/base/supervisord.pid"));
+    assert_eq!((got.logfile_maxbytes, got.logfile_backups, got.loglevel), (ByteSize(50 << 20), 10, Level::Info));
+    assert_eq!((got.umask, got.minfds, got.minprocs), (Octal(0o22), 1024, 200));
+    assert!(!got.nodaemon && !got.silent && !got.nocleanup && !got.strip_ansi);
+    assert_eq!((got.auto_log_directory(), &got.directory), ("/tmp", &None));
+    assert_eq!((&got.user, &got.account, got.environment.as_str()), (&None, &None, ""));
+    assert_eq!(got.identifier, "supervisor");
+    assert!(config.stheno.is_none());
     assert!(config.servers.is_empty() && config.interfaces.is_empty() && config.groups.is_empty());
     assert!(config.infos.is_empty() && config.warnings.is_empty());
 }
@@ -73,11 +61,11 @@ fn the_command_line_wins() {
         ..CommandLine::default()
     };
     let got = Loader::new("sd", command_line, &env).load(&env).unwrap().supervisord;
-    assert_eq!((got.logfile, got.pidfile.as_str(), got.logfile_maxbytes), (None, "/p", 9));
-    assert_eq!((got.user.map(|user| user.uid), got.umask, got.identifier.as_str()), (Some(65534), 0o77, "me"));
-    assert_eq!((got.nodaemon, got.silent, got.minfds, got.minprocs), (true, true, 3, 0));
-    assert_eq!((got.logfile_backups, got.loglevel), (0, Level::Warn));
-    assert_eq!((got.directory.as_deref(), got.childlogdir.as_str()), (Some("/tmp"), "/etc"));
+    assert_eq!((got.activity_log(), got.pidfile.0.as_str(), got.logfile_maxbytes), (None, "/p", ByteSize(9)));
+    assert_eq!((got.account.as_ref().map(|user| user.uid), got.umask), (Some(65534), Octal(0o77)));
+    assert_eq!((got.nodaemon, got.silent, got.minfds, got.minprocs), (true, true, 3, -5));
+    assert_eq!((got.logfile_backups, got.loglevel, got.identifier.as_str()), (-1, Level::Warn, "me"));
+    assert_eq!((&got.directory, got.auto_log_directory()), (&Some(Directory("/tmp".into())), "/etc"));
 }
 
 #[test]
@@ -86,7 +74,7 @@ fn temporary_files_go_where_python_puts_them() {
     for (tmpdir, expected) in rows {
         let mut env = Fake::new();
         env.set_variable("TMPDIR", tmpdir);
-        assert_eq!(env.load("[supervisord]\n").unwrap().supervisord.childlogdir, expected, "{tmpdir:?}");
+        assert_eq!(env.load("[supervisord]\n").unwrap().supervisord.auto_log_directory(), expected, "{tmpdir:?}");
     }
 }
 
@@ -161,7 +149,8 @@ fn the_environment_is_expanded_twice_and_stays() {
          [program:p]\ncommand=x %(ENV_A)s %(ENV_PCT)s\n",
     );
     let config = loader.load(&env).unwrap();
-    assert_eq!(config.supervisord.environment, pairs(&[("B", "%"), ("A", "2"), ("H", "box")]));
+    let expected = pairs(&[("A", "2"), ("B", "%"), ("H", "box")]);
+    assert_eq!(*config.groups[0].processes[0].environment, expected.into_iter().collect());
     assert_eq!(config.groups[0].processes[0].command, "x 2 %");
     // What an earlier load defined is still there at a reread, and gone after a restart (C-65).
     env.write("F", "[supervisord]\n[program:p]\ncommand=x %(ENV_A)s\n");
@@ -211,7 +200,7 @@ fn the_file_is_found_again_from_elsewhere() {
     let first = loader.load(&env).unwrap();
     env.cwd = "/".into();
     let second = loader.load(&env).unwrap();
-    assert_eq!(first.supervisord, second.supervisord);
+    assert!(first.supervisord.is_same(&second.supervisord, |_| false));
     assert_eq!(first.servers, second.servers);
     assert_eq!(loader.main_file(), Some("F"));
 }
@@ -224,8 +213,9 @@ fn dynamic_changes_are_read_last() {
          [program:p]\ncommand=p\n[program:gone]\ncommand=gone\n",
     );
     let config = loader.load(&env).unwrap();
-    let stheno = Stheno { mutation: true, dynamic_conf: Some("/base/dyn.conf".into()), hosts: Vec::new() };
-    assert_eq!(config.stheno, Some(stheno));
+    let stheno = config.stheno.unwrap();
+    assert_eq!((stheno.mutation, stheno.dynamic_conf.as_deref()), (true, Some("/base/dyn.conf")));
+    assert!(stheno.hosts.0.is_empty());
     let Base { document, source, .. } = config.base.unwrap();
     assert!(matches!(source, Source::Absent));
 

@@ -3,7 +3,6 @@ use std::collections::BTreeSet;
 use super::super::fake::Fake;
 use super::super::reader::Scope;
 use super::*;
-use crate::wire::ini::{Document, Section};
 use crate::wire::value::Value;
 
 #[test]
@@ -54,14 +53,14 @@ fn an_empty_section_has_the_defaults() {
     let document = Document::default();
     let section = Section::new("s", "F".into(), 1);
     let reader = Reader { document: &document, section: &section, scope: Scope::default(), env: &env };
-    assert!(SupervisordOptions::read(&reader).is_ok());
+    assert!(Supervisord::read(&reader, None).is_ok());
     let program = Program::read(&reader, String::new(), Revision(1)).unwrap();
     // A process has a command.
     assert!(Process::read(&reader, String::new(), Rc::new(program), Rc::default()).is_err());
     assert!(GroupOptions::read(&reader).is_ok());
     assert!(ListenerOptions::read(&reader).is_ok());
     assert!(FcgiOptions::read(&reader).is_ok());
-    assert!(SthenoOptions::read(&reader).is_ok());
+    assert!(Stheno::read(&reader).is_ok());
     assert!(CtlOptions::read(&reader).is_ok());
 }
 
@@ -98,6 +97,7 @@ fn another(row: &Row) -> &'static str {
         "user" => "nobody",
         "path, AUTO or NONE" => "/tmp/log",
         "URL or AUTO" => "http://example.org",
+        "restart or ignore" => "restart",
         "text" => "/tmp",
         "drop or wait" => "wait",
         "text or json" => "json",
@@ -138,6 +138,26 @@ fn an_option_with_another_value_differs_and_shows() {
         let ((_, before, listed_before), (_, after, listed_after)) = (value_of(&usual), value_of(&other));
         assert_ne!(before, after, "{line} does not show");
         assert!(row.listed.is_none() || listed_before != listed_after, "{line} is not listed");
+    }
+}
+
+#[test]
+fn an_option_of_a_group_with_another_value_differs() {
+    let kinds: [(&[Row], &str); 3] = [
+        (GroupOptions::ROWS, "[program:p]\ncommand=x\n[group:g]\nprograms=p\n"),
+        (ListenerOptions::ROWS, "[eventlistener:l]\ncommand=x\nevents=TICK_5\n"),
+        (FcgiOptions::ROWS, "[fcgi-program:f]\ncommand=x\nsocket=unix:///tmp/s\n"),
+    ];
+    for (rows, lines) in kinds {
+        let group = |line: &str| {
+            let text = format!("[supervisord]\n{lines}{line}\n");
+            Fake::new().load(&text).unwrap_or_else(|error| panic!("{text}: {error}")).groups[0].clone()
+        };
+        for row in rows.iter().filter(|row| !row.makes) {
+            let line = format!("{}={}", row.name, another(row));
+            assert!(!group("").same_as(&group(&line)), "{lines}{line} is no difference");
+        }
+        assert!(group("").same_as(&group("")), "{lines}");
     }
 }
 

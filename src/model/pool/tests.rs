@@ -1,6 +1,7 @@
 //! Stories of a pool: what is done to it, and everything that comes out, line by line.
 
 use super::*;
+use crate::config::ListenerOptions;
 use crate::id::{Channel, Pid};
 use crate::model::event::Subject;
 
@@ -16,13 +17,17 @@ struct Rig {
 
 fn settings(events: &[&str], buffer_size: usize) -> Listener {
     Listener {
+        options: ListenerOptions::defaults().unwrap(),
         buffer_size,
         events: events.iter().map(|name| name.to_string()).collect(),
         result_handler: ResultHandler::Default,
-        extended_payload: false,
-        buffer_hold_until_ready: false,
-        restart_unknown: false,
     }
+}
+
+fn holding(buffer_size: usize) -> Listener {
+    let mut listener = settings(&["EVENT"], buffer_size);
+    listener.options.buffer_hold_until_ready = true;
+    listener
 }
 
 impl Rig {
@@ -397,7 +402,7 @@ fn a_removed_listener_leaves_its_event_to_the_others() {
 
 #[test]
 fn a_held_queue_overflows_only_after_somebody_was_ready() {
-    let hold = Listener { buffer_hold_until_ready: true, ..settings(&["EVENT"], 2) };
+    let hold = holding(2);
     let mut rig = Rig::new(&hold, 1);
     rig.remote(5);
     assert_eq!(rig.told(), [""; 0]);
@@ -419,7 +424,7 @@ fn a_held_queue_overflows_only_after_somebody_was_ready() {
 
 #[test]
 fn a_held_queue_is_bounded_too() {
-    let hold = Listener { buffer_hold_until_ready: true, ..settings(&["EVENT"], 2) };
+    let hold = holding(2);
     let mut rig = Rig::new(&hold, 1);
     rig.remote(HOLD_EVENTS_MAX);
     assert_eq!(rig.told(), [""; 0]);
@@ -437,7 +442,7 @@ fn a_held_queue_is_bounded_in_bytes_beyond_buffer_size() {
         (200, 60_000, 1000, 200),
     ];
     for (buffer_size, bytes, offered, kept) in rows {
-        let hold = Listener { buffer_hold_until_ready: true, ..settings(&["EVENT"], buffer_size) };
+        let hold = holding(buffer_size);
         let mut rig = Rig::new(&hold, 1);
         let data = "x".repeat(bytes);
         for _ in 0..offered {
