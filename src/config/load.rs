@@ -7,7 +7,7 @@ use crate::wire::ini::Document;
 use crate::wire::keyvalue;
 
 use super::cmdline::CommandLine;
-use super::datatypes::{Datatype, Directory};
+use super::datatypes::{Datatype, Directory, LinePrefix, LogFormat};
 use super::env::{Env, Memo};
 use super::error::{ConfigError, Place};
 use super::groups::unique;
@@ -16,7 +16,7 @@ use super::journal::{Base, Journal, Laid, Source};
 use super::options::{Process, Stheno, Supervisord};
 use super::overlay::{self, Layer, read_journal};
 use super::paths;
-use super::programs::Common;
+use super::programs::{Common, check_prefix};
 use super::reader::{Reader, Scope};
 use super::search;
 use super::servers::{default_url, servers};
@@ -254,6 +254,13 @@ impl Loader {
         };
         let reader = Reader { document: &document, section, scope: self.scope(main), env };
         let mut supervisord = Supervisord::read(&reader, None)?;
+        if let Some(LinePrefix(template)) = &supervisord.childlog_prefix {
+            check_prefix(&reader, "childlog_prefix", template)?;
+            if !template.is_empty() && supervisord.childlog_format == LogFormat::Json {
+                let message = "childlog_prefix cannot be used together with childlog_format=json";
+                return Err(reader.error("childlog_prefix", message));
+            }
+        }
         let hostname = env.hostname();
         // Expanded twice, as the original does, the second time with one name more (C-67).
         let scope = Scope { host_node_name: Some(&hostname), ..reader.scope };

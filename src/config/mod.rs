@@ -39,7 +39,7 @@ pub mod sources;
 pub mod system;
 pub mod types;
 
-pub use datatypes::{Compression, FlushTime, LogFile, LogFormat, RotateEvery, Storage, WhenFull};
+pub use datatypes::{Compression, FlushTime, LinePrefix, LogFile, LogFormat, RotateEvery, Storage, WhenFull};
 pub use diff::{Difference, difference};
 pub use env::Env;
 pub use error::{ConfigError, usage_error};

@@ -57,6 +57,10 @@ options! {
         strip_ansi: bool = "false";
         /// Variables for every program: KEY="value",KEY2="value2".
         environment: String = "";
+        /// What each line in the logs of programs begins with that have no prefix of their own.
+        childlog_prefix: Option<LinePrefix>;
+        /// How lines in the logs of programs look: text or json.
+        childlog_format: LogFormat = "text";
     }
 }
 
@@ -139,6 +143,10 @@ options! {
         stderr: OutputOptions [of Stderr];
         /// URL that it finds in SUPERVISOR_SERVER_URL; AUTO takes that of our own server.
         serverurl: ServerUrl [.listed(28)];
+        /// How lines of its logs look: as they are, or as JSON objects.
+        logfile_format: Option<LogFormat>;
+        /// How long the beginning of a line that gets a prefix waits for its end.
+        prefix_flush: FlushTime = "1";
         /// User to run it as.
         user: Option<User> [.listed_as(2, "uid")];
         /// Its file mode creation mask.
@@ -150,7 +158,7 @@ options! {
 
 options! {
     /// The configuration of one process: its program, and the options that are expanded for each process (C-66).
-    Process(name: String, program: Rc<Program>, environment: Rc<BTreeMap<String, String>>) {
+    Process(name: String, number: i64, program: Rc<Program>, environment: Rc<BTreeMap<String, String>>) {
         /// Directory to change to before it starts.
         directory: Option<String> [.listed(1)];
         /// The log of its stdout.
@@ -172,6 +180,9 @@ channel_options! {
         /// When the reader of a log that is a stream, such as /dev/stdout, does not keep up: drop lines, or let the
         /// program wait.
         logfile_full: WhenFull = "drop" [];
+        /// What each line of its log begins with; may name %(program_name)s, %(group_name)s, %(process_name)s,
+        /// %(process_num)d, %(stream)s, %(pid)d, %(asctime)s and %(iso)s. Empty: nothing, whatever childlog_prefix says.
+        prefix: Option<LinePrefix> [];
     }
 }
 

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use crate::id::Channel;
 use crate::wire::ini::{Document, Section};
-use crate::wire::keyvalue;
+use crate::wire::{keyvalue, prefix};
 
-use super::datatypes::{Datatype, LogFile, Name, Unexpanded};
+use super::datatypes::{Datatype, LinePrefix, LogFile, LogFormat, Name, Unexpanded};
 use super::env::Env;
 use super::error::ConfigError;
 use super::options::{LogOptions, Process, Program};
@@ -84,6 +84,7 @@ impl<'a> Common<'a> {
             let message = format!("numprocs {} is above upper bound ({NUMPROCS_MAX})", program.numprocs);
             return Err(reader.error("numprocs", message));
         }
+        check_prefixes(&reader, &program)?;
         if program.serverurl.is_auto {
             program.serverurl.url = self.serverurl.map(str::to_string);
         }
@@ -109,8 +110,9 @@ impl<'a> Common<'a> {
             .expand(text, || "environment".to_string())
             .and_then(|text| self.environment(&text))
             .map_err(|error| reader.locate(error, "environment"))?;
+        let number = reader.scope.process_num.unwrap_or_default();
         let reader = Reader { scope: Scope { own: Some(&environment.own), ..reader.scope }, ..reader };
-        let mut process = Process::read(&reader, String::new(), Rc::clone(program), environment.whole)?;
+        let mut process = Process::read(&reader, String::new(), number, Rc::clone(program), environment.whole)?;
 
         let section = &reader.section.name;
         self.settle_log(section, Channel::Stdout, &mut process.stdout);
@@ -164,6 +166,24 @@ impl<'a> Common<'a> {
     }
 }
 
+/// Prefixes name only what there is, and stand beside no JSON (K-6).
+fn check_prefixes(reader: &Reader, program: &Program) -> Result<(), ConfigError> {
+    for (option, output) in [("stdout_prefix", &program.stdout), ("stderr_prefix", &program.stderr)] {
+        let Some(LinePrefix(template)) = output.prefix.as_ref().filter(|prefix| !prefix.0.is_empty()) else { continue };
+        check_prefix(reader, option, template)?;
+        if program.logfile_format == Some(LogFormat::Json) {
+            return Err(reader.error(option, format!("{option} cannot be used together with logfile_format=json")));
+        }
+    }
+    Ok(())
+}
+
+/// A prefix names only what there is.
+pub(super) fn check_prefix(reader: &Reader, option: &str, template: &str) -> Result<(), ConfigError> {
+    let place = format!("{}.{option}", reader.section.name);
+    prefix::check(template, &place).map_err(|message| reader.error(option, message))
+}
+
 /// A count that may be negative in the file, then as 0.
 pub(super) fn count(number: i64) -> u32 {
     u32::try_from(number.max(0)).unwrap_or(u32::MAX)
@@ -200,8 +220,12 @@ mod tests {
         assert_eq!((program.stopsignal, program.stopwaitsecs), (SignalNumber(libc::SIGTERM), 10));
         assert_eq!((program.stopasgroup, program.killasgroup, program.redirect_stderr), (false, false, false));
         assert_eq!((&program.exitcodes, program.umask, &program.user), (&ExitCodes(vec![0]), None, &None));
-        let output =
-            OutputOptions { capture_maxbytes: ByteSize(0), events_enabled: false, logfile_full: WhenFull::Drop };
+        let output = OutputOptions {
+            capture_maxbytes: ByteSize(0),
+            events_enabled: false,
+            logfile_full: WhenFull::Drop,
+            prefix: None,
+        };
         assert_eq!((&program.stdout, &program.stderr), (&output, &output));
         assert_eq!((program.serverurl.is_auto, &program.serverurl.url), (true, &None));
     }
@@ -232,6 +256,9 @@ mod tests {
             ("environment=A=\"1", "No closing quotation"),
             ("numprocs=2", "%(process_num) must be present within process_name when numprocs > 1"),
             ("killasgroup=no\nstopasgroup=yes", "Cannot set stopasgroup=true and killasgroup=false"),
+            ("stdout_prefix=a\nlogfile_format=json", "stdout_prefix cannot be used together with logfile_format=json"),
+            ("logfile_format=xml", "expected text or json, not 'xml'"),
+            ("prefix_flush=0", "expected seconds, 0.1 to 60, not '0'"),
             ("process_name=a b", "Invalid name: 'a b' because of character: ' '"),
             ("numprocs=1_000_000\nprocess_name=%(process_num)d", "numprocs 1000000 is above upper bound (100000)"),
             (

@@ -204,7 +204,7 @@ macro_rules! options {
 /// A table of options that each output channel has, under names that begin with `stdout_` and `stderr_`.
 macro_rules! channel_options {
     ($(#[doc = $about:literal])* $options:ident {
-        $($(#[doc = $doc:literal])+ $field:ident: $kind:ty = $default:literal [$($more:tt)*];)*
+        $($(#[doc = $doc:literal])+ $field:ident: $kind:ty $(= $default:literal)? [$($more:tt)*];)*
     }) => {
         $(#[doc = $about])*
         #[derive(Clone, Debug, PartialEq)]
@@ -215,11 +215,11 @@ macro_rules! channel_options {
             const COUNT: usize = Self::Stdout.len();
             const Stdout: &'static [Row] = &[$(
                 Row::new(concat!("stdout_", stringify!($field)), <$kind as Datatype>::KIND, concat!($($doc),+))
-                    .default($default) $($more)*
+                    $(.default($default))? $($more)*
             ),*];
             const Stderr: &'static [Row] = &[$(
                 Row::new(concat!("stderr_", stringify!($field)), <$kind as Datatype>::KIND, concat!($($doc),+))
-                    .default($default) $($more)* .moved(STDERR_PLACES)
+                    $(.default($default))? $($more)* .moved(STDERR_PLACES)
             ),*];
         }
 

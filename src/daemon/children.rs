@@ -2,6 +2,7 @@
 
 use super::Daemon;
 use super::agenda::Due;
+use super::framing::Framing;
 use super::host::{CommandProblem, Errno, Host, Launch};
 use crate::clock::Now;
 use crate::config::{Fcgi, GroupKind, LogFile, WhenFull};
@@ -64,6 +65,7 @@ impl Daemon {
             // A failed signal has been logged and has made the process UNKNOWN; nobody waits for the text here.
             let _ = self.step(id, Event::Deadline, now, host);
         }
+        self.flush_lines(now, host);
         self.bus.tick(now);
     }
 
@@ -183,6 +185,7 @@ impl Daemon {
         let is_listener = self.roster.is_listener(id);
         let Some(process) = self.roster.process_mut(id) else { return Ok(()) };
         let config = process.config.clone();
+        let supervisord = &self.config.supervisord;
         for channel in [Channel::Stdout, Channel::Stderr] {
             if channel == Channel::Stderr && config.program.redirect_stderr {
                 continue;
@@ -193,6 +196,9 @@ impl Daemon {
             let bytes_max = usize::try_from(capture_maxbytes).unwrap_or(usize::MAX);
             stream.capture = captures.then(|| Box::new(Capture::new(bytes_max)));
             stream.stripper = None;
+            let framing = || Framing::of(&config, channel, supervisord);
+            stream.framing = if is_listener && channel == Channel::Stdout { None } else { framing() };
+            let between_lines = stream.framing.is_some();
             let Some(path) = stream.path.clone() else { continue };
             if let Some(old) = stream.log.take() {
                 host.log_close(old);
@@ -201,7 +207,7 @@ impl Daemon {
             let maxbytes = u64::try_from(options.logfile_maxbytes.0).unwrap_or(0);
             let backups = u32::try_from(options.logfile_backups.max(0)).unwrap_or(u32::MAX);
             let waits = config.program.output(channel).logfile_full == WhenFull::Wait;
-            let plan = LogPlan { outlet: (id, channel), path: &path, maxbytes, backups, waits };
+            let plan = LogPlan { outlet: (id, channel), path: &path, maxbytes, backups, waits, between_lines };
             match host.log_open(&plan) {
                 Ok(log) => stream.log = Some(log),
                 Err(error) if error.0 == libc::EMFILE => {
@@ -231,7 +237,7 @@ impl Daemon {
             activity!(Info, "reaped unknown pid {} ({})", pid.0, status.text());
             return;
         };
-        self.flush_output(id, host);
+        self.flush_output(id, now, host);
         let _ = self.step(id, Event::Exited(status), now, host);
         self.listener_exited(id, now, host);
         // The logs are closed after the state changed and before the next start opens them again: a restart is a
@@ -307,6 +313,9 @@ impl Daemon {
             let stream = process.output_mut(channel);
             if let Some(capture) = &mut stream.capture {
                 capture.clear();
+            }
+            if let Some(framing) = &mut stream.framing {
+                framing.restart();
             }
             if let Some(log) = stream.log {
                 host.log_clear(log)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::framing::Framing;
 use crate::config;
 use crate::id::{Channel, GroupId, LogId, ProcId, SocketId};
 use crate::model::process::Process;
@@ -51,6 +52,8 @@ pub struct Output {
     pub path: Option<Rc<str>>,
     /// The open log, while there is a child.
     pub(super) log: Option<LogId>,
+    /// Prefixes or JSON, where configured, while there is a child.
+    pub(super) framing: Option<Box<Framing>>,
     /// Capture mode, where configured.
     pub(super) capture: Option<Box<Capture>>,
     /// Removes ANSI sequences, once there was one to remove.

@@ -86,6 +86,8 @@ pub trait Logs {
     fn log_open(&mut self, plan: &LogPlan<'_>) -> Result<LogId, Errno>;
     /// Appends, rotating as configured; never fails towards the caller.
     fn log_write(&mut self, log: LogId, bytes: &[u8]);
+    /// Whether something else was written to the same place behind the line that this log has begun.
+    fn log_was_interrupted(&mut self, log: LogId) -> bool;
     /// Closes and opens again under the same name (L-60).
     fn log_reopen(&mut self, log: LogId);
     /// Removes the file and starts a new one (L-62).
@@ -159,6 +161,8 @@ pub trait Configuration {
 pub trait Host: Children + Logs + Files + Clients + Configuration {
     /// Our own pid.
     fn own_pid(&mut self) -> i32;
+    /// Seconds that local time is ahead of UTC at a moment.
+    fn utc_offset(&mut self, wall_secs: i64) -> i64;
     /// `%b %d %I:%M %p` of a moment in local time (P-90).
     fn local_short(&mut self, wall_secs: i64) -> String;
     /// `Sat Nov 21 02:58:33 2026` of a moment in local time.

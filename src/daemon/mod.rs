@@ -14,6 +14,7 @@ mod children;
 pub mod dynamic;
 pub mod edits;
 mod events;
+pub mod framing;
 mod groups;
 pub mod host;
 pub mod info;
@@ -23,11 +24,12 @@ pub mod roster;
 mod shutdown;
 mod validate;
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::clock::{Mono, Now, earliest};
 use crate::config::{self, Config, Fcgi, FcgiAddress, GroupKind};
-use crate::id::ProcId;
+use crate::id::{Channel, ProcId};
 use crate::model::event::Serials;
 use crate::model::pool;
 use crate::model::process::Effect;
@@ -57,6 +59,8 @@ pub struct Daemon {
     /// Those before, ascending.
     recently_changed: Vec<ProcId>,
     shutdown: shutdown::Shutdown,
+    /// When beginnings of lines are let out that wait for their ends.
+    line_deadlines: BTreeSet<(Mono, ProcId, Channel)>,
     /// Reused by every step of a machine.
     effects: Vec<Effect>,
     /// The same for pools.
@@ -78,6 +82,7 @@ impl Daemon {
             just_changed: Vec::new(),
             recently_changed: Vec::new(),
             shutdown: shutdown::Shutdown::default(),
+            line_deadlines: BTreeSet::new(),
             effects: Vec::new(),
             pool_effects: Vec::new(),
         }
@@ -165,6 +170,7 @@ impl Daemon {
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
         earliest(&[
             self.agenda.next(now.mono),
+            self.line_deadlines.first().map(|(at, ..)| *at),
             self.bus.next_tick(now),
             self.bus.next_retry(),
             self.shutdown_deadline(),

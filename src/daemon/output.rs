@@ -19,7 +19,7 @@ impl Daemon {
     pub fn output(&mut self, id: ProcId, channel: Channel, bytes: &[u8], now: Now, host: &mut dyn Host) {
         let Some((group, process)) = self.roster.member_mut(id) else { return };
         if channel == Channel::Stdout && matches!(group.config.kind, GroupKind::Listener(_)) {
-            self.write_log(id, channel, bytes, host);
+            self.write_log(id, channel, bytes, now, host);
             self.listener_output(id, bytes, now, host);
             return;
         }
@@ -28,12 +28,12 @@ impl Daemon {
                 process.output_mut(channel).stripper.take().unwrap_or_else(|| Box::new(Stripper::default()));
             let mut scratch = Vec::new();
             let stripped = stripper.strip(bytes, &mut scratch);
-            self.captured(id, channel, stripped, host);
+            self.captured(id, channel, stripped, now, host);
             if let Some(process) = self.roster.process_mut(id) {
                 process.output_mut(channel).stripper = Some(stripper);
             }
         } else {
-            self.captured(id, channel, bytes, host);
+            self.captured(id, channel, bytes, now, host);
         }
     }
 
@@ -67,25 +67,26 @@ impl Daemon {
     }
 
     /// Lets out what capture mode holds back: the child has ended.
-    pub(super) fn flush_output(&mut self, id: ProcId, host: &mut dyn Host) {
+    pub(super) fn flush_output(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
         for channel in [Channel::Stdout, Channel::Stderr] {
             let Some(process) = self.roster.process_mut(id) else { return };
             if let Some(mut capture) = process.output_mut(channel).capture.take() {
-                capture.finish(&mut |piece| self.piece(id, channel, piece, host));
+                capture.finish(&mut |piece| self.piece(id, channel, piece, now, host));
             }
+            self.end_line(id, channel, now, host);
         }
     }
 
-    fn captured(&mut self, id: ProcId, channel: Channel, bytes: &[u8], host: &mut dyn Host) {
+    fn captured(&mut self, id: ProcId, channel: Channel, bytes: &[u8], now: Now, host: &mut dyn Host) {
         if bytes.is_empty() {
             return;
         }
         let Some(process) = self.roster.process_mut(id) else { return };
         // The capture stands aside while its pieces are handled, which needs the rest of the daemon.
         match process.output_mut(channel).capture.take() {
-            None => self.piece(id, channel, Piece::Log(bytes), host),
+            None => self.piece(id, channel, Piece::Log(bytes), now, host),
             Some(mut capture) => {
-                capture.feed(bytes, &mut |piece| self.piece(id, channel, piece, host));
+                capture.feed(bytes, &mut |piece| self.piece(id, channel, piece, now, host));
                 if let Some(process) = self.roster.process_mut(id) {
                     process.output_mut(channel).capture = Some(capture);
                 }
@@ -93,10 +94,10 @@ impl Daemon {
         }
     }
 
-    fn piece(&mut self, id: ProcId, channel: Channel, piece: Piece<'_>, host: &mut dyn Host) {
+    fn piece(&mut self, id: ProcId, channel: Channel, piece: Piece<'_>, now: Now, host: &mut dyn Host) {
         match piece {
             Piece::Log(bytes) => {
-                self.write_log(id, channel, bytes, host);
+                self.write_log(id, channel, bytes, now, host);
                 self.syslog(id, channel, bytes, host);
                 self.report(id, channel, bytes);
             }
@@ -104,16 +105,19 @@ impl Daemon {
             Piece::Captured(bytes) => self.report(id, channel, bytes),
             Piece::Message(bytes) => self.communicate(id, channel, bytes),
             Piece::Unfinished(bytes) => {
-                self.write_log(id, channel, bytes, host);
+                self.write_log(id, channel, bytes, now, host);
                 self.syslog(id, channel, bytes, host);
             }
         }
     }
 
-    fn write_log(&mut self, id: ProcId, channel: Channel, bytes: &[u8], host: &mut dyn Host) {
+    fn write_log(&mut self, id: ProcId, channel: Channel, bytes: &[u8], now: Now, host: &mut dyn Host) {
         let Some(process) = self.roster.process(id) else { return };
-        if let Some(log) = process.output(channel).log {
-            host.log_write(log, bytes);
+        let stream = process.output(channel);
+        match (stream.log, &stream.framing) {
+            (Some(log), None) => host.log_write(log, bytes),
+            (Some(_), Some(_)) => self.write_framed(id, channel, bytes, now, host),
+            (None, _) => {}
         }
     }
 

@@ -19,6 +19,8 @@ pub struct LogPlan<'a> {
     pub maxbytes: u64,
     /// How many older files are kept.
     pub backups: u32,
+    /// Rotated between lines only.
+    pub between_lines: bool,
     /// Nothing of a stream is dropped: its child waits for the reader.
     pub waits: bool,
 }
@@ -39,6 +41,10 @@ impl ChildLog {
     /// Errors: it cannot be opened; the spawn fails with it (P-31).
     pub fn open(plan: &LogPlan<'_>) -> io::Result<ChildLog> {
         let sink = Sink::open(plan.path, plan.maxbytes, plan.backups)?;
+        let sink = match sink {
+            Sink::File(file) => Sink::File(file.between_lines(plan.between_lines)),
+            stream => stream,
+        };
         Ok(ChildLog { sink, waits: plan.waits, reported: false })
     }
 
@@ -69,6 +75,14 @@ impl ChildLog {
     pub fn clear(&mut self) -> io::Result<()> {
         self.reported = false;
         self.sink.clear()
+    }
+
+    /// Whether something else was written to the same place behind the line that we have begun.
+    pub fn was_interrupted(&self) -> bool {
+        match &self.sink {
+            Sink::File(file) => file.was_written_by_others(),
+            Sink::Stream(stream) => !stream.has_open_line(),
+        }
     }
 
     /// Whether its child is not to be read: it may lose nothing, and its stream is full.
@@ -139,7 +153,7 @@ mod tests {
         let scratch = Scratch::new("child");
         let path = scratch.path("log");
         let outlet = (ProcId(1), Channel::Stdout);
-        let plan = LogPlan { outlet, path: &path, maxbytes: 3, backups: 1, waits: false };
+        let plan = LogPlan { outlet, path: &path, maxbytes: 3, backups: 1, waits: false, between_lines: false };
         let mut log = ChildLog::open(&plan).unwrap();
         std::fs::create_dir_all(format!("{path}.1/x")).unwrap();
         assert!(!log.reported);

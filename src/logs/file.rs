@@ -31,6 +31,8 @@ pub struct RotatingFile {
     position: u64,
     maxbytes: u64,
     backups: u32,
+    /// It is rotated between lines only.
+    is_between_lines: bool,
     /// The last byte written was no line feed.
     is_mid_line: bool,
     /// It cannot be written at the moment.
@@ -72,6 +74,7 @@ impl RotatingFile {
             position: size,
             maxbytes,
             backups: backups.min(BACKUPS_MAX),
+            is_between_lines: false,
             is_mid_line: false,
             outage: None,
             restored: None,
@@ -81,6 +84,17 @@ impl RotatingFile {
     /// Its path, as given.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The same, rotated between lines only, or wherever it is full.
+    pub(super) fn between_lines(mut self, is_between_lines: bool) -> RotatingFile {
+        self.is_between_lines = is_between_lines;
+        self
+    }
+
+    /// Whether its end is not where we have left it.
+    pub(super) fn was_written_by_others(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.len() != self.position)
     }
 
     /// Is rotated by other limits from now on.
@@ -183,6 +197,9 @@ impl RotatingFile {
     }
 
     fn rotate_if_full(&mut self) -> io::Result<()> {
+        if self.is_between_lines && self.is_mid_line {
+            return Ok(());
+        }
         let size = self.file.metadata().map_or(self.position, |metadata| metadata.len());
         if size < self.maxbytes {
             self.position = size;

@@ -251,6 +251,10 @@ impl Logs for System {
         }
     }
 
+    fn log_was_interrupted(&mut self, id: LogId) -> bool {
+        self.logs.get(&id).is_some_and(|log| log.log.was_interrupted())
+    }
+
     fn log_reopen(&mut self, id: LogId) {
         if let Some(log) = self.logs.get_mut(&id) {
             log.log.reopen();
@@ -413,6 +417,10 @@ impl Configuration for System {
 }
 
 impl Host for System {
+    fn utc_offset(&mut self, wall_secs: i64) -> i64 {
+        time::local(wall_secs).offset_secs
+    }
+
     fn own_pid(&mut self) -> i32 {
         std::process::id() as i32
     }

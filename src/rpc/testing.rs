@@ -81,6 +81,9 @@ impl Logs for Tables {
         Ok(LogId(self.open_logs as u64))
     }
     fn log_write(&mut self, _: LogId, _: &[u8]) {}
+    fn log_was_interrupted(&mut self, _: LogId) -> bool {
+        false
+    }
     fn log_reopen(&mut self, _: LogId) {}
     fn log_clear(&mut self, _: LogId) -> Result<(), Errno> {
         Ok(())
@@ -156,6 +159,9 @@ impl Configuration for Tables {
 }
 
 impl Host for Tables {
+    fn utc_offset(&mut self, _: i64) -> i64 {
+        0
+    }
     fn own_pid(&mut self) -> i32 {
         1
     }

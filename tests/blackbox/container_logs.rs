@@ -78,3 +78,48 @@ fn a_program_may_wait_for_its_reader() {
     let expected = |number: usize| format!("line-{number}-xxxxxxxxxxxxxxxxxxxxxxxx");
     assert!(lines[..20_000].iter().enumerate().all(|(number, line)| *line == expected(number)));
 }
+
+/// K-6: each line begins with the prefix; the beginning of a line waits for its end, and the end of a process ends it;
+/// calls see the file, events the bytes.
+#[test]
+fn lines_get_a_prefix() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(
+        "[supervisord]\nchildlog_prefix=%(group_name)s:%(stream)s|\n\
+         [program:a]\ncommand=sh -c 'echo one; printf two; while [ ! -e $DIR/go ]; do sleep 0.01; done; echo -rest; printf half'\n\
+         startsecs=0\nautorestart=false\nprefix_flush=0.1\nstdout_logfile=$DIR/a.log\nstdout_prefix=\"%(process_name)s/%(process_num)d | \"\n\
+         [program:b]\ncommand=sh -c 'echo bad >&2'\nstartsecs=0\nautorestart=false\nstderr_logfile=$DIR/b.log\n\
+         [program:c]\ncommand=echo plain\nstartsecs=0\nautorestart=false\nstdout_logfile=$DIR/c.log\nstdout_prefix=\n",
+    );
+    assert_eq!(daemon.wait_file("a.log", "two"), "a/0 | one\na/0 | two");
+    let read = daemon.must("supervisor.readProcessStdoutLog", &["a".into(), Value::Int(0), Value::Int(0)]);
+    assert_eq!(read, "a/0 | one\na/0 | two".into());
+    daemon.folder.write("go", "");
+    daemon.wait_state("a", "EXITED");
+    assert_eq!(daemon.wait_file("a.log", "half\n"), "a/0 | one\na/0 | two-rest\na/0 | half\n");
+    assert_eq!(daemon.wait_file("b.log", "\n"), "b:stderr|bad\n");
+    assert_eq!(daemon.wait_file("c.log", "\n"), "plain\n");
+}
+
+/// K-6: each line is an object.
+#[test]
+fn lines_are_json() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(
+        "[supervisord]\nchildlog_format=json\n[program:a]\ncommand=sh -c 'echo \"\\\"q\\\"\"; exec sleep 1000'\nstartsecs=0\n\
+         stdout_logfile=$DIR/a.log\n",
+    );
+    let line = daemon.wait_file("a.log", "\n");
+    let (time, rest) = line.split_once(',').expect("members");
+    let shape: String = time.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
+    assert_eq!(shape, "{\"time\":\"9999-99-99T99:99:99.999Z\"");
+    let pid = daemon.pid_of("a");
+    let expected = format!(
+        "\"program\":\"a\",\"group\":\"a\",\"process\":\"a\",\"stream\":\"stdout\",\"pid\":{pid},\"message\":\"\\\"q\\\"\"}}\n"
+    );
+    assert_eq!(rest, expected);
+}

@@ -313,6 +313,10 @@ impl Logs for SimHost {
         self.append(&path, bytes);
     }
 
+    fn log_was_interrupted(&mut self, _: LogId) -> bool {
+        false
+    }
+
     fn log_reopen(&mut self, log: LogId) {
         self.changes += 1;
         self.log_path(log);
@@ -455,6 +459,10 @@ impl Configuration for SimHost {
 }
 
 impl Host for SimHost {
+    fn utc_offset(&mut self, _: i64) -> i64 {
+        0
+    }
+
     fn own_pid(&mut self) -> i32 {
         1
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Datatype, integer};
+use super::{Datatype, Expansion, integer};
 use crate::config::env::Env;
 use crate::config::show::Show;
 use crate::wire::pyrepr;
@@ -110,6 +110,27 @@ impl Show for RotateEvery {
             RotateEvery::Hour => "hourly".into(),
             RotateEvery::Seconds(seconds) => (*seconds).into(),
         }
+    }
+}
+
+/// What lines begin with (K-6). In double quotes it is taken without them, so that it can end with a blank. What it
+/// names is looked at by whoever knows its option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinePrefix(pub String);
+
+impl Datatype for LinePrefix {
+    const EXPANSION: Expansion = Expansion::No;
+    const KIND: &'static str = "prefix";
+
+    fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
+        let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        Ok(LinePrefix(inner.unwrap_or(text).to_string()))
+    }
+}
+
+impl Show for LinePrefix {
+    fn shown(&self) -> Value {
+        self.0.clone().into()
     }
 }
 

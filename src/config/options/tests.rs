@@ -56,7 +56,7 @@ fn an_empty_section_has_the_defaults() {
     assert!(Supervisord::read(&reader, None).is_ok());
     let program = Program::read(&reader, String::new(), Revision(1)).unwrap();
     // A process has a command.
-    assert!(Process::read(&reader, String::new(), Rc::new(program), Rc::default()).is_err());
+    assert!(Process::read(&reader, String::new(), 0, Rc::new(program), Rc::default()).is_err());
     assert!(GroupOptions::read(&reader).is_ok());
     assert!(ListenerOptions::read(&reader).is_ok());
     assert!(FcgiOptions::read(&reader).is_ok());
@@ -101,6 +101,7 @@ fn another(row: &Row) -> &'static str {
         "text" => "/tmp",
         "drop or wait" => "wait",
         "text or json" => "json",
+        "prefix" => "\"%(pid)d | \"",
         "file or memory" => "memory",
         "none or gzip" => "gzip",
         "daily, hourly or a number of seconds" => "3600",
