@@ -7,10 +7,11 @@
 use crate::level::Level;
 use crate::signal;
 use crate::wire::pyrepr;
+use crate::wire::value::Value;
 
 use super::env::Env;
 use super::paths;
-use super::types::{Autorestart, Owner, ServerUrl, UnknownAction, User};
+use super::values::{Autorestart, Owner, ServerUrl, UnknownAction, User};
 
 /// How often `%(name)s` is replaced in an option before it is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,16 @@ pub trait Datatype: Sized {
     /// What it is when the option is missing and has no default; `None` where a default always stands in.
     fn absent() -> Option<Self> {
         None
+    }
+}
+
+/// What can be shown to clients.
+pub trait Show {
+    /// In `stheno.getProcessInfo`: as it could stand in a file; empty where there is nothing.
+    fn shown(&self) -> Value;
+    /// In `getAllConfigInfo`, which has ways of its own for some.
+    fn listed(&self) -> Value {
+        self.shown()
     }
 }
 

@@ -145,7 +145,7 @@ impl Loader {
         self.read(&main, env)
     }
 
-    pub(super) fn find_main(&mut self, env: &dyn Env) -> Result<MainFile, ConfigError> {
+    fn find_main(&mut self, env: &dyn Env) -> Result<MainFile, ConfigError> {
         if let Some(main) = &self.main {
             return Ok(main.clone());
         }
@@ -218,6 +218,28 @@ impl Loader {
         Ok(config)
     }
 
+    /// What the configuration would be with these changes at run time; no file is read.
+    pub fn preview(&mut self, env: &dyn Env, base: &Rc<Document>, journal: &Journal) -> Result<Config, ConfigError> {
+        let memo = Memo::new(env);
+        let main = self.find_main(&memo)?;
+        let (mut config, laid) = self.overlay(&main, base, journal, None, &memo)?;
+        config.base = Some(Base { document: Rc::clone(base), here: main.here, source: Source::Off, laid });
+        Ok(config)
+    }
+
+    fn overlay(
+        &mut self,
+        main: &MainFile,
+        base: &Document,
+        journal: &Journal,
+        file: Option<&str>,
+        env: &dyn Env,
+    ) -> Result<(Config, Laid), ConfigError> {
+        overlay::overlay(base, journal, file, &mut |document, layer| {
+            self.interpret(main, Sources { document, ..Sources::default() }, env, Some(layer), None)
+        })
+    }
+
     fn stheno(&self, main: &MainFile, document: &Document, env: &dyn Env) -> Result<Option<Stheno>, ConfigError> {
         let Some(section) = document.section("stheno") else { return Ok(None) };
         let mut stheno = Stheno::read(&Reader { document, section, scope: self.scope(main), env })?;
@@ -233,7 +255,7 @@ impl Loader {
 
     /// Takes a document apart; `layer` is laid over the groups. With `problems`, those that leave the rest readable are
     /// put there.
-    pub(super) fn interpret(
+    fn interpret(
         &mut self,
         main: &MainFile,
         sources: Sources,

@@ -15,10 +15,9 @@ use super::datatypes::*;
 use super::env::Nowhere;
 use super::error::ConfigError;
 use super::reader::{Reader, Scope};
-pub use super::rows::Row;
+pub use super::row::Row;
 use super::rows::{Field, Put, Walk};
-use super::show::Show;
-use super::types::{Autorestart, Revision, ServerUrl, UnknownAction, User};
+use super::values::{Autorestart, Revision, ServerUrl, UnknownAction, User};
 
 options! {
     /// `[supervisord]`, with the command line over it, and the user looked up (C-90, C-144).

@@ -1,6 +1,7 @@
 //! Changes made at run time, laid over what the files say.
 //!
-//! The loader asks for that here ([`Loader::overlay`]), also to see what a change would bring ([`Loader::preview`]).
+//! The loader asks for that here ([`overlay`]), also to see what a change would bring, and says how a document is made
+//! into a configuration ([`Interpret`]).
 //! Options on top of those of a section are put into the document before it is looked at ([`amended`]); what was added
 //! and what is gone is worked into the groups that came of it ([`Common::lay_over`]). One part that cannot hold, because
 //! a directory is gone or the files have changed, is left out with a message and takes no other along.
@@ -11,14 +12,12 @@ use std::rc::Rc;
 
 use crate::wire::ini::{self, Document, Entry, Section};
 
-use super::env::{Env, Memo};
+use super::env::Env;
 use super::error::ConfigError;
 use super::groups::unique;
-use super::journal::{Base, Journal, Laid, Note, Options, Own, Source, Subject};
-use super::load::Loader;
+use super::journal::{Journal, Laid, Note, Options, Own, Source, Subject};
 use super::options::Process;
 use super::programs::Common;
-use super::sources::{MainFile, Sources};
 use super::types::{Config, Group, GroupKind};
 
 /// What is laid over the files, and what comes of it.
@@ -58,57 +57,46 @@ impl Layer<'_> {
     }
 }
 
-impl Loader {
-    /// What the configuration would be with these changes at run time; no file is read.
-    pub fn preview(&mut self, env: &dyn Env, base: &Rc<Document>, journal: &Journal) -> Result<Config, ConfigError> {
-        let memo = Memo::new(env);
-        let main = self.find_main(&memo)?;
-        let (mut config, laid) = self.overlay(&main, base, journal, None, &memo)?;
-        config.base = Some(Base { document: Rc::clone(base), here: main.here, source: Source::Off, laid });
-        Ok(config)
-    }
+/// Makes a configuration of a document, with a layer over its groups.
+pub(super) type Interpret<'i> = dyn FnMut(Document, &mut Layer<'_>) -> Result<Config, ConfigError> + 'i;
 
-    /// The configuration with changes laid over it. Errors: those of the files; what is wrong with a change is told in
-    /// what is laid.
-    pub(super) fn overlay(
-        &mut self,
-        main: &MainFile,
-        base: &Document,
-        journal: &Journal,
-        file: Option<&str>,
-        env: &dyn Env,
-    ) -> Result<(Config, Laid), ConfigError> {
-        let file = file.unwrap_or("changes at run time");
-        let mut layer = Layer { journal, file, laid: Laid::default() };
-        let (present, absent): (Vec<_>, Vec<_>) =
-            journal.amended.iter().partition(|(name, _)| base.section(name).is_some());
-        for (name, _) in absent {
-            layer.leave_out(Subject::Files(name.clone()), "no file has that section any more".to_string());
-        }
-        let attempt = |loader: &mut Loader, amendments: &[(&String, &Rc<Options>)], layer: &mut Layer<'_>| {
-            let document = amended(base, amendments.iter().copied(), file);
-            loader.interpret(main, Sources { document, ..Sources::default() }, env, Some(layer), None)
-        };
-        let fresh = layer.laid.clone();
-        match attempt(self, &present, &mut layer) {
-            Ok(config) => return Ok((config, layer.laid)),
-            Err(error) if present.is_empty() => return Err(error),
-            Err(_) => {}
-        }
-        // Either the files are wrong, or some of the options.
-        attempt(self, &[], &mut layer)?;
-        layer.laid = fresh;
-        let mut good = Vec::new();
-        for amendment in present {
-            let mut alone = Layer { journal, file, laid: Laid::default() };
-            match attempt(self, &[amendment], &mut alone) {
-                Ok(_) => good.push(amendment),
-                Err(error) => layer.leave_out(Subject::Files(amendment.0.clone()), error.to_string()),
-            }
-        }
-        let config = attempt(self, &good, &mut layer)?;
-        Ok((config, layer.laid))
+/// The configuration with changes laid over it. Errors: those of the files; what is wrong with a change is told in what
+/// is laid.
+pub(super) fn overlay(
+    base: &Document,
+    journal: &Journal,
+    file: Option<&str>,
+    interpret: &mut Interpret<'_>,
+) -> Result<(Config, Laid), ConfigError> {
+    let file = file.unwrap_or("changes at run time");
+    let mut layer = Layer { journal, file, laid: Laid::default() };
+    let (present, absent): (Vec<_>, Vec<_>) =
+        journal.amended.iter().partition(|(name, _)| base.section(name).is_some());
+    for (name, _) in absent {
+        layer.leave_out(Subject::Files(name.clone()), "no file has that section any more".to_string());
     }
+    let mut attempt = |amendments: &[(&String, &Rc<Options>)], layer: &mut Layer<'_>| {
+        interpret(amended(base, amendments.iter().copied(), file), layer)
+    };
+    let fresh = layer.laid.clone();
+    match attempt(&present, &mut layer) {
+        Ok(config) => return Ok((config, layer.laid)),
+        Err(error) if present.is_empty() => return Err(error),
+        Err(_) => {}
+    }
+    // Either the files are wrong, or some of the options.
+    attempt(&[], &mut layer)?;
+    layer.laid = fresh;
+    let mut good = Vec::new();
+    for amendment in present {
+        let mut alone = Layer { journal, file, laid: Laid::default() };
+        match attempt(&[amendment], &mut alone) {
+            Ok(_) => good.push(amendment),
+            Err(error) => layer.leave_out(Subject::Files(amendment.0.clone()), error.to_string()),
+        }
+    }
+    let config = attempt(&good, &mut layer)?;
+    Ok((config, layer.laid))
 }
 
 /// Reads the file of changes, which is to be laid over these files; what there is to say about it is added.

@@ -10,7 +10,7 @@ use crate::wire::ini::{Document, Entry, OddKind, Section};
 use super::datatypes::{Datatype, Expansion};
 use super::env::Env;
 use super::error::ConfigError;
-use super::rows::Row;
+use super::row::Row;
 
 /// The names that a value may contain (C-66). What is `None` is not available.
 #[derive(Clone, Copy, Debug, Default)]

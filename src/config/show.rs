@@ -5,17 +5,7 @@ use crate::signal;
 use crate::wire::value::Value;
 
 use super::datatypes::*;
-use super::types::{Autorestart, ServerUrl, UnknownAction, User};
-
-/// What can be shown.
-pub trait Show {
-    /// In `stheno.getProcessInfo`: as it could stand in a file; empty where there is nothing.
-    fn shown(&self) -> Value;
-    /// In `getAllConfigInfo`, which has ways of its own for some.
-    fn listed(&self) -> Value {
-        self.shown()
-    }
-}
+use super::values::{Autorestart, ServerUrl, UnknownAction, User};
 
 impl<T: Show> Show for Option<T> {
     fn shown(&self) -> Value {

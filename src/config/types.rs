@@ -10,6 +10,7 @@ use super::journal::Base;
 use super::options::{
     FcgiOptions, GroupOptions, ListenerOptions, LogOptions, OutputOptions, Process, Program, Stheno, Supervisord,
 };
+pub use super::values::{Autorestart, Owner, Revision, ServerUrl, UnknownAction, User};
 use crate::id::Channel;
 
 /// Everything that one load of the configuration yields.
@@ -37,23 +38,8 @@ pub struct Config {
     pub base: Option<Base>,
 }
 
-/// Which load something came of. No two loads of a run have the same number, so that a group (or process) that is
-/// active is the very one that is configured exactly if both have the same name and revision, whatever has been edited
-/// at run time in both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Revision(pub u64);
-
 /// The `logfile` of `[supervisord]` that is no path.
 pub(super) const SYSLOG: &str = "syslog";
-
-/// A user, looked up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// As written: a name or a number.
-    pub text: String,
-    /// Numeric id.
-    pub uid: u32,
-}
 
 /// One HTTP server section.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,15 +71,6 @@ pub enum ServerAddress {
         /// uid and gid; `None` gid leaves the group.
         owner: Option<Owner>,
     },
-}
-
-/// `chown`, looked up (C-85).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owner {
-    /// Numeric user.
-    pub uid: u32,
-    /// Numeric group; `None` leaves it.
-    pub gid: Option<u32>,
 }
 
 /// What a client must present.
@@ -170,15 +147,6 @@ pub struct Listener {
     pub result_handler: ResultHandler,
 }
 
-/// What is done about a listener that broke the protocol (ours).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnknownAction {
-    /// Nothing: it gets no events any more.
-    Ignore,
-    /// It is killed and started anew.
-    Restart,
-}
-
 /// The result handlers whose names are known (C-119).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResultHandler {
@@ -216,26 +184,6 @@ pub struct FcgiSocket {
 pub enum FcgiAddress {
     Unix { path: String, owner: Option<Owner>, mode: u32 },
     Tcp { host: String, port: u16 },
-}
-
-/// `autorestart` (C-72).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Autorestart {
-    /// Always.
-    Always,
-    /// After an unexpected exit.
-    Unexpected,
-    /// Never.
-    Never,
-}
-
-/// `serverurl` of a program, which finds it in SUPERVISOR_SERVER_URL (C-101).
-#[derive(Clone, Debug)]
-pub struct ServerUrl {
-    /// Whether the file says AUTO, or nothing.
-    pub is_auto: bool,
-    /// The URL, that of AUTO once the servers are known; `None` leaves the variable unset.
-    pub url: Option<String>,
 }
 
 impl Supervisord {

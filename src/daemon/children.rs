@@ -5,7 +5,7 @@ use super::agenda::Due;
 use super::framing::Framing;
 use super::host::{CommandProblem, Errno, Host, Launch};
 use crate::clock::Now;
-use crate::config::{Fcgi, GroupKind, LogFile, WhenFull};
+use crate::config::{LogFile, WhenFull};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, Pid, ProcId};
 use crate::logs::LogPlan;
@@ -258,40 +258,6 @@ impl Daemon {
                 process.machine.state().name(),
                 channel.name()
             );
-        }
-    }
-
-    /// Takes a share in the group's FastCGI socket; the first one opens it (P-100, P-101).
-    fn acquire_socket(&mut self, id: ProcId, host: &mut dyn Host) -> Result<Option<crate::id::SocketId>, String> {
-        let Some((group, process)) = self.roster.member_mut(id) else { return Ok(None) };
-        let config = group.config.clone();
-        let GroupKind::Fcgi(Fcgi { socket, .. }) = &config.kind else { return Ok(None) };
-        if group.socket.is_none() {
-            activity!(Info, "Creating socket {}", socket.url);
-            let made = host
-                .fcgi_open(socket)
-                .map_err(|reason| format!("Could not create FastCGI socket {}: {reason}", socket.url))?;
-            group.socket = Some(made);
-        }
-        group.socket_users += 1;
-        process.uses_socket = true;
-        Ok(group.socket)
-    }
-
-    /// Gives the share back; the last one closes it.
-    pub(super) fn release_socket(&mut self, id: ProcId, host: &mut dyn Host) {
-        let Some((group, process)) = self.roster.member_mut(id) else { return };
-        if !std::mem::take(&mut process.uses_socket) {
-            return;
-        }
-        group.socket_users = group.socket_users.saturating_sub(1);
-        if group.socket_users == 0
-            && let Some(socket) = group.socket.take()
-        {
-            host.fcgi_close(socket);
-            if let GroupKind::Fcgi(Fcgi { socket, .. }) = &group.config.kind {
-                activity!(Info, "Closing socket {}", socket.url);
-            }
         }
     }
 

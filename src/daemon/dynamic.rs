@@ -9,11 +9,11 @@
 use std::rc::Rc;
 
 use super::change::Change;
-use super::edits::{Kept, Scene};
+use super::edits::{Kept, Present, Scene};
 use super::host::{Errno, Span};
 use super::{Host, Roster};
+use crate::config::Config;
 use crate::config::journal::{Base, Journal, Source, Subject};
-use crate::config::{self, Config};
 use crate::wire::ini::Document;
 
 /// The journal, and how it stands with its file.
@@ -30,13 +30,6 @@ pub struct Dynamic {
     /// Why the file was left out when it was last read; nothing is written while it stands.
     broken: Option<String>,
     kept: Kept,
-}
-
-/// What a change meets: what is active, and what is configured.
-#[derive(Clone, Copy)]
-pub(super) struct Present<'a> {
-    pub(super) roster: &'a Roster,
-    pub(super) configured: &'a [Rc<config::Group>],
 }
 
 /// A journal with other options for a program, to be laid over the files.

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use super::Roster;
 use super::change::{Addition, Change};
-use super::dynamic::Present;
+use crate::config;
 use crate::config::journal::value::Settled;
 use crate::config::journal::{self, Journal, Laid, Made, Note, Options, Own, Subject};
 use crate::wire::ini::Document;
@@ -32,6 +32,13 @@ pub(super) struct Kept {
 struct Parked {
     note: Rc<Note>,
     made: BTreeMap<String, String>,
+}
+
+/// What a change meets: what is active, and what is configured.
+#[derive(Clone, Copy)]
+pub(super) struct Present<'a> {
+    pub(super) roster: &'a Roster,
+    pub(super) configured: &'a [Rc<config::Group>],
 }
 
 /// What edits are made against.

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agenda;
+mod apply;
 mod audit;
 pub mod bus;
 pub mod change;
@@ -22,6 +23,7 @@ pub mod output;
 pub mod reshape;
 pub mod roster;
 mod shutdown;
+mod sockets;
 mod validate;
 
 use std::collections::BTreeSet;
@@ -110,7 +112,7 @@ impl Daemon {
         host: &mut dyn Host,
     ) -> Result<(), String> {
         let misplaced = groups.find(|group| !has_socket_directory(group, host));
-        misplaced.map_or(Ok(()), |group| self.check_socket(group, host))
+        misplaced.map_or(Ok(()), |group| sockets::check(group, host))
     }
 
     /// The same at a restart, where a wrong setting too is only that group's trouble.
@@ -121,7 +123,7 @@ impl Daemon {
             if self.roster.group_named(&group.name).is_some() {
                 continue;
             }
-            if let Err(text) = self.check_socket(&group, host) {
+            if let Err(text) = sockets::check(&group, host) {
                 activity!(Critical, "{text}; group {} starts nothing before it can be made", group.name);
             }
             self.activate(group, now, host);

@@ -10,11 +10,12 @@ use std::rc::Rc;
 
 use super::claims::Claimed;
 use super::entry::Entry;
+use super::waits::{is_down, is_up};
 use super::wish::{Step, Verb, Wish};
 use super::{Answer, Context, Done};
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
-use crate::state::{ProcessState, SupervisorState};
+use crate::state::SupervisorState;
 use crate::wire::value::Value;
 
 /// A mutation under way.
@@ -176,7 +177,7 @@ impl Update {
         for id in &obstacles {
             stop(context, *id);
         }
-        obstacles.into_iter().any(|id| !state(context, id).is_stopped())
+        obstacles.into_iter().any(|id| !is_down(context.daemon, id))
     }
 }
 
@@ -272,22 +273,19 @@ impl Restarts {
 
     /// Where a process stands next; `None` once it is up again.
     fn step(&self, context: &mut Context<'_>, id: ProcId, stage: Stage) -> Result<Option<Stage>, Fault> {
-        let Some(process) = context.daemon.roster.process(id) else { return Err(Code::BadName.with("it was removed")) };
-        let name = process.config.name.clone();
         if stage == Stage::Stopping {
             stop(context, id);
-            if !state(context, id).is_stopped() {
+            if !is_down(context.daemon, id) {
                 return Ok(Some(Stage::Stopping));
             }
             context.daemon.start_process(id, context.now, context.host);
             context.daemon.transition(id, context.now, context.host);
         }
-        let failed = context.daemon.roster.process(id).is_none_or(|process| !process.machine.spawn_error().is_empty());
-        match state(context, id) {
-            _ if failed => Err(Code::SpawnError.with(name)),
-            ProcessState::Running => Ok(None),
-            ProcessState::Starting => Ok(Some(Stage::Starting)),
-            _ => Err(Code::AbnormalTermination.with(name)),
+        let name = || context.daemon.roster.process(id).map_or("", |process| &process.config.name);
+        match is_up(context.daemon, id) {
+            None => Ok(Some(Stage::Starting)),
+            Some(Ok(())) => Ok(None),
+            Some(Err(code)) => Err(code.with(name())),
         }
     }
 
@@ -299,12 +297,8 @@ impl Restarts {
     }
 }
 
-fn state(context: &Context<'_>, id: ProcId) -> ProcessState {
-    context.daemon.roster.process(id).map_or(ProcessState::Stopped, |process| process.machine.state())
-}
-
 fn stop(context: &mut Context<'_>, id: ProcId) {
-    if state(context, id).is_running() {
+    if context.daemon.roster.process(id).is_some_and(|process| process.machine.state().is_running()) {
         // A signal that cannot be delivered makes it UNKNOWN, which no change accepts: that is the answer then.
         let _ = context.daemon.stop_process(id, context.now, context.host);
     }

@@ -29,24 +29,31 @@ pub struct Start {
 impl Start {
     /// The answer, if it is there by now.
     pub fn poll(&self, daemon: &Daemon) -> Option<Done> {
-        Some(match self.check(daemon)? {
+        Some(match is_up(daemon, self.process)? {
             Ok(()) => Ok(Answer::Value(Value::Bool(true))),
             Err(code) => Err(code.with(&self.name)),
         })
     }
+}
 
-    fn check(&self, daemon: &Daemon) -> Option<Result<(), Code>> {
-        let Some(process) = daemon.roster.process(self.process) else { return Some(Err(Code::AbnormalTermination)) };
-        let machine = &process.machine;
-        if !machine.spawn_error().is_empty() {
-            return Some(Err(Code::SpawnError));
-        }
-        match machine.state() {
-            ProcessState::Running => Some(Ok(())),
-            ProcessState::Starting => None,
-            _ => Some(Err(Code::AbnormalTermination)),
-        }
+/// Whether a process that was started is up, or why it never will be; `None` as long as neither is known. One that was
+/// removed meanwhile has ended.
+pub(super) fn is_up(daemon: &Daemon, id: ProcId) -> Option<Result<(), Code>> {
+    let Some(process) = daemon.roster.process(id) else { return Some(Err(Code::AbnormalTermination)) };
+    let machine = &process.machine;
+    if !machine.spawn_error().is_empty() {
+        return Some(Err(Code::SpawnError));
     }
+    match machine.state() {
+        ProcessState::Running => Some(Ok(())),
+        ProcessState::Starting => None,
+        _ => Some(Err(Code::AbnormalTermination)),
+    }
+}
+
+/// Whether a process is down. One that was removed meanwhile is.
+pub(super) fn is_down(daemon: &Daemon, id: ProcId) -> bool {
+    daemon.roster.process(id).is_none_or(|process| process.machine.state().is_stopped())
 }
 
 /// The wait of stopProcess.
@@ -60,11 +67,13 @@ pub struct Stop {
 impl Stop {
     /// The answer, if it is there by now.
     pub fn poll(&mut self, daemon: &Daemon, now: Now) -> Option<Done> {
-        let process = daemon.roster.process(self.process).filter(|process| !process.machine.state().is_stopped());
-        let Some(process) = process else { return Some(Ok(Answer::Value(Value::Bool(true)))) };
+        if is_down(daemon, self.process) {
+            return Some(Ok(Answer::Value(Value::Bool(true))));
+        }
         if now.mono >= self.report_at {
             self.report_at = now.mono.after(REPORT_EVERY);
-            activity!(Info, "waiting for {} to stop", process.config.name);
+            let name = daemon.roster.process(self.process).map_or("", |process| &process.config.name);
+            activity!(Info, "waiting for {name} to stop");
         }
         None
     }
@@ -149,13 +158,10 @@ impl Bulk {
     fn check(&self, id: ProcId, entry: &Entry, daemon: &Daemon) -> Option<Result<(), Fault>> {
         match self.action {
             Action::Start => {
-                let start = Start { process: id, name: crate::namespec::join(&entry.group, &entry.name) };
-                start.check(daemon).map(|result| result.map_err(|code| code.with(&start.name)))
+                let fault = |code: Code| code.with(crate::namespec::join(&entry.group, &entry.name));
+                is_up(daemon, id).map(|result| result.map_err(fault))
             }
-            Action::Stop => {
-                let stopped = daemon.roster.process(id).is_none_or(|process| process.machine.state().is_stopped());
-                stopped.then_some(Ok(()))
-            }
+            Action::Stop => is_down(daemon, id).then_some(Ok(())),
         }
     }
 }

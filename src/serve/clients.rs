@@ -2,10 +2,10 @@
 
 use super::Service;
 use super::conn::{Conn, Phase, Taken};
-use super::conns::CONNECTIONS_MAX;
 use super::deferred::DeferredReply;
 use super::exchange::{Exchange, Next};
 use super::feed::Feed;
+use super::sites::CONNECTIONS_MAX;
 use super::text::Progress;
 use crate::clock::Now;
 use crate::daemon::Host;

@@ -4,12 +4,9 @@ use std::collections::BTreeSet;
 
 use super::conn::{Conn, Phase};
 use super::feed::Feed;
-use super::sites::Sites;
+use super::sites::{CONNECTIONS_MAX, Sites};
 use crate::clock::{Mono, Now};
 use crate::id::{ConnId, IdMap};
-
-/// Connections at one time. Beyond it one of the same server makes room for a new one.
-pub(super) const CONNECTIONS_MAX: usize = 512;
 
 /// Closing a connection that holds less makes no room.
 const WORTH_CLOSING_BYTES: usize = 32 * 1024;

@@ -1,11 +1,13 @@
 //! The server sections, as far as their connections need them: who may ask, and by which names.
 
-use super::conns::CONNECTIONS_MAX;
 use crate::config::{Config, Credentials, Server, ServerAddress};
 use crate::sys::sockets;
 use crate::web::guard;
 use crate::wire::auth;
 use crate::wire::http::Head;
+
+/// Connections at one time. Beyond it one of the same server makes room for a new one.
+pub(super) const CONNECTIONS_MAX: usize = 512;
 
 /// What a server on a unix socket has for a name.
 pub const UNIX_SERVER_NAME: &str = "<unix domain socket>";

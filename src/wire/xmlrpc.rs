@@ -11,8 +11,11 @@ mod plain;
 #[cfg(test)]
 mod tests;
 
-use super::value::Value;
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
+
+use super::value::Value;
 
 pub use decode::{decode_call, decode_response};
 pub use encode::{RESPONSE_BEGIN, RESPONSE_END, Writer, encode_call, write_fault, write_response};
@@ -61,3 +64,20 @@ impl fmt::Display for DecodeError {
 }
 
 impl std::error::Error for DecodeError {}
+
+/// Of members of one name the last counts, as in a Python dictionary.
+fn keep_last_of_each(members: &mut Vec<(Cow<'static, str>, Value)>) {
+    let latest: HashMap<&str, usize> = members.iter().enumerate().map(|(at, (name, _))| (&**name, at)).collect();
+    if latest.len() == members.len() {
+        return;
+    }
+    let mut keep: Vec<usize> = latest.into_values().collect();
+    keep.sort_unstable();
+    let mut keep = keep.into_iter().peekable();
+    let mut at = 0;
+    members.retain(|_| {
+        let kept = keep.next_if_eq(&at).is_some();
+        at += 1;
+        kept
+    });
+}

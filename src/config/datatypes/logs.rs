@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Datatype, Expansion, integer};
+use super::{Datatype, Expansion, Show, integer};
 use crate::config::env::Env;
-use crate::config::show::Show;
 use crate::wire::pyrepr;
 use crate::wire::value::Value;
 

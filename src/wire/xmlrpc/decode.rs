@@ -2,13 +2,12 @@
 //!
 //! `xml-rs` has neither a depth limit nor a switch against document types, so both are refused here, at the event.
 
-use super::{Call, DecodeError, plain};
+use super::{Call, DecodeError, keep_last_of_each, plain};
 use crate::wire::value::Value;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::borrow::Cow;
-use std::collections::HashMap;
 use xml::reader::{EventReader, ParserConfig, XmlEvent};
 
 /// Depth of elements. A call needs about six levels and two per nested array; the cost of the parser grows with the
@@ -270,23 +269,6 @@ impl<'a> Reader<'a> {
         keep_last_of_each(&mut members);
         Ok(Value::Struct(members))
     }
-}
-
-/// Of members of one name the last counts, as in a Python dictionary.
-pub(super) fn keep_last_of_each(members: &mut Vec<(Cow<'static, str>, Value)>) {
-    let latest: HashMap<&str, usize> = members.iter().enumerate().map(|(at, (name, _))| (&**name, at)).collect();
-    if latest.len() == members.len() {
-        return;
-    }
-    let mut keep: Vec<usize> = latest.into_values().collect();
-    keep.sort_unstable();
-    let mut keep = keep.into_iter().peekable();
-    let mut at = 0;
-    members.retain(|_| {
-        let kept = keep.next_if_eq(&at).is_some();
-        at += 1;
-        kept
-    });
 }
 
 /// Reads a scalar, white space around it aside.

@@ -6,7 +6,7 @@
 //! is left to the library, whose answer then counts; where this reader answers, the two agree.
 
 use super::Call;
-use super::decode::keep_last_of_each;
+use super::keep_last_of_each;
 use crate::wire::value::Value;
 use std::borrow::Cow;
 

@@ -1,0 +1,54 @@
+//! Values of options that are more than a number or a text, and what goes with them: tables and types are made of these.
+
+/// Which load something came of. No two loads of a run have the same number, so that a group (or process) that is
+/// active is the very one that is configured exactly if both have the same name and revision, whatever has been edited
+/// at run time in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Revision(pub u64);
+
+/// A user, looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// As written: a name or a number.
+    pub text: String,
+    /// Numeric id.
+    pub uid: u32,
+}
+
+/// `chown`, looked up (C-85).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Numeric user.
+    pub uid: u32,
+    /// Numeric group; `None` leaves it.
+    pub gid: Option<u32>,
+}
+
+/// What is done about a listener that broke the protocol (ours).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownAction {
+    /// Nothing: it gets no events any more.
+    Ignore,
+    /// It is killed and started anew.
+    Restart,
+}
+
+/// `autorestart` (C-72).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Autorestart {
+    /// Always.
+    Always,
+    /// After an unexpected exit.
+    Unexpected,
+    /// Never.
+    Never,
+}
+
+/// `serverurl` of a program, which finds it in SUPERVISOR_SERVER_URL (C-101).
+#[derive(Clone, Debug)]
+pub struct ServerUrl {
+    /// Whether the file says AUTO, or nothing.
+    pub is_auto: bool,
+    /// The URL, that of AUTO once the servers are known; `None` leaves the variable unset.
+    pub url: Option<String>,
+}
