@@ -227,7 +227,14 @@ impl ActivityLog {
                     self.report("write to", &error);
                 }
             }
-            Output::Syslog(syslog) => syslog.send(now.wall, &line[..prefix], &line[prefix..]),
+            Output::Syslog(syslog) => {
+                syslog.send(now, &line[..prefix], &line[prefix..]);
+                let lost = syslog.take_lost();
+                if lost > 0 {
+                    let text = format!("{lost} messages for syslog were lost");
+                    syslog.send(now, &line[..prefix], text.as_bytes());
+                }
+            }
         }
         line.shrink_to(LINE_KEPT);
         self.line = line;

@@ -296,8 +296,12 @@ impl Logs for System {
     }
 
     fn syslog(&mut self, process: &str, chunk: &[u8]) {
-        let now = self.now.wall;
-        self.syslog.get_or_insert_with(|| Syslog::new(IDENT)).send_output(now, process, chunk);
+        let syslog = self.syslog.get_or_insert_with(|| Syslog::new(IDENT));
+        syslog.send_output(self.now, process, chunk);
+        let lost = syslog.take_lost();
+        if lost > 0 {
+            activity!(Warn, "{lost} messages for syslog were lost");
+        }
     }
 
     fn activity_reopen(&mut self) {
