@@ -101,11 +101,7 @@ impl Bus {
                 mark(&mut self.marked, *id);
             }
         }
-        for effect in &effects {
-            if let Effect::Log(line) = effect {
-                log_line(line);
-            }
-        }
+        log_lines(&effects);
     }
 
     /// Emits the TICK events that are due (E-20).
@@ -158,18 +154,20 @@ impl Bus {
         Some(id)
     }
 
-    /// When the first pool that rests after a rejection goes on.
+    /// When the first pool that rests after a rejection goes on, or has to say something.
     pub fn next_retry(&self) -> Option<Mono> {
-        self.pools.values().filter_map(Pool::rests_until).min()
+        self.pools.values().filter_map(Pool::wakes_at).min()
     }
 
-    /// Marks the pools whose rest is over.
+    /// Marks the pools whose rest is over, and lets them say what they have not said.
     pub(super) fn wake(&mut self, now: Mono) {
+        let mut effects = Vec::new();
         for (id, pool) in &mut self.pools {
-            if pool.wake(now) {
+            if pool.wake(now, &mut effects) {
                 mark(&mut self.marked, *id);
             }
         }
+        log_lines(&effects);
     }
 
     /// Whether a pool may have something to hand out.
@@ -196,6 +194,15 @@ impl Bus {
 fn mark(marked: &mut Vec<GroupId>, id: GroupId) {
     if !marked.contains(&id) {
         marked.push(id);
+    }
+}
+
+/// Writes the lines among these.
+fn log_lines(effects: &[Effect]) {
+    for effect in effects {
+        if let Effect::Log(line) = effect {
+            log_line(line);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod backoff;
 pub mod backpressure;
+pub mod counted;
 pub mod event;
 pub mod logs;
 pub mod pace;

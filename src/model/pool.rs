@@ -22,12 +22,13 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::clock::Mono;
+use crate::clock::{Mono, earliest};
 use crate::config::types::{Listener, ResultHandler};
 use crate::eventtype::{EventMask, EventType};
 use crate::id::ProcId;
 use crate::level::Level;
 use crate::model::backoff::Backoff;
+use crate::model::counted::{self, Counted};
 use crate::model::event::{Event, Header, Serials};
 use crate::wire::listener::{ListenerState, Protocol, Said};
 use crate::wire::pyrepr;
@@ -74,7 +75,7 @@ pub enum Line {
     EnteredUnknown { listener: Rc<str> },
     BadResultLine { listener: Rc<str>, line: Vec<u8> },
     Processed { listener: Rc<str> },
-    Rejected { listener: Rc<str> },
+    Rejected { listener: Rc<str>, count: u64 },
     HandlerError { listener: Rc<str> },
     Rebuffering { pool: Rc<str>, serial: u64, queued: usize, events_max: usize },
     Overflowed { pool: Rc<str>, serial: u64 },
@@ -113,7 +114,7 @@ impl fmt::Display for Line {
                 write!(f, "{listener}: bad result line: '{}'", pyrepr::utf8_or_undecodable(line))
             }
             Line::Processed { listener } => write!(f, "{listener}: event was processed"),
-            Line::Rejected { listener } => write!(f, "{listener}: event was rejected"),
+            Line::Rejected { listener, count } => write!(f, "{listener}: event was rejected{}", counted::times(*count)),
             Line::HandlerError { listener } => write!(f, "{listener}: event caused an error"),
             Line::Rebuffering { pool, serial, queued, events_max } => {
                 write!(f, "rebuffering event {serial} for pool {pool} (buf size={queued}, max={events_max})")
@@ -185,6 +186,8 @@ pub struct Pool {
     envelope: Vec<u8>,
     /// Rests after rejections.
     retry: Backoff,
+    /// Lines about rejections; a listener that takes every other event makes thousands a second without any rest.
+    rejections: Counted,
 }
 
 impl Pool {
@@ -208,6 +211,7 @@ impl Pool {
             moved: Mono::default(),
             envelope: Vec::new(),
             retry: Backoff::default(),
+            rejections: Counted::default(),
         }
     }
 
@@ -230,13 +234,21 @@ impl Pool {
         (is_at_work && (room > 0 || moves)).then_some(room)
     }
 
+    /// When [`Pool::wake`] has something to do: a rest is over, or rejections are to be named.
+    pub fn wakes_at(&self) -> Option<Mono> {
+        earliest(&[self.retry.deadline(), self.rejections.deadline()])
+    }
+
     /// When the rest after a rejection is over; until then nothing is to be offered.
     pub fn rests_until(&self) -> Option<Mono> {
         self.retry.deadline()
     }
 
-    /// Ends the rest if it is over; whether it was.
-    pub fn wake(&mut self, now: Mono) -> bool {
+    /// Ends the rest if it is over, and names rejections that no line has named; whether a rest was over.
+    pub fn wake(&mut self, now: Mono, out: &mut Vec<Effect>) -> bool {
+        if let Some(count) = self.rejections.due(now) {
+            out.push(Effect::Log(Line::Rejected { listener: self.name.clone(), count }));
+        }
         let is_over = self.retry.deadline().is_some_and(|until| until <= now);
         if is_over {
             self.retry.attempt();
@@ -380,11 +392,14 @@ impl Pool {
                     let event = member.in_flight.as_ref().map(|queued| &*queued.event);
                     let verdict = judge(self.handler, event, &result, out);
                     let listener = member.name.clone();
-                    out.push(Effect::Log(match verdict {
-                        Verdict::Accepted => Line::Processed { listener },
-                        Verdict::Rejected => Line::Rejected { listener },
-                        Verdict::Error => Line::HandlerError { listener },
-                    }));
+                    let line = match verdict {
+                        Verdict::Accepted => Some(Line::Processed { listener }),
+                        Verdict::Rejected => {
+                            self.rejections.note(self.moved).map(|count| Line::Rejected { listener, count })
+                        }
+                        Verdict::Error => Some(Line::HandlerError { listener }),
+                    };
+                    out.extend(line.map(Effect::Log));
                     match verdict {
                         Verdict::Accepted => {
                             member.in_flight = None;

@@ -1,10 +1,12 @@
 //! What the service does for its connections: requests, deferred replies and feeds, each of which knows its own part.
 
 use super::Service;
-use super::conn::{Conn, Phase, Taken};
+use super::complaints::About;
+use super::conn::{Conn, Leave, Phase, Taken};
 use super::deferred::DeferredReply;
 use super::exchange::{Exchange, Next};
 use super::feed::Feed;
+use super::passwords::{self, Turn};
 use super::sites::CONNECTIONS_MAX;
 use super::text::Progress;
 use crate::clock::Now;
@@ -31,7 +33,8 @@ impl Service {
             match self.conns.first_to_go(server) {
                 Some(first) => self.cut_off(first, host),
                 None => {
-                    activity!(Warn, "{peer}: more than {CONNECTIONS_MAX} connections; closing the new one");
+                    let line = format_args!("{peer}: more than {CONNECTIONS_MAX} connections; closing the new one");
+                    self.complaints.note(About::Connection, now, line);
                     return host.close_connection(id);
                 }
             }
@@ -139,9 +142,31 @@ impl Service {
             }
             count += 1;
             let server = conn.server;
-            let taken = conn.take(&mut input[used..], |head| self.sites.is_authorized(server, head));
-            if taken == Taken::More {
-                break;
+            let may_look = conn.is_proven || std::mem::take(&mut conn.has_turn);
+            let address = if self.sites.has_password(server) { passwords::address(&conn.peer) } else { None };
+            let (sites, passwords) = (&self.sites, &mut self.passwords);
+            let taken = conn.take(&mut input[used..], |head| {
+                if !may_look && head.authorization.is_some() {
+                    let turn = passwords.turn(address, now);
+                    if turn != Turn::Now {
+                        return Leave::Later(turn);
+                    }
+                }
+                if sites.is_authorized(server, head) { Leave::Given } else { Leave::Denied }
+            });
+            match taken {
+                Taken::More => {
+                    // The rest of its body is still to come.
+                    conn.has_turn = may_look;
+                    break;
+                }
+                Taken::Later(_, Turn::At(at)) => {
+                    conn.waits = true;
+                    self.passwords.wait(id, at);
+                    break;
+                }
+                Taken::Unauthorized { was_wrong: true, .. } => self.note_wrong_password(id, now),
+                _ => {}
             }
             let Some(mut exchange) = self.exchange(id, now, host) else { break };
             match taken {
@@ -151,8 +176,12 @@ impl Service {
                     self.go_on(id, head.reply_to, next);
                     used += bytes;
                 }
-                Taken::Unauthorized(reply_to) => {
+                Taken::Unauthorized { reply_to, .. } => {
                     exchange.demand_password(reply_to);
+                    used = input.len();
+                }
+                Taken::Later(reply_to, _) => {
+                    exchange.put_off(reply_to);
                     used = input.len();
                 }
                 Taken::Unreadable(reply_to, error) => {
@@ -167,6 +196,24 @@ impl Service {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.give_back(input, used, now);
         self.conns.mind_deadline(id);
+    }
+
+    /// Remembers who has given a wrong password.
+    fn note_wrong_password(&mut self, id: ConnId, now: Now) {
+        let Some(conn) = self.conns.get(id) else { return };
+        if self.passwords.wrong(passwords::address(&conn.peer), now) {
+            let line = format_args!("{}: wrong password once more; this address is slowed", conn.peer);
+            self.complaints.note(About::Password, now, line);
+        }
+    }
+
+    /// Looks at passwords that had to wait.
+    pub(super) fn take_turns(&mut self, now: Now, host: &mut dyn Host) {
+        while let Some(id) = self.passwords.next_due(now) {
+            let Some(conn) = self.conns.get_mut(id) else { continue };
+            (conn.waits, conn.has_turn) = (false, true);
+            self.serve(id, now, host);
+        }
     }
 
     /// What answering a request of a connection takes.
@@ -185,6 +232,7 @@ impl Service {
             now,
             budget: &mut self.budget,
             has_room_for_feed,
+            complaints: &mut self.complaints,
         })
     }
 

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::feed::Feed;
+use super::passwords::Turn;
 use crate::clock::{Mono, Now};
 use crate::level::Level;
 use crate::logs::activity;
@@ -70,6 +71,10 @@ pub(super) struct Conn {
     pub(super) timer: Option<Mono>,
     /// It has sent a whole request that it may send.
     pub(super) is_proven: bool,
+    /// It waits for its turn to have its password looked at.
+    pub(super) waits: bool,
+    /// Its turn has come.
+    pub(super) has_turn: bool,
     /// Its last visit ended before its input did.
     pub(super) was_interrupted: bool,
     input: Vec<u8>,
@@ -81,13 +86,30 @@ pub(super) struct Conn {
     continued: bool,
 }
 
+/// Whether a request may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// It may.
+    Given,
+    /// It may not.
+    Denied,
+    /// That is found out later.
+    Later(Turn),
+}
+
 /// What one look at the input found.
 #[derive(Debug, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one at a time, on the stack; a box would cost each request an allocation"
+)]
 pub(super) enum Taken<'a> {
     /// A request whose body has arrived: so many bytes in all.
     Request { head: Head<'a>, body: Option<Cow<'a, [u8]>>, bytes: usize },
-    /// The head of one that may not be asked.
-    Unauthorized(ReplyTo),
+    /// The head of one that may not be asked: with a wrong password, or without any.
+    Unauthorized { reply_to: ReplyTo, was_wrong: bool },
+    /// One whose password is to be looked at later.
+    Later(ReplyTo, Turn),
     /// Nothing that could be read; where the next request begins is not known.
     Unreadable(ReplyTo, HttpError),
     /// The request is not whole yet.
@@ -107,6 +129,8 @@ impl Conn {
             deadline: now.mono.after(REQUEST_TIME),
             timer: None,
             is_proven: false,
+            waits: false,
+            has_turn: false,
             was_interrupted: false,
             input: Vec::new(),
             searched: 0,
@@ -140,7 +164,7 @@ impl Conn {
 
     /// Whether the next request may be taken: not while the client does not read what it has asked for.
     pub(super) fn takes_requests(&self) -> bool {
-        !self.closing && matches!(self.phase, Phase::Requests) && self.output.len() < UNWRITTEN_BYTES_MAX
+        !self.closing && !self.waits && matches!(self.phase, Phase::Requests) && self.output.len() < UNWRITTEN_BYTES_MAX
     }
 
     /// Whether it is given up when its deadline has passed. Who waits for us is given all the time there is.
@@ -185,9 +209,9 @@ impl Conn {
         self.input = input;
     }
 
-    /// Looks for a request at the front of the input. `is_authorized` is asked before the body is there: who may not
+    /// Looks for a request at the front of the input. `leave` is asked before the body is there: who may not
     /// ask need not be listened to.
-    pub(super) fn take<'a>(&mut self, input: &'a mut [u8], is_authorized: impl Fn(&Head<'_>) -> bool) -> Taken<'a> {
+    pub(super) fn take<'a>(&mut self, input: &'a mut [u8], leave: impl FnOnce(&Head<'_>) -> Leave) -> Taken<'a> {
         let length = match http::head_len(input, self.searched) {
             Ok(Some(length)) => length,
             Ok(None) => {
@@ -206,10 +230,14 @@ impl Conn {
             Ok(head) => head,
             Err(error) => return Taken::Unreadable(unreadable, error),
         };
-        if !is_authorized(&head) {
-            return Taken::Unauthorized(head.reply_to);
-        }
         let reply_to = head.reply_to;
+        match leave(&head) {
+            Leave::Given => {}
+            Leave::Denied => {
+                return Taken::Unauthorized { reply_to, was_wrong: head.authorization.is_some() };
+            }
+            Leave::Later(turn) => return Taken::Later(reply_to, turn),
+        }
         match self.take_body(&head, rest) {
             Ok(Some((body, used))) => {
                 self.searched = 0;
@@ -292,13 +320,16 @@ mod tests {
             let mut input = conn.take_input();
             let mut used = 0;
             while used < input.len() && conn.takes_requests() {
-                match conn.take(&mut input[used..], |head| head.authorization != Some("no")) {
+                match conn.take(&mut input[used..], |head| {
+                    if head.authorization == Some("no") { Leave::Denied } else { Leave::Given }
+                }) {
                     Taken::Request { head, body, bytes } => {
                         used += bytes;
                         let body = body.map(|body| String::from_utf8_lossy(&body).into_owned());
                         lines.push(format!("{} {} {}", head.method, head.target, body.as_deref().unwrap_or("-")));
                     }
-                    Taken::Unauthorized(_) => {
+                    Taken::Unauthorized { was_wrong, .. } => {
+                        assert!(was_wrong);
                         lines.push("unauthorized".to_string());
                         conn.refuse(NOW);
                     }
@@ -306,7 +337,7 @@ mod tests {
                         lines.push(error.to_string());
                         conn.closing = true;
                     }
-                    Taken::More => break,
+                    Taken::Later(..) | Taken::More => break,
                 }
             }
             conn.give_back(input, used, NOW);
@@ -349,7 +380,7 @@ mod tests {
         let mut conn = conn();
         let mut input = *b"POST / HTTP/1.1\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n";
         for _ in 0..2 {
-            assert_eq!(conn.take(&mut input, |_| true), Taken::More);
+            assert_eq!(conn.take(&mut input, |_| Leave::Given), Taken::More);
             assert_eq!(conn.output, http::CONTINUE);
         }
     }

@@ -1,6 +1,7 @@
 //! One request and its reply.
 
 use super::action::PageAction;
+use super::complaints::{About, Complaints};
 use super::conn::Conn;
 use super::conns::FEEDS_MAX;
 use super::deferred::{Finished, Work};
@@ -19,6 +20,7 @@ use crate::rpc::budget::{Budget, CALL_US};
 use crate::rpc::logtext::{LogText, PIECE_BYTES};
 use crate::rpc::{self, Answer, Context, Extensions, Outcome, Registry};
 use crate::sys::time;
+use crate::web::guard::Refusal;
 use crate::web::{action, files, guard, page};
 use crate::wire::form::{Form, unquote};
 use crate::wire::http::{Head, Reply, ReplyTo, Status, error_body, format_date, split_target};
@@ -44,6 +46,8 @@ pub(super) struct Exchange<'a> {
     /// The text of the present date.
     pub(super) date: &'a str,
     pub(super) now: Now,
+    /// Lines that clients can cause.
+    pub(super) complaints: &'a mut Complaints,
     /// What may still be done in this turn.
     pub(super) budget: &'a mut Budget,
     /// Whether a feed without an end may begin.
@@ -74,6 +78,9 @@ impl Exchange<'_> {
     pub(super) fn answer(&mut self, head: &Head<'_>, body: Option<&[u8]>) -> Next {
         self.budget.spend(CALL_US);
         let (path, query) = split_target(head.target);
+        if let Some(refusal) = self.sites.refusal(self.conn.server, head) {
+            return self.forbid(head, refusal);
+        }
         // The case that matters for speed allocates nothing for its path.
         if path == "/RPC2" {
             return self.rpc(head, body);
@@ -110,6 +117,16 @@ impl Exchange<'_> {
         }
     }
 
+    /// Replies that this address has given too many wrong passwords.
+    pub(super) fn put_off(&mut self, reply_to: ReplyTo) {
+        self.refusal(
+            reply_to,
+            Status::SERVICE_UNAVAILABLE,
+            "too many wrong passwords from this address; try again later\n",
+        );
+        self.conn.closing = true;
+    }
+
     /// Replies with what came of work that had to wait.
     pub(super) fn finish(&mut self, reply_to: ReplyTo, finished: Finished) -> Next {
         match finished {
@@ -131,8 +148,8 @@ impl Exchange<'_> {
         }
         let Some(body) = body else { return self.error(head.reply_to, Status::LENGTH_REQUIRED) };
         // A page of another site can make a browser post XML without asking first.
-        if self.sites.is_cross_site(head) {
-            return self.error(head.reply_to, Status::FORBIDDEN);
+        if guard::may_be_forged(head) {
+            return self.forbid(head, Refusal::OtherSite);
         }
         self.budget.spend_bytes(DECODING_COST * body.len());
         let call = match self.memo.decode(body) {
@@ -214,6 +231,16 @@ impl Exchange<'_> {
         self.write(reply_to, status, |reply| reply.error_page(&[]))
     }
 
+    /// Refuses what another site may have asked a browser for, with a page for people and a line for scripts.
+    fn forbid(&mut self, head: &Head<'_>, why: Refusal<'_>) -> Next {
+        self.complaints.note(About::Browser, self.now, format_args!("{}: {why}", self.conn.peer));
+        if !guard::is_browser(head) {
+            return self.refusal(head.reply_to, Status::FORBIDDEN, &format!("{why}\n"));
+        }
+        let page = page::refusal_page(&why.to_string());
+        self.write(head.reply_to, Status::FORBIDDEN, |reply| reply.headers(&page_headers(head)).body(page.as_bytes()))
+    }
+
     /// A status with a line of text that says why.
     fn refusal(&mut self, reply_to: ReplyTo, status: Status, why: &str) -> Next {
         self.write(reply_to, status, |reply| {
@@ -288,8 +315,8 @@ impl Exchange<'_> {
             });
         }
         // It could not read the stream, but each costs a connection and the work for it.
-        if self.sites.is_cross_site(head) {
-            return self.error(head.reply_to, Status::FORBIDDEN);
+        if guard::is_cross_site(head) {
+            return self.forbid(head, Refusal::OtherSite);
         }
         let mask = match events::wanted(query) {
             Ok(mask) => mask,
@@ -323,10 +350,7 @@ impl Exchange<'_> {
         let form = Form::parse(request.query, request.body.unwrap_or_default());
         match action::Action::of(&form) {
             Err(action::UnknownAction) => self.error(head.reply_to, Status::INTERNAL_SERVER_ERROR),
-            Ok(Some(action)) if action.changes() && self.sites.is_cross_site(head) => {
-                activity!(Warn, "refused an action of the web page that another site asked for");
-                self.error(head.reply_to, Status::FORBIDDEN)
-            }
+            Ok(Some(action)) if action.changes() && guard::may_be_forged(head) => self.forbid(head, Refusal::OtherSite),
             Ok(Some(action)) => {
                 let mut work = Work::Page(PageAction::new(action, head.host));
                 let method = work.method();

@@ -8,6 +8,7 @@
 
 mod action;
 mod clients;
+mod complaints;
 mod conn;
 mod conns;
 mod deferred;
@@ -15,6 +16,7 @@ mod events;
 mod exchange;
 mod feed;
 mod follow;
+mod passwords;
 mod route;
 mod sites;
 mod text;
@@ -38,9 +40,11 @@ use crate::state::SupervisorState;
 use crate::wire::http::DateCache;
 use crate::wire::xmlrpc::CallMemo;
 
+use complaints::Complaints;
 use conn::Phase;
 use conns::Connections;
 use deferred::DeferredReplies;
+use passwords::Passwords;
 use sites::Sites;
 
 pub use route::{Handler, ROUTES};
@@ -125,6 +129,8 @@ pub struct Service {
     unserved: VecDeque<ConnId>,
     /// The deferred replies are to be asked again, in a turn that comes at once.
     asks_again: bool,
+    passwords: Passwords,
+    complaints: Complaints,
     memo: CallMemo,
     dates: DateCache,
     /// Output that waits for listeners.
@@ -147,6 +153,8 @@ impl Service {
             budget: Budget::default(),
             unserved: VecDeque::new(),
             asks_again: false,
+            passwords: Passwords::default(),
+            complaints: Complaints::default(),
             memo: CallMemo::new(),
             dates: DateCache::default(),
             backpressure: Backpressure::default(),
@@ -214,6 +222,8 @@ impl Service {
             self.backpressure.deadline(),
             self.deferred.deadline(),
             self.conns.deadline(),
+            self.passwords.deadline(),
+            self.complaints.deadline(),
         ])
     }
 

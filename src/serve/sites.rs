@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Credentials, Server, ServerAddress};
 use crate::sys::sockets;
-use crate::web::guard;
+use crate::web::guard::{self, Names, Refusal};
 use crate::wire::auth;
 use crate::wire::http::Head;
 
@@ -27,14 +27,19 @@ struct Site {
 /// All server sections, in their order.
 pub(super) struct Sites {
     sites: Vec<Site>,
-    /// Names under which browsers may address us (DESIGN: a foreign `Host` changes nothing).
-    own_hosts: Vec<String>,
+    /// Names under which browsers may address those without a password.
+    names: Names,
 }
 
 impl Sites {
     /// Those of a configuration.
     pub(super) fn new(config: &Config) -> Sites {
-        Sites { sites: config.servers.iter().map(Site::of).collect(), own_hosts: own_hosts(config) }
+        Sites { sites: config.servers.iter().map(Site::of).collect(), names: names(config) }
+    }
+
+    /// Whether a server asks for a password.
+    pub(super) fn has_password(&self, server: usize) -> bool {
+        self.sites.get(server).is_some_and(|site| site.credentials.is_some())
     }
 
     /// Whether a request may pass a server's authentication.
@@ -44,11 +49,13 @@ impl Sites {
             .is_none_or(|expected| auth::is_authorized(head.authorization, &expected.username, &expected.password))
     }
 
-    /// Whether a browser was made to send this by another site. Only browsers are held to our own names: scripts may
-    /// call us what they like.
-    pub(super) fn is_cross_site(&self, head: &Head<'_>) -> bool {
-        let names: &[String] = if guard::is_browser(head) { &self.own_hosts } else { &[] };
-        guard::is_cross_site(head, names)
+    /// Why a browser may not even read: it takes us for part of a site that is none of ours. Scripts may call us what
+    /// they like; and with a password any name will do, for a browser sends it to no name that it was not given for.
+    pub(super) fn refusal<'a>(&self, server: usize, head: &Head<'a>) -> Option<Refusal<'a>> {
+        if self.has_password(server) || !guard::is_browser(head) {
+            return None;
+        }
+        head.host.and_then(|host| self.names.foreign(host)).map(Refusal::ForeignHost)
     }
 
     /// How many there are.
@@ -85,11 +92,11 @@ impl Site {
 }
 
 /// The names of this machine: as configured for its servers, as the system has it, and what `[stheno] hosts` adds.
-fn own_hosts(config: &Config) -> Vec<String> {
+fn names(config: &Config) -> Names {
     let servers = config.servers.iter().filter_map(|server| match &server.address {
         ServerAddress::Inet { host, .. } if !host.is_empty() => Some(host.clone()),
         _ => None,
     });
     let more = config.stheno.iter().flat_map(|stheno| stheno.hosts.0.iter().cloned());
-    servers.chain([config.hostname.clone()]).chain(more).collect()
+    Names::new(servers.chain(more), &config.hostname)
 }

@@ -71,7 +71,9 @@ impl Service {
         // turn, which then comes at once.
         self.answer_deferred(now, host);
         self.serve_unserved(now, host);
+        self.take_turns(now, host);
         self.expire(now, host);
+        self.complaints.catch_up(now);
         self.feed_events();
         if self.finished().is_some() {
             self.end_events();

@@ -2,8 +2,10 @@
 //! changes something, a page's action or an XML-RPC call, must be refused then; scripts, which send none of these
 //! headers, are not concerned.
 
-use crate::wire::http::Head;
+use std::fmt;
 use std::net::IpAddr;
+
+use crate::wire::http::Head;
 
 /// What our pages may load and where they may send forms: nothing but what is served here, and no inline script.
 pub const CONTENT_POLICY: &str =
@@ -18,21 +20,66 @@ pub const BROWSER_HEADERS: &[(&str, &str)] = &[
     ("Referrer-Policy", "same-origin"),
 ];
 
-/// Whether the client looks like a browser. All of them have called themselves Mozilla for thirty years; over plain
-/// HTTP they send no `Sec-Fetch` headers, so these alone do not tell.
-pub fn is_browser(head: &Head) -> bool {
-    head.fetch_site.is_some() || head.user_agent.is_some_and(|agent| agent.starts_with("Mozilla/"))
+/// `Accept` of Java's own client, which asks for pages and pictures as no browser does.
+const ACCEPT_OF_JAVA: &str = "text/html, image/gif, image/jpeg,";
+
+/// Characters of a name that are shown: no name has more.
+const NAME_CHARS_MAX: usize = 253;
+
+/// Scripts that call themselves Mozilla all the same.
+const AGENTS_OF_SCRIPTS: &[&str] = &["PowerShell/"];
+
+/// Why a browser is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal<'a> {
+    /// Another site sent it, or nothing says that none did.
+    OtherSite,
+    /// It takes us for a host of this name, which is none of ours.
+    ForeignHost(&'a str),
 }
 
-/// Whether the request came about through another site. `own_hosts` are the names by which this server may be
-/// addressed, without ports; an empty list allows any.
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::OtherSite => write!(
+                f,
+                "refused: nothing shows that a page of this server asked for this, and another site may have. Use the \
+                 buttons of the status page, with a browser that sends Origin or Referer."
+            ),
+            Refusal::ForeignHost(name) => {
+                let name: String = name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
+                write!(
+                    f,
+                    "refused: this server has no password and does not know itself as {name}. If that is one of its names, \
+                 add it to the configuration, [stheno] hosts={name}, or ask for a password."
+                )
+            }
+        }
+    }
+}
+
+/// Whether the client looks like a browser. All of them have called themselves Mozilla for thirty years and say which
+/// languages they read; over plain HTTP they send no `Sec-Fetch` headers, so these alone do not tell. A page cannot
+/// change what its browser calls itself.
+pub fn is_browser(head: &Head) -> bool {
+    let is_script = |agent: &str| AGENTS_OF_SCRIPTS.iter().any(|script| agent.contains(script));
+    let is_mozilla = |agent: &str| agent.starts_with("Mozilla/") && !is_script(agent);
+    let takes_pages = |accept: &str| {
+        !accept.starts_with(ACCEPT_OF_JAVA) && (accept.contains("text/html") || accept.starts_with("image/"))
+    };
+    head.fetch_site.is_some()
+        || head.user_agent.is_some_and(is_mozilla)
+        || head.upgrade_insecure_requests.is_some()
+        // The client built into Node says that it reads any.
+        || head.accept_language.is_some_and(|languages| languages != "*")
+        || head.accept.is_some_and(takes_pages)
+}
+
+/// Whether a request that only reads came about through another site, as far as the browser says so.
 ///
 /// What the browser says of itself (`Sec-Fetch-Site`) counts first, since it is right even behind a proxy that
 /// changes `Host`; then `Origin`, then `Referer`.
-pub fn is_cross_site(head: &Head, own_hosts: &[String]) -> bool {
-    if head.host.is_some_and(|host| is_foreign_host(host, own_hosts)) {
-        return true;
-    }
+pub fn is_cross_site(head: &Head) -> bool {
     match (head.fetch_site, head.origin.or(head.referer)) {
         (Some(site), _) => !matches!(site, "same-origin" | "none"),
         (None, Some(url)) => !is_same_authority(url, head.host),
@@ -40,18 +87,49 @@ pub fn is_cross_site(head: &Head, own_hosts: &[String]) -> bool {
     }
 }
 
-/// Whether `Host` is a name that is not ours: the sign of a site that has its own name point to our address, so that
-/// the browser takes us for a part of it. That takes a name; an address cannot be pointed anywhere.
-fn is_foreign_host(host: &str, own_hosts: &[String]) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    !own_hosts.is_empty()
-        && address.parse::<IpAddr>().is_err()
-        && !name.eq_ignore_ascii_case("localhost")
-        && !own_hosts.iter().any(|own| own.eq_ignore_ascii_case(name))
+/// Whether a request that changes something is to be refused: a browser has to prove that it comes from our own page.
+/// A link in another site's page needs no script, and a policy in that page keeps the browser from naming it.
+pub fn may_be_forged(head: &Head) -> bool {
+    let has_proof = head.fetch_site.or(head.origin).or(head.referer).is_some();
+    is_cross_site(head) || (!has_proof && is_browser(head))
+}
+
+/// The names by which a server may be addressed.
+#[derive(Debug, Default)]
+pub struct Names {
+    names: Vec<String>,
+    /// First label of the machine's name: `box` is also `box.example`.
+    first_label: Option<String>,
+}
+
+impl Names {
+    /// Names as configured, and that of the machine.
+    pub fn new(names: impl Iterator<Item = String>, hostname: &str) -> Names {
+        let label = first_label(hostname);
+        // With these every site could name itself after us.
+        let is_own = !label.is_empty() && !label.eq_ignore_ascii_case("localhost") && label.parse::<u32>().is_err();
+        Names { names: names.chain([hostname.to_owned()]).collect(), first_label: is_own.then(|| label.to_owned()) }
+    }
+
+    /// The name in `Host`, if it is none of ours: the sign of a site that has its own name point to our address, so that
+    /// the browser takes us for a part of it. That takes a name; an address cannot be pointed anywhere.
+    pub fn foreign<'a>(&self, host: &'a str) -> Option<&'a str> {
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let address = name.trim_start_matches('[').trim_end_matches(']');
+        let is_own = address.parse::<IpAddr>().is_ok()
+            || name.eq_ignore_ascii_case("localhost")
+            || self.names.iter().any(|own| own.eq_ignore_ascii_case(name))
+            || self.first_label.as_ref().is_some_and(|label| label.eq_ignore_ascii_case(first_label(name)));
+        (!is_own).then_some(name)
+    }
+}
+
+fn first_label(name: &str) -> &str {
+    name.split('.').next().unwrap_or_default()
 }
 
 /// Whether a URL, or an origin, names the host and port that the request was sent to. The scheme may differ: it does
@@ -101,41 +179,102 @@ mod tests {
             ("Host: h\r\nReferer:\r\n", true),
         ];
         for (headers, expected) in rows {
-            assert_eq!(with_head(headers, |head| is_cross_site(head, &[])), expected, "{headers:?}");
+            assert_eq!(with_head(headers, is_cross_site), expected, "{headers:?}");
         }
     }
 
     #[test]
-    fn names_that_are_not_ours() {
-        let own = ["box.example".to_owned()];
+    fn what_changes_something_needs_proof_from_a_browser() {
+        const MOZILLA: &str = "Host: h:9001\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0\r\n";
         let rows = [
-            ("Host: box.example:9001\r\n", false),
-            ("Host: BOX.example\r\n", false),
-            ("Host: evil.example:9001\r\n", true),
-            ("Host: box.example.evil\r\n", true),
-            ("Host: localhost:9001\r\n", false),
-            ("Host: 127.0.0.1:9001\r\n", false),
-            ("Host: 127.0.0.1.evil\r\n", true),
-            ("Host: [::1]:9001\r\n", false),
-            ("Host: [::1]\r\n", false),
-            ("", false),
+            ("", true),
+            ("Referer: http://h:9001/\r\n", false),
+            ("Origin: http://h:9001\r\n", false),
+            ("Sec-Fetch-Site: same-origin\r\n", false),
+            ("Sec-Fetch-Site: none\r\n", false),
+            ("Sec-Fetch-Site: cross-site\r\n", true),
+            ("Origin: null\r\n", true),
+            ("Referer: http://evil/\r\n", true),
         ];
         for (headers, expected) in rows {
-            assert_eq!(with_head(headers, |head| is_cross_site(head, &own)), expected, "{headers:?}");
-            assert!(!with_head(headers, |head| is_cross_site(head, &[])), "{headers:?}, any name allowed");
+            assert_eq!(with_head(&format!("{MOZILLA}{headers}"), may_be_forged), expected, "{headers:?}");
+        }
+        assert!(!with_head("Host: h:9001\r\nUser-Agent: curl/8.0\r\n", may_be_forged), "a script");
+    }
+
+    #[test]
+    fn names_that_are_not_ours() {
+        let names = Names::new(["web.example".to_owned()].into_iter(), "box.lan");
+        let rows = [
+            ("web.example:9001", None),
+            ("WEB.example", None),
+            ("web.example.", None),
+            ("box", None),
+            ("box.lan:9001", None),
+            ("Box.other.example", None),
+            ("boxes.lan", Some("boxes.lan")),
+            ("web", Some("web")),
+            ("web.example.evil:80", Some("web.example.evil")),
+            ("evil.example:9001", Some("evil.example")),
+            ("localhost:9001", None),
+            ("localhost.evil", Some("localhost.evil")),
+            ("127.0.0.1:9001", None),
+            ("127.0.0.1.evil", Some("127.0.0.1.evil")),
+            ("[::1]:9001", None),
+            ("[::1]", None),
+            ("", Some("")),
+        ];
+        for (host, expected) in rows {
+            assert_eq!(names.foreign(host), expected, "{host:?}");
+        }
+        for hostname in ["localhost", "localhost.localdomain", "127.0.0.1", ""] {
+            let names = Names::new([].into_iter(), hostname);
+            for host in ["localhost.evil", "127.evil", "evil", ".evil"] {
+                assert_eq!(names.foreign(host), Some(host), "on {hostname:?}");
+            }
         }
     }
 
     #[test]
     fn browsers() {
         let rows = [
-            ("User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n", true),
-            ("Sec-Fetch-Site: none\r\n", true),
-            ("User-Agent: curl/8.0\r\n", false),
-            ("", false),
+            ("Firefox", "User-Agent: Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0\r\n", true),
+            ("a picture", "Accept: image/avif,image/webp,*/*;q=0.8\r\n", true),
+            ("a page", "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n", true),
+            ("a script of a page", "Accept: */*\r\nAccept-Language: de,en-US;q=0.7\r\n", true),
+            ("a click", "Upgrade-Insecure-Requests: 1\r\n", true),
+            ("https or loopback", "Sec-Fetch-Site: none\r\n", true),
+            ("w3m", "User-Agent: w3m/0.5\r\nAccept: text/html, text/*;q=0.5, image/*\r\nAccept-Language: en\r\n", true),
+            ("nothing", "", false),
+            ("curl", "User-Agent: curl/8.5.0\r\nAccept: */*\r\n", false),
+            ("wget", "User-Agent: Wget/1.21.4\r\nAccept: */*\r\nAccept-Encoding: identity\r\n", false),
+            (
+                "requests",
+                "User-Agent: python-requests/2.32\r\nAccept-Encoding: gzip, deflate\r\nAccept: */*\r\n",
+                false,
+            ),
+            ("urllib", "Accept-Encoding: identity\r\nUser-Agent: Python-urllib/3.12\r\n", false),
+            ("xmlrpc.client", "User-Agent: Python-xmlrpc/3.12\r\nContent-Type: text/xml\r\n", false),
+            ("Go", "User-Agent: Go-http-client/1.1\r\nAccept-Encoding: gzip\r\n", false),
+            ("Perl", "TE: deflate,gzip;q=0.3\r\nUser-Agent: libwww-perl/6.72\r\n", false),
+            ("PHP", "User-Agent: PHP\r\n", false),
+            ("Guzzle", "User-Agent: GuzzleHttp/7\r\n", false),
+            ("Ruby", "Accept-Encoding: gzip;q=1.0,deflate;q=0.6\r\nAccept: */*\r\nUser-Agent: Ruby\r\n", false),
+            (
+                "Java",
+                "User-Agent: Java/1.8.0\r\nAccept: text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2\r\n",
+                false,
+            ),
+            (
+                "Apache",
+                "User-Agent: Apache XML RPC 3.0\r\nAccept: text/html, image/gif, image/jpeg, */*; q=0.2\r\n",
+                false,
+            ),
+            ("Node", "Accept: */*\r\nAccept-Language: *\r\nSec-Fetch-Mode: cors\r\nUser-Agent: node\r\n", false),
+            ("PowerShell", "User-Agent: Mozilla/5.0 (Windows NT 10.0; en-US) PowerShell/7.4\r\n", false),
         ];
-        for (headers, expected) in rows {
-            assert_eq!(with_head(headers, is_browser), expected, "{headers:?}");
+        for (name, headers, expected) in rows {
+            assert_eq!(with_head(headers, is_browser), expected, "{name}");
         }
     }
 }

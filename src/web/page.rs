@@ -82,6 +82,15 @@ pub fn tail_page(processname: Option<&str>, limit: u64, tail: &str) -> String {
     page
 }
 
+/// The page that says why a browser is refused.
+pub fn refusal_page(why: &str) -> String {
+    let mut page = Page::begin("Supervisor: refused");
+    page.raw("</head>\n<body>\n<p>");
+    page.text(why);
+    page.raw("</p>\n");
+    page.end()
+}
+
 /// What of that page comes before the log's text, and what behind it.
 pub fn tail_page_around(processname: Option<&str>, limit: u64) -> (String, String) {
     let mut page = Page::begin(&format!("Supervisor tail of process {}", processname.unwrap_or("None")));

@@ -70,6 +70,107 @@ fn another_site_cannot_make_a_browser_stop_a_program() {
     daemon.wait_state("a", "STOPPED");
 }
 
+const FIREFOX: (&str, &str) = ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0");
+
+/// The whole answer to a GET with exactly these headers.
+fn raw_get(mut stream: impl Read + Write, target: &str, headers: &[(&str, &str)]) -> String {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    stream.write_all(format!("GET {target} HTTP/1.0\r\n{headers}\r\n").as_bytes()).expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+/// The status in the first line of an answer.
+fn status_of(answer: &str) -> &str {
+    answer.split(' ').nth(1).unwrap_or_default()
+}
+
+#[test]
+fn a_browser_has_to_prove_that_our_page_asked() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start("[program:a]\ncommand=sleep 1000\nstartsecs=0\n");
+    daemon.wait_state("a", "RUNNING");
+    let target = "/index.html?processname=a&action=stop";
+    let ask = |headers: &[(&str, &str)]| {
+        let socket = UnixStream::connect(daemon.folder.path("s.sock")).expect("a connection");
+        raw_get(socket, target, &[&[FIREFOX, ("Host", "10.0.0.1:9001")], headers].concat())
+    };
+    // A picture in another site's page, which keeps the browser from saying where it stands.
+    let answer = ask(&[("Accept", "image/avif,image/webp,*/*;q=0.8")]);
+    assert_eq!(status_of(&answer), "403");
+    assert!(answer.contains("nothing shows that a page of this server asked"), "{answer}");
+    assert_eq!(daemon.state("a"), "RUNNING");
+    assert_eq!(daemon.log_lines("refused:").len(), 1, "{}", daemon.log());
+    assert_eq!(status_of(&ask(&[("Referer", "http://10.0.0.1:9001/")])), "301");
+    assert_eq!(daemon.state("a"), "STOPPED");
+}
+
+#[test]
+fn without_a_password_a_browser_reads_under_our_own_names_only() {
+    if is_original() {
+        return;
+    }
+    let port = free_port();
+    let daemon = Daemon::start(&format!(
+        "[inet_http_server]\nport=127.0.0.1:{port}\nusername=u\npassword=p\n\
+         [program:a]\ncommand=sleep 1000\nstartsecs=0\n[stheno]\nhosts=web.example\n"
+    ));
+    let ask = |host: &str, target: &str, agent| {
+        let socket = UnixStream::connect(daemon.folder.path("s.sock")).expect("a connection");
+        raw_get(socket, target, &[("Host", host), agent])
+    };
+    let status = |host: &str, target: &str, agent| status_of(&ask(host, target, agent)).to_owned();
+    for target in ["/", "/tail.html?processname=a", "/logtail/a", "/mainlogtail", "/events", "/RPC2", "/ok.html"] {
+        assert_eq!(status("evil.example:9001", target, FIREFOX), "403", "{target}");
+    }
+    for host in ["web.example", "localhost:9001", "127.0.0.1:9001", "[::1]"] {
+        assert_eq!(status(host, "/", FIREFOX), "200", "{host}");
+    }
+    assert_eq!(status("evil.example", "/", ("User-Agent", "curl/8.5.0")), "200", "a script");
+    let answer = ask("evil.example:9001", "/", FIREFOX);
+    assert!(answer.contains("[stheno] hosts=evil.example,"), "{answer}");
+    assert_eq!(daemon.log_lines(": refused: ").len(), 1, "{}", daemon.log());
+    // With one, its password tells our pages from others; what changes something is a matter of the origin alone.
+    let right = basic_header("u", "p");
+    let headers = [FIREFOX, ("Host", "evil.example"), ("Authorization", right.as_str())];
+    let tcp = || TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+    assert_eq!(status_of(&raw_get(tcp(), "/", &headers)), "200");
+    assert_eq!(status_of(&raw_get(tcp(), "/?action=stopall", &headers)), "403");
+    let same = [&headers[..], &[("Origin", "http://evil.example")]].concat();
+    assert_eq!(status_of(&raw_get(tcp(), "/?action=stopall", &same)), "301");
+}
+
+#[test]
+fn wrong_passwords_are_slowed_by_address() {
+    if is_original() {
+        return;
+    }
+    let port = free_port();
+    let daemon = Daemon::start(&format!("[inet_http_server]\nport=127.0.0.1:{port}\nusername=u\npassword=p\n"));
+    let (right, wrong) = (basic_header("u", "p"), basic_header("u", "x"));
+    let status =
+        |password: &str| get_tcp(port, "/ok.html", &[("Authorization", password)]).expect("an answer").head.status;
+    let begun = std::time::Instant::now();
+    for _ in 0..12 {
+        assert_eq!(status(&wrong), 401);
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(900), "ten are free, and then it is two a second");
+    // Others wait for nothing: the socket file, who has no password to offer, and who has given the right one before.
+    let begun = std::time::Instant::now();
+    daemon.must("supervisor.getState", &[]);
+    assert_eq!(get_tcp(port, "/ok.html", &[]).expect("an answer").head.status, 401);
+    assert!(begun.elapsed() < Duration::from_millis(400), "{:?}", begun.elapsed());
+    assert_eq!(status(&right), 200, "after its turn");
+    let line = wait_for("a line about it", || daemon.log_lines("wrong password").into_iter().next());
+    assert!(
+        line.starts_with("127.0.0.1:") && line.ends_with(": wrong password once more; this address is slowed"),
+        "{line}"
+    );
+}
+
 #[test]
 fn the_page_shows_programs_and_obeys() {
     let daemon = Daemon::start("[program:a]\ncommand=sleep 1000\nstartsecs=0\n");

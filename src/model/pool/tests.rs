@@ -485,7 +485,8 @@ fn a_pool_rests_longer_after_each_rejection() {
         rig.says(0, "RESULT 4\nFAIL");
         let until = Mono((at + pause) * MS);
         assert_eq!(rig.pool.rests_until(), Some(until), "{at}");
-        assert!(!rig.pool.wake(Mono(until.0 - 1)) && rig.pool.wake(until), "{at}");
+        let mut wake = |at| rig.pool.wake(at, &mut Vec::new());
+        assert!(!wake(Mono(until.0 - 1)) && wake(until), "{at}");
         assert_eq!(rig.pool.rests_until(), None, "{at}");
     }
     // An answer that is accepted ends it.
@@ -498,4 +499,52 @@ fn a_pool_rests_longer_after_each_rejection() {
     rig.dispatch();
     rig.says(0, "RESULT 4\nFAIL");
     assert_eq!(rig.pool.rests_until(), Some(Mono(1020 * MS)));
+}
+
+#[test]
+fn a_listener_that_rejects_every_other_event_makes_a_line_a_second() {
+    const MS: u64 = 1_000_000;
+    let mut rig = Rig::new(&settings(&["EVENT"], 10), 1);
+    let mut lines = Vec::new();
+    for round in 0..=1000 {
+        rig.remote(1);
+        rig.pool.moved(Mono(round * 2 * MS));
+        for answer in ["RESULT 4\nFAIL", "RESULT 2\nOK"] {
+            rig.pool.wake(Mono((round + 20) * 2 * MS), &mut Vec::new());
+            rig.says(0, "READY\n");
+            rig.dispatch();
+            rig.says(0, answer);
+        }
+        lines.extend(rig.told().into_iter().filter(|line| line.starts_with("WARN")));
+    }
+    assert!(lines.len() <= 3 && lines[0] == "WARN l0: event was rejected", "{lines:?}");
+}
+
+#[test]
+fn rejections_that_no_line_has_named_are_named_a_second_later() {
+    const MS: u64 = 1_000_000;
+    let mut rig = Rig::new(&settings(&["EVENT"], 10), 1);
+    rig.remote(1);
+    for at in [0, 100, 200] {
+        rig.pool.moved(Mono(at * MS));
+        rig.pool.wake(Mono(at * MS), &mut Vec::new());
+        rig.says(0, "READY\n");
+        rig.dispatch();
+        rig.says(0, "RESULT 4\nFAIL");
+    }
+    rig.pool.wake(Mono(500 * MS), &mut Vec::new());
+    assert_eq!(rig.pool.wakes_at(), Some(Mono(1000 * MS)));
+    let mut out = Vec::new();
+    rig.pool.wake(Mono(1000 * MS), &mut out);
+    assert_eq!(out, [Effect::Log(Line::Rejected { listener: "p".into(), count: 2 })]);
+    assert_eq!(
+        out.iter()
+            .map(|effect| match effect {
+                Effect::Log(line) => line.to_string(),
+                _ => String::new(),
+            })
+            .collect::<String>(),
+        "p: event was rejected (2 times)"
+    );
+    assert_eq!(rig.pool.wakes_at(), None);
 }

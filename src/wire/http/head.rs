@@ -73,6 +73,12 @@ pub struct Head<'a> {
     pub fetch_site: Option<&'a str>,
     /// `User-Agent`
     pub user_agent: Option<&'a str>,
+    /// `Accept`
+    pub accept: Option<&'a str>,
+    /// `Accept-Language`
+    pub accept_language: Option<&'a str>,
+    /// `Upgrade-Insecure-Requests`
+    pub upgrade_insecure_requests: Option<&'a str>,
     /// `If-Modified-Since`
     pub if_modified_since: Option<&'a str>,
 }
@@ -127,6 +133,9 @@ pub fn parse_head(head: &mut [u8]) -> Result<Head<'_>, HttpError> {
         referer: None,
         fetch_site: None,
         user_agent: None,
+        accept: None,
+        accept_language: None,
+        upgrade_insecure_requests: None,
         if_modified_since: None,
     };
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
@@ -168,6 +177,9 @@ impl<'a> Head<'a> {
             7 if is("Referer") => &mut self.referer,
             14 if is("Sec-Fetch-Site") => &mut self.fetch_site,
             10 if is("User-Agent") => &mut self.user_agent,
+            6 if is("Accept") => &mut self.accept,
+            15 if is("Accept-Language") => &mut self.accept_language,
+            25 if is("Upgrade-Insecure-Requests") => &mut self.upgrade_insecure_requests,
             17 if is("If-Modified-Since") => &mut self.if_modified_since,
             14 if is("Content-Length") => return self.framing.set_length(value),
             17 if is("Transfer-Encoding") => return self.framing.set_encoding(value),
@@ -299,6 +311,9 @@ mod tests {
             ("referer", head.referer),
             ("fetch-site", head.fetch_site),
             ("user-agent", head.user_agent),
+            ("accept", head.accept),
+            ("accept-language", head.accept_language),
+            ("upgrade-insecure-requests", head.upgrade_insecure_requests),
             ("since", head.if_modified_since),
         ];
         for (name, value) in fields {
