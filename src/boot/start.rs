@@ -6,11 +6,12 @@ use super::about;
 use crate::clock::Now;
 use crate::config::cmdline::{self, CommandLine, Request};
 use crate::config::{Config, Loader, Server, ServerAddress, Supervisord, System as Env, check, usage_error};
+use crate::daemon::loading::Next;
 use crate::level::Level;
 use crate::logs::activity::{self, Settings, Target};
 use crate::logs::auto;
 use crate::model::event::Serials;
-use crate::reactor::{Next, Reactor};
+use crate::reactor::Reactor;
 use crate::serve::{Service, UNIX_SERVER_NAME};
 use crate::state::SupervisorState;
 use crate::sys::signals::{self, SignalPipe};
@@ -134,8 +135,8 @@ fn run_service(
     let servers = config.servers.clone();
     let interfaces: Vec<String> = config.interfaces.iter().map(|interface| interface.namespace.clone()).collect();
     let options = config.supervisord.clone();
-    let mut reactor = Reactor::new(loader).map_err(|error| format!("cannot make the event loop: {error}"))?;
-    let mut service = Service::new(config, serial);
+    let mut reactor = Reactor::new().map_err(|error| format!("cannot make the event loop: {error}"))?;
+    let mut service = Service::new(config, loader, serial);
     if is_first {
         service.daemon.begin(now, reactor.system())?;
     } else {
@@ -162,7 +163,7 @@ fn run_service(
     }
     let ended = ended?;
     let serial = service.daemon.bus.serial();
-    let next = ended.next.map(|Next { loader, config }| Carried {
+    let next = service.daemon.take_next().map(|Next { loader, config }| Carried {
         loader,
         config: Some(config),
         signals: ended.signals,

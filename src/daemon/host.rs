@@ -4,13 +4,9 @@
 //! Nothing here blocks, and nothing here decides. Methods return plain values; what happens later (output, exits,
 //! writability) comes back as inputs of a later turn.
 
-use std::rc::Rc;
-
-use crate::config::journal::Journal;
-use crate::config::{self, Config, FcgiSocket};
+use crate::config::{self, Config, Env, FcgiSocket};
 use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use crate::logs::LogPlan;
-use crate::wire::ini::Document;
 
 pub use crate::sys::command::CommandProblem;
 pub use crate::sys::peer::Usage;
@@ -138,27 +134,12 @@ pub trait Clients {
     fn close_connection(&mut self, conn: ConnId);
 }
 
-/// Reading the configuration.
-pub trait Configuration {
-    /// Reads the configuration anew, while these changes made at run time are in force; the error is the text of
-    /// CANT_REREAD.
-    fn load_config(&mut self, in_force: &Journal) -> Result<Config, String>;
-    /// Reads the whole configuration as a fresh start would, and keeps it for the restart that is asked for; the error is
-    /// what would keep that from starting.
-    fn prepare_restart(&mut self) -> Result<(), String>;
-    /// What the configuration last read would be with these changes at run time; the error is the reason.
-    fn preview_config(&mut self, base: &Rc<Document>, journal: &Journal) -> Result<Config, String>;
-    /// The processes that a program with these options would have in a group; the error is the reason.
-    fn programs_from_options(
-        &mut self,
-        group: &str,
-        program: &str,
-        options: &[(String, String)],
-    ) -> Result<Vec<Rc<config::Process>>, String>;
-}
-
 /// What the daemon asks of the operating system: all of that, and a few facts.
-pub trait Host: Children + Logs + Files + Clients + Configuration {
+pub trait Host: Children + Logs + Files + Clients {
+    /// The system, as far as the configuration looks at it.
+    fn env(&mut self) -> &dyn Env;
+    /// The configuration was read anew, in vain if that is `None`: what reading took is free again.
+    fn has_loaded(&mut self, config: Option<&Config>);
     /// Our own pid.
     fn own_pid(&mut self) -> i32;
     /// Seconds that local time is ahead of UTC at a moment.

@@ -19,6 +19,7 @@ pub mod framing;
 mod groups;
 pub mod host;
 pub mod info;
+pub mod loading;
 pub mod output;
 pub mod reshape;
 pub mod roster;
@@ -30,7 +31,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::clock::{Mono, Now, earliest};
-use crate::config::{self, Config, Fcgi, FcgiAddress, GroupKind};
+use crate::config::{self, Config, Fcgi, FcgiAddress, GroupKind, Loader};
 use crate::id::{Channel, ProcId};
 use crate::model::event::Serials;
 use crate::model::pool;
@@ -42,6 +43,7 @@ use bus::Bus;
 use dynamic::Dynamic;
 pub use groups::{Group, Output, Proc};
 pub use host::Host;
+use loading::Next;
 pub use roster::{Roster, Target};
 
 /// The daemon's whole state.
@@ -54,6 +56,9 @@ pub struct Daemon {
     pub bus: Bus,
     /// What was changed at run time, and the file that keeps it.
     pub dynamic: Dynamic,
+    loader: Loader,
+    /// What the next run is made of, once a restart was asked for.
+    next: Option<Next>,
     state: SupervisorState,
     agenda: Agenda,
     /// Processes whose state changed since [`Daemon::roll_changed`].
@@ -70,13 +75,16 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// A daemon without groups; [`Daemon::begin`] brings them in. `serial` continues that of an earlier run (P-122).
-    pub fn new(config: Config, serial: Serials) -> Daemon {
+    /// A daemon without groups; [`Daemon::begin`] brings them in. `loader` is what read the configuration, `serial`
+    /// continues that of an earlier run (P-122).
+    pub fn new(config: Config, loader: Loader, serial: Serials) -> Daemon {
         let mut dynamic = Dynamic::default();
         dynamic.adopt(&config);
         Daemon {
             config,
             dynamic,
+            loader,
+            next: None,
             state: SupervisorState::Running,
             roster: Roster::default(),
             bus: Bus::new(serial),

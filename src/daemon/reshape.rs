@@ -29,7 +29,7 @@ impl Daemon {
     /// Faults: BAD_NAME for an unknown program or a process name that is taken, INCORRECT_PARAMETERS for options that
     /// cannot be.
     pub fn with_options(
-        &self,
+        &mut self,
         wanted: Wanted<'_>,
         options: &[(String, String)],
         host: &mut dyn Host,
@@ -38,7 +38,7 @@ impl Daemon {
         let unknown = || Code::BadName.with(program);
         let draft = self.dynamic.draft(&self.roster, (program, group), options, whole).ok_or_else(unknown)?;
         let subjects = draft.subjects;
-        let preview = host.preview_config(&draft.base, &draft.journal);
+        let preview = self.preview_config(&draft.base, &draft.journal, host);
         let mut preview = preview.map_err(|text| Code::IncorrectParameters.with(text))?;
         let laid = preview.base.take().map(|base| base.laid).unwrap_or_default();
         if let Some((_, error)) = laid.left_out.iter().find(|(left_out, _)| subjects.contains(left_out)) {

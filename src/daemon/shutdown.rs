@@ -53,7 +53,7 @@ impl Daemon {
         if self.state != SupervisorState::Running {
             return Ok(());
         }
-        if let Err(text) = host.prepare_restart() {
+        if let Err(text) = self.prepare_restart(host) {
             activity!(Error, "restart refused, everything goes on as it is: {}", text.replace('\n', " "));
             return Err(text);
         }

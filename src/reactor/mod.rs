@@ -19,7 +19,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::clock::{Mono, Now, earliest};
-use crate::config::{Loader, Server, ServerAddress};
+use crate::config::{Server, ServerAddress};
 use crate::daemon::Host;
 use crate::id::{Channel, ConnId, ProcId};
 use crate::logs::{activity, stream};
@@ -34,7 +34,7 @@ use children::Read;
 use clients::{Accepted, Listener, Written};
 use token::Source;
 
-pub use system::{Next, System};
+pub use system::System;
 
 /// Bytes of one read. A pipe holds 64 KiB, so one read usually empties it.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -102,9 +102,9 @@ struct Ready {
 
 impl Reactor {
     /// A loop that watches nothing yet.
-    pub fn new(loader: Loader) -> io::Result<Reactor> {
+    pub fn new() -> io::Result<Reactor> {
         let poll = Poll::new()?;
-        let system = System::new(poll.registry().try_clone()?, loader);
+        let system = System::new(poll.registry().try_clone()?);
         Ok(Reactor {
             poll,
             system,
@@ -171,7 +171,7 @@ impl Reactor {
             self.settle(service, now);
         };
         self.write_all(service, now);
-        Ok(Ended { state, signals: self.signals, next: self.system.into_next() })
+        Ok(Ended { state, signals: self.signals })
     }
 
     /// The time of this wake-up, for everybody.
@@ -478,6 +478,4 @@ pub struct Ended {
     pub state: SupervisorState,
     /// The signal pipe, for the next run.
     pub signals: Option<SignalPipe>,
-    /// What the next run is made of, if there is to be one.
-    pub next: Option<Next>,
 }

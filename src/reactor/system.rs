@@ -5,7 +5,6 @@ use std::ffi::CString;
 use std::fs::OpenOptions;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::rc::Rc;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
@@ -14,10 +13,9 @@ use super::children::Children;
 use super::clients::Clients;
 use super::token::{Source, Watched};
 use crate::clock::{Mono, Now, Wall};
-use crate::config::journal::Journal;
-use crate::config::{self, Config, FcgiSocket, Loader, System as Env};
+use crate::config::{self, Config, FcgiSocket, System as Env};
 use crate::daemon::host::{
-    self, CommandProblem, Configuration, Errno, Files, Host, Launch, Logs, Span, SpawnError, StdinProblem, Usage,
+    self, CommandProblem, Errno, Files, Host, Launch, Logs, Span, SpawnError, StdinProblem, Usage,
 };
 use crate::id::{Channel, ConnId, IdMap, LogId, Pid, ProcId, SocketId};
 use crate::logs::child::{self, ChildLog, LogPlan};
@@ -28,7 +26,6 @@ use crate::sys::spawn::{self, Pipes, Plan, Stdin};
 use crate::sys::users::Switch;
 use crate::sys::watch::Watches;
 use crate::sys::{command, errno_of, fd, file, peer, process, sockets, time};
-use crate::wire::ini::Document;
 
 /// Closed logs that wait to be written, 64 KiB of each at most: as many as programs usually are.
 const STRANDED_MAX: usize = 64;
@@ -62,9 +59,6 @@ pub struct System {
     next_log: u64,
     sockets: HashMap<SocketId, OwnedFd>,
     next_socket: u64,
-    loader: Loader,
-    /// What the next run is made of, once a restart was asked for.
-    next: Option<Next>,
     environment: Environment,
     /// What becoming a user takes, by uid: looking it up reads files.
     switches: HashMap<u32, Switch>,
@@ -75,7 +69,7 @@ pub struct System {
 
 impl System {
     /// A system whose sources stand in that poll.
-    pub fn new(registry: Registry, loader: Loader) -> System {
+    pub fn new(registry: Registry) -> System {
         System {
             watched: Watched::new(registry),
             children: Children::default(),
@@ -90,18 +84,11 @@ impl System {
             next_log: 0,
             sockets: HashMap::new(),
             next_socket: 0,
-            loader,
-            next: None,
             environment: Environment::inherited(),
             switches: HashMap::new(),
             syslog: None,
             watches: None,
         }
-    }
-
-    /// What the next run is made of, if a restart was asked for.
-    pub fn into_next(self) -> Option<Next> {
-        self.next
     }
 
     /// Connections whose followed file has changed.
@@ -157,14 +144,6 @@ impl System {
 
 fn errno(error: std::io::Error) -> Errno {
     Errno(errno_of(&error))
-}
-
-/// What a run is made of. It was read and checked before anything of the run before was stopped.
-pub struct Next {
-    /// For the rereads of that run.
-    pub loader: Loader,
-    /// What the files said.
-    pub config: Config,
 }
 
 impl host::Children for System {
@@ -389,38 +368,15 @@ impl host::Clients for System {
     }
 }
 
-impl Configuration for System {
-    fn load_config(&mut self, in_force: &Journal) -> Result<Config, String> {
-        self.has_loaded = true;
-        self.loader.reload(&Env, in_force).map_err(|error| error.to_string())
-    }
-
-    fn prepare_restart(&mut self) -> Result<(), String> {
-        let mut loader = self.loader.clone();
-        loader.restart(&Env);
-        let config = loader.load(&Env).map_err(|error| error.to_string())?;
-        if let Some((reason, _)) = config.interfaces.iter().find_map(|interface| interface.refusal()) {
-            return Err(reason);
-        }
-        self.next = Some(Next { loader, config });
-        Ok(())
-    }
-
-    fn preview_config(&mut self, base: &Rc<Document>, journal: &Journal) -> Result<Config, String> {
-        self.loader.preview(&Env, base, journal).map_err(|error| error.to_string())
-    }
-
-    fn programs_from_options(
-        &mut self,
-        group: &str,
-        program: &str,
-        options: &[(String, String)],
-    ) -> Result<Vec<Rc<config::Process>>, String> {
-        self.loader.programs_from_options(&Env, group, program, options).map_err(|error| error.to_string())
-    }
-}
-
 impl Host for System {
+    fn env(&mut self) -> &dyn config::Env {
+        &Env
+    }
+
+    fn has_loaded(&mut self, _: Option<&Config>) {
+        self.has_loaded = true;
+    }
+
     fn utc_offset(&mut self, wall_secs: i64) -> i64 {
         time::local(wall_secs).offset_secs
     }

@@ -259,8 +259,7 @@ pub(super) fn reread(context: &mut Context<'_>) -> Result<diff::Difference, Faul
 
 /// What the files say now; nothing has come of it yet. Faults: CANT_REREAD.
 pub(super) fn load(context: &mut Context<'_>) -> Result<Config, Fault> {
-    let in_force = context.daemon.dynamic.journal();
-    context.host.load_config(in_force).map_err(|text| Code::CantReread.with(text))
+    context.daemon.load_config(context.host).map_err(|text| Code::CantReread.with(text))
 }
 
 /// Takes it for what is configured, and says how it differs from what is active.

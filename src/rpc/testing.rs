@@ -2,24 +2,21 @@
 //! still until it is moved.
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::budget::Budget;
 use super::{Answer, Context, Deferred, Done, Extensions, Outcome, Registry, call};
 use crate::clock::{Mono, Now, Wall};
 use crate::config::fake::Fake;
-use crate::config::journal::Journal;
-use crate::config::{self, Config, Env, FcgiAddress, FcgiSocket, Loader};
+use crate::config::{Config, Env, FcgiAddress, FcgiSocket, Loader};
 use crate::daemon::host::{
-    Children, Clients, CommandProblem, Configuration, Errno, Files, Launch, Logs, Span, SpawnError, StdinProblem, Usage,
+    Children, Clients, CommandProblem, Errno, Files, Launch, Logs, Span, SpawnError, StdinProblem, Usage,
 };
 use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use crate::logs::LogPlan;
 use crate::model::event::Serials;
-use crate::wire::ini::Document;
 use crate::wire::value::Value;
 
 /// The system.
@@ -136,29 +133,11 @@ impl Clients for Tables {
     fn close_connection(&mut self, _: ConnId) {}
 }
 
-impl Configuration for Tables {
-    fn load_config(&mut self, in_force: &Journal) -> Result<Config, String> {
-        self.loader.reload(&self.env, in_force).map_err(|error| error.to_string())
-    }
-    fn prepare_restart(&mut self) -> Result<(), String> {
-        let mut loader = self.loader.clone();
-        loader.restart(&self.env);
-        loader.load(&self.env).map(drop).map_err(|error| error.to_string())
-    }
-    fn preview_config(&mut self, base: &Rc<Document>, journal: &Journal) -> Result<Config, String> {
-        self.loader.preview(&self.env, base, journal).map_err(|error| error.to_string())
-    }
-    fn programs_from_options(
-        &mut self,
-        group: &str,
-        program: &str,
-        options: &[(String, String)],
-    ) -> Result<Vec<Rc<config::Process>>, String> {
-        self.loader.programs_from_options(&self.env, group, program, options).map_err(|error| error.to_string())
-    }
-}
-
 impl Host for Tables {
+    fn env(&mut self) -> &dyn Env {
+        &self.env
+    }
+    fn has_loaded(&mut self, _: Option<&Config>) {}
     fn utc_offset(&mut self, _: i64) -> i64 {
         0
     }
@@ -223,7 +202,7 @@ impl World {
         let mut world = World {
             registry: Registry::new(&config),
             extensions: Extensions::default(),
-            daemon: Daemon::new(config, Serials::default()),
+            daemon: Daemon::new(config, host.loader.clone(), Serials::default()),
             host,
             now,
         };
@@ -246,7 +225,7 @@ impl World {
         let config = self.host.loader.load(&self.host.env).unwrap();
         self.registry = Registry::new(&config);
         self.extensions = Extensions::default();
-        self.daemon = Daemon::new(config, Serials::default());
+        self.daemon = Daemon::new(config, self.host.loader.clone(), Serials::default());
         self.daemon.begin(self.now, &mut self.host).unwrap();
         self.turn();
     }

@@ -141,7 +141,7 @@ pub(super) fn add(context: &mut Context<'_>, new: New<'_>) -> Result<Vec<String>
     for (_, value) in options.iter_mut().filter(|(name, _)| name == "process_name") {
         *value = value.trim().to_string();
     }
-    let made = context.host.programs_from_options(group, program, &options);
+    let made = context.daemon.programs_from_options(group, program, &options, context.host);
     let mut processes = made.map_err(|text| Code::IncorrectParameters.with(text))?;
     // The option was looked at before names were put in, and `group:process` must lead to it.
     if let Some(process) = processes.iter().find(|process| process.name.contains(['/', ':'])) {

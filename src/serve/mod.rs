@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::clock::{Mono, Now, earliest};
-use crate::config::Config;
+use crate::config::{Config, Loader};
 use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, ConnId, Pid, ProcId};
@@ -142,12 +142,12 @@ pub struct Service {
 
 impl Service {
     /// A service for a configuration; [`Daemon::begin`] is still to be called on its daemon.
-    pub fn new(config: Config, serial: Serials) -> Service {
+    pub fn new(config: Config, loader: Loader, serial: Serials) -> Service {
         Service {
             registry: Registry::new(&config),
             extensions: Extensions::default(),
             sites: Sites::new(&config),
-            daemon: Daemon::new(config, serial),
+            daemon: Daemon::new(config, loader, serial),
             conns: Connections::default(),
             deferred: DeferredReplies::default(),
             budget: Budget::default(),

@@ -6,6 +6,9 @@ use std::io;
 use stheno::config::Env;
 use stheno::config::env::Account;
 
+/// The main file of the configuration.
+pub const MAIN_FILE: &str = "/etc/s.conf";
+
 /// Bytes of a file; beyond it a log is begun anew, as when it is rotated.
 const FILE_BYTES_MAX: usize = 100_000;
 
@@ -14,6 +17,8 @@ const FILE_BYTES_MAX: usize = 100_000;
 pub struct Files {
     files: BTreeMap<String, (Vec<u8>, u64)>,
     inodes: u64,
+    /// Reading the main file of the configuration fails.
+    pub is_broken: bool,
 }
 
 impl Files {
@@ -46,6 +51,9 @@ impl Files {
 
 impl Env for Files {
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
+        if self.is_broken && path == MAIN_FILE {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         self.get(path).map(<[u8]>::to_vec).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 

@@ -1,23 +1,20 @@
 //! The simulated system: children, files, sockets, and what goes wrong with them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::rc::Rc;
 
 use stheno::config::cmdline::CommandLine;
-use stheno::config::journal::Journal;
-use stheno::config::{self, Config, FcgiSocket, Loader, ResultHandler};
+use stheno::config::{Config, Env, FcgiSocket, Loader, ResultHandler};
 use stheno::daemon::Host;
 use stheno::daemon::host::{
-    Children, Clients, CommandProblem, Configuration, Errno, Launch, Logs, Span, SpawnError, StdinProblem, Usage,
+    Children, Clients, CommandProblem, Errno, Launch, Logs, Span, SpawnError, StdinProblem, Usage,
 };
 use stheno::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use stheno::logs::LogPlan;
-use stheno::wire::ini::Document;
 
 use crate::agenda::{Agenda, Happening};
 use crate::children::{Child, Envelope, Listening};
 use crate::configuration;
-use crate::files::Files;
+use crate::files::{Files, MAIN_FILE};
 use crate::lines;
 use crate::random::Random;
 
@@ -119,7 +116,7 @@ impl SimHost {
         let trouble = if random.one_in(4) { Trouble::default() } else { Trouble::random(&mut random) };
         let file = configuration::File::new(&mut random);
         let files = Files::default();
-        let command_line = CommandLine { configuration: Some("/etc/s.conf".to_string()), ..CommandLine::default() };
+        let command_line = CommandLine { configuration: Some(MAIN_FILE.to_string()), ..CommandLine::default() };
         let loader = Loader::new("supervisord", command_line, &files);
         let mut host = SimHost {
             random,
@@ -150,13 +147,20 @@ impl SimHost {
 
     /// Reads the configuration as at a start.
     pub fn start(&mut self) -> Config {
-        self.files.write("/etc/s.conf", self.file.text().as_bytes());
+        self.files.write(MAIN_FILE, self.file.text().as_bytes());
+        self.files.is_broken = false;
         self.loader.restart(&self.files);
         self.loader.load(&self.files).unwrap_or_else(|error| panic!("{error}\n{}", self.file.text()))
     }
 
+    /// What read it, for the daemon.
+    pub fn loader(&self) -> Loader {
+        self.loader.clone()
+    }
+
     /// What the files say, for a check; nothing changes.
     pub fn reload(&mut self) -> Config {
+        self.files.is_broken = false;
         self.loader.load(&self.files).unwrap_or_else(|error| panic!("{error}\n{}", self.file.text()))
     }
 
@@ -427,38 +431,19 @@ impl Clients for SimHost {
     }
 }
 
-impl Configuration for SimHost {
-    fn load_config(&mut self, in_force: &Journal) -> Result<Config, String> {
-        self.changes += 1;
-        if self.strikes(self.trouble.load) {
-            return Err("Error: the file is broken".to_string());
-        }
-        let config = self.loader.reload(&self.files, in_force).map_err(|error| error.to_string())?;
-        self.note(Did::Loaded(Box::new(config.clone())));
-        Ok(config)
-    }
-
-    fn prepare_restart(&mut self) -> Result<(), String> {
-        let mut loader = self.loader.clone();
-        loader.restart(&self.files);
-        loader.load(&self.files).map(drop).map_err(|error| error.to_string())
-    }
-
-    fn preview_config(&mut self, base: &Rc<Document>, journal: &Journal) -> Result<Config, String> {
-        self.loader.preview(&self.files, base, journal).map_err(|error| error.to_string())
-    }
-
-    fn programs_from_options(
-        &mut self,
-        group: &str,
-        program: &str,
-        options: &[(String, String)],
-    ) -> Result<Vec<Rc<config::Process>>, String> {
-        self.loader.programs_from_options(&self.files, group, program, options).map_err(|error| error.to_string())
-    }
-}
-
 impl Host for SimHost {
+    fn env(&mut self) -> &dyn Env {
+        self.files.is_broken = self.strikes(self.trouble.load);
+        &self.files
+    }
+
+    fn has_loaded(&mut self, config: Option<&Config>) {
+        self.changes += 1;
+        if let Some(config) = config {
+            self.note(Did::Loaded(Box::new(config.clone())));
+        }
+    }
+
     fn utc_offset(&mut self, _: i64) -> i64 {
         0
     }

@@ -14,6 +14,7 @@ use stheno::wire::xmlrpc::decode_response;
 use crate::agenda::{Happening, MS, SECOND, Spoken};
 use crate::answers::{self, Model, Outcome};
 use crate::clients::{self, Asked, Client};
+use crate::files::MAIN_FILE;
 use crate::host::{Did, SimHost, Trouble};
 use crate::kept::Kept;
 use crate::lines;
@@ -142,7 +143,7 @@ impl World {
         let config = host.start();
         World {
             model: Model::new(config.clone()),
-            service: Service::new(config, Serials::default()),
+            service: Service::new(config, host.loader(), Serials::default()),
             host,
             random,
             now: SECOND,
@@ -190,7 +191,7 @@ impl World {
         self.group_of.clear();
         self.is_uncertain = false;
         self.is_edited = false;
-        self.service = Service::new(config, serial);
+        self.service = Service::new(config, self.host.loader(), serial);
         // A socket that cannot be made ends the daemon before it begins; that is no schedule.
         let trouble = std::mem::take(&mut self.host.trouble);
         let now = self.time();
@@ -308,7 +309,7 @@ impl World {
                     self.is_changed = true;
                     self.host.file.edit(&mut self.random);
                     let text = self.host.file.text();
-                    self.host.files.write("/etc/s.conf", text.as_bytes());
+                    self.host.files.write(MAIN_FILE, text.as_bytes());
                 }
                 Happening::ClockSet(secs) => self.wall_secs += secs,
                 Happening::Trouble => {
@@ -626,7 +627,8 @@ impl World {
         } else if line.tag == "CRIT" {
             assert!(text.starts_with("unknown problem "), "{} {text}", line.tag);
         } else if line.tag == "ERRO" {
-            let known = ["could not make a ", "Could not create FastCGI socket ", "XML-RPC request data "];
+            let known =
+                ["could not make a ", "Could not create FastCGI socket ", "XML-RPC request data ", "restart refused, "];
             assert!(known.iter().any(|begin| text.starts_with(begin)), "{} {text}", line.tag);
         }
     }
