@@ -118,8 +118,8 @@ pub struct Laid {
     pub made: Made,
     /// Parts that cannot hold now, and why. They stay in the journal: the reason may go away.
     pub left_out: Vec<(Subject, String)>,
-    /// Processes of a group that two programs make; the program that lost stands in the middle.
-    pub twins: Vec<(String, String, String)>,
+    /// Processes of the files that another of the same name displaces: group, program, process.
+    pub displaced: Vec<(String, String, String)>,
     /// What there is to say about all that, for the log.
     pub warnings: Vec<String>,
 }

@@ -191,7 +191,7 @@ impl Common<'_> {
                 "The process {name} of program {program} in group {group} is left out: a program that was added at run \
                  time has one of that name"
             ));
-            layer.laid.twins.push((group.clone(), program.clone(), name.clone()));
+            layer.laid.displaced.push((group.clone(), program.clone(), name.clone()));
         }
         if later.len() < group.processes.len() {
             group.processes = unique(mem::take(&mut group.processes));

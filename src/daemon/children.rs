@@ -14,6 +14,15 @@ use crate::state::ProcessState;
 use crate::wire::{capture::Capture, words};
 use crate::{errno, signal};
 
+/// What a signal is sent for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    /// The child is to end.
+    End,
+    /// Somebody asked for this very signal.
+    Asked,
+}
+
 impl Daemon {
     /// Feeds a machine one event and performs what it asks for, until it asks for nothing more.
     pub(super) fn step(&mut self, id: ProcId, event: Event, now: Now, host: &mut dyn Host) -> Result<(), String> {
@@ -29,7 +38,7 @@ impl Daemon {
                 match effect {
                     Effect::Spawn => next = Some(self.spawn(id, host)),
                     Effect::Kill { signal, group } => {
-                        if let Err(text) = self.send(id, signal, group, "killing", host) {
+                        if let Err(text) = self.send(id, signal, group, Purpose::End, host) {
                             outcome = Err(text);
                             next = Some(Event::SignalFailed);
                         }
@@ -94,7 +103,7 @@ impl Daemon {
             return Err(text);
         };
         activity!(Debug, "sending {name} (pid {}) sig {}", pid.0, signal::name(signal));
-        let sent = self.send(id, signal, false, "sending", host);
+        let sent = self.send(id, signal, false, Purpose::Asked, host);
         if sent.is_err() {
             let _ = self.step(id, Event::SignalFailed, now, host);
         }
@@ -102,7 +111,14 @@ impl Daemon {
     }
 
     /// kill(2). A process that is gone already counts as success: its exit settles the matter (P-71).
-    fn send(&mut self, id: ProcId, signal: i32, group: bool, verb: &str, host: &mut dyn Host) -> Result<(), String> {
+    fn send(
+        &mut self,
+        id: ProcId,
+        signal: i32,
+        group: bool,
+        purpose: Purpose,
+        host: &mut dyn Host,
+    ) -> Result<(), String> {
         let Some(process) = self.roster.process(id) else { return Ok(()) };
         let Some(pid) = process.machine.pid() else { return Ok(()) };
         let name = &process.config.name;
@@ -119,14 +135,12 @@ impl Daemon {
                 Ok(())
             }
             Err(error) => {
-                let what = if verb == "killing" { String::new() } else { format!(" sig {}", signal::name(signal)) };
-                let verb = if verb == "killing" { "killing" } else { "sending" };
-                let text = format!(
-                    "unknown problem {verb}{what} {name} ({}): [Errno {}] {}",
-                    pid.0,
-                    error.0,
-                    errno::text(error.0)
-                );
+                let doing = match purpose {
+                    Purpose::End => "killing".to_string(),
+                    Purpose::Asked => format!("sending sig {}", signal::name(signal)),
+                };
+                let text =
+                    format!("unknown problem {doing} {name} ({}): [Errno {}] {}", pid.0, error.0, errno::text(error.0));
                 activity!(Critical, "{text}");
                 Err(text)
             }

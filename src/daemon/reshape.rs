@@ -107,10 +107,10 @@ impl Daemon {
 
 /// A process name for which this program and another of its group would stand.
 fn taken<'l>(laid: &'l Laid, group: &str, program: &str) -> Option<&'l str> {
-    let twins = laid.twins.iter().filter(|(name, ..)| name == group);
+    let displaced = laid.displaced.iter().filter(|(name, ..)| name == group);
     let winner = |process: &String| laid.made.get(group).and_then(|made| made.get(process));
     let mut ours =
-        twins.filter(|(_, loser, process)| loser == program || winner(process).is_some_and(|w| w == program));
+        displaced.filter(|(_, loser, process)| loser == program || winner(process).is_some_and(|w| w == program));
     ours.next().map(|(_, _, process)| process.as_str())
 }
 

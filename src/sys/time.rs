@@ -125,13 +125,6 @@ fn offset_text(secs: i64) -> String {
     format!("{}{:02}{:02}", if secs < 0 { '-' } else { '+' }, minutes / 60, minutes % 60)
 }
 
-/// `Sat, 21 Nov 2026 02:58:33 GMT`: the Date header of an answer.
-pub fn http_date(secs: i64) -> String {
-    let at = utc(secs);
-    let (day, month) = (at.day_name(), at.month_name());
-    format!("{day}, {:02} {month} {} {:02}:{:02}:{:02} GMT", at.day, at.year, at.hour, at.minute, at.second)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,12 +132,15 @@ mod tests {
     #[test]
     fn moments_in_utc() {
         let rows = [
-            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
-            (1_795_229_913, "Sat, 21 Nov 2026 02:58:33 GMT"),
-            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (0, "Thu 1 Jan 1970 0:0:0"),
+            (1_795_229_913, "Sat 21 Nov 2026 2:58:33"),
+            (951_782_400, "Tue 29 Feb 2000 0:0:0"),
         ];
         for (secs, expected) in rows {
-            assert_eq!(http_date(secs), expected, "{secs}");
+            let at = utc(secs);
+            let (day, month) = (at.day_name(), at.month_name());
+            let text = format!("{day} {} {month} {} {}:{}:{}", at.day, at.year, at.hour, at.minute, at.second);
+            assert_eq!(text, expected, "{secs}");
         }
     }
 

@@ -53,15 +53,15 @@ fn an_empty_section_has_the_defaults() {
     let document = Document::default();
     let section = Section::new("s", "F".into(), 1);
     let reader = Reader { document: &document, section: &section, scope: Scope::default(), env: &env };
-    assert!(Supervisord::read(&reader, None).is_ok());
+    assert_eq!(Supervisord::read(&reader, None).unwrap().minfds, 1024);
     let program = Program::read(&reader, String::new(), Revision(1)).unwrap();
     // A process has a command.
     assert!(Process::read(&reader, String::new(), 0, Rc::new(program), Rc::default()).is_err());
-    assert!(GroupOptions::read(&reader).is_ok());
-    assert!(ListenerOptions::read(&reader).is_ok());
-    assert!(FcgiOptions::read(&reader).is_ok());
-    assert!(Stheno::read(&reader).is_ok());
-    assert!(CtlOptions::read(&reader).is_ok());
+    assert_eq!(GroupOptions::read(&reader).unwrap().priority, 999);
+    assert_eq!(ListenerOptions::read(&reader).unwrap().priority, -1);
+    assert_eq!(FcgiOptions::read(&reader).unwrap().socket_backlog, None);
+    assert!(!Stheno::read(&reader).unwrap().mutation);
+    assert_eq!(CtlOptions::read(&reader).unwrap().prompt, "supervisor");
 }
 
 #[test]

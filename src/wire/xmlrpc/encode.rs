@@ -137,14 +137,6 @@ impl<'a> Writer<'a> {
         self.raw(after);
     }
 
-    /// A member that is a boolean.
-    #[inline]
-    pub fn member_bool(&mut self, name: &str, value: bool) {
-        self.begin_member(name);
-        self.bool(value);
-        self.end_member();
-    }
-
     /// A member of any kind.
     pub fn member_value(&mut self, name: &str, value: &Value) {
         self.begin_member(name);
