@@ -3,11 +3,11 @@
 use super::Daemon;
 use super::agenda::Due;
 use super::framing::Framing;
-use super::host::{CommandProblem, Errno, Host, Launch};
+use super::host::{CommandProblem, Errno, Host, Launch, SetUp, SpawnError};
 use crate::clock::Now;
 use crate::config::{LogFile, WhenFull};
 use crate::exit::ExitStatus;
-use crate::id::{Channel, Pid, ProcId};
+use crate::id::{Channel, Pid, ProcId, SocketId};
 use crate::logs::LogPlan;
 use crate::model::process::{Effect, Event};
 use crate::state::ProcessState;
@@ -21,6 +21,28 @@ enum Purpose {
     End,
     /// Somebody asked for this very signal.
     Asked,
+}
+
+/// Descriptors that making a child takes: both ends of four pipes, and two logs.
+const DESCRIPTORS_OF_SPAWN: usize = 10;
+
+/// Why there is no child.
+struct NotSpawned {
+    text: String,
+    /// For want of descriptors, which clients may have.
+    is_short: bool,
+}
+
+impl NotSpawned {
+    fn because(text: impl Into<String>) -> NotSpawned {
+        NotSpawned { text: text.into(), is_short: false }
+    }
+
+    /// What the system had against the process of that name (P-31).
+    fn from(error: SpawnError, name: &str) -> NotSpawned {
+        let is_short = matches!(error, SpawnError::Pipe(libc::EMFILE | libc::ENFILE));
+        NotSpawned { text: error.text(name), is_short }
+    }
 }
 
 impl Daemon {
@@ -37,6 +59,7 @@ impl Daemon {
             for effect in effects.drain(..) {
                 match effect {
                     Effect::Spawn => next = Some(self.spawn(id, host)),
+                    Effect::AskSetUp => next = self.ask_set_up(id, host),
                     Effect::Kill { signal, group } => {
                         if let Err(text) = self.send(id, signal, group, Purpose::End, host) {
                             outcome = Err(text);
@@ -173,29 +196,71 @@ impl Daemon {
                 }
                 Event::Spawned(pid)
             }
-            Err(text) => {
+            Err(failure) => {
                 self.close_logs(id, host);
                 self.release_socket(id, host);
-                Event::SpawnFailed(text)
+                Event::SpawnFailed(failure.text)
             }
         }
     }
 
-    fn try_spawn(&mut self, id: ProcId, host: &mut dyn Host) -> Result<Pid, String> {
+    fn try_spawn(&mut self, id: ProcId, host: &mut dyn Host) -> Result<Pid, NotSpawned> {
         // The socket comes first, also for a command that is then not found (P-101).
-        let socket = self.acquire_socket(id, host)?;
-        let (path, argv) = self.find_command(id, host).map_err(|problem| problem.to_string())?;
+        let socket = self.acquire_socket(id, host).map_err(NotSpawned::because)?;
+        let (path, argv) = self.find_command(id, host).map_err(|problem| NotSpawned::because(problem.to_string()))?;
+        match self.launch(id, (&path, &argv, socket), host) {
+            // A client can come again; a program would be given up.
+            Err(failure) if failure.is_short && host.make_room(DESCRIPTORS_OF_SPAWN) => {
+                self.launch(id, (&path, &argv, socket), host)
+            }
+            done => done,
+        }
+    }
+
+    fn launch(
+        &mut self,
+        id: ProcId,
+        (path, argv, socket): (&str, &[String], Option<SocketId>),
+        host: &mut dyn Host,
+    ) -> Result<Pid, NotSpawned> {
         self.open_logs(id, host)?;
-        let removed = || "the process was removed".to_string();
+        let removed = || NotSpawned::because("the process was removed");
         let (group, process) = self.roster.member(id).ok_or_else(removed)?;
         let (group, config) = (group.name(), process.config.clone());
-        let name = &config.name;
-        let launch = Launch { config: &config, group, path: &path, argv: &argv, socket };
-        host.spawn(id, &launch).map_err(|error| error.text(name))
+        let launch = Launch { config: &config, group, path, argv, socket };
+        host.spawn(id, &launch).map_err(|error| NotSpawned::from(error, &config.name))
+    }
+
+    /// Finds out how far a child came; nothing as long as it is on its way.
+    fn ask_set_up(&self, id: ProcId, host: &mut dyn Host) -> Option<Event> {
+        let process = self.roster.process(id)?;
+        match host.set_up(id) {
+            SetUp::UnderWay => None,
+            SetUp::Done => Some(Event::SetUp),
+            SetUp::Failed(option, error) => {
+                let name = &process.config.name;
+                let text = option.map(|option| format!("couldn't set {option} for '{name}': {error}"));
+                Some(Event::SetUpFailed(text))
+            }
+        }
+    }
+
+    /// Whether it is not known yet how far the child of a process came.
+    fn is_setting_up(&self, id: ProcId) -> bool {
+        self.roster.process(id).is_some_and(|process| process.machine.is_setting_up())
+    }
+
+    /// A child that was on its way to its program may be there.
+    pub fn set_up(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
+        if self.is_setting_up(id)
+            && let Some(event) = self.ask_set_up(id, host)
+        {
+            let _ = self.step(id, event, now, host);
+        }
     }
 
     /// Opens the logs of a child about to be made (P-38) and readies its channels.
-    fn open_logs(&mut self, id: ProcId, host: &mut dyn Host) -> Result<(), String> {
+    fn open_logs(&mut self, id: ProcId, host: &mut dyn Host) -> Result<(), NotSpawned> {
         let is_listener = self.roster.is_listener(id);
         let Some(process) = self.roster.process_mut(id) else { return Ok(()) };
         let config = process.config.clone();
@@ -224,12 +289,7 @@ impl Daemon {
             let plan = LogPlan { outlet: (id, channel), path: &path, maxbytes, backups, waits, between_lines };
             match host.log_open(&plan) {
                 Ok(log) => stream.log = Some(log),
-                Err(error) if error.0 == libc::EMFILE => {
-                    return Err(format!("too many open files to spawn '{}'", config.name));
-                }
-                Err(error) => {
-                    return Err(format!("unknown error making dispatchers for '{}': {error}", config.name));
-                }
+                Err(error) => return Err(NotSpawned::from(SpawnError::Pipe(error.0), &config.name)),
             }
         }
         Ok(())
@@ -252,6 +312,12 @@ impl Daemon {
             return;
         };
         self.flush_output(id, now, host);
+        // One that failed on the way has told so. Whether the others came to their program their end tells.
+        if self.is_setting_up(id)
+            && let Some(event @ Event::SetUpFailed(_)) = self.ask_set_up(id, host)
+        {
+            let _ = self.step(id, event, now, host);
+        }
         let _ = self.step(id, Event::Exited(status), now, host);
         self.listener_exited(id, now, host);
         // The logs are closed after the state changed and before the next start opens them again: a restart is a

@@ -38,6 +38,17 @@ pub struct Launch<'a> {
     pub socket: Option<SocketId>,
 }
 
+/// How far a child came on the way to its program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetUp {
+    /// It is on its way; an input tells when it is worth asking again.
+    UnderWay,
+    /// Its program runs.
+    Done,
+    /// It failed, and ends: the option that could not be met, if it was one, and why.
+    Failed(Option<String>, Errno),
+}
+
 /// Why bytes could not be queued for a child's stdin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StdinProblem {
@@ -62,6 +73,10 @@ pub trait Children {
     fn find_command(&mut self, word: &str, path: Option<&str>) -> Result<String, CommandProblem>;
     /// Makes the pipes and the process; its output and exit arrive as inputs with this id.
     fn spawn(&mut self, process: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnError>;
+    /// How far a child came on the way to its program.
+    fn set_up(&mut self, process: ProcId) -> SetUp;
+    /// Closes connections of clients, who can come again, for so many descriptors; false if there are none.
+    fn make_room(&mut self, descriptors: usize) -> bool;
     /// Sends a signal to a child or to its process group.
     fn kill(&mut self, pid: Pid, signal: i32, group: bool) -> Result<(), Errno>;
     /// Queues bytes for a child's stdin, in one piece; a bounded buffer holds what the pipe does not take.

@@ -5,6 +5,8 @@
 //! after a growing delay another attempt, or **Fatal** once the retries are used up). A stop request makes it
 //! **Stopping** until it is reaped, with SIGKILL every `stopwaitsecs`. An exit nobody asked for makes it **Exited**,
 //! from where `autorestart` may start it again. **Unknown** is entered when a signal could not be delivered.
+//! Its child may need long to come to its program, if a file system does not answer: until it has, it is **Starting**
+//! whatever `startsecs` says. That is asked when it would count as Running, which is when nearly all have.
 //! A stop request wins over everything; while the daemon shuts down nothing is started.
 //!
 //! A listener that broke the protocol under `unknown_action=restart` is the one special case: it is killed, and its
@@ -46,6 +48,11 @@ pub enum Event {
     Spawned(Pid),
     /// The spawn that was asked for failed; the text becomes `spawnerr`.
     SpawnFailed(String),
+    /// The child has come to its program.
+    SetUp,
+    /// The child failed on the way to its program, and ends; the text becomes `spawnerr`. Without one it is told as any
+    /// other end so soon (P-52).
+    SetUpFailed(Option<String>),
     /// The time that [`Process::deadline`] named has come.
     Deadline,
     /// The child was reaped.
@@ -65,6 +72,9 @@ pub enum Event {
 pub enum Effect {
     /// Spawn it and feed back [`Event::Spawned`] or [`Event::SpawnFailed`].
     Spawn,
+    /// Find out whether the child has come to its program; feed back [`Event::SetUp`] or [`Event::SetUpFailed`], now or
+    /// when it is so.
+    AskSetUp,
     /// Send a signal to the child, or to its process group.
     Kill {
         /// Number of the signal.
@@ -95,11 +105,27 @@ pub struct Transition {
     pub exit: Option<ExitStatus>,
 }
 
+/// How far the child of a process has come, as far as that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nobody has asked.
+    Unknown,
+    /// Asked; the answer comes when it is there.
+    Asked,
+    /// Its program runs.
+    Done,
+    /// It failed on the way, and ends.
+    Failed(Option<String>),
+}
+
 /// One process over all its runs.
 #[derive(Clone, Debug)]
 pub struct Process {
     state: ProcessState,
     pid: Option<Pid>,
+    stage: Stage,
+    /// It has been RUNNING since the last start.
+    came_up: bool,
     /// When the last start was attempted; `None` before the first (P-5).
     started: Option<Mono>,
     /// The same on the wall clock, whole seconds; 0 before the first.
@@ -129,6 +155,8 @@ impl Default for Process {
         Process {
             state: ProcessState::Stopped,
             pid: None,
+            stage: Stage::Unknown,
+            came_up: false,
             started: None,
             start_wall: 0,
             stop_wall: 0,
@@ -153,6 +181,18 @@ impl Process {
     /// Its pid, while there is a child.
     pub fn pid(&self) -> Option<Pid> {
         self.pid
+    }
+
+    /// Whether it has been RUNNING since its last start; it may have ended by now.
+    pub fn came_up(&self) -> bool {
+        self.came_up
+    }
+
+    /// Whether it is not known how far its child came on the way to its program.
+    pub fn is_setting_up(&self) -> bool {
+        self.state == ProcessState::Starting
+            && self.pid.is_some()
+            && matches!(self.stage, Stage::Unknown | Stage::Asked)
     }
 
     /// Why the last start or run failed; empty when it did not.
@@ -181,6 +221,7 @@ impl Process {
         let may_start = daemon == SupervisorState::Running;
         match self.state {
             Stopped => (may_start && self.started.is_none() && config.program.autostart).then_some(Mono(0)),
+            Starting if matches!(self.stage, Stage::Asked | Stage::Failed(_)) => None,
             Starting => self.pid.map(|_| self.running_at(config)),
             Backoff if self.backoff > config.program.startretries => Some(Mono(0)),
             Backoff => may_start.then_some(self.delay),
@@ -211,6 +252,7 @@ impl Process {
 
             (Starting, Event::Spawned(pid)) => {
                 self.pid = Some(pid);
+                self.stage = Stage::Unknown;
                 self.starts += 1;
                 out.push(Effect::Log(Level::Info, format!("spawned: '{}' with pid {}", config.name, pid.0)));
             }
@@ -221,16 +263,22 @@ impl Process {
             }
 
             (Starting, Event::Deadline) if self.pid.is_some() && now.mono >= self.running_at(config) => {
-                self.backoff = 0;
-                self.change(Running, false, None, out);
-                out.push(Effect::Log(
-                    Level::Info,
-                    format!(
-                        "success: {} entered RUNNING state, process has stayed up for > than {} seconds (startsecs)",
-                        config.name, config.program.startsecs
-                    ),
-                ));
+                match self.stage {
+                    Stage::Unknown => {
+                        self.stage = Stage::Asked;
+                        out.push(Effect::AskSetUp);
+                    }
+                    Stage::Done => self.succeed(config, out),
+                    Stage::Asked | Stage::Failed(_) => {}
+                }
             }
+            (Starting, Event::SetUp) if self.is_setting_up() => {
+                self.stage = Stage::Done;
+                if self.pid.is_some() && now.mono >= self.running_at(config) {
+                    self.succeed(config, out);
+                }
+            }
+            (Starting, Event::SetUpFailed(text)) if self.is_setting_up() => self.stage = Stage::Failed(text),
             (Backoff, Event::Deadline) if self.backoff > config.program.startretries => {
                 self.give_up(out);
                 out.push(Effect::Log(
@@ -308,10 +356,23 @@ impl Process {
         self.exit_status = None;
         self.spawn_error.clear();
         self.distrusted = false;
+        self.came_up = false;
         self.started = Some(now.mono);
         self.start_wall = now.wall.secs();
         self.change(ProcessState::Starting, false, None, out);
         out.push(Effect::Spawn);
+    }
+
+    fn succeed(&mut self, config: &config::Process, out: &mut Vec<Effect>) {
+        self.backoff = 0;
+        self.change(ProcessState::Running, false, None, out);
+        out.push(Effect::Log(
+            Level::Info,
+            format!(
+                "success: {} entered RUNNING state, process has stayed up for > than {} seconds (startsecs)",
+                config.name, config.program.startsecs
+            ),
+        ));
     }
 
     fn kill(&mut self, signal: i32, group: bool, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
@@ -349,7 +410,13 @@ impl Process {
         use ProcessState::*;
         let code = status.code();
         let expected = config.program.exitcodes.0.contains(&code);
-        let too_quick = now.mono < self.running_at(config) && config.program.startsecs > 0;
+        let failed = match std::mem::replace(&mut self.stage, Stage::Unknown) {
+            Stage::Failed(text) => Some(text),
+            _ => None,
+        };
+        // However long it took: it has never come to its program.
+        let too_quick = config.program.startsecs > 0 && (now.mono < self.running_at(config) || failed.is_some());
+        let unmet = failed.flatten();
         self.stop_wall = now.wall.secs();
         self.last_exit = Some(status);
         match self.state {
@@ -370,9 +437,10 @@ impl Process {
                 let text = format!("exited: {} ({}; not expected)", config.name, status.text());
                 out.push(Effect::Log(Level::Warn, text));
             }
-            Starting if too_quick => {
+            Starting if too_quick || unmet.is_some() => {
                 self.exit_status = None;
-                self.spawn_error = "Exited too quickly (process log may have details)".to_string();
+                self.spawn_error =
+                    unmet.unwrap_or_else(|| "Exited too quickly (process log may have details)".to_string());
                 self.enter_backoff(now, Some(status), out);
                 let text = format!("exited: {} ({}; not expected)", config.name, status.text());
                 out.push(Effect::Log(Level::Warn, text));
@@ -400,6 +468,7 @@ impl Process {
             return;
         }
         let from = std::mem::replace(&mut self.state, to);
+        self.came_up |= to == ProcessState::Running;
         let pid = self.pid.map_or(0, |pid| pid.0);
         out.push(Effect::Changed(Transition {
             from,

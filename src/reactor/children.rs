@@ -7,10 +7,10 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token};
 
 use super::token::{Source, Watched};
-use crate::daemon::host::StdinProblem;
+use crate::daemon::host::{Errno, SetUp, StdinProblem};
 use crate::id::{Channel, IdMap, ProcId};
 use crate::sys::fd;
-use crate::sys::spawn::{Pipes, Spawned};
+use crate::sys::spawn::{self, Pipes, Spawned};
 
 /// Bytes that wait for a child to read its stdin. The original has no bound; a child that never reads must not fill
 /// our memory. Large enough for any event and for what people paste.
@@ -24,6 +24,8 @@ struct Child {
     pending: Vec<u8>,
     stdout: Option<End>,
     stderr: Option<End>,
+    /// Until it is known how far the child came. It stands in the poll only if that takes longer than `startsecs`.
+    report: Option<End>,
 }
 
 /// Our end of a pipe.
@@ -87,21 +89,44 @@ impl Children {
 
     /// Takes over a new child's pipes, whose output is [watched](Children::watch).
     pub(super) fn add(&mut self, id: ProcId, spawned: Spawned, tokens: Tokens) {
-        let Spawned { stdin, stdout, stderr, .. } = spawned;
+        let Spawned { stdin, stdout, stderr, report, .. } = spawned;
         let Tokens([first, second]) = tokens;
         let child = Child {
             stdin: stdin.map(|fd| End { fd, token: None }),
             pending: Vec::new(),
             stdout: Some(End { fd: stdout, token: first }),
             stderr: stderr.map(|fd| End { fd, token: second }),
+            report: Some(End { fd: report, token: None }),
         };
         self.0.insert(id, child);
+    }
+
+    /// How far a child came; if it is still on its way, its report is polled from now on.
+    pub(super) fn set_up(&mut self, id: ProcId, watched: &mut Watched) -> SetUp {
+        let Some(child) = self.0.get_mut(&id) else { return SetUp::Done };
+        let Some(End { fd, token }) = &mut child.report else { return SetUp::Done };
+        let told = match spawn::set_up(fd.as_fd()) {
+            spawn::SetUp::Failed(option, number) => SetUp::Failed(option, Errno(number)),
+            spawn::SetUp::Done => SetUp::Done,
+            spawn::SetUp::UnderWay => {
+                match watched.watch(&mut SourceFd(&fd.as_raw_fd()), token, Source::Report(id), Interest::READABLE) {
+                    Ok(()) => return SetUp::UnderWay,
+                    Err(error) => {
+                        // Better taken for a program than for ever for none.
+                        activity!(Error, "cannot watch a child on the way to its program: {error}");
+                        SetUp::Done
+                    }
+                }
+            }
+        };
+        close(&mut child.report, watched);
+        told
     }
 
     /// Closes a child's pipes.
     pub(super) fn remove(&mut self, id: ProcId, watched: &mut Watched) {
         let Some(child) = self.0.remove(&id) else { return };
-        for mut end in [child.stdin, child.stdout, child.stderr] {
+        for mut end in [child.stdin, child.stdout, child.stderr, child.report] {
             close(&mut end, watched);
         }
     }

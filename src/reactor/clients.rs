@@ -38,6 +38,10 @@ struct Client {
     waits_to_write: bool,
     /// Bytes at the front of its output that are written already.
     written: usize,
+    /// Something was written to it.
+    is_answered: bool,
+    /// When something last passed, in reads and writes of all clients.
+    passed: u64,
 }
 
 impl Socket {
@@ -106,6 +110,8 @@ pub(super) struct Clients {
     listeners: Vec<Listener>,
     clients: IdMap<ConnId, Client>,
     next: u64,
+    /// Reads and writes so far.
+    passes: u64,
 }
 
 impl Clients {
@@ -149,9 +155,11 @@ impl Clients {
                 return Accepted::Failed;
             }
         };
+        self.passes += 1;
+        let passed = self.passes;
         let id = ConnId(self.next);
         self.next += 1;
-        let mut client = Client { socket, token: None, waits_to_write: false, written: 0 };
+        let mut client = Client { socket, token: None, waits_to_write: false, written: 0, is_answered: false, passed };
         if let Err(error) = client.watch(id, Interest::READABLE, watched) {
             activity!(Error, "cannot watch a client: {error}");
             return Accepted::Failed;
@@ -163,6 +171,8 @@ impl Clients {
     /// Reads what a client sent.
     pub(super) fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Read {
         let Some(client) = self.clients.get_mut(&id) else { return Read::Nothing };
+        self.passes += 1;
+        client.passed = self.passes;
         match fd::retry(|| client.socket.read(buffer)) {
             Ok(0) => Read::End,
             Ok(bytes) => Read::Bytes(bytes),
@@ -177,6 +187,9 @@ impl Clients {
     /// would be moved fifty times.
     pub(super) fn write(&mut self, id: ConnId, output: &mut Vec<u8>, watched: &mut Watched) -> Written {
         let Some(client) = self.clients.get_mut(&id) else { return Written::Gone };
+        self.passes += 1;
+        client.passed = self.passes;
+        client.is_answered = true;
         let mut done = client.written;
         let outcome = loop {
             if done == output.len() {
@@ -211,6 +224,21 @@ impl Clients {
                 _ => return,
             }
         }
+    }
+
+    /// Closes so many connections: those that were never answered first, then those that have been idle longest. The one
+    /// that something passed on last is kept, for it may be what a child is made for.
+    pub(super) fn make_room(&mut self, connections: usize, watched: &mut Watched) -> Vec<ConnId> {
+        let mut all: Vec<_> =
+            self.clients.iter().map(|(id, client)| (client.passed, client.is_answered, *id)).collect();
+        let last = all.iter().max().map(|(_, _, id)| *id);
+        all.retain(|(_, _, id)| Some(*id) != last);
+        all.sort_unstable_by_key(|(passed, is_answered, _)| (*is_answered, *passed));
+        let gone: Vec<ConnId> = all.into_iter().take(connections).map(|(_, _, id)| id).collect();
+        for id in &gone {
+            self.close(*id, watched);
+        }
+        gone
     }
 
     /// Closes a connection.

@@ -93,6 +93,7 @@ pub struct Reactor {
 #[derive(Default)]
 struct Ready {
     outputs: Vec<(ProcId, Channel)>,
+    reports: Vec<ProcId>,
     listeners: Vec<usize>,
     /// Clients that have sent something, and whether the end has come with it.
     readable: Vec<(ConnId, bool)>,
@@ -248,6 +249,7 @@ impl Reactor {
                     }
                 }
                 Source::Output(id, channel) => ready.outputs.push((id, channel)),
+                Source::Report(id) => ready.reports.push(id),
                 Source::Stdin(id) => self.system.children.flush(id, &mut self.system.watched),
                 Source::Streams => self.system.flush_streams(&mut self.unfinished),
                 Source::Watches => ready.watches = true,
@@ -343,6 +345,9 @@ impl Reactor {
 
     /// Writes all output there is.
     fn write_all(&mut self, service: &mut Service, now: Now) {
+        for id in std::mem::take(&mut self.system.gone) {
+            service.drop_connection(id, &mut self.system);
+        }
         for _ in 0..FLUSH_ROUNDS {
             let dirty = service.take_dirty();
             if dirty.is_empty() {
@@ -420,7 +425,8 @@ impl Inputs for Turning<'_> {
 
     fn are_exits(&self) -> bool {
         let ready = &self.reactor.ready;
-        let asks = ready.watches || !ready.listeners.is_empty() || !ready.readable.is_empty();
+        let asks =
+            ready.watches || !ready.reports.is_empty() || !ready.listeners.is_empty() || !ready.readable.is_empty();
         self.reactor.arrived == [libc::SIGCHLD] && !self.reactor.reaping && !asks
     }
 
@@ -428,6 +434,12 @@ impl Inputs for Turning<'_> {
         self.reactor.reaping |= self.reactor.arrived.contains(&libc::SIGCHLD);
         if self.reactor.reaping {
             self.reactor.reap(one, self.service, now);
+        }
+    }
+
+    fn reports(&mut self, now: Now) {
+        for process in std::mem::take(&mut self.reactor.ready.reports) {
+            self.service.handle(Input::SetUp { process }, now, &mut self.reactor.system);
         }
     }
 

@@ -15,7 +15,7 @@ use super::token::{Source, Watched};
 use crate::clock::{Mono, Now, Wall};
 use crate::config::{self, Config, FcgiSocket, System as Env};
 use crate::daemon::host::{
-    self, CommandProblem, Errno, Files, Host, Launch, Logs, Span, SpawnError, StdinProblem, Usage,
+    self, CommandProblem, Errno, Files, Host, Launch, Logs, SetUp, Span, SpawnError, StdinProblem, Usage,
 };
 use crate::id::{Channel, ConnId, IdMap, LogId, Pid, ProcId, SocketId};
 use crate::logs::child::{self, ChildLog, LogPlan};
@@ -44,6 +44,8 @@ pub struct System {
     pub(super) watched: Watched,
     pub(super) children: Children,
     pub(super) clients: Clients,
+    /// Connections that were closed to make room, which the service has to hear of.
+    pub(super) gone: Vec<ConnId>,
     /// Connections that the service has given up.
     pub(super) closed: Vec<ConnId>,
     pub(super) now: Now,
@@ -74,6 +76,7 @@ impl System {
             watched: Watched::new(registry),
             children: Children::default(),
             clients: Clients::default(),
+            gone: Vec::new(),
             closed: Vec::new(),
             now: Now { mono: Mono(0), wall: Wall(0) },
             held_up: BTreeSet::new(),
@@ -112,7 +115,7 @@ impl System {
         !self.held_up.is_empty() && self.held_up.contains(&(id, channel))
     }
 
-    fn plan<'a>(&mut self, launch: &Launch<'_>, stdin: Stdin<'a>) -> Result<Plan<'a>, ()> {
+    fn plan<'a>(&mut self, launch: &Launch<'_>, stdin: Stdin<'a>) -> Result<Plan<'a>, &'static str> {
         let config::Process { name, program, environment, directory, .. } = launch.config;
         let mut pairs: Vec<(&str, &str)> = vec![("SUPERVISOR_ENABLED", "1")];
         pairs.extend(
@@ -125,18 +128,18 @@ impl System {
             None => Switch::Keep,
             Some(user) => self.switches.entry(user.uid).or_insert_with(|| Switch::to_uid(user.uid)).clone(),
         };
-        let text = |text: &str| CString::new(text).map_err(|_| ());
+        let directory = directory.as_deref().map(CString::new).transpose();
         Ok(Plan {
-            path: text(launch.path)?,
-            argv: CStrings::from_words(launch.argv).map_err(|_| ())?,
-            environment: self.environment.overlaid(pairs).map_err(|_| ())?,
+            path: CString::new(launch.path).map_err(|_| "command")?,
+            argv: CStrings::from_words(launch.argv).map_err(|_| "command")?,
+            environment: self.environment.overlaid(pairs).map_err(|_| "environment")?,
             stdin,
             redirect_stderr: program.redirect_stderr,
             settings: Vec::new(),
             switch,
             no_new_privs: false,
             deathsig: None,
-            directory: directory.as_deref().map(text).transpose()?,
+            directory: directory.map_err(|_| "directory")?,
             umask: program.umask.map(|umask| umask.0),
         })
     }
@@ -157,8 +160,7 @@ impl host::Children for System {
         let socket = launch.socket.and_then(|socket| self.sockets.get(&socket)).map(|fd| fd.try_clone());
         let shared = socket.transpose().map_err(|error| SpawnError::Pipe(errno_of(&error)))?;
         let stdin = shared.as_ref().map_or(Stdin::Pipe, |fd| Stdin::Shared(fd.as_fd()));
-        // A zero byte cannot be passed to a program.
-        let plan = self.plan(launch, stdin).map_err(|()| SpawnError::Fork(libc::EINVAL))?;
+        let plan = self.plan(launch, stdin).map_err(SpawnError::ZeroByte)?;
         let pipes = Pipes::open(&plan)?;
         let watched = Children::watch(id, &pipes, &mut self.watched);
         let tokens = watched.map_err(|error| SpawnError::Pipe(errno_of(&error)))?;
@@ -172,6 +174,20 @@ impl host::Children for System {
         let pid = spawned.pid;
         self.children.add(id, spawned, tokens);
         Ok(pid)
+    }
+
+    fn set_up(&mut self, id: ProcId) -> SetUp {
+        self.children.set_up(id, &mut self.watched)
+    }
+
+    fn make_room(&mut self, descriptors: usize) -> bool {
+        let gone = self.clients.make_room(descriptors, &mut self.watched);
+        let made = !gone.is_empty();
+        if made {
+            activity!(Warn, "too many open files: {} connections were closed to make room for a child", gone.len());
+        }
+        self.gone.extend(gone);
+        made
     }
 
     fn kill(&mut self, pid: Pid, signal: i32, group: bool) -> Result<(), Errno> {

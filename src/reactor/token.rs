@@ -20,6 +20,8 @@ pub(super) enum Source {
     Output(ProcId, Channel),
     /// A child's input that was full.
     Stdin(ProcId),
+    /// A child on the way to its program.
+    Report(ProcId),
     /// A stream that logs go to, our own among them, whose reader was slow.
     Streams,
     /// Files that are followed.

@@ -10,7 +10,7 @@ use crate::clock::{Mono, Now, Wall};
 use crate::config::fake::Fake;
 use crate::config::{Config, Env, FcgiAddress, FcgiSocket, Loader};
 use crate::daemon::host::{
-    Children, Clients, CommandProblem, Errno, Files, Launch, Logs, Span, SpawnError, StdinProblem, Usage,
+    Children, Clients, CommandProblem, Errno, Files, Launch, Logs, SetUp, Span, SpawnError, StdinProblem, Usage,
 };
 use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
@@ -45,6 +45,12 @@ impl Children for Tables {
         self.next_pid += 1;
         self.children.insert(self.next_pid, launch.argv.join(" "));
         Ok(Pid(self.next_pid))
+    }
+    fn set_up(&mut self, _: ProcId) -> SetUp {
+        SetUp::Done
+    }
+    fn make_room(&mut self, _: usize) -> bool {
+        false
     }
     fn kill(&mut self, pid: Pid, _: i32, _: bool) -> Result<(), Errno> {
         if !self.is_deaf {

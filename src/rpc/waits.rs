@@ -41,6 +41,10 @@ impl Start {
 pub(super) fn is_up(daemon: &Daemon, id: ProcId) -> Option<Result<(), Code>> {
     let Some(process) = daemon.roster.process(id) else { return Some(Err(Code::AbnormalTermination)) };
     let machine = &process.machine;
+    // It may have ended since.
+    if machine.came_up() {
+        return Some(Ok(()));
+    }
     if !machine.spawn_error().is_empty() {
         return Some(Err(Code::SpawnError));
     }

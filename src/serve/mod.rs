@@ -79,6 +79,11 @@ pub enum Input<'a> {
         /// How it ended.
         status: ExitStatus,
     },
+    /// A child that was on the way to its program when that was last asked may be there.
+    SetUp {
+        /// The child's slot.
+        process: ProcId,
+    },
     /// A signal for the daemon itself.
     Signal(i32),
     /// A client has connected.
@@ -181,6 +186,7 @@ impl Service {
                 }
                 self.daemon.exited(pid, status, now, host);
             }
+            Input::SetUp { process } => self.daemon.set_up(process, now, host),
             Input::Signal(number) => self.signal(number, host),
             Input::Accepted { conn, server, peer } => self.accept(conn, server, peer, now, host),
             Input::Received { conn, bytes } => self.receive(conn, bytes, now, host),

@@ -21,6 +21,9 @@ pub trait Inputs {
     /// then comes at once.
     fn exits(&mut self, one: bool, now: Now);
 
+    /// Children that were on the way to their programs when that was last asked, and may be there.
+    fn reports(&mut self, now: Now);
+
     /// Signals to the daemon.
     fn signals(&mut self, now: Now);
 
@@ -45,6 +48,8 @@ pub fn turn(inputs: &mut impl Inputs, now: Now) {
     // system has to look whether others have ended: with ten thousand children that takes longer than a restart.
     let one = inputs.are_exits() && inputs.with(|service, _| !service.is_due(now));
     inputs.exits(one, now);
+    // After the exits, for a child that ended on the way is not there.
+    inputs.reports(now);
     // Signals before requests: nothing is begun any more for who asks in the moment of the end.
     inputs.signals(now);
     // Followers come before requests only because they are cheap and already wait.

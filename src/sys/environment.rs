@@ -60,14 +60,26 @@ impl CStrings {
     }
 }
 
+/// What a service manager says to the daemon alone, once there is a socket to tell it anything (K-2.11): a child that
+/// found it could say that we are ready.
+const OF_SERVICE_MANAGER: [&str; 6] =
+    ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
+
 /// The daemon's own environment, read once.
 #[derive(Clone, Debug, Default)]
 pub struct Environment(Vec<(OsString, OsString)>);
 
 impl Environment {
-    /// That of this process.
+    /// That of this process, as far as it is for children.
     pub fn inherited() -> Environment {
-        Environment(std::env::vars_os().collect())
+        Environment::for_children(std::env::vars_os().collect())
+    }
+
+    fn for_children(mut all: Vec<(OsString, OsString)>) -> Environment {
+        if all.iter().any(|(key, _)| key == "NOTIFY_SOCKET") {
+            all.retain(|(key, _)| !OF_SERVICE_MANAGER.iter().any(|name| key == name));
+        }
+        Environment(all)
     }
 
     /// The value of a variable.
@@ -122,6 +134,19 @@ mod tests {
         }
         assert_eq!(own.overlaid([("A", "1\x002")]), Err(ZeroByte));
         assert_eq!(own.get("B"), Some(OsStr::new("2")));
+    }
+
+    #[test]
+    fn what_a_service_manager_says_is_for_the_daemon_alone() {
+        let all = |keys: &[&str]| keys.iter().map(|key| (OsString::from(key), OsString::new())).collect::<Vec<_>>();
+        let rows: [(&[&str], &[&str]); 2] = [
+            (&["A", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "B"], &["A", "B"]),
+            (&["A", "LISTEN_FDS", "WATCHDOG_USEC"], &["A", "LISTEN_FDS", "WATCHDOG_USEC"]),
+        ];
+        for (keys, expected) in rows {
+            let kept: Vec<OsString> = Environment::for_children(all(keys)).0.into_iter().map(|(key, _)| key).collect();
+            assert_eq!(kept, expected, "{keys:?}");
+        }
     }
 
     #[test]

@@ -154,6 +154,8 @@ pub enum SpawnError {
     Pipe(i32),
     /// A process could not be made; the error number.
     Fork(i32),
+    /// A zero byte, which nothing that is passed to a program can contain: where.
+    ZeroByte(&'static str),
 }
 
 impl SpawnError {
@@ -166,6 +168,7 @@ impl SpawnError {
             }
             SpawnError::Fork(libc::EAGAIN) => format!("Too many processes in process table to spawn '{name}'"),
             SpawnError::Fork(number) => format!("unknown error during fork for '{name}': {}", errno::name(number)),
+            SpawnError::ZeroByte(place) => format!("can't spawn '{name}': embedded null byte in the {place}"),
         }
     }
 }

@@ -18,6 +18,7 @@ mod idle;
 mod logs;
 mod reload;
 mod shutdown;
+mod spawn;
 mod startup;
 mod states;
 mod terminal;

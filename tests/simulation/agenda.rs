@@ -15,6 +15,8 @@ pub enum Happening {
     Output { pid: i32, channel: Channel, bytes: Vec<u8>, spoken: Vec<Spoken> },
     /// A child closes a channel.
     Ended { pid: i32, channel: Channel },
+    /// A child that was asked for is on its way no more.
+    SetUp { pid: i32 },
     /// A child ends.
     Exit { pid: i32, status: ExitStatus },
     /// A process that we inherited ends.

@@ -16,6 +16,10 @@ pub struct Child {
     pub command: String,
     /// The logs that were opened for it.
     pub logs: Vec<LogId>,
+    /// When it comes to its program, or fails to.
+    pub set_up_at: u64,
+    /// It fails on the way, for want of this option or otherwise.
+    pub failure: Option<Option<String>>,
     /// It has ended; its exit is being delivered.
     pub is_dead: bool,
     /// SIGKILL was sent to it.
@@ -63,6 +67,9 @@ fn output(random: &mut Random) -> Vec<u8> {
 impl Child {
     /// Begins its life.
     pub fn begin(&self, pid: i32, now: u64, random: &mut Random, agenda: &mut Agenda) {
+        if self.failure.is_some() {
+            return agenda.put(now, Happening::Exit { pid, status: ExitStatus::Code(127) });
+        }
         let word = self.command.split(' ').next().unwrap_or_default();
         let exits_at = match word {
             "/bin/instant" => Some(now + *random.pick(&[0, 0, 1, MS])),

@@ -6,12 +6,12 @@ use stheno::config::cmdline::CommandLine;
 use stheno::config::{Config, Env, FcgiSocket, Loader, ResultHandler};
 use stheno::daemon::Host;
 use stheno::daemon::host::{
-    Children, Clients, CommandProblem, Errno, Launch, Logs, Span, SpawnError, StdinProblem, Usage,
+    Children, Clients, CommandProblem, Errno, Launch, Logs, SetUp, Span, SpawnError, StdinProblem, Usage,
 };
 use stheno::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use stheno::logs::LogPlan;
 
-use crate::agenda::{Agenda, Happening};
+use crate::agenda::{Agenda, Happening, MS, SECOND};
 use crate::children::{Child, Envelope, Listening};
 use crate::configuration;
 use crate::files::{Files, MAIN_FILE};
@@ -219,8 +219,16 @@ impl Children for SimHost {
             is_answering: false,
             is_broken: false,
         });
+        let set_up_at = match self.random.below(20) {
+            0 => self.now + self.random.below(60 * SECOND),
+            1..4 => self.now + self.random.below(20 * MS),
+            _ => self.now,
+        };
+        let failure = self.random.one_in(40).then(|| self.random.one_in(2).then(|| "nice".to_string()));
         let child = Child {
             process,
+            set_up_at,
+            failure,
             name: launch.config.name.clone(),
             command: launch.config.command.clone(),
             logs: std::mem::take(&mut self.opened),
@@ -228,11 +236,28 @@ impl Children for SimHost {
             is_killed: false,
             listener,
         };
-        child.begin(pid, self.now, &mut self.random, &mut self.agenda);
+        child.begin(pid, set_up_at, &mut self.random, &mut self.agenda);
         self.children.insert(pid, child);
         self.pipes.insert(process, pid);
         self.note(Did::Spawned { process, pid });
         Ok(Pid(pid))
+    }
+
+    fn set_up(&mut self, process: ProcId) -> SetUp {
+        let Some(pid) = self.pipes.get(&process).copied() else { panic!("{process:?} has no child") };
+        let Some(child) = self.children.get(&pid) else { return SetUp::Done };
+        match &child.failure {
+            _ if self.now < child.set_up_at && !child.is_dead => {
+                self.agenda.put(child.set_up_at, Happening::SetUp { pid });
+                SetUp::UnderWay
+            }
+            Some(option) if self.now >= child.set_up_at => SetUp::Failed(option.clone(), Errno(libc::EACCES)),
+            _ => SetUp::Done,
+        }
+    }
+
+    fn make_room(&mut self, _: usize) -> bool {
+        self.random.one_in(2)
     }
 
     fn kill(&mut self, pid: Pid, signal: i32, _: bool) -> Result<(), Errno> {

@@ -92,6 +92,8 @@ struct Inbox {
     exits: VecDeque<(i32, ExitStatus)>,
     /// Whether a signal tells of an exit that came since the last turn.
     is_told: bool,
+    /// Children that may have come to their programs.
+    reports: Vec<i32>,
     signals: Vec<i32>,
     acting: Vec<Happening>,
     changed: Vec<ConnId>,
@@ -99,7 +101,12 @@ struct Inbox {
 
 impl Inbox {
     fn len(&self) -> usize {
-        self.outputs.len() + self.exits.len() + self.signals.len() + self.acting.len() + self.changed.len()
+        self.outputs.len()
+            + self.exits.len()
+            + self.reports.len()
+            + self.signals.len()
+            + self.acting.len()
+            + self.changed.len()
     }
 }
 
@@ -299,6 +306,7 @@ impl World {
                         self.inbox.exits.push_back((pid, status));
                     }
                 }
+                Happening::SetUp { pid } => self.inbox.reports.push(pid),
                 Happening::Stranger { pid, status } => self.inbox.exits.push_back((pid, status)),
                 Happening::Signal(number) => self.inbox.signals.push(number),
                 Happening::Client(_) | Happening::Sends(_) | Happening::Reads(_) => self.inbox.acting.push(happening),
@@ -937,6 +945,16 @@ impl Inputs for World {
         let due: Vec<_> = self.inbox.exits.drain(..count).collect();
         for (pid, status) in due {
             self.deliver_exit(pid, status);
+        }
+    }
+
+    fn reports(&mut self, _: Now) {
+        for pid in std::mem::take(&mut self.inbox.reports) {
+            let Some(child) = self.host.children.get(&pid).filter(|child| !child.is_dead) else { continue };
+            let process = child.process;
+            if self.host.pipes.get(&process) == Some(&pid) {
+                self.step(|service, now, host| service.handle(Input::SetUp { process }, now, host));
+            }
         }
     }
 

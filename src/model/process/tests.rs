@@ -29,18 +29,33 @@ const CORE: ExitStatus = ExitStatus::Signal { number: libc::SIGSEGV, core: true 
 /// A process with a past: in a state, started at [`START`], with the counter of failures and the delay as given.
 fn process(state: ProcessState, pid: Option<i32>, backoff: i64, delay: u64) -> Process {
     let (pid, started) = (pid.map(Pid), Some(Mono(START)));
-    Process { state, pid, started, start_wall: 1_700_000_100, backoff, delay: Mono(delay), ..Process::default() }
+    Process {
+        state,
+        pid,
+        stage: Stage::Done,
+        started,
+        start_wall: 1_700_000_100,
+        backoff,
+        delay: Mono(delay),
+        ..Process::default()
+    }
 }
 
 /// The situations of the table, each with its name.
 fn situations() -> Vec<(&'static str, Process)> {
     use ProcessState::*;
+    let setting_up = |stage| Process { stage, ..process(Starting, Some(7), 1, 0) };
+    let unmet = "couldn't set nice for 'cat': EACCES".to_string();
     let exited = |code| Process { exit_status: Some(code), ..process(Exited, None, 0, 0) };
     vec![
         ("new", Process::default()),
         ("stopped", process(Stopped, None, 2, 0)),
         ("spawning", process(Starting, None, 1, 0)),
-        ("starting", process(Starting, Some(7), 1, 0)),
+        ("starting", Process { stage: Stage::Done, ..process(Starting, Some(7), 1, 0) }),
+        ("setting up", setting_up(Stage::Unknown)),
+        ("asked", setting_up(Stage::Asked)),
+        ("not set up", setting_up(Stage::Failed(None))),
+        ("option unmet", setting_up(Stage::Failed(Some(unmet)))),
         ("running", process(Running, Some(7), 0, 0)),
         ("distrusted", Process { distrusted: true, ..process(Running, Some(7), 0, 0) }),
         ("backoff", process(Backoff, None, 3, START + 3 * SECOND)),
@@ -59,6 +74,8 @@ fn events() -> Vec<(&'static str, Event)> {
         ("start", Event::Start),
         ("spawned", Event::Spawned(Pid(8))),
         ("spawn failed", Event::SpawnFailed("can't find command 'cat'".to_string())),
+        ("set up", Event::SetUp),
+        ("set-up failed", Event::SetUpFailed(Some("couldn't set nice for 'cat': EACCES".to_string()))),
         ("deadline", Event::Deadline),
         ("exit 0", Event::Exited(EXPECTED)),
         ("exit 3", Event::Exited(UNEXPECTED)),
@@ -103,6 +120,7 @@ impl When {
 fn shown(effect: &Effect) -> String {
     match effect {
         Effect::Spawn => "spawn".to_string(),
+        Effect::AskSetUp => "ask".to_string(),
         Effect::Kill { signal, group } => {
             format!("kill {}{}", signal::name(*signal), if *group { " group" } else { "" })
         }
@@ -180,6 +198,89 @@ const TABLE: &[(&str, &str, When, ProcessState, &[&str])] = {
 
         ("starting", "distrust", When::Running, Starting, &[DISTRUST, "kill SIGKILL"]),
 
+        ("setting up", "deadline", Late, Starting, &["ask"]),
+        ("asked", "set up", Late, ProcessState::Running, &["STARTING -> RUNNING tries:0 pid:7", SUCCESS]),
+        ("setting up", "set up", Late, ProcessState::Running, &["STARTING -> RUNNING tries:0 pid:7", SUCCESS]),
+        ("setting up", "spawned", Always, Starting, &["INFO spawned: 'cat' with pid 8"]),
+        ("setting up", "spawn failed", Always, Backoff,
+            &["INFO spawnerr: can't find command 'cat'", "STARTING -> BACKOFF tries:2 pid:7"]),
+        ("setting up", "stop", Always, Stopping, &[KILL, "STARTING -> STOPPING tries:1 pid:7", "kill SIGTERM"]),
+        ("setting up", "signal failed", Always, Unknown, &["STARTING -> UNKNOWN tries:1 pid:7"]),
+        ("setting up", "distrust", When::Running, Starting, &[DISTRUST, "kill SIGKILL"]),
+        ("setting up", "exit 0", Early, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [exit status 0]", "WARN exited: cat (exit status 0; not expected)"]),
+        ("setting up", "exit 0", Late, Exited,
+            &["STARTING -> RUNNING tries:0 pid:7", "RUNNING -> EXITED tries:0 pid:7 expected [exit status 0]",
+              "INFO exited: cat (exit status 0; expected)"]),
+        ("setting up", "exit 3", Early, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [exit status 3]", "WARN exited: cat (exit status 3; not expected)"]),
+        ("setting up", "exit 3", Late, Exited,
+            &["STARTING -> RUNNING tries:0 pid:7", "RUNNING -> EXITED tries:0 pid:7 [exit status 3]",
+              "WARN exited: cat (exit status 3; not expected)"]),
+        ("setting up", "killed", Early, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [terminated by SIGKILL]", "WARN exited: cat (terminated by SIGKILL; not expected)"]),
+        ("setting up", "killed", Late, Exited,
+            &["STARTING -> RUNNING tries:0 pid:7", "RUNNING -> EXITED tries:0 pid:7 [terminated by SIGKILL]",
+              "WARN exited: cat (terminated by SIGKILL; not expected)"]),
+        ("setting up", "core", Early, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [terminated by SIGSEGV (core dumped)]", "WARN exited: cat (terminated by SIGSEGV (core dumped); not expected)"]),
+        ("setting up", "core", Late, Exited,
+            &["STARTING -> RUNNING tries:0 pid:7", "RUNNING -> EXITED tries:0 pid:7 [terminated by SIGSEGV (core dumped)]",
+              "WARN exited: cat (terminated by SIGSEGV (core dumped); not expected)"]),
+        ("asked", "spawned", Always, Starting, &["INFO spawned: 'cat' with pid 8"]),
+        ("asked", "spawn failed", Always, Backoff,
+            &["INFO spawnerr: can't find command 'cat'", "STARTING -> BACKOFF tries:2 pid:7"]),
+        ("asked", "stop", Always, Stopping, &[KILL, "STARTING -> STOPPING tries:1 pid:7", "kill SIGTERM"]),
+        ("asked", "signal failed", Always, Unknown, &["STARTING -> UNKNOWN tries:1 pid:7"]),
+        ("asked", "distrust", When::Running, Starting, &[DISTRUST, "kill SIGKILL"]),
+        ("asked", "exit 0", Early, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [exit status 0]", "WARN exited: cat (exit status 0; not expected)"]),
+        ("asked", "exit 0", Late, Exited,
+            &["STARTING -> RUNNING tries:0 pid:7", "RUNNING -> EXITED tries:0 pid:7 expected [exit status 0]",
+              "INFO exited: cat (exit status 0; expected)"]),
+        ("asked", "exit 3", Early, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [exit status 3]", "WARN exited: cat (exit status 3; not expected)"]),
+        ("asked", "exit 3", Late, Exited,
+            &["STARTING -> RUNNING tries:0 pid:7", "RUNNING -> EXITED tries:0 pid:7 [exit status 3]",
+              "WARN exited: cat (exit status 3; not expected)"]),
+        ("asked", "killed", Early, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [terminated by SIGKILL]", "WARN exited: cat (terminated by SIGKILL; not expected)"]),
+        ("asked", "killed", Late, Exited,
+            &["STARTING -> RUNNING tries:0 pid:7", "RUNNING -> EXITED tries:0 pid:7 [terminated by SIGKILL]",
+              "WARN exited: cat (terminated by SIGKILL; not expected)"]),
+        ("asked", "core", Early, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [terminated by SIGSEGV (core dumped)]", "WARN exited: cat (terminated by SIGSEGV (core dumped); not expected)"]),
+        ("asked", "core", Late, Exited,
+            &["STARTING -> RUNNING tries:0 pid:7", "RUNNING -> EXITED tries:0 pid:7 [terminated by SIGSEGV (core dumped)]",
+              "WARN exited: cat (terminated by SIGSEGV (core dumped); not expected)"]),
+        ("not set up", "spawned", Always, Starting, &["INFO spawned: 'cat' with pid 8"]),
+        ("not set up", "spawn failed", Always, Backoff,
+            &["INFO spawnerr: can't find command 'cat'", "STARTING -> BACKOFF tries:2 pid:7"]),
+        ("not set up", "stop", Always, Stopping, &[KILL, "STARTING -> STOPPING tries:1 pid:7", "kill SIGTERM"]),
+        ("not set up", "signal failed", Always, Unknown, &["STARTING -> UNKNOWN tries:1 pid:7"]),
+        ("not set up", "distrust", When::Running, Starting, &[DISTRUST, "kill SIGKILL"]),
+        ("not set up", "exit 0", Always, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [exit status 0]", "WARN exited: cat (exit status 0; not expected)"]),
+        ("not set up", "exit 3", Always, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [exit status 3]", "WARN exited: cat (exit status 3; not expected)"]),
+        ("not set up", "killed", Always, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [terminated by SIGKILL]", "WARN exited: cat (terminated by SIGKILL; not expected)"]),
+        ("not set up", "core", Always, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [terminated by SIGSEGV (core dumped)]", "WARN exited: cat (terminated by SIGSEGV (core dumped); not expected)"]),
+        ("option unmet", "spawned", Always, Starting, &["INFO spawned: 'cat' with pid 8"]),
+        ("option unmet", "spawn failed", Always, Backoff,
+            &["INFO spawnerr: can't find command 'cat'", "STARTING -> BACKOFF tries:2 pid:7"]),
+        ("option unmet", "stop", Always, Stopping, &[KILL, "STARTING -> STOPPING tries:1 pid:7", "kill SIGTERM"]),
+        ("option unmet", "signal failed", Always, Unknown, &["STARTING -> UNKNOWN tries:1 pid:7"]),
+        ("option unmet", "distrust", When::Running, Starting, &[DISTRUST, "kill SIGKILL"]),
+        ("option unmet", "exit 0", Always, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [exit status 0]", "WARN exited: cat (exit status 0; not expected)"]),
+        ("option unmet", "exit 3", Always, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [exit status 3]", "WARN exited: cat (exit status 3; not expected)"]),
+        ("option unmet", "killed", Always, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [terminated by SIGKILL]", "WARN exited: cat (terminated by SIGKILL; not expected)"]),
+        ("option unmet", "core", Always, Backoff,
+            &["STARTING -> BACKOFF tries:2 pid:7 [terminated by SIGSEGV (core dumped)]", "WARN exited: cat (terminated by SIGSEGV (core dumped); not expected)"]),
         ("running", "distrust", When::Running, ProcessState::Running, &[DISTRUST, "kill SIGKILL"]),
         ("running", "exit 0", Always, Exited,
             &["RUNNING -> EXITED tries:0 pid:7 expected [exit status 0]", "INFO exited: cat (exit status 0; expected)"]),
@@ -299,6 +400,8 @@ fn what_an_event_leaves_behind() {
         ("spawning", "spawned", false, (Some(8), None, "", false)),
         ("spawning", "spawn failed", false, (None, None, "can't find command 'cat'", false)),
         ("starting", "exit 0", false, (None, None, QUICK, true)),
+        ("not set up", "exit 0", true, (None, None, QUICK, true)),
+        ("option unmet", "exit 3", true, (None, None, "couldn't set nice for 'cat': EACCES", true)),
         ("starting", "exit 0", true, (None, Some(0), "", true)),
         ("starting", "exit 3", true, (None, Some(3), "Bad exit code 3", true)),
         ("running", "killed", true, (None, Some(-1), "Bad exit code -1", true)),
@@ -503,6 +606,23 @@ fn autostart_is_for_what_was_never_started() {
     }
 }
 
+/// The deadline asks once; a child that is held up has no other, or the loop would never sleep.
+#[test]
+fn a_child_that_is_held_up_waits_for_its_program_alone() {
+    let program = program(|_| ());
+    let mut process = Process { stage: Stage::Unknown, ..process(ProcessState::Starting, Some(7), 0, 0) };
+    assert!(process.deadline(&program, SupervisorState::Running).is_some());
+    assert_eq!(fed(&mut process, Event::Deadline, &program, SupervisorState::Running, LATE), ["ask"]);
+    assert_eq!(process.deadline(&program, SupervisorState::Running), None);
+    assert!(!process.came_up());
+    fed(&mut process, Event::SetUp, &program, SupervisorState::Running, LATE);
+    assert!(process.came_up());
+    fed(&mut process, Event::Exited(EXPECTED), &program, SupervisorState::Running, LATE);
+    assert!(process.came_up(), "it has ended since");
+    fed(&mut process, Event::Start, &program, SupervisorState::Running, LATE);
+    assert!(!process.came_up());
+}
+
 #[test]
 fn a_wall_clock_that_steps_moves_only_what_people_see() {
     let program = program(|_| ());
@@ -511,6 +631,7 @@ fn a_wall_clock_that_steps_moves_only_what_people_see() {
     let mut out = Vec::new();
     process.step(Event::Start, &program, SupervisorState::Running, early(START, 5_000), &mut out);
     process.step(Event::Spawned(Pid(7)), &program, SupervisorState::Running, early(START, 5_000), &mut out);
+    process.step(Event::SetUp, &program, SupervisorState::Running, early(START, 5_000), &mut out);
     process.step(Event::Deadline, &program, SupervisorState::Running, early(START + 2 * SECOND, 1_000), &mut out);
     assert_eq!(process.state, ProcessState::Running);
     process.step(Event::Exited(EXPECTED), &program, SupervisorState::Running, early(START + 3 * SECOND, 900), &mut out);
@@ -522,7 +643,7 @@ fn a_wall_clock_that_steps_moves_only_what_people_see() {
 fn violation(process: &mut Process, program: &config::Process, now: &mut u64, after: u64) -> Option<u64> {
     fed(process, Event::Start, program, SupervisorState::Running, *now);
     fed(process, Event::Spawned(Pid(7)), program, SupervisorState::Running, *now);
-    fed(process, Event::Deadline, program, SupervisorState::Running, *now);
+    fed(process, Event::SetUp, program, SupervisorState::Running, *now);
     *now += after;
     fed(process, Event::Distrust, program, SupervisorState::Running, *now);
     fed(process, Event::Exited(KILLED), program, SupervisorState::Running, *now);
