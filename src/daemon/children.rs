@@ -5,7 +5,7 @@ use super::agenda::Due;
 use super::framing::Framing;
 use super::host::{CommandProblem, Errno, Host, Launch, SetUp, SpawnError};
 use crate::clock::Now;
-use crate::config::{LogFile, WhenFull};
+use crate::config::{self, LogFile, WhenFull};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, Pid, ProcId, SocketId};
 use crate::logs::LogPlan;
@@ -282,11 +282,7 @@ impl Daemon {
             if let Some(old) = stream.log.take() {
                 host.log_close(old);
             }
-            let options = config.log(channel);
-            let maxbytes = u64::try_from(options.logfile_maxbytes.0).unwrap_or(0);
-            let backups = u32::try_from(options.logfile_backups.max(0)).unwrap_or(u32::MAX);
-            let waits = config.program.output(channel).logfile_full == WhenFull::Wait;
-            let plan = LogPlan { outlet: (id, channel), path: &path, maxbytes, backups, waits, between_lines };
+            let plan = log_plan((id, channel), &config, &path, between_lines);
             match host.log_open(&plan) {
                 Ok(log) => stream.log = Some(log),
                 Err(error) => return Err(NotSpawned::from(SpawnError::Pipe(error.0), &config.name)),
@@ -352,6 +348,27 @@ impl Daemon {
         }
     }
 
+    /// Begins new logs of a process, whether or not it runs (K-9).
+    pub fn rotate_logs(&mut self, id: ProcId, host: &mut dyn Host) {
+        let Some(process) = self.roster.process_mut(id) else { return };
+        let config = process.config.clone();
+        for channel in [Channel::Stdout, Channel::Stderr] {
+            let stream = process.output_mut(channel);
+            let Some(path) = stream.path.clone() else { continue };
+            if let Some(log) = stream.log {
+                host.log_rotate(log);
+            } else if host.file_exists(&path)
+                && let Ok(log) = host.log_open(&log_plan((id, channel), &config, &path, false))
+            {
+                host.log_rotate(log);
+                host.log_close(log);
+            }
+            if let Some(framing) = &mut stream.framing {
+                framing.restart();
+            }
+        }
+    }
+
     /// Empties and reopens a running child's logs (L-62); without a child nothing happens.
     pub fn clear_logs(&mut self, id: ProcId, host: &mut dyn Host) -> Result<(), Errno> {
         let Some(process) = self.roster.process_mut(id) else { return Ok(()) };
@@ -397,4 +414,18 @@ impl Daemon {
         };
         process.output_mut(channel).path = path;
     }
+}
+
+/// How the log of a channel is to be kept.
+fn log_plan<'a>(
+    outlet: (ProcId, Channel),
+    config: &config::Process,
+    path: &'a str,
+    between_lines: bool,
+) -> LogPlan<'a> {
+    let options = config.log(outlet.1);
+    let maxbytes = u64::try_from(options.logfile_maxbytes.0).unwrap_or(0);
+    let backups = u32::try_from(options.logfile_backups.max(0)).unwrap_or(u32::MAX);
+    let waits = config.program.output(outlet.1).logfile_full == WhenFull::Wait;
+    LogPlan { outlet, path, maxbytes, backups, waits, between_lines }
 }

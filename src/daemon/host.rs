@@ -103,6 +103,8 @@ pub trait Logs {
     fn log_reopen(&mut self, log: LogId);
     /// Removes the file and starts a new one (L-62).
     fn log_clear(&mut self, log: LogId) -> Result<(), Errno>;
+    /// Begins a new file, unless it is empty, and keeps the old one as a backup.
+    fn log_rotate(&mut self, log: LogId);
     /// Closes it.
     fn log_close(&mut self, log: LogId);
     /// Makes an empty AUTO log and returns its path (L-40).
@@ -119,6 +121,8 @@ pub trait Logs {
     fn syslog(&mut self, process: &str, chunk: &[u8]);
     /// Closes and opens the activity log (L-60).
     fn activity_reopen(&mut self);
+    /// Begins a new activity log, and keeps the old one as a backup.
+    fn activity_rotate(&mut self);
     /// Removes the activity log and starts a new one (L-61).
     fn activity_clear(&mut self) -> Result<(), Errno>;
 }

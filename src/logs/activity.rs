@@ -107,6 +107,16 @@ pub fn reopen() {
     log.reopen();
 }
 
+/// Begins a new file, and keeps the old one as a backup.
+pub fn rotate() {
+    let mut log = ACTIVITY.lock();
+    if let Output::Sink { sink, .. } = &mut log.output
+        && let Err(error) = sink.rotate()
+    {
+        log.report("rotate", &error);
+    }
+}
+
 /// Deletes the file and begins a new one (L-61). The message of the reopening, one for each place the log goes to,
 /// lands in the deleted file.
 ///

@@ -77,6 +77,13 @@ impl ChildLog {
         self.sink.clear()
     }
 
+    /// Begins a new file; a stream is left alone.
+    pub fn rotate(&mut self) {
+        if let Err(error) = self.sink.rotate() {
+            self.report("rotate", &error);
+        }
+    }
+
     /// Whether something else was written to the same place behind the line that we have begun.
     pub fn was_interrupted(&self) -> bool {
         match &self.sink {

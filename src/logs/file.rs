@@ -210,6 +210,16 @@ impl RotatingFile {
         if self.backups == 0 { self.file.set_len(0) } else { self.shift() }
     }
 
+    /// Begins a new file although this one is not full, unless it is empty. Errors: it goes on.
+    pub fn rotate(&mut self) -> io::Result<()> {
+        if self.file.metadata()?.len() == 0 {
+            return Ok(());
+        }
+        self.position = 0;
+        self.is_mid_line = false;
+        if self.backups == 0 { self.file.set_len(0) } else { self.shift() }
+    }
+
     /// Renames `.n-1` to `.n` and so on, the file to `.1`, and begins a new one (L-52).
     fn shift(&mut self) -> io::Result<()> {
         let path = &self.path;

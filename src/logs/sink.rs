@@ -87,6 +87,14 @@ impl Sink {
         }
     }
 
+    /// Begins a new file; nothing for a stream. Errors: see [`RotatingFile::rotate`].
+    pub fn rotate(&mut self) -> io::Result<()> {
+        match self {
+            Sink::File(file) => file.rotate(),
+            Sink::Stream(_) => Ok(()),
+        }
+    }
+
     /// Whether bytes wait for a reader.
     pub fn is_pending(&self) -> bool {
         match self {

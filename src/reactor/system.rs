@@ -260,6 +260,12 @@ impl Logs for System {
         self.logs.get_mut(&id).map_or(Ok(()), |log| log.log.clear().map_err(errno))
     }
 
+    fn log_rotate(&mut self, id: LogId) {
+        if let Some(log) = self.logs.get_mut(&id) {
+            log.log.rotate();
+        }
+    }
+
     fn log_close(&mut self, id: LogId) {
         let Some(Log { mut log, outlet }) = self.logs.remove(&id) else { return };
         self.held_up.remove(&outlet);
@@ -301,6 +307,10 @@ impl Logs for System {
 
     fn activity_reopen(&mut self) {
         activity::reopen();
+    }
+
+    fn activity_rotate(&mut self) {
+        activity::rotate();
     }
 
     fn activity_clear(&mut self) -> Result<(), Errno> {

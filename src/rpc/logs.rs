@@ -6,7 +6,7 @@ use super::logtext::{LogText, PIECE_BYTES};
 use super::{Answer, Context, LogAnswer, Outcome, budget, integer, text};
 use crate::config::LogFile;
 use crate::daemon::host::{Errno, Span};
-use crate::daemon::{Daemon, Host};
+use crate::daemon::{Daemon, Host, Target};
 use crate::fault::{Code, Fault};
 use crate::id::Channel;
 use crate::wire::value::Value;
@@ -179,4 +179,31 @@ pub fn clear(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fau
 /// clearAllProcessLogs.
 pub fn clear_all(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     Deferred::ClearAll(ClearAll::new(context.daemon.roster.processes_by_priority())).begin(context)
+}
+
+/// stheno.rotateLogs.
+pub fn rotate(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    let mut chosen = Vec::new();
+    match params.first() {
+        None => {}
+        Some(Value::Array(names)) => {
+            for name in names {
+                let name = name.as_str().ok_or_else(|| Code::IncorrectParameters.bare())?;
+                match context.daemon.roster.find(name) {
+                    Some(Target::Process(id)) => chosen.push(id),
+                    Some(Target::Group(id)) => chosen.extend(context.daemon.roster.members_by_priority(id)),
+                    None => return Err(Code::BadName.with(name)),
+                }
+            }
+        }
+        Some(_) => return Err(Code::IncorrectParameters.bare()),
+    }
+    if !matches!(params.first(), Some(Value::Array(names)) if !names.is_empty()) {
+        chosen = context.daemon.roster.processes_by_priority();
+        context.host.activity_rotate();
+    }
+    for id in chosen {
+        context.daemon.rotate_logs(id, context.host);
+    }
+    Ok(true.into())
 }

@@ -7,7 +7,7 @@ use super::deferred::Deferred;
 use super::mutate::{Restart, Shape, Update};
 use super::twiddler::New;
 use super::wish::{Verb, Wish};
-use super::{Context, Guard, Method, Outcome, details, known_group, supervisor, text, twiddler};
+use super::{Context, Guard, Method, Outcome, details, known_group, logs, supervisor, text, twiddler};
 use crate::config::Group;
 use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
@@ -86,6 +86,17 @@ pub const METHODS: &[Method] = &[
             &[],
             "Give what was changed at run time: the path of the file that keeps it, empty without one, and its text.",
             dynamic,
+        )
+    },
+    Method {
+        optional: 1,
+        ..row(
+            "rotateLogs",
+            &["boolean", "array"],
+            &["names"],
+            "Begin new log files of these processes or groups, keeping the old ones as backups; without names those of all \
+             and the activity log. An empty file stays.",
+            logs::rotate,
         )
     },
     row("persist", &["string"], &[], "Write the file of changes at run time once more; answers its path.", persist),

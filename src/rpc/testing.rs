@@ -91,6 +91,7 @@ impl Logs for Tables {
     fn log_clear(&mut self, _: LogId) -> Result<(), Errno> {
         Ok(())
     }
+    fn log_rotate(&mut self, _: LogId) {}
     fn log_close(&mut self, _: LogId) {
         self.open_logs -= 1;
     }
@@ -101,6 +102,7 @@ impl Logs for Tables {
     fn print(&mut self, _: &[u8]) {}
     fn syslog(&mut self, _: &str, _: &[u8]) {}
     fn activity_reopen(&mut self) {}
+    fn activity_rotate(&mut self) {}
     fn activity_clear(&mut self) -> Result<(), Errno> {
         Ok(())
     }

@@ -2,14 +2,19 @@
 
 use std::io::Read;
 use std::process::Stdio;
+use std::time::Duration;
 
 use stheno::wire::value::Value;
 
 use crate::daemon::{Daemon, Folder, is_original, wait_for};
 
+/// Longest time without output; a test that waits longer fails.
+const READ_TIME: Duration = Duration::from_secs(20);
+
 /// A daemon whose standard output is a socket that only the test reads.
 fn piped(config: &str) -> (Daemon, impl Read + use<>) {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    ours.set_read_timeout(Some(READ_TIME)).expect("a time");
     let daemon = Daemon::start_with(Folder::new(), config, |command| {
         command.stdout(Stdio::from(std::os::fd::OwnedFd::from(theirs)));
     });
@@ -37,19 +42,13 @@ fn a_slow_reader_misses_whole_lines() {
         return;
     }
     let (daemon, mut output) = piped(&format!(
-        "[program:flood]\ncommand=sh -c '{FLOOD}; touch $DIR/flooded; while [ ! -e $DIR/go ]; do sleep 0.01; done; echo end'\n\
+        "[program:flood]\ncommand=sh -c '{FLOOD}; touch $DIR/flooded; while true; do echo end; sleep 0.01; done'\n\
          startsecs=0\nautorestart=false\nstdout_logfile=/dev/stdout\nstdout_logfile_maxbytes=0\n\
          [program:busy]\ncommand=sleep 0.02\nstartsecs=0\nautorestart=true\n",
     ));
     wait_for("the child to have written", || daemon.folder.path("flooded").exists().then_some(()));
-    daemon.must("supervisor.stopProcess", &["busy".into()]);
-    let go = daemon.folder.path("go");
-    let writer = std::thread::spawn(move || {
-        // Once the reader has begun to make room.
-        std::fs::write(go, "").expect("a file");
-    });
+    // It is written again and again, for the first ones may be among what is dropped.
     let lines = read_until(&mut output, "\nend\n");
-    writer.join().expect("the thread");
     let is_whole = |line: &String| {
         let flood = line.strip_prefix("line-").and_then(|rest| rest.strip_suffix("-xxxxxxxxxxxxxxxxxxxxxxxx"));
         flood.is_some_and(|number| number.parse::<u32>().is_ok())
@@ -122,4 +121,29 @@ fn lines_are_json() {
         "\"program\":\"a\",\"group\":\"a\",\"process\":\"a\",\"stream\":\"stdout\",\"pid\":{pid},\"message\":\"\\\"q\\\"\"}}\n"
     );
     assert_eq!(rest, expected);
+}
+
+/// K-9: a log is rotated when asked, whether or not its program runs, and not while it is empty.
+#[test]
+fn logs_are_rotated_by_command() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(
+        "[program:a]\ncommand=sh -c 'echo old; while [ ! -e $DIR/go ]; do sleep 0.01; done; echo new; exec sleep 1000'\n\
+         startsecs=0\nstdout_logfile=$DIR/a.log\n\
+         [program:b]\ncommand=echo b\nstartsecs=0\nautorestart=false\nstdout_logfile=$DIR/b.log\n",
+    );
+    daemon.wait_file("a.log", "old\n");
+    let ended = daemon.folder.ctl(&["rotate", "a"]);
+    assert_eq!((ended.stdout.as_str(), ended.status), ("a: rotated\n", 0));
+    daemon.folder.ctl(&["rotate", "a"]);
+    assert_eq!((daemon.folder.read("a.log.1").as_str(), daemon.folder.names("a.log").len()), ("old\n", 2));
+    daemon.folder.write("go", "");
+    assert_eq!(daemon.wait_file("a.log", "new\n"), "new\n");
+    daemon.wait_state("b", "EXITED");
+    assert_eq!(daemon.folder.ctl(&["rotate"]).status, 0);
+    assert_eq!(daemon.folder.read("b.log.1"), "b\n");
+    assert!(daemon.folder.read("supervisord.log.1").contains("entered RUNNING state"));
+    assert_ne!(daemon.folder.ctl(&["rotate", "nobody"]).status, 0);
 }

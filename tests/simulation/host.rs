@@ -361,6 +361,11 @@ impl Logs for SimHost {
         Ok(())
     }
 
+    fn log_rotate(&mut self, log: LogId) {
+        let path = self.log_path(log);
+        self.empty(&path);
+    }
+
     fn log_close(&mut self, log: LogId) {
         self.changes += 1;
         self.log_path(log);
@@ -391,6 +396,8 @@ impl Logs for SimHost {
     fn activity_reopen(&mut self) {
         self.changes += 1;
     }
+
+    fn activity_rotate(&mut self) {}
 
     fn activity_clear(&mut self) -> Result<(), Errno> {
         self.changes += 1;

@@ -83,6 +83,20 @@ pub fn tail(session: &mut Session, arguments: &str) -> Result<(), Error> {
     print_log(session, &name, answer)
 }
 
+/// `rotate [NAME…]`.
+pub fn rotate(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    let names: Vec<&str> = arguments.split_whitespace().filter(|name| *name != "all").collect();
+    let values = names.iter().map(|name| Value::from(name.to_string())).collect();
+    session.call("stheno.rotateLogs", &[Value::Array(values)])?;
+    if names.is_empty() {
+        session.print("all: rotated");
+    }
+    for name in names {
+        session.print(&format!("{name}: rotated"));
+    }
+    Ok(())
+}
+
 /// `maintail [-f|-N]` (S-34).
 pub fn maintail(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let words: Vec<&str> = arguments.split_whitespace().collect();

@@ -107,6 +107,9 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "logs", check: true, completes: Completes::Processes, owner: Owner::Unlisted, run: Run::Words(logs::logs),
         help: "logs [-f] [-n LINES] <name> [...]\tLast lines of stdout and stderr of several processes, prefixed\n\
                logs -f <name> [...]\t\t\tThe same, and what they print from now on (Ctrl-C to exit)" },
+    Command { name: "rotate", check: true, completes: Completes::Processes, owner: Owner::Unlisted, run: Run::Words(logs::rotate),
+        help: "rotate [<name> ...]\tBegin new log files of processes or groups, keeping the old ones as backups\n\
+               rotate\t\t\tThe same of all processes, and of supervisord's own log" },
 
     // The extensions' plugins.
     Command { name: "cache_clear", check: false, completes: Completes::Nothing, owner: CACHE, run: Run::Words(extensions::cache_clear),
