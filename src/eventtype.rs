@@ -30,6 +30,8 @@ pub enum EventType {
     Tick3600,
     ProcessGroupAdded,
     ProcessGroupRemoved,
+    SthenoReady,
+    SthenoHealth,
     // From here on only names to subscribe to.
     Event,
     ProcessState,
@@ -43,7 +45,7 @@ pub enum EventType {
 use EventType as E;
 
 /// Each type, its name and what it is a kind of, in the order of the enum.
-const TYPES: [(EventType, &str, Option<EventType>); 27] = [
+const TYPES: [(EventType, &str, Option<EventType>); 29] = [
     (E::ProcessStateStopped, "PROCESS_STATE_STOPPED", Some(E::ProcessState)),
     (E::ProcessStateExited, "PROCESS_STATE_EXITED", Some(E::ProcessState)),
     (E::ProcessStateStarting, "PROCESS_STATE_STARTING", Some(E::ProcessState)),
@@ -64,6 +66,9 @@ const TYPES: [(EventType, &str, Option<EventType>); 27] = [
     (E::Tick3600, "TICK_3600", Some(E::Tick)),
     (E::ProcessGroupAdded, "PROCESS_GROUP_ADDED", Some(E::ProcessGroup)),
     (E::ProcessGroupRemoved, "PROCESS_GROUP_REMOVED", Some(E::ProcessGroup)),
+    // What Supervisor does not have stands below nothing: who wants all its events is not surprised by others.
+    (E::SthenoReady, "STHENO_READY", None),
+    (E::SthenoHealth, "STHENO_HEALTH", None),
     (E::Event, "EVENT", None),
     (E::ProcessState, "PROCESS_STATE", Some(E::Event)),
     (E::ProcessCommunication, "PROCESS_COMMUNICATION", Some(E::Event)),

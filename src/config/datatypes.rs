@@ -28,6 +28,8 @@ pub enum Expansion {
 pub trait Datatype: Sized {
     /// How its text is expanded.
     const EXPANSION: Expansion = Expansion::Once;
+    /// Whether a message about its text has to say which option it is of: the original's own do not.
+    const NAMES_OPTION: bool = false;
     /// What it is called where options are listed.
     const KIND: &'static str;
     /// Reads it, or says what is wrong.
@@ -51,6 +53,7 @@ pub trait Show {
 /// An option that may be missing.
 impl<T: Datatype> Datatype for Option<T> {
     const EXPANSION: Expansion = T::EXPANSION;
+    const NAMES_OPTION: bool = T::NAMES_OPTION;
     const KIND: &'static str = T::KIND;
 
     fn parse(text: &str, env: &dyn Env) -> Result<Self, String> {
@@ -449,7 +452,36 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
+/// Defines a kind of text of which there are few, each with its word.
+macro_rules! words {
+    ($(#[doc = $about:literal])+ $name:ident, $kind:literal { $($(#[doc = $doc:literal])+ $word:literal => $variant:ident,)+ }) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Datatype for $name {
+            const NAMES_OPTION: bool = true;
+            const KIND: &'static str = $kind;
+
+            fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
+                match text.to_lowercase().as_str() {
+                    $($word => Ok($name::$variant),)+
+                    _ => Err(format!("expected {}, not {}", $kind, pyrepr::text(text))),
+                }
+            }
+        }
+
+        impl Show for $name {
+            fn shown(&self) -> Value {
+                match self { $($name::$variant => $word.into(),)+ }
+            }
+        }
+    };
+}
+
+mod care;
 mod logs;
+pub use care::*;
 pub use logs::*;
 
 #[cfg(test)]

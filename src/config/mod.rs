@@ -13,6 +13,7 @@
 pub mod rows;
 
 pub mod accounts;
+mod care;
 pub mod check;
 pub mod cmdline;
 pub mod ctlfile;
@@ -41,7 +42,10 @@ pub mod system;
 pub mod types;
 pub mod values;
 
-pub use datatypes::{Compression, FlushTime, LinePrefix, LogFile, LogFormat, RotateEvery, Show, Storage, WhenFull};
+pub use datatypes::{
+    Compression, Cure, HookFailure, LinePrefix, LogFile, LogFormat, MemoryAction, MemoryOf, NotifyAccess, Probe, Ready,
+    RotateEvery, RunType, Show, Storage, WhenFull,
+};
 pub use diff::{Difference, difference};
 pub use env::Env;
 pub use error::{ConfigError, usage_error};

@@ -118,8 +118,50 @@ options! {
         startsecs: i64 = "1" [.listed(13).policy()];
         /// Failed starts in a row before it is given up.
         startretries: i64 = "3" [.listed(12).policy()];
-        /// The signal that stops it.
-        stopsignal: SignalNumber = "TERM" [.listed(20).policy()];
+        /// What it is: simple stays up, oneshot does something and ends.
+        run_type: RunType = "simple" [.named("type")];
+        /// Seconds after which a oneshot is ended, as a failure; 0 never.
+        run_timeout: Seconds = "0" [.policy()];
+        /// Seconds after which it counts as failed to start if it is not ready; 0 never.
+        ready_timeout: Seconds = "0";
+        /// Seconds between two probes that ask whether it is ready.
+        ready_interval: ProbeTime = "1";
+        /// Seconds that such a probe may take.
+        ready_probe_timeout: ProbeTime = "5";
+        /// Whose messages count with ready=notify: main is its process alone, group its process group, all anybody.
+        notify_access: NotifyAccess = "group";
+        /// Directory for the socket of ready=notify, for a program with a network name space of its own.
+        notify_dir: Option<Directory>;
+        /// Seconds after RUNNING before the first liveness check.
+        liveness_check_initial_delay: Seconds = "60" [.policy()];
+        /// Seconds between two liveness checks.
+        liveness_check_period: ProbeTime = "60" [.policy()];
+        /// Seconds that a liveness check may take.
+        liveness_check_timeout: ProbeTime = "30" [.policy()];
+        /// Good liveness checks in a row until it is healthy.
+        liveness_check_success_threshold: Threshold = "1" [.policy()];
+        /// Bad liveness checks in a row until it is not.
+        liveness_check_failure_threshold: Threshold = "3" [.policy()];
+        /// Seconds within which it has to say WATCHDOG=1; 0 never.
+        watchdog_sec: Seconds = "0";
+        /// The signal for one that has not.
+        watchdog_signal: SignalNumber = "ABRT" [.policy()];
+        /// Resident memory that it may use; 0 is without limit.
+        memory_limit: ByteSize = "0" [.policy()];
+        /// Whose memory counts: its process alone, or the tree of those below.
+        memory_limit_of: MemoryOf = "process" [.policy()];
+        /// What is done with one that uses more: restart, stop or none.
+        memory_limit_action: MemoryAction = "restart" [.policy()];
+        /// Seconds between two looks at its memory.
+        memory_limit_interval: ProbeTime = "10" [.policy()];
+        /// Seconds that a hook may take.
+        hook_timeout: ProbeTime = "30" [.policy()];
+        /// Whether a hook of the start that fails makes the start fail.
+        hook_failure: HookFailure = "ignore" [.policy()];
+        /// The signal of supervisorctl hup.
+        reloadsignal: SignalNumber = "HUP" [.policy()];
+        /// The signal that stops it, or several, each with the seconds to wait: TERM INT:30 QUIT.
+        stopsignal: StopSignals = "TERM" [.listed(20).policy()];
         /// Seconds to wait for its end before SIGKILL.
         stopwaitsecs: i64 = "10" [.listed(21).policy()];
         /// Send the stop signal to its whole process group.
@@ -164,6 +206,25 @@ options! {
         stdout: LogOptions [of Stdout];
         /// The log of its stderr.
         stderr: LogOptions [of Stderr];
+        /// By what it is known to be ready, and RUNNING: startsecs, notify, fd:N, tcp:HOST:PORT, unix:PATH, http://URL,
+        /// command:COMMAND or log:TEXT.
+        ready: Ready = "startsecs";
+        /// By what it is known to be well: http://URL, tcp://HOST:PORT or a command.
+        liveness_check_script: Option<Probe> [.policy()];
+        /// What is done when it is not: restart, stop, none or a command.
+        liveness_check_failure_action: Cure = "restart" [.policy()];
+        /// A command that is run when it is well again.
+        liveness_check_success_action: Option<CommandLine> [.policy()];
+        /// A command that is run before each start.
+        pre_start_hook: Option<CommandLine> [.policy()];
+        /// A command that is run when it is RUNNING.
+        post_start_hook: Option<CommandLine> [.policy()];
+        /// A command that is run before it is stopped.
+        pre_stop_hook: Option<CommandLine> [.policy()];
+        /// A command that is run after each of its ends.
+        post_stop_hook: Option<CommandLine> [.policy()];
+        /// A command that stops it, in place of the first stop signal.
+        stop_command: Option<CommandLine> [.policy()];
         /// The command line; no shell is involved.
         command: String [.listed(3)];
     }

@@ -7,6 +7,7 @@ use crate::id::Channel;
 use crate::wire::ini::{Document, Section};
 use crate::wire::{keyvalue, prefix};
 
+use super::care;
 use super::datatypes::{Datatype, LinePrefix, LogFile, LogFormat, Name, Unexpanded};
 use super::env::Env;
 use super::error::ConfigError;
@@ -85,6 +86,7 @@ impl<'a> Common<'a> {
             return Err(reader.error("numprocs", message));
         }
         check_prefixes(&reader, &program)?;
+        care::settle(&reader, &mut program)?;
         if program.serverurl.is_auto {
             program.serverurl.url = self.serverurl.map(str::to_string);
         }
@@ -114,6 +116,7 @@ impl<'a> Common<'a> {
         let reader = Reader { scope: Scope { own: Some(&environment.own), ..reader.scope }, ..reader };
         let mut process = Process::read(&reader, String::new(), number, Rc::clone(program), environment.whole)?;
 
+        care::check(&reader, &process)?;
         let section = &reader.section.name;
         self.settle_log(section, Channel::Stdout, &mut process.stdout);
         let is_path = matches!(process.stderr.logfile, LogFile::Path(_));
@@ -191,7 +194,7 @@ pub(super) fn count(number: i64) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::datatypes::{ByteSize, ExitCodes, SignalNumber, WhenFull};
+    use super::super::datatypes::{ByteSize, ExitCodes, StopSignals, WhenFull};
     use super::super::fake::Fake;
     use super::super::options::OutputOptions;
     use super::super::types::Autorestart;
@@ -217,7 +220,7 @@ mod tests {
         let program = &process.program;
         assert_eq!((program.name.as_str(), program.priority, program.autostart), ("p", 999, true));
         assert_eq!((program.autorestart, program.startsecs, program.startretries), (Autorestart::Unexpected, 1, 3));
-        assert_eq!((program.stopsignal, program.stopwaitsecs), (SignalNumber(libc::SIGTERM), 10));
+        assert_eq!((&program.stopsignal, program.stopwaitsecs), (&StopSignals::one(libc::SIGTERM), 10));
         assert_eq!((program.stopasgroup, program.killasgroup, program.redirect_stderr), (false, false, false));
         assert_eq!((&program.exitcodes, program.umask, &program.user), (&ExitCodes(vec![0]), None, &None));
         let output = OutputOptions {
@@ -257,7 +260,7 @@ mod tests {
             ("numprocs=2", "%(process_num) must be present within process_name when numprocs > 1"),
             ("killasgroup=no\nstopasgroup=yes", "Cannot set stopasgroup=true and killasgroup=false"),
             ("stdout_prefix=a\nlogfile_format=json", "stdout_prefix cannot be used together with logfile_format=json"),
-            ("logfile_format=xml", "expected text or json, not 'xml'"),
+            ("logfile_format=xml", "logfile_format: expected text or json, not 'xml'"),
             ("prefix_flush=0", "expected seconds, 0.1 to 60, not '0'"),
             ("process_name=a b", "Invalid name: 'a b' because of character: ' '"),
             ("numprocs=1_000_000\nprocess_name=%(process_num)d", "numprocs 1000000 is above upper bound (100000)"),

@@ -109,7 +109,11 @@ impl<'a> Reader<'a> {
     /// Reads what stands there under a name, if anything does.
     pub fn value<T: Datatype>(&self, name: &str) -> Option<Result<T, ConfigError>> {
         let entry = self.entry(name)?;
-        Some(self.parse(entry).map_err(|error| self.locate(error, name)))
+        let named = |error: ConfigError| match T::NAMES_OPTION {
+            true => ConfigError::new(format!("{name}: {}", error.message())),
+            false => error,
+        };
+        Some(self.parse(entry).map_err(|error| self.locate(named(error), name)))
     }
 
     /// Names the line of an option, or of the section if it is missing.

@@ -56,6 +56,11 @@ impl Row {
         }
     }
 
+    /// Is called otherwise than its field, whose name is a word of the language.
+    pub(super) const fn named(self, name: &'static str) -> Row {
+        Row { name, ..self }
+    }
+
     pub(super) const fn makes(self) -> Row {
         Row { makes: true, ..self }
     }

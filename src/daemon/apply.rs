@@ -171,6 +171,7 @@ impl Daemon {
         // One in state UNKNOWN may still hold its share.
         self.release_socket(id, host);
         self.agenda.forget(id);
+        self.forget_care(id, host);
         host.close_child(id);
         self.just_changed.push(id);
     }

@@ -66,6 +66,8 @@ impl Daemon {
                             next = Some(Event::SignalFailed);
                         }
                     }
+                    Effect::Hook(hook) => next = self.run_hook(id, hook, now, host),
+                    Effect::DropHook => self.drop_hook(id, host),
                     Effect::Changed(change) => self.changed(id, &change),
                     Effect::Log(level, text) => {
                         log::log!(target: level.tag(), level.facade(), "{text}");
@@ -75,6 +77,7 @@ impl Daemon {
         }
         self.effects = effects;
         self.reschedule(id, now);
+        self.look_after(id, now, host);
         outcome
     }
 
@@ -98,6 +101,7 @@ impl Daemon {
             let _ = self.step(id, Event::Deadline, now, host);
         }
         self.flush_lines(now, host);
+        self.care_deadlines(now, host);
         self.bus.tick(now);
     }
 
@@ -227,7 +231,7 @@ impl Daemon {
         let removed = || NotSpawned::because("the process was removed");
         let (group, process) = self.roster.member(id).ok_or_else(removed)?;
         let (group, config) = (group.name(), process.config.clone());
-        let launch = Launch { config: &config, group, path, argv, socket };
+        let launch = Launch { config: &config, group, path, argv, socket, variables: Vec::new() };
         host.spawn(id, &launch).map_err(|error| NotSpawned::from(error, &config.name))
     }
 
@@ -303,6 +307,9 @@ impl Daemon {
 
     /// A child of ours, or a stranger that we inherited, was reaped. Its output has been delivered before (P-60).
     pub fn exited(&mut self, pid: Pid, status: ExitStatus, now: Now, host: &mut dyn Host) {
+        if self.helper_exited(pid, status, now, host) {
+            return;
+        }
         let Some(id) = self.roster.remove_child(pid) else {
             activity!(Info, "reaped unknown pid {} ({})", pid.0, status.text());
             return;

@@ -4,7 +4,7 @@
 //! Nothing here blocks, and nothing here decides. Methods return plain values; what happens later (output, exits,
 //! writability) comes back as inputs of a later turn.
 
-use crate::config::{self, Config, Env, FcgiSocket};
+use crate::config::{self, Config, Env, FcgiSocket, Probe};
 use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use crate::logs::LogPlan;
 
@@ -36,6 +36,8 @@ pub struct Launch<'a> {
     pub argv: &'a [String],
     /// The shared listening socket that becomes descriptor 0.
     pub socket: Option<SocketId>,
+    /// Variables beyond those that every child has.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 /// How far a child came on the way to its program.
@@ -89,6 +91,23 @@ pub trait Children {
     fn fcgi_open(&mut self, socket: &FcgiSocket) -> Result<SocketId, String>;
     /// Closes it.
     fn fcgi_close(&mut self, socket: SocketId);
+}
+
+/// What is run and asked beside children: hooks, probes. Each process has one of them at a time.
+pub trait Helpers {
+    /// Runs a command in the place of a child's, with /dev/null for its stdin and one pipe for all that it writes; its
+    /// output and exit arrive as inputs with its pid.
+    fn spawn_helper(&mut self, launch: &Launch<'_>) -> Result<Pid, SpawnError>;
+    /// Forgets the pipe of a helper that was reaped.
+    fn close_helper(&mut self, pid: Pid);
+    /// Asks a question of the network kind; `None` while the answer is on its way, which then is an input.
+    fn begin_probe(&mut self, process: ProcId, probe: &Probe) -> Option<Result<(), String>>;
+    /// Nobody waits for the answer any more.
+    fn end_probe(&mut self, process: ProcId);
+    /// The process group of a process; `None` if it is gone.
+    fn process_group(&mut self, pid: Pid) -> Option<Pid>;
+    /// Resident memory of a process, or of the tree from it on down, in bytes.
+    fn memory(&mut self, pid: Pid, tree: bool) -> Option<u64>;
 }
 
 /// Where output and messages go: logs of children, the activity log, our own stdout, syslog.
@@ -154,7 +173,7 @@ pub trait Clients {
 }
 
 /// What the daemon asks of the operating system: all of that, and a few facts.
-pub trait Host: Children + Logs + Files + Clients {
+pub trait Host: Children + Helpers + Logs + Files + Clients {
     /// The system, as far as the configuration looks at it.
     fn env(&mut self) -> &dyn Env;
     /// The configuration was read anew, in vain if that is `None`: what reading took is free again.

@@ -3,6 +3,7 @@
 use super::{Daemon, Group, Host, Proc};
 use crate::clock::Now;
 use crate::id::ProcId;
+use crate::model::hook::Hook;
 use crate::state::ProcessState;
 
 /// One process as `getProcessInfo` shows it. Strings are borrowed from the daemon where they stand there.
@@ -95,6 +96,7 @@ fn description(process: &Proc, wall_secs: i64, host: &mut dyn Host) -> String {
         Stopped | Exited if machine.start_wall == 0 => "Not started".to_string(),
         // Tried but never reaped: the stop time is 0 and shows the epoch (P-92).
         Stopped | Exited => host.local_short(machine.stop_wall),
+        Starting if machine.hook() == Some(Hook::PreStart) => format!("Running {}", Hook::PreStart.option()),
         Starting | Stopping | Unknown => String::new(),
     }
 }

@@ -10,6 +10,7 @@ pub mod agenda;
 mod apply;
 mod audit;
 pub mod bus;
+pub mod care;
 pub mod change;
 mod children;
 pub mod dynamic;
@@ -61,6 +62,7 @@ pub struct Daemon {
     next: Option<Next>,
     state: SupervisorState,
     agenda: Agenda,
+    care: care::Care,
     /// Processes whose state changed since [`Daemon::roll_changed`].
     just_changed: Vec<ProcId>,
     /// Those before, ascending.
@@ -89,6 +91,7 @@ impl Daemon {
             roster: Roster::default(),
             bus: Bus::new(serial),
             agenda: Agenda::default(),
+            care: care::Care::default(),
             just_changed: Vec::new(),
             recently_changed: Vec::new(),
             shutdown: shutdown::Shutdown::default(),
@@ -180,6 +183,7 @@ impl Daemon {
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
         earliest(&[
             self.agenda.next(now.mono),
+            self.care.deadline(now.mono),
             self.line_deadlines.first().map(|(at, ..)| *at),
             self.bus.next_tick(now),
             self.bus.next_retry(),

@@ -4,7 +4,7 @@
 
 use super::{Daemon, Host};
 use crate::clock::Now;
-use crate::config::GroupKind;
+use crate::config::{GroupKind, Ready};
 use crate::eventtype::EventType;
 use crate::id::{Channel, ProcId};
 use crate::level::Level;
@@ -17,6 +17,11 @@ use crate::wire::pyrepr;
 impl Daemon {
     /// Takes what a child wrote.
     pub fn output(&mut self, id: ProcId, channel: Channel, bytes: &[u8], now: Now, host: &mut dyn Host) {
+        if let Some(process) = self.roster.process(id)
+            && matches!(process.config.ready, Ready::Log(_))
+        {
+            self.look_for_text(id, channel, bytes, now, host);
+        }
         let Some((group, process)) = self.roster.member_mut(id) else { return };
         if channel == Channel::Stdout && matches!(group.config.kind, GroupKind::Listener(_)) {
             self.write_log(id, channel, bytes, now, host);

@@ -104,7 +104,9 @@ impl Daemon {
 
     /// Whether everything is stopped and the run may end.
     pub fn finished(&self) -> bool {
-        self.state != SupervisorState::Running && self.shutdown.order.as_ref().is_some_and(Vec::is_empty)
+        self.state != SupervisorState::Running
+            && !self.care.has_hooks()
+            && self.shutdown.order.as_ref().is_some_and(Vec::is_empty)
     }
 
     pub(super) fn shutdown_deadline(&self) -> Option<Mono> {

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::eventtype::EventType;
 use crate::id::{Channel, Pid, ProcId};
+use crate::model::health::Change;
 use crate::signal;
 use crate::state::ProcessState;
 use crate::wire::decimal::push_decimal;
@@ -139,6 +140,20 @@ impl Event {
             let _ = write!(event.text, " exitstatus:{} signal:{signal} reason:{}", end.exitstatus, end.reason);
         }
         event
+    }
+
+    /// STHENO_READY: a process is ready, and by what (O-3).
+    pub fn ready(subject: Subject<'_>, pid: Pid, kind: &str) -> Event {
+        let text = format!("processname:{} groupname:{} pid:{} by:{kind}", subject.name, subject.group, pid.0);
+        Event::new(EventType::SthenoReady, Some(subject.id), text)
+    }
+
+    /// STHENO_HEALTH, `processname:… groupname:… from:healthy to:unhealthy reason:…` (O-4).
+    pub fn health(subject: Subject<'_>, change: Change, reason: &str) -> Event {
+        let (from, to) = (change.from.name(), change.to.name());
+        let text =
+            format!("processname:{} groupname:{} from:{from} to:{to} reason:{reason}", subject.name, subject.group);
+        Event::new(EventType::SthenoHealth, Some(subject.id), text)
     }
 
     /// PROCESS_LOG_x: one chunk of output (E-7).

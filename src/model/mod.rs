@@ -6,6 +6,8 @@ pub mod backoff;
 pub mod backpressure;
 pub mod counted;
 pub mod event;
+pub mod health;
+pub mod hook;
 pub mod logs;
 pub mod pace;
 pub mod pool;

@@ -18,10 +18,11 @@
 use std::time::Duration;
 
 use crate::clock::{Mono, Now};
-use crate::config::{self, Autorestart};
+use crate::config::{self, Autorestart, Ready, RunType};
 use crate::exit::ExitStatus;
 use crate::id::Pid;
 use crate::level::Level;
+use crate::model::hook::{Around, Cut, Hook};
 use crate::signal;
 use crate::state::{ProcessState, SupervisorState};
 
@@ -63,6 +64,21 @@ pub enum Event {
     GiveUp,
     /// A signal could not be delivered, for another reason than that the process is gone.
     SignalFailed,
+    /// It has become ready, in the way that `ready` asks for.
+    Ready,
+    /// It asks for more time to become ready.
+    Extend(Duration),
+    /// A hook has ended, with what went wrong.
+    HookEnded(Hook, Result<(), String>),
+    /// It has not said in time that it lives.
+    Silent,
+    /// It is to be stopped for this reason, and to be started again or not.
+    Unfit {
+        /// `spawnerr` afterwards.
+        reason: String,
+        /// Start it again.
+        again: bool,
+    },
     /// It is a listener that broke the protocol, and is to be started anew (`unknown_action=restart`).
     Distrust,
 }
@@ -82,6 +98,10 @@ pub enum Effect {
         /// To the whole process group.
         group: bool,
     },
+    /// Run a hook, and feed back [`Event::HookEnded`]. One that runs already is killed.
+    Hook(Hook),
+    /// Kill the hook that runs; nobody waits for its end any more.
+    DropHook,
     /// The state changed; emit the event.
     Changed(Transition),
     /// Write a line to the activity log.
@@ -148,6 +168,10 @@ pub struct Process {
     spawn_error: String,
     /// Runs begun by this process so far.
     pub starts: u64,
+    /// When it has to be ready.
+    ready_by: Option<Mono>,
+    /// Hooks, and the steps of an end.
+    around: Around,
 }
 
 impl Default for Process {
@@ -168,6 +192,8 @@ impl Default for Process {
             last_exit: None,
             spawn_error: String::new(),
             starts: 0,
+            ready_by: None,
+            around: Around::default(),
         }
     }
 }
@@ -215,21 +241,43 @@ impl Process {
         self.started
     }
 
+    /// The hook that runs.
+    pub fn hook(&self) -> Option<Hook> {
+        self.around.hook
+    }
+
+    /// Whether it is being stopped only to be started again.
+    pub fn is_coming_back(&self) -> bool {
+        self.around.again
+    }
+
+    /// Whether we are ending its run, in whatever state it is.
+    pub fn is_cut(&self) -> bool {
+        self.around.cut.is_some()
+    }
+
     /// When [`Event::Deadline`] is due; `None` is never. Moments in the past are due at once.
     pub fn deadline(&self, config: &config::Process, daemon: SupervisorState) -> Option<Mono> {
         use ProcessState::*;
         let may_start = daemon == SupervisorState::Running;
         match self.state {
+            // Whatever comes next waits for it.
+            Stopped | Backoff | Exited if self.around.hook.is_some() => None,
+            Stopping if self.around.hook == Some(Hook::PreStop) => None,
+            Stopped if self.around.again => may_start.then_some(Mono(0)),
             Stopped => (may_start && self.started.is_none() && config.program.autostart).then_some(Mono(0)),
+            Starting | Running if self.pid.is_some() && self.around.cut.is_some() => Some(self.delay),
+            Starting if config.ready != Ready::Startsecs => self.pid.and(self.ready_by),
             Starting if matches!(self.stage, Stage::Asked | Stage::Failed(_)) => None,
             Starting => self.pid.map(|_| self.running_at(config)),
+            Running => self.pid.and_then(|_| self.done_by(config)),
             Backoff if self.backoff > config.program.startretries => Some(Mono(0)),
             Backoff => may_start.then_some(self.delay),
             Stopping => Some(self.delay),
             Exited if may_start && self.wants_restart(config) => {
                 Some(self.started.map_or(Mono(0), |start| start.after(RESTART_FLOOR)))
             }
-            Running | Exited | Fatal | Unknown => None,
+            Exited | Fatal | Unknown => None,
         }
     }
 
@@ -244,8 +292,8 @@ impl Process {
     ) {
         use ProcessState::*;
         match (self.state, event) {
-            (Stopped | Exited | Fatal, Event::Start) if self.pid.is_none() => self.start(now, out),
-            (Backoff, Event::Start) if self.pid.is_none() => self.start(now, out),
+            (Stopped | Exited | Fatal, Event::Start) if self.pid.is_none() => self.start(config, now, out),
+            (Backoff, Event::Start) if self.pid.is_none() => self.start(config, now, out),
             (Stopping | Unknown, Event::Start) if self.pid.is_some() => {
                 out.push(Effect::Log(Level::Warn, format!("process '{}' already running", config.name)));
             }
@@ -253,6 +301,11 @@ impl Process {
             (Starting, Event::Spawned(pid)) => {
                 self.pid = Some(pid);
                 self.stage = Stage::Unknown;
+                self.ready_by = None;
+                let ready_timeout = config.program.ready_timeout.0;
+                if config.ready != Ready::Startsecs && !ready_timeout.is_zero() {
+                    self.ready_by = Some(now.mono.after(ready_timeout));
+                }
                 self.starts += 1;
                 out.push(Effect::Log(Level::Info, format!("spawned: '{}' with pid {}", config.name, pid.0)));
             }
@@ -262,20 +315,52 @@ impl Process {
                 self.enter_backoff(now, None, out);
             }
 
+            (Starting | Running, Event::Deadline) if self.pid.is_some() && self.around.cut.is_some() => {
+                self.go_on_ending(config, now, out);
+            }
+            (Starting, Event::Deadline) if self.pid.is_some() && config.ready != Ready::Startsecs => {
+                self.look_whether_late(config, now, out);
+            }
+            (Starting, Event::Ready)
+                if self.pid.is_some() && self.around.cut.is_none() && config.ready != Ready::Startsecs =>
+            {
+                self.enter_running(format!("process is ready ({})", config.ready.kind()), config, out);
+            }
+            (Starting, Event::Extend(more)) => {
+                self.ready_by = self.ready_by.map(|at| at.max(now.mono.after(more)));
+            }
             (Starting, Event::Deadline) if self.pid.is_some() && now.mono >= self.running_at(config) => {
                 match self.stage {
                     Stage::Unknown => {
                         self.stage = Stage::Asked;
                         out.push(Effect::AskSetUp);
                     }
-                    Stage::Done => self.succeed(config, out),
+                    Stage::Done => self.stay_up(config, out),
                     Stage::Asked | Stage::Failed(_) => {}
                 }
+            }
+            (Running, Event::Deadline) if self.done_by(config).is_some_and(|at| at <= now.mono) => {
+                let secs = config.program.run_timeout.0.as_secs_f64();
+                self.fail(format!("Not done within {secs} seconds"), config, now, out);
+            }
+            (Running, Event::Silent) if self.pid.is_some() && self.around.cut.is_none() => {
+                self.around.cut = Some(Cut::Silent);
+                self.around.step = u8::MAX;
+                self.signal(config.program.watchdog_signal.0, false, self.stop_wait(config), config, now, out);
+            }
+            (Running, Event::Unfit { reason, again }) if self.pid.is_some() && self.around.cut.is_none() => {
+                self.begin_stop(config, now, out);
+                self.around.reason = Some(reason);
+                self.around.again = again;
+            }
+            (_, Event::HookEnded(hook, result)) if self.around.hook == Some(hook) => {
+                self.around.hook = None;
+                self.hook_ended(hook, result, config, now, out);
             }
             (Starting, Event::SetUp) if self.is_setting_up() => {
                 self.stage = Stage::Done;
                 if self.pid.is_some() && now.mono >= self.running_at(config) {
-                    self.succeed(config, out);
+                    self.stay_up(config, out);
                 }
             }
             (Starting, Event::SetUpFailed(text)) if self.is_setting_up() => self.stage = Stage::Failed(text),
@@ -290,17 +375,28 @@ impl Process {
             (Stopped | Backoff | Exited, Event::Deadline)
                 if self.deadline(config, daemon).is_some_and(|at| at <= now.mono) =>
             {
-                self.start(now, out);
+                self.start(config, now, out);
             }
-            (Stopping, Event::Deadline) if now.mono >= self.delay => {
-                let pid = self.pid.map_or(0, |pid| pid.0);
-                out.push(Effect::Log(Level::Warn, format!("killing '{}' ({pid}) with SIGKILL", config.name)));
-                self.kill(libc::SIGKILL, config.program.killasgroup, config, now, out);
+            (Stopping, Event::Deadline) if now.mono >= self.delay && self.around.hook != Some(Hook::PreStop) => {
+                self.next_step(config, now, out);
             }
 
-            (Starting | Running, Event::Stop) if self.pid.is_some() => {
-                let signal = config.program.stopsignal.0;
-                self.kill(signal, config.program.stopasgroup, config, now, out);
+            // It goes on from the step that was taken.
+            (Starting | Running, Event::Stop) if self.pid.is_some() && self.around.cut.is_some() => {
+                self.around.cut = None;
+                self.change(Stopping, false, None, out);
+            }
+            (Starting | Running, Event::Stop) if self.pid.is_some() => self.begin_stop(config, now, out),
+            (Starting, Event::Stop) if self.around.hook.is_some() => {
+                if self.around.hook == Some(Hook::PreStart) {
+                    self.drop_hook(out);
+                }
+                self.stop_wall = now.wall.secs();
+                self.change(Stopped, false, None, out);
+            }
+            (Stopping | Stopped, Event::Stop) => {
+                self.around.again = false;
+                self.around.reason = None;
             }
             // Straight to STOPPED, and the counter of failures goes on from here (P-23).
             (Backoff, Event::Stop) => {
@@ -345,37 +441,175 @@ impl Process {
 
     /// The autorestart rule (P-24).
     fn wants_restart(&self, config: &config::Process) -> bool {
+        let is_silent = self.around.cut == Some(Cut::Silent);
         match config.program.autorestart {
+            Autorestart::Unexpected if is_silent => true,
             Autorestart::Always => true,
             Autorestart::Unexpected => !config.program.exitcodes.0.contains(&self.exit_status.unwrap_or(-1)),
             Autorestart::Never => false,
         }
     }
 
-    fn start(&mut self, now: Now, out: &mut Vec<Effect>) {
+    /// When a one-shot has to be done.
+    fn done_by(&self, config: &config::Process) -> Option<Mono> {
+        let limit = config.program.run_timeout.0;
+        let is_limited = config.program.run_type == RunType::Oneshot && !limit.is_zero();
+        self.started.filter(|_| is_limited).map(|start| start.after(limit))
+    }
+
+    fn start(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
         self.exit_status = None;
         self.spawn_error.clear();
         self.distrusted = false;
         self.came_up = false;
+        self.around = Around { hook: self.around.hook, ..Around::default() };
         self.started = Some(now.mono);
         self.start_wall = now.wall.secs();
         self.change(ProcessState::Starting, false, None, out);
-        out.push(Effect::Spawn);
+        // The end of the run before is not over while its hook runs.
+        if self.around.hook.is_none() {
+            self.prepare(config, out);
+        }
     }
 
-    fn succeed(&mut self, config: &config::Process, out: &mut Vec<Effect>) {
-        self.backoff = 0;
+    fn prepare(&mut self, config: &config::Process, out: &mut Vec<Effect>) {
+        if config.pre_start_hook.is_some() {
+            self.begin_hook(Hook::PreStart, out);
+        } else {
+            out.push(Effect::Spawn);
+        }
+    }
+
+    fn begin_hook(&mut self, hook: Hook, out: &mut Vec<Effect>) {
+        self.around.hook = Some(hook);
+        out.push(Effect::Hook(hook));
+    }
+
+    fn drop_hook(&mut self, out: &mut Vec<Effect>) {
+        if self.around.hook.take().is_some() {
+            out.push(Effect::DropHook);
+        }
+    }
+
+    fn hook_ended(
+        &mut self,
+        hook: Hook,
+        result: Result<(), String>,
+        config: &config::Process,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
+        use ProcessState::*;
+        let failure = result.err().filter(|_| hook.spoils_start(config) || hook == Hook::StopCommand);
+        let failure = failure.map(|problem| format!("{} failed: {problem}", hook.option()));
+        match (self.state, hook, failure) {
+            (Starting, Hook::PreStart, Some(text)) => {
+                self.spawn_error = text;
+                self.enter_backoff(now, None, out);
+            }
+            (Starting, Hook::PreStart, None) => out.push(Effect::Spawn),
+            (Starting, Hook::PostStop, _) if self.pid.is_none() => self.prepare(config, out),
+            (Running, Hook::PostStart, Some(text)) => self.fail(text, config, now, out),
+            (Stopping, Hook::PreStop, _) => self.first_step(config, now, out),
+            // The signal that it stands for, then.
+            (Stopping, Hook::StopCommand, Some(_)) if self.around.step == 0 => self.signal_step(0, config, now, out),
+            _ => {}
+        }
+    }
+
+    /// It has stayed up for `startsecs`, by which it is RUNNING.
+    fn stay_up(&mut self, config: &config::Process, out: &mut Vec<Effect>) {
+        let startsecs = config.program.startsecs;
+        self.enter_running(format!("process has stayed up for > than {startsecs} seconds (startsecs)"), config, out);
+    }
+
+    fn enter_running(&mut self, why: String, config: &config::Process, out: &mut Vec<Effect>) {
+        // A one-shot has succeeded when it has ended, not before.
+        if config.program.run_type == RunType::Simple {
+            self.backoff = 0;
+        }
         self.change(ProcessState::Running, false, None, out);
-        out.push(Effect::Log(
-            Level::Info,
-            format!(
-                "success: {} entered RUNNING state, process has stayed up for > than {} seconds (startsecs)",
-                config.name, config.program.startsecs
-            ),
-        ));
+        out.push(Effect::Log(Level::Info, format!("success: {} entered RUNNING state, {why}", config.name)));
+        if config.post_start_hook.is_some() {
+            self.begin_hook(Hook::PostStart, out);
+        }
     }
 
-    fn kill(&mut self, signal: i32, group: bool, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
+    /// The run is ended; its state stays what it is until then.
+    fn fail(&mut self, text: String, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
+        self.drop_hook(out);
+        out.push(Effect::Log(Level::Warn, format!("ending '{}': {text}", config.name)));
+        self.around.cut = Some(Cut::Failed(text));
+        self.signal_step(0, config, now, out);
+    }
+
+    fn go_on_ending(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
+        if now.mono >= self.delay {
+            self.next_step(config, now, out);
+        }
+    }
+
+    fn look_whether_late(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
+        if self.ready_by.is_some_and(|at| at <= now.mono) {
+            let secs = config.program.ready_timeout.0.as_secs_f64();
+            self.fail(format!("Not ready within {secs} seconds"), config, now, out);
+        }
+    }
+
+    fn begin_stop(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
+        self.drop_hook(out);
+        if config.pre_stop_hook.is_some() {
+            self.change(ProcessState::Stopping, false, None, out);
+            self.begin_hook(Hook::PreStop, out);
+        } else {
+            self.first_step(config, now, out);
+        }
+    }
+
+    /// The first stop signal, or what stands in its place.
+    fn first_step(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
+        if config.stop_command.is_none() {
+            return self.signal_step(0, config, now, out);
+        }
+        self.around.step = 0;
+        let wait = config.program.stopsignal.step(0).and_then(|step| step.wait);
+        self.delay = now.mono.after(wait.map_or(self.stop_wait(config), |secs| Duration::from_secs(secs.into())));
+        self.change(ProcessState::Stopping, false, None, out);
+        self.begin_hook(Hook::StopCommand, out);
+    }
+
+    /// One of the stop signals, or SIGKILL when there are no more.
+    fn signal_step(&mut self, step: u8, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
+        self.around.step = step;
+        let Some(step) = config.program.stopsignal.step(step.into()) else {
+            let pid = self.pid.map_or(0, |pid| pid.0);
+            out.push(Effect::Log(Level::Warn, format!("killing '{}' ({pid}) with SIGKILL", config.name)));
+            let wait = self.stop_wait(config).max(KILL_FLOOR);
+            return self.signal(libc::SIGKILL, config.program.killasgroup, wait, config, now, out);
+        };
+        let wait = step.wait.map_or(self.stop_wait(config), |secs| Duration::from_secs(secs.into()));
+        self.signal(step.signal, config.program.stopasgroup, wait, config, now, out);
+    }
+
+    fn next_step(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
+        self.drop_hook(out);
+        self.signal_step(self.around.step.saturating_add(1), config, now, out);
+    }
+
+    fn stop_wait(&self, config: &config::Process) -> Duration {
+        Duration::from_secs(u64::try_from(config.program.stopwaitsecs).unwrap_or(0))
+    }
+
+    /// Sends a signal and says when the next is due. Unless its run is cut short, the process is STOPPING from here on.
+    fn signal(
+        &mut self,
+        signal: i32,
+        group: bool,
+        wait: Duration,
+        config: &config::Process,
+        now: Now,
+        out: &mut Vec<Effect>,
+    ) {
         let pid = self.pid.map_or(0, |pid| pid.0);
         out.push(Effect::Log(
             Level::Debug,
@@ -386,10 +620,10 @@ impl Process {
                 signal::name(signal)
             ),
         ));
-        let wait = Duration::from_secs(u64::try_from(config.program.stopwaitsecs).unwrap_or(0));
-        let floor = if self.state == ProcessState::Stopping { KILL_FLOOR } else { Duration::ZERO };
-        self.delay = now.mono.after(wait.max(floor));
-        self.change(ProcessState::Stopping, false, None, out);
+        self.delay = now.mono.after(wait);
+        if self.around.cut.is_none() {
+            self.change(ProcessState::Stopping, false, None, out);
+        }
         out.push(Effect::Kill { signal, group });
     }
 
@@ -409,7 +643,9 @@ impl Process {
     fn finish(&mut self, status: ExitStatus, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
         use ProcessState::*;
         let code = status.code();
-        let expected = config.program.exitcodes.0.contains(&code);
+        let is_silent = self.around.cut == Some(Cut::Silent);
+        let expected = config.program.exitcodes.0.contains(&code) && !is_silent;
+        self.drop_hook(out);
         let failed = match std::mem::replace(&mut self.stage, Stage::Unknown) {
             Stage::Failed(text) => Some(text),
             _ => None,
@@ -422,6 +658,9 @@ impl Process {
         match self.state {
             Stopping => {
                 self.exit_status = Some(code);
+                if let Some(reason) = self.around.reason.take() {
+                    self.spawn_error = reason;
+                }
                 self.change(Stopped, false, Some(status), out);
                 let level = if expected { Level::Info } else { Level::Warn };
                 out.push(Effect::Log(level, format!("stopped: {} ({})", config.name, status.text())));
@@ -437,16 +676,30 @@ impl Process {
                 let text = format!("exited: {} ({}; not expected)", config.name, status.text());
                 out.push(Effect::Log(Level::Warn, text));
             }
-            Starting if too_quick || unmet.is_some() => {
+            Starting
+                if too_quick || unmet.is_some() || self.around.cut.is_some() || config.ready != Ready::Startsecs =>
+            {
                 self.exit_status = None;
-                self.spawn_error =
-                    unmet.unwrap_or_else(|| "Exited too quickly (process log may have details)".to_string());
+                self.spawn_error = match self.around.cut.take() {
+                    Some(Cut::Failed(text)) => text,
+                    _ if unmet.is_some() => unmet.unwrap_or_default(),
+                    _ if config.ready != Ready::Startsecs => "Exited before it was ready".to_string(),
+                    _ => "Exited too quickly (process log may have details)".to_string(),
+                };
                 self.enter_backoff(now, Some(status), out);
                 let text = format!("exited: {} ({}; not expected)", config.name, status.text());
                 out.push(Effect::Log(Level::Warn, text));
             }
             _ => {
-                self.backoff = 0;
+                let is_oneshot = config.program.run_type == RunType::Oneshot;
+                let failure = match &mut self.around.cut {
+                    Some(Cut::Failed(text)) => Some(std::mem::take(text)),
+                    _ => (is_oneshot && !expected).then(|| format!("Bad exit code {code}")),
+                };
+                let expected = expected && failure.is_none();
+                if !is_oneshot || expected {
+                    self.backoff = 0;
+                }
                 self.exit_status = Some(code);
                 if self.state == Starting {
                     self.change(Running, false, None, out);
@@ -457,9 +710,16 @@ impl Process {
                 self.change(Exited, expected, Some(status), out);
                 let (level, word) = if expected { (Level::Info, "expected") } else { (Level::Warn, "not expected") };
                 out.push(Effect::Log(level, format!("exited: {} ({}; {word})", config.name, status.text())));
+                if let Some(text) = failure {
+                    self.spawn_error = text;
+                    self.enter_backoff(now, Some(status), out);
+                }
             }
         }
         self.pid = None;
+        if config.post_stop_hook.is_some() {
+            self.begin_hook(Hook::PostStop, out);
+        }
     }
 
     /// The only place where the state changes, so the event cannot be forgotten. Same state: no event (P-4).

@@ -45,6 +45,9 @@ impl Reactor {
                 self.read_last(id, channel, service, now);
             }
         }
+        if service.daemon.is_helper(reaped.pid) {
+            self.read_helper(reaped.pid, service, now);
+        }
         service.handle(Input::Exited { pid: reaped.pid, status: reaped.status }, now, &mut self.system);
     }
 

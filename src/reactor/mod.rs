@@ -8,6 +8,7 @@
 mod children;
 mod clients;
 mod exits;
+mod helpers;
 mod system;
 mod token;
 
@@ -99,6 +100,8 @@ struct Ready {
     readable: Vec<(ConnId, bool)>,
     writable: Vec<ConnId>,
     watches: bool,
+    /// Hooks, probes, and what children tell of themselves.
+    helpers: Vec<Source>,
 }
 
 impl Reactor {
@@ -229,6 +232,7 @@ impl Reactor {
                 Source::Output(id, channel) => ready.outputs.push((id, channel)),
                 Source::Conn(id) => ready.readable.push((id, true)),
                 Source::Listener(index) => ready.listeners.push(index),
+                Source::Helper(_) | Source::Notify(_) | Source::ReadyPipe(_) => ready.helpers.push(source),
                 _ => {}
             }
         }
@@ -253,6 +257,9 @@ impl Reactor {
                 Source::Stdin(id) => self.system.children.flush(id, &mut self.system.watched),
                 Source::Streams => self.system.flush_streams(&mut self.unfinished),
                 Source::Watches => ready.watches = true,
+                Source::Helper(_) | Source::Notify(_) | Source::ReadyPipe(_) | Source::Probe(_) => {
+                    ready.helpers.push(source);
+                }
             }
         }
         if has_signals && let Some(pipe) = &self.signals {
@@ -421,6 +428,11 @@ impl Inputs for Turning<'_> {
             self.reactor.read_output(id, channel, self.service, now);
         }
         self.reactor.ready.outputs = outputs;
+        if !self.reactor.ready.helpers.is_empty() {
+            let mut helpers = std::mem::take(&mut self.reactor.ready.helpers);
+            self.reactor.read_helpers(&mut helpers, self.service, now);
+            self.reactor.ready.helpers = helpers;
+        }
     }
 
     fn are_exits(&self) -> bool {

@@ -11,9 +11,10 @@ use mio::{Interest, Registry};
 
 use super::children::Children;
 use super::clients::Clients;
+use super::helpers::Helpers;
 use super::token::{Source, Watched};
 use crate::clock::{Mono, Now, Wall};
-use crate::config::{self, Config, FcgiSocket, System as Env};
+use crate::config::{self, Config, FcgiSocket, Probe, Ready, System as Env};
 use crate::daemon::host::{
     self, CommandProblem, Errno, Files, Host, Launch, Logs, SetUp, Span, SpawnError, StdinProblem, Usage,
 };
@@ -25,7 +26,7 @@ use crate::sys::environment::{CStrings, Environment};
 use crate::sys::spawn::{self, Pipes, Plan, Stdin};
 use crate::sys::users::Switch;
 use crate::sys::watch::Watches;
-use crate::sys::{command, errno_of, fd, file, peer, process, sockets, time};
+use crate::sys::{command, errno_of, fd, file, notify, peer, process, sockets, time};
 
 /// Closed logs that wait to be written, 64 KiB of each at most: as many as programs usually are.
 const STRANDED_MAX: usize = 64;
@@ -43,6 +44,7 @@ struct Log {
 pub struct System {
     pub(super) watched: Watched,
     pub(super) children: Children,
+    pub(super) helpers: Helpers,
     pub(super) clients: Clients,
     /// Connections that were closed to make room, which the service has to hear of.
     pub(super) gone: Vec<ConnId>,
@@ -75,6 +77,7 @@ impl System {
         System {
             watched: Watched::new(registry),
             children: Children::default(),
+            helpers: Helpers::default(),
             clients: Clients::default(),
             gone: Vec::new(),
             closed: Vec::new(),
@@ -123,6 +126,7 @@ impl System {
         );
         pairs.push(("SUPERVISOR_PROCESS_NAME", name));
         pairs.push(("SUPERVISOR_GROUP_NAME", launch.group));
+        pairs.extend(launch.variables.iter().map(|(key, value)| (*key, value.as_str())));
         pairs.extend(environment.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         let switch = match &program.user {
             None => Switch::Keep,
@@ -141,7 +145,24 @@ impl System {
             deathsig: None,
             directory: directory.map_err(|_| "directory")?,
             umask: program.umask.map(|umask| umask.0),
+            extra: None,
+            names_pid: false,
         })
+    }
+
+    /// The notify socket of a child to be, and its address.
+    fn open_notify(&self, launch: &Launch<'_>) -> std::io::Result<Option<(OwnedFd, String)>> {
+        let program = &launch.config.program;
+        if launch.config.ready != Ready::Notify && program.watchdog_sec.0.is_zero() {
+            return Ok(None);
+        }
+        let name = |directory: &str| format!("{directory}/{}-{}.notify", launch.group, launch.config.name);
+        let path = program.notify_dir.as_ref().map(|directory| name(&directory.0));
+        let made = notify::open(path.as_deref())?;
+        if let Some((path, user)) = path.zip(program.user.as_ref()) {
+            std::os::unix::fs::chown(path, Some(user.uid), None)?;
+        }
+        Ok(Some(made))
     }
 }
 
@@ -160,7 +181,14 @@ impl host::Children for System {
         let socket = launch.socket.and_then(|socket| self.sockets.get(&socket)).map(|fd| fd.try_clone());
         let shared = socket.transpose().map_err(|error| SpawnError::Pipe(errno_of(&error)))?;
         let stdin = shared.as_ref().map_or(Stdin::Pipe, |fd| Stdin::Shared(fd.as_fd()));
-        let plan = self.plan(launch, stdin).map_err(SpawnError::ZeroByte)?;
+        let pipe = |error: std::io::Error| SpawnError::Pipe(errno_of(&error));
+        let notify = self.open_notify(launch).map_err(pipe)?;
+        let descriptor = launch.config.ready.descriptor();
+        let ready = descriptor.map(|number| Ok((fd::pipe()?, number))).transpose().map_err(pipe)?;
+        let launch = &with_variables(launch, notify.as_ref().map(|(_, address)| address.as_str()));
+        let mut plan = self.plan(launch, stdin).map_err(SpawnError::ZeroByte)?;
+        plan.extra = ready.as_ref().map(|(pipe, number)| (pipe.write.as_fd(), *number));
+        plan.names_pid = !launch.config.program.watchdog_sec.0.is_zero();
         let pipes = Pipes::open(&plan)?;
         let watched = Children::watch(id, &pipes, &mut self.watched);
         let tokens = watched.map_err(|error| SpawnError::Pipe(errno_of(&error)))?;
@@ -173,6 +201,15 @@ impl host::Children for System {
         };
         let pid = spawned.pid;
         self.children.add(id, spawned, tokens);
+        if let Some((socket, _)) = notify {
+            let added = self.helpers.add_notify(id, socket, &mut self.watched);
+            added.unwrap_or_else(|error| activity!(Error, "cannot hear of {}: {error}", launch.config.name));
+        }
+        if let Some((pipe, _)) = ready {
+            let added =
+                fd::set_nonblocking(&pipe.read).and_then(|()| self.helpers.add_ready(id, pipe.read, &mut self.watched));
+            added.unwrap_or_else(|error| activity!(Error, "cannot hear of {}: {error}", launch.config.name));
+        }
         Ok(pid)
     }
 
@@ -202,6 +239,7 @@ impl host::Children for System {
 
     fn close_child(&mut self, process: ProcId) {
         self.children.remove(process, &mut self.watched);
+        self.helpers.close_child(process, &mut self.watched);
     }
 
     fn usage(&mut self, pid: Pid) -> Option<Usage> {
@@ -218,6 +256,54 @@ impl host::Children for System {
 
     fn fcgi_close(&mut self, socket: SocketId) {
         self.sockets.remove(&socket);
+    }
+}
+
+/// What a child finds about its readiness and its watchdog.
+fn with_variables<'a>(launch: &Launch<'a>, notify: Option<&str>) -> Launch<'a> {
+    let config = launch.config;
+    let mut variables = launch.variables.clone();
+    variables.extend(notify.map(|address| ("NOTIFY_SOCKET", address.to_string())));
+    let period = config.program.watchdog_sec.0;
+    if !period.is_zero() {
+        variables.push(("WATCHDOG_USEC", period.as_micros().to_string()));
+    }
+    Launch { variables, ..*launch }
+}
+
+impl host::Helpers for System {
+    fn spawn_helper(&mut self, launch: &Launch<'_>) -> Result<Pid, SpawnError> {
+        let pipe = |error: std::io::Error| SpawnError::Pipe(errno_of(&error));
+        let null = OpenOptions::new().read(true).open("/dev/null").map_err(pipe)?;
+        let null = fd::duplicate(null.as_fd()).map_err(pipe)?;
+        let mut plan = self.plan(launch, Stdin::Shared(null.as_fd())).map_err(SpawnError::ZeroByte)?;
+        plan.redirect_stderr = true;
+        let pipes = Pipes::open(&plan)?;
+        let spawned = spawn::spawn(&plan, pipes)?;
+        if let Err(error) = self.helpers.add_output(spawned.pid, spawned.stdout, &mut self.watched) {
+            activity!(Error, "cannot read what a hook or probe writes: {error}");
+        }
+        Ok(spawned.pid)
+    }
+
+    fn close_helper(&mut self, pid: Pid) {
+        self.helpers.close_output(pid, &mut self.watched);
+    }
+
+    fn begin_probe(&mut self, process: ProcId, probe: &Probe) -> Option<Result<(), String>> {
+        self.helpers.begin_probe(process, probe, &mut self.watched)
+    }
+
+    fn end_probe(&mut self, process: ProcId) {
+        self.helpers.end_probe(process, &mut self.watched);
+    }
+
+    fn process_group(&mut self, pid: Pid) -> Option<Pid> {
+        process::group_of(pid)
+    }
+
+    fn memory(&mut self, pid: Pid, tree: bool) -> Option<u64> {
+        if tree { peer::tree_memory(pid) } else { peer::usage(pid).map(|usage| usage.rss_bytes) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use mio::event;
 use mio::{Interest, Registry, Token};
 
-use crate::id::{Channel, ConnId, IdMap, ProcId};
+use crate::id::{Channel, ConnId, IdMap, Pid, ProcId};
 
 /// A source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,14 @@ pub(super) enum Source {
     Streams,
     /// Files that are followed.
     Watches,
+    /// What a hook or probe of that pid writes.
+    Helper(Pid),
+    /// What a child tells of itself.
+    Notify(ProcId),
+    /// The pipe on which a child says that it is ready.
+    ReadyPipe(ProcId),
+    /// A connection that asks whether a process is well.
+    Probe(ProcId),
 }
 
 /// All that stands in the poll.

@@ -5,6 +5,7 @@ use super::entry::Entry;
 use super::waits::{Action, Bulk, Start, Stop};
 use super::{Context, Outcome, integer, scalar, text, wait};
 use crate::clock::Mono;
+use crate::config::RunType;
 use crate::daemon::Target;
 use crate::daemon::host::{CommandProblem, StdinProblem};
 use crate::fault::{Code, Fault};
@@ -47,7 +48,9 @@ fn try_start(context: &mut Context<'_>, id: ProcId, name: &str) -> Result<bool, 
         return Err(Code::AbnormalTermination.with(name));
     }
     context.daemon.transition(id, context.now, context.host);
-    Ok(state(context, id) == ProcessState::Running)
+    let is_oneshot =
+        context.daemon.roster.process(id).is_some_and(|process| process.config.program.run_type == RunType::Oneshot);
+    Ok(!is_oneshot && state(context, id) == ProcessState::Running)
 }
 
 fn state(context: &Context<'_>, id: ProcId) -> ProcessState {
@@ -182,8 +185,14 @@ fn signal_text(params: &[Value], index: usize) -> Result<String, Fault> {
     }
 }
 
+/// In the place of a signal: the one that the program reloads by (O-6).
+const RELOAD: &str = "reloadsignal";
+
 fn try_signal(context: &mut Context<'_>, id: ProcId, name: &str, text: &str) -> Result<(), Fault> {
-    let signal = signal::parse(text).map_err(|_| Code::BadSignal.with(text))?;
+    let signal = match context.daemon.roster.process(id) {
+        Some(process) if text == RELOAD => process.config.program.reloadsignal.0,
+        _ => signal::parse(text).map_err(|_| Code::BadSignal.with(text))?,
+    };
     if !state(context, id).is_signallable() {
         return Err(Code::NotRunning.with(name));
     }

@@ -6,6 +6,7 @@ use crate::config::{Process, Program, Row, Show};
 use crate::daemon::info::info;
 use crate::exit::ExitStatus;
 use crate::id::ProcId;
+use crate::model::health::Health;
 use crate::state::ProcessState;
 use crate::wire::value::Value;
 
@@ -24,6 +25,9 @@ pub(super) fn extended(context: &mut Context<'_>, id: ProcId) -> Option<Value> {
     let is_expected = |exit: ExitStatus| {
         machine.state() == ProcessState::Stopped || process.config.program.exitcodes.0.contains(&exit.code())
     };
+    let care = context.daemon.care_of(id);
+    let unknown = Health::default();
+    let health = care.map_or(&unknown, |(health, _)| health);
     Some(Value::Struct(vec![
         ("name".into(), info.name.to_string().into()),
         ("group".into(), info.group.to_string().into()),
@@ -41,6 +45,16 @@ pub(super) fn extended(context: &mut Context<'_>, id: ProcId) -> Option<Value> {
         ("exitexpected".into(), last.is_none_or(is_expected).into()),
         ("reason".into(), last.map(ExitStatus::text).unwrap_or_default().into()),
         ("restarts".into(), i64::try_from(machine.starts.saturating_sub(1)).unwrap_or(i64::MAX).into()),
+        ("ready".into(), (machine.state() == ProcessState::Running).into()),
+        ("status_text".into(), care.map_or("", |(_, text)| text).to_string().into()),
+        (
+            "health".into(),
+            Value::Struct(vec![
+                ("state".into(), health.state.name().into()),
+                ("reason".into(), health.reason.clone().into()),
+                ("failures".into(), i64::from(health.failures).into()),
+            ]),
+        ),
         ("outdated".into(), (machine.pid().is_some() && process.is_outdated()).into()),
         ("cpu_seconds".into(), Value::Double(usage.cpu_ms as f64 / 1000.0)),
         ("rss_kib".into(), i64::try_from(usage.rss_bytes / 1024).unwrap_or(i64::MAX).into()),

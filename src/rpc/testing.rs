@@ -8,9 +8,10 @@ use super::budget::Budget;
 use super::{Answer, Context, Deferred, Done, Extensions, Outcome, Registry, call};
 use crate::clock::{Mono, Now, Wall};
 use crate::config::fake::Fake;
-use crate::config::{Config, Env, FcgiAddress, FcgiSocket, Loader};
+use crate::config::{Config, Env, FcgiAddress, FcgiSocket, Loader, Probe};
 use crate::daemon::host::{
-    Children, Clients, CommandProblem, Errno, Files, Launch, Logs, SetUp, Span, SpawnError, StdinProblem, Usage,
+    Children, Clients, CommandProblem, Errno, Files, Helpers, Launch, Logs, SetUp, Span, SpawnError, StdinProblem,
+    Usage,
 };
 use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
@@ -35,6 +36,23 @@ pub struct Tables {
     pub is_full: bool,
     pub replaced: usize,
     next_pid: i32,
+}
+
+impl Helpers for Tables {
+    fn spawn_helper(&mut self, _: &Launch<'_>) -> Result<Pid, SpawnError> {
+        Err(SpawnError::Fork(libc::EAGAIN))
+    }
+    fn close_helper(&mut self, _: Pid) {}
+    fn begin_probe(&mut self, _: ProcId, _: &Probe) -> Option<Result<(), String>> {
+        Some(Ok(()))
+    }
+    fn end_probe(&mut self, _: ProcId) {}
+    fn process_group(&mut self, pid: Pid) -> Option<Pid> {
+        Some(pid)
+    }
+    fn memory(&mut self, _: Pid, _: bool) -> Option<u64> {
+        None
+    }
 }
 
 impl Children for Tables {

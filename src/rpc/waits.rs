@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::entry::Entry;
 use super::{Answer, Done};
 use crate::clock::{Mono, Now};
+use crate::config::RunType;
 use crate::daemon::Daemon;
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
@@ -36,11 +37,24 @@ impl Start {
     }
 }
 
+/// The same of a one-shot, which has started once it is done, and failed once it is given up (O-5).
+fn is_done(state: ProcessState, is_well: bool) -> Option<Result<(), Code>> {
+    use ProcessState::*;
+    match state {
+        Starting | Running | Backoff => None,
+        Exited if is_well => Some(Ok(())),
+        _ => Some(Err(Code::AbnormalTermination)),
+    }
+}
+
 /// Whether a process that was started is up, or why it never will be; `None` as long as neither is known. One that was
 /// removed meanwhile has ended.
 pub(super) fn is_up(daemon: &Daemon, id: ProcId) -> Option<Result<(), Code>> {
     let Some(process) = daemon.roster.process(id) else { return Some(Err(Code::AbnormalTermination)) };
     let machine = &process.machine;
+    if process.config.program.run_type == RunType::Oneshot {
+        return is_done(machine.state(), machine.spawn_error().is_empty());
+    }
     // It may have ended since.
     if machine.came_up() {
         return Some(Ok(()));

@@ -84,6 +84,34 @@ pub enum Input<'a> {
         /// The child's slot.
         process: ProcId,
     },
+    /// A hook or a probe wrote.
+    HelperOutput {
+        /// Its pid.
+        pid: Pid,
+        /// What; never empty.
+        bytes: &'a [u8],
+    },
+    /// A child told something of itself.
+    Notified {
+        /// The child's slot.
+        process: ProcId,
+        /// Who sent it; pid 0 for somebody out of sight.
+        sender: Pid,
+        /// The datagram.
+        bytes: &'a [u8],
+    },
+    /// A child wrote a line feed to its descriptor for that.
+    ReadyLine {
+        /// The child's slot.
+        process: ProcId,
+    },
+    /// A question has its answer.
+    Probed {
+        /// The process that it is about.
+        process: ProcId,
+        /// Yes, or why not.
+        result: Result<(), String>,
+    },
     /// A signal for the daemon itself.
     Signal(i32),
     /// A client has connected.
@@ -187,6 +215,10 @@ impl Service {
                 self.daemon.exited(pid, status, now, host);
             }
             Input::SetUp { process } => self.daemon.set_up(process, now, host),
+            Input::HelperOutput { pid, bytes } => self.daemon.helper_output(pid, bytes, host),
+            Input::Notified { process, sender, bytes } => self.daemon.notified(process, sender, bytes, now, host),
+            Input::ReadyLine { process } => self.daemon.ready_line(process, now, host),
+            Input::Probed { process, result } => self.daemon.probed(process, result, now, host),
             Input::Signal(number) => self.signal(number, host),
             Input::Accepted { conn, server, peer } => self.accept(conn, server, peer, now, host),
             Input::Received { conn, bytes } => self.receive(conn, bytes, now, host),

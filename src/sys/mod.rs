@@ -13,6 +13,7 @@ pub mod fd;
 pub mod file;
 pub mod limits;
 pub mod memory;
+pub mod notify;
 pub mod peer;
 pub mod process;
 #[cfg(test)]

@@ -47,6 +47,28 @@ pub fn usage(pid: Pid) -> Option<Usage> {
     parse_stat(&stat, system_constant(libc::_SC_CLK_TCK)?, system_constant(libc::_SC_PAGESIZE)?)
 }
 
+/// Processes of one tree whose memory is added up. More of them are hardly meant, and looking takes time.
+const TREE_MAX: usize = 1000;
+
+/// Resident memory of a process and all below it, in bytes.
+pub fn tree_memory(pid: Pid) -> Option<u64> {
+    let mut sum = usage(pid)?.rss_bytes;
+    let mut left = vec![pid.0];
+    let mut seen = 1;
+    while let Some(parent) = left.pop() {
+        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+        for child in children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()) {
+            if seen >= TREE_MAX {
+                return Some(sum);
+            }
+            seen += 1;
+            sum += usage(Pid(child)).map_or(0, |usage| usage.rss_bytes);
+            left.push(child);
+        }
+    }
+    Some(sum)
+}
+
 fn system_constant(name: libc::c_int) -> Option<u64> {
     // SAFETY: takes a number.
     u64::try_from(unsafe { libc::sysconf(name) }).ok().filter(|value| *value > 0)

@@ -130,6 +130,13 @@ pub fn become_subreaper() -> io::Result<()> {
     Ok(())
 }
 
+/// The process group of a process; `None` if it is gone.
+pub fn group_of(pid: Pid) -> Option<Pid> {
+    // SAFETY: takes a number.
+    let group = unsafe { libc::getpgid(pid.0) };
+    (group > 0).then_some(Pid(group))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -61,6 +61,10 @@ pub struct Plan<'a> {
     pub directory: Option<CString>,
     /// Its umask, `None` to keep ours.
     pub umask: Option<u32>,
+    /// A further descriptor, and the number from 3 on under which it finds it.
+    pub extra: Option<(BorrowedFd<'a>, RawFd)>,
+    /// It finds its own pid in WATCHDOG_PID.
+    pub names_pid: bool,
 }
 
 /// Something that a child is given because an option asks for it. If it cannot be, there is no child, and the option is
@@ -176,7 +180,12 @@ impl SpawnError {
 /// Starts the child, which sets itself up while the daemon goes on. The pipes are those of the same plan.
 pub fn spawn(plan: &Plan, pipes: Pipes) -> Result<Spawned, SpawnError> {
     let argv = plan.argv.pointers();
-    let environment = plan.environment.pointers();
+    let mut environment = plan.environment.pointers();
+    // The child writes its digits there, in its copy.
+    let mut pid_variable = *child::PID_VARIABLE;
+    if plan.names_pid {
+        environment.insert(environment.len() - 1, pid_variable.as_ptr().cast());
+    }
     let mut order = Order {
         path: &plan.path,
         argv: argv.as_ptr(),
@@ -193,12 +202,15 @@ pub fn spawn(plan: &Plan, pipes: Pipes) -> Result<Spawned, SpawnError> {
         directory: plan.directory.as_deref(),
         umask: plan.umask,
         reset: signals_to_reset(),
+        extra: plan.extra.map(|(fd, number)| (fd.as_raw_fd(), number)),
+        pid_variable: if plan.names_pid { pid_variable.as_mut_ptr() } else { std::ptr::null_mut() },
     };
     let mut place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
     let place = &mut *place;
     let slots = place.slots.get_or_insert_with(Slots::reserve);
     let pid = match slots {
-        Some(slots) if pipes.report.read.as_raw_fd() >= SHARED_FROM => {
+        // A further descriptor would be cut off.
+        Some(slots) if pipes.report.read.as_raw_fd() >= SHARED_FROM && plan.extra.is_none() => {
             slots.fill(order.descriptors).map_err(|error| SpawnError::Pipe(errno_of(&error)))?;
             order.descriptors = slots.numbers();
             order.shares_up_to = order.descriptors.into_iter().max();

@@ -14,6 +14,7 @@ pub mod ini;
 pub mod json;
 pub mod keyvalue;
 pub mod listener;
+pub mod notify;
 pub mod prefix;
 pub mod pyrepr;
 pub mod scan;

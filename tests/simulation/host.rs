@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use stheno::config::cmdline::CommandLine;
-use stheno::config::{Config, Env, FcgiSocket, Loader, ResultHandler};
+use stheno::config::{Config, Env, FcgiSocket, Loader, Probe, ResultHandler};
 use stheno::daemon::Host;
 use stheno::daemon::host::{
-    Children, Clients, CommandProblem, Errno, Launch, Logs, SetUp, Span, SpawnError, StdinProblem, Usage,
+    Children, Clients, CommandProblem, Errno, Helpers, Launch, Logs, SetUp, Span, SpawnError, StdinProblem, Usage,
 };
 use stheno::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use stheno::logs::LogPlan;
@@ -189,6 +189,23 @@ impl SimHost {
     /// Whether a kind of trouble strikes now.
     fn strikes(&mut self, rate: u64) -> bool {
         self.random.one_in(rate)
+    }
+}
+
+impl Helpers for SimHost {
+    fn spawn_helper(&mut self, _: &Launch<'_>) -> Result<Pid, SpawnError> {
+        Err(SpawnError::Fork(libc::EAGAIN))
+    }
+    fn close_helper(&mut self, _: Pid) {}
+    fn begin_probe(&mut self, _: ProcId, _: &Probe) -> Option<Result<(), String>> {
+        Some(Ok(()))
+    }
+    fn end_probe(&mut self, _: ProcId) {}
+    fn process_group(&mut self, pid: Pid) -> Option<Pid> {
+        Some(pid)
+    }
+    fn memory(&mut self, _: Pid, _: bool) -> Option<u64> {
+        None
     }
 }
 

@@ -7,32 +7,6 @@ use crate::config::env::Env;
 use crate::wire::pyrepr;
 use crate::wire::value::Value;
 
-/// Defines a kind of text of which there are few, each with its word.
-macro_rules! words {
-    ($(#[doc = $about:literal])+ $name:ident, $kind:literal { $($(#[doc = $doc:literal])+ $word:literal => $variant:ident,)+ }) => {
-        $(#[doc = $about])+
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($(#[doc = $doc])+ $variant,)+ }
-
-        impl Datatype for $name {
-            const KIND: &'static str = $kind;
-
-            fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
-                match text.to_lowercase().as_str() {
-                    $($word => Ok($name::$variant),)+
-                    _ => Err(format!("expected {}, not {}", $kind, pyrepr::text(text))),
-                }
-            }
-        }
-
-        impl Show for $name {
-            fn shown(&self) -> Value {
-                match self { $($name::$variant => $word.into(),)+ }
-            }
-        }
-    };
-}
-
 words! {
     /// `*_logfile_full`: what happens when the reader of a stream does not keep up (K-6).
     WhenFull, "drop or wait" {

@@ -105,7 +105,17 @@ fn another(row: &Row) -> &'static str {
         "file or memory" => "memory",
         "none or gzip" => "gzip",
         "daily, hourly or a number of seconds" => "3600",
-        "seconds, 0.1 to 60" => "2.5",
+        "seconds, 0.1 to 60" | "seconds, 0.1 to 3600" | "seconds" => "2.5",
+        "simple or oneshot" => "oneshot",
+        "main, group or all" => "all",
+        "ignore or fail" => "fail",
+        "process or tree" => "tree",
+        "restart, stop or none" | "restart, stop, none or a command" => "stop",
+        "number from 1 on" => "7",
+        "signal, or several" => "INT:3 QUIT",
+        "command" | "http://URL, tcp://HOST:PORT or a command" => "/bin/true",
+        "directory" => "/tmp",
+        kind if kind.starts_with("startsecs, notify") => "notify",
         kind => panic!("say here what an option of the kind {kind:?} may be, for {}", row.name),
     }
 }

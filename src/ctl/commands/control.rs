@@ -131,6 +131,12 @@ pub fn signal(session: &mut Session, arguments: &str) -> Result<(), Error> {
     apply(session, &SIGNAL, &names, Some(&signal))
 }
 
+/// Every program by the signal that it reloads by, which the server knows.
+pub fn hup(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    let names = required(session, "hup", arguments)?;
+    apply(session, &SIGNAL, &names, Some("reloadsignal"))
+}
+
 pub fn clear(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let names = required(session, "clear", arguments)?;
     apply(session, &CLEAR, &names, None)

@@ -104,6 +104,8 @@ pub const COMMANDS: &[Command] = &[
         help: "completion bash|zsh|fish\tPrint a script that completes supervisorctl's words in that shell" },
     Command { name: "dynamic", check: false, completes: Completes::Nothing, owner: Owner::Unlisted, run: Run::Words(extensions::dynamic),
         help: "dynamic\t\t\tShow what was added or removed beside the configuration file" },
+    Command { name: "hup", check: true, completes: Completes::Processes, owner: Owner::Unlisted, run: Run::Words(control::hup),
+        help: "hup <name> [...]\tHave processes reload: each gets the signal of its reloadsignal option" },
     Command { name: "logs", check: true, completes: Completes::Processes, owner: Owner::Unlisted, run: Run::Words(logs::logs),
         help: "logs [-f] [-n LINES] <name> [...]\tLast lines of stdout and stderr of several processes, prefixed\n\
                logs -f <name> [...]\t\t\tThe same, and what they print from now on (Ctrl-C to exit)" },

@@ -1,7 +1,7 @@
 use super::*;
 use crate::clock::Wall;
 use crate::config::Program;
-use crate::config::datatypes::{ExitCodes, SignalNumber};
+use crate::config::datatypes::{ExitCodes, StopSignals};
 use crate::config::fake::Fake;
 use std::rc::Rc;
 
@@ -121,6 +121,8 @@ fn shown(effect: &Effect) -> String {
     match effect {
         Effect::Spawn => "spawn".to_string(),
         Effect::AskSetUp => "ask".to_string(),
+        Effect::Hook(hook) => format!("run {}", hook.option()),
+        Effect::DropHook => "drop hook".to_string(),
         Effect::Kill { signal, group } => {
             format!("kill {}{}", signal::name(*signal), if *group { " group" } else { "" })
         }
@@ -532,7 +534,7 @@ fn the_stop_signal_goes_to_the_group_with_stopasgroup_only() {
         let program = program(|program| {
             program.stopasgroup = stopasgroup;
             program.killasgroup = killasgroup;
-            program.stopsignal = SignalNumber(libc::SIGINT);
+            program.stopsignal = StopSignals::one(libc::SIGINT);
         });
         let mut process = process(ProcessState::Running, Some(7), 0, 0);
         let effects = fed(&mut process, Event::Stop, &program, SupervisorState::Running, LATE);

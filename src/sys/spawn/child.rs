@@ -49,7 +49,17 @@ pub(super) struct Order<'a> {
     pub directory: Option<&'a CStr>,
     pub umask: Option<u32>,
     pub reset: u64,
+    /// A further descriptor, and the number that it gets.
+    pub extra: Option<(RawFd, RawFd)>,
+    /// [`PID_VARIABLE`] in the environment, to be completed; null without.
+    pub pid_variable: *mut u8,
 }
+
+/// The beginning of a variable that ends with the child's own pid, and room for that.
+pub(super) const PID_VARIABLE: &[u8; 32] = b"WATCHDOG_PID=\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
+/// Bytes of it before the pid.
+const PID_AT: usize = 13;
 
 /// A step that failed, and what tells why.
 enum Failed<'a> {
@@ -88,7 +98,8 @@ pub(super) extern "C" fn run(order: *mut c_void) -> c_int {
         }
     };
     say([b"supervisor: child process was not spawned", newline, b"", b""]);
-    report(option, number);
+    let place = if order.extra.is_some_and(|(_, number)| number == REPORT) { REPORT + 1 } else { REPORT };
+    report(place, option, number);
     // SAFETY: ends this process at once, running nothing of the daemon's on the way out.
     unsafe { libc::_exit(NOT_SPAWNED) }
 }
@@ -108,11 +119,8 @@ fn set_up_and_exec<'a>(order: &Order<'a>) -> Failed<'a> {
         for (target, source) in (0..).zip([stdin, stdout, stderr]) {
             libc::dup2(source, target);
         }
-        if report != REPORT {
-            libc::dup3(report, REPORT, libc::O_CLOEXEC);
-        }
-        // Whatever may hold it up from here on, it holds nothing of the daemon's: no connection, no server.
-        close_from(REPORT + 1);
+        place_descriptors(report, order.extra);
+        write_pid(order.pid_variable);
         answer_to_signals(order.reset);
         for setting in order.settings {
             if let Err(number) = setting.how.apply() {
@@ -176,6 +184,56 @@ fn own_descriptors(order: &Order) -> bool {
             == 0
             || libc::unshare(libc::CLONE_FILES) == 0;
         apart && libc::write(report, (&raw const APART).cast(), 1) == 1
+    }
+}
+
+/// The descriptor of the report where the program has a further one, out of the way of any.
+const MOVED_REPORT: RawFd = 256;
+
+/// Puts the report, and a further descriptor if there is one, where they belong, and closes all others: whatever may hold
+/// the child up from here on, it holds nothing of the daemon's, no connection, no server.
+unsafe fn place_descriptors(report: RawFd, extra: Option<(RawFd, RawFd)>) {
+    // SAFETY: plain numbers; the table is the child's own.
+    unsafe {
+        let Some((source, number)) = extra else {
+            if report != REPORT {
+                libc::dup3(report, REPORT, libc::O_CLOEXEC);
+            }
+            return close_from(REPORT + 1);
+        };
+        // Both out of the way first: each may stand where the other belongs.
+        let moved_report = libc::fcntl(report, libc::F_DUPFD_CLOEXEC, MOVED_REPORT);
+        let moved = libc::fcntl(source, libc::F_DUPFD_CLOEXEC, MOVED_REPORT);
+        libc::dup2(moved, number);
+        let place = if number == REPORT { REPORT + 1 } else { REPORT };
+        libc::dup3(moved_report, place, libc::O_CLOEXEC);
+        for fd in REPORT..number {
+            if fd != place {
+                libc::close(fd);
+            }
+        }
+        close_from(number.max(place) + 1);
+    }
+}
+
+/// Completes the variable that names the child.
+unsafe fn write_pid(variable: *mut u8) {
+    if variable.is_null() {
+        return;
+    }
+    // SAFETY: the variable is the child's copy, and has room for any pid behind its beginning.
+    unsafe {
+        let mut left = libc::getpid();
+        let mut digits = [0u8; 12];
+        let mut count = 0;
+        while left > 0 && count < digits.len() {
+            digits[count] = b'0' + (left % 10) as u8;
+            left /= 10;
+            count += 1;
+        }
+        for at in 0..count {
+            *variable.add(PID_AT + at) = digits[count - 1 - at];
+        }
     }
 }
 
@@ -260,14 +318,14 @@ fn say(pieces: [&[u8]; 4]) {
 }
 
 /// Tells the daemon that there is no program, for the end of the report alone would say that there is.
-fn report(option: &str, number: i32) {
+fn report(place: RawFd, option: &str, number: i32) {
     let number = number.to_ne_bytes();
     let option = option.as_bytes();
     let option = option.get(..OPTION_BYTES_MAX).unwrap_or(option);
     let pieces = [number.as_slice(), option];
     let vectors = pieces.map(|piece| libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() });
     // SAFETY: as above. So few bytes always fit.
-    unsafe { libc::writev(REPORT, vectors.as_ptr(), vectors.len() as c_int) };
+    unsafe { libc::writev(place, vectors.as_ptr(), vectors.len() as c_int) };
 }
 
 /// The calls that take 32-bit ids, on machines that also have older ones.

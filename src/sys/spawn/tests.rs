@@ -14,6 +14,8 @@ use crate::sys::users;
 
 fn plan<'a>(path: &str, argv: &[&str]) -> Plan<'a> {
     Plan {
+        extra: None,
+        names_pid: false,
         path: CString::new(path).unwrap(),
         argv: CStrings::from_words(argv).unwrap(),
         environment: Environment::default().overlaid([("PATH", "/bin:/usr/bin"), ("LC_ALL", "C")]).unwrap(),
