@@ -1,5 +1,6 @@
 //! One program section becomes processes: options read once, then once per process (C-105 to C-112).
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -12,7 +13,7 @@ use super::datatypes::{Datatype, LinePrefix, LogFile, LogFormat, Name, Unexpande
 use super::env::Env;
 use super::error::ConfigError;
 use super::options::{LogOptions, Process, Program};
-use super::reader::{Reader, Scope};
+use super::reader::{Reader, SECTION_BYTES_MAX, Scope};
 use super::types::Revision;
 
 /// Most processes of one section. Ten times what anyone was seen to run on one machine; a typing error must not
@@ -92,11 +93,13 @@ impl<'a> Common<'a> {
         }
         let program = Rc::new(program);
         let mut processes = Vec::with_capacity(count(program.numprocs) as usize);
+        let left = Cell::new(SECTION_BYTES_MAX);
         for offset in 0..program.numprocs {
             let scope = Scope {
                 process_num: Some(program.numprocs_start.saturating_add(offset)),
                 numprocs: Some(program.numprocs),
                 variables: Some(self.process_variables),
+                left: Some(&left),
                 ..scope
             };
             processes.push(Rc::new(self.process(Reader { scope, ..reader }, &program)?));
@@ -203,6 +206,20 @@ mod tests {
     fn programs(lines: &str) -> Vec<Rc<Process>> {
         let config = Fake::new().load(&format!("[supervisord]\n[program:p]\ncommand=x\n{lines}")).unwrap();
         config.groups[0].processes.clone()
+    }
+
+    #[test]
+    fn the_values_of_all_processes_are_bounded_together() {
+        let load = |lines: &str| Fake::new().load(&format!("[supervisord]\n[program:p]\ncommand=x\n{lines}"));
+        let many = "process_name=%(process_num)d\nnumprocs=99999\n";
+        assert!(load("process_name=%(process_num)d\nnumprocs=20000\ndirectory=/a/%(process_num)0100d").is_ok());
+        for option in ["command", "stdout_logfile", "environment"] {
+            let text = if option == "environment" { "A=%(process_num)04000d" } else { "/%(process_num)04000d" };
+            let error = load(&format!("{many}{option}={text}\n").replace("command=x\ncommand", "command")).unwrap_err();
+            let message = error.to_string();
+            let why = "the processes of one section take more than 16 MiB of text";
+            assert!(message.contains(why) && message.contains(option), "{option}: {message}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! in it, and parsed; an error knows its line.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crate::wire::expand::{self, Names, Var};
@@ -26,6 +27,8 @@ pub struct Scope<'a> {
     pub variables: Option<&'a BTreeMap<String, String>>,
     /// `ENV_*` of a program's own environment; they win.
     pub own: Option<&'a BTreeMap<String, String>>,
+    /// Bytes that the values of all processes of a section may still take.
+    pub left: Option<&'a Cell<usize>>,
 }
 
 impl Names for Scope<'_> {
@@ -59,15 +62,28 @@ impl Names for Scope<'_> {
 impl Scope<'_> {
     /// Replaces the names in a value. `place` is what messages call it, `program:x.command` (C-61).
     pub fn expand<'t>(&self, text: &'t str, place: impl FnOnce() -> String) -> Result<Cow<'t, str>, ConfigError> {
-        if !text.contains('%') {
-            return Ok(Cow::Borrowed(text));
+        let expanded = match text.contains('%') {
+            false => Cow::Borrowed(text),
+            true => match expand::expand(text, self) {
+                Ok(expanded) => Cow::Owned(expanded),
+                Err(error) => return Err(ConfigError::new(error.message(text, &place(), self))),
+            },
+        };
+        if let Some(left) = self.left {
+            let Some(rest) = left.get().checked_sub(expanded.len()) else {
+                let most = SECTION_BYTES_MAX >> 20;
+                let message = format!("{}: the processes of one section take more than {most} MiB of text", place());
+                return Err(ConfigError::new(message));
+            };
+            left.set(rest);
         }
-        match expand::expand(text, self) {
-            Ok(expanded) => Ok(Cow::Owned(expanded)),
-            Err(error) => Err(ConfigError::new(error.message(text, &place(), self))),
-        }
+        Ok(expanded)
     }
 }
+
+/// Bytes of the values of all processes of one section: 160 for each of the most that there may be, or a command of 16 KiB
+/// for each of a thousand. Without it a width in a value, times `numprocs`, fills the memory and takes a minute.
+pub(super) const SECTION_BYTES_MAX: usize = 16 << 20;
 
 /// What is said of a value that ends while quotes are open (C-81).
 const UNCLOSED: &str = "No closing quotation";

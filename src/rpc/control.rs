@@ -1,9 +1,10 @@
 //! Starting, stopping and signalling by name, and writing to stdin.
 
+use super::budget::{SIGNAL_US, START_US};
 use super::deferred::Deferred;
 use super::entry::Entry;
 use super::waits::{Action, Bulk, Start, Stop};
-use super::{Context, Outcome, integer, scalar, text, wait};
+use super::{Context, Done, Outcome, integer, scalar, text, wait};
 use crate::clock::Mono;
 use crate::config::RunType;
 use crate::daemon::Target;
@@ -11,7 +12,7 @@ use crate::daemon::host::{CommandProblem, StdinProblem};
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
 use crate::signal;
-use crate::state::ProcessState;
+use crate::state::{ProcessState, SupervisorState};
 use crate::wire::pyrepr;
 use crate::wire::value::Value;
 
@@ -68,13 +69,13 @@ pub fn start_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcom
 
 fn start_group_named(context: &mut Context<'_>, name: &str, wait: bool) -> Result<Outcome, Fault> {
     let processes = group_members(context, name)?;
-    Ok(bulk_start(context, processes, wait))
+    begin(context, Action::Start, processes, wait)
 }
 
 /// startAllProcesses.
 pub fn start_all(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let processes = context.daemon.roster.processes_by_priority();
-    Ok(bulk_start(context, processes, wait(params, 0)))
+    begin(context, Action::Start, processes, wait(params, 0))
 }
 
 fn group_members(context: &Context<'_>, name: &str) -> Result<Vec<ProcId>, Fault> {
@@ -89,22 +90,49 @@ fn entry(context: &Context<'_>, id: ProcId) -> Option<Entry> {
     Some(Entry::new(group.name(), &process.config.name))
 }
 
-/// Starts those that are not *running*; the others are left out.
-fn bulk_start(context: &mut Context<'_>, processes: Vec<ProcId>, wait: bool) -> Outcome {
-    let mut bulk = Bulk::new(Action::Start);
-    for id in processes {
-        if state(context, id).is_running() {
-            continue;
+/// Goes on with a call about several as far as this turn allows; the answer once nothing is waited for.
+pub fn advance(bulk: &mut Bulk, context: &mut Context<'_>) -> Option<Done> {
+    if bulk.has_acted() {
+        return bulk.poll(context.daemon, context.now);
+    }
+    while !context.budget.is_spent() {
+        // Nothing is begun any more once the end is.
+        if bulk.action == Action::Start && context.daemon.state() != SupervisorState::Running {
+            bulk.give_up();
         }
-        let Some(entry) = entry(context, id) else { continue };
-        let name = crate::namespec::join(&entry.group, &entry.name);
-        match try_start(context, id, &name) {
-            Ok(false) if wait => bulk.wait_for(id, entry),
-            Ok(_) => bulk.note(&entry, Ok(())),
-            Err(fault) => bulk.note(&entry, Err(fault)),
+        match bulk.next_process() {
+            Some(id) => act(bulk, id, context),
+            None => return bulk.answered(),
         }
     }
-    bulk.into()
+    if bulk.has_acted() { bulk.answered() } else { None }
+}
+
+/// Acts on one of several, unless it is in no state for it: then it is left out.
+fn act(bulk: &mut Bulk, id: ProcId, context: &mut Context<'_>) {
+    let state_before = state(context, id);
+    let (is_concerned, cost) = match bulk.action {
+        Action::Start => (!state_before.is_running(), START_US),
+        Action::Stop => (state_before.is_running(), SIGNAL_US),
+        Action::Signal(_) => (state_before.is_signallable(), SIGNAL_US),
+    };
+    context.budget.spend(if is_concerned { cost } else { 1 });
+    let Some(entry) = entry(context, id).filter(|_| is_concerned) else { return };
+    let name = crate::namespec::join(&entry.group, &entry.name);
+    let is_done = match &bulk.action {
+        Action::Start => try_start(context, id, &name),
+        Action::Stop => try_stop(context, id, &name).map(|()| state(context, id).is_stopped()),
+        Action::Signal(signal) => try_signal(context, id, &name, signal).map(|()| true),
+    };
+    match is_done {
+        Ok(false) if bulk.waits => bulk.wait_for(id, entry),
+        result => bulk.note(&entry, result.map(drop)),
+    }
+}
+
+/// A call about several, which goes on over as many turns as it takes.
+fn begin(context: &mut Context<'_>, action: Action, processes: Vec<ProcId>, waits: bool) -> Result<Outcome, Fault> {
+    Deferred::Bulk(Bulk::new(action, processes, waits)).begin(context)
 }
 
 /// stopProcess.
@@ -136,29 +164,13 @@ pub fn stop_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome
 
 fn stop_group_named(context: &mut Context<'_>, name: &str, wait: bool) -> Result<Outcome, Fault> {
     let processes = group_members(context, name)?;
-    Ok(bulk_stop(context, processes, wait))
+    begin(context, Action::Stop, processes, wait)
 }
 
 /// stopAllProcesses: all at once, ascending, unlike the shutdown (P-80).
 pub fn stop_all(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let processes = context.daemon.roster.processes_by_priority();
-    Ok(bulk_stop(context, processes, wait(params, 0)))
-}
-
-fn bulk_stop(context: &mut Context<'_>, processes: Vec<ProcId>, wait: bool) -> Outcome {
-    let mut bulk = Bulk::new(Action::Stop);
-    for id in processes {
-        if !state(context, id).is_running() {
-            continue;
-        }
-        let Some(entry) = entry(context, id) else { continue };
-        let name = crate::namespec::join(&entry.group, &entry.name);
-        match try_stop(context, id, &name) {
-            Ok(()) if wait && !state(context, id).is_stopped() => bulk.wait_for(id, entry),
-            result => bulk.note(&entry, result),
-        }
-    }
-    bulk.into()
+    begin(context, Action::Stop, processes, wait(params, 0))
 }
 
 /// signalProcess.
@@ -168,7 +180,7 @@ pub fn signal_process(context: &mut Context<'_>, params: &[Value]) -> Result<Out
     match context.daemon.roster.find(name).ok_or_else(|| Code::BadName.with(name))? {
         Target::Group(_) => {
             let processes = group_members(context, crate::namespec::split(name).group)?;
-            Ok(bulk_signal(context, processes, &signal))
+            begin(context, Action::Signal(signal), processes, false)
         }
         Target::Process(id) => {
             try_signal(context, id, name, &signal)?;
@@ -202,28 +214,13 @@ fn try_signal(context: &mut Context<'_>, id: ProcId, name: &str, text: &str) -> 
 /// signalProcessGroup.
 pub fn signal_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let processes = group_members(context, &scalar(params, 0)?)?;
-    Ok(bulk_signal(context, processes, &signal_text(params, 1)?))
+    begin(context, Action::Signal(signal_text(params, 1)?), processes, false)
 }
 
 /// signalAllProcesses.
 pub fn signal_all(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let processes = context.daemon.roster.processes_by_priority();
-    Ok(bulk_signal(context, processes, &signal_text(params, 0)?))
-}
-
-/// Only *signallable* processes; a bad signal shows once per process, not as a fault.
-fn bulk_signal(context: &mut Context<'_>, processes: Vec<ProcId>, signal: &str) -> Outcome {
-    let mut results = Vec::new();
-    for id in processes {
-        if !state(context, id).is_signallable() {
-            continue;
-        }
-        let Some(entry) = entry(context, id) else { continue };
-        let name = crate::namespec::join(&entry.group, &entry.name);
-        let result = try_signal(context, id, &name, signal);
-        results.push(entry.outcome(result));
-    }
-    Value::Array(results).into()
+    begin(context, Action::Signal(signal_text(params, 0)?), processes, false)
 }
 
 /// sendProcessStdin.

@@ -1,6 +1,7 @@
 //! Deferred answers: plain data, asked after each turn. And multicalls, which may hold one within them.
 
 use super::clear::ClearAll;
+use super::control;
 use super::mutate::Update;
 use super::waits::{Bulk, Start, Stop};
 use super::{Answer, Context, Done, LogAnswer, Outcome};
@@ -49,7 +50,7 @@ impl Deferred {
         match self {
             Deferred::Start(start) => start.poll(context.daemon),
             Deferred::Stop(stop) => stop.poll(context.daemon, context.now),
-            Deferred::Bulk(bulk) => bulk.poll(context.daemon, context.now),
+            Deferred::Bulk(bulk) => control::advance(bulk, context),
             Deferred::Multicall(multicall) => multicall.advance(context),
             Deferred::ClearAll(clear) => clear.advance(context),
             Deferred::Update(update) => update.advance(context),
@@ -81,13 +82,6 @@ impl Deferred {
             Deferred::Multicall(multicall) => multicall.deadline(),
             Deferred::ClearAll(_) => Some(AT_ONCE),
         }
-    }
-}
-
-impl From<Bulk> for Outcome {
-    /// The answer at once if nothing is waited for.
-    fn from(bulk: Bulk) -> Outcome {
-        bulk.answered().map_or_else(|bulk| Outcome::Deferred(Deferred::Bulk(bulk)), Outcome::from)
     }
 }
 
@@ -181,6 +175,7 @@ impl Multicall {
                 writer.encoded(&answer.before);
                 self.current = Current::Text(answer, start);
             }
+            Ok(Answer::CutCharacter) => self.push_fault(&Code::Failed.with("the read ends inside a character")),
             Err(fault) => self.push_fault(&fault),
         }
         self.bound(start);

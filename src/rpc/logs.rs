@@ -2,7 +2,7 @@
 
 use super::clear::ClearAll;
 use super::deferred::Deferred;
-use super::logtext::{LogText, PIECE_BYTES};
+use super::logtext::{LogText, PIECE_BYTES, whole_characters};
 use super::{Answer, Context, LogAnswer, Outcome, budget, integer, text};
 use crate::config::LogFile;
 use crate::daemon::host::{Errno, Span};
@@ -62,13 +62,13 @@ fn log_path(context: &Context<'_>, name: &str, channel: Channel) -> Result<Optio
     Ok(process.output(channel).path.as_deref().map(str::to_string).or(missing))
 }
 
-fn read(context: &mut Context<'_>, path: Option<&str>, offset: i64, length: i64) -> Result<Outcome, Fault> {
+fn read(context: &mut Context<'_>, path: Option<&str>, offset: i64, asked: i64) -> Result<Outcome, Fault> {
     let path = match path {
         None => return Err(Code::NoFile.bare()),
         Some(path) if !context.host.file_exists(path) => return Err(Code::NoFile.with(path)),
         Some(path) => path,
     };
-    if length < 0 || (offset < 0 && length != 0) {
+    if asked < 0 || (offset < 0 && asked != 0) {
         return Err(Code::BadArguments.bare());
     }
     let failed = |_: Errno| Code::Failed.bare();
@@ -80,10 +80,14 @@ fn read(context: &mut Context<'_>, path: Option<&str>, offset: i64, length: i64)
         }
         offset => {
             let rest = size.saturating_sub(offset.unsigned_abs());
-            (offset.unsigned_abs(), if length == 0 { rest } else { rest.min(length.unsigned_abs()) })
+            (offset.unsigned_abs(), if asked == 0 { rest } else { rest.min(asked.unsigned_abs()) })
         }
     };
     let span = Span { offset, length: length.min(READ_BYTES_MAX) };
+    // Where the client has set the end, and the log goes on behind it.
+    if asked > 0 && span.length == asked.unsigned_abs() && ends_in_character(context.host, path, span, size) {
+        return Ok(Outcome::Now(Answer::CutCharacter));
+    }
     if span.length > WHOLE_BYTES_MAX {
         let text = LogText::new(path, span, context.host);
         let (mut before, mut after) = (Vec::new(), Vec::new());
@@ -95,6 +99,20 @@ fn read(context: &mut Context<'_>, path: Option<&str>, offset: i64, length: i64)
     let mut xml = Vec::with_capacity(bytes.len() + 64);
     Writer::new(&mut xml).str_lossy(&bytes);
     Ok(Outcome::Now(Answer::Xml(xml)))
+}
+
+/// Whether a part of a log ends inside a character that the log goes on with.
+fn ends_in_character(host: &mut dyn Host, path: &str, span: Span, size: u64) -> bool {
+    // A character has at most four bytes.
+    let end = span.offset + span.length;
+    let before = span.length.min(3);
+    let around = Span { offset: end - before, length: before + size.saturating_sub(end).min(3) };
+    let Ok(bytes) = host.file_read(path, around) else { return false };
+    bytes.get(..before as usize).is_some_and(|head| {
+        let begun = &bytes[whole_characters(head)..];
+        begun.len() > bytes.len() - head.len()
+            && std::str::from_utf8(begun).map_or_else(|error| error.valid_up_to() > 0, |_| true)
+    })
 }
 
 /// tailProcessStdoutLog.

@@ -52,7 +52,7 @@ impl LogText {
 }
 
 /// How many bytes there are without a character that has begun at the end.
-fn whole_characters(bytes: &[u8]) -> usize {
+pub(super) fn whole_characters(bytes: &[u8]) -> usize {
     // A character has at most four bytes, of which the first says how many.
     let tail = bytes.len().saturating_sub(3);
     match bytes[tail..].iter().rposition(|byte| byte & 0xc0 != 0x80) {

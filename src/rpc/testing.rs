@@ -355,7 +355,7 @@ impl World {
 fn finish(done: Done) -> Result<Value, String> {
     match done {
         Ok(Answer::Value(value)) => Ok(value),
-        Ok(Answer::Xml(_) | Answer::Log(_)) => Ok(Value::Nil),
+        Ok(Answer::Xml(_) | Answer::Log(_) | Answer::CutCharacter) => Ok(Value::Nil),
         Err(fault) => Err(fault.to_string()),
     }
 }

@@ -98,17 +98,24 @@ impl Stop {
 }
 
 /// What a bulk call does to its processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Start.
     Start,
     /// Stop.
     Stop,
+    /// Send the signal of this name, for which nobody waits.
+    Signal(String),
 }
 
 /// The wait of a bulk call: outcomes in the order in which they come.
 pub struct Bulk {
-    action: Action,
+    /// What is done.
+    pub action: Action,
+    /// Whether it is waited for.
+    pub waits: bool,
+    /// Those that have not had their turn yet.
+    left: std::vec::IntoIter<ProcId>,
     waiting: BTreeMap<ProcId, Entry>,
     results: Vec<Value>,
     /// All have been looked at once; from then on only those that changed are.
@@ -119,8 +126,9 @@ pub struct Bulk {
 
 impl Bulk {
     /// A bulk call of which nothing has happened yet.
-    pub fn new(action: Action) -> Bulk {
-        Bulk { action, waiting: BTreeMap::new(), results: Vec::new(), begun: false, report_at: Mono(0) }
+    pub fn new(action: Action, processes: Vec<ProcId>, waits: bool) -> Bulk {
+        let left = processes.into_iter();
+        Bulk { action, waits, left, waiting: BTreeMap::new(), results: Vec::new(), begun: false, report_at: Mono(0) }
     }
 
     /// An outcome that is there at once.
@@ -133,15 +141,32 @@ impl Bulk {
         self.waiting.insert(process, entry);
     }
 
+    /// The next process to act on.
+    pub fn next_process(&mut self) -> Option<ProcId> {
+        self.left.next()
+    }
+
+    /// Whether all have had their turn.
+    pub fn has_acted(&self) -> bool {
+        self.left.len() == 0
+    }
+
+    /// No further process is acted on.
+    pub fn give_up(&mut self) {
+        self.left = Vec::new().into_iter();
+    }
+
     /// The answer, if nobody is waited for at all.
-    pub fn answered(self) -> Result<Value, Bulk> {
-        if self.waiting.is_empty() { Ok(Value::Array(self.results)) } else { Err(self) }
+    pub fn answered(&mut self) -> Option<Done> {
+        self.waiting.is_empty().then(|| Ok(Answer::Value(Value::Array(std::mem::take(&mut self.results)))))
     }
 
     /// When to ask again although no process changed.
     pub fn deadline(&self) -> Option<Mono> {
         match self.action {
-            Action::Start => None,
+            // Some had their turn before others, and may have changed since.
+            _ if !self.begun => Some(Mono(0)),
+            Action::Start | Action::Signal(_) => None,
             Action::Stop => Some(self.report_at),
         }
     }
@@ -169,12 +194,13 @@ impl Bulk {
         if reports {
             self.report_at = now.mono.after(REPORT_EVERY);
         }
-        self.waiting.is_empty().then(|| Ok(Answer::Value(Value::Array(std::mem::take(&mut self.results)))))
+        self.answered()
     }
 
     /// The outcome for one process, if it is there by now.
     fn check(&self, id: ProcId, entry: &Entry, daemon: &Daemon) -> Option<Result<(), Fault>> {
         match self.action {
+            Action::Signal(_) => Some(Ok(())),
             Action::Start => {
                 let fault = |code: Code| code.with(crate::namespec::join(&entry.group, &entry.name));
                 is_up(daemon, id).map(|result| result.map_err(fault))

@@ -191,6 +191,9 @@ impl Exchange<'_> {
 
     /// The reply to a call.
     fn answer_call(&mut self, reply_to: ReplyTo, done: rpc::Done) -> Next {
+        if let Ok(Answer::CutCharacter) = done {
+            return self.error(reply_to, Status::INTERNAL_SERVER_ERROR);
+        }
         if let Ok(Answer::Log(answer)) = done {
             let before = [RESPONSE_BEGIN.as_bytes(), &answer.before].concat();
             let after = [&answer.after, RESPONSE_END.as_bytes()].concat();
@@ -351,7 +354,8 @@ impl Exchange<'_> {
         match action::Action::of(&form) {
             Err(action::UnknownAction) => self.error(head.reply_to, Status::INTERNAL_SERVER_ERROR),
             Ok(Some(action)) if action.changes() && guard::may_be_forged(head) => self.forbid(head, Refusal::OtherSite),
-            Ok(Some(action)) => {
+            // HEAD asks what a GET would say, and does nothing.
+            Ok(Some(action)) if !head.reply_to.head_only => {
                 let mut work = Work::Page(PageAction::new(action, head.host));
                 let method = work.method();
                 match work.poll(&mut self.context(&method)) {
@@ -359,7 +363,7 @@ impl Exchange<'_> {
                     None => Next::Deferred(work),
                 }
             }
-            Ok(None) => {
+            Ok(_) => {
                 let year = time::local(self.now.wall.secs()).year;
                 let page = self.index_page(form.get("message"), year);
                 self.page(head, &page)
@@ -399,6 +403,11 @@ impl Exchange<'_> {
         let text = match found {
             None => action::NO_PROCESS_NAME.to_string(),
             Some((name, Err(fault))) => action::no_tail(name, &fault),
+            Some((_, Ok(text))) if text.left() > PIECE_BYTES && head.reply_to.head_only => {
+                return self.write(head.reply_to, Status::OK, |reply| {
+                    reply.headers(&page_headers(head)).stream();
+                });
+            }
             Some((_, Ok(text))) if text.left() > PIECE_BYTES => {
                 let (before, after) = page::tail_page_around(name, limit);
                 let around = (before.into_bytes(), after.into_bytes());
@@ -467,7 +476,7 @@ fn page_headers(head: &Head<'_>) -> Vec<(&'static str, &'static str)> {
 }
 
 fn is_page_method(head: &Head<'_>) -> bool {
-    head.method == "GET" || head.method == "POST"
+    matches!(head.method, "GET" | "HEAD" | "POST")
 }
 
 /// What of a body a line of the log shows.

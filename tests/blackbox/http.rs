@@ -400,3 +400,27 @@ fn a_client_waits_out_that_there_are_no_descriptors() {
     client.read_to_string(&mut answer).expect("an answer");
     assert!(answer.contains(" 200 "), "{answer}");
 }
+
+#[test]
+fn head_is_answered_without_a_body_and_does_nothing() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start("[program:a]\ncommand=sleep 1000\nstartsecs=0\n");
+    daemon.wait_state("a", "RUNNING");
+    for target in ["/", "/index.html", "/tail.html?processname=a", "/ok.html", "/?action=stopall"] {
+        let socket = || UnixStream::connect(daemon.folder.path("s.sock")).expect("a connection");
+        let mut stream = socket();
+        stream.write_all(format!("HEAD {target} HTTP/1.0\r\n\r\n").as_bytes()).expect("it is sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.0 200 OK") && answer.ends_with("\r\n\r\n"), "{target}: {answer}");
+        let length = |answer: &str| {
+            answer.split("Content-Length: ").nth(1).and_then(|rest| rest.lines().next().map(str::to_owned))
+        };
+        if !target.contains("action") {
+            assert_eq!(length(&answer), length(&raw_get(socket(), target, &[])), "{target}");
+        }
+    }
+    assert_eq!(daemon.state("a"), "RUNNING");
+}

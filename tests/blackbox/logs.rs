@@ -145,3 +145,36 @@ fn a_line_of_the_activity_log_has_time_and_level() {
     // In the foreground the same lines go to standard output.
     assert!(daemon.folder.read("out").contains(line));
 }
+
+#[test]
+fn a_read_that_ends_inside_a_character_is_told_from_one_that_can_be_had() {
+    let daemon = Daemon::start("[program:a]\ncommand=sleep 1000\nstartsecs=0\nstdout_logfile=$DIR/a.log\n");
+    daemon.wait_state("a", "RUNNING");
+    // Three characters of three bytes, and one that never ends.
+    daemon.folder.write("a.log", "\u{20ac}\u{20ac}\u{20ac}");
+    let mut bytes = std::fs::read(daemon.folder.path("a.log")).expect("the log");
+    bytes.extend_from_slice(b"\xe2\x82");
+    let read = |offset: i64, length: i64| {
+        let params = ["a".into(), Value::Int(offset), Value::Int(length)];
+        daemon.call("supervisor.readProcessStdoutLog", &params).is_ok()
+    };
+    // Offset, length, whether the log ends inside a character too, whether the original can answer, whether we can.
+    let rows = [
+        (0, 3, false, true, true),
+        (0, 4, false, false, false),
+        (0, 5, false, false, false),
+        (3, 3, false, true, true),
+        (3, 1, false, false, false),
+        (0, 0, false, true, true),
+        (1, 5, false, false, true),
+        (0, 9, true, true, true),
+        (0, 10, true, false, true),
+        (0, 11, true, false, true),
+        (0, 0, true, false, true),
+    ];
+    for (offset, length, is_cut, original, ours) in rows {
+        std::fs::write(daemon.folder.path("a.log"), &bytes[..if is_cut { 11 } else { 9 }]).expect("the log");
+        let expected = if is_original() { original } else { ours };
+        assert_eq!(read(offset, length), expected, "{offset} {length} {is_cut}");
+    }
+}

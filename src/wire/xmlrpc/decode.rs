@@ -14,7 +14,7 @@ use xml::reader::{EventReader, ParserConfig, XmlEvent};
 /// square of the depth.
 const DEPTH_MAX: usize = 64;
 /// Elements of a call: some four thousand calls in one `system.multicall`, at about 20 ms.
-const CALL_ELEMENTS_MAX: usize = 60_000;
+pub(super) const CALL_ELEMENTS_MAX: usize = 60_000;
 /// Elements of an answer: 57 for each process of getAllProcessInfo, which a daemon we trust sends.
 const RESPONSE_ELEMENTS_MAX: usize = 4_000_000;
 /// Bytes of one text in a call; the body as a whole is bounded before.

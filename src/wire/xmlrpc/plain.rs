@@ -6,6 +6,7 @@
 //! is left to the library, whose answer then counts; where this reader answers, the two agree.
 
 use super::Call;
+use super::decode::CALL_ELEMENTS_MAX;
 use super::keep_last_of_each;
 use crate::wire::value::Value;
 use std::borrow::Cow;
@@ -14,8 +15,8 @@ use std::borrow::Cow;
 /// for elements within each other is never met here: three for each value.
 const DEPTH_MAX: usize = 16;
 
-/// Bytes of a call. The library's bound for the elements of a call is not met by so many.
-const CALL_BYTES_MAX: usize = 128 * 1024;
+/// Of a call, its own element, its method's and that of its parameters.
+const OUTER_ELEMENTS: usize = 3;
 
 /// How a call or an answer begins.
 const DECLARATIONS: [&str; 3] =
@@ -23,16 +24,16 @@ const DECLARATIONS: [&str; 3] =
 
 /// A call; `None` if the library has to look at it.
 pub fn call(body: &[u8]) -> Option<Call> {
-    if body.len() > CALL_BYTES_MAX {
-        return None;
-    }
     let mut reader = Reader::begin(body)?;
+    // Beyond its bound the library says what is wrong.
+    reader.elements_left = CALL_ELEMENTS_MAX - OUTER_ELEMENTS;
     reader.tag("<methodCall>")?;
     reader.tag("<methodName>")?;
     let method = reader.text("</methodName>")?.into_owned();
     let mut params = Vec::new();
     if reader.tag("<params>").is_some() {
         while reader.tag("</params>").is_none() {
+            reader.elements_left = reader.elements_left.checked_sub(1)?;
             reader.tag("<param>")?;
             params.push(reader.value(DEPTH_MAX)?);
             reader.tag("</param>")?;
@@ -67,6 +68,8 @@ pub fn response(body: &[u8]) -> Option<Result<Value, (i64, String)>> {
 
 struct Reader<'a> {
     rest: &'a str,
+    /// Tags that may still begin or end an element: of a call no more than the library takes.
+    elements_left: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -78,7 +81,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         let declaration = DECLARATIONS.iter().find(|declaration| text.starts_with(**declaration))?;
-        Some(Reader { rest: &text[declaration.len()..] })
+        Some(Reader { rest: &text[declaration.len()..], elements_left: usize::MAX })
     }
 
     fn is_at_end(&mut self) -> bool {
@@ -109,6 +112,8 @@ impl<'a> Reader<'a> {
 
     fn value(&mut self, depth: usize) -> Option<Value> {
         let depth = depth.checked_sub(1)?;
+        // This element and the one in it; those of structs count with their members.
+        self.elements_left = self.elements_left.checked_sub(2)?;
         self.tag("<value>")?;
         self.blanks();
         let kind = &self.rest[..=self.rest.find('>')?];
@@ -120,6 +125,7 @@ impl<'a> Reader<'a> {
             "<i8>" => Value::Int(self.text("</i8>")?.parse().ok()?),
             "<boolean>" => Value::Bool(self.text("</boolean>")?.trim() == "1"),
             "<array>" => {
+                self.elements_left = self.elements_left.checked_sub(1)?;
                 self.tag("<data>")?;
                 let mut items = Vec::new();
                 while self.tag("</data>").is_none() {
@@ -131,6 +137,7 @@ impl<'a> Reader<'a> {
             "<struct>" => {
                 let mut members = Vec::new();
                 while self.tag("</struct>").is_none() {
+                    self.elements_left = self.elements_left.checked_sub(2)?;
                     self.tag("<member>")?;
                     self.tag("<name>")?;
                     let name = self.text("</name>")?.into_owned();
@@ -234,7 +241,7 @@ mod tests {
             }
         }
         let deep = |levels| (0..levels).fold(Value::Nil, |value, _| Value::Array(vec![value]));
-        let wide = Value::Array(vec![Value::Bool(true); CALL_BYTES_MAX / 20]);
+        let wide = Value::Array(vec![Value::Bool(true); CALL_ELEMENTS_MAX / 2]);
         for body in [encode_call("a", &[deep(DEPTH_MAX)]), encode_call("", &[]), encode_call("a", &[wide])] {
             assert_eq!(call(&body), None, "{}", String::from_utf8_lossy(&body[..100]));
         }
