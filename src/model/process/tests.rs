@@ -700,3 +700,46 @@ fn a_stop_ends_the_restarting_of_a_listener() {
     assert_eq!(process.state, ProcessState::Stopped);
     assert_eq!(process.deadline(&program, SupervisorState::Running), None);
 }
+
+/// The process `cat` with these lines in its section.
+fn with(lines: &str) -> config::Process {
+    let text = format!("[supervisord]\n[program:cat]\ncommand=cat\n{lines}\n");
+    config::Process::clone(&Fake::new().load(&text).unwrap().groups[0].processes[0])
+}
+
+#[test]
+fn it_is_not_running_before_it_is_ready() {
+    let program = with("ready=notify\nready_timeout=30\nstartretries=0");
+    let running = SupervisorState::Running;
+    let mut process = Process::default();
+    fed(&mut process, Event::Start, &program, running, START);
+    fed(&mut process, Event::Spawned(Pid(7)), &program, running, START);
+    fed(&mut process, Event::Deadline, &program, running, START + 29 * SECOND);
+    assert_eq!(process.state, ProcessState::Starting);
+    let mut late = process.clone();
+    fed(&mut process, Event::Ready, &program, running, START + 29 * SECOND);
+    assert_eq!(process.state, ProcessState::Running);
+    // Too late: told to stop, and a failed start once it has ended.
+    let effects = fed(&mut late, Event::Deadline, &program, running, START + 30 * SECOND);
+    assert_eq!((late.state, effects.last().unwrap().as_str()), (ProcessState::Starting, "kill SIGTERM"));
+    fed(&mut late, Event::Ready, &program, running, START + 31 * SECOND);
+    fed(&mut late, Event::Exited(KILLED), &program, running, START + 31 * SECOND);
+    assert_eq!((late.state, late.spawn_error()), (ProcessState::Backoff, "Not ready within 30 seconds"));
+}
+
+#[test]
+fn signals_follow_each_other() {
+    let program = with("stopsignal=TERM INT:1 QUIT\nstopwaitsecs=5");
+    let mut process = process(ProcessState::Running, Some(7), 0, 0);
+    let mut sent = vec![fed(&mut process, Event::Stop, &program, SupervisorState::Running, LATE).pop().unwrap()];
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        let before = fed(&mut process, Event::Stop, &program, SupervisorState::Running, LATE);
+        assert_eq!(before, [""; 0], "a second stop begins nothing anew");
+        let due = process.deadline(&program, SupervisorState::Shutdown).unwrap().0;
+        waits.push((due - LATE) / SECOND);
+        sent.push(fed(&mut process, Event::Deadline, &program, SupervisorState::Shutdown, due).pop().unwrap());
+    }
+    assert_eq!(sent, ["kill SIGTERM", "kill SIGINT", "kill SIGQUIT", "kill SIGKILL"]);
+    assert_eq!(waits, [5, 6, 11]);
+}
