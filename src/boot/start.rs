@@ -6,7 +6,7 @@ use super::about;
 use crate::clock::Now;
 use crate::config::cmdline::{self, CommandLine, Request};
 use crate::config::{Config, Loader, Server, ServerAddress, Supervisord, System as Env, check, usage_error};
-use crate::daemon::loading::Next;
+use crate::daemon::loading;
 use crate::level::Level;
 use crate::logs::activity::{self, Settings, Target};
 use crate::logs::auto;
@@ -36,7 +36,7 @@ pub fn run(args: &[String]) -> i32 {
         Request::About => print(&about::text()),
         Request::Check { line, portable } => check(program, line, portable),
         Request::Run(line) => match supervise(program, line) {
-            Ok(()) => 0,
+            Ok(status) => status,
             Err(text) => refuse(program, &text),
         },
     }
@@ -71,8 +71,16 @@ struct Carried {
     is_first: bool,
 }
 
+/// What comes after a run.
+enum Next {
+    /// Another one.
+    Run(Box<Carried>),
+    /// The end, with this exit status.
+    End(i32),
+}
+
 /// Runs, and starts over as long as a restart is asked for. The error is the text of a usage error.
-fn supervise(program: &str, line: CommandLine) -> Result<(), String> {
+fn supervise(program: &str, line: CommandLine) -> Result<i32, String> {
     // Whatever whoever started us left open is not for the children (P-57).
     let _ = fd::mark_inherited_cloexec();
     let loader = Loader::new(program, line, &Env);
@@ -82,13 +90,13 @@ fn supervise(program: &str, line: CommandLine) -> Result<(), String> {
     let mut carried = Carried { loader, config: None, signals: None, serial: Serials::default(), is_first: true };
     loop {
         match run_once(carried)? {
-            Some(next) => carried = next,
-            None => return Ok(()),
+            Next::Run(next) => carried = *next,
+            Next::End(status) => return Ok(status),
         }
     }
 }
 
-fn run_once(carried: Carried) -> Result<Option<Carried>, String> {
+fn run_once(carried: Carried) -> Result<Next, String> {
     let Carried { mut loader, config, signals, serial, is_first } = carried;
     let config = match config {
         Some(config) => config,
@@ -131,7 +139,7 @@ fn run_service(
     serial: Serials,
     is_first: bool,
     now: Now,
-) -> Result<Option<Carried>, String> {
+) -> Result<Next, String> {
     let servers = config.servers.clone();
     let interfaces: Vec<String> = config.interfaces.iter().map(|interface| interface.namespace.clone()).collect();
     let options = config.supervisord.clone();
@@ -149,6 +157,7 @@ fn run_service(
         Some(signals) => signals,
         None => SignalPipe::install(signals::DAEMON).map_err(cannot)?,
     };
+    signals.catch_too(&options.shutdown_signals.0).map_err(cannot)?;
     reactor.catch_signals(signals).map_err(cannot)?;
     if is_first && !options.nodaemon {
         daemonize::daemonize(options.directory.as_ref().map(|directory| directory.0.as_str()), options.umask.0)
@@ -163,14 +172,17 @@ fn run_service(
     }
     let ended = ended?;
     let serial = service.daemon.bus.serial();
-    let next = service.daemon.take_next().map(|Next { loader, config }| Carried {
+    let next = service.daemon.take_next().map(|loading::Next { loader, config }| Carried {
         loader,
         config: Some(config),
         signals: ended.signals,
         serial,
         is_first: false,
     });
-    Ok(next.filter(|_| ended.state != SupervisorState::Shutdown))
+    Ok(match next.filter(|_| ended.state != SupervisorState::Shutdown) {
+        Some(next) => Next::Run(Box::new(next)),
+        None => Next::End(service.daemon.exit_status()),
+    })
 }
 
 /// Opens the activity log. From here on there is a log, and a time in it.

@@ -481,8 +481,10 @@ macro_rules! words {
 
 mod care;
 mod logs;
+mod policies;
 pub use care::*;
 pub use logs::*;
+pub use policies::*;
 
 #[cfg(test)]
 mod tests;

@@ -57,8 +57,24 @@ impl Process {
     /// Equality for `reread`, of an active process with a configured one: where the latter says AUTO, the log is not
     /// compared. An active AUTO has become a file, so that a path or NONE in its place is a change (P-111).
     pub fn same_as(&self, configured: &Process) -> bool {
+        self.agrees(configured, |mine, other| mine == other)
+    }
+
+    /// Whether it differs from a configured one in policies at most, which can be taken over while it runs (K-0.6).
+    pub fn same_but_for_policy(&self, configured: &Process) -> bool {
+        self.agrees(configured, |mine, other| {
+            let Process { name, number: _, program, environment, .. } = mine;
+            *name == other.name
+                && *environment == other.environment
+                && program.is_same(&other.program, |row| row.makes || row.policy)
+                && mine.is_same(other, |row| row.makes || row.policy)
+        })
+    }
+
+    /// Whether they are the same by a comparison that knows nothing of AUTO.
+    fn agrees(&self, configured: &Process, are_same: impl Fn(&Process, &Process) -> bool) -> bool {
         // Nearly always so, and then nothing needs to be copied.
-        if self == configured {
+        if are_same(self, configured) {
             return true;
         }
         let channels = [Channel::Stdout, Channel::Stderr];
@@ -72,7 +88,7 @@ impl Process {
                 theirs.clone_from(&self.log(channel).logfile);
             }
         }
-        *self == configured
+        are_same(self, &configured)
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use crate::namespec;
 use crate::wire::ini::Document;
 use crate::wire::keyvalue;
 
 use super::cmdline::CommandLine;
-use super::datatypes::{Datatype, Directory, LinePrefix, LogFormat};
+use super::datatypes::{Datatype, Directory, ExitCodeFrom, LinePrefix, LogFormat};
 use super::env::{Env, Memo};
 use super::error::{ConfigError, Place};
 use super::groups::unique;
@@ -21,7 +22,7 @@ use super::reader::{Reader, Scope};
 use super::search;
 use super::servers::{default_url, servers};
 use super::sources::{MainFile, Sources};
-use super::types::{Config, Revision, SYSLOG, User};
+use super::types::{Config, Group, Revision, SYSLOG, User};
 
 /// Loads the configuration: at start, at `reread` (again, without losing what the command line said), and at `reload`
 /// (after [`Loader::restart`]).
@@ -332,6 +333,10 @@ impl Loader {
             Ok(account) => account,
             Err(error) => failed(error).map(|()| None)?,
         };
+        if let Some(text) = wrong_process(&supervisord.exit_code_from, &groups) {
+            let reader = Reader { document: &document, section, scope: Scope::default(), env };
+            failed(reader.error("exit_code_from", text))?;
+        }
         self.lay_command_line(&mut supervisord, env);
         let stheno = self.stheno(main, &document, env)?;
         self.serverurl = Some(url);
@@ -424,6 +429,20 @@ impl Loader {
             nothing: &Document::default(),
         };
         Ok(unique(common.programs(&section, group)?))
+    }
+}
+
+/// What is wrong with the process that `exit_code_from` names (K-1).
+fn wrong_process(from: &ExitCodeFrom, groups: &[Rc<Group>]) -> Option<String> {
+    let ExitCodeFrom::Process(name) = from else { return None };
+    let is_meant = |group: &Group, process: &Process| {
+        *name == namespec::join(&group.name, &process.name) || !name.contains(':') && *name == process.name
+    };
+    let of_group = |group: &Rc<Group>| group.processes.iter().filter(|process| is_meant(group, process)).count();
+    match groups.iter().map(of_group).sum::<usize>() {
+        0 => Some(format!("exit_code_from names '{name}', which is no process")),
+        1 => None,
+        _ => Some(format!("exit_code_from names '{name}', which stands in several groups: say GROUP:PROCESS")),
     }
 }
 

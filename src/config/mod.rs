@@ -46,6 +46,9 @@ pub use datatypes::{
     Compression, Cure, HookFailure, LinePrefix, LogFile, LogFormat, MemoryAction, MemoryOf, NotifyAccess, Probe, Ready,
     RotateEvery, RunType, Show, Storage, WhenFull,
 };
+pub use datatypes::{
+    ExitCodeFrom, OnExit, OnFatal, Percent, RestartLimit, Retries, Seconds, ShutdownSignals, ShutdownTime,
+};
 pub use diff::{Difference, difference};
 pub use env::Env;
 pub use error::{ConfigError, usage_error};

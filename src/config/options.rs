@@ -56,6 +56,17 @@ options! {
         strip_ansi: bool = "false";
         /// Variables for every program: KEY="value",KEY2="value2".
         environment: String = "";
+        /// Whose end is the exit status of the daemon: none, first_failure, or a process; by default that of the process
+        /// whose policy ended it.
+        exit_code_from: ExitCodeFrom = "";
+        /// End when every program that was started has ended and nothing is pending.
+        shutdown_when_idle: bool = "false";
+        /// Seconds for stopping everything; what is left then is killed. 0 for no such time.
+        shutdown_timeout: ShutdownTime = "0";
+        /// Tell groups of one priority together to stop.
+        shutdown_parallel: bool = "false";
+        /// Further signals that mean the end, such as PWR,RTMIN+3.
+        shutdown_signals: ShutdownSignals = "";
         /// What each line in the logs of programs begins with that have no prefix of their own.
         childlog_prefix: Option<LinePrefix>;
         /// How lines in the logs of programs look: text or json.
@@ -109,15 +120,15 @@ options! {
     /// A program: the options of its section that hold for all its processes, which share it (C-105, C-66).
     Program(name: String, revision: Revision) {
         /// Lower ones start first and stop last.
-        priority: i64 = "999" [.listed_as(10, "process_prio").policy()];
+        priority: i64 = "999" [.listed_as(10, "process_prio")];
         /// Start with the daemon.
-        autostart: bool = "true" [.listed(0).policy()];
+        autostart: bool = "true" [.listed(0)];
         /// Start again after an exit: always, never, or if the exit code is not among exitcodes.
-        autorestart: Autorestart = "unexpected" [.policy()];
+        autorestart: Autorestart = "unexpected";
         /// Seconds it must stay up to count as started.
-        startsecs: i64 = "1" [.listed(13).policy()];
-        /// Failed starts in a row before it is given up.
-        startretries: i64 = "3" [.listed(12).policy()];
+        startsecs: i64 = "1" [.listed(13)];
+        /// Failed starts in a row before it is given up; inf never.
+        startretries: Retries = "3" [.listed(12).policy()];
         /// What it is: simple stays up, oneshot does something and ends.
         run_type: RunType = "simple" [.named("type")];
         /// Seconds after which a oneshot is ended, as a failure; 0 never.
@@ -161,15 +172,15 @@ options! {
         /// The signal of supervisorctl hup.
         reloadsignal: SignalNumber = "HUP" [.policy()];
         /// The signal that stops it, or several, each with the seconds to wait: TERM INT:30 QUIT.
-        stopsignal: StopSignals = "TERM" [.listed(20).policy()];
+        stopsignal: StopSignals = "TERM" [.listed(20)];
         /// Seconds to wait for its end before SIGKILL.
-        stopwaitsecs: i64 = "10" [.listed(21).policy()];
+        stopwaitsecs: i64 = "10" [.listed(21)];
         /// Send the stop signal to its whole process group.
-        stopasgroup: bool = "false" [.policy()];
+        stopasgroup: bool = "false";
         /// Send SIGKILL to its whole process group; as stopasgroup by default.
-        killasgroup: bool as stopasgroup [.listed(8).policy()];
+        killasgroup: bool as stopasgroup [.listed(8)];
         /// Exit codes that are expected.
-        exitcodes: ExitCodes = "0" [.listed(4).policy()];
+        exitcodes: ExitCodes = "0" [.listed(4)];
         /// Its stderr goes where its stdout goes.
         redirect_stderr: bool = "false" [.listed(11)];
         /// How many processes to run of it.
@@ -188,6 +199,20 @@ options! {
         logfile_format: Option<LogFormat>;
         /// How long the beginning of a line that gets a prefix waits for its end.
         prefix_flush: FlushTime = "1";
+        /// What its giving up does to the daemon: ignore, or shutdown.
+        on_fatal: Option<OnFatal> [.policy()];
+        /// What its exit does to the daemon if no automatic restart follows: ignore, shutdown, or shutdown_unexpected.
+        on_exit: Option<OnExit> [.policy()];
+        /// Its end, or that it is given up, is the end of the daemon; autorestart is then false unless it is written.
+        essential: bool = "false" [.policy()];
+        /// Least time in seconds from the end of a run to the next automatic start.
+        restartpause: Seconds = "0" [.policy()];
+        /// Longest pause in seconds after failed starts in a row; 0 for none.
+        backoff_max: Seconds = "0" [.policy()];
+        /// By how many percent the pauses after failed starts are made longer or shorter at random.
+        backoff_jitter: Percent = "0" [.policy()];
+        /// Automatic starts within so many seconds, such as 5/60; one more, and it is given up.
+        restart_limit: Option<RestartLimit> [.policy()];
         /// User to run it as.
         user: Option<User> [.listed_as(2, "uid")];
         /// Its file mode creation mask.

@@ -15,6 +15,7 @@ use super::error::ConfigError;
 use super::options::{LogOptions, Process, Program};
 use super::reader::{Reader, SECTION_BYTES_MAX, Scope};
 use super::types::Revision;
+use super::values::Autorestart;
 
 /// Most processes of one section. Ten times what anyone was seen to run on one machine; a typing error must not
 /// fill the memory.
@@ -81,6 +82,17 @@ impl<'a> Common<'a> {
         }
         if program.stopasgroup && !program.killasgroup {
             return Err(reader.error("killasgroup", "Cannot set stopasgroup=true and killasgroup=false"));
+        }
+        if program.essential {
+            for (name, is_written) in [("on_exit", program.on_exit.is_some()), ("on_fatal", program.on_fatal.is_some())]
+            {
+                if is_written {
+                    return Err(reader.error(name, format!("{name} cannot be used together with essential=true")));
+                }
+            }
+            if reader.entry("autorestart").is_none() {
+                program.autorestart = Autorestart::Never;
+            }
         }
         if program.numprocs > NUMPROCS_MAX {
             let message = format!("numprocs {} is above upper bound ({NUMPROCS_MAX})", program.numprocs);
@@ -200,7 +212,6 @@ mod tests {
     use super::super::datatypes::{ByteSize, ExitCodes, StopSignals, WhenFull};
     use super::super::fake::Fake;
     use super::super::options::OutputOptions;
-    use super::super::types::Autorestart;
     use super::*;
 
     fn programs(lines: &str) -> Vec<Rc<Process>> {
@@ -236,7 +247,7 @@ mod tests {
         assert!(process.environment.is_empty());
         let program = &process.program;
         assert_eq!((program.name.as_str(), program.priority, program.autostart), ("p", 999, true));
-        assert_eq!((program.autorestart, program.startsecs, program.startretries), (Autorestart::Unexpected, 1, 3));
+        assert_eq!((program.autorestart, program.startsecs, program.startretries.0), (Autorestart::Unexpected, 1, 3));
         assert_eq!((&program.stopsignal, program.stopwaitsecs), (&StopSignals::one(libc::SIGTERM), 10));
         assert_eq!((program.stopasgroup, program.killasgroup, program.redirect_stderr), (false, false, false));
         assert_eq!((&program.exitcodes, program.umask, &program.user), (&ExitCodes(vec![0]), None, &None));

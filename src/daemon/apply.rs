@@ -207,7 +207,7 @@ impl Daemon {
             members.map(|(id, process)| (id, process.config.clone())).collect();
         for (process, old) in &current {
             match wanted.get(old.name.as_str()) {
-                Some(new) if differing == Differing::TakenOver || old.same_as(new) => {
+                Some(new) if differing == Differing::TakenOver || old.same_but_for_policy(new) => {
                     self.take_config(*process, new, now, host);
                 }
                 _ => self.drop_process(id, &old.name, now, host),

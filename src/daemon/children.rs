@@ -2,6 +2,7 @@
 
 use super::Daemon;
 use super::agenda::Due;
+use super::ending;
 use super::framing::Framing;
 use super::host::{CommandProblem, Errno, Host, Launch, SetUp, SpawnError};
 use crate::clock::Now;
@@ -31,17 +32,19 @@ struct NotSpawned {
     text: String,
     /// For want of descriptors, which clients may have.
     is_short: bool,
+    /// What this is as an exit status.
+    status: i32,
 }
 
 impl NotSpawned {
     fn because(text: impl Into<String>) -> NotSpawned {
-        NotSpawned { text: text.into(), is_short: false }
+        NotSpawned { text: text.into(), is_short: false, status: ending::OTHER_REASON }
     }
 
     /// What the system had against the process of that name (P-31).
     fn from(error: SpawnError, name: &str) -> NotSpawned {
         let is_short = matches!(error, SpawnError::Pipe(libc::EMFILE | libc::ENFILE));
-        NotSpawned { text: error.text(name), is_short }
+        NotSpawned { text: error.text(name), is_short, status: ending::OTHER_REASON }
     }
 }
 
@@ -52,6 +55,7 @@ impl Daemon {
         let mut effects = std::mem::take(&mut self.effects);
         let mut outcome = Ok(());
         let mut next = Some(event);
+        let mut entered = None;
         while let Some(event) = next.take() {
             let Some(process) = self.roster.process_mut(id) else { break };
             let config = process.config.clone();
@@ -68,7 +72,10 @@ impl Daemon {
                     }
                     Effect::Hook(hook) => next = self.run_hook(id, hook, now, host),
                     Effect::DropHook => self.drop_hook(id, host),
-                    Effect::Changed(change) => self.changed(id, &change),
+                    Effect::Changed(change) => {
+                        self.changed(id, &change);
+                        entered = Some(change);
+                    }
                     Effect::Log(level, text) => {
                         log::log!(target: level.tag(), level.facade(), "{text}");
                     }
@@ -76,6 +83,9 @@ impl Daemon {
             }
         }
         self.effects = effects;
+        if let Some(entered) = entered {
+            self.after_step(id, &entered);
+        }
         self.reschedule(id, now);
         self.look_after(id, now, host);
         outcome
@@ -203,6 +213,9 @@ impl Daemon {
             Err(failure) => {
                 self.close_logs(id, host);
                 self.release_socket(id, host);
+                if let Some(process) = self.roster.process_mut(id) {
+                    process.start_failure = failure.status;
+                }
                 Event::SpawnFailed(failure.text)
             }
         }
@@ -211,7 +224,16 @@ impl Daemon {
     fn try_spawn(&mut self, id: ProcId, host: &mut dyn Host) -> Result<Pid, NotSpawned> {
         // The socket comes first, also for a command that is then not found (P-101).
         let socket = self.acquire_socket(id, host).map_err(NotSpawned::because)?;
-        let (path, argv) = self.find_command(id, host).map_err(|problem| NotSpawned::because(problem.to_string()))?;
+        let (path, argv) = self.find_command(id, host).map_err(|problem| NotSpawned {
+            status: match problem {
+                CommandProblem::NotFound(_) => ending::NO_SUCH_FILE,
+                CommandProblem::Directory(_) | CommandProblem::NotExecutable(_) | CommandProblem::NoPermission(_) => {
+                    ending::NOT_EXECUTABLE
+                }
+                CommandProblem::Empty | CommandProblem::Unparsable(..) => ending::OTHER_REASON,
+            },
+            ..NotSpawned::because(problem.to_string())
+        })?;
         match self.launch(id, (&path, &argv, socket), host) {
             // A client can come again; a program would be given up.
             Err(failure) if failure.is_short && host.make_room(DESCRIPTORS_OF_SPAWN) => {

@@ -41,6 +41,8 @@ pub struct Proc {
     pub stderr: Output,
     /// What its last child was made by.
     pub(super) launched: Option<Rc<config::Process>>,
+    /// The status of a start that failed before there was a run (K-1).
+    pub(super) start_failure: i32,
     /// Whether it holds a share of its group's socket.
     pub(super) uses_socket: bool,
 }

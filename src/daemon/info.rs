@@ -68,7 +68,7 @@ pub fn info<'a>(group: &'a Group, process: &'a Proc, now: Now, host: &mut dyn Ho
     Info {
         name: &process.config.name,
         group: group.name(),
-        description: description(process, wall, host),
+        description: description(process, now, host),
         start: capped(machine.start_wall),
         stop: capped(machine.stop_wall),
         now: capped(wall),
@@ -81,13 +81,18 @@ pub fn info<'a>(group: &'a Group, process: &'a Proc, now: Now, host: &mut dyn Ho
     }
 }
 
-fn description(process: &Proc, wall_secs: i64, host: &mut dyn Host) -> String {
+fn description(process: &Proc, now: Now, host: &mut dyn Host) -> String {
     use ProcessState::*;
+    let wall_secs = now.wall.secs();
     let machine = &process.machine;
     match machine.state() {
         Running => {
             let pid = machine.pid().map_or(0, |pid| pid.0);
             format!("pid {pid}, uptime {}", uptime(wall_secs - machine.start_wall))
+        }
+        Backoff if machine.pause_ends().is_some() => {
+            let left = machine.pause_ends().map_or(0.0, |end| end.since(now.mono).as_secs_f64().ceil());
+            format!("Waiting {left} s before the next start")
         }
         Fatal | Backoff if machine.spawn_error().is_empty() => {
             format!("unknown error (try \"tail {}\")", process.config.name)

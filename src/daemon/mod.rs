@@ -15,6 +15,7 @@ pub mod change;
 mod children;
 pub mod dynamic;
 pub mod edits;
+mod ending;
 mod events;
 pub mod framing;
 mod groups;
@@ -68,6 +69,7 @@ pub struct Daemon {
     /// Those before, ascending.
     recently_changed: Vec<ProcId>,
     shutdown: shutdown::Shutdown,
+    ending: ending::Ending,
     /// When beginnings of lines are let out that wait for their ends.
     line_deadlines: BTreeSet<(Mono, ProcId, Channel)>,
     /// Reused by every step of a machine.
@@ -83,6 +85,8 @@ impl Daemon {
         let mut dynamic = Dynamic::default();
         dynamic.adopt(&config);
         Daemon {
+            shutdown: shutdown::Shutdown::new(&config),
+            ending: ending::Ending::new(&config),
             config,
             dynamic,
             loader,
@@ -94,7 +98,6 @@ impl Daemon {
             care: care::Care::default(),
             just_changed: Vec::new(),
             recently_changed: Vec::new(),
-            shutdown: shutdown::Shutdown::default(),
             line_deadlines: BTreeSet::new(),
             effects: Vec::new(),
             pool_effects: Vec::new(),

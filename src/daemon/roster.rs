@@ -203,6 +203,7 @@ impl Roster {
             stdout: Output::default(),
             stderr: Output::default(),
             launched: None,
+            start_failure: 0,
             uses_socket: false,
         };
         self.processes.insert(id, process);

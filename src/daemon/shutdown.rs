@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::{Daemon, Host, Proc};
 use crate::clock::{Mono, Now, earliest};
+use crate::config::{Config, ShutdownTime, Supervisord};
 use crate::id::{GroupId, ProcId};
 use crate::model::event::Event as Happening;
 use crate::model::process::Event;
@@ -25,17 +26,40 @@ const REPORT_EVERY: Duration = Duration::from_secs(3);
 /// loses what has not been delivered by then.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
+/// Time for reaping once everything that was left has been killed. What a kernel does not let go by then, it will not
+/// soon.
+const REAPING_TIME: Duration = Duration::from_secs(1);
+
+/// Least time between the beginning of a shutdown and a second signal that hurries it: docker and `timeout(1)` may send
+/// two within milliseconds.
+const HURRY_AFTER: Duration = Duration::from_secs(1);
+
 /// How far the stopping has come.
 #[derive(Default)]
 pub(super) struct Shutdown {
+    /// `shutdown_timeout` and `shutdown_parallel` as they were at start: `[supervisord]` is not reread.
+    timeout: Option<Duration>,
+    is_parallel: bool,
+    /// When it began.
+    began: Option<Mono>,
     /// Groups not yet stopped; the last one is next. `None` until the stopping begins.
     order: Option<Vec<GroupId>>,
-    /// The last one in `order` has been told to stop.
-    told: bool,
-    /// Until when that one, a pool, is waited for before it is told.
+    /// Those at the end of `order` that have been told to stop.
+    told: Vec<GroupId>,
+    /// Until when the one that is next, a pool, is waited for before it is told.
     drain_until: Option<Mono>,
+    /// Everything has been killed; until when it is waited for.
+    killed_until: Option<Mono>,
     /// When to report again.
     report_at: Mono,
+}
+
+impl Shutdown {
+    pub(super) fn new(config: &Config) -> Shutdown {
+        let Supervisord { shutdown_timeout: ShutdownTime(timeout), shutdown_parallel, .. } = config.supervisord;
+        let timeout = (!timeout.is_zero()).then_some(timeout);
+        Shutdown { timeout, is_parallel: shutdown_parallel, ..Shutdown::default() }
+    }
 }
 
 impl Daemon {
@@ -70,35 +94,121 @@ impl Daemon {
         self.agenda.retain(|id| roster.process(id).is_some_and(is_due));
     }
 
+    /// A signal asks for the end. With a budget for it, a second one some time after the first counts as its end.
+    pub fn signal_shutdown(&mut self, now: Now, host: &mut dyn Host) {
+        let has_begun = self.shutdown.began.is_some_and(|began| now.mono >= began.after(HURRY_AFTER));
+        self.request_shutdown();
+        if has_begun && self.shutdown.timeout.is_some() {
+            self.kill_rest(now, host);
+        }
+    }
+
     /// One step of stopping everything; nothing while the daemon is RUNNING.
     pub fn shutdown_step(&mut self, now: Now, host: &mut dyn Host) {
         if self.state == SupervisorState::Running {
             return;
         }
         if self.shutdown.order.is_none() {
+            self.shutdown.began = Some(now.mono);
             self.shutdown.order = Some(self.roster.groups_by_priority());
             self.bus.emit(Happening::supervisor_stopping());
         }
-        while let Some(&id) = self.shutdown.order.as_ref().and_then(|order| order.last()) {
-            let unstopped = self.roster.group(id).map_or(0, |group| group.unstopped);
-            if unstopped == 0 {
-                if let Some(order) = &mut self.shutdown.order {
-                    order.pop();
-                }
-                self.shutdown.told = false;
-                self.shutdown.drain_until = None;
-                continue;
-            }
-            if self.shutdown.told || self.is_draining(id, now) {
-                break;
-            }
-            self.shutdown.told = true;
-            self.shutdown.drain_until = None;
-            self.stop_group_descending(id, now, host);
+        if self.budget_ends().is_some_and(|at| at <= now.mono) {
+            self.kill_rest(now, host);
+        }
+        if let Some(until) = self.shutdown.killed_until {
+            self.await_killed(until, now);
+        } else {
+            self.stop_next_groups(now, host);
         }
         if now.mono >= self.shutdown.report_at && !self.finished() {
             self.shutdown.report_at = now.mono.after(REPORT_EVERY);
             self.report_waiting();
+        }
+    }
+
+    /// One group after another, or those of one priority together.
+    fn stop_next_groups(&mut self, now: Now, host: &mut dyn Host) {
+        loop {
+            let next = self.next_groups();
+            if next.is_empty() {
+                return;
+            }
+            for id in &next {
+                let is_stopped = self.roster.group(*id).is_none_or(|group| group.is_stopped());
+                if is_stopped || self.shutdown.told.contains(id) {
+                    continue;
+                }
+                if self.is_draining(*id, now) {
+                    return;
+                }
+                self.shutdown.drain_until = None;
+                self.shutdown.told.push(*id);
+                self.stop_group_descending(*id, now, host);
+            }
+            if next.iter().any(|id| self.roster.group(*id).is_some_and(|group| !group.is_stopped())) {
+                return;
+            }
+            if let Some(order) = &mut self.shutdown.order {
+                order.truncate(order.len() - next.len());
+            }
+            self.shutdown.told.clear();
+            self.shutdown.drain_until = None;
+        }
+    }
+
+    /// The groups whose turn it is.
+    fn next_groups(&self) -> Vec<GroupId> {
+        let Some(order) = &self.shutdown.order else { return Vec::new() };
+        let priority = |id: &GroupId| self.roster.group(*id).map(|group| group.config.priority);
+        let Some(last) = order.last() else { return Vec::new() };
+        if !self.shutdown.is_parallel {
+            return vec![*last];
+        }
+        order.iter().rev().take_while(|id| priority(id) == priority(last)).copied().collect()
+    }
+
+    /// When the budget for stopping everything is used up, as long as it matters.
+    fn budget_ends(&self) -> Option<Mono> {
+        let Shutdown { timeout, began, killed_until: None, .. } = self.shutdown else { return None };
+        Some(began?.after(timeout?))
+    }
+
+    /// The budget is used up: whatever is left is killed, in no order.
+    fn kill_rest(&mut self, now: Now, host: &mut dyn Host) {
+        if self.shutdown.killed_until.is_some() || self.finished() {
+            return;
+        }
+        let is_left = |process: &Proc| process.machine.pid().is_some();
+        let left: Vec<(ProcId, String)> = self
+            .roster
+            .processes()
+            .filter(|(_, process)| is_left(process))
+            .map(|(id, process)| (id, process.config.name.clone()))
+            .collect();
+        let names: Vec<&str> = left.iter().map(|(_, name)| name.as_str()).collect();
+        if !names.is_empty() {
+            activity!(Warn, "the time for stopping is over, killing {}", names.join(", "));
+        }
+        self.shutdown.killed_until = Some(now.mono.after(REAPING_TIME));
+        let waiting = self.roster.processes().filter(|(_, process)| !is_left(process)).map(|(id, _)| id);
+        for id in waiting.collect::<Vec<_>>() {
+            // One that waits for its first hook has no child yet.
+            let state = self.roster.process(id).map(|process| process.machine.state());
+            let event = if state == Some(ProcessState::Starting) { Event::Stop } else { Event::GiveUp };
+            let _ = self.step(id, event, now, host);
+        }
+        for (id, _) in left {
+            let _ = self.step(id, Event::Kill, now, host);
+        }
+    }
+
+    /// What was killed is waited for; at the end of everything not for long.
+    fn await_killed(&mut self, until: Mono, now: Now) {
+        let is_over = self.state == SupervisorState::Shutdown && now.mono >= until;
+        let is_left = |id: &GroupId| self.roster.group(*id).is_some_and(|group| !group.is_stopped());
+        if let Some(order) = &mut self.shutdown.order {
+            order.retain(|id| !is_over && is_left(id));
         }
     }
 
@@ -111,7 +221,8 @@ impl Daemon {
 
     pub(super) fn shutdown_deadline(&self) -> Option<Mono> {
         let report_at = (self.state != SupervisorState::Running).then_some(self.shutdown.report_at);
-        earliest(&[report_at, self.shutdown.drain_until])
+        let killed = self.shutdown.killed_until.filter(|_| self.state == SupervisorState::Shutdown);
+        earliest(&[report_at, self.shutdown.drain_until, self.budget_ends(), killed])
     }
 
     /// Whether the group whose turn it is to stop is a pool that still has events, and somebody to take them.

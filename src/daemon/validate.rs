@@ -160,7 +160,7 @@ impl Daemon {
 
 /// Whether a process has the same configuration in the new ones of its group.
 fn stays_as_it_is(process: &Proc, new: &HashMap<&str, &Rc<config::Process>>) -> bool {
-    new.get(process.config.name.as_str()).is_some_and(|new| process.config.same_as(new))
+    new.get(process.config.name.as_str()).is_some_and(|new| process.config.same_but_for_policy(new))
 }
 
 /// Groups that are made by a call have the names that a file could give them.

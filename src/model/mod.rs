@@ -12,4 +12,5 @@ pub mod logs;
 pub mod pace;
 pub mod pool;
 pub mod process;
+mod retry;
 pub mod tick;

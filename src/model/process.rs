@@ -17,6 +17,7 @@
 
 use std::time::Duration;
 
+use super::retry::{self, Retry};
 use crate::clock::{Mono, Now};
 use crate::config::{self, Autorestart, Ready, RunType};
 use crate::exit::ExitStatus;
@@ -62,6 +63,8 @@ pub enum Event {
     Stop,
     /// The daemon is shutting down and found it in BACKOFF.
     GiveUp,
+    /// The daemon is shutting down and waits no longer: SIGKILL, told to stop or not.
+    Kill,
     /// A signal could not be delivered, for another reason than that the process is gone.
     SignalFailed,
     /// It has become ready, in the way that `ready` asks for.
@@ -158,6 +161,10 @@ pub struct Process {
     distrusted: bool,
     /// Quick runs in a row that ended so. RUNNING, which clears `backoff`, does not clear it.
     distrusts: i64,
+    /// When the last run ended.
+    ended: Mono,
+    /// What was tried without being asked.
+    retry: Retry,
     /// Backoff: when to try again. Stopping: when to send SIGKILL.
     delay: Mono,
     /// What `exitstatus` shows; `None` where nothing was recorded (P-63).
@@ -187,6 +194,8 @@ impl Default for Process {
             backoff: 0,
             distrusted: false,
             distrusts: 0,
+            ended: Mono(0),
+            retry: Retry::default(),
             delay: Mono(0),
             exit_status: None,
             last_exit: None,
@@ -271,7 +280,7 @@ impl Process {
             Starting if matches!(self.stage, Stage::Asked | Stage::Failed(_)) => None,
             Starting => self.pid.map(|_| self.running_at(config)),
             Running => self.pid.and_then(|_| self.done_by(config)),
-            Backoff if self.backoff > config.program.startretries => Some(Mono(0)),
+            Backoff if self.are_retries_used_up(config) => Some(Mono(0)),
             Backoff => may_start.then_some(self.delay),
             Stopping => Some(self.delay),
             Exited if may_start && self.wants_restart(config) => {
@@ -292,8 +301,10 @@ impl Process {
     ) {
         use ProcessState::*;
         match (self.state, event) {
-            (Stopped | Exited | Fatal, Event::Start) if self.pid.is_none() => self.start(config, now, out),
-            (Backoff, Event::Start) if self.pid.is_none() => self.start(config, now, out),
+            (Stopped | Exited | Fatal | Backoff, Event::Start) if self.pid.is_none() => {
+                self.retry.begin_anew();
+                self.start(config, now, out);
+            }
             (Stopping | Unknown, Event::Start) if self.pid.is_some() => {
                 out.push(Effect::Log(Level::Warn, format!("process '{}' already running", config.name)));
             }
@@ -312,7 +323,7 @@ impl Process {
             (Starting, Event::SpawnFailed(text)) => {
                 out.push(Effect::Log(Level::Info, format!("spawnerr: {text}")));
                 self.spawn_error = text;
-                self.enter_backoff(now, None, out);
+                self.enter_backoff(config, now, None, out);
             }
 
             (Starting | Running, Event::Deadline) if self.pid.is_some() && self.around.cut.is_some() => {
@@ -364,7 +375,7 @@ impl Process {
                 }
             }
             (Starting, Event::SetUpFailed(text)) if self.is_setting_up() => self.stage = Stage::Failed(text),
-            (Backoff, Event::Deadline) if self.backoff > config.program.startretries => {
+            (Backoff, Event::Deadline) if self.are_retries_used_up(config) => {
                 self.give_up(out);
                 out.push(Effect::Log(
                     Level::Info,
@@ -375,7 +386,7 @@ impl Process {
             (Stopped | Backoff | Exited, Event::Deadline)
                 if self.deadline(config, daemon).is_some_and(|at| at <= now.mono) =>
             {
-                self.start(config, now, out);
+                self.start_unasked(config, now, out);
             }
             (Stopping, Event::Deadline) if now.mono >= self.delay && self.around.hook != Some(Hook::PreStop) => {
                 self.next_step(config, now, out);
@@ -398,12 +409,19 @@ impl Process {
                 self.around.again = false;
                 self.around.reason = None;
             }
+            (Starting | Running | Stopping, Event::Kill) if self.pid.is_some() => {
+                self.drop_hook(out);
+                self.around.cut = None;
+                self.signal(libc::SIGKILL, config.program.killasgroup, KILL_FLOOR, config, now, out);
+            }
             // Straight to STOPPED, and the counter of failures goes on from here (P-23).
             (Backoff, Event::Stop) => {
                 let text = format!("Attempted to kill {}, which is in BACKOFF state.", config.name);
                 out.push(Effect::Log(Level::Debug, text));
                 self.change(Stopped, false, None, out);
             }
+            // It was only waiting between two runs.
+            (Backoff, Event::GiveUp) if self.retry.is_pausing => self.change(Stopped, false, None, out),
             (Backoff, Event::GiveUp) => self.give_up(out),
             // It stays in its state until it is reaped. While the daemon stops everything its turn will come anyway.
             (Starting | Running, Event::Distrust)
@@ -505,7 +523,7 @@ impl Process {
         match (self.state, hook, failure) {
             (Starting, Hook::PreStart, Some(text)) => {
                 self.spawn_error = text;
-                self.enter_backoff(now, None, out);
+                self.enter_backoff(config, now, None, out);
             }
             (Starting, Hook::PreStart, None) => out.push(Effect::Spawn),
             (Starting, Hook::PostStop, _) if self.pid.is_none() => self.prepare(config, out),
@@ -633,9 +651,45 @@ impl Process {
         self.change(ProcessState::Fatal, false, None, out);
     }
 
-    fn enter_backoff(&mut self, now: Now, exit: Option<ExitStatus>, out: &mut Vec<Effect>) {
+    /// Failed starts in a row were too many.
+    fn are_retries_used_up(&self, config: &config::Process) -> bool {
+        !self.retry.is_pausing && config.program.startretries.are_used_up(self.backoff)
+    }
+
+    /// Its first start, or another one that nobody asked for; by the retry policy it may have to wait, or be given up.
+    fn start_unasked(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
+        match self.state {
+            ProcessState::Exited if retry::pauses(&config.program) => {
+                self.retry.is_pausing = true;
+                self.delay = self.ended.after(config.program.restartpause.0);
+                self.change(ProcessState::Backoff, false, None, out);
+            }
+            ProcessState::Backoff => match config.program.restart_limit {
+                Some(limit) if !self.retry.take(Some(limit), now.mono) => {
+                    self.spawn_error = retry::exhausted(limit);
+                    let text =
+                        format!("gave up: {} entered FATAL state, {}", config.name, self.spawn_error.to_lowercase());
+                    self.give_up(out);
+                    out.push(Effect::Log(Level::Info, text));
+                }
+                _ => {
+                    self.retry.is_pausing = false;
+                    self.start(config, now, out);
+                }
+            },
+            _ => self.start(config, now, out),
+        }
+    }
+
+    /// When the pause between two runs is over, if it is that for which it waits.
+    pub fn pause_ends(&self) -> Option<Mono> {
+        (self.state == ProcessState::Backoff && self.retry.is_pausing).then_some(self.delay)
+    }
+
+    fn enter_backoff(&mut self, config: &config::Process, now: Now, exit: Option<ExitStatus>, out: &mut Vec<Effect>) {
         self.backoff += 1;
-        self.delay = now.mono.after(Duration::from_secs(self.backoff as u64));
+        let seed = self.starts ^ now.mono.0;
+        self.delay = now.mono.after(retry::pause_after_failure(self.backoff, &config.program, seed));
         self.change(ProcessState::Backoff, false, exit, out);
     }
 
@@ -654,6 +708,7 @@ impl Process {
         let too_quick = config.program.startsecs > 0 && (now.mono < self.running_at(config) || failed.is_some());
         let unmet = failed.flatten();
         self.stop_wall = now.wall.secs();
+        self.ended = now.mono;
         self.last_exit = Some(status);
         match self.state {
             Stopping => {
@@ -672,7 +727,7 @@ impl Process {
                 self.backoff = self.backoff.max(self.distrusts - 1);
                 self.exit_status = Some(code);
                 self.spawn_error = "Violated the eventlistener protocol".to_string();
-                self.enter_backoff(now, Some(status), out);
+                self.enter_backoff(config, now, Some(status), out);
                 let text = format!("exited: {} ({}; not expected)", config.name, status.text());
                 out.push(Effect::Log(Level::Warn, text));
             }
@@ -686,7 +741,7 @@ impl Process {
                     _ if config.ready != Ready::Startsecs => "Exited before it was ready".to_string(),
                     _ => "Exited too quickly (process log may have details)".to_string(),
                 };
-                self.enter_backoff(now, Some(status), out);
+                self.enter_backoff(config, now, Some(status), out);
                 let text = format!("exited: {} ({}; not expected)", config.name, status.text());
                 out.push(Effect::Log(Level::Warn, text));
             }
@@ -712,7 +767,7 @@ impl Process {
                 out.push(Effect::Log(level, format!("exited: {} ({}; {word})", config.name, status.text())));
                 if let Some(text) = failure {
                     self.spawn_error = text;
-                    self.enter_backoff(now, Some(status), out);
+                    self.enter_backoff(config, now, Some(status), out);
                 }
             }
         }

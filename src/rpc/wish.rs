@@ -134,6 +134,7 @@ fn changed_step(daemon: &Daemon, active: &crate::daemon::Group, configured: &Rc<
         match wanted.get(process.config.name.as_str()) {
             None => processes.push((name(), "removed")),
             Some(new) if is_same_kind && process.config.same_as(new) => {}
+            Some(new) if is_same_kind && process.config.same_but_for_policy(new) => processes.push((name(), "changed")),
             Some(_) if process.machine.state().is_stopped() => processes.push((name(), "changed")),
             Some(_) => processes.push((name(), "restarted")),
         }

@@ -219,7 +219,7 @@ impl Service {
             Input::Notified { process, sender, bytes } => self.daemon.notified(process, sender, bytes, now, host),
             Input::ReadyLine { process } => self.daemon.ready_line(process, now, host),
             Input::Probed { process, result } => self.daemon.probed(process, result, now, host),
-            Input::Signal(number) => self.signal(number, host),
+            Input::Signal(number) => self.signal(number, now, host),
             Input::Accepted { conn, server, peer } => self.accept(conn, server, peer, now, host),
             Input::Received { conn, bytes } => self.receive(conn, bytes, now, host),
             Input::FileChanged { conn } => self.file_changed(conn, host),
@@ -296,12 +296,14 @@ impl Service {
     }
 
     /// What a signal to the daemon asks for (P-13, P-14).
-    fn signal(&mut self, number: i32, host: &mut dyn Host) {
+    fn signal(&mut self, number: i32, now: Now, host: &mut dyn Host) {
         let name = signal::name(number);
         match number {
-            libc::SIGTERM | libc::SIGINT | libc::SIGQUIT => {
+            _ if matches!(number, libc::SIGTERM | libc::SIGINT | libc::SIGQUIT)
+                || self.daemon.is_shutdown_signal(number) =>
+            {
                 activity!(Warn, "received {name} indicating exit request");
-                self.daemon.request_shutdown();
+                self.daemon.signal_shutdown(now, host);
             }
             libc::SIGHUP if self.daemon.state() == SupervisorState::Shutdown => {
                 activity!(Warn, "ignored {name} indicating restart request (shutdown in progress)");

@@ -168,6 +168,11 @@ impl StopSignals {
         self.0.get(at).copied()
     }
 
+    /// Whether it is one of them.
+    pub fn contains(&self, signal: i32) -> bool {
+        self.0.iter().any(|step| step.signal == signal)
+    }
+
     fn first(&self) -> i32 {
         self.0.first().map_or(libc::SIGTERM, |step| step.signal)
     }

@@ -238,9 +238,12 @@ fn dynamic_changes_are_read_last() {
     assert_eq!(found, [("g", 3), ("p", 999)]);
     let [p, q] = &config.groups[1].processes[..] else { panic!("{:?}", config.groups) };
     // An overlay leaves the rest of the section; a section of its own is what a call gave, without defaults.
-    assert_eq!((p.command.as_str(), p.program.startretries, p.program.startsecs, p.environment.len()), ("p", 4, 7, 1));
     assert_eq!(
-        (q.command.as_str(), q.program.startretries, q.program.startsecs, q.environment.len()),
+        (p.command.as_str(), p.program.startretries.0, p.program.startsecs, p.environment.len()),
+        ("p", 4, 7, 1)
+    );
+    assert_eq!(
+        (q.command.as_str(), q.program.startretries.0, q.program.startsecs, q.environment.len()),
         ("q /base", 3, 1, 0)
     );
     let base = config.base.unwrap();

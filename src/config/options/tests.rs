@@ -28,7 +28,7 @@ fn rows_describe_themselves() {
     }
     let startsecs = Program::ROWS.iter().find(|row| row.name == "startsecs").copied();
     let doc = "Seconds it must stay up to count as started.";
-    assert_eq!(startsecs, Some(Row::new("startsecs", "integer", doc).default("1").listed(13).policy()));
+    assert_eq!(startsecs, Some(Row::new("startsecs", "integer", doc).default("1").listed(13)));
     let killasgroup = Program::ROWS.iter().find(|row| row.name == "killasgroup");
     assert_eq!(killasgroup.and_then(|row| row.follows), Some("stopasgroup"));
 }
@@ -116,6 +116,11 @@ fn another(row: &Row) -> &'static str {
         "command" | "http://URL, tcp://HOST:PORT or a command" => "/bin/true",
         "directory" => "/tmp",
         kind if kind.starts_with("startsecs, notify") => "notify",
+        "whole number or inf" => "inf",
+        "ignore or shutdown" => "shutdown",
+        "ignore, shutdown or shutdown_unexpected" => "shutdown",
+        "percent, 0 to 100" => "50",
+        "starts/seconds, such as 5/60" => "5/60",
         kind => panic!("say here what an option of the kind {kind:?} may be, for {}", row.name),
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::clock::Wall;
 use crate::config::Program;
+use crate::config::Retries;
 use crate::config::datatypes::{ExitCodes, StopSignals};
 use crate::config::fake::Fake;
 use std::rc::Rc;
@@ -479,7 +480,7 @@ fn pauses(process: &mut Process, program: &config::Process, mut now: u64) -> Vec
 #[test]
 fn retries_come_after_growing_pauses() {
     for (startretries, expected) in [(3, &[1, 2, 3][..]), (1, &[1]), (0, &[]), (-1, &[])] {
-        let program = program(|program| program.startretries = startretries);
+        let program = program(|program| program.startretries = Retries(startretries));
         assert_eq!(pauses(&mut Process::default(), &program, START), expected, "startretries {startretries}");
     }
 }
@@ -660,7 +661,7 @@ fn a_listener_that_breaks_the_protocol_is_started_again_and_again_and_then_given
     for autorestart in [Autorestart::Always, Autorestart::Unexpected, Autorestart::Never] {
         let program = program(|program| {
             program.startsecs = 0;
-            program.startretries = 2;
+            program.startretries = Retries(2);
             program.autorestart = autorestart;
         });
         let (mut process, mut now) = (Process::default(), START);
@@ -681,7 +682,7 @@ fn a_listener_that_breaks_the_protocol_is_started_again_and_again_and_then_given
 fn a_violation_after_a_long_run_counts_as_the_first() {
     let program = program(|program| {
         program.startsecs = 0;
-        program.startretries = 1;
+        program.startretries = Retries(1);
     });
     let (mut process, mut now) = (Process::default(), START);
     for _ in 0..10 {
