@@ -125,7 +125,12 @@ fn act(bulk: &mut Bulk, id: ProcId, context: &mut Context<'_>) {
         Action::Signal(signal) => try_signal(context, id, &name, signal).map(|()| true),
     };
     match is_done {
-        Ok(false) if bulk.waits => bulk.wait_for(id, entry),
+        Ok(false) if bulk.waits => {
+            let process = context.daemon.roster.process(id);
+            let in_place = matches!(bulk.action, Action::Start)
+                && process.is_some_and(|process| process.config.program.startsecs <= 0);
+            bulk.wait_for(id, entry, in_place);
+        }
         result => bulk.note(&entry, result.map(drop)),
     }
 }

@@ -118,6 +118,8 @@ pub struct Bulk {
     left: std::vec::IntoIter<ProcId>,
     waiting: BTreeMap<ProcId, Entry>,
     results: Vec<Value>,
+    /// Places among the results that are kept for processes whose programs will run in a moment.
+    kept: BTreeMap<ProcId, usize>,
     /// All have been looked at once; from then on only those that changed are.
     begun: bool,
     /// When the next lines say who is waited for.
@@ -128,7 +130,16 @@ impl Bulk {
     /// A bulk call of which nothing has happened yet.
     pub fn new(action: Action, processes: Vec<ProcId>, waits: bool) -> Bulk {
         let left = processes.into_iter();
-        Bulk { action, waits, left, waiting: BTreeMap::new(), results: Vec::new(), begun: false, report_at: Mono(0) }
+        Bulk {
+            action,
+            waits,
+            left,
+            waiting: BTreeMap::new(),
+            results: Vec::new(),
+            kept: BTreeMap::new(),
+            begun: false,
+            report_at: Mono(0),
+        }
     }
 
     /// An outcome that is there at once.
@@ -136,8 +147,13 @@ impl Bulk {
         self.results.push(entry.outcome(result));
     }
 
-    /// A process that has to be waited for.
-    pub fn wait_for(&mut self, process: ProcId, entry: Entry) {
+    /// A process that has to be waited for. Its outcome stands `in_place` where it would be there at once if the system
+    /// were quicker: with `startsecs=0` the original does not wait for the child to come to its program.
+    pub fn wait_for(&mut self, process: ProcId, entry: Entry, in_place: bool) {
+        if in_place {
+            self.kept.insert(process, self.results.len());
+            self.results.push(Value::Nil);
+        }
         self.waiting.insert(process, entry);
     }
 
@@ -184,7 +200,11 @@ impl Bulk {
             let Some(entry) = self.waiting.get(&id) else { continue };
             match self.check(id, entry, daemon) {
                 Some(result) => {
-                    self.results.push(entry.outcome(result));
+                    let outcome = entry.outcome(result);
+                    match self.kept.remove(&id).and_then(|at| self.results.get_mut(at)) {
+                        Some(place) => *place = outcome,
+                        None => self.results.push(outcome),
+                    }
                     self.waiting.remove(&id);
                 }
                 None if reports => activity!(Info, "waiting for {} to stop", entry.name),
