@@ -94,7 +94,8 @@ fn nothing_ends_it_and_nobody_is_locked_out() {
         let mut most = 0;
         while begun.elapsed() < ATTACK_TIME {
             let asked = Instant::now();
-            assert!(daemon.ask().contains("RUNNING"), "{name}: an administrator gets no answer");
+            // Whatever its state is in this moment.
+            assert!(daemon.ask().contains("statename"), "{name}: an administrator gets no answer");
             answers.push(asked.elapsed());
             restarts.push(daemon.kill_and_await("victim"));
             most = most.max(daemon.rss_bytes());
