@@ -25,6 +25,7 @@ pub fn main(args: Vec<OsString>) -> i32 {
 }
 
 /// A new program is an arm here.
+#[cfg_attr(not(feature = "applets"), expect(unused_variables, reason = "only applets take their arguments as text"))]
 fn run_named(name: &str, args: &[OsString], texts: &[String]) -> Option<i32> {
     match name {
         #[cfg(feature = "ctl")]

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use crate::namespec;
 use crate::wire::ini::Document;
 use crate::wire::keyvalue;
 
@@ -435,10 +434,8 @@ impl Loader {
 /// What is wrong with the process that `exit_code_from` names (K-1).
 fn wrong_process(from: &ExitCodeFrom, groups: &[Rc<Group>]) -> Option<String> {
     let ExitCodeFrom::Process(name) = from else { return None };
-    let is_meant = |group: &Group, process: &Process| {
-        *name == namespec::join(&group.name, &process.name) || !name.contains(':') && *name == process.name
-    };
-    let of_group = |group: &Rc<Group>| group.processes.iter().filter(|process| is_meant(group, process)).count();
+    let of_group =
+        |group: &Rc<Group>| group.processes.iter().filter(|process| from.names(&group.name, &process.name)).count();
     match groups.iter().map(of_group).sum::<usize>() {
         0 => Some(format!("exit_code_from names '{name}', which is no process")),
         1 => None,

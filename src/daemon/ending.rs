@@ -7,7 +7,6 @@ use crate::config::{Config, ExitCodeFrom, OnExit, OnFatal, Program, Supervisord}
 use crate::exit::ExitStatus;
 use crate::id::ProcId;
 use crate::model::process::Transition;
-use crate::namespec;
 use crate::state::{ProcessState, SupervisorState};
 
 use super::roster::Roster;
@@ -61,11 +60,6 @@ impl Ending {
             ExitCodeFrom::Process(_) => self.named,
         };
         status.unwrap_or(0)
-    }
-
-    fn is_named(&self, group: &str, process: &str) -> bool {
-        let ExitCodeFrom::Process(name) = &self.from else { return false };
-        *name == namespec::join(group, process) || (!name.contains(':') && name == process)
     }
 
     /// Whether every program that was started has ended, with nothing pending. One that was stopped by request keeps the
@@ -140,7 +134,7 @@ impl Daemon {
             (_, Some(exit)) => status_of(exit),
             _ => return,
         };
-        if self.ending.is_named(group.name(), &process.config.name) {
+        if self.ending.from.names(group.name(), &process.config.name) {
             self.ending.named = Some(status);
         }
         if self.state != SupervisorState::Running || !matches!(entered.to, Exited | Fatal) {
@@ -201,15 +195,6 @@ mod tests {
         for (from, by_policy, is_idle, first_failure, named, expected) in rows {
             let ending = Ending { from, by_policy, is_idle, first_failure, named, ..Ending::default() };
             assert_eq!(ending.status(), expected, "{ending:?}");
-        }
-    }
-
-    #[test]
-    fn names_of_processes() {
-        let rows = [("p", "p", "p", true), ("p", "g", "p", true), ("g:p", "g", "p", true), ("g:p", "h", "p", false)];
-        for (name, group, process, expected) in rows {
-            let ending = Ending { from: ExitCodeFrom::Process(name.into()), ..Ending::default() };
-            assert_eq!(ending.is_named(group, process), expected, "{name} {group} {process}");
         }
     }
 }

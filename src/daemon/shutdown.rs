@@ -50,6 +50,8 @@ pub(super) struct Shutdown {
     drain_until: Option<Mono>,
     /// Everything has been killed; until when it is waited for.
     killed_until: Option<Mono>,
+    /// What is left by then is waited for no longer, nor are hooks.
+    is_over: bool,
     /// When to report again.
     report_at: Mono,
 }
@@ -206,6 +208,7 @@ impl Daemon {
     /// What was killed is waited for; at the end of everything not for long.
     fn await_killed(&mut self, until: Mono, now: Now) {
         let is_over = self.state == SupervisorState::Shutdown && now.mono >= until;
+        self.shutdown.is_over = is_over;
         let is_left = |id: &GroupId| self.roster.group(*id).is_some_and(|group| !group.is_stopped());
         if let Some(order) = &mut self.shutdown.order {
             order.retain(|id| !is_over && is_left(id));
@@ -215,11 +218,15 @@ impl Daemon {
     /// Whether everything is stopped and the run may end.
     pub fn finished(&self) -> bool {
         self.state != SupervisorState::Running
-            && !self.care.has_hooks()
+            && (self.shutdown.is_over || !self.care.has_hooks())
             && self.shutdown.order.as_ref().is_some_and(Vec::is_empty)
     }
 
     pub(super) fn shutdown_deadline(&self) -> Option<Mono> {
+        // Whoever still waits for an answer then is no reason to look again.
+        if self.finished() {
+            return None;
+        }
         let report_at = (self.state != SupervisorState::Running).then_some(self.shutdown.report_at);
         let killed = self.shutdown.killed_until.filter(|_| self.state == SupervisorState::Shutdown);
         earliest(&[report_at, self.shutdown.drain_until, self.budget_ends(), killed])

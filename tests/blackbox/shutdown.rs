@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::daemon::{Daemon, wait_for};
+use crate::daemon::{Daemon, is_original, wait_for};
 
 #[test]
 fn groups_stop_one_after_another_the_highest_priority_first() {
@@ -49,4 +49,22 @@ fn a_restart_reads_the_file_again_and_keeps_the_process() {
     assert_eq!(daemon.call("supervisor.getProcessInfo", &["a".into()]), Err((10, "BAD_NAME: a".into())));
     assert_eq!(daemon.log_lines("restart request"), ["received SIGHUP indicating restart request"]);
     assert_eq!(daemon.folder.processes().len(), 2, "the daemon and b");
+}
+
+/// K-1: the budget for stopping is over all groups and hooks.
+#[test]
+fn a_hook_that_hangs_does_not_outlast_the_budget_of_a_shutdown() {
+    if is_original() {
+        return; // It knows neither.
+    }
+    let mut daemon = Daemon::start(
+        "[supervisord]\nshutdown_timeout=1\nexit_code_from=job:job\n\
+         [program:job]\ncommand=/bin/sh -c 'exit 7'\nstartsecs=0\nautorestart=false\n\
+         [program:a]\ncommand=/bin/cat\npost_stop_hook=/bin/sleep 3600\n",
+    );
+    daemon.wait_state("job", "EXITED");
+    daemon.wait_state("a", "RUNNING");
+    daemon.signal(Signal::SIGTERM);
+    // Otherwise the hook's own time of 30 seconds would have to pass, which is more than is waited for here.
+    assert_eq!(daemon.wait_end(), 7);
 }

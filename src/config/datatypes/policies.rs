@@ -88,6 +88,17 @@ pub enum ExitCodeFrom {
     Process(String),
 }
 
+impl ExitCodeFrom {
+    /// Whether it names this process. Without its group a process is meant wherever it stands.
+    pub fn names(&self, group: &str, process: &str) -> bool {
+        let ExitCodeFrom::Process(name) = self else { return false };
+        match name.split_once(':') {
+            Some(pair) => pair == (group, process),
+            None => name == process,
+        }
+    }
+}
+
 impl Datatype for ExitCodeFrom {
     const NAMES_OPTION: bool = true;
     const KIND: &'static str = "none, first_failure or a process";
@@ -281,6 +292,23 @@ mod tests {
     fn shown<T: Datatype + Show>(text: &str) -> Option<String> {
         let value = T::parse(text, &Fake::new()).ok()?.shown();
         Some(value.as_str().map_or_else(|| pyrepr::value(&value), str::to_string))
+    }
+
+    #[test]
+    fn names_of_processes() {
+        let rows = [
+            ("p", "p", "p", true),
+            ("p", "g", "p", true),
+            ("p:p", "p", "p", true),
+            ("p:p", "g", "p", false),
+            ("g:p", "g", "p", true),
+            ("g:p", "h", "p", false),
+            ("g:p:q", "g", "p:q", true),
+        ];
+        for (name, group, process, expected) in rows {
+            assert_eq!(ExitCodeFrom::Process(name.into()).names(group, process), expected, "{name} {group} {process}");
+        }
+        assert!(!ExitCodeFrom::FirstFailure.names("g", "first_failure"));
     }
 
     #[test]
