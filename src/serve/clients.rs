@@ -75,11 +75,17 @@ impl Service {
             },
             Phase::Deferred | Phase::Refused => false,
         };
-        if is_unserved && !self.unserved.contains(&id) {
-            self.unserved.push_back(id);
+        if is_unserved {
+            self.leave_to_next_turn(id);
         }
         if self.conns.get(id).is_some_and(|conn| !conn.output.is_empty() || conn.closing) {
             self.conns.touch(id);
+        }
+    }
+
+    fn leave_to_next_turn(&mut self, id: ConnId) {
+        if !self.unserved.contains(&id) {
+            self.unserved.push_back(id);
         }
     }
 
@@ -302,7 +308,13 @@ impl Service {
     pub(super) fn drained(&mut self, id: ConnId, now: Now, host: &mut dyn Host) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.shrink();
-        let Phase::Feed(feed) = &mut conn.phase else { return self.serve(id, now, host) };
+        // Writing is the end of a turn: what a request does now nobody would hear of before something else happens.
+        let Phase::Feed(feed) = &mut conn.phase else {
+            if conn.has_input() && conn.takes_requests() {
+                self.leave_to_next_turn(id);
+            }
+            return;
+        };
         match &mut **feed {
             Feed::Events(feed) => feed.tell_dropped(&mut conn.output),
             Feed::Log(feed) => {

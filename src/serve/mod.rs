@@ -51,6 +51,10 @@ pub use route::{Handler, ROUTES};
 pub use sites::UNIX_SERVER_NAME;
 pub use turn::{Inputs, turn};
 
+/// Turns in which requests are still answered once everything is stopped. Each takes some milliseconds at most; clients that
+/// go on asking cannot hold the end up for longer.
+const LAST_TURNS_MAX: usize = 64;
+
 /// What happens, as the reactor tells it.
 #[derive(Debug)]
 pub enum Input<'a> {
@@ -160,6 +164,8 @@ pub struct Service {
     budget: Budget,
     /// Connections for whose requests or feeds the turn had no time left: they go on in the next, each in turn.
     unserved: VecDeque<ConnId>,
+    /// Turns since everything was stopped.
+    last_turns: usize,
     /// The deferred replies are to be asked again, in a turn that comes at once.
     asks_again: bool,
     passwords: Passwords,
@@ -185,6 +191,7 @@ impl Service {
             deferred: DeferredReplies::default(),
             budget: Budget::default(),
             unserved: VecDeque::new(),
+            last_turns: 0,
             asks_again: false,
             passwords: Passwords::default(),
             complaints: Complaints::default(),
@@ -265,9 +272,11 @@ impl Service {
         ])
     }
 
-    /// Whether the run is over: everything is stopped and every waiting client has its answer.
+    /// Whether the run is over: everything is stopped and every client has its answer, unless it has asked more than
+    /// a few turns can answer.
     pub fn finished(&self) -> Option<SupervisorState> {
-        (self.daemon.finished() && !self.deferred.have_clients()).then(|| self.daemon.state())
+        let is_served = self.unserved.is_empty() || self.last_turns >= LAST_TURNS_MAX;
+        (self.daemon.finished() && !self.deferred.have_clients() && is_served).then(|| self.daemon.state())
     }
 
     /// Connections that have output or are to be closed, since the last call.

@@ -901,7 +901,9 @@ impl World {
         }
         for client in &self.clients {
             let asked: Vec<_> = client.requests.iter().filter(|request| request.unsent == 0).collect();
-            assert!(asked.is_empty() || client.has_hung_up, "it ended without an answer to {asked:?}");
+            // Who does not read what it was answered is not answered more than that.
+            let is_behind = client.is_slow && client.seen > 0;
+            assert!(asked.is_empty() || client.has_hung_up || is_behind, "it ended without an answer to {asked:?}");
         }
         // What a signal could not reach is left behind, and only that.
         for (pid, child) in std::mem::take(&mut self.host.children) {
