@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
@@ -9,8 +10,8 @@ use mio::{Interest, Token};
 use super::token::{Source, Watched};
 use crate::daemon::host::{Errno, SetUp, StdinProblem};
 use crate::id::{Channel, IdMap, ProcId};
-use crate::sys::fd;
 use crate::sys::spawn::{self, Pipes, Spawned};
+use crate::sys::{fd, time};
 
 /// Bytes that wait for a child to read its stdin. The original has no bound; a child that never reads must not fill
 /// our memory. Large enough for any event and for what people paste.
@@ -101,11 +102,18 @@ impl Children {
         self.0.insert(id, child);
     }
 
-    /// How far a child came; if it is still on its way, its report is polled from now on.
-    pub(super) fn set_up(&mut self, id: ProcId, watched: &mut Watched) -> SetUp {
+    /// How far a child came; if it is still on its way when `patience` is used up, its report is polled from then on.
+    pub(super) fn set_up(&mut self, id: ProcId, patience: &mut Duration, watched: &mut Watched) -> SetUp {
         let Some(child) = self.0.get_mut(&id) else { return SetUp::Done };
         let Some(End { fd, token }) = &mut child.report else { return SetUp::Done };
-        let told = match spawn::set_up(fd.as_fd()) {
+        let mut told = spawn::set_up(fd.as_fd());
+        if told == spawn::SetUp::UnderWay && token.is_none() && !patience.is_zero() {
+            let begun = time::now().mono;
+            fd::wait_readable(fd.as_fd(), i32::try_from(patience.as_millis()).unwrap_or(0).max(1));
+            *patience = patience.saturating_sub(time::now().mono.since(begun));
+            told = spawn::set_up(fd.as_fd());
+        }
+        let told = match told {
             spawn::SetUp::Failed(option, number) => SetUp::Failed(option, Errno(number)),
             spawn::SetUp::Done => SetUp::Done,
             spawn::SetUp::UnderWay => {

@@ -183,6 +183,7 @@ impl Reactor {
         let now = time::now();
         activity::set_now(now);
         self.system.now = now;
+        self.system.patience = system::SET_UP_PATIENCE;
         now
     }
 

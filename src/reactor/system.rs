@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::fs::OpenOptions;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
@@ -31,6 +32,12 @@ use crate::sys::{command, errno_of, fd, file, notify, peer, process, sockets, ti
 /// Closed logs that wait to be written, 64 KiB of each at most: as many as programs usually are.
 const STRANDED_MAX: usize = 64;
 
+/// Time in all that one turn gives to children on the way to their programs when somebody wants to know whether they are
+/// there. Nearly all are within half a millisecond. With `startsecs=0` they are asked at once, and without it the order
+/// of events, lines and answers would be a matter of luck, where the original's is fixed. One that is held up longer
+/// costs this once.
+pub(super) const SET_UP_PATIENCE: Duration = Duration::from_millis(4);
+
 /// Name of the daemon in syslog.
 const IDENT: &str = "supervisord";
 
@@ -51,6 +58,8 @@ pub struct System {
     /// Connections that the service has given up.
     pub(super) closed: Vec<ConnId>,
     pub(super) now: Now,
+    /// What is left of [`SET_UP_PATIENCE`] in this turn.
+    pub(super) patience: Duration,
     /// A configuration has been read since the reactor last looked.
     pub(super) has_loaded: bool,
     /// Bytes to listeners and clients since memory was last given back.
@@ -81,6 +90,7 @@ impl System {
             clients: Clients::default(),
             gone: Vec::new(),
             closed: Vec::new(),
+            patience: SET_UP_PATIENCE,
             now: Now { mono: Mono(0), wall: Wall(0) },
             held_up: BTreeSet::new(),
             stranded: Vec::new(),
@@ -214,7 +224,7 @@ impl host::Children for System {
     }
 
     fn set_up(&mut self, id: ProcId) -> SetUp {
-        self.children.set_up(id, &mut self.watched)
+        self.children.set_up(id, &mut self.patience, &mut self.watched)
     }
 
     fn make_room(&mut self, descriptors: usize) -> bool {
