@@ -1,8 +1,6 @@
 //! What mutations that wait have laid claim to: until they are through, no other call may change it, or one of the two
 //! would be answered and lost.
 
-use std::rc::{Rc, Weak};
-
 use crate::fault::{Code, Fault};
 
 /// A group, or one program of it.
@@ -14,25 +12,39 @@ pub struct Claim {
     pub program: Option<String>,
 }
 
-/// The claims of one call; they end when it drops this.
+/// The number of one call's claims, by which it gives them up; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClaimId(u64);
+
+/// The claims of all calls.
+#[derive(Debug, Default)]
+pub struct Claims {
+    laid: Vec<Laid>,
+    next: u64,
+}
+
+/// The claims of one call.
 #[derive(Debug)]
-pub struct Claimed {
+struct Laid {
+    id: ClaimId,
     claims: Vec<Claim>,
     method: String,
 }
 
-/// Those of all calls.
-#[derive(Debug, Default)]
-pub struct Claims(Vec<Weak<Claimed>>);
-
 impl Claims {
-    /// Lays claim to all of these, or to nothing. Faults: FAILED, as [`Claims::check`].
-    pub fn lay(&mut self, claims: Vec<Claim>, method: &str) -> Result<Rc<Claimed>, Fault> {
+    /// Lays claim to all of these, or to nothing; they last until [`Claims::give_up`]. Faults: FAILED, as
+    /// [`Claims::check`].
+    pub fn lay(&mut self, claims: Vec<Claim>, method: &str) -> Result<ClaimId, Fault> {
         claims.iter().try_for_each(|claim| self.check(&claim.group, claim.program.as_deref()))?;
-        self.0.retain(|claimed| claimed.strong_count() > 0);
-        let claimed = Rc::new(Claimed { claims, method: method.to_string() });
-        self.0.push(Rc::downgrade(&claimed));
-        Ok(claimed)
+        let id = ClaimId(self.next);
+        self.next += 1;
+        self.laid.push(Laid { id, claims, method: method.to_string() });
+        Ok(id)
+    }
+
+    /// Ends the claims of one call; nothing happens if they have ended before.
+    pub fn give_up(&mut self, id: ClaimId) {
+        self.laid.retain(|laid| laid.id != id);
     }
 
     /// Whether a group, or one program of it, may be changed now. Faults: FAILED while another call changes it.
@@ -41,13 +53,13 @@ impl Claims {
             claim.group == group
                 && (program.is_none() || claim.program.is_none() || claim.program.as_deref() == program)
         };
-        for claimed in self.0.iter().filter_map(Weak::upgrade) {
-            if let Some(claim) = claimed.claims.iter().find(|claim| meets(claim)) {
+        for laid in &self.laid {
+            if let Some(claim) = laid.claims.iter().find(|claim| meets(claim)) {
                 let what = match &claim.program {
                     Some(program) => format!("program {program} of group {group}"),
                     None => format!("group {group}"),
                 };
-                let text = format!("{what} is being changed by {}, which is not done yet", claimed.method);
+                let text = format!("{what} is being changed by {}, which is not done yet", laid.method);
                 return Err(Code::Failed.with(text));
             }
         }
@@ -79,7 +91,7 @@ mod tests {
         let refused = claims.lay(vec![claim("i", None), claim("g", Some("q"))], "other").unwrap_err();
         assert_eq!(refused.to_string(), "FAILED: group g is being changed by m, which is not done yet");
         assert!(claims.check("i", None).is_ok());
-        drop(held);
+        claims.give_up(held);
         assert!(rows.iter().all(|((group, program), _)| claims.check(group, *program).is_ok()));
     }
 }

@@ -6,9 +6,8 @@
 //! no other call may change the same ([`Claims`](super::claims::Claims)).
 
 use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
 
-use super::claims::Claimed;
+use super::claims::ClaimId;
 use super::entry::Entry;
 use super::waits::{is_down, is_up};
 use super::wish::{Step, Verb, Wish};
@@ -22,8 +21,8 @@ use crate::wire::value::Value;
 pub struct Update {
     /// What it is to bring about; `None` once that is done.
     wish: Option<Wish>,
-    /// What nobody else may change before that.
-    claimed: Option<Rc<Claimed>>,
+    /// What nobody else may change before that; `None` once given up.
+    claim: Option<ClaimId>,
     /// What that takes, as it was last found out.
     steps: Vec<Step>,
     /// Whether nothing else can have happened since.
@@ -85,20 +84,13 @@ impl Update {
     /// A mutation of which nothing has happened yet. Faults: it is not possible, or another one is in its way.
     pub fn new(wish: Wish, answer: Shape, context: &mut Context<'_>) -> Result<Update, Fault> {
         let claims = wish.claims(context.daemon);
-        let claimed = Some(context.extensions.claims.lay(claims, context.method)?);
-        let steps = wish.steps(context)?;
+        let claim = context.extensions.claims.lay(claims, context.method)?;
+        let steps = Update::plan(&wish, context).inspect_err(|_| context.extensions.claims.give_up(claim))?;
         let word = |step: &Step, process: &(String, &'static str)| ((step.group.clone(), process.0.clone()), process.1);
         let words = steps.iter().flat_map(|step| step.processes.iter().map(move |process| word(step, process)));
-        let words = words.collect();
-        // Nothing is stopped for a change that could not be kept in the end.
-        let is_dynamic = !matches!(wish, Wish::Configured(_));
-        let changes = || steps.iter().flat_map(|step| &step.changes);
-        if is_dynamic && changes().any(|change| !context.daemon.obstacles(change).is_empty()) {
-            context.daemon.rehearse(changes(), context.host)?;
-        }
         Ok(Update {
-            words,
-            claimed,
+            words: words.collect(),
+            claim: Some(claim),
             wish: Some(wish),
             steps,
             is_fresh: true,
@@ -109,14 +101,40 @@ impl Update {
         })
     }
 
+    /// What it takes. Faults: it is not possible.
+    fn plan(wish: &Wish, context: &mut Context<'_>) -> Result<Vec<Step>, Fault> {
+        let steps = wish.steps(context)?;
+        // Nothing is stopped for a change that could not be kept in the end.
+        let is_dynamic = !matches!(wish, Wish::Configured(_));
+        let changes = || steps.iter().flat_map(|step| &step.changes);
+        if is_dynamic && changes().any(|change| !context.daemon.obstacles(change).is_empty()) {
+            context.daemon.rehearse(changes(), context.host)?;
+        }
+        Ok(steps)
+    }
+
     /// Restarts these afterwards. One after another, it ends with the first that does not come up.
     pub fn restarting(mut self, restart: Restart) -> Update {
         self.restart = Some(restart);
         self
     }
 
-    /// Goes on as far as it can.
+    /// Goes on as far as it can; whatever it answers, its claims have ended then.
     pub fn advance(&mut self, context: &mut Context<'_>) -> Option<Done> {
+        let done = self.proceed(context);
+        if done.is_some() {
+            self.give_up(context);
+        }
+        done
+    }
+
+    fn give_up(&mut self, context: &mut Context<'_>) {
+        if let Some(claim) = self.claim.take() {
+            context.extensions.claims.give_up(claim);
+        }
+    }
+
+    fn proceed(&mut self, context: &mut Context<'_>) -> Option<Done> {
         if context.daemon.state() != SupervisorState::Running {
             return Some(Err(Code::ShutdownState.bare()));
         }
@@ -153,7 +171,7 @@ impl Update {
         }
         let is_configured = matches!(wish, Wish::Configured(_));
         self.wish = None;
-        self.claimed = None;
+        self.give_up(context);
         for mut step in std::mem::take(&mut self.steps) {
             for (name, word) in &mut step.processes {
                 if let Some(first) = self.words.get(&(step.group.clone(), name.clone())) {
