@@ -13,6 +13,7 @@ use crate::clock::Now;
 use crate::config::{self, GroupKind, LogFile};
 use crate::fault::{Code, Fault};
 use crate::id::{Channel, GroupId, ProcId};
+use crate::model::history::{Asker, What, Why};
 
 impl Daemon {
     /// Applies one change, whole or not at all.
@@ -26,6 +27,8 @@ impl Daemon {
         }
         self.keep(change, host)?;
         let what = self.describe(change);
+        let asker = Rc::new(Asker { peer: origin.peer.clone(), method: origin.method.clone() });
+        self.activity.note(now.wall, &what, Why::Asked(asker));
         self.carry_out(change, now, host);
         self.audit(&what, origin);
         Ok(())
@@ -50,12 +53,12 @@ impl Daemon {
     fn carry_out(&mut self, change: &Change, now: Now, host: &mut dyn Host) {
         match change {
             Change::AddGroup(group) => self.activate(group.clone(), now, host),
-            Change::RemoveGroup(name) => self.deactivate(name, host),
+            Change::RemoveGroup(name) => self.deactivate(name, now, host),
             Change::ReplaceGroup(group) => self.reshape(group, Differing::Replaced, now, host),
             Change::NewGroup { name, priority } => self.make_group(name, *priority, now, host),
             Change::DropGroup(name) => {
                 self.config.groups.retain(|group| group.name != *name);
-                self.deactivate(name, host);
+                self.deactivate(name, now, host);
             }
             Change::AddProgram(Addition { group, create, processes, .. }) => {
                 if let (None, Some(priority)) = (self.roster.group_named(group), create) {
@@ -111,12 +114,12 @@ impl Daemon {
         self.activate(made, now, host);
     }
 
-    fn deactivate(&mut self, name: &str, host: &mut dyn Host) {
+    fn deactivate(&mut self, name: &str, now: Now, host: &mut dyn Host) {
         self.keep_auto_logs(name);
         let Some(id) = self.roster.group_named(name) else { return };
         let Some(group) = self.roster.group(id) else { return };
         for process in group.processes.clone() {
-            self.detach(process, host);
+            self.detach(process, now, host);
         }
         self.roster.remove_group(id);
         self.bus.remove_pool(id);
@@ -149,6 +152,7 @@ impl Daemon {
         for channel in [Channel::Stdout, Channel::Stderr] {
             self.resolve_log(id, channel, host);
         }
+        self.remember_what(id, What::Made, now);
         self.reschedule(id, now);
     }
 
@@ -161,12 +165,13 @@ impl Daemon {
     fn drop_process(&mut self, group: GroupId, name: &str, now: Now, host: &mut dyn Host) {
         let Some(id) = self.roster.group(group).and_then(|group| group.process(name)) else { return };
         self.leave_pool(id, now, host);
-        self.detach(id, host);
+        self.detach(id, now, host);
         self.roster.remove_process(id);
     }
 
     /// Lets go of all that a process has, before it is taken out of the roster.
-    fn detach(&mut self, id: ProcId, host: &mut dyn Host) {
+    fn detach(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
+        self.remember_what(id, What::Gone, now);
         self.close_logs(id, host);
         // One in state UNKNOWN may still hold its share.
         self.release_socket(id, host);
@@ -234,6 +239,7 @@ impl Daemon {
                 self.resolve_log(id, channel, host);
             }
         }
+        self.remember_what(id, What::Made, now);
         self.reschedule(id, now);
     }
 }

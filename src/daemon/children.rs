@@ -74,6 +74,7 @@ impl Daemon {
                     Effect::DropHook => self.drop_hook(id, host),
                     Effect::Changed(change) => {
                         self.changed(id, &change);
+                        self.remember(id, &change, now);
                         entered = Some(change);
                     }
                     Effect::Log(level, text) => {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::framing::Framing;
 use crate::config;
 use crate::id::{Channel, GroupId, LogId, ProcId, SocketId};
+use crate::model::history::History;
 use crate::model::process::Process;
 use crate::wire::ansi::Stripper;
 use crate::wire::capture::Capture;
@@ -45,6 +46,10 @@ pub struct Proc {
     pub(super) start_failure: i32,
     /// Whether it holds a share of its group's socket.
     pub(super) uses_socket: bool,
+    /// Its last changes of state.
+    pub history: History,
+    /// Its name as people give it, for what is remembered of it.
+    pub(super) namespec: Rc<str>,
 }
 
 /// What becomes of one output channel.
@@ -52,6 +57,8 @@ pub struct Proc {
 pub struct Output {
     /// Path of its log, AUTO resolved; `None` keeps nothing.
     pub path: Option<Rc<str>>,
+    /// Bytes that children have written to it in this run of the daemon.
+    pub written: u64,
     /// The open log, while there is a child.
     pub(super) log: Option<LogId>,
     /// Prefixes or JSON, where configured, while there is a child.

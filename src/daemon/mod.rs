@@ -19,6 +19,7 @@ mod ending;
 mod events;
 pub mod framing;
 mod groups;
+mod history;
 pub mod host;
 pub mod info;
 pub mod loading;
@@ -36,6 +37,7 @@ use crate::clock::{Mono, Now, earliest};
 use crate::config::{self, Config, Fcgi, FcgiAddress, GroupKind, Loader};
 use crate::id::{Channel, ProcId};
 use crate::model::event::Serials;
+use crate::model::history::{Activity, Why};
 use crate::model::pool;
 use crate::model::process::Effect;
 use crate::state::SupervisorState;
@@ -58,6 +60,8 @@ pub struct Daemon {
     pub bus: Bus,
     /// What was changed at run time, and the file that keeps it.
     pub dynamic: Dynamic,
+    /// What happened lately.
+    pub activity: Activity,
     loader: Loader,
     /// What the next run is made of, once a restart was asked for.
     next: Option<Next>,
@@ -94,6 +98,7 @@ impl Daemon {
             state: SupervisorState::Running,
             roster: Roster::default(),
             bus: Bus::new(serial),
+            activity: Activity::default(),
             agenda: Agenda::default(),
             care: care::Care::default(),
             just_changed: Vec::new(),
@@ -142,6 +147,9 @@ impl Daemon {
             }
             self.activate(group, now, host);
         }
+        // That all of them are new is no news.
+        self.activity = Activity::default();
+        self.activity.note(now.wall, "supervisord started", Why::Itself);
         self.announce_running();
     }
 

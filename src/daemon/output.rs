@@ -23,6 +23,7 @@ impl Daemon {
             self.look_for_text(id, channel, bytes, now, host);
         }
         let Some((group, process)) = self.roster.member_mut(id) else { return };
+        process.output_mut(channel).written += bytes.len() as u64;
         if channel == Channel::Stdout && matches!(group.config.kind, GroupKind::Listener(_)) {
             self.write_log(id, channel, bytes, now, host);
             self.listener_output(id, bytes, now, host);

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use super::groups::{Group, Output, Proc};
 use crate::config::{self, GroupKind};
 use crate::id::{GroupId, IdMap, Pid, ProcId};
+use crate::model::history::History;
 use crate::model::process::{Process, Transition};
 use crate::namespec;
 
@@ -196,6 +197,7 @@ impl Roster {
         self.next_process += 1;
         active.by_name.insert(config.name.as_str().into(), id);
         active.processes.push(id);
+        let namespec = namespec::join(active.name(), &config.name).into();
         let process = Proc {
             group,
             config,
@@ -205,6 +207,8 @@ impl Roster {
             launched: None,
             start_failure: 0,
             uses_socket: false,
+            history: History::default(),
+            namespec,
         };
         self.processes.insert(id, process);
         Some(id)

@@ -16,6 +16,7 @@ mod details;
 mod entry;
 mod extensions;
 mod grace;
+mod history;
 mod info;
 mod loader;
 mod logs;

@@ -7,7 +7,7 @@ use super::deferred::Deferred;
 use super::mutate::{Restart, Shape, Update};
 use super::twiddler::New;
 use super::wish::{Verb, Wish};
-use super::{Context, Guard, Method, Outcome, details, known_group, logs, supervisor, text, twiddler};
+use super::{Context, Guard, Method, Outcome, details, history, known_group, logs, supervisor, text, twiddler};
 use crate::config::Group;
 use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
@@ -65,6 +65,27 @@ pub const METHODS: &[Method] = &[
             &[],
             "Give the same of all processes, sorted by group and name.",
             all_process_info,
+        )
+    },
+    Method {
+        guard: Guard::Open,
+        ..row(
+            "getHistory",
+            &["array", "string"],
+            &["name"],
+            "Give the last changes of state of a process, the oldest first: when, to which state, and why: how it ended, what \
+             went wrong, or who asked through which method.",
+            history::of_process,
+        )
+    },
+    Method {
+        guard: Guard::Open,
+        ..row(
+            "getActivity",
+            &["array"],
+            &[],
+            "Give what happened lately to all processes and to the daemon, the oldest first, in the same way.",
+            history::of_all,
         )
     },
     Method {

@@ -8,6 +8,7 @@ use crate::wire::value::Value;
 
 mod changes;
 mod dynamic;
+mod history;
 mod names;
 mod update;
 

@@ -284,7 +284,10 @@ impl Service {
                 method: &method,
                 budget: &mut self.budget,
             };
-            let Some(finished) = reply.work.poll(&mut context) else {
+            let before = context.daemon.activity.last();
+            let finished = reply.work.poll(&mut context);
+            self.daemon.attribute(before, &reply.peer, &method);
+            let Some(finished) = finished else {
                 self.deferred.add(reply);
                 continue;
             };

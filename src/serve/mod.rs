@@ -32,6 +32,7 @@ use crate::exit::ExitStatus;
 use crate::id::{Channel, ConnId, Pid, ProcId};
 use crate::model::backpressure::{Backpressure, Outlet};
 use crate::model::event::Serials;
+use crate::model::history::Why;
 use crate::model::pace::Pace;
 use crate::rpc::budget::Budget;
 use crate::rpc::{Extensions, Registry};
@@ -312,6 +313,7 @@ impl Service {
                 || self.daemon.is_shutdown_signal(number) =>
             {
                 activity!(Warn, "received {name} indicating exit request");
+                self.daemon.activity.note(now.wall, &format!("received {name}: exit"), Why::Itself);
                 self.daemon.signal_shutdown(now, host);
             }
             libc::SIGHUP if self.daemon.state() == SupervisorState::Shutdown => {
@@ -319,6 +321,7 @@ impl Service {
             }
             libc::SIGHUP => {
                 activity!(Warn, "received {name} indicating restart request");
+                self.daemon.activity.note(now.wall, &format!("received {name}: restart"), Why::Itself);
                 // What is wrong has been logged.
                 let _ = self.daemon.request_restart(host);
             }
