@@ -362,6 +362,8 @@ options! {
         mutation: bool = "false";
         /// Where changes made at run time are kept, and read again at start.
         dynamic_conf: Option<String>;
+        /// Give figures for Prometheus at /metrics.
+        metrics: bool = "false";
         /// Further names under which browsers reach the web page, behind a proxy that passes them on.
         hosts: Strings = "";
     }

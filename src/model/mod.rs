@@ -7,6 +7,7 @@ pub mod backpressure;
 pub mod counted;
 pub mod event;
 pub mod health;
+pub mod histogram;
 pub mod history;
 pub mod hook;
 pub mod logs;

@@ -184,6 +184,8 @@ pub struct Pool {
     moved: Mono,
     /// The event at the head, as it is being written.
     envelope: Vec<u8>,
+    /// Events lost because the queue was full.
+    dropped: u64,
     /// Rests after rejections.
     retry: Backoff,
     /// Lines about rejections; a listener that takes every other event makes thousands a second without any rest.
@@ -210,6 +212,7 @@ impl Pool {
             tried: false,
             moved: Mono::default(),
             envelope: Vec::new(),
+            dropped: 0,
             retry: Backoff::default(),
             rejections: Counted::default(),
         }
@@ -223,6 +226,11 @@ impl Pool {
     /// Events waiting, not counting those that listeners are working on.
     pub fn queued(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Events lost because the queue was full.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// Events for which the queue has room; `None` if waiting for more is of no use: no listener is at work, or the queue
@@ -448,6 +456,7 @@ impl Pool {
         while self.is_full(next) {
             let Some(oldest) = self.queue.pop_front() else { return };
             self.held_bytes -= oldest.weight_if(self.holding);
+            self.dropped += 1;
             out.push(Effect::Log(Line::Overflowed { pool: self.name.clone(), serial: oldest.serial }));
             self.candidate = 0;
         }

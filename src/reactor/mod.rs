@@ -173,6 +173,9 @@ impl Reactor {
             self.sort(&events, now);
             serve::turn(&mut Turning { reactor: &mut self, service }, now);
             self.settle(service, now);
+            if let Some(turns) = service.turns() {
+                turns.add(time::now().mono.since(now.mono));
+            }
         };
         self.write_all(service, now);
         Ok(Ended { state, signals: self.signals })

@@ -225,6 +225,7 @@ impl Service {
     /// What answering a request of a connection takes.
     fn exchange<'a>(&'a mut self, id: ConnId, now: Now, host: &'a mut dyn Host) -> Option<Exchange<'a>> {
         let has_room_for_feed = self.conns.has_room_for_feed();
+        let connections = self.conns.count();
         Some(Exchange {
             daemon: &mut self.daemon,
             host,
@@ -238,6 +239,8 @@ impl Service {
             now,
             budget: &mut self.budget,
             has_room_for_feed,
+            connections,
+            turns: self.turns.as_ref(),
             complaints: &mut self.complaints,
         })
     }

@@ -38,6 +38,11 @@ impl Connections {
         self.all.get_mut(&id)
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
+    }
+
     /// Whether a server has no room for one more connection: what the others have not taken of their own slots is not
     /// to be had.
     pub(super) fn is_full(&self, server: usize, sites: &Sites) -> bool {

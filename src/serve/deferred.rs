@@ -2,6 +2,7 @@
 
 use super::action::PageAction;
 use super::conn::Peer;
+use super::scrape::Scrape;
 use crate::clock::Mono;
 use crate::id::ConnId;
 use crate::rpc::{Context, Deferred, Done};
@@ -26,6 +27,8 @@ pub(super) enum Work {
     Call(Deferred, String),
     /// An action of the web page.
     Page(PageAction),
+    /// Figures that are being collected.
+    Metrics(Scrape),
 }
 
 /// What came of it.
@@ -34,10 +37,14 @@ pub(super) enum Finished {
     Call(Done),
     /// The browser is sent back to the page: at which host, and what the page then says.
     Page { host: Option<String>, message: String },
+    /// All figures are there.
+    Metrics(Scrape),
 }
 
 /// Through which method an action of the web page comes, for the audit line.
 const PAGE_METHOD: &str = "web";
+/// The same of what changes nothing.
+const METRICS_METHOD: &str = "metrics";
 
 impl Work {
     /// Through which method it came.
@@ -45,6 +52,7 @@ impl Work {
         match self {
             Work::Call(_, method) => method.clone(),
             Work::Page(_) => PAGE_METHOD.to_string(),
+            Work::Metrics(_) => METRICS_METHOD.to_string(),
         }
     }
 
@@ -53,6 +61,8 @@ impl Work {
         match self {
             Work::Call(deferred, _) => deferred.deadline(),
             Work::Page(action) => action.deadline(),
+            // The next turn comes at once.
+            Work::Metrics(_) => Some(Mono(0)),
         }
     }
 
@@ -60,6 +70,7 @@ impl Work {
         match self {
             Work::Call(deferred, _) => deferred.bytes(),
             Work::Page(_) => 0,
+            Work::Metrics(scrape) => scrape.bytes(),
         }
     }
 
@@ -71,6 +82,9 @@ impl Work {
                 let ctime = context.host.local_ctime(context.now.wall.secs());
                 Finished::Page { host: action.host.clone(), message: action.message(&ctime) }
             }),
+            Work::Metrics(scrape) => {
+                scrape.advance(context.daemon, context.host).then(|| Finished::Metrics(std::mem::take(scrape)))
+            }
         }
     }
 }

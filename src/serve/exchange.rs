@@ -11,6 +11,7 @@ use super::events::{self, EventFeed};
 use super::feed::Feed;
 use super::follow::{self, LogFeed};
 use super::route::{self, Handler};
+use super::scrape::Scrape;
 use super::sites::Sites;
 use super::text::{Escape, TextFeed};
 use crate::clock::Now;
@@ -18,12 +19,14 @@ use crate::daemon::info::info;
 use crate::daemon::{Daemon, Host};
 use crate::fault::Code;
 use crate::id::ConnId;
+use crate::model::histogram::Histogram;
 use crate::model::history::{Asker, Why};
 use crate::rpc::budget::{Budget, CALL_US};
 use crate::rpc::logtext::{LogText, PIECE_BYTES};
 use crate::rpc::{self, Answer, Context, Extensions, Outcome, Registry};
 use crate::sys::time;
 use crate::web::guard::Refusal;
+use crate::web::metrics::Format;
 use crate::web::{action, files, guard, page};
 use crate::wire::form::{Form, unquote};
 use crate::wire::http::{Head, Reply, ReplyTo, Status, error_body, format_date, split_target};
@@ -56,6 +59,10 @@ pub(super) struct Exchange<'a> {
     pub(super) budget: &'a mut Budget,
     /// Whether a feed without an end may begin.
     pub(super) has_room_for_feed: bool,
+    /// How many connections there are.
+    pub(super) connections: usize,
+    /// How long turns take, where figures are given out.
+    pub(super) turns: Option<&'a Histogram>,
 }
 
 /// What becomes of the connection.
@@ -99,12 +106,13 @@ impl Exchange<'_> {
             Handler::Logtail => self.logtail(&request),
             Handler::MainLogtail => self.mainlogtail(&request),
             Handler::Events => self.events(head, query),
+            Handler::Metrics if self.turns.is_some() && matches!(head.method, "GET" | "HEAD") => self.metrics(head),
             Handler::Index => self.index(&request),
             Handler::Tail => self.tail(&request),
             Handler::Ok if is_page_method(head) => {
                 self.reply(head, &[("Content-Type", page::OK_TYPE)], page::OK_BODY.as_bytes())
             }
-            Handler::Ok | Handler::Static => self.static_file(&request),
+            Handler::Ok | Handler::Metrics | Handler::Static => self.static_file(&request),
         }
     }
 
@@ -141,6 +149,14 @@ impl Exchange<'_> {
                     format!("{name}:{port}")
                 });
                 self.redirect(reply_to, &action::location(&host, &message))
+            }
+            Finished::Metrics(scrape) => {
+                let Some(turns) = self.turns else { return self.error(reply_to, Status::NOT_FOUND) };
+                let text = scrape.text(self.daemon, self.connections, turns, self.host);
+                self.budget.spend_bytes(text.len());
+                self.write(reply_to, Status::OK, |reply| {
+                    reply.header("Content-Type", scrape.format.content_type()).body(text.as_bytes());
+                })
             }
         }
     }
@@ -354,6 +370,18 @@ impl Exchange<'_> {
         }
         let reply = Reply::begin(&mut self.conn.output, head.reply_to, Status::OK, self.date);
         Next::Feed(Feed::Events(EventFeed::new(mask, reply.headers(events::HEADERS).stream())))
+    }
+
+    /// Figures for machines, once they are collected; 403 for a page of another site, which could not read them.
+    fn metrics(&mut self, head: &Head<'_>) -> Next {
+        if guard::is_cross_site(head) {
+            return self.forbid(head, Refusal::OtherSite);
+        }
+        let mut scrape = Scrape::new(self.daemon, Format::of(head.accept));
+        if scrape.advance(self.daemon, self.host) {
+            return self.finish(head.reply_to, Finished::Metrics(scrape));
+        }
+        Next::Deferred(Work::Metrics(scrape))
     }
 
     fn refuse_feed(&mut self, head: &Head<'_>) -> Next {

@@ -18,6 +18,7 @@ mod feed;
 mod follow;
 mod passwords;
 mod route;
+mod scrape;
 mod sites;
 mod text;
 mod turn;
@@ -32,6 +33,7 @@ use crate::exit::ExitStatus;
 use crate::id::{Channel, ConnId, Pid, ProcId};
 use crate::model::backpressure::{Backpressure, Outlet};
 use crate::model::event::Serials;
+use crate::model::histogram::Histogram;
 use crate::model::history::Why;
 use crate::model::pace::Pace;
 use crate::rpc::budget::Budget;
@@ -176,6 +178,8 @@ pub struct Service {
     /// Output that waits for listeners.
     backpressure: Backpressure,
     pace: Pace,
+    /// How long turns take, where somebody may ask.
+    turns: Option<Histogram>,
     /// How long to rest before the next turn.
     rest: Option<Duration>,
 }
@@ -187,6 +191,7 @@ impl Service {
             registry: Registry::new(&config),
             extensions: Extensions::default(),
             sites: Sites::new(&config),
+            turns: config.stheno.as_ref().is_some_and(|stheno| stheno.metrics).then(Histogram::default),
             daemon: Daemon::new(config, loader, serial),
             conns: Connections::default(),
             deferred: DeferredReplies::default(),
@@ -249,6 +254,11 @@ impl Service {
     /// How long to rest before the next turn.
     pub fn take_rest(&mut self) -> Option<Duration> {
         self.rest.take()
+    }
+
+    /// What counts how long turns take, if that is asked for.
+    pub fn turns(&mut self) -> Option<&mut Histogram> {
+        self.turns.as_mut()
     }
 
     /// All that waits of a process that ends.

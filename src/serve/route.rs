@@ -11,6 +11,8 @@ pub enum Handler {
     MainLogtail,
     /// Events, as they happen.
     Events,
+    /// Figures for machines.
+    Metrics,
     /// The status page.
     Index,
     /// The page with the end of a log.
@@ -27,6 +29,7 @@ pub const ROUTES: &[(&str, bool, Handler)] = &[
     ("/logtail", true, Handler::Logtail),
     ("/mainlogtail", true, Handler::MainLogtail),
     ("/events", false, Handler::Events),
+    ("/metrics", false, Handler::Metrics),
     ("/", false, Handler::Index),
     ("/index.html", false, Handler::Index),
     ("/tail.html", false, Handler::Tail),
@@ -57,6 +60,8 @@ mod tests {
             ("/mainlogtail", Handler::MainLogtail),
             ("/events", Handler::Events),
             ("/events/", Handler::Static),
+            ("/metrics", Handler::Metrics),
+            ("/metrics/a", Handler::Static),
             ("/ok.html", Handler::Ok),
             ("/tail.html", Handler::Tail),
             ("/images/icon.png", Handler::Static),

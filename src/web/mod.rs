@@ -9,4 +9,5 @@
 pub mod action;
 pub mod files;
 pub mod guard;
+pub mod metrics;
 pub mod page;

@@ -16,6 +16,7 @@ mod fcgi;
 mod http;
 mod idle;
 mod logs;
+mod metrics;
 mod reload;
 mod shutdown;
 mod spawn;
