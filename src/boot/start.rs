@@ -1,12 +1,13 @@
 //! Starting supervisord, running it, and starting it over at a restart (C-150 to C-163, P-120, P-121).
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use super::about;
 use crate::clock::Now;
 use crate::config::cmdline::{self, CommandLine, Request};
 use crate::config::{Config, Loader, Server, ServerAddress, Supervisord, System as Env, check, usage_error};
 use crate::daemon::loading;
+use crate::errno;
 use crate::level::Level;
 use crate::logs::activity::{self, Settings, Target};
 use crate::logs::auto;
@@ -15,7 +16,8 @@ use crate::reactor::Reactor;
 use crate::serve::{Service, UNIX_SERVER_NAME};
 use crate::state::SupervisorState;
 use crate::sys::signals::{self, SignalPipe};
-use crate::sys::{daemonize, fd, limits, sockets, time, users};
+use crate::sys::sockets::ListenError;
+use crate::sys::{daemonize, fd, holder, limits, resolve, time, users};
 
 /// Exit status of every error at start (C-7).
 const USAGE: i32 = 2;
@@ -227,11 +229,11 @@ fn open_servers(
 ) -> Result<SocketFiles, String> {
     let traces = activity::level() <= Level::Trace;
     for server in servers {
-        reactor.listen(server).map_err(|error| error.to_string())?;
+        reactor.listen(server).map_err(|error| cannot_listen(server, &error))?;
         let (place, host, port) = match &server.address {
             ServerAddress::Inet { host, port } => {
                 // The name may have to be looked up, which only those who see it should wait for.
-                let name = if traces { sockets::server_name(host) } else { String::new() };
+                let name = if traces { resolve::server_name(host) } else { String::new() };
                 (host.clone(), name, port.to_string())
             }
             ServerAddress::Unix { path, .. } => {
@@ -249,6 +251,27 @@ fn open_servers(
         }
     }
     Ok(files)
+}
+
+/// What the user is told when a server cannot listen. The original's sentence stands alone where somebody else does, for
+/// scripts know it; who that is, is in the log, and said to a person at a terminal.
+fn cannot_listen(server: &Server, error: &ListenError) -> String {
+    let place = format!("{} of [{}]", server.address, server.section);
+    let reason = match error {
+        ListenError::InUse => match holder::of(&server.address) {
+            Some(holder) => format!("{holder} listens there"),
+            None => "somebody else listens there".to_string(),
+        },
+        ListenError::UnknownHost => "it is no address, and no name that is known here".to_string(),
+        ListenError::System(number) => errno::text(*number),
+        ListenError::Chown { .. } => return error.to_string(),
+    };
+    activity!(Error, "cannot listen at {place}: {reason}");
+    match error {
+        ListenError::InUse if !std::io::stderr().is_terminal() => error.to_string(),
+        ListenError::InUse => format!("{error}\n{place}: {reason}"),
+        _ => format!("{error} at {place}: {reason}"),
+    }
 }
 
 /// Writes the pidfile; without one the daemon goes on (C-162).

@@ -269,41 +269,6 @@ impl Datatype for Directory {
     }
 }
 
-/// `port`, `:port`, `*:port` or `host:port` (C-84).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InetAddress {
-    /// Lower-case; empty for every interface.
-    pub host: String,
-    /// 1 to 65535.
-    pub port: u16,
-}
-
-impl Datatype for InetAddress {
-    const KIND: &'static str = "port or host:port";
-
-    fn parse(text: &str, env: &dyn Env) -> Result<Self, String> {
-        let Some((host, port)) = text.rsplit_once(':') else {
-            // The blank at the end is the original's.
-            let port =
-                port_number(text, env).map_err(|_| format!("not a valid port number: {} ", pyrepr::text(text)))?;
-            return Ok(InetAddress { host: String::new(), port });
-        };
-        if port.is_empty() {
-            return Err("no port number specified in ''".to_string());
-        }
-        let host = if host == "*" { String::new() } else { host.to_lowercase() };
-        Ok(InetAddress { host, port: port_number(port, env)? })
-    }
-}
-
-/// A TCP port, 1 to 65535.
-pub fn port_number(text: &str, env: &dyn Env) -> Result<u16, String> {
-    match i64::parse(text, env)? {
-        port if port < 1 => Err(format!("{port} is below lower bound (1)")),
-        port => u16::try_from(port).map_err(|_| format!("{port} is above upper bound (65535)")),
-    }
-}
-
 /// A user by name or number, who exists (C-86).
 impl Datatype for User {
     const KIND: &'static str = "user";
@@ -479,9 +444,11 @@ macro_rules! words {
     };
 }
 
+mod address;
 mod care;
 mod logs;
 mod policies;
+pub use address::*;
 pub use care::*;
 pub use logs::*;
 pub use policies::*;

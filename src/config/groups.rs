@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::wire::ini::Section;
 
-use super::datatypes::{Datatype, Name, Octal, port_number};
+use super::datatypes::{self, Datatype, Name, Octal, port_number, shown_host};
 use super::error::ConfigError;
 use super::options::{FcgiOptions, FcgiSocketOptions, GroupOptions, ListenerOptions, Process};
 use super::paths;
@@ -271,14 +271,15 @@ fn fcgi_socket(reader: &Reader, options: &FcgiOptions, name: &str) -> Result<Fcg
         let message = "socket_owner and socket_mode params should only be used with a Unix domain socket";
         return Err(wrong(message.to_string()));
     }
-    let tcp = url.strip_prefix("tcp://").and_then(|rest| rest.split_once(':'));
+    let tcp = url.strip_prefix("tcp://").and_then(|rest| rest.rsplit_once(':'));
     let is_host = |host: &str| !host.is_empty() && !host.contains(char::is_whitespace);
     let is_number = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     match tcp {
         Some((host, port)) if is_host(host) && is_number(port) => {
-            let host = host.to_lowercase();
+            let host = datatypes::host(host).map_err(|reason| wrong(format!("Bad socket format {url}: {reason}")))?;
             let port = port_number(port, reader.env).map_err(wrong)?;
-            Ok(FcgiSocket { url: format!("tcp://{host}:{port}"), address: FcgiAddress::Tcp { host, port }, backlog })
+            let url = format!("tcp://{}:{port}", shown_host(&host));
+            Ok(FcgiSocket { url, address: FcgiAddress::Tcp { host, port }, backlog })
         }
         _ => Err(wrong(format!("Bad socket format {url}"))),
     }
@@ -338,7 +339,7 @@ mod tests {
     fn listeners() {
         let groups = load(
             "[eventlistener:l]\ncommand=x\nevents=tick_5, EVENT,Tick_5\nbuffer_size=3\nextended_payload=1\n\
-             buffer_hold_until_ready=1\nunknown_action=restart\n\
+             buffer_hold_until_ready=1\nunknown_action=restart\nlength=Bytes\n\
              result_handler=supervisor_grace.resulthandler:stdin_write_handler\n",
         )
         .unwrap();
@@ -347,7 +348,7 @@ mod tests {
         assert_eq!(listener.events, ["TICK_5", "EVENT"]);
         let options = &listener.options;
         assert!(options.extended_payload && options.buffer_hold_until_ready);
-        assert_eq!(options.unknown_action, UnknownAction::Restart);
+        assert_eq!((options.unknown_action, options.length), (UnknownAction::Restart, datatypes::Length::Bytes));
     }
 
     #[test]
@@ -423,11 +424,20 @@ mod tests {
                 &format!("{incomplete}events=TICK\nunknown_action=kill\n"),
                 "unknown_action is ignore or restart, not 'kill' (file: 'F', line 5)",
             ),
+            (
+                &format!("{incomplete}events=TICK\nlength=words\n"),
+                "length: expected characters or bytes, not 'words' (file: 'F', line 5)",
+            ),
             (fcgi, "[fcgi-program:f] section requires a \"socket\" line (file: 'F', line 2)"),
             (&format!("{fcgi}socket=foo\n"), "Bad socket format foo in [fcgi-program:f] socket (file: 'F', line 4)"),
             (
                 &format!("{fcgi}socket=tcp://h:70000\n"),
                 "70000 is above upper bound (65535) in [fcgi-program:f] socket (file: 'F', line 4)",
+            ),
+            (
+                &format!("{fcgi}socket=tcp://::1:9000\n"),
+                "Bad socket format tcp://::1:9000: an IPv6 address stands in brackets, [::1]:9001 in [fcgi-program:f] \
+                 socket (file: 'F', line 4)",
             ),
             (
                 &format!("{fcgi}socket=unix://rel\n"),

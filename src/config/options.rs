@@ -328,6 +328,8 @@ options! {
         buffer_hold_until_ready: bool = "false";
         /// What is done about a listener that broke the protocol: restart, or ignore.
         unknown_action: UnknownAction = "ignore";
+        /// What the length of a payload is counted in: characters, or bytes.
+        length: Length = "characters";
     }
 }
 

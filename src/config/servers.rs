@@ -2,7 +2,7 @@
 
 use crate::wire::ini::Document;
 
-use super::datatypes::{Datatype, InetAddress, Octal};
+use super::datatypes::{Datatype, InetAddress, Octal, shown_host};
 use super::env::Env;
 use super::error::ConfigError;
 use super::options::{InetServerOptions, UnixFileOptions, UnixServerOptions};
@@ -94,8 +94,10 @@ pub(super) fn default_url(servers: &[Server]) -> Option<String> {
     });
     let inet = || {
         servers.iter().rev().find_map(|server| match &server.address {
-            ServerAddress::Inet { host, port } if host.is_empty() => Some(format!("http://localhost:{port}")),
-            ServerAddress::Inet { host, port } => Some(format!("http://{host}:{port}")),
+            ServerAddress::Inet { host, port } if host.is_empty() || host == "::" => {
+                Some(format!("http://localhost:{port}"))
+            }
+            ServerAddress::Inet { host, port } => Some(format!("http://{}:{port}", shown_host(host))),
             ServerAddress::Unix { .. } => None,
         })
     };
@@ -135,6 +137,10 @@ mod tests {
         assert_eq!(default_url(&servers[..2]).as_deref(), Some("http://h:1"));
         assert_eq!(default_url(&servers[..1]).as_deref(), Some("http://localhost:9001"));
         assert_eq!(default_url(&[]), None);
+        for (port, expected) in [("[::1]:9001", "http://[::1]:9001"), ("[::]:9001", "http://localhost:9001")] {
+            let servers = load(&format!("[inet_http_server]\nport={port}\n")).unwrap();
+            assert_eq!(default_url(&servers).as_deref(), Some(expected), "{port}");
+        }
     }
 
     #[test]
@@ -154,6 +160,10 @@ mod tests {
             ("[unix_http_server]\nfile=/s\nchown=nosuch\n", "Invalid sockchown value nosuch (file: 'F', line 4)".into()),
             ("[inet_http_server]\n", "section [inet_http_server] has no port value (file: 'F', line 2)".into()),
             ("[inet_http_server]\nport=x\n", "not a valid port number: 'x'  (file: 'F', line 3)".into()),
+            (
+                "[inet_http_server]\nport=[::g]:9001\n",
+                "bad address '[::g]:9001': '::g' is not an IPv6 address (file: 'F', line 3)".into(),
+            ),
             ("[inet_http_server]\nport=h:70000\n", "70000 is above upper bound (65535) (file: 'F', line 3)".into()),
             (
                 "[unix_http_server:second]\nchmod=0700\n",

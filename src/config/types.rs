@@ -4,8 +4,10 @@
 //! this module's siblings. Immutable once made; shared through `Rc` between the configured and the active groups.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::rc::Rc;
 
+use super::datatypes::shown_host;
 use super::journal::Base;
 use super::options::{
     FcgiOptions, GroupOptions, ListenerOptions, LogOptions, OutputOptions, Process, Program, Stheno, Supervisord,
@@ -55,9 +57,9 @@ pub struct Server {
 /// Where an HTTP server listens.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ServerAddress {
-    /// TCP over IPv4; an empty host is every interface.
+    /// TCP.
     Inet {
-        /// Lower-case host, empty for all.
+        /// Lower-case, without brackets; empty for every interface of IPv4.
         host: String,
         /// 1 to 65535.
         port: u16,
@@ -71,6 +73,16 @@ pub enum ServerAddress {
         /// uid and gid; `None` gid leaves the group.
         owner: Option<Owner>,
     },
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServerAddress::Inet { host, port } if host.is_empty() => write!(f, "*:{port}"),
+            ServerAddress::Inet { host, port } => write!(f, "{}:{port}", shown_host(host)),
+            ServerAddress::Unix { path, .. } => f.write_str(path),
+        }
+    }
 }
 
 /// What a client must present.

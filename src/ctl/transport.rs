@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use super::error::Error;
+use crate::sys::sockets::connect_unix;
 use crate::sys::terminal::wait_readable;
 use crate::wire::auth::basic_header;
 use crate::wire::http::{ResponseReader, write_request};
@@ -94,7 +95,7 @@ impl Target {
     pub fn connect(&self, url: &str) -> Result<Socket, Error> {
         let failed = |error| Error::Io { error, url: url.to_string() };
         match self {
-            Target::Unix(path) => UnixStream::connect(path).map(Socket::Unix).map_err(failed),
+            Target::Unix(path) => connect_unix(path, CONNECT_WAIT).map(Socket::Unix).map_err(failed),
             Target::Tcp { host, port } => {
                 let mut last = Error::UnknownHost(host.clone());
                 for address in addresses(host, *port) {

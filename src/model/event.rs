@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use crate::config::datatypes::Length;
 use crate::eventtype::EventType;
 use crate::id::{Channel, Pid, ProcId};
 use crate::model::health::Change;
@@ -236,13 +237,14 @@ impl Event {
     }
 
     /// Appends what a listener reads: header line and payload, in one piece because both must reach it in one write.
-    /// `len` counts characters, not bytes (E-31).
+    /// `len` counts characters, not bytes (E-31), unless the pool wants it otherwise.
     pub fn write_envelope(&self, header: &Header<'_>, out: &mut Vec<u8>) {
-        let Header { server, serial, pool, pool_serial, extended } = header;
-        // What is appended is ASCII.
-        let (payload, chars) = match extended {
-            true => (self.extended_payload(), self.plain_chars + self.text.len() - self.plain_bytes),
-            false => (self.payload(), self.plain_chars),
+        let Header { server, serial, pool, pool_serial, extended, length } = header;
+        let payload = if *extended { self.extended_payload() } else { self.payload() };
+        let length = match length {
+            // What is appended is ASCII.
+            Length::Characters => self.plain_chars + payload.len() - self.plain_bytes,
+            Length::Bytes => payload.len(),
         };
         // Each event goes through here; `fmt` would take six times as long.
         let push = |words: &[&str], out: &mut Vec<u8>| {
@@ -253,7 +255,7 @@ impl Event {
         push(&[" pool:", pool, " poolserial:"], out);
         push_decimal(out, *pool_serial as i64);
         push(&[" eventname:", self.kind.name(), " len:"], out);
-        push_decimal(out, chars as i64);
+        push_decimal(out, length as i64);
         push(&["\n", payload], out);
     }
 }
@@ -271,6 +273,8 @@ pub struct Header<'a> {
     pub pool_serial: u64,
     /// The payload is the extended one.
     pub extended: bool,
+    /// What `len` counts.
+    pub length: Length,
 }
 
 /// A string that holds the payload without growing: the data, the names and the fixed words.
@@ -409,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn the_envelope_counts_characters() {
+    fn the_envelope_counts_characters_or_bytes() {
         let end = Entered::Fatal { end: END };
         let rows = [
             (Event::supervisor_running(), false, "SUPERVISOR_STATE_CHANGE_RUNNING len:0\n"),
@@ -427,10 +431,17 @@ mod tests {
             ),
         ];
         for (event, extended, expected) in rows {
-            let mut out = Vec::new();
-            event.write_envelope(&Header { server: "s", serial: 21, pool: "p", pool_serial: 10, extended }, &mut out);
-            let expected = format!("ver:3.0 server:s serial:21 pool:p poolserial:10 eventname:{expected}");
-            assert_eq!(String::from_utf8_lossy(&out), expected);
+            for length in [Length::Characters, Length::Bytes] {
+                let mut out = Vec::new();
+                let header = Header { server: "s", serial: 21, pool: "p", pool_serial: 10, extended, length };
+                event.write_envelope(&header, &mut out);
+                let mut expected = format!("ver:3.0 server:s serial:21 pool:p poolserial:10 eventname:{expected}");
+                if let (Length::Bytes, Some((before, rest))) = (length, expected.split_once("len:")) {
+                    let (_, payload) = rest.split_once('\n').unwrap();
+                    expected = format!("{before}len:{}\n{payload}", payload.len());
+                }
+                assert_eq!(String::from_utf8_lossy(&out), expected);
+            }
         }
     }
 

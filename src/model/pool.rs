@@ -23,6 +23,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::clock::{Mono, earliest};
+use crate::config::datatypes::Length;
 use crate::config::types::{Listener, ResultHandler};
 use crate::eventtype::{EventMask, EventType};
 use crate::id::ProcId;
@@ -165,6 +166,7 @@ pub struct Pool {
     events_max: usize,
     handler: ResultHandler,
     extended_payload: bool,
+    length: Length,
     /// No listener has been READY yet, or the queue is still longer than `events_max` since then.
     holding: bool,
     ever_ready: bool,
@@ -201,6 +203,7 @@ impl Pool {
             events_max: listener.buffer_size.max(1),
             handler: listener.result_handler,
             extended_payload: listener.options.extended_payload,
+            length: listener.options.length,
             holding: listener.options.buffer_hold_until_ready,
             ever_ready: false,
             serials: Serials::default(),
@@ -344,7 +347,8 @@ impl Pool {
         self.envelope.clear();
         self.envelope.shrink_to(ENVELOPE_BYTES_KEPT);
         let (serial, pool_serial) = (*serial, *pool_serial);
-        let header = Header { server, serial, pool: &self.name, pool_serial, extended: self.extended_payload };
+        let (extended, length) = (self.extended_payload, self.length);
+        let header = Header { server, serial, pool: &self.name, pool_serial, extended, length };
         event.write_envelope(&header, &mut self.envelope);
         Some(self.members[index].id)
     }

@@ -1,7 +1,7 @@
 //! The server sections, as far as their connections need them: who may ask, and by which names.
 
 use crate::config::{Config, Credentials, Server, ServerAddress};
-use crate::sys::sockets;
+use crate::sys::resolve;
 use crate::web::guard::{self, Names, Refusal};
 use crate::wire::auth;
 use crate::wire::http::Head;
@@ -78,7 +78,7 @@ impl Sites {
     /// The name a server goes by, and its port (L-12). Redirections need them, which are too rare to remember it.
     pub(super) fn name_and_port(&self, server: usize) -> (String, String) {
         match self.sites.get(server).map(|site| &site.address) {
-            Some(ServerAddress::Inet { host, port }) => (sockets::server_name(host), port.to_string()),
+            Some(ServerAddress::Inet { host, port }) => (resolve::server_name(host), port.to_string()),
             Some(ServerAddress::Unix { path, .. }) => (UNIX_SERVER_NAME.to_string(), path.clone()),
             None => Default::default(),
         }

@@ -11,11 +11,13 @@ pub mod daemonize;
 pub mod environment;
 pub mod fd;
 pub mod file;
+pub mod holder;
 pub mod limits;
 pub mod memory;
 pub mod notify;
 pub mod peer;
 pub mod process;
+pub mod resolve;
 #[cfg(test)]
 pub mod scratch;
 pub mod signals;

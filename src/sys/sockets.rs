@@ -6,12 +6,13 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::resolve::resolve;
 use super::{cerr, errno_of};
 use crate::config::{FcgiAddress, FcgiSocket, Owner};
 use crate::errno;
@@ -25,6 +26,9 @@ const FCGI_BACKLOG: i32 = 4096;
 /// A living server answers the probe of its socket at once; one that is stopped or busy for so long is alive, too.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How often a socket file is tried that has no room for another client.
+const FULL_PAUSE: Duration = Duration::from_millis(20);
+
 /// Each attempt removes one stale socket; several only if other daemons start, and die, at the same time.
 const ATTEMPTS_MAX: usize = 5;
 
@@ -35,8 +39,8 @@ pub enum ListenError {
     InUse,
     /// The system refused, with this error number (C-156).
     System(i32),
-    /// The host has no IPv4 address.
-    UnknownHost(String),
+    /// It is no address, and no name that is known here.
+    UnknownHost,
     /// The socket file cannot be given to its owner (C-158).
     Chown {
         /// The path, absolute.
@@ -61,7 +65,7 @@ impl fmt::Display for ListenError {
                 write!(f, "Cannot open an HTTP server: socket.error reported errno.{name} ({number})")
             }
             // The number is that of EAI_NONAME, which getaddrinfo(3) answers.
-            ListenError::UnknownHost(_) => f.write_str("Cannot open an HTTP server: socket.error reported -2"),
+            ListenError::UnknownHost => f.write_str("Cannot open an HTTP server: socket.error reported -2"),
             ListenError::Chown { path, owner } => {
                 let gid = owner.gid.map_or(-1, i64::from);
                 let user = super::users::by_uid(super::users::current_uid()).map_or(String::new(), |user| user.name);
@@ -85,16 +89,16 @@ impl From<io::Error> for ListenError {
     }
 }
 
-/// Listens on TCP over IPv4, non-blocking; an empty host is every interface.
+/// Listens on TCP, non-blocking; an empty host is every interface of IPv4.
 pub fn listen_inet(host: &str, port: u16) -> Result<TcpListener, ListenError> {
-    let address = resolve(host, port).map_err(|_| ListenError::UnknownHost(host.to_string()))?;
+    let address = resolve(host, port).ok_or(ListenError::UnknownHost)?;
     let listener = bind_inet(address, BACKLOG)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
 
 /// The standard library sets SO_REUSEADDR and its own backlog, which a second listen(2) replaces.
-fn bind_inet(address: SocketAddrV4, backlog: i32) -> io::Result<TcpListener> {
+fn bind_inet(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     listen(listener.as_raw_fd(), backlog)?;
     Ok(listener)
@@ -104,62 +108,6 @@ fn listen(fd: RawFd, backlog: i32) -> io::Result<()> {
     // SAFETY: takes numbers.
     cerr(unsafe { libc::listen(fd, backlog) })?;
     Ok(())
-}
-
-/// The first IPv4 address of a host; an empty one is every interface.
-///
-/// A static glibc must not use the resolver, which loads libraries that may not fit: it knows numbers, `localhost`
-/// and what stands in /etc/hosts.
-pub fn resolve(host: &str, port: u16) -> io::Result<SocketAddrV4> {
-    let address = match host {
-        "" => Some(Ipv4Addr::UNSPECIFIED),
-        host => host.parse().ok().or_else(|| look_up(host)),
-    };
-    address.map(|address| SocketAddrV4::new(address, port)).ok_or_else(|| ErrorKind::NotFound.into())
-}
-
-/// The name a server on this host goes by (L-12, X-20): what /etc/hosts calls its address, else the address itself.
-/// An empty host is every interface: then it is the address of this machine's own name.
-pub fn server_name(host: &str) -> String {
-    let own = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim_end().to_string();
-    let host = if host.is_empty() { own() } else { host.to_string() };
-    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
-    let Ok(address) = resolve(&host, 0) else { return host };
-    name_in_hosts(&hosts, *address.ip()).unwrap_or_else(|| address.ip().to_string())
-}
-
-/// The first name of an address.
-fn name_in_hosts(hosts: &str, address: Ipv4Addr) -> Option<String> {
-    hosts.lines().find_map(|line| {
-        let mut words = line.split('#').next()?.split_whitespace();
-        let is_it = words.next()?.parse() == Ok(address);
-        words.next().filter(|_| is_it).map(str::to_string)
-    })
-}
-
-#[cfg(not(all(target_env = "gnu", target_feature = "crt-static")))]
-fn look_up(host: &str) -> Option<Ipv4Addr> {
-    use std::net::{SocketAddr, ToSocketAddrs};
-    (host, 0).to_socket_addrs().ok()?.find_map(|address| match address {
-        SocketAddr::V4(address) => Some(*address.ip()),
-        SocketAddr::V6(_) => None,
-    })
-}
-
-#[cfg(all(target_env = "gnu", target_feature = "crt-static"))]
-fn look_up(host: &str) -> Option<Ipv4Addr> {
-    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
-    find_in_hosts(&hosts, host).or((host == "localhost").then_some(Ipv4Addr::LOCALHOST))
-}
-
-/// Lines `address name name # comment`.
-#[cfg(any(test, all(target_env = "gnu", target_feature = "crt-static")))]
-fn find_in_hosts(hosts: &str, host: &str) -> Option<Ipv4Addr> {
-    hosts.lines().find_map(|line| {
-        let mut words = line.split('#').next()?.split_whitespace();
-        let address = words.next()?.parse().ok()?;
-        words.any(|name| name.eq_ignore_ascii_case(host)).then_some(address)
-    })
 }
 
 /// Listens on a socket file, non-blocking. A stale one in its place is removed, with a line on stderr (C-157).
@@ -209,10 +157,28 @@ fn publish(temporary: &str, path: &str) -> Result<(), ListenError> {
     Err(ListenError::InUse)
 }
 
+/// Connects to a socket file. While more wait there than the server has room for, the system would keep us waiting for
+/// as long as the server likes: we wait for as long as we like.
+pub fn connect_unix(path: &str, patience: Duration) -> io::Result<UnixStream> {
+    let start = Instant::now();
+    loop {
+        match mio::net::UnixStream::connect(path) {
+            Ok(stream) => {
+                let stream = UnixStream::from(OwnedFd::from(stream));
+                stream.set_nonblocking(false)?;
+                return Ok(stream);
+            }
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+            Err(_) if start.elapsed() >= patience => return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
+            Err(_) => std::thread::sleep(FULL_PAUSE),
+        }
+    }
+}
+
 /// Whether something answers at a socket file (C-157).
 fn is_served(path: &str) -> bool {
     let probe = || -> io::Result<()> {
-        let mut stream = UnixStream::connect(path)?;
+        let mut stream = connect_unix(path, PROBE_TIMEOUT)?;
         stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
         stream.set_write_timeout(Some(PROBE_TIMEOUT))?;
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
@@ -221,8 +187,8 @@ fn is_served(path: &str) -> bool {
     };
     match probe() {
         Ok(()) => true,
-        // It took the connection and is slow: alive.
-        Err(error) => error.kind() == ErrorKind::WouldBlock,
+        // It took the connection and is slow, or others are before us: alive.
+        Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
     }
 }
 
@@ -262,7 +228,8 @@ pub fn listen_fcgi(socket: &FcgiSocket) -> Result<OwnedFd, String> {
     let backlog = socket.backlog.map_or(FCGI_BACKLOG, |backlog| i32::try_from(backlog).unwrap_or(i32::MAX));
     match &socket.address {
         FcgiAddress::Tcp { host, port } => {
-            let address = resolve(host, *port).map_err(|_| format!("no IPv4 address for {host}"))?;
+            let address =
+                resolve(host, *port).ok_or_else(|| format!("{host} is no address, and no name known here"))?;
             Ok(bind_inet(address, backlog).map_err(|error| reason(&error))?.into())
         }
         FcgiAddress::Unix { path, owner, mode } => {

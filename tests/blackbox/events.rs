@@ -54,6 +54,31 @@ fn a_message_between_the_tokens_becomes_an_event() {
     }
 }
 
+#[test]
+fn a_listener_that_counts_bytes_can_be_told_bytes() {
+    if crate::daemon::is_original() {
+        return;
+    }
+    // `head -c` counts bytes; a payload that is cut short makes the next header one that is broken.
+    let daemon =
+        Daemon::start(&format!("[eventlistener:witness]\n{WITNESS}events=REMOTE_COMMUNICATION\nlength=bytes\n"));
+    daemon.wait_state("witness", "RUNNING");
+    for data in ["h\u{e9}llo \u{65e5}\u{672c}", "after"] {
+        daemon.must("supervisor.sendRemoteCommEvent", &["t".into(), data.into()]);
+    }
+    let events = daemon.wait_file("events", "after");
+    let heard: Vec<&str> = events.lines().collect();
+    let expected = [
+        "REMOTE_COMMUNICATION len:20",
+        "type:t",
+        "h\u{e9}llo \u{65e5}\u{672c}",
+        "REMOTE_COMMUNICATION len:12",
+        "type:t",
+        "after",
+    ];
+    assert_eq!(heard, expected);
+}
+
 /// A program that writes `count` messages among other output as fast as it can, then creates the file `sent`.
 fn flood(count: u32) -> String {
     format!(

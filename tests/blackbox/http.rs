@@ -51,6 +51,36 @@ fn every_route_asks_for_the_password() {
 }
 
 #[test]
+fn a_server_on_ipv6_is_found_by_its_clients() {
+    // A container may have no IPv6.
+    let Ok(listener) = TcpListener::bind("[::1]:0") else { return };
+    let port = listener.local_addr().expect("its address").port();
+    drop(listener);
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(&format!(
+        "[inet_http_server]\nport=[::1]:{port}\n\
+         [program:a]\ncommand=sh -c 'echo hello; exec sleep 1000'\nstartsecs=0\nstdout_logfile=$DIR/a.log\n"
+    ));
+    daemon.wait_file("a.log", "hello\n");
+    let url = format!("http://[::1]:{port}");
+    let status = daemon.folder.ctl(&["-s", &url, "status"]);
+    assert!(status.status == 0 && status.stdout.contains("RUNNING"), "{status:?}");
+    let tail = daemon.folder.ctl(&["-s", &url, "tail", "a"]);
+    assert_eq!((tail.status, tail.stdout.as_str()), (0, "hello\n\n"), "{tail:?}");
+    // A browser that was given the address.
+    let browser = [("User-Agent", "Mozilla/5.0")];
+    let mut stream = TcpStream::connect(("::1", port)).expect("a connection");
+    let mut request = Vec::new();
+    stheno::wire::http::write_request(&mut request, "GET", "/", &format!("[::1]:{port}"), &browser, None);
+    stream.write_all(&request).expect("it is sent");
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 200");
+}
+
+#[test]
 fn another_site_cannot_make_a_browser_stop_a_program() {
     let daemon = Daemon::start("[program:a]\ncommand=sleep 1000\nstartsecs=0\n");
     daemon.wait_state("a", "RUNNING");

@@ -1,6 +1,7 @@
 //! The beginning: the command line, the file, sockets in use, the background.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 
@@ -8,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::client;
-use crate::daemon::{Daemon, Folder, wait_for};
+use crate::daemon::{Daemon, Folder, is_original, wait_for};
 
 #[test]
 fn a_usage_error_is_said_on_stderr_and_ends_with_2() {
@@ -63,8 +64,47 @@ fn a_second_daemon_is_refused_and_the_first_goes_on() {
     let message =
         "Error: Another program is already listening on a port that one of our HTTP servers is configured to use.";
     assert!(second.stderr.contains(message), "{second:?}");
+    if !is_original() {
+        let holder = format!(
+            "ERRO cannot listen at {} of [unix_http_server]: pid {} (supervisord) listens there",
+            daemon.folder.fill("$DIR/s.sock"),
+            daemon.pid()
+        );
+        assert!(second.stdout.contains(&holder), "{second:?}");
+    }
     assert!(daemon.call("supervisor.getState", &[]).is_ok());
     assert_eq!(daemon.folder.read("supervisord.pid"), format!("{}\n", daemon.pid()));
+}
+
+#[test]
+fn a_server_that_cannot_listen_says_where_and_why() {
+    if is_original() {
+        return;
+    }
+    // A container may have no IPv6.
+    let Ok(taken) = TcpListener::bind("[::1]:0") else { return };
+    let port = taken.local_addr().expect("its address").port();
+    let us = format!("[::1]:{port} of [inet_http_server]: pid {} (", std::process::id());
+    let rows = [
+        (
+            "[2001:db8::1]:9001",
+            "errno.EADDRNOTAVAIL (99) at [2001:db8::1]:9001 of [inet_http_server]: Cannot assign requested",
+        ),
+        (
+            "no-such-host.invalid:9001",
+            "reported -2 at no-such-host.invalid:9001 of [inet_http_server]: it is no address",
+        ),
+        ("[::g]:9001", "Error: bad address '[::g]:9001': '::g' is not an IPv6 address (file: "),
+        ("::1:9001", "Error: bad address '::1:9001': an IPv6 address stands in brackets, [::1]:9001 (file: "),
+        (&format!("[::1]:{port}"), &us),
+    ];
+    for (place, expected) in rows {
+        let folder = Folder::new();
+        folder.configure(&format!("[inet_http_server]\nport={place}\n"));
+        let daemon = folder.supervisord(&["-n", "-c", "$DIR/supervisord.conf"]);
+        assert_eq!(daemon.status, 2, "{place}: {daemon:?}");
+        assert!(daemon.stderr.contains(expected) || daemon.stdout.contains(expected), "{place}: {daemon:?}");
+    }
 }
 
 #[test]

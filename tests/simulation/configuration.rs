@@ -145,13 +145,14 @@ fn group(name: &str, random: &mut Random) -> String {
             let command = format!("{} {handler}", random.pick(LISTENERS));
             format!(
                 "[eventlistener:{name}]\n{several}command={command}\nresult_handler={handler}\nevents={}\n\
-                 priority={}\nbuffer_size={}\nextended_payload={}\nbuffer_hold_until_ready={}\nunknown_action={}\n{}",
+                 priority={}\nbuffer_size={}\nextended_payload={}\nbuffer_hold_until_ready={}\nunknown_action={}\nlength={}\n{}",
                 events.join(","),
                 random.pick(&["-1", "-1", "5"]),
                 random.pick(&["1", "2", "5", "10", "100"]),
                 random.one_in(3),
                 random.one_in(3),
                 random.pick(&["ignore", "ignore", "restart"]),
+                random.pick(&["characters", "bytes"]),
                 options(true, random)
             )
         }

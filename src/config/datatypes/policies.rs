@@ -8,6 +8,16 @@ use crate::signal;
 use crate::wire::pyrepr;
 use crate::wire::value::Value;
 
+words! {
+    /// `length` of a listener: what the header of an event counts.
+    Length, "characters or bytes" {
+        /// As the original does.
+        "characters" => Characters,
+        /// As whatever is not written in Python reads.
+        "bytes" => Bytes,
+    }
+}
+
 /// `on_exit`: what an exit does to the daemon that no automatic restart follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnExit {

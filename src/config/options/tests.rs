@@ -98,6 +98,7 @@ fn another(row: &Row) -> &'static str {
         "path, AUTO or NONE" => "/tmp/log",
         "URL or AUTO" => "http://example.org",
         "restart or ignore" => "restart",
+        "characters or bytes" => "bytes",
         "text" => "/tmp",
         "drop or wait" => "wait",
         "text or json" => "json",

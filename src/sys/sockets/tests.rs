@@ -60,6 +60,29 @@ fn a_socket_in_use_is_left_alone_and_a_stale_one_replaced() {
 }
 
 #[test]
+fn a_socket_without_room_is_waited_for_as_long_as_we_like() {
+    let scratch = Scratch::new("full");
+    let path = scratch.path("sock");
+    let bound = bind_unix(&path, 0o700).unwrap();
+    listen(bound.as_raw_fd(), 1).unwrap();
+    let patience = Duration::from_millis(50);
+    // However many the system lets in: it must not be for ever.
+    let mut clients = Vec::new();
+    let error = loop {
+        match connect_unix(&path, patience) {
+            Ok(client) => clients.push(client),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    // Somebody lives there: it is in use.
+    assert_eq!(listen_unix(&path, 0o700, None).unwrap_err(), ListenError::InUse);
+    let listener = UnixListener::from(bound);
+    listener.accept().unwrap();
+    connect_unix(&path, Duration::from_secs(10)).unwrap();
+}
+
+#[test]
 fn refusals() {
     let scratch = Scratch::new("refusals");
     let long = scratch.path(&"x".repeat(120));
@@ -96,7 +119,11 @@ fn an_owner_is_set() {
 }
 
 #[test]
-fn inet_listens_on_ipv4() {
+fn inet_listens_on_both_kinds_of_addresses() {
+    let listener = listen_inet("::1", 0).unwrap();
+    TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    assert_eq!(listen_inet("2001:db8::1", 1).unwrap_err(), ListenError::System(libc::EADDRNOTAVAIL));
+    assert_eq!(listen_inet("no such name", 1).unwrap_err(), ListenError::UnknownHost);
     let listener = listen_inet("127.0.0.1", 0).unwrap();
     let address = listener.local_addr().unwrap();
     TcpStream::connect(address).unwrap();
@@ -104,28 +131,6 @@ fn inet_listens_on_ipv4() {
     assert_eq!(taken.unwrap_err(), ListenError::InUse);
     // TEST-NET-1 is nobody's address.
     assert_eq!(listen_inet("192.0.2.1", 1).unwrap_err(), ListenError::System(libc::EADDRNOTAVAIL));
-    assert_eq!(resolve("", 80).unwrap(), SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 80));
-    assert_eq!(resolve("localhost", 80).unwrap(), SocketAddrV4::new(Ipv4Addr::LOCALHOST, 80));
-}
-
-#[test]
-fn hosts_are_found_in_the_file() {
-    let hosts = "# none\n127.0.0.1 localhost\n::1 six\n10.0.0.7\tweb.example  Web # www\n10.0.0.8 six\n";
-    let rows = [
-        ("localhost", Some([127, 0, 0, 1])),
-        ("web", Some([10, 0, 0, 7])),
-        ("web.example", Some([10, 0, 0, 7])),
-        ("six", Some([10, 0, 0, 8])),
-        ("www", None),
-        ("none", None),
-    ];
-    for (host, expected) in rows {
-        assert_eq!(find_in_hosts(hosts, host), expected.map(Ipv4Addr::from), "{host}");
-    }
-    let rows = [([127, 0, 0, 1], Some("localhost")), ([10, 0, 0, 7], Some("web.example")), ([10, 0, 0, 9], None)];
-    for (address, expected) in rows {
-        assert_eq!(name_in_hosts(hosts, Ipv4Addr::from(address)).as_deref(), expected, "{address:?}");
-    }
 }
 
 #[test]
