@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::resolve::resolve;
 use super::{cerr, errno_of};
@@ -160,7 +160,8 @@ fn publish(temporary: &str, path: &str) -> Result<(), ListenError> {
 /// Connects to a socket file. While more wait there than the server has room for, the system would keep us waiting for
 /// as long as the server likes: we wait for as long as we like.
 pub fn connect_unix(path: &str, patience: Duration) -> io::Result<UnixStream> {
-    let start = Instant::now();
+    let pauses = patience.as_millis() / FULL_PAUSE.as_millis();
+    let mut paused = 0;
     loop {
         match mio::net::UnixStream::connect(path) {
             Ok(stream) => {
@@ -169,8 +170,11 @@ pub fn connect_unix(path: &str, patience: Duration) -> io::Result<UnixStream> {
                 return Ok(stream);
             }
             Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
-            Err(_) if start.elapsed() >= patience => return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
-            Err(_) => std::thread::sleep(FULL_PAUSE),
+            Err(_) if paused >= pauses => return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
+            Err(_) => {
+                std::thread::sleep(FULL_PAUSE);
+                paused += 1;
+            }
         }
     }
 }
