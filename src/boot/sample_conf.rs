@@ -65,6 +65,7 @@ mod tests {
             "rpcinterface:supervisor",
             "supervisorctl",
             "program:example",
+            "program-default",
             "eventlistener:listener",
             "fcgi-program:php",
             "group:together",

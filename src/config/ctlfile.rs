@@ -75,7 +75,7 @@ impl CtlFile {
         };
         let variables: BTreeMap<String, String> = env.variables().into_iter().collect();
         let scope = Scope { variables: Some(&variables), ..Scope::default() };
-        let reader = Reader { document: &document, section, scope, env };
+        let reader = Reader { document: &document, section, scope, env, stand_in: None };
         let located = Reader { scope: Scope { here: Some(&main.here), ..scope }, ..reader };
         let CtlPathOptions { serverurl, history_file } = CtlPathOptions::read(&located)?;
         let CtlOptions { prompt, username, password } = CtlOptions::read(&reader)?;

@@ -446,10 +446,12 @@ macro_rules! words {
 
 mod address;
 mod care;
+mod environment;
 mod logs;
 mod policies;
 pub use address::*;
 pub use care::*;
+pub use environment::*;
 pub use logs::*;
 pub use policies::*;
 

@@ -50,9 +50,9 @@ impl ConfigError {
         self
     }
 
-    /// Says that it belongs to a program's section, first seen in this file (C-93).
+    /// Says that it belongs to a program's section, first seen in this file (C-93); an earlier answer is kept.
     pub fn in_section(mut self, section: &str, file: &str) -> ConfigError {
-        self.section = Some(Owner { section: section.to_string(), file: file.to_string() });
+        self.section.get_or_insert_with(|| Owner { section: section.to_string(), file: file.to_string() });
         self
     }
 

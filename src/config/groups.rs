@@ -166,7 +166,7 @@ impl<'a> Common<'a> {
 
     fn reader(&self, section: &'a Section) -> Reader<'a> {
         let scope = Scope { here: Some(self.here), variables: self.variables, ..Scope::default() };
-        Reader { document: self.document, section, scope, env: self.env }
+        Reader { document: self.document, section, scope, env: self.env, stand_in: None }
     }
 }
 

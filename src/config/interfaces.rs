@@ -57,7 +57,7 @@ pub fn plugins(
     let mut plugins = Vec::new();
     for section in &document.sections {
         let Some(name) = section.name.strip_prefix(kind.prefix) else { continue };
-        let reader = Reader { document, section, scope, env };
+        let reader = Reader { document, section, scope, env, stand_in: None };
         let Some(factory) = reader.value::<String>(kind.key).transpose()? else {
             let message = format!("section [{}] does not specify a {}", section.name, kind.key);
             return Err(reader.error(kind.key, message));

@@ -16,6 +16,7 @@ use super::journal::{Base, Journal, Laid, Source};
 use super::options::{Process, Stheno, Supervisord};
 use super::overlay::{self, Layer, read_journal};
 use super::paths;
+use super::program_default;
 use super::programs::{Common, check_prefix};
 use super::reader::{Reader, Scope};
 use super::search;
@@ -242,7 +243,7 @@ impl Loader {
 
     fn stheno(&self, main: &MainFile, document: &Document, env: &dyn Env) -> Result<Option<Stheno>, ConfigError> {
         let Some(section) = document.section("stheno") else { return Ok(None) };
-        let mut stheno = Stheno::read(&Reader { document, section, scope: self.scope(main), env })?;
+        let mut stheno = Stheno::read(&Reader { document, section, scope: self.scope(main), env, stand_in: None })?;
         let path = stheno.dynamic_conf.filter(|path| !path.is_empty());
         stheno.dynamic_conf = path.map(|path| paths::absolute(&self.cwd, &env.expand_user(&path)));
         stheno.hosts.0.retain(|host| !host.is_empty());
@@ -274,7 +275,7 @@ impl Loader {
         let Some(section) = document.section("supervisord") else {
             return Err(ConfigError::new(".ini file does not include supervisord section"));
         };
-        let reader = Reader { document: &document, section, scope: self.scope(main), env };
+        let reader = Reader { document: &document, section, scope: self.scope(main), env, stand_in: None };
         let mut supervisord = Supervisord::read(&reader, None)?;
         if let Some(LinePrefix(template)) = &supervisord.childlog_prefix {
             check_prefix(&reader, "childlog_prefix", template)?;
@@ -294,6 +295,7 @@ impl Loader {
         self.variables.extend(environment.iter().cloned());
 
         let scope = self.scope(main);
+        program_default::check(&document).or_else(&mut failed)?;
         let interfaces = match interfaces(&document, Scope { here: None, ..scope }, env) {
             Ok(interfaces) => interfaces,
             Err(error) => failed(error).map(|()| Vec::new())?,
@@ -333,7 +335,7 @@ impl Loader {
             Err(error) => failed(error).map(|()| None)?,
         };
         if let Some(text) = wrong_process(&supervisord.exit_code_from, &groups) {
-            let reader = Reader { document: &document, section, scope: Scope::default(), env };
+            let reader = Reader { document: &document, section, scope: Scope::default(), env, stand_in: None };
             failed(reader.error("exit_code_from", text))?;
         }
         self.lay_command_line(&mut supervisord, env);

@@ -31,6 +31,7 @@ pub mod load;
 pub mod options;
 mod overlay;
 pub mod paths;
+mod program_default;
 pub mod programs;
 pub mod reader;
 mod row;
@@ -47,7 +48,8 @@ pub use datatypes::{
     RotateEvery, RunType, Show, Storage, WhenFull,
 };
 pub use datatypes::{
-    ExitCodeFrom, OnExit, OnFatal, Percent, RestartLimit, Retries, Seconds, ShutdownSignals, ShutdownTime,
+    EnvFile, EnvFiles, ExitCodeFrom, Inherit, OnExit, OnFatal, Percent, RestartLimit, Retries, Seconds, Secret,
+    Secrets, ShutdownSignals, ShutdownTime,
 };
 pub use diff::{Difference, difference};
 pub use env::Env;

@@ -14,6 +14,7 @@ use crate::wire::ini::{Document, Section};
 use super::datatypes::*;
 use super::env::Nowhere;
 use super::error::ConfigError;
+use super::program_default::PROGRAM_DEFAULT;
 use super::reader::{Reader, Scope};
 pub use super::row::Row;
 use super::rows::{Field, Put, Walk};
@@ -56,6 +57,9 @@ options! {
         strip_ansi: bool = "false";
         /// Variables for every program: KEY="value",KEY2="value2".
         environment: String = "";
+        /// Files of variables for every program, of KEY=VALUE lines, read at each start of one; a - before a path: it may be
+        /// missing.
+        env_files: EnvFiles = "" [.named("envfiles")];
         /// Whose end is the exit status of the daemon: none, first_failure, or a process; by default that of the process
         /// whose policy ended it.
         exit_code_from: ExitCodeFrom = "";
@@ -189,6 +193,8 @@ options! {
         numprocs_start: i64 = "0" [.makes()];
         /// Variables for it: KEY="value",KEY2="value2".
         environment: Unexpanded = "" [.makes()];
+        /// What it gets of the daemon's own environment: true, false, or the variables PATH,LANG.
+        environment_inherit: Inherit = "true";
         /// What is done with its stdout.
         stdout: OutputOptions [of Stdout];
         /// What is done with its stderr.
@@ -224,7 +230,12 @@ options! {
 
 options! {
     /// The configuration of one process: its program, and the options that are expanded for each process (C-66).
-    Process(name: String, number: i64, program: Rc<Program>, environment: Rc<BTreeMap<String, String>>) {
+    Process(name: String, number: i64, program: Rc<Program>, environment: Rc<BTreeMap<String, String>>,
+        own_environment: Rc<BTreeMap<String, String>>) {
+        /// Files of variables for it, of KEY=VALUE lines, read at each start; a - before a path: it may be missing.
+        env_files: EnvFiles = "" [.named("envfiles")];
+        /// Variables whose values are in files, read at each start: KEY:/run/secrets/key.
+        environment_from_file: Secrets = "";
         /// Directory to change to before it starts.
         directory: Option<String> [.listed(1)];
         /// The log of its stdout.
@@ -405,8 +416,8 @@ pub struct Table {
     pub is_per_process: bool,
 }
 
-/// Sections that make processes.
-const PROGRAMS: &[&str] = &["program:", "eventlistener:", "fcgi-program:"];
+/// Sections that make processes, and the one whose options stand in for theirs.
+const PROGRAMS: &[&str] = &["program:", "eventlistener:", "fcgi-program:", PROGRAM_DEFAULT];
 
 /// All options there are.
 pub const TABLES: &[Table] = &[

@@ -13,6 +13,7 @@ use super::datatypes::{Datatype, LinePrefix, LogFile, LogFormat, Name, Unexpande
 use super::env::Env;
 use super::error::ConfigError;
 use super::options::{LogOptions, Process, Program};
+use super::program_default::PROGRAM_DEFAULT;
 use super::reader::{Reader, SECTION_BYTES_MAX, Scope};
 use super::types::Revision;
 use super::values::Autorestart;
@@ -74,7 +75,9 @@ impl<'a> Common<'a> {
             variables: self.variables,
             ..Scope::default()
         };
-        let reader = Reader { document: self.document, section, scope, env: self.env };
+        // Not for listeners and FastCGI programs, nor for what a call gave, whose document is empty.
+        let stand_in = self.document.section(PROGRAM_DEFAULT).filter(|_| section.name.starts_with("program:"));
+        let reader = Reader { document: self.document, section, scope, env: self.env, stand_in };
         let mut program = Program::read(&reader, name.clone(), self.revision)?;
         if program.numprocs > 1 && !program.process_name.0.contains("%(process_num)") {
             let message = "%(process_num) must be present within process_name when numprocs > 1";
@@ -129,7 +132,9 @@ impl<'a> Common<'a> {
             .map_err(|error| reader.locate(error, "environment"))?;
         let number = reader.scope.process_num.unwrap_or_default();
         let reader = Reader { scope: Scope { own: Some(&environment.own), ..reader.scope }, ..reader };
-        let mut process = Process::read(&reader, String::new(), number, Rc::clone(program), environment.whole)?;
+        let Environment { own, whole } = &environment;
+        let (program_of, whole, own) = (Rc::clone(program), Rc::clone(whole), Rc::clone(own));
+        let mut process = Process::read(&reader, String::new(), number, program_of, whole, own)?;
 
         care::check(&reader, &process)?;
         let section = &reader.section.name;

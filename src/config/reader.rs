@@ -99,12 +99,20 @@ pub struct Reader<'a> {
     pub scope: Scope<'a>,
     /// For users and directories.
     pub env: &'a dyn Env,
+    /// `[program-default]`, for a program of the files (K-7).
+    pub stand_in: Option<&'a Section>,
 }
 
 impl<'a> Reader<'a> {
-    /// The option as it stands in the file, its own or `[DEFAULT]`'s (C-25).
+    /// The option as it stands in the file: its own, `[program-default]`'s or `[DEFAULT]`'s (C-25).
     pub fn entry(&self, name: &str) -> Option<&'a Entry> {
-        self.section.get(name).or_else(|| self.document.defaults.get(name))
+        let stands_in = || self.stand_in.and_then(|section| section.get(name));
+        self.section.get(name).or_else(stands_in).or_else(|| self.document.defaults.get(name))
+    }
+
+    /// The section that has the option itself, if it is not this one.
+    fn other_owner(&self, name: &str) -> Option<&'a Section> {
+        self.stand_in.filter(|section| self.section.get(name).is_none() && section.get(name).is_some())
     }
 
     /// Reads an option. When it is missing, its default stands in, else what it `follows`.
@@ -134,6 +142,10 @@ impl<'a> Reader<'a> {
 
     /// Names the line of an option, or of the section if it is missing.
     pub fn locate(&self, error: ConfigError, name: &str) -> ConfigError {
+        let error = match self.other_owner(name) {
+            Some(section) => error.in_section(&section.name, &section.file),
+            None => error,
+        };
         match self.entry(name) {
             Some(entry) => match self.comment_in_quotes(entry) {
                 Some((mark, line)) if error.message() == UNCLOSED => {
@@ -191,7 +203,7 @@ mod tests {
         let document = document("[DEFAULT]\nb = 2\n[s]\na = 1\nbad = %(nope)s\nworse = x\nlog = a%%%%b\n");
         let variables = BTreeMap::from([("X".to_string(), "%".to_string())]);
         let scope = Scope { here: Some("/h"), variables: Some(&variables), ..Scope::default() };
-        let reader = Reader { document: &document, section: &document.sections[0], scope, env: &env };
+        let reader = Reader { document: &document, section: &document.sections[0], scope, env: &env, stand_in: None };
         let row = |name| Row::new(name, "", "");
         assert_eq!(reader.option::<i64>(&row("a"), None), Ok(1));
         assert_eq!(reader.option::<i64>(&row("b").default("9"), None), Ok(2));

@@ -100,7 +100,7 @@ macro_rules! options {
             /// The values that stand in when a section says nothing. Errors: an option has to be given.
             pub fn defaults($($($given: $type),+)?) -> Result<$options, ConfigError> {
                 let (document, section) = (Document::default(), Section::new("", "".into(), 0));
-                let reader = Reader { document: &document, section: &section, scope: Scope::default(), env: &Nowhere };
+                let reader = Reader { document: &document, section: &section, scope: Scope::default(), env: &Nowhere, stand_in: None };
                 Self::read(&reader $($(, $given)+)?)
             }
 

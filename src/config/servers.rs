@@ -18,11 +18,11 @@ pub(super) fn servers(document: &Document, scope: Scope, env: &dyn Env, cwd: &st
     let mut servers = Vec::new();
     let sections = |prefix| document.sections.iter().filter(move |section| section.name.starts_with(prefix));
     for section in sections("inet_http_server") {
-        let reader = Reader { document, section, scope: Scope { here: None, ..scope }, env };
+        let reader = Reader { document, section, scope: Scope { here: None, ..scope }, env, stand_in: None };
         servers.push(inet(&reader)?);
     }
     for section in sections("unix_http_server") {
-        servers.push(unix(&Reader { document, section, scope, env }, cwd)?);
+        servers.push(unix(&Reader { document, section, scope, env, stand_in: None }, cwd)?);
     }
     Ok(servers)
 }

@@ -151,7 +151,7 @@ impl Sources {
             variables: Some(variables),
             ..Scope::default()
         };
-        let reader = Reader { document: &self.document, section, scope, env };
+        let reader = Reader { document: &self.document, section, scope, env, stand_in: None };
         let Some(Unexpanded(files)) = IncludeOptions::read(&reader)?.files else {
             return Err(reader.error("files", ".ini file has [include] section, but no files setting"));
         };

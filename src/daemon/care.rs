@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::agenda::{Agenda, Due};
+use super::environment::path_of;
 use super::host::{Host, Launch};
 use super::{Daemon, Proc};
 use crate::clock::{Mono, Now, earliest};
@@ -445,13 +446,15 @@ impl Daemon {
         let Some((group, process)) = self.roster.member(id) else { return Err("the process is gone".to_string()) };
         let argv = words::split(command).map_err(|error| error.to_string())?;
         let word = argv.first().ok_or("the command is empty")?;
-        let path = process.config.environment.get("PATH").map(String::as_str);
-        let path = host.find_command(word, path).map_err(|problem| problem.to_string())?;
+        let files = self.read_environment(id, host)?;
+        let path = path_of(&process.config, files.as_ref());
+        let path = host.find_command(word, path.as_deref()).map_err(|problem| problem.to_string())?;
         if let Some(pid) = process.machine.pid() {
             variables.push(("SUPERVISOR_PID", pid.0.to_string()));
         }
         let config = &process.config;
-        let launch = Launch { config, group: group.name(), path: &path, argv: &argv, socket: None, variables };
+        let (group, from_files) = (group.name(), files.as_ref());
+        let launch = Launch { config, group, path: &path, argv: &argv, socket: None, variables, from_files };
         let pid = host.spawn_helper(&launch).map_err(|error| error.text(&config.name))?;
         self.care.helpers.insert(pid.0, Helper { process: id, purpose, line: Vec::new() });
         Ok(pid)

@@ -3,8 +3,9 @@
 use super::Daemon;
 use super::agenda::Due;
 use super::ending;
+use super::environment::path_of;
 use super::framing::Framing;
-use super::host::{CommandProblem, Errno, Host, Launch, SetUp, SpawnError};
+use super::host::{CommandProblem, Errno, FromFiles, Host, Launch, SetUp, SpawnError};
 use crate::clock::Now;
 use crate::config::{self, LogFile, WhenFull};
 use crate::exit::ExitStatus;
@@ -187,6 +188,17 @@ impl Daemon {
 
     /// The command line of a process, split, and the file to execute (P-30 to P-34).
     pub fn find_command(&self, id: ProcId, host: &mut dyn Host) -> Result<(String, Vec<String>), CommandProblem> {
+        // Files that cannot be read are told of by the start itself.
+        let files = self.read_environment(id, host).unwrap_or_default();
+        self.find_command_with(id, files.as_ref(), host)
+    }
+
+    fn find_command_with(
+        &self,
+        id: ProcId,
+        files: Option<&FromFiles>,
+        host: &mut dyn Host,
+    ) -> Result<(String, Vec<String>), CommandProblem> {
         let Some(process) = self.roster.process(id) else {
             return Err(CommandProblem::Empty);
         };
@@ -196,8 +208,8 @@ impl Daemon {
         let Some(word) = argv.first() else {
             return Err(CommandProblem::Empty);
         };
-        let path = process.config.environment.get("PATH").map(String::as_str);
-        let file = host.find_command(word, path)?;
+        let path = path_of(&process.config, files);
+        let file = host.find_command(word, path.as_deref())?;
         Ok((file, argv))
     }
 
@@ -225,7 +237,9 @@ impl Daemon {
     fn try_spawn(&mut self, id: ProcId, host: &mut dyn Host) -> Result<Pid, NotSpawned> {
         // The socket comes first, also for a command that is then not found (P-101).
         let socket = self.acquire_socket(id, host).map_err(NotSpawned::because)?;
-        let (path, argv) = self.find_command(id, host).map_err(|problem| NotSpawned {
+        let files = self.read_environment(id, host).map_err(NotSpawned::because)?;
+        let files = files.as_ref();
+        let (path, argv) = self.find_command_with(id, files, host).map_err(|problem| NotSpawned {
             status: match problem {
                 CommandProblem::NotFound(_) => ending::NO_SUCH_FILE,
                 CommandProblem::Directory(_) | CommandProblem::NotExecutable(_) | CommandProblem::NoPermission(_) => {
@@ -235,10 +249,10 @@ impl Daemon {
             },
             ..NotSpawned::because(problem.to_string())
         })?;
-        match self.launch(id, (&path, &argv, socket), host) {
+        match self.launch(id, (&path, &argv, socket), files, host) {
             // A client can come again; a program would be given up.
             Err(failure) if failure.is_short && host.make_room(DESCRIPTORS_OF_SPAWN) => {
-                self.launch(id, (&path, &argv, socket), host)
+                self.launch(id, (&path, &argv, socket), files, host)
             }
             done => done,
         }
@@ -248,13 +262,14 @@ impl Daemon {
         &mut self,
         id: ProcId,
         (path, argv, socket): (&str, &[String], Option<SocketId>),
+        from_files: Option<&FromFiles>,
         host: &mut dyn Host,
     ) -> Result<Pid, NotSpawned> {
         self.open_logs(id, host)?;
         let removed = || NotSpawned::because("the process was removed");
         let (group, process) = self.roster.member(id).ok_or_else(removed)?;
         let (group, config) = (group.name(), process.config.clone());
-        let launch = Launch { config: &config, group, path, argv, socket, variables: Vec::new() };
+        let launch = Launch { config: &config, group, path, argv, socket, variables: Vec::new(), from_files };
         host.spawn(id, &launch).map_err(|error| NotSpawned::from(error, &config.name))
     }
 

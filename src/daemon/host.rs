@@ -7,6 +7,7 @@
 use crate::config::{self, Config, Env, FcgiSocket, Probe};
 use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use crate::logs::LogPlan;
+use crate::wire::envfile::Variables;
 
 pub use crate::sys::command::CommandProblem;
 pub use crate::sys::peer::Usage;
@@ -38,6 +39,18 @@ pub struct Launch<'a> {
     pub socket: Option<SocketId>,
     /// Variables beyond those that every child has.
     pub variables: Vec<(&'static str, String)>,
+    /// What the environment files say; `None` if there are none.
+    pub from_files: Option<&'a FromFiles>,
+}
+
+/// Variables from environment files (K-7). They may be secrets: nothing that is printed shows them.
+#[derive(Default)]
+pub struct FromFiles(pub Variables);
+
+impl std::fmt::Debug for FromFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} variables", self.0.len())
+    }
 }
 
 /// How far a child came on the way to its program.

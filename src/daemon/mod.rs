@@ -16,6 +16,7 @@ mod children;
 pub mod dynamic;
 pub mod edits;
 mod ending;
+mod environment;
 mod events;
 pub mod framing;
 mod groups;
@@ -154,7 +155,9 @@ impl Daemon {
     }
 
     /// Takes a configuration that was read anew; what is active stays as it is (P-110).
-    pub fn set_config(&mut self, config: Config, host: &mut dyn Host) {
+    pub fn set_config(&mut self, mut config: Config, host: &mut dyn Host) {
+        // What `[supervisord]` has beyond the original's options holds from start to end of a run (K-0.5).
+        config.supervisord.env_files = self.config.supervisord.env_files.clone();
         self.dynamic.adopt(&config);
         self.config = config;
         self.refresh_dynamic(host);

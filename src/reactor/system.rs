@@ -17,13 +17,13 @@ use super::token::{Source, Watched};
 use crate::clock::{Mono, Now, Wall};
 use crate::config::{self, Config, FcgiSocket, Probe, Ready, System as Env};
 use crate::daemon::host::{
-    self, CommandProblem, Errno, Files, Host, Launch, Logs, SetUp, Span, SpawnError, StdinProblem, Usage,
+    self, CommandProblem, Errno, Files, FromFiles, Host, Launch, Logs, SetUp, Span, SpawnError, StdinProblem, Usage,
 };
 use crate::id::{Channel, ConnId, IdMap, LogId, Pid, ProcId, SocketId};
 use crate::logs::child::{self, ChildLog, LogPlan};
 use crate::logs::syslog::Syslog;
 use crate::logs::{activity, auto, stream};
-use crate::sys::environment::{CStrings, Environment};
+use crate::sys::environment::{CStrings, Environment, Pair, ZeroByte};
 use crate::sys::spawn::{self, Pipes, Plan, Stdin};
 use crate::sys::users::Switch;
 use crate::sys::watch::Watches;
@@ -129,15 +129,7 @@ impl System {
     }
 
     fn plan<'a>(&mut self, launch: &Launch<'_>, stdin: Stdin<'a>) -> Result<Plan<'a>, &'static str> {
-        let config::Process { name, program, environment, directory, .. } = launch.config;
-        let mut pairs: Vec<(&str, &str)> = vec![("SUPERVISOR_ENABLED", "1")];
-        pairs.extend(
-            program.serverurl.url.as_deref().filter(|url| !url.is_empty()).map(|url| ("SUPERVISOR_SERVER_URL", url)),
-        );
-        pairs.push(("SUPERVISOR_PROCESS_NAME", name));
-        pairs.push(("SUPERVISOR_GROUP_NAME", launch.group));
-        pairs.extend(launch.variables.iter().map(|(key, value)| (*key, value.as_str())));
-        pairs.extend(environment.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let config::Process { program, directory, .. } = launch.config;
         let switch = match &program.user {
             None => Switch::Keep,
             Some(user) => self.switches.entry(user.uid).or_insert_with(|| Switch::to_uid(user.uid)).clone(),
@@ -146,7 +138,7 @@ impl System {
         Ok(Plan {
             path: CString::new(launch.path).map_err(|_| "command")?,
             argv: CStrings::from_words(launch.argv).map_err(|_| "command")?,
-            environment: self.environment.overlaid(pairs).map_err(|_| "environment")?,
+            environment: self.environment_of(launch).map_err(|_| "environment")?,
             stdin,
             redirect_stderr: program.redirect_stderr,
             settings: Vec::new(),
@@ -158,6 +150,30 @@ impl System {
             extra: None,
             names_pid: false,
         })
+    }
+
+    /// The whole environment of a child (P-58). With environment files, ours is the last word (K-7).
+    fn environment_of(&self, launch: &Launch<'_>) -> Result<CStrings, ZeroByte> {
+        fn text<'a>((key, value): (&'a str, &'a str)) -> Pair<'a> {
+            (key.as_bytes(), value.as_bytes())
+        }
+        let config::Process { name, program, environment, own_environment, .. } = launch.config;
+        let url = program.serverurl.url.as_deref().filter(|url| !url.is_empty());
+        let mut ours: Vec<Pair> = vec![text(("SUPERVISOR_ENABLED", "1"))];
+        ours.extend(url.map(|url| text(("SUPERVISOR_SERVER_URL", url))));
+        ours.push(text(("SUPERVISOR_PROCESS_NAME", name)));
+        ours.push(text(("SUPERVISOR_GROUP_NAME", launch.group)));
+        ours.extend(launch.variables.iter().map(|(key, value)| text((key, value))));
+        let configured = environment.iter().map(|(key, value)| text((key, value)));
+        let pairs: Vec<Pair> = match launch.from_files {
+            None => ours.into_iter().chain(configured).collect(),
+            Some(FromFiles(files)) => {
+                let files = files.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+                let own = own_environment.iter().map(|(key, value)| text((key, value)));
+                configured.chain(files).chain(own).chain(ours).collect()
+            }
+        };
+        self.environment.overlaid(|key| program.environment_inherit.has(key), &pairs)
     }
 
     /// The notify socket of a child to be, and its address.

@@ -1,5 +1,6 @@
 //! Strings in the form that execve takes them, and the environment of a child (P-58).
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString, c_char};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -92,27 +93,35 @@ impl Environment {
         self.0.iter().map(|(key, value)| (key.as_os_str(), value.as_os_str()))
     }
 
-    /// The environment of a child: ours overlaid by `pairs`, of which a later one wins over an earlier (P-58). What is
-    /// redefined keeps its place, as in the original. Shape: `KEY=value` strings.
-    pub fn overlaid<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<CStrings, ZeroByte> {
-        let pairs: Vec<(&str, &str)> = pairs.into_iter().collect();
+    /// The environment of a child: what `is_inherited` lets through of ours, overlaid by `pairs`, of which a later one wins
+    /// over an earlier (P-58). What is redefined keeps its place, as in the original. Shape: `KEY=value` strings.
+    pub fn overlaid(&self, is_inherited: impl Fn(&[u8]) -> bool, pairs: &[Pair<'_>]) -> Result<CStrings, ZeroByte> {
+        // Files may bring thousands.
+        let mut last: BTreeMap<&[u8], (&[u8], bool)> =
+            pairs.iter().map(|(key, value)| (*key, (*value, false))).collect();
         let mut all = CStrings::default();
-        for (key, value) in &self.0 {
-            let last = pairs.iter().rev().find(|(name, _)| key == name);
-            let value = last.map_or(value.as_bytes(), |(_, value)| value.as_bytes());
+        for (key, value) in self.0.iter().filter(|(key, _)| is_inherited(key.as_bytes())) {
+            let value = match last.get_mut(key.as_bytes()) {
+                Some((value, is_placed)) => {
+                    *is_placed = true;
+                    *value
+                }
+                None => value.as_bytes(),
+            };
             all.push(&[key.as_bytes(), b"=", value])?;
         }
-        for (at, (key, _)) in pairs.iter().enumerate() {
-            if self.get(key).is_some() || pairs[..at].iter().any(|(earlier, _)| earlier == key) {
-                continue;
-            }
-            if let Some((_, value)) = pairs.iter().rev().find(|(name, _)| name == key) {
-                all.push(&[key.as_bytes(), b"=", value.as_bytes()])?;
+        for (key, _) in pairs {
+            if let Some((value, is_placed @ false)) = last.get_mut(key) {
+                *is_placed = true;
+                all.push(&[*key, b"=", *value])?;
             }
         }
         Ok(all)
     }
 }
+
+/// A variable and its value.
+pub type Pair<'a> = (&'a [u8], &'a [u8]);
 
 #[cfg(test)]
 mod tests {
@@ -128,11 +137,14 @@ mod tests {
             (&[("C", "x"), ("A", ""), ("C", "y=z")], &["A=", "B=2", "C=y=z"]),
         ];
         for (pairs, expected) in rows {
-            let made = own.overlaid(pairs.iter().copied()).unwrap();
+            let pairs: Vec<Pair> = pairs.iter().map(|(key, value)| (key.as_bytes(), value.as_bytes())).collect();
+            let made = own.overlaid(|_| true, &pairs).unwrap();
             let made: Vec<_> = made.iter().map(|bytes| std::str::from_utf8(bytes).unwrap()).collect();
             assert_eq!(&made, expected, "{pairs:?}");
         }
-        assert_eq!(own.overlaid([("A", "1\x002")]), Err(ZeroByte));
+        assert_eq!(own.overlaid(|_| true, &[(b"A", b"1\x002")]), Err(ZeroByte));
+        let some = own.overlaid(|key| key == b"B", &[(b"A", b"3"), (b"C", b"")]).unwrap();
+        assert_eq!(some.iter().collect::<Vec<_>>(), [b"B=2".as_slice(), b"A=3", b"C="], "K-7 environment_inherit");
         assert_eq!(own.get("B"), Some(OsStr::new("2")));
     }
 

@@ -133,7 +133,7 @@ impl Cursor<'_> {
 /// Reads one conversion, the percent sign behind it, and appends its text. The order in which things are looked at is that
 /// of the original, because it decides which of two errors is reported.
 fn conversion<'n>(
-    cursor: &mut Cursor<'_>,
+    cursor: &mut Cursor<'n>,
     argument: &mut Argument<'n>,
     names: &'n dyn Names,
     out: &mut String,
@@ -144,8 +144,8 @@ fn conversion<'n>(
     }
     if cursor.take('(') {
         let name = name(cursor)?;
-        let var = names.get(name).ok_or_else(|| ExpandError::Unknown { name: name.to_string() })?;
-        *argument = Argument::Var(var);
+        let var = names.get(name).or_else(|| with_default(name, names));
+        *argument = Argument::Var(var.ok_or_else(|| ExpandError::Unknown { name: name.to_string() })?);
     }
     let spec = spec(cursor, argument)?;
     // A length, which means nothing in Python.
@@ -184,6 +184,14 @@ fn conversion<'n>(
             Err(malformed(format!("unsupported format character '{shown}' (0x{code:x}) at index {index}")))
         }
     }
+}
+
+/// `ENV_X:-text`: as in a shell, the text stands in for a variable that is not there or is empty (K-7). The original knows
+/// no such name.
+fn with_default<'n>(name: &'n str, names: &'n dyn Names) -> Option<Var<'n>> {
+    let (name, text) = name.split_once(":-").filter(|(name, _)| name.starts_with("ENV_"))?;
+    let is_something = |var: &Var| !matches!(var, Var::Text(""));
+    names.get(name).filter(is_something).or(Some(Var::Text(text)))
 }
 
 const NOT_ENOUGH: &str = "not enough arguments for format string";
@@ -330,6 +338,8 @@ mod tests {
                 "m" => Some(Var::Int(-3)),
                 "c" => Some(Var::Int(65)),
                 "(b)" => Some(Var::Text("nested")),
+                "ENV_X" => Some(Var::Text("x")),
+                "ENV_EMPTY" => Some(Var::Text("")),
                 _ => None,
             }
         }
@@ -420,6 +430,25 @@ mod tests {
             assert_eq!(expand(input, &Sample), Err(malformed(*reason)), "{input:?}");
         }
         assert_eq!(expand("%(n)4096d", &Sample).map(|text| text.len()), Ok(4096));
+    }
+
+    #[test]
+    fn defaults_of_variables() {
+        let rows = [
+            ("%(ENV_X:-no)s", "x"),
+            ("%(ENV_Y:-some text)s!", "some text!"),
+            ("%(ENV_Y:-)s", ""),
+            ("%(ENV_EMPTY:-no)s", "no"),
+            ("%(ENV_Y:-a(b):-c)-9s|", "a(b):-c  |"),
+            ("%(ENV_Y:-50% %(x)s %%)s", "50% %(x)s %%"),
+        ];
+        for (input, expected) in rows {
+            assert_eq!(expand(input, &Sample).as_deref(), Ok(expected), "{input:?}");
+        }
+        for (input, name) in [("%(a:-b)s", "a:-b"), ("%(zz:-b)s", "zz:-b"), ("%(ENV_Y:b)s", "ENV_Y:b")] {
+            assert_eq!(expand(input, &Sample), Err(ExpandError::Unknown { name: name.into() }), "{input:?}");
+        }
+        assert!(expand("%(ENV_Y:-1)d", &Sample).is_err());
     }
 
     #[test]

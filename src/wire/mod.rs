@@ -6,6 +6,7 @@ pub mod ansi;
 pub mod auth;
 pub mod capture;
 pub mod decimal;
+pub mod envfile;
 pub mod expand;
 pub mod form;
 pub mod frame;

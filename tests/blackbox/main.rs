@@ -11,6 +11,7 @@ mod children;
 mod container_logs;
 mod differences;
 mod dynamic;
+mod environment;
 mod events;
 mod fcgi;
 mod http;

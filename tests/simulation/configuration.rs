@@ -221,5 +221,9 @@ pub fn option_list(is_listener: bool, random: &mut Random) -> Vec<(String, Strin
     if !is_listener && random.one_in(4) {
         add("redirect_stderr", "true");
     }
+    if random.one_in(6) {
+        add("envfiles", random.word(&["/etc/a.env", "/etc/a.env,-/etc/none.env", "/etc/none.env", "/etc/bad.env"]));
+        add("environment_from_file", random.word(&["", "B:/etc/a.env", "B:/etc/none.env"]));
+    }
     list
 }

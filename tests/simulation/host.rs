@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use stheno::config::cmdline::CommandLine;
-use stheno::config::{Config, Env, FcgiSocket, Loader, Probe, ResultHandler};
+use stheno::config::{self, Config, Env, FcgiSocket, Loader, Probe, ResultHandler};
 use stheno::daemon::Host;
 use stheno::daemon::host::{
     Children, Clients, CommandProblem, Errno, Helpers, Launch, Logs, SetUp, Span, SpawnError, StdinProblem, Usage,
@@ -115,7 +115,9 @@ impl SimHost {
     pub fn new(mut random: Random) -> SimHost {
         let trouble = if random.one_in(4) { Trouble::default() } else { Trouble::random(&mut random) };
         let file = configuration::File::new(&mut random);
-        let files = Files::default();
+        let mut files = Files::default();
+        files.write("/etc/a.env", b"A=1\n");
+        files.write("/etc/bad.env", b"no sign\n");
         let command_line = CommandLine { configuration: Some(MAIN_FILE.to_string()), ..CommandLine::default() };
         let loader = Loader::new("supervisord", command_line, &files);
         let mut host = SimHost {
@@ -220,6 +222,12 @@ impl Children for SimHost {
 
     fn spawn(&mut self, process: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnError> {
         assert!(!self.pipes.contains_key(&process), "{process:?} is spawned and has a child already");
+        let config::Process { env_files, environment_from_file, .. } = launch.config;
+        let has_files = !env_files.0.is_empty() || !environment_from_file.0.is_empty();
+        assert_eq!(launch.from_files.is_some(), has_files, "K-7: {process:?} has what its files say");
+        if let Some(files) = launch.from_files {
+            assert_eq!(files.0.contains_key(b"A".as_slice()), !env_files.0.is_empty(), "K-7: {files:?}");
+        }
         self.changes += 1;
         if self.strikes(self.trouble.pipes) {
             return Err(SpawnError::Pipe(*self.random.pick(&[libc::EMFILE, libc::ENFILE])));

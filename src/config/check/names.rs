@@ -14,6 +14,7 @@ const SECTIONS: &[&str] = &[
     "include",
     "stheno",
     "program:",
+    "program-default",
     "group:",
     "eventlistener:",
     "fcgi-program:",

@@ -9,6 +9,7 @@ use crate::wire::{keyvalue, words};
 use super::super::datatypes::{ByteSize, Datatype};
 use super::super::env::Env;
 use super::super::error::Place;
+use super::super::program_default::PROGRAM_DEFAULT;
 use super::super::reader::Scope;
 use super::command;
 use super::finding::{Finding, Severity};
@@ -23,7 +24,8 @@ const PATH: &str = "/bin:/usr/bin:/usr/local/bin";
 pub(super) fn look(document: &Document, here: &str, env: &dyn Env) -> Vec<Finding> {
     let variables: BTreeMap<String, String> = env.variables().into_iter().collect();
     let hostname = env.hostname();
-    let mut look = Look { document, env, found: Vec::new(), logs: BTreeMap::new() };
+    let stand_in = document.section(PROGRAM_DEFAULT);
+    let mut look = Look { document, stand_in, env, found: Vec::new(), logs: BTreeMap::new() };
     for section in &document.sections {
         let Some(name) = KINDS.iter().find_map(|kind| section.name.strip_prefix(kind)) else { continue };
         let scope = Scope {
@@ -48,6 +50,8 @@ pub(super) fn look(document: &Document, here: &str, env: &dyn Env) -> Vec<Findin
 
 struct Look<'a> {
     document: &'a Document,
+    /// Options for programs that lack them.
+    stand_in: Option<&'a Section>,
     env: &'a dyn Env,
     found: Vec<Finding>,
     /// Who has which log, and where that stands.
@@ -56,7 +60,9 @@ struct Look<'a> {
 
 impl<'a> Look<'a> {
     fn entry(&self, section: &'a Section, key: &str) -> Option<&'a Entry> {
-        section.get(key).or_else(|| self.document.defaults.get(key))
+        let stand_in = self.stand_in.filter(|_| section.name.starts_with("program:"));
+        let stands_in = || stand_in.and_then(|section| section.get(key));
+        section.get(key).or_else(stands_in).or_else(|| self.document.defaults.get(key))
     }
 
     fn say(&mut self, severity: Severity, text: String, entry: &Entry) {
@@ -113,7 +119,10 @@ impl<'a> Look<'a> {
         }
         let Some(file) = words::split(command).ok().and_then(|words| words.into_iter().next()) else { return };
         // Programs may have a PATH of their own, which is not looked at: then nothing is said.
-        let has_path = self.entry(section, "environment").is_some_and(|entry| entry.value.contains("PATH"));
+        let names_path = |key| self.entry(section, key).is_some_and(|entry| entry.value.contains("PATH"));
+        let has_path = names_path("environment")
+            || names_path("environment_from_file")
+            || self.entry(section, "envfiles").or_else(|| self.document.get("supervisord", "envfiles")).is_some();
         let is_there = match file.contains('/') {
             true => self.env.exists(&file),
             false => {

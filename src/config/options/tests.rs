@@ -52,11 +52,11 @@ fn an_empty_section_has_the_defaults() {
     let env = Fake::new();
     let document = Document::default();
     let section = Section::new("s", "F".into(), 1);
-    let reader = Reader { document: &document, section: &section, scope: Scope::default(), env: &env };
+    let reader = Reader { document: &document, section: &section, scope: Scope::default(), env: &env, stand_in: None };
     assert_eq!(Supervisord::read(&reader, None).unwrap().minfds, 1024);
     let program = Program::read(&reader, String::new(), Revision(1)).unwrap();
     // A process has a command.
-    assert!(Process::read(&reader, String::new(), 0, Rc::new(program), Rc::default()).is_err());
+    assert!(Process::read(&reader, String::new(), 0, Rc::new(program), Rc::default(), Rc::default()).is_err());
     assert_eq!(GroupOptions::read(&reader).unwrap().priority, 999);
     assert_eq!(ListenerOptions::read(&reader).unwrap().priority, -1);
     assert_eq!(FcgiOptions::read(&reader).unwrap().socket_backlog, None);
@@ -116,6 +116,9 @@ fn another(row: &Row) -> &'static str {
         "signal, or several" => "INT:3 QUIT",
         "command" | "http://URL, tcp://HOST:PORT or a command" => "/bin/true",
         "directory" => "/tmp",
+        "list of files of variables" => "a.env,-/b.env",
+        "list of KEY:PATH" => "KEY:/run/secrets/key",
+        "boolean, or list of variables" => "PATH,LANG",
         kind if kind.starts_with("startsecs, notify") => "notify",
         "whole number or inf" => "inf",
         "ignore or shutdown" => "shutdown",

@@ -18,7 +18,9 @@ fn plan<'a>(path: &str, argv: &[&str]) -> Plan<'a> {
         names_pid: false,
         path: CString::new(path).unwrap(),
         argv: CStrings::from_words(argv).unwrap(),
-        environment: Environment::default().overlaid([("PATH", "/bin:/usr/bin"), ("LC_ALL", "C")]).unwrap(),
+        environment: Environment::default()
+            .overlaid(|_| true, &[(b"PATH", b"/bin:/usr/bin"), (b"LC_ALL", b"C")])
+            .unwrap(),
         stdin: Stdin::Pipe,
         redirect_stderr: false,
         settings: Vec::new(),
@@ -66,7 +68,7 @@ fn run(plan: &Plan) -> Outcome {
 fn a_child_has_its_words_environment_and_output() {
     let mut plan = shell("echo \"$0 $1 $V\"; echo err >&2; exit 3");
     plan.argv = CStrings::from_words(&["sh", "-c", "echo \"$0 $1 $V\"; echo err >&2; exit 3", "a b", ""]).unwrap();
-    plan.environment = Environment::default().overlaid([("V", "x=y")]).unwrap();
+    plan.environment = Environment::default().overlaid(|_| true, &[(b"V", b"x=y")]).unwrap();
     let outcome = run(&plan);
     assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("a b  x=y\n", "err\n"));
     assert_eq!(outcome.status, ExitStatus::Code(3));
