@@ -5,6 +5,7 @@
 
 mod about;
 mod dispatch;
+mod pidfile;
 pub mod pidproxy;
 pub mod sample_conf;
 mod start;

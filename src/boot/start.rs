@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use super::about;
+use super::pidfile::Pidfile;
 use crate::clock::Now;
 use crate::config::cmdline::{self, CommandLine, Request};
 use crate::config::{Config, Loader, Server, ServerAddress, Supervisord, System as Env, check, usage_error};
@@ -17,7 +18,7 @@ use crate::serve::{Service, UNIX_SERVER_NAME};
 use crate::state::SupervisorState;
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::sockets::ListenError;
-use crate::sys::{daemonize, fd, holder, limits, resolve, time, users};
+use crate::sys::{daemonize, fd, holder, limits, process, resolve, time, users};
 
 /// Exit status of every error at start (C-7).
 const USAGE: i32 = 2;
@@ -100,10 +101,13 @@ fn supervise(program: &str, line: CommandLine) -> Result<i32, String> {
 
 fn run_once(carried: Carried) -> Result<Next, String> {
     let Carried { mut loader, config, signals, serial, is_first } = carried;
-    let config = match config {
+    let mut config = match config {
         Some(config) => config,
         None => loader.load(&Env).map_err(|error| error.to_string())?,
     };
+    // Its parent would be PID 1, whose end is the end of everything.
+    let stays = !config.supervisord.nodaemon && process::is_init();
+    config.supervisord.nodaemon |= stays;
     let user = config.supervisord.account.clone();
     if let Some(user) = &user {
         users::drop_privileges(&user.text)?;
@@ -117,6 +121,9 @@ fn run_once(carried: Carried) -> Result<Next, String> {
     }
     for text in &config.warnings {
         activity!(Warn, "{text}");
+    }
+    if stays && is_first {
+        activity!(Warn, "PID 1 does not become a daemon");
     }
     let became = user.map(|user| format!("Set uid to user {} succeeded", user.uid));
     for text in config.infos.iter().chain(&became).chain(&raised) {
@@ -165,12 +172,11 @@ fn run_service(
         daemonize::daemonize(options.directory.as_ref().map(|directory| directory.0.as_str()), options.umask.0)
             .map_err(|error| format!("cannot daemonize: {error}"))?;
     }
-    let has_pidfile = write_pidfile(&options.pidfile.0);
+    let pidfile = Pidfile::write(&options.pidfile.0);
     let ended = reactor.run(&mut service).map_err(|error| format!("the event loop failed: {error}"));
     drop(sockets);
-    if has_pidfile {
-        // A reread may have changed which file it is (C-164).
-        let _ = std::fs::remove_file(&service.daemon.config.supervisord.pidfile.0);
+    if let Some(pidfile) = pidfile {
+        pidfile.remove(&service.daemon.config.supervisord.pidfile.0);
     }
     let ended = ended?;
     let serial = service.daemon.bus.serial();
@@ -271,21 +277,5 @@ fn cannot_listen(server: &Server, error: &ListenError) -> String {
         ListenError::InUse if !std::io::stderr().is_terminal() => error.to_string(),
         ListenError::InUse => format!("{error}\n{place}: {reason}"),
         _ => format!("{error} at {place}: {reason}"),
-    }
-}
-
-/// Writes the pidfile; without one the daemon goes on (C-162).
-fn write_pidfile(path: &str) -> bool {
-    let pid = std::process::id();
-    match std::fs::write(path, format!("{pid}\n")) {
-        Ok(()) => {
-            activity!(Info, "supervisord started with pid {pid}");
-            true
-        }
-        Err(error) => {
-            activity!(Critical, "could not write pidfile {path}");
-            activity!(Debug, "{path}: {error}");
-            false
-        }
     }
 }

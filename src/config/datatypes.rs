@@ -248,7 +248,7 @@ impl Datatype for FilePath {
     fn parse(text: &str, env: &dyn Env) -> Result<Self, String> {
         let path = env.expand_user(text);
         let dir = paths::dirname(&path);
-        if dir.is_empty() || env.is_dir(dir) {
+        if dir.is_empty() || env.is_dir(dir) || paths::descriptor(&path).is_some() {
             Ok(FilePath(path))
         } else {
             Err(format!("The directory named as part of the path {text} does not exist"))

@@ -48,9 +48,38 @@ pub fn absolute(cwd: &str, path: &str) -> String {
     normalise(&join(cwd, path))
 }
 
+/// The descriptor that a path means: `/dev/stdout` is 1, `/dev/fd/7` and `/proc/self/fd/7` are 7. For us these names mean it
+/// also where /dev or /proc is not mounted (K-2.7).
+pub fn descriptor(path: &str) -> Option<i32> {
+    match path {
+        "/dev/stdin" => Some(0),
+        "/dev/stdout" => Some(1),
+        "/dev/stderr" => Some(2),
+        _ => ["/dev/fd/", "/proc/self/fd/"].iter().find_map(|prefix| path.strip_prefix(prefix)?.parse().ok()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn descriptors() {
+        let rows = [
+            ("/dev/stdin", Some(0)),
+            ("/dev/stdout", Some(1)),
+            ("/dev/stderr", Some(2)),
+            ("/dev/fd/7", Some(7)),
+            ("/proc/self/fd/12", Some(12)),
+            ("/dev/fd/", None),
+            ("/dev/fd/x", None),
+            ("/dev/null", None),
+            ("dev/stdout", None),
+        ];
+        for (path, expected) in rows {
+            assert_eq!(descriptor(path), expected, "{path}");
+        }
+    }
 
     #[test]
     fn dirnames() {

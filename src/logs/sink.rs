@@ -6,6 +6,7 @@ use std::os::unix::fs::FileTypeExt;
 use super::file::{self, RotatingFile};
 use super::stream::{self, StreamLog};
 use crate::clock::Mono;
+use crate::config::paths;
 
 /// A log that is open, whatever kind of file its path names.
 #[derive(Debug)]
@@ -22,6 +23,10 @@ impl Sink {
     ///
     /// Errors: it cannot be opened; EISDIR for a directory, ENXIO for a socket's path.
     pub fn open(path: &str, maxbytes: u64, backups: u32) -> io::Result<Sink> {
+        if let Some(number) = paths::descriptor(path).filter(|_| std::fs::symlink_metadata(path).is_err()) {
+            // /dev or /proc is not mounted; a file of that name is not to be made.
+            return Ok(Sink::Stream(Box::new(StreamLog::inherited(number)?)));
+        }
         let opened = match file::open_unlinked(path) {
             // Only what is a link, as everything in /proc/self/fd is, can name a descriptor of ours; asking first
             // would cost each start of a program two more system calls.

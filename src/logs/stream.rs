@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::{Mono, earliest};
+use crate::config::paths;
 use crate::model::logs::queue::{PENDING_MAX, Queue, Writer};
 use crate::sys::fd;
 
@@ -329,22 +330,13 @@ fn open_nonblocking(path: &str) -> io::Result<OwnedFd> {
 pub(super) fn inherited_number(path: &str) -> Option<RawFd> {
     let mut path = PathBuf::from(path);
     for _ in 0..LINKS_MAX {
-        if let Some(number) = number_in(path.to_str()?) {
+        if let Some(number) = paths::descriptor(path.to_str()?) {
             return Some(number);
         }
         let link = std::fs::read_link(&path).ok()?;
         path = path.parent().unwrap_or(Path::new("/")).join(link);
     }
     None
-}
-
-fn number_in(path: &str) -> Option<RawFd> {
-    match path {
-        "/dev/stdin" => Some(0),
-        "/dev/stdout" => Some(1),
-        "/dev/stderr" => Some(2),
-        _ => ["/dev/fd/", "/proc/self/fd/"].iter().find_map(|prefix| path.strip_prefix(prefix)?.parse().ok()),
-    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use crate::sys::environment::{CStrings, Environment, Pair, ZeroByte};
 use crate::sys::spawn::{self, Pipes, Plan, Stdin};
 use crate::sys::users::Switch;
 use crate::sys::watch::Watches;
-use crate::sys::{command, errno_of, fd, file, notify, peer, process, sockets, time};
+use crate::sys::{command, errno_of, fd, file, notify, peer, process, sockets, standard, time};
 
 /// Closed logs that wait to be written, 64 KiB of each at most: as many as programs usually are.
 const STRANDED_MAX: usize = 64;
@@ -300,7 +300,7 @@ fn with_variables<'a>(launch: &Launch<'a>, notify: Option<&str>) -> Launch<'a> {
 impl host::Helpers for System {
     fn spawn_helper(&mut self, launch: &Launch<'_>) -> Result<Pid, SpawnError> {
         let pipe = |error: std::io::Error| SpawnError::Pipe(errno_of(&error));
-        let null = OpenOptions::new().read(true).open("/dev/null").map_err(pipe)?;
+        let null = standard::null().map_err(pipe)?;
         let null = fd::duplicate(null.as_fd()).map_err(pipe)?;
         let mut plan = self.plan(launch, Stdin::Shared(null.as_fd())).map_err(SpawnError::ZeroByte)?;
         plan.redirect_stderr = true;

@@ -4,7 +4,7 @@ use std::io;
 
 use nix::unistd::{ForkResult, chdir, fork, setsid};
 
-use super::cerr;
+use super::standard;
 use crate::wire::pyrepr;
 
 /// Forks once; the parent exits with 0 at once and does not return. The child changes to `directory`, has /dev/null
@@ -13,7 +13,7 @@ use crate::wire::pyrepr;
 /// To be called while there is one thread, and before anything exists that does not survive a fork (a poll's
 /// registrations are shared with the parent, which exits, so they do).
 ///
-/// Errors: it cannot fork, or /dev/null is missing; a directory that cannot be entered is logged only.
+/// Errors: it cannot fork; a directory that cannot be entered is logged only.
 pub fn daemonize(directory: Option<&str>, umask: u32) -> io::Result<()> {
     // SAFETY: there is one thread, so the child may do anything that the parent could have done.
     match unsafe { fork() }? {
@@ -38,20 +38,11 @@ fn detach(directory: Option<&str>, umask: u32) -> io::Result<()> {
             }
         }
     }
-    standard_descriptors_to_null()?;
+    standard::detach()?;
     // Fails only for the leader of a group, which a forked child is not.
     let _ = setsid();
     // SAFETY: takes a number and cannot fail.
     unsafe { libc::umask(umask as libc::mode_t) };
-    Ok(())
-}
-
-fn standard_descriptors_to_null() -> io::Result<()> {
-    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
-    for number in 0..3 {
-        // SAFETY: `null` is open; what 0 to 2 were before is nobody's to close.
-        cerr(unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&null), number) })?;
-    }
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Descriptors: pipes, flags, and writes that never wait.
 //!
 //! Every descriptor of ours is close-on-exec from birth, so nothing leaks into a child (P-57). Descriptors 0 to 2 are
-//! always open: the runtime opens /dev/null for those that were closed at start.
+//! always open: [`super::standard`] fills those that were closed at start.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};

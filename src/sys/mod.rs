@@ -23,6 +23,7 @@ pub mod scratch;
 pub mod signals;
 pub mod sockets;
 pub mod spawn;
+pub mod standard;
 pub mod terminal;
 pub mod time;
 pub mod users;

@@ -130,6 +130,11 @@ pub fn become_subreaper() -> io::Result<()> {
     Ok(())
 }
 
+/// Whether we are PID 1, of a machine or of a container: all orphans are ours, and our end is the end of everybody.
+pub fn is_init() -> bool {
+    std::process::id() == 1
+}
+
 /// The process group of a process; `None` if it is gone.
 pub fn group_of(pid: Pid) -> Option<Pid> {
     // SAFETY: takes a number.

@@ -221,7 +221,25 @@ impl Daemon {
         daemon
     }
 
-    fn wait_until_it_answers(&mut self) {
+    /// Runs `supervisord` with these arguments as the last words of the command line `wrapper`, such as that of unshare(1);
+    /// nothing is waited for. The folder has its configuration already.
+    pub fn start_under(folder: Folder, wrapper: &[&str], args: &[&str], prepare: impl FnOnce(&mut Command)) -> Daemon {
+        let program = supervisord().display().to_string();
+        let (first, rest) = wrapper.split_first().map_or((program.as_str(), &[][..]), |(first, rest)| (*first, rest));
+        let own = if wrapper.is_empty() { &[][..] } else { &[program.as_str()] };
+        let all = [rest, own, args].concat();
+        let mut command = folder.command(Path::new(first), &all, &folder.path("out"), &folder.path("err"));
+        prepare(&mut command);
+        Daemon { child: command.spawn().expect("the wrapper starts"), folder }
+    }
+
+    /// The only child of the process that was started: under unshare(1), the PID 1 of its name space.
+    pub fn inner(&self) -> Pid {
+        let path = format!("/proc/{0}/task/{0}/children", self.pid());
+        wait_for("a child", || Some(Pid::from_raw(fs::read_to_string(&path).ok()?.trim().parse().ok()?)))
+    }
+
+    pub fn wait_until_it_answers(&mut self) {
         wait_for("the daemon to answer", || {
             if let Some(status) = self.child.try_wait().expect("the child is ours") {
                 panic!("the daemon ended with {status}: {}{}", self.folder.read("err"), self.folder.read("out"));

@@ -18,6 +18,7 @@ mod http;
 mod idle;
 mod logs;
 mod metrics;
+mod pid1;
 mod reload;
 mod shutdown;
 mod spawn;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::wire::ini::Document;
 
 use super::super::error::Place;
+use super::super::paths;
 use super::finding::{Finding, Severity};
 
 /// Looks at the document as a whole. `is_fragment`: it is a part of a configuration, whose rest is elsewhere.
@@ -77,7 +78,7 @@ fn own_log(document: &Document) -> Option<Finding> {
         value.is_some_and(|value| ["true", "yes", "on", "1"].contains(&value.as_str()))
     };
     let entry = document.get("supervisord", "logfile")?;
-    let is_stdout = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].contains(&entry.value.as_str());
+    let is_stdout = paths::descriptor(&entry.value) == Some(1);
     let twice = is_stdout && is_true("nodaemon") && !is_true("silent");
     let text = "each line of the log is on stdout twice: use silent=true (-s), or logfile=/dev/null";
     twice.then(|| Finding::at(Severity::Warning, text, &entry.file, entry.line))
