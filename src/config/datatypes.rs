@@ -449,11 +449,15 @@ mod care;
 mod environment;
 mod logs;
 mod policies;
+mod probes;
+mod stopping;
 pub use address::*;
 pub use care::*;
 pub use environment::*;
 pub use logs::*;
 pub use policies::*;
+pub use probes::*;
+pub use stopping::*;
 
 #[cfg(test)]
 mod tests;
