@@ -293,6 +293,9 @@ channel_options! {
         logfile_maxbytes: ByteSize = "50MB" [.listed(18)];
         /// Send it to syslog, too.
         syslog: bool = "false" [.listed(19)];
+        /// Where it is kept: in a file, or in memory, the newest bytes: as many as logfile_maxbytes says if that is
+        /// written, else 64 KB.
+        logfile_storage: Storage = "file" [];
     }
 }
 

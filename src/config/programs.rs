@@ -9,7 +9,7 @@ use crate::wire::ini::{Document, Section};
 use crate::wire::{keyvalue, prefix};
 
 use super::care;
-use super::datatypes::{Datatype, LinePrefix, LogFile, LogFormat, Name, Unexpanded};
+use super::datatypes::{Datatype, LinePrefix, LogFile, LogFormat, Name, Storage, Unexpanded};
 use super::env::Env;
 use super::error::ConfigError;
 use super::options::{LogOptions, Process, Program};
@@ -138,6 +138,8 @@ impl<'a> Common<'a> {
 
         care::check(&reader, &process)?;
         let section = &reader.section.name;
+        settle_storage(&reader, Channel::Stdout, &mut process.stdout);
+        settle_storage(&reader, Channel::Stderr, &mut process.stderr);
         self.settle_log(section, Channel::Stdout, &mut process.stdout);
         let is_path = matches!(process.stderr.logfile, LogFile::Path(_));
         self.settle_log(section, Channel::Stderr, &mut process.stderr);
@@ -164,7 +166,7 @@ impl<'a> Common<'a> {
                 "For [{section}], {channel}_logfile=syslog but this is deprecated and will be removed.  Use \
                  {channel}_syslog=true to enable syslog instead."
             ));
-        } else if log.logfile == LogFile::Auto && log.logfile_maxbytes.0 == 0 {
+        } else if log.logfile == LogFile::Auto && log.logfile_storage == Storage::File && log.logfile_maxbytes.0 == 0 {
             self.warnings.push(format!(
                 "For [{section}], AUTO logging used for {channel}_logfile without rollover, set maxbytes > 0 to avoid \
                  filling up filesystem unintentionally"
@@ -186,6 +188,17 @@ impl<'a> Common<'a> {
         let environment = Environment { own: Rc::new(own), whole };
         self.environments.insert(text.to_string(), environment.clone());
         Ok(environment)
+    }
+}
+
+/// A log in memory is as large as is written; without that, and with 0, which would be without an end, its default
+/// size is a good one (K-9).
+fn settle_storage(reader: &Reader, channel: Channel, log: &mut LogOptions) {
+    if let Storage::Memory(bytes_max) = &mut log.logfile_storage
+        && reader.entry(&format!("{}_logfile_maxbytes", channel.name())).is_some()
+        && let Ok(written @ 1..) = usize::try_from(log.logfile_maxbytes.0)
+    {
+        *bytes_max = written;
     }
 }
 
@@ -247,6 +260,7 @@ mod tests {
             logfile_maxbytes: ByteSize(50 << 20),
             logfile_backups: 10,
             syslog: false,
+            logfile_storage: Storage::File,
         };
         assert_eq!((&process.stdout, &process.stderr), (&log, &log));
         assert!(process.environment.is_empty());

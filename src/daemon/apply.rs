@@ -234,8 +234,9 @@ impl Daemon {
         let Some(process) = self.roster.process_mut(id) else { return };
         let old = std::mem::replace(&mut process.config, config.clone());
         for channel in [Channel::Stdout, Channel::Stderr] {
-            let (old, new) = (&old.log(channel).logfile, &config.log(channel).logfile);
-            if old != new && *new != LogFile::Auto {
+            let (old, new) = (old.log(channel), config.log(channel));
+            let is_other = old.logfile != new.logfile && new.logfile != LogFile::Auto;
+            if is_other || old.logfile_storage != new.logfile_storage {
                 self.resolve_log(id, channel, host);
             }
         }

@@ -7,7 +7,7 @@ use super::environment::path_of;
 use super::framing::Framing;
 use super::host::{CommandProblem, Errno, FromFiles, Host, Launch, SetUp, SpawnError};
 use crate::clock::Now;
-use crate::config::{self, LogFile, WhenFull};
+use crate::config::{self, WhenFull};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, Pid, ProcId, SocketId};
 use crate::logs::LogPlan;
@@ -414,7 +414,7 @@ impl Daemon {
         }
     }
 
-    /// Empties and reopens a running child's logs (L-62); without a child nothing happens.
+    /// Empties and reopens a running child's logs (L-62); without a child nothing happens, but to a log in memory.
     pub fn clear_logs(&mut self, id: ProcId, host: &mut dyn Host) -> Result<(), Errno> {
         let Some(process) = self.roster.process_mut(id) else { return Ok(()) };
         for channel in [Channel::Stdout, Channel::Stderr] {
@@ -425,39 +425,15 @@ impl Daemon {
             if let Some(framing) = &mut stream.framing {
                 framing.restart();
             }
+            if let Some(ring) = &mut stream.ring {
+                ring.clear();
+                self.has_ring_news = true;
+            }
             if let Some(log) = stream.log {
                 host.log_clear(log)?;
             }
         }
         Ok(())
-    }
-
-    /// The AUTO log of a process that was just activated (L-40), or the path of another one.
-    pub(super) fn resolve_log(&mut self, id: ProcId, channel: Channel, host: &mut dyn Host) {
-        let Some(process) = self.roster.process_mut(id) else { return };
-        let config = process.config.clone();
-        let supervisord = &self.config.supervisord;
-        let path = match &config.log(channel).logfile {
-            LogFile::None | LogFile::Syslog => None,
-            LogFile::Path(path) if path.is_empty() => None,
-            LogFile::Path(path) => Some(path.as_str().into()),
-            LogFile::Auto => {
-                let directory = supervisord.auto_log_directory();
-                match host.log_make_auto(directory, &config.name, channel, &supervisord.identifier) {
-                    Ok(path) => Some(path.into()),
-                    Err(error) => {
-                        activity!(
-                            Error,
-                            "could not make a {} log for '{}' in {directory}: {error}; its output is not kept",
-                            channel.name(),
-                            config.name
-                        );
-                        None
-                    }
-                }
-            }
-        };
-        process.output_mut(channel).path = path;
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Daemon, Host};
 use crate::clock::{Mono, Now};
 use crate::config::{self, LogFormat};
-use crate::id::{Channel, LogId, ProcId};
+use crate::id::{Channel, ProcId};
 use crate::wire::frame::{Framer, Style};
 use crate::wire::json;
 use crate::wire::prefix::{self, Prefix};
@@ -93,15 +93,20 @@ impl Daemon {
         let pid = process.machine.pid().map_or(0, |pid| i64::from(pid.0));
         let config = process.config.clone();
         let stream = process.output_mut(channel);
-        let (Some(log), Some(mut framing)) = (stream.log, stream.framing.take()) else { return };
+        if stream.log.is_none() && stream.ring.is_none() {
+            return;
+        }
+        let (log, Some(mut framing)) = (stream.log, stream.framing.take()) else { return };
         let head = head(&framing, &config, group.name(), (channel, pid), now, host);
-        if framing.framer.is_mid_line() && host.log_was_interrupted(log) {
+        if framing.framer.is_mid_line() && log.is_some_and(|log| host.log_was_interrupted(log)) {
             framing.framer.interrupt();
         }
         let mut out = Vec::new();
         let is_new = work(&mut framing, head.as_bytes(), &mut out);
         self.schedule_line(id, channel, &mut framing, is_new, now);
-        write(log, &out, host);
+        if !out.is_empty() {
+            self.append_log(id, channel, &out, host);
+        }
         if let Some(process) = self.roster.process_mut(id) {
             process.output_mut(channel).framing = Some(framing);
         }
@@ -116,12 +121,6 @@ impl Daemon {
             framing.due = Some(at);
             self.line_deadlines.insert((at, id, channel));
         }
-    }
-}
-
-fn write(log: LogId, bytes: &[u8], host: &mut dyn Host) {
-    if !bytes.is_empty() {
-        host.log_write(log, bytes);
     }
 }
 

@@ -7,6 +7,7 @@ use super::framing::Framing;
 use crate::config;
 use crate::id::{Channel, GroupId, LogId, ProcId, SocketId};
 use crate::model::history::History;
+use crate::model::logs::ring::Ring;
 use crate::model::process::Process;
 use crate::wire::ansi::Stripper;
 use crate::wire::capture::Capture;
@@ -55,12 +56,14 @@ pub struct Proc {
 /// What becomes of one output channel.
 #[derive(Default)]
 pub struct Output {
-    /// Path of its log, AUTO resolved; `None` keeps nothing.
+    /// Path of its log, AUTO resolved; `None` without a file.
     pub path: Option<Rc<str>>,
     /// Bytes that children have written to it in this run of the daemon.
     pub written: u64,
     /// The open log, while there is a child.
     pub(super) log: Option<LogId>,
+    /// The log, if it is kept in memory, over all runs.
+    pub(super) ring: Option<Box<Ring>>,
     /// Prefixes or JSON, where configured, while there is a child.
     pub(super) framing: Option<Box<Framing>>,
     /// Capture mode, where configured.

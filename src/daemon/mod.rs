@@ -24,6 +24,7 @@ mod history;
 pub mod host;
 pub mod info;
 pub mod loading;
+pub mod logplace;
 pub mod output;
 pub mod reshape;
 pub mod roster;
@@ -77,6 +78,8 @@ pub struct Daemon {
     ending: ending::Ending,
     /// When beginnings of lines are let out that wait for their ends.
     line_deadlines: BTreeSet<(Mono, ProcId, Channel)>,
+    /// A log in memory has changed since [`Daemon::take_ring_news`].
+    has_ring_news: bool,
     /// Reused by every step of a machine.
     effects: Vec<Effect>,
     /// The same for pools.
@@ -105,6 +108,7 @@ impl Daemon {
             just_changed: Vec::new(),
             recently_changed: Vec::new(),
             line_deadlines: BTreeSet::new(),
+            has_ring_news: false,
             effects: Vec::new(),
             pool_effects: Vec::new(),
         }

@@ -122,8 +122,8 @@ impl Daemon {
         let stream = process.output(channel);
         match (stream.log, &stream.framing) {
             (Some(log), None) => host.log_write(log, bytes),
-            (Some(_), Some(_)) => self.write_framed(id, channel, bytes, now, host),
-            (None, _) => {}
+            (_, Some(_)) => self.write_framed(id, channel, bytes, now, host),
+            (None, None) => self.append_log(id, channel, bytes, host),
         }
     }
 

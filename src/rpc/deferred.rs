@@ -183,7 +183,7 @@ impl Multicall {
 
     /// Appends a piece of a log's text.
     fn read(&mut self, mut answer: Box<LogAnswer>, start: usize, context: &mut Context<'_>) {
-        match answer.text.next(context.host) {
+        match answer.text.next(context.daemon, context.host) {
             Ok(Some(piece)) => {
                 context.budget.spend_bytes(2 * piece.len());
                 Writer::new(&mut self.results).text(&piece);

@@ -6,6 +6,7 @@ use super::logtext::{LogText, PIECE_BYTES, whole_characters};
 use super::{Answer, Context, LogAnswer, Outcome, budget, integer, text};
 use crate::config::LogFile;
 use crate::daemon::host::{Errno, Span};
+use crate::daemon::logplace::{Extent, LogPlace};
 use crate::daemon::{Daemon, Host, Target};
 use crate::fault::{Code, Fault};
 use crate::id::Channel;
@@ -22,19 +23,20 @@ const WHOLE_BYTES_MAX: u64 = 2 * PIECE_BYTES;
 /// readLog.
 pub fn read_main(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let (offset, length) = (integer(params, 0)?, integer(params, 1)?);
-    let path = context.daemon.config.supervisord.activity_log().map(str::to_string);
     // Logging to syslog, the original looks for a file of that name.
-    read(context, Some(path.as_deref().unwrap_or("syslog")), offset, length)
+    let path = context.daemon.config.supervisord.activity_log().unwrap_or("syslog");
+    let place = LogPlace::File(path.into());
+    read(context, Some(place), offset, length)
 }
 
 /// The last `bytes` bytes of a process's stdout log, for the page that shows it.
 pub fn end(daemon: &Daemon, host: &mut dyn Host, name: &str, bytes: u64) -> Result<LogText, Fault> {
     let id = daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
-    let path = daemon.roster.process(id).and_then(|process| process.stdout.path.as_deref());
-    let path = path.filter(|path| host.file_exists(path)).ok_or_else(|| Code::NoFile.bare())?;
-    let size = host.file_size(path).map_err(|_| Code::Failed.bare())?;
-    let length = bytes.min(size);
-    Ok(LogText::new(path, Span { offset: size - length, length }, host))
+    let place = daemon.log_place(id, Channel::Stdout).filter(|place| exists(place, host));
+    let place = place.ok_or_else(|| Code::NoFile.bare())?;
+    let Extent { start, end } = daemon.log_extent(&place, host).map_err(|_| Code::Failed.bare())?;
+    let length = bytes.min(end - start);
+    Ok(LogText::new(place, Span { offset: end - length, length }, daemon, host))
 }
 
 /// readProcessStdoutLog.
@@ -49,65 +51,73 @@ pub fn read_stderr(context: &mut Context<'_>, params: &[Value]) -> Result<Outcom
 
 fn read_channel(context: &mut Context<'_>, params: &[Value], channel: Channel) -> Result<Outcome, Fault> {
     let (offset, length) = (integer(params, 1)?, integer(params, 2)?);
-    let path = log_path(context, text(params, 0)?, channel)?;
-    read(context, path.as_deref(), offset, length)
+    let place = log_place(context, text(params, 0)?, channel)?;
+    read(context, place, offset, length)
 }
 
-/// Path of a process's log; `None` where none is configured.
-fn log_path(context: &Context<'_>, name: &str, channel: Channel) -> Result<Option<String>, Fault> {
+/// Where a process's log is; `None` where none is configured.
+fn log_place(context: &Context<'_>, name: &str, channel: Channel) -> Result<Option<LogPlace>, Fault> {
     let id = context.daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
     let Some(process) = context.daemon.roster.process(id) else { return Ok(None) };
     // A log that is configured as an empty path is one that does not exist.
-    let missing = (process.config.log(channel).logfile == LogFile::Path(String::new())).then(String::new);
-    Ok(process.output(channel).path.as_deref().map(str::to_string).or(missing))
+    let is_missing = process.config.log(channel).logfile == LogFile::Path(String::new());
+    let missing = is_missing.then(|| LogPlace::File("".into()));
+    Ok(context.daemon.log_place(id, channel).or(missing))
 }
 
-fn read(context: &mut Context<'_>, path: Option<&str>, offset: i64, asked: i64) -> Result<Outcome, Fault> {
-    let path = match path {
+/// Whether there is a log at a place.
+fn exists(place: &LogPlace, host: &mut dyn Host) -> bool {
+    match place {
+        LogPlace::File(path) => host.file_exists(path),
+        LogPlace::Memory(..) => true,
+    }
+}
+
+fn read(context: &mut Context<'_>, place: Option<LogPlace>, offset: i64, asked: i64) -> Result<Outcome, Fault> {
+    let place = match place {
         None => return Err(Code::NoFile.bare()),
-        Some(path) if !context.host.file_exists(path) => return Err(Code::NoFile.with(path)),
-        Some(path) => path,
+        Some(LogPlace::File(path)) if !context.host.file_exists(&path) => return Err(Code::NoFile.with(&*path)),
+        Some(place) => place,
     };
     if asked < 0 || (offset < 0 && asked != 0) {
         return Err(Code::BadArguments.bare());
     }
     let failed = |_: Errno| Code::Failed.bare();
-    let size = context.host.file_size(path).map_err(failed)?;
-    let (offset, length) = match offset {
-        offset if offset < 0 => {
-            let wanted = offset.unsigned_abs().min(size);
-            (size - wanted, wanted)
-        }
+    let Extent { start, end: size } = context.daemon.log_extent(&place, context.host).map_err(failed)?;
+    let (from, to) = match offset {
+        offset if offset < 0 => (size.saturating_sub(offset.unsigned_abs()), size),
         offset => {
-            let rest = size.saturating_sub(offset.unsigned_abs());
-            (offset.unsigned_abs(), if asked == 0 { rest } else { rest.min(asked.unsigned_abs()) })
+            let offset = offset.unsigned_abs();
+            (offset, if asked == 0 { size } else { size.min(offset.saturating_add(asked.unsigned_abs())) })
         }
     };
-    let span = Span { offset, length: length.min(READ_BYTES_MAX) };
+    // What fell off is not there to be read, and what is there keeps its offsets.
+    let from = from.max(start);
+    let span = Span { offset: from, length: to.saturating_sub(from).min(READ_BYTES_MAX) };
     // Where the client has set the end, and the log goes on behind it.
-    if asked > 0 && span.length == asked.unsigned_abs() && ends_in_character(context.host, path, span, size) {
+    if asked > 0 && span.length == asked.unsigned_abs() && ends_in_character(context, &place, span, size) {
         return Ok(Outcome::Now(Answer::CutCharacter));
     }
     if span.length > WHOLE_BYTES_MAX {
-        let text = LogText::new(path, span, context.host);
+        let text = LogText::new(place, span, context.daemon, context.host);
         let (mut before, mut after) = (Vec::new(), Vec::new());
         Writer::new(&mut before).begin_str();
         Writer::new(&mut after).end_str();
         return Ok(Outcome::Now(Answer::Log(Box::new(LogAnswer { before, text, after }))));
     }
-    let bytes = context.host.file_read(path, span).map_err(failed)?;
+    let bytes = context.daemon.log_read(&place, span, context.host).map_err(failed)?;
     let mut xml = Vec::with_capacity(bytes.len() + 64);
     Writer::new(&mut xml).str_lossy(&bytes);
     Ok(Outcome::Now(Answer::Xml(xml)))
 }
 
 /// Whether a part of a log ends inside a character that the log goes on with.
-fn ends_in_character(host: &mut dyn Host, path: &str, span: Span, size: u64) -> bool {
+fn ends_in_character(context: &mut Context<'_>, place: &LogPlace, span: Span, size: u64) -> bool {
     // A character has at most four bytes.
     let end = span.offset + span.length;
     let before = span.length.min(3);
     let around = Span { offset: end - before, length: before + size.saturating_sub(end).min(3) };
-    let Ok(bytes) = host.file_read(path, around) else { return false };
+    let Ok(bytes) = context.daemon.log_read(place, around, context.host) else { return false };
     bytes.get(..before as usize).is_some_and(|head| {
         let begun = &bytes[whole_characters(head)..];
         begun.len() > bytes.len() - head.len()
@@ -128,14 +138,14 @@ pub fn tail_stderr(context: &mut Context<'_>, params: &[Value]) -> Result<Outcom
 /// The end of a log: `[text, size, overflow]`. It may repeat text from before the offset, as in the original.
 fn tail(context: &mut Context<'_>, params: &[Value], channel: Channel) -> Result<Outcome, Fault> {
     let (offset, length) = (integer(params, 1)?, integer(params, 2)?);
-    let path = log_path(context, text(params, 0)?, channel)?;
+    let place = log_place(context, text(params, 0)?, channel)?;
     let nothing = (Span { offset: 0, length: 0 }, 0, false);
-    let (path, (span, size, overflow)) = match path {
-        Some(path) if context.host.file_exists(&path) => {
-            let part = tail_part(context, &path, offset, length).unwrap_or(nothing);
-            (path, part)
+    let (place, (span, size, overflow)) = match place {
+        Some(place) if exists(&place, context.host) => {
+            let part = tail_part(context, &place, offset, length).unwrap_or(nothing);
+            (place, part)
         }
-        _ => (String::new(), nothing),
+        _ => (LogPlace::File("".into()), nothing),
     };
     let (mut before, mut after) = (Vec::new(), Vec::new());
     let mut writer = Writer::new(&mut before);
@@ -147,11 +157,11 @@ fn tail(context: &mut Context<'_>, params: &[Value], channel: Channel) -> Result
     writer.bool(overflow);
     writer.end_array();
     if span.length > WHOLE_BYTES_MAX {
-        let text = LogText::new(&path, span, context.host);
+        let text = LogText::new(place, span, context.daemon, context.host);
         return Ok(Outcome::Now(Answer::Log(Box::new(LogAnswer { before, text, after }))));
     }
     if span.length > 0 {
-        match context.host.file_read(&path, span) {
+        match context.daemon.log_read(&place, span, context.host) {
             Ok(bytes) => Writer::new(&mut before).text_lossy(&bytes),
             // As if there were no file.
             Err(_) => return Ok(Value::Array(vec!["".into(), 0.into(), false.into()]).into()),
@@ -162,14 +172,21 @@ fn tail(context: &mut Context<'_>, params: &[Value], channel: Channel) -> Result
 }
 
 /// Which part of a log its end is, the log's size, and whether there was more.
-fn tail_part(context: &mut Context<'_>, path: &str, offset: i64, length: i64) -> Result<(Span, u64, bool), Errno> {
-    let size = context.host.file_size(path)?;
+fn tail_part(
+    context: &mut Context<'_>,
+    place: &LogPlace,
+    offset: i64,
+    length: i64,
+) -> Result<(Span, u64, bool), Errno> {
+    let Extent { start, end: size } = context.daemon.log_extent(place, context.host)?;
     let end = i64::try_from(size).unwrap_or(i64::MAX);
-    let overflow = end > offset.saturating_add(length);
+    // What fell off is as what did not fit.
+    let has_lost = i64::try_from(start).unwrap_or(i64::MAX) > offset.max(0);
+    let overflow = end > offset.saturating_add(length) || has_lost;
     if !overflow && offset >= end {
         return Ok((Span { offset: 0, length: 0 }, size, false));
     }
-    let wanted = u64::try_from(length).unwrap_or(0).min(size).min(READ_BYTES_MAX);
+    let wanted = u64::try_from(length).unwrap_or(0).min(size - start).min(READ_BYTES_MAX);
     Ok((Span { offset: size - wanted, length: wanted }, size, overflow))
 }
 

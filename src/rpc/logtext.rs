@@ -1,7 +1,8 @@
 //! The text of a part of a log, read piece by piece: an answer of many megabytes is never held as a whole.
 
-use crate::daemon::Host;
 use crate::daemon::host::{Errno, Span};
+use crate::daemon::logplace::{LogIdentity, LogPlace};
+use crate::daemon::{Daemon, Host};
 
 /// Bytes read at a time.
 pub const PIECE_BYTES: u64 = 64 * 1024;
@@ -9,18 +10,18 @@ pub const PIECE_BYTES: u64 = 64 * 1024;
 /// A part of a log that is still to be read.
 #[derive(Clone, Debug)]
 pub struct LogText {
-    path: String,
-    /// What the file was: after a rotation the name means another one.
-    identity: Option<(u64, u64)>,
+    place: LogPlace,
+    /// What the log was: after a rotation the name means another one.
+    identity: Option<LogIdentity>,
     offset: u64,
     left: u64,
 }
 
 impl LogText {
-    /// That part of a file.
-    pub fn new(path: &str, span: Span, host: &mut dyn Host) -> LogText {
-        let identity = host.file_identity(path);
-        LogText { path: path.to_string(), identity, offset: span.offset, left: span.length }
+    /// That part of a log.
+    pub fn new(place: LogPlace, span: Span, daemon: &Daemon, host: &mut dyn Host) -> LogText {
+        let identity = daemon.log_identity(&place, host);
+        LogText { place, identity, offset: span.offset, left: span.length }
     }
 
     /// Bytes of the log that are still to be read.
@@ -28,17 +29,17 @@ impl LogText {
         self.left
     }
 
-    /// The next piece, what is not UTF-8 replaced; `None` at the end. An error if the file is not what it was:
+    /// The next piece, what is not UTF-8 replaced; `None` at the end. An error if the log is not what it was:
     /// what is missing cannot be had any more.
-    pub fn next(&mut self, host: &mut dyn Host) -> Result<Option<String>, Errno> {
+    pub fn next(&mut self, daemon: &Daemon, host: &mut dyn Host) -> Result<Option<String>, Errno> {
         if self.left == 0 {
             return Ok(None);
         }
-        if host.file_identity(&self.path) != self.identity {
+        if daemon.log_identity(&self.place, host) != self.identity {
             return Err(Errno(libc::ESTALE));
         }
         let length = self.left.min(PIECE_BYTES);
-        let mut bytes = host.file_read(&self.path, Span { offset: self.offset, length })?;
+        let mut bytes = daemon.log_read(&self.place, Span { offset: self.offset, length }, host)?;
         if (bytes.len() as u64) < length {
             return Err(Errno(libc::ESTALE));
         }

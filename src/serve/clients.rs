@@ -59,7 +59,7 @@ impl Service {
                 conn.has_input() && conn.takes_requests() && (self.budget.is_spent() || conn.was_interrupted)
             }
             Phase::Feed(feed) => match &mut **feed {
-                Feed::Text(feed) => match feed.feed(&mut conn.output, &mut self.budget, host) {
+                Feed::Text(feed) => match feed.feed(&mut conn.output, &mut self.budget, &self.daemon, host) {
                     Progress::Waits => false,
                     Progress::Interrupted => true,
                     Progress::Done if feed.keeps_alive => {
@@ -324,7 +324,7 @@ impl Service {
         match &mut **feed {
             Feed::Events(feed) => feed.tell_dropped(&mut conn.output),
             Feed::Log(feed) => {
-                feed.feed(id, &mut conn.output, host);
+                feed.feed(id, &mut conn.output, &self.daemon, host);
             }
             Feed::Text(_) => return self.serve(id, now, host),
         }
@@ -338,9 +338,18 @@ impl Service {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Phase::Feed(feed) = &mut conn.phase else { return };
         if let Feed::Log(feed) = &mut **feed
-            && feed.feed(id, &mut conn.output, host)
+            && feed.feed(id, &mut conn.output, &self.daemon, host)
         {
             self.conns.touch(id);
+        }
+    }
+
+    /// Hands what was written to logs in memory to those who follow them.
+    pub(super) fn feed_memory_logs(&mut self, host: &mut dyn Host) {
+        if self.daemon.take_ring_news() {
+            for id in self.conns.fed_from_memory() {
+                self.file_changed(id, host);
+            }
         }
     }
 

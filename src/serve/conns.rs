@@ -21,6 +21,8 @@ pub(super) struct Connections {
     all: IdMap<ConnId, Conn>,
     /// Those that are fed with events; the others with feeds are found by their inputs.
     events: BTreeSet<ConnId>,
+    /// Those that follow a log in memory.
+    of_memory: BTreeSet<ConnId>,
     /// How many have a feed without an end.
     feeds: usize,
     /// Those that have output, or are to be closed.
@@ -96,6 +98,7 @@ impl Connections {
         if let Phase::Feed(feed) = &conn.phase {
             self.feeds -= usize::from(feed.is_endless());
             self.events.remove(&id);
+            self.of_memory.remove(&id);
         }
         Some(conn)
     }
@@ -134,6 +137,9 @@ impl Connections {
         if matches!(feed, Feed::Events(_)) {
             self.events.insert(id);
         }
+        if matches!(&feed, Feed::Log(feed) if feed.is_of_memory()) {
+            self.of_memory.insert(id);
+        }
         conn.phase = Phase::Feed(Box::new(feed));
         self.dirty.push(id);
     }
@@ -141,6 +147,11 @@ impl Connections {
     /// Those that are fed with events.
     pub(super) fn fed_with_events(&self) -> &BTreeSet<ConnId> {
         &self.events
+    }
+
+    /// Those that follow a log in memory.
+    pub(super) fn fed_from_memory(&self) -> Vec<ConnId> {
+        self.of_memory.iter().copied().collect()
     }
 
     /// When [`Connections::expired`] has something to say.

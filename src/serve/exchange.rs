@@ -16,6 +16,7 @@ use super::sites::Sites;
 use super::text::{Escape, TextFeed};
 use crate::clock::Now;
 use crate::daemon::info::info;
+use crate::daemon::logplace::LogPlace;
 use crate::daemon::{Daemon, Host};
 use crate::fault::Code;
 use crate::id::ConnId;
@@ -323,13 +324,17 @@ impl Exchange<'_> {
             return self.error(head.reply_to, Status::BAD_REQUEST);
         }
         let Some(target) = target else { return self.error(head.reply_to, Status::NOT_FOUND) };
-        let Ok(size) = self.host.file_size(&target.path) else {
+        let Ok(extent) = self.daemon.log_extent(&target.place, self.host) else {
             return self.error(head.reply_to, Status::NOT_FOUND);
         };
         if !self.has_room_for_feed {
             return self.refuse_feed(head);
         }
-        let modified = format_date(self.host.file_modified(&target.path).unwrap_or(self.now.wall.secs()));
+        let modified = match &target.place {
+            LogPlace::File(path) => self.host.file_modified(path),
+            LogPlace::Memory(..) => None,
+        };
+        let modified = format_date(modified.unwrap_or(self.now.wall.secs()));
         let mut reply = Reply::begin(&mut self.conn.output, head.reply_to, Status::OK, self.date)
             .header("Last-Modified", &modified)
             .header("Content-Type", "text/plain;charset=utf-8");
@@ -338,8 +343,8 @@ impl Exchange<'_> {
             reply = reply.header("X-Accel-Buffering", "no");
         }
         let body = reply.stream();
-        let mut feed = LogFeed::begin(self.id, target.path, size, body, self.host);
-        feed.feed(self.id, &mut self.conn.output, self.host);
+        let mut feed = LogFeed::begin(self.id, target.place, extent, body, self.daemon, self.host);
+        feed.feed(self.id, &mut self.conn.output, self.daemon, self.host);
         Next::Feed(Feed::Log(feed))
     }
 
@@ -461,7 +466,7 @@ impl Exchange<'_> {
                 let around = (before.into_bytes(), after.into_bytes());
                 return self.text(head.reply_to, &page_headers(head), around, text, Escape::Html);
             }
-            Some((name, Ok(mut text))) => match text.next(self.host) {
+            Some((name, Ok(mut text))) => match text.next(self.daemon, self.host) {
                 Ok(piece) => piece.unwrap_or_default(),
                 Err(_) => action::no_tail(name, &Code::Failed.bare()),
             },

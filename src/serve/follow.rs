@@ -1,6 +1,8 @@
-//! Following logs. Nothing is polled: the system tells when a file has changed, whoever wrote it.
+//! Following logs. Nothing is polled: the system tells when a file has changed, whoever wrote it, and the
+//! daemon when a log in memory has.
 
 use crate::daemon::host::Span;
+use crate::daemon::logplace::{Extent, LogIdentity, LogPlace};
 use crate::daemon::{Daemon, Host};
 use crate::id::{Channel, ConnId};
 use crate::wire::http::StreamBody;
@@ -16,7 +18,7 @@ const READ_BYTES: u64 = 32 * 1024;
 
 /// What can be followed.
 pub(super) struct Target {
-    pub(super) path: String,
+    pub(super) place: LogPlace,
     /// Whether it is a child's.
     pub(super) is_child: bool,
 }
@@ -30,53 +32,69 @@ pub(super) fn child_log(daemon: &Daemon, rest: &str) -> Option<Target> {
         Some(_) => return None,
     };
     let id = daemon.roster.find_process(name)?;
-    let path = daemon.roster.process(id)?.output(channel).path.as_deref()?.to_string();
-    Some(Target { path, is_child: true })
+    Some(Target { place: daemon.log_place(id, channel)?, is_child: true })
 }
 
 /// The activity log.
 pub(super) fn main_log(daemon: &Daemon) -> Option<Target> {
-    let path = daemon.config.supervisord.activity_log()?.to_string();
-    Some(Target { path, is_child: false })
+    let place = LogPlace::File(daemon.config.supervisord.activity_log()?.into());
+    Some(Target { place, is_child: false })
 }
 
 /// A log being followed.
 pub(super) struct LogFeed {
-    path: String,
+    place: LogPlace,
     offset: u64,
-    identity: Option<(u64, u64)>,
+    identity: Option<LogIdentity>,
     body: StreamBody,
 }
 
 impl LogFeed {
-    /// Follows a log of that size from shortly before its end.
-    pub(super) fn begin(conn: ConnId, path: String, size: u64, body: StreamBody, host: &mut dyn Host) -> LogFeed {
-        host.watch_file(conn, &path);
-        LogFeed { offset: size.saturating_sub(FIRST_BYTES), identity: host.file_identity(&path), path, body }
+    /// Follows a log of which so much is there from shortly before its end.
+    pub(super) fn begin(
+        conn: ConnId,
+        place: LogPlace,
+        extent: Extent,
+        body: StreamBody,
+        daemon: &Daemon,
+        host: &mut dyn Host,
+    ) -> LogFeed {
+        watch(conn, &place, host);
+        let offset = extent.end.saturating_sub(FIRST_BYTES).max(extent.start);
+        LogFeed { offset, identity: daemon.log_identity(&place, host), place, body }
+    }
+
+    /// Whether what it follows is in memory.
+    pub(super) fn is_of_memory(&self) -> bool {
+        matches!(self.place, LogPlace::Memory(..))
     }
 
     /// Appends what there is, as far as the client keeps up. Says whether something was appended.
-    pub(super) fn feed(&mut self, conn: ConnId, output: &mut Vec<u8>, host: &mut dyn Host) -> bool {
+    pub(super) fn feed(&mut self, conn: ConnId, output: &mut Vec<u8>, daemon: &Daemon, host: &mut dyn Host) -> bool {
         let before = output.len();
         if before >= OUTPUT_BYTES_MAX {
             // It goes on in the file from where it is, once this is written.
             return false;
         }
-        let identity = host.file_identity(&self.path);
+        let identity = daemon.log_identity(&self.place, host);
         if identity.is_some() && identity != self.identity {
             // Rotated or made anew: what was not yet read of the old file went with its name.
             self.identity = identity;
             self.offset = 0;
-            host.watch_file(conn, &self.path);
+            watch(conn, &self.place, host);
         }
-        let Ok(size) = host.file_size(&self.path) else { return false };
+        let Ok(Extent { start, end: size }) = daemon.log_extent(&self.place, host) else { return false };
         if size < self.offset {
             self.body.write(output, b"==> File truncated <==\n");
             self.offset = 0;
         }
+        if self.offset < start {
+            self.body.write(output, format!("==> {} bytes fell off <==\n", start - self.offset).as_bytes());
+            self.offset = start;
+        }
         while self.offset < size {
             let span = Span { offset: self.offset, length: READ_BYTES.min(size - self.offset) };
-            let Ok(bytes) = host.file_read(&self.path, span) else { break };
+            let Ok(bytes) = daemon.log_read(&self.place, span, host) else { break };
             if bytes.is_empty() {
                 break;
             }
@@ -87,5 +105,12 @@ impl LogFeed {
             }
         }
         output.len() > before
+    }
+}
+
+/// Has the system tell when a file changes.
+fn watch(conn: ConnId, place: &LogPlace, host: &mut dyn Host) {
+    if let LogPlace::File(path) = place {
+        host.watch_file(conn, path);
     }
 }

@@ -1,6 +1,6 @@
 //! Long texts of logs on their way to a client, read as the client takes them.
 
-use crate::daemon::Host;
+use crate::daemon::{Daemon, Host};
 use crate::rpc::budget::Budget;
 use crate::rpc::logtext::LogText;
 use crate::web::page;
@@ -43,7 +43,13 @@ pub(super) struct TextFeed {
 
 impl TextFeed {
     /// Appends what the client and the turn have room for.
-    pub(super) fn feed(&mut self, output: &mut Vec<u8>, budget: &mut Budget, host: &mut dyn Host) -> Progress {
+    pub(super) fn feed(
+        &mut self,
+        output: &mut Vec<u8>,
+        budget: &mut Budget,
+        daemon: &Daemon,
+        host: &mut dyn Host,
+    ) -> Progress {
         loop {
             if output.len() >= OUTPUT_BYTES_MAX {
                 return Progress::Waits;
@@ -51,7 +57,7 @@ impl TextFeed {
             if budget.is_spent() {
                 return Progress::Interrupted;
             }
-            let piece = match self.text.next(host) {
+            let piece = match self.text.next(daemon, host) {
                 Ok(Some(piece)) => piece,
                 Ok(None) => break,
                 Err(_) => return Progress::Broken,

@@ -80,6 +80,7 @@ impl Service {
         self.expire(now, host);
         self.complaints.catch_up(now);
         self.feed_events();
+        self.feed_memory_logs(host);
         self.last_turns += usize::from(self.daemon.finished());
         if self.finished().is_some() {
             self.end_events();

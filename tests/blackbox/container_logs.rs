@@ -1,6 +1,6 @@
 //! Logs in containers and on small devices (K-6, K-9): what only this program has.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -148,4 +148,63 @@ fn logs_are_rotated_by_command() {
     assert_eq!(daemon.folder.read("b.log.1"), "b\n");
     assert!(daemon.folder.read("supervisord.log.1").contains("entered RUNNING state"));
     assert_ne!(daemon.folder.ctl(&["rotate", "nobody"]).status, 0);
+}
+
+/// K-9: a log in memory keeps its newest bytes under their offsets over all runs; it has no file; emptied, it begins anew.
+#[test]
+fn a_log_in_memory() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(
+        "[program:a]\ncommand=sh -c 'echo run; read x; head -c 5000 /dev/zero | tr \"\\\\0\" z; echo END; read x'\n\
+         startsecs=0\nautorestart=false\n\
+         stdout_logfile=$DIR/a.log\nstdout_logfile_storage=memory\nstdout_logfile_maxbytes=1KB\n\
+         [program:b]\ncommand=sh -c 'head -c 100000 /dev/zero | tr \"\\\\0\" z; echo bad >&2; read x'\nstartsecs=0\n\
+         stdout_logfile_storage=memory\nstderr_logfile_storage=memory\nstderr_prefix=\"%(process_name)s|\"\n",
+    );
+    let read = |offset: i64, length: i64| {
+        daemon.must("supervisor.readProcessStdoutLog", &["a".into(), Value::Int(offset), Value::Int(length)])
+    };
+    let tail = |name: &'static str, offset: i64, length: i64| {
+        daemon.must("supervisor.tailProcessStdoutLog", &[name.into(), Value::Int(offset), Value::Int(length)])
+    };
+    let tailed = |text: &'static str, size: i64, overflow: bool| {
+        Value::Array(vec![text.into(), Value::Int(size), Value::Bool(overflow)])
+    };
+    wait_for("output", || (read(0, 0) == "run\n".into()).then_some(()));
+    assert_eq!(daemon.info("a", "stdout_logfile"), "".into());
+    let mut follower = std::os::unix::net::UnixStream::connect(daemon.folder.path("s.sock")).expect("a connection");
+    follower.set_read_timeout(Some(READ_TIME)).expect("a time");
+    follower.write_all(b"GET /logtail/a HTTP/1.0\r\n\r\n").expect("sent");
+    read_until(&mut follower, "run\n");
+    daemon.must("supervisor.sendProcessStdin", &["a".into(), "\n".into()]);
+    read_until(&mut follower, "END\n");
+    // 4 + 5000 + 4 bytes came, of which 1024 are there.
+    assert_eq!(tail("a", 0, 8), tailed("zzzzEND\n", 5008, true));
+    assert_eq!(read(5003, 0), "zEND\n".into());
+    assert_eq!((read(3983, 2), read(0, 3984), read(0, 3986)), ("z".into(), "".into(), "zz".into()));
+    assert_eq!(read(-4, 0), "END\n".into());
+    assert_eq!(tail("a", 5008, 100), tailed("", 5008, false));
+    let Value::Array(whole) = tail("a", 0, 1_000_000) else { panic!("no array") };
+    assert_eq!((whole[0].as_str().map(str::len), &whole[2]), (Some(1024), &Value::Bool(true)), "what fell off counts");
+    // The next run goes on.
+    daemon.must("supervisor.sendProcessStdin", &["a".into(), "\n".into()]);
+    daemon.wait_state("a", "EXITED");
+    daemon.must("supervisor.startProcess", &["a".into()]);
+    read_until(&mut follower, "run\n");
+    assert_eq!(read(5004, 0), "END\nrun\n".into());
+    daemon.must("supervisor.stopProcess", &["a".into()]);
+    daemon.must("supervisor.clearProcessLogs", &["a".into()]);
+    assert_eq!((tail("a", 0, 100), read(0, 0)), (tailed("", 0, false), "".into()));
+    assert!(!daemon.folder.path("a.log").exists());
+
+    // Without a size, 64 KB.
+    let size = |whole: Value| match whole {
+        Value::Array(parts) => parts[0].as_str().map(str::len),
+        _ => None,
+    };
+    wait_for("the other's output", || (size(tail("b", 0, 200_000)) == Some(65_536)).then_some(()));
+    let stderr = || daemon.must("supervisor.readProcessStderrLog", &["b".into(), Value::Int(0), Value::Int(0)]);
+    wait_for("its prefixed line", || (stderr() == "b|bad\n".into()).then_some(()));
 }

@@ -27,13 +27,39 @@ words! {
     }
 }
 
-words! {
-    /// `*_logfile_storage` (K-9).
-    Storage, "file or memory" {
-        /// A file.
-        "file" => File,
-        /// The newest bytes, in memory.
-        "memory" => Memory,
+/// Bytes kept in memory where no size is written: some hundred lines, as of a log that cannot be written. Twenty programs
+/// with two streams each then take 2.5 MB at most, where the default size of a file would be 2 GB.
+const RING_BYTES: usize = 64 * 1024;
+
+/// `*_logfile_storage` (K-9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// A file.
+    File,
+    /// The newest bytes, so many, in memory.
+    Memory(usize),
+}
+
+impl Datatype for Storage {
+    const KIND: &'static str = "file or memory";
+    const NAMES_OPTION: bool = true;
+
+    fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
+        match text.to_lowercase().as_str() {
+            "file" => Ok(Storage::File),
+            // How many bytes, another option says.
+            "memory" => Ok(Storage::Memory(RING_BYTES)),
+            _ => Err(format!("expected {}, not {}", Self::KIND, pyrepr::text(text))),
+        }
+    }
+}
+
+impl Show for Storage {
+    fn shown(&self) -> Value {
+        match self {
+            Storage::File => "file".into(),
+            Storage::Memory(_) => "memory".into(),
+        }
     }
 }
 
@@ -138,7 +164,7 @@ mod tests {
         assert_eq!(WhenFull::parse("Wait", &env), Ok(WhenFull::Wait));
         assert_eq!(WhenFull::parse("no", &env), Err("expected drop or wait, not 'no'".to_string()));
         assert_eq!(LogFormat::parse("json", &env), Ok(LogFormat::Json));
-        assert_eq!(Storage::parse("memory", &env), Ok(Storage::Memory));
+        assert_eq!(Storage::parse("Memory", &env), Ok(Storage::Memory(65_536)));
         assert_eq!(Compression::parse("gzip", &env), Ok(Compression::Gzip));
         let rows = [
             ("daily", Some(RotateEvery::Day)),

@@ -158,9 +158,9 @@ impl Daemon {
         let (id, purpose) = (helper.process, helper.purpose);
         if matches!(purpose, Purpose::Hook(_) | Purpose::Action)
             && let Some(process) = self.roster.process_mut(id)
-            && let Some(log) = hook_log(id, process, host)
         {
-            host.log_write(log, bytes);
+            let channel = hook_log(id, process, host);
+            self.append_log(id, channel, bytes, host);
         }
     }
 
@@ -189,13 +189,14 @@ fn keep_last_line(line: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// The log for what a hook writes, opened if there is no child for which it is open.
-fn hook_log(id: ProcId, process: &mut Proc, host: &mut dyn Host) -> Option<crate::id::LogId> {
+/// The channel whose log is for what a hook writes. It is opened if there is no child for which it is open.
+fn hook_log(id: ProcId, process: &mut Proc, host: &mut dyn Host) -> Channel {
     let config = process.config.clone();
     let channel = if config.program.redirect_stderr { Channel::Stdout } else { Channel::Stderr };
     let stream = process.output_mut(channel);
-    if stream.log.is_none() {
-        let path = stream.path.clone()?;
+    if stream.log.is_none()
+        && let Some(path) = stream.path.clone()
+    {
         let options = config.log(channel);
         let maxbytes = u64::try_from(options.logfile_maxbytes.0).unwrap_or(0);
         let backups = u32::try_from(options.logfile_backups.max(0)).unwrap_or(u32::MAX);
@@ -203,7 +204,7 @@ fn hook_log(id: ProcId, process: &mut Proc, host: &mut dyn Host) -> Option<crate
             LogPlan { outlet: (id, channel), path: &path, maxbytes, backups, waits: false, between_lines: false };
         stream.log = host.log_open(&plan).ok();
     }
-    stream.log
+    channel
 }
 
 #[cfg(test)]
