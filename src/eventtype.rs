@@ -30,6 +30,7 @@ pub enum EventType {
     Tick3600,
     ProcessGroupAdded,
     ProcessGroupRemoved,
+    SthenoWaiting,
     SthenoReady,
     SthenoHealth,
     // From here on only names to subscribe to.
@@ -45,7 +46,7 @@ pub enum EventType {
 use EventType as E;
 
 /// Each type, its name and what it is a kind of, in the order of the enum.
-const TYPES: [(EventType, &str, Option<EventType>); 29] = [
+const TYPES: [(EventType, &str, Option<EventType>); 30] = [
     (E::ProcessStateStopped, "PROCESS_STATE_STOPPED", Some(E::ProcessState)),
     (E::ProcessStateExited, "PROCESS_STATE_EXITED", Some(E::ProcessState)),
     (E::ProcessStateStarting, "PROCESS_STATE_STARTING", Some(E::ProcessState)),
@@ -67,6 +68,7 @@ const TYPES: [(EventType, &str, Option<EventType>); 29] = [
     (E::ProcessGroupAdded, "PROCESS_GROUP_ADDED", Some(E::ProcessGroup)),
     (E::ProcessGroupRemoved, "PROCESS_GROUP_REMOVED", Some(E::ProcessGroup)),
     // What Supervisor does not have stands below nothing: who wants all its events is not surprised by others.
+    (E::SthenoWaiting, "STHENO_WAITING", None),
     (E::SthenoReady, "STHENO_READY", None),
     (E::SthenoHealth, "STHENO_HEALTH", None),
     (E::Event, "EVENT", None),

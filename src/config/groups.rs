@@ -92,6 +92,20 @@ impl<'a> Common<'a> {
         Ok(groups)
     }
 
+    /// The error about what a process depends on, at its section's option.
+    pub(super) fn misordered(&self, process: &Process, text: String) -> ConfigError {
+        let kinds = ["program", "fcgi-program", "eventlistener"].into_iter();
+        let mut sections = kinds.filter_map(|kind| self.document.section(&format!("{kind}:{}", process.program.name)));
+        match sections.next() {
+            Some(section) => {
+                let reader = self.reader(section);
+                let file = reader.entry("command").map_or("", |entry| &entry.file);
+                reader.error("depends_on", text).in_section(&section.name, file)
+            }
+            None => ConfigError::new(text),
+        }
+    }
+
     fn group(
         &mut self,
         section: &'a Section,

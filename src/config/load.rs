@@ -8,6 +8,7 @@ use crate::wire::keyvalue;
 
 use super::cmdline::CommandLine;
 use super::datatypes::{Datatype, Directory, ExitCodeFrom, LinePrefix, LogFormat};
+use super::depends;
 use super::env::{Env, Memo};
 use super::error::{ConfigError, Place};
 use super::groups::unique;
@@ -324,6 +325,9 @@ impl Loader {
         let mut groups = common.groups(&mut failed)?;
         if let Some(layer) = layer {
             common.lay_over(layer, &mut groups);
+        }
+        if let Err((process, text)) = depends::check(&groups) {
+            failed(common.misordered(&process, text))?;
         }
         warnings.append(&mut common.warnings);
         let servers = match servers {

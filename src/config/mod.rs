@@ -18,6 +18,7 @@ pub mod check;
 pub mod cmdline;
 pub mod ctlfile;
 pub mod datatypes;
+pub mod depends;
 pub mod diff;
 pub mod env;
 pub mod error;
@@ -48,8 +49,8 @@ pub use datatypes::{
     RotateEvery, RunType, Show, Storage, WhenFull,
 };
 pub use datatypes::{
-    EnvFile, EnvFiles, ExitCodeFrom, Inherit, OnExit, OnFatal, Percent, RestartLimit, Retries, Seconds, Secret,
-    Secrets, ShutdownSignals, ShutdownTime,
+    DependsOnFailure, EnvFile, EnvFiles, ExitCodeFrom, Inherit, OnDependencyStop, OnExit, OnFatal, OnGroupMemberExit,
+    Percent, RestartLimit, Retries, Seconds, Secret, Secrets, ShutdownSignals, ShutdownTime,
 };
 pub use diff::{Difference, difference};
 pub use env::Env;

@@ -12,6 +12,7 @@ use crate::level::Level;
 use crate::wire::ini::{Document, Section};
 
 use super::datatypes::*;
+use super::depends::DependsOn;
 use super::env::Nowhere;
 use super::error::ConfigError;
 use super::program_default::PROGRAM_DEFAULT;
@@ -219,6 +220,16 @@ options! {
         backoff_jitter: Percent = "0" [.policy()];
         /// Automatic starts within so many seconds, such as 5/60; one more, and it is given up.
         restart_limit: Option<RestartLimit> [.policy()];
+        /// Seconds that it waits for what it depends on before it is given up; 0 without limit.
+        depends_on_timeout: Seconds = "0" [.policy()];
+        /// What becomes of it when what it waits for has failed: wait, or fatal.
+        depends_on_failure: DependsOnFailure = "wait" [.policy()];
+        /// What becomes of it when what it depends on ceases to be as it needs it: ignore, stop or restart.
+        on_dependency_stop: OnDependencyStop = "ignore" [.policy()];
+        /// Seconds that its first start waits.
+        startdelay: Seconds = "0" [.policy()];
+        /// Seconds between the first starts of its processes.
+        start_stagger: Seconds = "0" [.policy()];
         /// User to run it as.
         user: Option<User> [.listed_as(2, "uid")];
         /// Its file mode creation mask.
@@ -263,6 +274,9 @@ options! {
         stop_command: Option<CommandLine> [.policy()];
         /// The command line; no shell is involved.
         command: String [.listed(3)];
+        /// What must be up before it is started by itself: name[=condition], separated by commas. Conditions: running,
+        /// ready, healthy, completed, ended, spawned.
+        depends_on: DependsOn = "" [.policy()];
     }
 }
 
@@ -320,6 +334,10 @@ options! {
         programs: Strings = "" [.makes()];
         /// Lower ones start first and stop last.
         priority: i64 = "999" [.makes()];
+        /// What must be up before any of its processes is started by itself, as for a program.
+        depends_on: DependsOn = "";
+        /// What becomes of the others when one ends unexpectedly or is given up: ignore, stop_group or restart_group.
+        on_group_member_exit: OnGroupMemberExit = "ignore";
     }
 }
 

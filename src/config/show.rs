@@ -5,6 +5,7 @@ use crate::signal;
 use crate::wire::value::Value;
 
 use super::datatypes::*;
+use super::depends::DependsOn;
 use super::values::{Autorestart, ServerUrl, UnknownAction, User};
 
 impl<T: Show> Show for Option<T> {
@@ -62,6 +63,12 @@ impl Show for Directory {
 impl Show for ByteSize {
     fn shown(&self) -> Value {
         self.0.into()
+    }
+}
+
+impl Show for DependsOn {
+    fn shown(&self) -> Value {
+        self.to_string().into()
     }
 }
 

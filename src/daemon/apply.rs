@@ -153,6 +153,7 @@ impl Daemon {
             self.resolve_log(id, channel, host);
         }
         self.remember_what(id, What::Made, now);
+        self.note_order(id);
         self.reschedule(id, now);
     }
 
@@ -177,6 +178,7 @@ impl Daemon {
         self.release_socket(id, host);
         self.agenda.forget(id);
         self.forget_care(id, host);
+        self.forget_order(id);
         host.close_child(id);
         self.just_changed.push(id);
     }
@@ -241,6 +243,7 @@ impl Daemon {
             }
         }
         self.remember_what(id, What::Made, now);
+        self.note_order(id);
         self.reschedule(id, now);
     }
 }

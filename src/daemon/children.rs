@@ -87,7 +87,9 @@ impl Daemon {
         self.effects = effects;
         if let Some(entered) = entered {
             self.after_step(id, &entered);
+            self.member_entered(id, &entered, now);
         }
+        self.reorder(id, now);
         self.reschedule(id, now);
         self.look_after(id, now, host);
         outcome
@@ -108,17 +110,21 @@ impl Daemon {
     /// Deadlines and transitions. What becomes due by this very work is left to the next turn, so that an exit is
     /// always reaped before its process is judged RUNNING (P-11).
     pub fn deadlines(&mut self, now: Now, host: &mut dyn Host) {
+        self.order_deadlines(now, host);
         for id in self.agenda.take_due(now.mono) {
+            let Some(event) = self.order_start(id, now) else { continue };
             // A failed signal has been logged and has made the process UNKNOWN; nobody waits for the text here.
-            let _ = self.step(id, Event::Deadline, now, host);
+            let _ = self.step(id, event, now, host);
         }
         self.flush_lines(now, host);
         self.care_deadlines(now, host);
+        self.restart_groups(now, host);
         self.bus.tick(now);
     }
 
     /// Starts a process (X-85, after its checks).
     pub fn start_process(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
+        self.end_wait(id, now);
         let _ = self.step(id, Event::Start, now, host);
     }
 

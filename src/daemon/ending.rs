@@ -165,7 +165,11 @@ impl Daemon {
             activity!(Warn, "{reason}, shutting down");
             self.ending.by_policy = Some(status);
             self.request_shutdown();
-        } else if self.ending.ends_when_idle && !self.agenda.has_first_starts() && self.ending.is_done(&self.roster) {
+        } else if self.ending.ends_when_idle
+            && !self.agenda.has_first_starts()
+            && !self.has_waits()
+            && self.ending.is_done(&self.roster)
+        {
             activity!(Info, "every program that was started has ended, shutting down");
             self.ending.is_idle = true;
             self.request_shutdown();

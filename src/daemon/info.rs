@@ -56,12 +56,29 @@ impl Daemon {
     /// What one process shows of itself.
     pub fn info<'a>(&'a self, id: ProcId, now: Now, host: &mut dyn Host) -> Option<Info<'a>> {
         let (group, process) = self.roster.member(id)?;
-        Some(info(group, process, now, host))
+        Some(self.info_of(id, group, process, now, host))
+    }
+
+    /// The same, where group and process are at hand.
+    pub fn info_of<'a>(
+        &self,
+        id: ProcId,
+        group: &'a Group,
+        process: &'a Proc,
+        now: Now,
+        host: &mut dyn Host,
+    ) -> Info<'a> {
+        let mut info = info(group, process, now, host);
+        if let Some(text) = self.waiting_text(id) {
+            info.description = text;
+            info.state = ProcessState::Stopped;
+        }
+        info
     }
 }
 
 /// What one process shows of itself, where group and process are at hand.
-pub fn info<'a>(group: &'a Group, process: &'a Proc, now: Now, host: &mut dyn Host) -> Info<'a> {
+fn info<'a>(group: &'a Group, process: &'a Proc, now: Now, host: &mut dyn Host) -> Info<'a> {
     let machine = &process.machine;
     let pid = machine.pid().map_or(0, |pid| pid.0);
     let wall = now.wall.secs();

@@ -19,12 +19,15 @@ mod ending;
 mod environment;
 mod events;
 pub mod framing;
+mod group_exit;
 mod groups;
 mod history;
 pub mod host;
 pub mod info;
 pub mod loading;
 pub mod logplace;
+mod order;
+mod ordered_stop;
 pub mod output;
 pub mod reshape;
 pub mod roster;
@@ -76,6 +79,8 @@ pub struct Daemon {
     recently_changed: Vec<ProcId>,
     shutdown: shutdown::Shutdown,
     ending: ending::Ending,
+    order: order::Order,
+    group_exits: group_exit::GroupExits,
     /// When beginnings of lines are let out that wait for their ends.
     line_deadlines: BTreeSet<(Mono, ProcId, Channel)>,
     /// A log in memory has changed since [`Daemon::take_ring_news`].
@@ -107,6 +112,8 @@ impl Daemon {
             care: care::Care::default(),
             just_changed: Vec::new(),
             recently_changed: Vec::new(),
+            order: order::Order::default(),
+            group_exits: group_exit::GroupExits::default(),
             line_deadlines: BTreeSet::new(),
             has_ring_news: false,
             effects: Vec::new(),
@@ -155,6 +162,7 @@ impl Daemon {
         // That all of them are new is no news.
         self.activity = Activity::default();
         self.activity.note(now.wall, "supervisord started", Why::Itself);
+        self.refresh_order(now);
         self.announce_running();
     }
 
@@ -202,6 +210,7 @@ impl Daemon {
         earliest(&[
             self.agenda.next(now.mono),
             self.care.deadline(now.mono),
+            self.order_deadline(now),
             self.line_deadlines.first().map(|(at, ..)| *at),
             self.bus.next_tick(now),
             self.bus.next_retry(),

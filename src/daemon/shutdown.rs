@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use super::ordered_stop::Ordered;
 use super::{Daemon, Host, Proc};
 use crate::clock::{Mono, Now, earliest};
 use crate::config::{Config, ShutdownTime, Supervisord};
@@ -46,8 +47,10 @@ pub(super) struct Shutdown {
     order: Option<Vec<GroupId>>,
     /// Those at the end of `order` that have been told to stop.
     told: Vec<GroupId>,
+    /// How far it has come, where processes depend on each other.
+    pub(super) ordered: Option<Ordered>,
     /// Until when the one that is next, a pool, is waited for before it is told.
-    drain_until: Option<Mono>,
+    pub(super) drain_until: Option<Mono>,
     /// Everything has been killed; until when it is waited for.
     killed_until: Option<Mono>,
     /// What is left by then is waited for no longer, nor are hooks.
@@ -90,10 +93,12 @@ impl Daemon {
 
     /// From here on nothing is started (P-76): deadlines that would start something are dropped.
     fn cancel_starts(&mut self) {
+        self.end_waits();
         let state = self.state;
         let roster = &self.roster;
         let is_due = |process: &Proc| process.machine.deadline(&process.config, state).is_some();
         self.agenda.retain(|id| roster.process(id).is_some_and(is_due));
+        self.end_waits();
     }
 
     /// A signal asks for the end. With a budget for it, a second one some time after the first counts as its end.
@@ -112,7 +117,12 @@ impl Daemon {
         }
         if self.shutdown.order.is_none() {
             self.shutdown.began = Some(now.mono);
-            self.shutdown.order = Some(self.roster.groups_by_priority());
+            let groups = self.roster.groups_by_priority();
+            self.refresh_order(now);
+            if self.stops_in_order() {
+                self.begin_ordered_end(&groups);
+            }
+            self.shutdown.order = Some(groups);
             self.bus.emit(Happening::supervisor_stopping());
         }
         if self.budget_ends().is_some_and(|at| at <= now.mono) {
@@ -120,6 +130,8 @@ impl Daemon {
         }
         if let Some(until) = self.shutdown.killed_until {
             self.await_killed(until, now);
+        } else if self.shutdown.ordered.is_some() {
+            self.stop_in_order_of_graph(now, host);
         } else {
             self.stop_next_groups(now, host);
         }
@@ -127,6 +139,20 @@ impl Daemon {
             self.shutdown.report_at = now.mono.after(REPORT_EVERY);
             self.report_waiting();
         }
+    }
+
+    /// The same where processes depend on each other (O-2).
+    fn stop_in_order_of_graph(&mut self, now: Now, host: &mut dyn Host) {
+        let groups = self.shutdown.order.take().unwrap_or_default();
+        self.stop_next_in_order(&groups, now, host);
+        self.shutdown.order = Some(if self.has_ended_in_order() { Vec::new() } else { groups });
+    }
+
+    /// Whether two groups are told to stop without waiting for each other.
+    pub(super) fn are_stopped_together(&self, groups: &[GroupId], one: usize, other: usize) -> bool {
+        let priority =
+            |at: usize| groups.get(at).and_then(|id| self.roster.group(*id)).map(|group| group.config.priority);
+        self.shutdown.is_parallel && priority(one) == priority(other)
     }
 
     /// One group after another, or those of one priority together.
@@ -233,7 +259,7 @@ impl Daemon {
     }
 
     /// Whether the group whose turn it is to stop is a pool that still has events, and somebody to take them.
-    fn is_draining(&mut self, id: GroupId, now: Now) -> bool {
+    pub(super) fn is_draining(&mut self, id: GroupId, now: Now) -> bool {
         let Some(group) = self.roster.group(id) else { return false };
         let Some(pool) = self.bus.pool(id) else { return false };
         let can_take = |id: &ProcId| {
@@ -251,7 +277,12 @@ impl Daemon {
 
     /// All at once, descending process priority (P-75).
     fn stop_group_descending(&mut self, id: GroupId, now: Now, host: &mut dyn Host) {
-        for id in self.roster.members_by_priority(id).into_iter().rev() {
+        let members: Vec<ProcId> = self.roster.members_by_priority(id).into_iter().rev().collect();
+        self.tell(members, now, host);
+    }
+
+    fn tell(&mut self, processes: Vec<ProcId>, now: Now, host: &mut dyn Host) {
+        for id in processes {
             let event = match self.roster.process(id).map(|process| process.machine.state()) {
                 Some(ProcessState::Running | ProcessState::Starting) => Event::Stop,
                 Some(ProcessState::Backoff) => Event::GiveUp,

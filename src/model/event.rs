@@ -149,6 +149,12 @@ impl Event {
         Event::new(EventType::SthenoReady, Some(subject.id), text)
     }
 
+    /// STHENO_WAITING, `processname:… groupname:… for:db, migrate` (O-8).
+    pub fn waiting(subject: Subject<'_>, obstacles: &str) -> Event {
+        let text = format!("processname:{} groupname:{} for:{obstacles}", subject.name, subject.group);
+        Event::new(EventType::SthenoWaiting, Some(subject.id), text)
+    }
+
     /// STHENO_HEALTH, `processname:… groupname:… from:healthy to:unhealthy reason:…` (O-4).
     pub fn health(subject: Subject<'_>, change: Change, reason: &str) -> Event {
         let (from, to) = (change.from.name(), change.to.name());

@@ -67,6 +67,8 @@ pub struct Around {
     pub step: u8,
     /// It is started again once it is stopped.
     pub again: bool,
+    /// Nothing starts it but a command.
+    pub rests: bool,
     /// Why it is stopped, if nobody asked for that: `spawnerr` afterwards.
     pub reason: Option<String>,
 }

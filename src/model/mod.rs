@@ -6,6 +6,7 @@ pub mod backoff;
 pub mod backpressure;
 pub mod counted;
 pub mod event;
+pub mod gates;
 pub mod health;
 pub mod histogram;
 pub mod history;

@@ -46,6 +46,10 @@ pub const DISTRUST_TIME: Duration = Duration::from_secs(10);
 pub enum Event {
     /// Somebody wants it to run.
     Start,
+    /// It is to run again, which nobody asked for: it counts for `restart_limit`.
+    Resume,
+    /// It is given up without a start; the text becomes `spawnerr`.
+    Refuse(String),
     /// The spawn that was asked for succeeded.
     Spawned(Pid),
     /// The spawn that was asked for failed; the text becomes `spawnerr`.
@@ -265,6 +269,20 @@ impl Process {
         self.around.cut.is_some()
     }
 
+    /// From here on nothing starts it but a command, until it was started.
+    pub fn rest(&mut self) {
+        if self.state.is_stopped() {
+            self.around.rests = true;
+        }
+    }
+
+    /// Whether it was told to stop and even killed, and has been killed again since.
+    pub fn is_unkillable(&self, config: &config::Process) -> bool {
+        let before = self.around.step.checked_sub(1);
+        self.state == ProcessState::Stopping
+            && before.is_some_and(|step| config.program.stopsignal.step(step.into()).is_none())
+    }
+
     /// When [`Event::Deadline`] is due; `None` is never. Moments in the past are due at once.
     pub fn deadline(&self, config: &config::Process, daemon: SupervisorState) -> Option<Mono> {
         use ProcessState::*;
@@ -273,6 +291,7 @@ impl Process {
             // Whatever comes next waits for it.
             Stopped | Backoff | Exited if self.around.hook.is_some() => None,
             Stopping if self.around.hook == Some(Hook::PreStop) => None,
+            Stopped | Exited if self.around.rests => None,
             Stopped if self.around.again => may_start.then_some(Mono(0)),
             Stopped => (may_start && self.started.is_none() && config.program.autostart).then_some(Mono(0)),
             Starting | Running if self.pid.is_some() && self.around.cut.is_some() => Some(self.delay),
@@ -304,6 +323,16 @@ impl Process {
             (Stopped | Exited | Fatal | Backoff, Event::Start) if self.pid.is_none() => {
                 self.retry.begin_anew();
                 self.start(config, now, out);
+            }
+            (Stopped | Exited | Fatal, Event::Resume) if self.pid.is_none() => {
+                self.start_within_limit(config, now, out);
+            }
+            (Stopped | Exited | Fatal, Event::Refuse(text)) if self.pid.is_none() => {
+                out.push(Effect::Log(Level::Info, format!("gave up: {} entered FATAL state, {text}", config.name)));
+                self.spawn_error = text;
+                self.around.again = false;
+                self.around.rests = true;
+                self.change(Fatal, false, None, out);
             }
             (Stopping | Unknown, Event::Start) if self.pid.is_some() => {
                 out.push(Effect::Log(Level::Warn, format!("process '{}' already running", config.name)));
@@ -359,7 +388,7 @@ impl Process {
                 self.around.step = u8::MAX;
                 self.signal(config.program.watchdog_signal.0, false, self.stop_wait(config), config, now, out);
             }
-            (Running, Event::Unfit { reason, again }) if self.pid.is_some() && self.around.cut.is_none() => {
+            (Starting | Running, Event::Unfit { reason, again }) if self.pid.is_some() && self.around.cut.is_none() => {
                 self.begin_stop(config, now, out);
                 self.around.reason = Some(reason);
                 self.around.again = again;
@@ -664,20 +693,28 @@ impl Process {
                 self.delay = self.ended.after(config.program.restartpause.0);
                 self.change(ProcessState::Backoff, false, None, out);
             }
-            ProcessState::Backoff => match config.program.restart_limit {
-                Some(limit) if !self.retry.take(Some(limit), now.mono) => {
-                    self.spawn_error = retry::exhausted(limit);
-                    let text =
-                        format!("gave up: {} entered FATAL state, {}", config.name, self.spawn_error.to_lowercase());
-                    self.give_up(out);
-                    out.push(Effect::Log(Level::Info, text));
-                }
-                _ => {
-                    self.retry.is_pausing = false;
-                    self.start(config, now, out);
-                }
-            },
+            ProcessState::Backoff => self.start_within_limit(config, now, out),
+            // It was stopped only for this.
+            _ if self.around.again => self.start_within_limit(config, now, out),
             _ => self.start(config, now, out),
+        }
+    }
+
+    /// Another start that nobody asked for, unless there were too many.
+    fn start_within_limit(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
+        let limit = config.program.restart_limit;
+        match limit {
+            Some(limit) if !self.retry.take(Some(limit), now.mono) => {
+                self.spawn_error = retry::exhausted(limit);
+                let text = format!("gave up: {} entered FATAL state, {}", config.name, self.spawn_error.to_lowercase());
+                self.around.again = false;
+                self.give_up(out);
+                out.push(Effect::Log(Level::Info, text));
+            }
+            _ => {
+                self.retry.is_pausing = false;
+                self.start(config, now, out);
+            }
         }
     }
 

@@ -111,16 +111,20 @@ pub fn advance(bulk: &mut Bulk, context: &mut Context<'_>) -> Option<Done> {
 /// Acts on one of several, unless it is in no state for it: then it is left out.
 fn act(bulk: &mut Bulk, id: ProcId, context: &mut Context<'_>) {
     let state_before = state(context, id);
+    let is_waiting = context.daemon.is_waiting(id);
     let (is_concerned, cost) = match bulk.action {
         Action::Start => (!state_before.is_running(), START_US),
-        Action::Stop => (state_before.is_running(), SIGNAL_US),
+        Action::Stop => (bulk.in_order || state_before.is_running() || is_waiting, SIGNAL_US),
         Action::Signal(_) => (state_before.is_signallable(), SIGNAL_US),
     };
     context.budget.spend(if is_concerned { cost } else { 1 });
     let Some(entry) = entry(context, id).filter(|_| is_concerned) else { return };
     let name = crate::namespec::join(&entry.group, &entry.name);
     let is_done = match &bulk.action {
+        Action::Start if context.daemon.wait_to_start(id, context.now) => Ok(false),
         Action::Start => try_start(context, id, &name),
+        // It is told when its turn comes.
+        Action::Stop if bulk.in_order && !is_waiting => Ok(state_before.is_stopped()),
         Action::Stop => try_stop(context, id, &name).map(|()| state(context, id).is_stopped()),
         Action::Signal(signal) => try_signal(context, id, &name, signal).map(|()| true),
     };
@@ -157,7 +161,8 @@ pub fn stop_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outco
 
 fn try_stop(context: &mut Context<'_>, id: ProcId, name: &str) -> Result<(), Fault> {
     if !state(context, id).is_running() {
-        return Err(Code::NotRunning.with(name));
+        let waited = context.daemon.give_up_wait(id, context.now);
+        return if waited { Ok(()) } else { Err(Code::NotRunning.with(name)) };
     }
     context.daemon.stop_process(id, context.now, context.host).map_err(|text| Code::Failed.with(text))
 }
@@ -175,7 +180,20 @@ fn stop_group_named(context: &mut Context<'_>, name: &str, wait: bool) -> Result
 /// stopAllProcesses: all at once, ascending, unlike the shutdown (P-80).
 pub fn stop_all(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let processes = context.daemon.roster.processes_by_priority();
+    if context.daemon.stops_in_order() {
+        return begin_in_order(context, processes, wait(params, 0));
+    }
     begin(context, Action::Stop, processes, wait(params, 0))
+}
+
+/// Stops several, each after those that depend on it (O-2).
+pub(super) fn begin_in_order(context: &mut Context<'_>, processes: Vec<ProcId>, waits: bool) -> Result<Outcome, Fault> {
+    // All at once: one that has its turn later holds up others that have it sooner.
+    let is_concerned = |id: &ProcId| state(context, *id).is_running() || context.daemon.is_waiting(*id);
+    let processes: Vec<ProcId> = processes.into_iter().filter(is_concerned).collect();
+    context.daemon.stop_in_order(&processes, context.now);
+    let bulk = Bulk::new(Action::Stop, processes, waits).in_order();
+    Deferred::Bulk(bulk).begin(context)
 }
 
 /// signalProcess.

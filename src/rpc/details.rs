@@ -3,7 +3,6 @@
 
 use super::Context;
 use crate::config::{Process, Program, Row, Show};
-use crate::daemon::info::info;
 use crate::exit::ExitStatus;
 use crate::id::ProcId;
 use crate::model::health::Health;
@@ -15,7 +14,7 @@ pub(super) fn extended(context: &mut Context<'_>, id: ProcId) -> Option<Value> {
     let process = context.daemon.roster.process(id)?;
     let group = context.daemon.roster.group_of(id)?;
     let usage = process.machine.pid().and_then(|pid| context.host.usage(pid)).unwrap_or_default();
-    let info = info(group, process, context.now, context.host);
+    let info = context.daemon.info_of(id, group, process, context.now, context.host);
     let machine = &process.machine;
     let last = machine.last_exit();
     let signal = match last {

@@ -7,7 +7,7 @@ use super::{Answer, Context, Outcome, text};
 use crate::config::options::logfile_place;
 use crate::config::{Group, LogFile, Process, Row, Show};
 use crate::daemon::Daemon;
-use crate::daemon::info::{Info, info};
+use crate::daemon::info::Info;
 use crate::fault::{Code, Fault};
 use crate::id::Channel;
 use crate::wire::value::Value;
@@ -32,8 +32,8 @@ pub fn all_process_info(context: &mut Context<'_>, _: &[Value]) -> Result<Outcom
     let mut xml = Vec::with_capacity(daemon.roster.process_count() * INFO_BYTES + 64);
     let mut writer = Writer::new(&mut xml);
     writer.begin_array();
-    for (_, group, process) in daemon.roster.processes_by_name() {
-        write_info(&mut writer, &info(group, process, context.now, context.host));
+    for (id, group, process) in daemon.roster.processes_by_name() {
+        write_info(&mut writer, &daemon.info_of(id, group, process, context.now, context.host));
     }
     writer.end_array();
     Ok(Outcome::Now(Answer::Xml(xml)))

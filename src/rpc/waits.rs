@@ -51,6 +51,12 @@ fn is_done(state: ProcessState, is_well: bool) -> Option<Result<(), Code>> {
 /// removed meanwhile has ended.
 pub(super) fn is_up(daemon: &Daemon, id: ProcId) -> Option<Result<(), Code>> {
     let Some(process) = daemon.roster.process(id) else { return Some(Err(Code::AbnormalTermination)) };
+    if daemon.is_waiting(id) {
+        return None;
+    }
+    if daemon.is_refused(id) {
+        return Some(Err(Code::AbnormalTermination));
+    }
     let machine = &process.machine;
     if process.config.program.run_type == RunType::Oneshot {
         return is_done(machine.state(), machine.spawn_error().is_empty());
@@ -114,6 +120,8 @@ pub struct Bulk {
     pub action: Action,
     /// Whether it is waited for.
     pub waits: bool,
+    /// The daemon stops them in their order.
+    pub in_order: bool,
     /// Those that have not had their turn yet.
     left: std::vec::IntoIter<ProcId>,
     waiting: BTreeMap<ProcId, Entry>,
@@ -133,6 +141,7 @@ impl Bulk {
         Bulk {
             action,
             waits,
+            in_order: false,
             left,
             waiting: BTreeMap::new(),
             results: Vec::new(),
@@ -140,6 +149,11 @@ impl Bulk {
             begun: false,
             report_at: Mono(0),
         }
+    }
+
+    /// The same where the daemon stops them in their order.
+    pub fn in_order(self) -> Bulk {
+        Bulk { in_order: true, ..self }
     }
 
     /// An outcome that is there at once.

@@ -15,7 +15,6 @@ use super::scrape::Scrape;
 use super::sites::Sites;
 use super::text::{Escape, TextFeed};
 use crate::clock::Now;
-use crate::daemon::info::info;
 use crate::daemon::logplace::LogPlace;
 use crate::daemon::{Daemon, Host};
 use crate::fault::Code;
@@ -429,7 +428,7 @@ impl Exchange<'_> {
             .daemon
             .roster
             .processes_by_name()
-            .map(|(_, group, process)| info(group, process, self.now, self.host))
+            .map(|(id, group, process)| self.daemon.info_of(id, group, process, self.now, self.host))
             .collect();
         let mut rows: Vec<page::Row<'_>> = infos
             .iter()

@@ -125,13 +125,17 @@ fn another(row: &Row) -> &'static str {
         "ignore, shutdown or shutdown_unexpected" => "shutdown",
         "percent, 0 to 100" => "50",
         "starts/seconds, such as 5/60" => "5/60",
+        "names with conditions" => "z",
+        "wait or fatal" => "fatal",
+        "ignore, stop or restart" => "stop",
+        "ignore, stop_group or restart_group" => "stop_group",
         kind => panic!("say here what an option of the kind {kind:?} may be, for {}", row.name),
     }
 }
 
 /// The process of a program with these lines.
 fn process(lines: &str) -> Rc<Process> {
-    let text = format!("[supervisord]\n[group:g]\nprograms=p\n[program:p]\n{lines}\n");
+    let text = format!("[supervisord]\n[group:g]\nprograms=p\n[program:p]\n{lines}\n[program:z]\ncommand=x\n");
     Fake::new().load(&text).unwrap_or_else(|error| panic!("{lines}: {error}")).groups[0].processes[0].clone()
 }
 
@@ -170,7 +174,7 @@ fn an_option_of_a_group_with_another_value_differs() {
     ];
     for (rows, lines) in kinds {
         let group = |line: &str| {
-            let text = format!("[supervisord]\n{lines}{line}\n");
+            let text = format!("[supervisord]\n{lines}{line}\n[program:z]\ncommand=x\n");
             Fake::new().load(&text).unwrap_or_else(|error| panic!("{text}: {error}")).groups[0].clone()
         };
         for row in rows.iter().filter(|row| !row.makes) {

@@ -169,6 +169,23 @@ pub fn avail(session: &mut Session, arguments: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// `waiting for db, migrate` of the description of a process that waits (O-1); the states of what it waits for belong to
+/// `status`.
+fn wait_of(description: &str) -> Option<String> {
+    let names = description.strip_prefix("Waiting ")?;
+    let mut text = String::from("waiting ");
+    let mut depth = 0_usize;
+    for c in names.chars() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            c if depth == 0 => text.push(c),
+            _ => {}
+        }
+    }
+    Some(text.replace(" ,", ",").replace("  ", " ").trim_end().to_string())
+}
+
 /// `check [name …] [--require running|not-fatal]`: one line, exit status 0 or 1, whatever goes wrong.
 pub fn check(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let (mut names, mut require) = (Vec::new(), "running");
@@ -203,7 +220,12 @@ pub fn check(session: &mut Session, arguments: &str) -> Result<(), Error> {
             _ => !matches!(state, None | Some(ProcessState::Fatal | ProcessState::Unknown)),
         };
         if !is_good {
-            bad.push(format!("{} {}", namespec_of(info)?, text(info, "statename")?));
+            let waits = if state == Some(ProcessState::Stopped) { wait_of(text(info, "description")?) } else { None };
+            let how = match waits {
+                Some(waits) => waits,
+                None => text(info, "statename")?.to_string(),
+            };
+            bad.push(format!("{} {how}", namespec_of(info)?));
         }
     }
     if bad.is_empty() {
@@ -219,4 +241,22 @@ pub fn check(session: &mut Session, arguments: &str) -> Result<(), Error> {
         session.status = 1;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_check_says_of_one_that_waits() {
+        let rows = [
+            ("Waiting for db (STARTING)", Some("waiting for db")),
+            ("Waiting for db (STARTING), g:m (BACKOFF) and 5 more", Some("waiting for db, g:m and 5 more")),
+            ("Waiting 5 s before the first start", Some("waiting 5 s before the first start")),
+            ("Not started", None),
+        ];
+        for (description, expected) in rows {
+            assert_eq!(wait_of(description).as_deref(), expected, "{description}");
+        }
+    }
 }

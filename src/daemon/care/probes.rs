@@ -110,6 +110,7 @@ impl Daemon {
         let Some(change) = watched.health.take(result, good, bad) else { return };
         let (failures, reason) = (watched.health.failures, watched.health.reason.clone());
         self.announce_health(id, change, &reason);
+        self.reorder(id, now);
         let name = &config.name;
         if change.to == State::Healthy {
             if let Some(command) = &config.liveness_check_success_action {

@@ -1,0 +1,479 @@
+//! `depends_on` (O-1): what a program waits for before it is started.
+//!
+//! [`DependsOn`] is the text as items. [`resolve`] finds the processes that each item means and refuses names that
+//! nothing has, and circles. It looks at processes, not at programs: `db_%(process_num)d` pairs them. All of it is
+//! iterative, so that no depth of a chain matters.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::rc::Rc;
+
+use super::datatypes::Datatype;
+use super::env::Env;
+use super::options::Process;
+use super::types::Group;
+use crate::namespec;
+
+/// Items of one `depends_on`. More are a mistake of whoever made the file.
+const ITEMS_MAX: usize = 1000;
+
+/// What has to be true of a process that another one waits for (O-1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Condition {
+    /// It is RUNNING.
+    Running,
+    /// It is RUNNING by its own `ready=`; a program without one is ready when it is RUNNING.
+    Ready,
+    /// It is RUNNING and its last liveness checks passed; a program without any is healthy when it is RUNNING.
+    Healthy,
+    /// Its last run since the daemon started ended as expected, and it does not run again.
+    Completed,
+    /// Its last run ended, however that was.
+    Ended,
+    /// It is STARTING or RUNNING.
+    Spawned,
+}
+
+impl Condition {
+    /// Its name in a file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Condition::Running => "running",
+            Condition::Ready => "ready",
+            Condition::Healthy => "healthy",
+            Condition::Completed => "completed",
+            Condition::Ended => "ended",
+            Condition::Spawned => "spawned",
+        }
+    }
+
+    /// Whether somebody minds that it ceases to hold (`on_dependency_stop`).
+    pub fn is_lasting(self) -> bool {
+        matches!(self, Condition::Running | Condition::Ready | Condition::Healthy)
+    }
+
+    /// Whether it has a place in the order of stopping (O-2). What has ended needs no order.
+    pub fn orders_stops(self) -> bool {
+        !matches!(self, Condition::Completed | Condition::Ended)
+    }
+
+    /// The condition of that name, or what is wrong with it.
+    fn named(name: &str) -> Result<Condition, String> {
+        Ok(match name {
+            "running" => Condition::Running,
+            "ready" => Condition::Ready,
+            "healthy" | "service_healthy" => Condition::Healthy,
+            "completed" | "service_completed_successfully" => Condition::Completed,
+            "ended" => Condition::Ended,
+            "spawned" | "service_started" => Condition::Spawned,
+            "exited" | "done" => {
+                return Err(format!("the condition '{name}' is ambiguous: say completed (it succeeded) or ended"));
+            }
+            "" => return Err("a condition must follow '='".to_string()),
+            _ => {
+                return Err(format!(
+                    "unknown condition '{name}': it is one of running, ready, healthy, completed, ended, spawned"
+                ));
+            }
+        })
+    }
+}
+
+/// One item: a name, and what has to be true of every process it means.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Dependency {
+    /// `group:process`, `group:*`, a program or a group.
+    pub name: String,
+    /// What has to be true.
+    pub condition: Condition,
+}
+
+impl fmt::Display for Dependency {
+    /// As in a file; `running` is left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.condition {
+            Condition::Running => f.write_str(&self.name),
+            condition => write!(f, "{}={}", self.name, condition.name()),
+        }
+    }
+}
+
+/// The value of `depends_on`: `db=ready, migrate=completed, cache, workers:*=running`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct DependsOn(pub Vec<Dependency>);
+
+impl fmt::Display for DependsOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let items: Vec<String> = self.0.iter().map(Dependency::to_string).collect();
+        f.write_str(&items.join(", "))
+    }
+}
+
+impl Datatype for DependsOn {
+    const KIND: &'static str = "names with conditions";
+
+    fn parse(text: &str, _: &dyn Env) -> Result<DependsOn, String> {
+        if text.trim().is_empty() {
+            return Ok(DependsOn::default());
+        }
+        let mut items = Vec::new();
+        for item in text.split(',').map(str::trim) {
+            let (name, condition) = match item.split_once('=') {
+                None => (item, Condition::Running),
+                Some((name, condition)) => {
+                    let condition = Condition::named(condition.trim());
+                    (name.trim(), condition.map_err(|reason| format!("depends_on: '{item}': {reason}"))?)
+                }
+            };
+            if name.is_empty() {
+                return Err(format!("depends_on has an item without a name in '{text}'"));
+            }
+            if items.len() == ITEMS_MAX {
+                return Err(format!("depends_on has more than {ITEMS_MAX} items"));
+            }
+            let item = Dependency { name: name.to_string(), condition };
+            if !items.contains(&item) {
+                items.push(item);
+            }
+        }
+        Ok(DependsOn(items))
+    }
+}
+
+/// A process, as far as names and dependencies go.
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'a> {
+    /// Its group.
+    pub group: &'a str,
+    /// Its name within the group.
+    pub name: &'a str,
+    /// The section it comes from.
+    pub program: &'a str,
+    /// Its own items.
+    pub depends_on: &'a [Dependency],
+    /// Those of its group, which hold towards everything outside of it.
+    pub group_depends_on: &'a [Dependency],
+}
+
+/// Why dependencies cannot be met; about the process at that index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unresolved {
+    /// Index of the process whose items are wrong.
+    pub node: usize,
+    /// What is wrong, in words for the user.
+    pub text: String,
+}
+
+/// What all items mean. Plain data: processes and sets are indices.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Resolved {
+    /// Sets of processes, each ascending. One for each name, however many wait for it: ten thousand that wait for a
+    /// group of ten thousand are no hundred million pairs.
+    pub sets: Vec<Vec<usize>>,
+    /// Of each set, whether nothing has the name.
+    pub absent: Vec<bool>,
+    /// What each process waits for, in the order of its items.
+    pub needs: Vec<Vec<Need>>,
+}
+
+/// One item of one process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The item.
+    pub item: Dependency,
+    /// Which of the sets it means.
+    pub set: usize,
+}
+
+/// Finds what the items of each process mean.
+///
+/// Errors: a name that nothing has, a process that waits for itself, a circle with its whole path.
+pub fn resolve(nodes: &[Node<'_>]) -> Result<Resolved, Unresolved> {
+    let resolved = look_up(nodes);
+    for (node, needs) in resolved.needs.iter().enumerate() {
+        if let Some(need) = needs.iter().find(|need| resolved.absent.get(need.set) == Some(&true)) {
+            let text = format!("depends_on names '{}', which is no program or group", need.item.name);
+            return Err(Unresolved { node, text });
+        }
+    }
+    match circle(&resolved) {
+        None => Ok(resolved),
+        Some(path) => {
+            let names: Vec<String> = path.iter().map(|index| nodes[*index].full_name()).collect();
+            let text = format!("depends_on goes in a circle: {}", names.join(" -> "));
+            Err(Unresolved { node: path.first().copied().unwrap_or_default(), text })
+        }
+    }
+}
+
+/// The same where names may be of what has been removed: their sets are empty.
+pub fn look_up(nodes: &[Node<'_>]) -> Resolved {
+    let names = Names::of(nodes);
+    let mut known: HashMap<(&str, Option<&str>), usize> = HashMap::new();
+    let mut resolved = Resolved { sets: Vec::new(), absent: Vec::new(), needs: Vec::with_capacity(nodes.len()) };
+    for node in nodes {
+        let own = node.depends_on.iter().map(|item| (item, None));
+        let of_group = node.group_depends_on.iter().map(|item| (item, Some(node.group)));
+        let mut needs: Vec<Need> = Vec::new();
+        for (item, without) in own.chain(of_group) {
+            let set = match known.get(&(item.name.as_str(), without)) {
+                Some(set) => *set,
+                None => {
+                    let found = names.find(&item.name);
+                    resolved.absent.push(found.is_none());
+                    let is_meant = |other: &usize| without.is_none_or(|group| nodes[*other].group != group);
+                    resolved.sets.push(found.into_iter().flatten().filter(is_meant).collect());
+                    known.insert((&item.name, without), resolved.sets.len() - 1);
+                    resolved.sets.len() - 1
+                }
+            };
+            if !needs.iter().any(|other| other.item == *item) {
+                needs.push(Need { item: item.clone(), set });
+            }
+        }
+        resolved.needs.push(needs);
+    }
+    resolved
+}
+
+impl Node<'_> {
+    fn full_name(&self) -> String {
+        namespec::join(self.group, self.name)
+    }
+}
+
+/// Sees that everything that groups depend on is there, and that nothing goes in a circle. Does nothing where nothing
+/// depends on anything.
+///
+/// Errors: what is wrong, about that process.
+pub fn check(groups: &[Rc<Group>]) -> Result<(), (Rc<Process>, String)> {
+    let is_used = |group: &Rc<Group>| {
+        let of_group = group.options.as_ref().is_some_and(|options| !options.depends_on.0.is_empty());
+        of_group || group.processes.iter().any(|process| !process.depends_on.0.is_empty())
+    };
+    if !groups.iter().any(is_used) {
+        return Ok(());
+    }
+    let members = groups.iter().flat_map(|group| {
+        let items = group.options.as_ref().map_or(&[][..], |options| &options.depends_on.0);
+        group.processes.iter().map(move |process| (group, items, process))
+    });
+    let nodes: Vec<Node<'_>> = members
+        .clone()
+        .map(|(group, items, process)| Node {
+            group: &group.name,
+            name: &process.name,
+            program: &process.program.name,
+            depends_on: &process.depends_on.0,
+            group_depends_on: items,
+        })
+        .collect();
+    let Err(Unresolved { node, text }) = resolve(&nodes) else { return Ok(()) };
+    match members.clone().nth(node) {
+        Some((_, _, process)) => Err((process.clone(), text)),
+        None => Ok(()),
+    }
+}
+
+/// What names mean.
+struct Names<'a> {
+    groups: BTreeMap<&'a str, Vec<usize>>,
+    programs: HashMap<&'a str, Vec<usize>>,
+    processes: HashMap<(&'a str, &'a str), usize>,
+}
+
+impl<'a> Names<'a> {
+    fn of(nodes: &[Node<'a>]) -> Names<'a> {
+        let mut names = Names { groups: BTreeMap::new(), programs: HashMap::new(), processes: HashMap::new() };
+        for (index, node) in nodes.iter().enumerate() {
+            names.groups.entry(node.group).or_default().push(index);
+            names.programs.entry(node.program).or_default().push(index);
+            names.processes.insert((node.group, node.name), index);
+        }
+        names
+    }
+
+    fn find(&self, name: &str) -> Option<Vec<usize>> {
+        let group = |group: &str| self.groups.get(group).cloned();
+        match name.split_once(':') {
+            Some((name, "*" | "")) => group(name),
+            Some(pair) => self.processes.get(&pair).map(|index| vec![*index]),
+            None => self.programs.get(name).cloned().or_else(|| group(name)),
+        }
+    }
+}
+
+/// How far the search for circles has come with a place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Fresh,
+    Open,
+    Done,
+}
+
+/// A circle, if there is one: the processes on it, the first one again at the end.
+///
+/// Walks depth first with a stack of its own. Sets are places of their own, entered once each, so that the walk takes as
+/// long as there are items, not pairs.
+fn circle(resolved: &Resolved) -> Option<Vec<usize>> {
+    let Resolved { sets, needs, .. } = resolved;
+    let next = |place: usize, step: usize| match place.checked_sub(needs.len()) {
+        None => needs[place].get(step).map(|need| needs.len() + need.set),
+        Some(set) => sets[set].get(step).copied(),
+    };
+    let mut marks = vec![Mark::Fresh; needs.len() + sets.len()];
+    for start in 0..needs.len() {
+        if marks[start] != Mark::Fresh {
+            continue;
+        }
+        marks[start] = Mark::Open;
+        let mut path = vec![(start, 0)];
+        while let Some((place, step)) = path.last_mut() {
+            let Some(to) = next(*place, *step) else {
+                marks[*place] = Mark::Done;
+                path.pop();
+                continue;
+            };
+            *step += 1;
+            match marks[to] {
+                Mark::Done => {}
+                Mark::Fresh => {
+                    marks[to] = Mark::Open;
+                    path.push((to, 0));
+                }
+                Mark::Open => {
+                    let begin = path.iter().position(|(place, _)| *place == to)?;
+                    let on_it = path[begin..].iter().map(|(place, _)| *place).filter(|place| *place < needs.len());
+                    let mut circle: Vec<usize> = on_it.collect();
+                    circle.extend(circle.first().copied());
+                    return Some(circle);
+                }
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::Fake;
+    use super::*;
+
+    fn parse(text: &str) -> Result<DependsOn, String> {
+        DependsOn::parse(text, &Fake::new())
+    }
+
+    #[test]
+    fn texts_and_items() {
+        let rows = [
+            ("", Ok("")),
+            (" db ", Ok("db")),
+            (
+                "db=ready, migrate=completed, cache, workers:*=running",
+                Ok("db=ready, migrate=completed, cache, workers:*"),
+            ),
+            (" d:d_0 , e = ended,d:* = spawned ", Ok("d:d_0, e=ended, d:*=spawned")),
+            ("a=service_healthy,b=service_started", Ok("a=healthy, b=spawned")),
+            ("a=service_completed_successfully", Ok("a=completed")),
+            ("a,a,a=ready", Ok("a, a=ready")),
+            ("b:exited", Ok("b:exited")),
+            ("a=exited", Err("completed (it succeeded) or ended")),
+            ("a=done", Err("completed (it succeeded) or ended")),
+            ("a=happy", Err("unknown condition 'happy'")),
+            ("a=", Err("a condition must follow '='")),
+            ("a,,b", Err("an item without a name")),
+            ("=ready", Err("an item without a name")),
+        ];
+        for (text, expected) in rows {
+            match (parse(text), expected) {
+                (Ok(items), Ok(shown)) => assert_eq!(items.to_string(), shown, "{text:?}"),
+                (Err(error), Err(part)) => assert!(error.contains(part), "{text:?}: {error}"),
+                (got, _) => panic!("{text:?}: {got:?}"),
+            }
+        }
+        let many: Vec<String> = (0..=ITEMS_MAX).map(|n| format!("p{n}")).collect();
+        assert!(parse(&many.join(",")).is_err());
+        assert!(parse(&many[1..].join(",")).is_ok());
+    }
+
+    /// `group:name/program`, its items, those of its group.
+    type Row<'a> = (&'a str, &'a str, &'a str);
+
+    /// The items of each, and what they mean.
+    #[expect(clippy::type_complexity)]
+    fn resolved(rows: &[Row<'_>]) -> Result<Vec<Vec<(String, Vec<usize>)>>, String> {
+        let items: Vec<(DependsOn, DependsOn)> =
+            rows.iter().map(|(_, own, group)| (parse(own).unwrap(), parse(group).unwrap())).collect();
+        let nodes: Vec<Node> = rows
+            .iter()
+            .zip(&items)
+            .map(|((name, ..), (own, group))| {
+                let (group_name, rest) = name.split_once(':').unwrap_or((name, name));
+                let (name, program) = rest.split_once('/').unwrap_or((rest, rest));
+                Node { group: group_name, name, program, depends_on: &own.0, group_depends_on: &group.0 }
+            })
+            .collect();
+        let Resolved { sets, needs, .. } = resolve(&nodes).map_err(|error| error.text)?;
+        let shown = |need: &Need| (need.item.to_string(), sets[need.set].clone());
+        Ok(needs.iter().map(|needs| needs.iter().map(shown).collect()).collect())
+    }
+
+    #[test]
+    fn what_names_mean() {
+        let rows = [
+            ("d:d_0/d", "", ""),
+            ("d:d_1/d", "", ""),
+            ("g:m", "", "d=ready, g"),
+            ("g:n", "g:m", "d=ready, g"),
+            ("x", "d:d_1, d:*=spawned, d, g, g:m", ""),
+        ];
+        let all = resolved(&rows).unwrap();
+        // Of a group's items its own members are left out.
+        assert_eq!(all[2], [("d=ready".into(), vec![0, 1]), ("g".into(), vec![])]);
+        assert_eq!(all[3], [("g:m".into(), vec![2]), ("d=ready".into(), vec![0, 1]), ("g".into(), vec![])]);
+        let x: Vec<Vec<usize>> = all[4].iter().map(|(_, processes)| processes.clone()).collect();
+        assert_eq!(x, [vec![1], vec![0, 1], vec![0, 1], vec![2, 3], vec![2]]);
+    }
+
+    #[test]
+    fn what_cannot_be_met() {
+        let rows: [(&[Row<'_>], &str); 7] = [
+            (&[("a", "nope", "")], "depends_on names 'nope', which is no program or group"),
+            (&[("a", "b:x", ""), ("b", "", "")], "depends_on names 'b:x', which is no program or group"),
+            (&[("a", "a", "")], "depends_on goes in a circle: a -> a"),
+            (&[("a", "b", ""), ("b", "c", ""), ("c", "a", "")], "depends_on goes in a circle: a -> b -> c -> a"),
+            (&[("z", "a", ""), ("a", "b", ""), ("b", "a", "")], "depends_on goes in a circle: a -> b -> a"),
+            (&[("g:a", "b", ""), ("b", "g", "")], "depends_on goes in a circle: g:a -> b -> g:a"),
+            (&[("g:a", "g:*", ""), ("g:b", "", "")], "depends_on goes in a circle: g:a -> g:a"),
+        ];
+        for (nodes, expected) in rows {
+            assert_eq!(resolved(nodes).unwrap_err(), expected, "{nodes:?}");
+        }
+    }
+
+    #[test]
+    fn depth_and_width_do_not_matter() {
+        let names: Vec<String> = (0..50_000).map(|n| format!("p{n}")).collect();
+        let before = |n: usize| if n == 0 { "" } else { &names[n - 1] };
+        let items: Vec<DependsOn> = (0..names.len()).map(|n| parse(before(n)).unwrap()).collect();
+        let chain: Vec<Node> = names
+            .iter()
+            .zip(&items)
+            .map(|(name, items)| Node { group: "g", name, program: name, depends_on: &items.0, group_depends_on: &[] })
+            .collect();
+        assert_eq!(resolve(&chain).unwrap().sets.len(), names.len() - 1);
+        // Each of one half waits for the whole other half.
+        let items = parse("h").unwrap();
+        let halves: Vec<Node> = chain
+            .iter()
+            .enumerate()
+            .map(|(n, node)| match n % 2 {
+                0 => Node { group: "h", depends_on: &[], ..*node },
+                _ => Node { depends_on: &items.0, ..*node },
+            })
+            .collect();
+        let resolved = resolve(&halves).unwrap();
+        assert_eq!(resolved.sets.len(), 1);
+        assert_eq!(resolved.sets[0].len(), names.len() / 2);
+    }
+}

@@ -1,0 +1,483 @@
+//! Order: processes that wait to be started for what they depend on (O-1).
+//!
+//! Data only: the [`Gates`] between processes, and what is pending of each. Gates are made anew when the set of processes
+//! has changed, and told of each change of a process, which costs a look at those that depend on it. What a change turns
+//! is only noted there; it is acted on when the deadlines of the turn are, in bounded shares, so that no chain of
+//! consequences is a chain of calls. Without any of the options that are meant here nothing of it runs.
+//!
+//! A process that waits is in one of the *stopped* states of its machine, and shown as STOPPED. Nothing it does of its
+//! own accord starts it meanwhile; a start by command does, and ends the wait. Once what it needs is there it is
+//! *released*, and started in its turn without a second look.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::agenda::{Agenda, Due};
+use super::{Daemon, Host, Proc, ending, ordered_stop};
+use crate::clock::{Mono, Now, earliest};
+use crate::config::DependsOnFailure;
+use crate::config::depends::{self, Node};
+use crate::id::ProcId;
+use crate::model::event;
+use crate::model::gates::{Facts, Gates, Turn};
+use crate::model::process::Event;
+use crate::state::{ProcessState, SupervisorState};
+
+/// Names of dependencies that a description has; the rest are counted.
+const NAMES_SHOWN: usize = 3;
+
+/// After so long the log says once more that a process waits, and never again: who waits for hours fills no disk.
+const REMIND_AFTER: Duration = Duration::from_secs(60);
+
+/// A dependency that is back so soon after it was gone may go again: it is acted on once for all of it.
+pub(super) const FLAP_TIME: Duration = Duration::from_secs(1);
+
+/// Who waits for whom.
+#[derive(Default)]
+pub(super) struct Order {
+    pub(super) gates: Gates,
+    /// Those that are to be started once they may be.
+    waits: BTreeMap<ProcId, Wait>,
+    /// Those whose wait is over, until their turn comes, and how they are started.
+    released: BTreeMap<ProcId, Wish>,
+    /// Those whose wait has ended in failure, until they are started.
+    refused: BTreeSet<ProcId>,
+    /// Those that are to be restarted when what they depend on is back, and when it went last.
+    pub(super) owed: BTreeMap<ProcId, Mono>,
+    /// Those that are to be stopped, each after what depends on it.
+    pub(super) stops: BTreeMap<ProcId, ordered_stop::Then>,
+    /// Those whose stop by command does not concern what depends on them.
+    pub(super) hushed: BTreeSet<ProcId>,
+    /// When to look at a process.
+    pub(super) agenda: Agenda,
+    /// Something depends on something, or a first start is delayed.
+    is_used: bool,
+    /// The set of processes has changed since the gates were made.
+    is_stale: bool,
+    /// Reused by every change.
+    turns: Vec<Turn>,
+}
+
+/// How a process is started whose wait is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// As if somebody asked for it.
+    Start,
+    /// It was up before: this is a restart, and counts.
+    Resume,
+}
+
+impl Wish {
+    fn event(self) -> Event {
+        match self {
+            Wish::Start => Event::Start,
+            Wish::Resume => Event::Resume,
+        }
+    }
+}
+
+/// A wait.
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    wish: Wish,
+    /// When it is given up.
+    until: Option<Mono>,
+    /// When the log says once more that it waits.
+    remind_at: Option<Mono>,
+    /// Not before then, whatever is there: its first start is delayed, or what it depends on comes and goes.
+    not_before: Option<Mono>,
+    /// Its first start has been delayed as it is to be.
+    is_delayed: bool,
+}
+
+impl Daemon {
+    /// A process has come, has gone, or has got another configuration.
+    pub(super) fn note_order(&mut self, id: ProcId) {
+        let Some((group, process)) = self.roster.member(id) else { return };
+        let of_group = group.config.options.as_ref().is_some_and(|options| !options.depends_on.0.is_empty());
+        self.order.is_used |= of_group || !process.config.depends_on.0.is_empty() || is_delayed(process);
+        self.order.is_stale = self.order.is_used;
+    }
+
+    /// A process is about to be taken out.
+    pub(super) fn forget_order(&mut self, id: ProcId) {
+        self.note_order(id);
+        let order = &mut self.order;
+        if order.is_used {
+            order.waits.remove(&id);
+            order.released.remove(&id);
+            order.owed.remove(&id);
+            order.agenda.forget(id);
+            order.refused.remove(&id);
+        }
+        order.hushed.remove(&id);
+        order.stops.remove(&id);
+    }
+
+    /// Makes the gates anew if the set of processes has changed. Whoever waits is looked at again.
+    pub(super) fn refresh_order(&mut self, now: Now) {
+        if !std::mem::take(&mut self.order.is_stale) {
+            return;
+        }
+        let mut ids = Vec::new();
+        let mut nodes = Vec::new();
+        let mut is_delayed_anywhere = false;
+        for (_, group) in self.roster.groups() {
+            let of_group = group.config.options.as_ref().map_or(&[][..], |options| &options.depends_on.0);
+            for (id, process) in self.roster.members(group) {
+                is_delayed_anywhere |= is_delayed(process);
+                ids.push(id);
+                nodes.push(Node {
+                    group: group.name(),
+                    name: &process.config.name,
+                    program: &process.config.program.name,
+                    depends_on: &process.config.depends_on.0,
+                    group_depends_on: of_group,
+                });
+            }
+        }
+        let facts_of = |id: ProcId| self.facts(id).unwrap_or(GONE);
+        let is_last = |id: ProcId| self.roster.is_listener(id);
+        self.order.gates = Gates::new(&depends::look_up(&nodes), &ids, facts_of, is_last);
+        for id in self.order.stops.keys() {
+            self.order.gates.hold(*id);
+        }
+        let order = &mut self.order;
+        order.is_used = is_delayed_anywhere || !order.gates.is_empty() || !order.waits.is_empty();
+        let pending = order.waits.keys().chain(order.owed.keys()).chain(order.stops.keys());
+        for id in pending {
+            order.agenda.set(*id, Due::At(now.mono), now.mono);
+        }
+    }
+
+    /// What conditions look at.
+    fn facts(&self, id: ProcId) -> Option<Facts> {
+        let process = self.roster.process(id)?;
+        let facts = Facts { is_healthy: self.is_healthy(id), ..facts(process) };
+        // One that is about to be stopped is nothing to start upon.
+        let is_going = self.order.stops.contains_key(&id) && facts.state.is_running();
+        Some(Facts { state: if is_going { ProcessState::Stopping } else { facts.state }, ..facts })
+    }
+
+    /// A process has changed: notes what follows for those that depend on it, or that it depends on.
+    pub(super) fn reorder(&mut self, id: ProcId, now: Now) {
+        if !self.order.is_used && self.order.stops.is_empty() {
+            return;
+        }
+        let Some(facts) = self.facts(id) else { return };
+        let mut turns = std::mem::take(&mut self.order.turns);
+        self.order.gates.update(id, facts, &mut turns);
+        if facts.state.is_stopped() {
+            self.order.owed.remove(&id);
+            self.stop_is_over(id, &mut turns, now);
+        } else {
+            self.order.refused.remove(&id);
+        }
+        let is_hushed = self.order.hushed.contains(&id);
+        if is_hushed && facts.state == ProcessState::Running {
+            self.order.hushed.remove(&id);
+        }
+        for turn in turns.drain(..) {
+            match turn {
+                Turn::Closed(_) if is_hushed || self.state != SupervisorState::Running => {}
+                Turn::Closed(waiter) => self.dependency_went(waiter, now),
+                Turn::Free(freed) => {
+                    self.is_free_to_end(freed);
+                    self.look_soon(freed, now);
+                }
+                Turn::Opened(waiter) | Turn::Hopeless { waiter, .. } => self.look_soon(waiter, now),
+            }
+        }
+        self.order.turns = turns;
+    }
+
+    /// Has a process looked at in this turn or the next, if anything is pending of it.
+    pub(super) fn look_soon(&mut self, id: ProcId, now: Now) {
+        let order = &mut self.order;
+        if order.waits.contains_key(&id) || order.owed.contains_key(&id) || order.stops.contains_key(&id) {
+            order.agenda.set(id, Due::At(now.mono), now.mono);
+        }
+    }
+
+    /// Has a process that is to be started wait for what it depends on; says whether there is something to wait for.
+    pub fn wait_to_start(&mut self, id: ProcId, now: Now) -> bool {
+        if !self.order.is_used {
+            return false;
+        }
+        self.refresh_order(now);
+        if self.is_waiting(id) {
+            return true;
+        }
+        let delay = self.roster.process(id).map_or(Duration::ZERO, first_delay);
+        if self.order.gates.is_open(id) && delay.is_zero() {
+            return false;
+        }
+        self.begin_wait(id, Wish::Start, now);
+        true
+    }
+
+    /// From here on a process waits.
+    pub(super) fn begin_wait(&mut self, id: ProcId, wish: Wish, now: Now) {
+        let Some(process) = self.roster.process(id) else { return };
+        let timeout = process.config.program.depends_on_timeout.0;
+        let until = (!timeout.is_zero()).then(|| now.mono.after(timeout));
+        let flaps_until = self.order.owed.remove(&id).map(|went| went.after(FLAP_TIME));
+        let wait = Wait { wish, until, remind_at: None, not_before: flaps_until, is_delayed: false };
+        self.order.waits.insert(id, wait);
+        self.agenda.set(id, Due::Never, now.mono);
+        self.order.agenda.set(id, Due::At(now.mono), now.mono);
+        self.just_changed.push(id);
+        if self.order.gates.is_open(id) {
+            return;
+        }
+        if let Some(wait) = self.order.waits.get_mut(&id) {
+            wait.remind_at = Some(now.mono.after(REMIND_AFTER));
+        }
+        let name = self.roster.namespec(id).unwrap_or_default();
+        let obstacles = self.obstacle_names(id, false);
+        activity!(Info, "waiting: {name} for {obstacles}");
+        if self.bus.wants(crate::eventtype::EventType::SthenoWaiting)
+            && let Some((subject, _)) = self.subject(id)
+        {
+            let event = event::Event::waiting(subject, &obstacles);
+            self.bus.emit(event);
+        }
+    }
+
+    /// When [`Daemon::order_deadlines`] has something to do; `None` is never.
+    pub(super) fn order_deadline(&self, now: Now) -> Option<Mono> {
+        self.order.agenda.next(now.mono)
+    }
+
+    /// Acts on what has turned and on what is due.
+    pub(super) fn order_deadlines(&mut self, now: Now, host: &mut dyn Host) {
+        self.refresh_order(now);
+        if self.order.agenda.next(now.mono).is_none_or(|at| at > now.mono) {
+            return;
+        }
+        for id in self.order.agenda.take_due(now.mono) {
+            self.stop_in_turn(id, now, host);
+            self.look_at_wait(id, now, host);
+            self.look_at_owed(id, now, host);
+            self.reschedule_order(id, now);
+        }
+    }
+
+    fn reschedule_order(&mut self, id: ProcId, now: Now) {
+        let wait = self.order.waits.get(&id);
+        let of_wait = wait.and_then(|wait| {
+            let not_before = wait.not_before.filter(|_| self.order.gates.is_open(id));
+            earliest(&[wait.until, wait.remind_at, not_before])
+        });
+        let of_owed = self.order.owed.get(&id).map(|went| went.after(FLAP_TIME));
+        let of_owed = of_owed.filter(|_| self.order.gates.is_open(id));
+        let due = earliest(&[of_wait, of_owed]);
+        self.order.agenda.set(id, due.map_or(Due::Never, Due::At), now.mono);
+    }
+
+    fn look_at_wait(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
+        let Some(mut wait) = self.order.waits.get(&id).copied() else { return };
+        let Some(process) = self.roster.process(id) else { return };
+        let program = process.config.program.clone();
+        if !self.order.gates.is_open(id) {
+            if program.depends_on_failure == DependsOnFailure::Fatal
+                && let Some(name) = self.failed_dependency(id)
+            {
+                return self.refuse(id, format!("Dependency {name} failed"), now, host);
+            }
+            if wait.until.is_some_and(|at| at <= now.mono) {
+                let secs = program.depends_on_timeout.0.as_secs_f64();
+                let obstacles = self.obstacle_names(id, true);
+                return self.refuse(id, format!("Dependencies not met within {secs} seconds: {obstacles}"), now, host);
+            }
+            if wait.remind_at.is_some_and(|at| at <= now.mono) {
+                wait.remind_at = None;
+                let name = self.roster.namespec(id).unwrap_or_default();
+                activity!(Info, "still waiting: {name} for {}", self.obstacle_names(id, true));
+            }
+            self.order.waits.insert(id, wait);
+            return;
+        }
+        // What it waits for is there: what is left is the time of its first start, which counts from here.
+        wait.remind_at = None;
+        wait.until = None;
+        let delay = first_delay(process);
+        if !std::mem::replace(&mut wait.is_delayed, true) && !delay.is_zero() {
+            wait.not_before = Some(now.mono.after(delay));
+            self.just_changed.push(id);
+        }
+        if wait.not_before.is_some_and(|at| at > now.mono) {
+            self.order.waits.insert(id, wait);
+            return;
+        }
+        self.order.waits.remove(&id);
+        self.order.released.insert(id, wait.wish);
+        self.agenda.set(id, Due::FirstStart, now.mono);
+    }
+
+    /// A wait ends in failure.
+    fn refuse(&mut self, id: ProcId, text: String, now: Now, host: &mut dyn Host) {
+        self.order.waits.remove(&id);
+        self.order.refused.insert(id);
+        if let Some(process) = self.roster.process_mut(id) {
+            process.start_failure = ending::OTHER_REASON;
+        }
+        self.just_changed.push(id);
+        let _ = self.step(id, Event::Refuse(text), now, host);
+    }
+
+    /// The first thing that a process waits for in vain.
+    fn failed_dependency(&self, id: ProcId) -> Option<String> {
+        let failed = self.order.gates.obstacles(id).find(|obstacle| obstacle.fails);
+        let absent = || self.order.gates.absent(id).next().map(|item| item.name.clone());
+        failed.and_then(|obstacle| self.roster.namespec(obstacle.process)).or_else(absent)
+    }
+
+    /// What happens to a process whose moment has come; `None` for one that has to wait.
+    pub(super) fn order_start(&mut self, id: ProcId, now: Now) -> Option<Event> {
+        if !self.order.is_used {
+            return Some(Event::Deadline);
+        }
+        if let Some(wish) = self.order.released.remove(&id) {
+            return Some(wish.event());
+        }
+        // Nothing of its own accord starts one that waits.
+        if self.order.waits.contains_key(&id) {
+            return None;
+        }
+        let is_first =
+            |process: &Proc| process.machine.state() == ProcessState::Stopped && !process.machine.is_coming_back();
+        let waits = self.roster.process(id).is_some_and(is_first) && self.wait_to_start(id, now);
+        (!waits).then_some(Event::Deadline)
+    }
+
+    /// Whether a process is to be started once others are as it needs them.
+    pub fn is_waiting(&self, id: ProcId) -> bool {
+        self.order.waits.contains_key(&id) || self.order.released.contains_key(&id)
+    }
+
+    /// Whether processes wait.
+    pub(super) fn has_waits(&self) -> bool {
+        !self.order.waits.is_empty() || !self.order.released.is_empty()
+    }
+
+    /// Whether the last wait of a process has ended in failure.
+    pub fn is_refused(&self, id: ProcId) -> bool {
+        self.order.refused.contains(&id)
+    }
+
+    /// Ends the wait of a process; says whether it waited.
+    pub fn end_wait(&mut self, id: ProcId, now: Now) -> bool {
+        if !self.order.is_used {
+            return false;
+        }
+        let waited = self.order.waits.remove(&id).is_some() | self.order.released.remove(&id).is_some();
+        if waited {
+            self.agenda.set(id, Due::Never, now.mono);
+            self.order.agenda.forget(id);
+            self.just_changed.push(id);
+        }
+        waited
+    }
+
+    /// Stops the wait of a process by command; says whether it waited. Nothing starts it of its own accord then.
+    pub fn give_up_wait(&mut self, id: ProcId, now: Now) -> bool {
+        let waited = self.end_wait(id, now);
+        if let Some(process) = self.roster.process_mut(id).filter(|_| waited) {
+            process.machine.rest();
+        }
+        waited
+    }
+
+    /// What a process waits for comes and goes: it is looked at some time later. Says whether the process waits.
+    pub(super) fn settle_wait(&mut self, id: ProcId, now: Now) -> bool {
+        if let Some(wait) = self.order.waits.get_mut(&id)
+            && wait.wish == Wish::Resume
+        {
+            wait.not_before = Some(now.mono.after(FLAP_TIME));
+        }
+        self.is_waiting(id)
+    }
+
+    /// Nothing is started any more, and nothing pending is of any use.
+    pub(super) fn end_waits(&mut self) {
+        let Order { gates, is_used, is_stale, .. } = std::mem::take(&mut self.order);
+        self.order = Order { gates, is_used, is_stale, ..Order::default() };
+    }
+
+    /// `Waiting for db (STARTING), migrate (BACKOFF)`; `None` for one that does not wait.
+    pub fn waiting_text(&self, id: ProcId) -> Option<String> {
+        let wait = self.order.waits.get(&id)?;
+        if !self.order.gates.is_open(id) {
+            return Some(format!("Waiting for {}", self.obstacle_names(id, true)));
+        }
+        let process = self.roster.process(id)?;
+        let secs = first_delay(process).as_secs_f64();
+        wait.not_before?;
+        Some(format!("Waiting {secs} s before the first start"))
+    }
+
+    /// Each process that one waits for, by the first item that it stands in the way of; then the names of items that
+    /// nothing has.
+    pub fn obstacles_of(&self, id: ProcId) -> Vec<(String, &'static str, &'static str)> {
+        let mut seen = BTreeSet::new();
+        let absent = self.order.gates.absent(id).map(|item| (item.name.clone(), item.condition.name(), "removed"));
+        let known = self.order.gates.obstacles(id).filter(|obstacle| seen.insert(obstacle.process));
+        let known = known.map(|obstacle| {
+            let name = self.roster.namespec(obstacle.process).unwrap_or_default();
+            (name, obstacle.item.condition.name(), self.word_for(obstacle.process))
+        });
+        let known: Vec<_> = known.collect();
+        known.into_iter().chain(absent).collect()
+    }
+
+    /// How a dependency is, in one word.
+    fn word_for(&self, id: ProcId) -> &'static str {
+        self.roster.process(id).map_or("removed", |process| process.machine.state().name())
+    }
+
+    fn obstacle_names(&self, id: ProcId, with_states: bool) -> String {
+        let obstacles = self.obstacles_of(id);
+        let more = obstacles.len().saturating_sub(NAMES_SHOWN);
+        let shown = obstacles.into_iter().take(NAMES_SHOWN);
+        let names: Vec<String> =
+            shown.map(|(name, _, state)| if with_states { format!("{name} ({state})") } else { name }).collect();
+        let names = names.join(", ");
+        if more == 0 { names } else { format!("{names} and {more} more") }
+    }
+}
+
+/// What is known of a process that is not there.
+const GONE: Facts =
+    Facts { state: ProcessState::Stopped, is_healthy: false, ended: None, is_retried: false, is_removed: true };
+
+/// Whether its first start is not to be at once.
+fn is_delayed(process: &Proc) -> bool {
+    let program = &process.config.program;
+    !program.startdelay.0.is_zero() || !program.start_stagger.0.is_zero()
+}
+
+/// How long its first start waits; nothing once it was started.
+fn first_delay(process: &Proc) -> Duration {
+    if process.machine.started().is_some() {
+        return Duration::ZERO;
+    }
+    let config = &process.config;
+    let place = config.number.saturating_sub(config.program.numprocs_start).clamp(0, i64::from(u32::MAX));
+    let stagger = config.program.start_stagger.0.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX));
+    config.program.startdelay.0.saturating_add(stagger)
+}
+
+/// What conditions look at, but for health.
+fn facts(process: &Proc) -> Facts {
+    use ProcessState::*;
+    let machine = &process.machine;
+    let state = machine.state();
+    let is_over = machine.starts > 0 && matches!(state, Exited | Stopped | Fatal | Backoff);
+    let is_expected = |status: crate::exit::ExitStatus| process.config.program.exitcodes.0.contains(&status.code());
+    let ended = if is_over { machine.last_exit().map(|status| state == Exited && is_expected(status)) } else { None };
+    let is_due = || machine.deadline(&process.config, SupervisorState::Running).is_some();
+    // Whether it is retried is decided once the hook after its end is over.
+    let is_retried = matches!(state, Exited | Backoff) && (machine.hook().is_some() || is_due());
+    Facts { state, is_healthy: true, ended, is_retried, is_removed: false }
+}

@@ -1,0 +1,424 @@
+//! Gates: who waits for whom, and whether the wait is over (O-1).
+//!
+//! A gate is a set of processes and a condition; it is open while the condition holds of all of them. Whoever waits has
+//! gates, and may start while all are open. What is known of a process comes in as [`Facts`]; what that opens, closes or
+//! makes hopeless comes out as [`Turn`]s. Counters do the work: a change costs one look at each gate the process
+//! stands in, and one for each that waits at a gate which turned; how many processes there are does not matter.
+
+use crate::config::depends::{Condition, Dependency, Resolved};
+use crate::id::{IdMap, ProcId};
+use crate::state::ProcessState;
+
+/// What conditions look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Its state.
+    pub state: ProcessState,
+    /// Its last liveness checks passed, or it has none.
+    pub is_healthy: bool,
+    /// How its last run since the daemon started ended: as expected or not. `None` before, and while it runs.
+    pub ended: Option<bool>,
+    /// It will be started again without anybody asking.
+    pub is_retried: bool,
+    /// It is gone for good.
+    pub is_removed: bool,
+}
+
+impl Facts {
+    /// Whether a condition holds.
+    fn meets(&self, condition: Condition) -> bool {
+        use ProcessState::*;
+        if self.is_removed {
+            return false;
+        }
+        match condition {
+            // STARTING lasts until `ready=` is satisfied, so that RUNNING and ready are one.
+            Condition::Running | Condition::Ready => self.state == Running,
+            Condition::Healthy => self.state == Running && self.is_healthy,
+            Condition::Completed => self.ended == Some(true),
+            Condition::Ended => self.ended.is_some(),
+            Condition::Spawned => matches!(self.state, Starting | Running),
+        }
+    }
+
+    /// Whether the condition will not hold unless somebody does something. BACKOFF is no failure: a retry follows.
+    fn fails(&self, condition: Condition) -> bool {
+        let has_failed = || self.ended == Some(false) && !self.is_retried;
+        self.is_removed
+            || match condition {
+                Condition::Ended => self.state == ProcessState::Fatal && self.ended.is_none(),
+                Condition::Completed => self.state == ProcessState::Fatal || has_failed(),
+                _ => self.state == ProcessState::Fatal,
+            }
+    }
+}
+
+/// What a change has turned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// All gates of this process are open now.
+    Opened(ProcId),
+    /// One of them, whose condition is lasting, was open and is not any more.
+    Closed(ProcId),
+    /// All that have to be stopped before this process are.
+    Free(ProcId),
+    /// This process waits for one that has failed.
+    Hopeless {
+        /// Who waits.
+        waiter: ProcId,
+        /// Who has failed.
+        failed: ProcId,
+    },
+}
+
+/// A set of processes and a condition.
+#[derive(Clone, Debug)]
+struct Gate {
+    item: Dependency,
+    /// Who stands in it.
+    members: Vec<Member>,
+    /// How many of them the condition does not hold of.
+    unmet: usize,
+    /// Nothing has the name: it does not open.
+    is_absent: bool,
+    /// Who waits at it.
+    waiters: Vec<ProcId>,
+    /// How many are to be stopped before its members, and are not yet (O-2).
+    holders: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    process: ProcId,
+    meets: bool,
+    fails: bool,
+}
+
+/// One that waits.
+#[derive(Clone, Debug, Default)]
+struct Waiter {
+    /// Its gates, in the order of its items.
+    gates: Vec<usize>,
+    /// How many of them are closed.
+    closed: usize,
+    /// It counts among the holders of its gates.
+    holds: bool,
+    /// Its stop has no place in the order; listeners are among the last to stop.
+    is_last: bool,
+}
+
+/// One process that another one waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Obstacle<'a> {
+    /// The process.
+    pub process: ProcId,
+    /// The item that names it.
+    pub item: &'a Dependency,
+    /// Whether it has failed.
+    pub fails: bool,
+}
+
+/// All gates.
+#[derive(Clone, Debug, Default)]
+pub struct Gates {
+    gates: Vec<Gate>,
+    /// Where a process stands: gate and place in it.
+    places: IdMap<ProcId, Vec<(usize, usize)>>,
+    waiters: IdMap<ProcId, Waiter>,
+    /// Of each process that stands in gates with holders, how many those are.
+    held: IdMap<ProcId, usize>,
+}
+
+impl Gates {
+    /// Gates of what was resolved; `ids` and `facts` are those of the processes, by their indices. `is_last` names those
+    /// whose stop waits for nobody's place in the order.
+    pub fn new(
+        resolved: &Resolved,
+        ids: &[ProcId],
+        facts: impl Fn(ProcId) -> Facts,
+        is_last: impl Fn(ProcId) -> bool,
+    ) -> Gates {
+        let mut gates = Gates::default();
+        let mut known: std::collections::HashMap<(usize, Condition), usize> = std::collections::HashMap::new();
+        for (needs, waiter) in resolved.needs.iter().zip(ids) {
+            for need in needs {
+                let gate = *known.entry((need.set, need.item.condition)).or_insert_with(|| {
+                    let members = resolved.sets.get(need.set).into_iter().flatten();
+                    let is_absent = resolved.absent.get(need.set) == Some(&true);
+                    gates.add(&need.item, is_absent, members.filter_map(|index| ids.get(*index).copied()), &facts)
+                });
+                gates.gates[gate].waiters.push(*waiter);
+                let is_closed = gates.gates[gate].unmet > 0;
+                let entry = gates.waiters.entry(*waiter).or_default();
+                entry.gates.push(gate);
+                entry.closed += usize::from(is_closed);
+                entry.is_last = is_last(*waiter);
+            }
+        }
+        gates
+    }
+
+    fn add(
+        &mut self,
+        item: &Dependency,
+        is_absent: bool,
+        members: impl Iterator<Item = ProcId>,
+        facts: &impl Fn(ProcId) -> Facts,
+    ) -> usize {
+        let number = self.gates.len();
+        let mut gate = Gate {
+            item: item.clone(),
+            members: Vec::new(),
+            unmet: usize::from(is_absent),
+            is_absent,
+            waiters: Vec::new(),
+            holders: 0,
+        };
+        for process in members {
+            let facts = facts(process);
+            let (meets, fails) = (facts.meets(item.condition), facts.fails(item.condition));
+            self.places.entry(process).or_default().push((number, gate.members.len()));
+            gate.unmet += usize::from(!meets);
+            gate.members.push(Member { process, meets, fails });
+        }
+        self.gates.push(gate);
+        number
+    }
+
+    /// Whether nobody waits for anybody.
+    pub fn is_empty(&self) -> bool {
+        self.gates.is_empty()
+    }
+
+    /// Whether all gates of a process are open. One that has none may start at any time.
+    pub fn is_open(&self, id: ProcId) -> bool {
+        self.waiters.get(&id).is_none_or(|waiter| waiter.closed == 0)
+    }
+
+    /// Whether nothing has to be stopped before a process (O-2).
+    pub fn is_free(&self, id: ProcId) -> bool {
+        !self.held.contains_key(&id)
+    }
+
+    /// A process is to be stopped, and what it depends on not before it.
+    pub fn hold(&mut self, id: ProcId) {
+        self.count_holder(id, true, &mut Vec::new());
+    }
+
+    /// It is stopped; what that turns is appended.
+    pub fn let_go(&mut self, id: ProcId, out: &mut Vec<Turn>) {
+        self.count_holder(id, false, out);
+    }
+
+    /// Costs a look at the gates of the process, and one at each member of those where it is the first or the last.
+    fn count_holder(&mut self, id: ProcId, holds: bool, out: &mut Vec<Turn>) {
+        let Some(waiter) = self.waiters.get_mut(&id) else { return };
+        let holds = holds && !waiter.is_last;
+        if std::mem::replace(&mut waiter.holds, holds) == holds {
+            return;
+        }
+        for number in &waiter.gates {
+            let gate = &mut self.gates[*number];
+            if !gate.item.condition.orders_stops() {
+                continue;
+            }
+            let had = gate.holders > 0;
+            gate.holders = if holds { gate.holders + 1 } else { gate.holders - 1 };
+            if had == (gate.holders > 0) {
+                continue;
+            }
+            for member in &gate.members {
+                if holds {
+                    *self.held.entry(member.process).or_default() += 1;
+                } else if let Some(held) = self.held.get_mut(&member.process) {
+                    *held -= 1;
+                    if *held == 0 {
+                        self.held.remove(&member.process);
+                        out.push(Turn::Free(member.process));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A process has changed; what that turns is appended.
+    pub fn update(&mut self, id: ProcId, facts: Facts, out: &mut Vec<Turn>) {
+        let Some(places) = self.places.get(&id) else { return };
+        for &(number, place) in places {
+            let gate = &mut self.gates[number];
+            let condition = gate.item.condition;
+            let member = &mut gate.members[place];
+            let (meets, fails) = (facts.meets(condition), facts.fails(condition));
+            let has_failed = fails && !member.fails;
+            member.fails = fails;
+            if std::mem::replace(&mut member.meets, meets) != meets {
+                let was_open = gate.unmet == 0;
+                gate.unmet = if meets { gate.unmet - 1 } else { gate.unmet + 1 };
+                let is_open = gate.unmet == 0;
+                if was_open != is_open {
+                    for waiter in &gate.waiters {
+                        let Some(entry) = self.waiters.get_mut(waiter) else { continue };
+                        entry.closed = if is_open { entry.closed - 1 } else { entry.closed + 1 };
+                        if is_open && entry.closed == 0 {
+                            out.push(Turn::Opened(*waiter));
+                        } else if !is_open && condition.is_lasting() {
+                            out.push(Turn::Closed(*waiter));
+                        }
+                    }
+                }
+            }
+            if has_failed {
+                out.extend(gate.waiters.iter().map(|waiter| Turn::Hopeless { waiter: *waiter, failed: id }));
+            }
+        }
+    }
+
+    /// What a process waits for, in the order of its items; each process once.
+    pub fn obstacles(&self, id: ProcId) -> impl Iterator<Item = Obstacle<'_>> {
+        let gates = self.waiters.get(&id).into_iter().flat_map(|waiter| &waiter.gates);
+        let closed = gates.filter_map(|gate| self.gates.get(*gate)).filter(|gate| gate.unmet > 0);
+        closed.flat_map(|gate| {
+            let unmet = gate.members.iter().filter(|member| !member.meets);
+            unmet.map(|member| Obstacle { process: member.process, item: &gate.item, fails: member.fails })
+        })
+    }
+
+    /// The items of a process whose names nothing has.
+    pub fn absent(&self, id: ProcId) -> impl Iterator<Item = &Dependency> {
+        let gates = self.waiters.get(&id).into_iter().flat_map(|waiter| &waiter.gates);
+        gates.filter_map(|gate| self.gates.get(*gate)).filter(|gate| gate.is_absent).map(|gate| &gate.item)
+    }
+
+    /// Everything a process waits for by one item after another, met or not.
+    pub fn needs(&self, id: ProcId) -> impl Iterator<Item = (&Dependency, impl Iterator<Item = ProcId>)> {
+        let gates = self.waiters.get(&id).into_iter().flat_map(|waiter| &waiter.gates);
+        let gates = gates.filter_map(|gate| self.gates.get(*gate));
+        gates.map(|gate| (&gate.item, gate.members.iter().map(|member| member.process)))
+    }
+
+    /// Who depends on a process, directly, by a lasting condition.
+    pub fn lasting_dependents(&self, id: ProcId) -> impl Iterator<Item = ProcId> {
+        let places = self.places.get(&id).into_iter().flatten();
+        let gates = places.filter_map(|(gate, _)| self.gates.get(*gate));
+        gates.filter(|gate| gate.item.condition.is_lasting()).flat_map(|gate| gate.waiters.iter().copied())
+    }
+
+    /// Who depends on a process, directly, and is to be stopped before it (O-2).
+    pub fn dependents(&self, id: ProcId) -> impl Iterator<Item = ProcId> {
+        let places = self.places.get(&id).into_iter().flatten();
+        let gates = places.filter_map(|(gate, _)| self.gates.get(*gate));
+        let waiters = gates.filter(|gate| gate.item.condition.orders_stops()).flat_map(|gate| gate.waiters.iter());
+        waiters.copied().filter(|id| self.waiters.get(id).is_some_and(|waiter| !waiter.is_last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::depends::{DependsOn, Node, resolve};
+
+    const A: ProcId = ProcId(1);
+    const B: ProcId = ProcId(2);
+    const WEB: ProcId = ProcId(3);
+
+    fn facts(state: ProcessState) -> Facts {
+        Facts { state, is_healthy: true, ended: None, is_retried: false, is_removed: false }
+    }
+
+    fn gates(condition: Condition) -> Gates {
+        let item = Dependency { name: "g".to_string(), condition };
+        let items = DependsOn(vec![item]);
+        let node = |group, name, depends_on| Node { group, name, program: name, depends_on, group_depends_on: &[] };
+        let nodes = [node("g", "a", &[][..]), node("g", "b", &[]), node("web", "web", &items.0)];
+        Gates::new(&resolve(&nodes).unwrap(), &[A, B, WEB], |_| facts(ProcessState::Stopped), |_| false)
+    }
+
+    #[test]
+    fn when_each_condition_holds_and_fails() {
+        use Condition::*;
+        use ProcessState as S;
+        let base = facts(S::Running);
+        let ended = |expected, state, is_retried| Facts { ended: Some(expected), is_retried, ..facts(state) };
+        // Facts; the conditions that hold; those that have failed.
+        let rows: [(Facts, &[Condition], &[Condition]); 10] = [
+            (base, &[Running, Ready, Healthy, Spawned], &[]),
+            (Facts { is_healthy: false, ..base }, &[Running, Ready, Spawned], &[]),
+            (facts(S::Starting), &[Spawned], &[]),
+            (facts(S::Stopped), &[], &[]),
+            (facts(S::Backoff), &[], &[]),
+            (facts(S::Fatal), &[], &[Running, Ready, Healthy, Completed, Ended, Spawned]),
+            (ended(true, S::Exited, false), &[Completed, Ended], &[]),
+            (ended(false, S::Exited, false), &[Ended], &[Completed]),
+            (ended(false, S::Backoff, true), &[Ended], &[]),
+            (Facts { is_removed: true, ..base }, &[], &[Running, Ready, Healthy, Completed, Ended, Spawned]),
+        ];
+        for (facts, holding, failed) in rows {
+            for condition in [Running, Ready, Healthy, Completed, Ended, Spawned] {
+                assert_eq!(facts.meets(condition), holding.contains(&condition), "{facts:?} {condition:?}");
+                assert_eq!(facts.fails(condition), failed.contains(&condition), "{facts:?} {condition:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_gate_opens_when_all_hold_and_closes_when_one_does_not() {
+        use ProcessState::*;
+        let mut gates = gates(Condition::Running);
+        let rows: [(ProcId, ProcessState, &[Turn]); 7] = [
+            (A, Running, &[]),
+            (A, Running, &[]),
+            (B, Starting, &[]),
+            (B, Running, &[Turn::Opened(WEB)]),
+            (A, Exited, &[Turn::Closed(WEB)]),
+            (B, Fatal, &[Turn::Hopeless { waiter: WEB, failed: B }]),
+            (B, Fatal, &[]),
+        ];
+        for (step, (process, state, expected)) in rows.into_iter().enumerate() {
+            let mut turns = Vec::new();
+            gates.update(process, facts(state), &mut turns);
+            assert_eq!(turns, expected, "step {step}");
+        }
+        let obstacles: Vec<(ProcId, bool)> = gates.obstacles(WEB).map(|found| (found.process, found.fails)).collect();
+        assert_eq!(obstacles, [(A, false), (B, true)]);
+        assert!(!gates.is_open(WEB));
+        assert!(gates.is_open(A), "it waits for nobody");
+    }
+
+    /// O-2: who is free to stop.
+    #[test]
+    fn a_process_is_free_when_all_that_depend_on_it_are_stopped() {
+        let mut gates = gates(Condition::Spawned);
+        // Who is to be stopped, or is; what that turns, and who is free.
+        let rows: [(ProcId, bool, &[Turn], [bool; 3]); 6] = [
+            (A, true, &[], [true, true, true]),
+            (WEB, true, &[], [false, false, true]),
+            (WEB, true, &[], [false, false, true]),
+            (A, false, &[], [false, false, true]),
+            (WEB, false, &[Turn::Free(A), Turn::Free(B)], [true, true, true]),
+            (WEB, false, &[], [true, true, true]),
+        ];
+        for (step, (process, holds, expected, free)) in rows.into_iter().enumerate() {
+            let mut turns = Vec::new();
+            match holds {
+                true => gates.hold(process),
+                false => gates.let_go(process, &mut turns),
+            }
+            assert_eq!(turns, expected, "step {step}");
+            assert_eq!([A, B, WEB].map(|id| gates.is_free(id)), free, "step {step}");
+        }
+    }
+
+    #[test]
+    fn who_depends_on_whom() {
+        let rows = [
+            (Condition::Running, vec![WEB]),
+            (Condition::Ended, vec![]),
+            (Condition::Completed, vec![]),
+            (Condition::Spawned, vec![WEB]),
+        ];
+        for (condition, expected) in rows {
+            assert_eq!(gates(condition).dependents(A).collect::<Vec<_>>(), expected, "{condition:?}");
+        }
+        assert_eq!(gates(Condition::Running).needs(WEB).next().unwrap().1.collect::<Vec<_>>(), [A, B]);
+    }
+}
