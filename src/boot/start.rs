@@ -6,7 +6,9 @@ use super::about;
 use super::pidfile::Pidfile;
 use crate::clock::Now;
 use crate::config::cmdline::{self, CommandLine, Request};
-use crate::config::{Config, Loader, Server, ServerAddress, Supervisord, System as Env, check, usage_error};
+use crate::config::{
+    Config, Loader, OomScoreAdj, Server, ServerAddress, Supervisord, System as Env, check, usage_error,
+};
 use crate::daemon::loading;
 use crate::errno;
 use crate::level::Level;
@@ -18,7 +20,7 @@ use crate::serve::{Service, UNIX_SERVER_NAME};
 use crate::state::SupervisorState;
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::sockets::ListenError;
-use crate::sys::{daemonize, fd, holder, limits, process, resolve, time, users};
+use crate::sys::{daemonize, fd, holder, limits, oom, process, resolve, time, users};
 
 /// Exit status of every error at start (C-7).
 const USAGE: i32 = 2;
@@ -109,9 +111,13 @@ fn run_once(carried: Carried) -> Result<Next, String> {
     let stays = !config.supervisord.nodaemon && process::is_init();
     config.supervisord.nodaemon |= stays;
     let user = config.supervisord.account.clone();
+    // More protection is root's to give; less of it a user can take back for its children, if it did it itself.
+    let score = config.supervisord.oom_score_adj.map(|OomScoreAdj(score)| i32::from(score));
+    let lowered = if oom::is_lower(score) { oom::set(score) } else { Ok(()) };
     if let Some(user) = &user {
         users::drop_privileges(&user.text)?;
     }
+    let scored = lowered.and_then(|()| oom::set(score));
     let Supervisord { minfds, minprocs, .. } = config.supervisord;
     let least = |number: i64| u64::try_from(number).unwrap_or(0);
     let raised = if is_first { limits::raise(least(minfds), least(minprocs))? } else { Vec::new() };
@@ -124,6 +130,9 @@ fn run_once(carried: Carried) -> Result<Next, String> {
     }
     if stays && is_first {
         activity!(Warn, "PID 1 does not become a daemon");
+    }
+    if let Err(error) = scored {
+        activity!(Warn, "oom_score_adj of the daemon stays as it is: {error}");
     }
     let became = user.map(|user| format!("Set uid to user {} succeeded", user.uid));
     for text in config.infos.iter().chain(&became).chain(&raised) {

@@ -447,6 +447,7 @@ macro_rules! words {
 mod address;
 mod care;
 mod environment;
+mod limits;
 mod logs;
 mod order;
 mod policies;
@@ -455,6 +456,7 @@ mod stopping;
 pub use address::*;
 pub use care::*;
 pub use environment::*;
+pub use limits::*;
 pub use logs::*;
 pub use order::*;
 pub use policies::*;

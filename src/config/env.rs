@@ -21,6 +21,15 @@ pub struct Account {
     pub home: String,
 }
 
+/// What a process may have only so many of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scarce {
+    /// Open files.
+    Descriptors,
+    /// Processes of its user.
+    Processes,
+}
+
 /// The system, as far as the configuration looks at it. Nothing here changes anything.
 pub trait Env {
     /// The bytes of a file.
@@ -63,6 +72,10 @@ pub trait Env {
     fn group_by_name(&self, name: &str) -> Option<u32>;
     /// Whether a group of that number exists.
     fn group_exists(&self, gid: u32) -> bool;
+    /// The most that a daemon started here can have, if so many are too many.
+    fn too_many(&self, _: Scarce, _number: u64) -> Option<u64> {
+        None
+    }
 
     /// Replaces a leading `~` or `~user`; an unknown user leaves the path as it is.
     fn expand_user(&self, path: &str) -> String {
@@ -175,6 +188,10 @@ impl Env for Memo<'_> {
 
     fn group_exists(&self, gid: u32) -> bool {
         self.env.group_exists(gid)
+    }
+
+    fn too_many(&self, what: Scarce, number: u64) -> Option<u64> {
+        self.env.too_many(what, number)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use super::cmdline::CommandLine;
-use super::env::{Account, Env};
+use super::env::{Account, Env, Scarce};
 use super::error::ConfigError;
 use super::load::Loader;
 use super::paths;
@@ -24,6 +24,8 @@ pub struct Fake {
     pub cwd: String,
     /// Who runs this.
     pub uid: u32,
+    /// The most descriptors and processes that there can be.
+    pub most: u64,
     users: Vec<Account>,
 }
 
@@ -43,6 +45,7 @@ impl Fake {
             variables: BTreeMap::new(),
             cwd: "/base".to_string(),
             uid: 0,
+            most: u64::MAX,
             users: vec![
                 account("root", 0, "/root"),
                 account("daemon", 1, "/usr/sbin"),
@@ -136,6 +139,10 @@ impl Env for Fake {
 
     fn group_by_name(&self, name: &str) -> Option<u32> {
         self.user_by_name(name).map(|user| user.gid)
+    }
+
+    fn too_many(&self, _: Scarce, number: u64) -> Option<u64> {
+        (number > self.most).then_some(self.most)
     }
 
     fn group_exists(&self, gid: u32) -> bool {

@@ -49,9 +49,10 @@ pub use datatypes::{
     RotateEvery, RunType, Show, Storage, WhenFull,
 };
 pub use datatypes::{
-    DependsOnFailure, EnvFile, EnvFiles, ExitCodeFrom, Inherit, OnDependencyStop, OnExit, OnFatal, OnGroupMemberExit,
-    Percent, RestartLimit, Retries, Seconds, Secret, Secrets, ShutdownSignals, ShutdownTime,
+    DependsOnFailure, ExitCodeFrom, OnDependencyStop, OnExit, OnFatal, OnGroupMemberExit, Percent, RestartLimit,
+    Retries, Seconds, ShutdownSignals, ShutdownTime,
 };
+pub use datatypes::{EnvFile, EnvFiles, Inherit, IoNice, Nice, OomScoreAdj, ResourceLimit, Secret, Secrets};
 pub use diff::{Difference, difference};
 pub use env::Env;
 pub use error::{ConfigError, usage_error};

@@ -61,6 +61,8 @@ options! {
         /// Files of variables for every program, of KEY=VALUE lines, read at each start of one; a - before a path: it may be
         /// missing.
         env_files: EnvFiles = "" [.named("envfiles")];
+        /// How readily the kernel ends the daemon when memory is short, -1000 to 1000; programs do not inherit it.
+        oom_score_adj: Option<OomScoreAdj>;
         /// Whose end is the exit status of the daemon: none, first_failure, or a process; by default that of the process
         /// whose policy ended it.
         exit_code_from: ExitCodeFrom = "";
@@ -230,6 +232,34 @@ options! {
         startdelay: Seconds = "0" [.policy()];
         /// Seconds between the first starts of its processes.
         start_stagger: Seconds = "0" [.policy()];
+        /// How many descriptors it may have open: soft, or soft:hard; unlimited.
+        rlimit_nofile: Option<ResourceLimit>;
+        /// How many processes its user may have.
+        rlimit_nproc: Option<ResourceLimit>;
+        /// Bytes of a core file; 0 for none.
+        rlimit_core: Option<ResourceLimit>;
+        /// Bytes of its address space.
+        rlimit_as: Option<ResourceLimit>;
+        /// Bytes of its stack.
+        rlimit_stack: Option<ResourceLimit>;
+        /// Bytes of memory that it may lock.
+        rlimit_memlock: Option<ResourceLimit>;
+        /// Bytes of a file that it may write.
+        rlimit_fsize: Option<ResourceLimit>;
+        /// Seconds of processor time.
+        rlimit_cpu: Option<ResourceLimit>;
+        /// Bytes of its data.
+        rlimit_data: Option<ResourceLimit>;
+        /// Highest real-time priority that it may take.
+        rlimit_rtprio: Option<ResourceLimit>;
+        /// Its nice value, -20 to 19.
+        nice: Option<Nice>;
+        /// Its class of input and output, and level in it: realtime:0-7, best-effort:0-7 or idle.
+        ionice: Option<IoNice>;
+        /// How readily the kernel ends it when memory is short, -1000 to 1000.
+        oom_score_adj: Option<OomScoreAdj>;
+        /// No program that it executes may give it more rights than it has.
+        no_new_privs: bool = "false";
         /// User to run it as.
         user: Option<User> [.listed_as(2, "uid")];
         /// Its file mode creation mask.

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::accounts;
-use super::env::{Account, Env};
+use super::env::{Account, Env, Scarce};
 
 /// Longest configuration file read. The largest sane one (100 000 programs) has some 20 MB; anything longer is a
 /// device or a mistake.
@@ -110,6 +110,24 @@ impl Env for System {
     fn group_by_name(&self, name: &str) -> Option<u32> {
         let found = accounts::groups(&database("/etc/group")).find(|group| group.name == name);
         found.map(|group| group.gid).or_else(|| service::group_by_name(name))
+    }
+
+    fn too_many(&self, what: Scarce, number: u64) -> Option<u64> {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        let resource = match what {
+            Scarce::Descriptors => Resource::RLIMIT_NOFILE,
+            Scarce::Processes => Resource::RLIMIT_NPROC,
+        };
+        let (soft, hard) = getrlimit(resource).ok()?;
+        if number <= hard {
+            return None;
+        }
+        // In a container root may be somebody who cannot raise it, and only trying tells.
+        let is_raised = setrlimit(resource, soft, number).is_ok();
+        if is_raised {
+            let _ = setrlimit(resource, soft, hard);
+        }
+        (!is_raised).then_some(hard)
     }
 
     fn group_exists(&self, gid: u32) -> bool {

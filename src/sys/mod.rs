@@ -15,6 +15,7 @@ pub mod holder;
 pub mod limits;
 pub mod memory;
 pub mod notify;
+pub mod oom;
 pub mod peer;
 pub mod process;
 pub mod resolve;

@@ -22,6 +22,9 @@ use crate::errno;
 use crate::id::Pid;
 
 mod child;
+mod settings;
+
+pub use settings::settings;
 
 use child::Order;
 

@@ -16,6 +16,7 @@ mod events;
 mod fcgi;
 mod http;
 mod idle;
+mod limits;
 mod logs;
 mod metrics;
 mod pid1;

@@ -7,6 +7,7 @@
 
 mod command;
 mod finding;
+mod limits;
 mod names;
 mod programs;
 mod text;
@@ -65,6 +66,7 @@ pub fn check(loader: &mut Loader, env: &dyn Env, portable: bool) -> Report {
             findings.extend(warnings.map(|warning| Finding::new(Severity::Warning, warning.as_str())));
             let refusals = config.interfaces.iter().filter_map(|interface| interface.refusal());
             findings.extend(refusals.map(|(reason, _)| Finding::new(Severity::Error, reason)));
+            findings.extend(limits::look(&config, env));
             findings.extend(twins(config.groups.iter().map(|group| group.name.as_str())));
         }
         Err(problems) => findings.splice(0..0, problems.iter().map(problem)).for_each(drop),
