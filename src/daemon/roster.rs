@@ -5,6 +5,7 @@
 //! a child. Ids are not used twice.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::rc::Rc;
 
 use super::groups::{Group, Output, Proc};
@@ -94,6 +95,12 @@ impl Roster {
     /// All processes, in the order they were added.
     pub fn processes(&self) -> impl Iterator<Item = (ProcId, &Proc)> {
         self.processes.iter().map(|(id, process)| (*id, process))
+    }
+
+    /// All processes after this one, in the order they were added.
+    pub fn processes_after(&self, id: Option<ProcId>) -> impl Iterator<Item = (ProcId, &Proc)> {
+        let begin = id.map_or(Bound::Unbounded, Bound::Excluded);
+        self.processes.range((begin, Bound::Unbounded)).map(|(id, process)| (*id, process))
     }
 
     /// All processes, sorted by group name, then process name.

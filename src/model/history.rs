@@ -68,6 +68,8 @@ pub enum What {
     Made,
     /// A process was removed.
     Gone,
+    /// A process was found to be well, or not.
+    Health(&'static str),
     /// Something else that concerns the daemon, in words.
     Note(Rc<str>),
 }
@@ -135,6 +137,7 @@ impl History {
 pub struct Activity {
     moments: VecDeque<Moment>,
     text_bytes: usize,
+    begun: Option<Wall>,
     /// How many moments there were before those that are kept; the first has number 1.
     forgotten: u64,
 }
@@ -142,6 +145,7 @@ pub struct Activity {
 impl Activity {
     /// Remembers one more.
     pub fn push(&mut self, moment: Moment) {
+        self.begun.get_or_insert(moment.at);
         self.text_bytes += moment.text_bytes();
         self.moments.push_back(moment);
         while self.moments.len() > MOMENTS_MAX || self.text_bytes > TEXTS_BYTES_MAX {
@@ -154,6 +158,11 @@ impl Activity {
     /// Remembers something that concerns the daemon.
     pub fn note(&mut self, at: Wall, text: &str, why: Why) {
         self.push(Moment { at, process: None, what: What::Note(cut(text).into()), why });
+    }
+
+    /// When the first moment was that ever was.
+    pub fn begun(&self) -> Option<Wall> {
+        self.begun
     }
 
     /// The number of the latest moment; 0 before the first.

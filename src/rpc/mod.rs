@@ -26,7 +26,7 @@ mod stheno;
 mod supervisor;
 mod system;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod twiddler;

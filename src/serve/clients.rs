@@ -241,6 +241,7 @@ impl Service {
             has_room_for_feed,
             connections,
             turns: self.turns.as_ref(),
+            live: &mut self.live,
             complaints: &mut self.complaints,
         })
     }
@@ -326,6 +327,7 @@ impl Service {
             Feed::Log(feed) => {
                 feed.feed(id, &mut conn.output, &self.daemon, host);
             }
+            Feed::Live(_) => return self.tell(id, now, host),
             Feed::Text(_) => return self.serve(id, now, host),
         }
         if !conn.output.is_empty() {
@@ -427,7 +429,7 @@ impl Service {
             Phase::Feed(feed) => match *feed {
                 Feed::Events(_) => self.refresh_event_mask(),
                 Feed::Log(_) => host.unwatch_file(id),
-                Feed::Text(_) => {}
+                Feed::Live(_) | Feed::Text(_) => {}
             },
         }
     }

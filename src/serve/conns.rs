@@ -23,6 +23,8 @@ pub(super) struct Connections {
     events: BTreeSet<ConnId>,
     /// Those that follow a log in memory.
     of_memory: BTreeSet<ConnId>,
+    /// Pages that are open.
+    live: BTreeSet<ConnId>,
     /// How many have a feed without an end.
     feeds: usize,
     /// Those that have output, or are to be closed.
@@ -99,6 +101,7 @@ impl Connections {
             self.feeds -= usize::from(feed.is_endless());
             self.events.remove(&id);
             self.of_memory.remove(&id);
+            self.live.remove(&id);
         }
         Some(conn)
     }
@@ -127,6 +130,7 @@ impl Connections {
         if let Phase::Feed(feed) = std::mem::replace(&mut conn.phase, Phase::Requests) {
             self.feeds -= usize::from(feed.is_endless());
             self.events.remove(&id);
+            self.live.remove(&id);
         }
     }
 
@@ -134,8 +138,10 @@ impl Connections {
     pub(super) fn begin_feed(&mut self, id: ConnId, feed: Feed) {
         let Some(conn) = self.all.get_mut(&id) else { return };
         self.feeds += usize::from(feed.is_endless());
-        if matches!(feed, Feed::Events(_)) {
-            self.events.insert(id);
+        match &feed {
+            Feed::Events(_) => drop(self.events.insert(id)),
+            Feed::Live(_) => drop(self.live.insert(id)),
+            Feed::Log(_) | Feed::Text(_) => {}
         }
         if matches!(&feed, Feed::Log(feed) if feed.is_of_memory()) {
             self.of_memory.insert(id);
@@ -152,6 +158,11 @@ impl Connections {
     /// Those that follow a log in memory.
     pub(super) fn fed_from_memory(&self) -> Vec<ConnId> {
         self.of_memory.iter().copied().collect()
+    }
+
+    /// Pages that are open.
+    pub(super) fn live(&self) -> &BTreeSet<ConnId> {
+        &self.live
     }
 
     /// When [`Connections::expired`] has something to say.

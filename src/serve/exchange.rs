@@ -10,6 +10,8 @@ use super::deferred::{Finished, Work};
 use super::events::{self, EventFeed};
 use super::feed::Feed;
 use super::follow::{self, LogFeed};
+use super::live::Live;
+use super::part;
 use super::route::{self, Handler};
 use super::scrape::Scrape;
 use super::sites::Sites;
@@ -61,6 +63,8 @@ pub(super) struct Exchange<'a> {
     pub(super) has_room_for_feed: bool,
     /// How many connections there are.
     pub(super) connections: usize,
+    /// What is kept for pages that are open.
+    pub(super) live: &'a mut Live,
     /// How long turns take, where figures are given out.
     pub(super) turns: Option<&'a Histogram>,
 }
@@ -106,6 +110,8 @@ impl Exchange<'_> {
             Handler::Logtail => self.logtail(&request),
             Handler::MainLogtail => self.mainlogtail(&request),
             Handler::Events => self.events(head, query),
+            Handler::Live => self.live(head),
+            Handler::LogPart => self.log_part(&request),
             Handler::Metrics if self.turns.is_some() && matches!(head.method, "GET" | "HEAD") => self.metrics(head),
             Handler::Index => self.index(&request),
             Handler::Tail => self.tail(&request),
@@ -374,6 +380,50 @@ impl Exchange<'_> {
         }
         let reply = Reply::begin(&mut self.conn.output, head.reply_to, Status::OK, self.date);
         Next::Feed(Feed::Events(EventFeed::new(mask, reply.headers(events::HEADERS).stream())))
+    }
+
+    /// Begins the stream of a page that is open.
+    fn live(&mut self, head: &Head<'_>) -> Next {
+        if head.method != "GET" {
+            return self.write(head.reply_to, Status::METHOD_NOT_ALLOWED, |reply| {
+                reply.error_page(&[("Allow", "GET")]);
+            });
+        }
+        if guard::is_cross_site(head) {
+            return self.forbid(head, Refusal::OtherSite);
+        }
+        if !self.has_room_for_feed {
+            return self.refuse_feed(head);
+        }
+        let reply = Reply::begin(&mut self.conn.output, head.reply_to, Status::OK, self.date);
+        let body = reply.headers(events::HEADERS).stream();
+        Next::Feed(Feed::Live(self.live.feed(head.last_event_id, self.daemon, body, self.now)))
+    }
+
+    /// A part of a log, for who reads on from where it was.
+    fn log_part(&mut self, request: &Request<'_>) -> Next {
+        let head = request.head;
+        if !matches!(head.method, "GET" | "HEAD") {
+            return self.error(head.reply_to, Status::METHOD_NOT_ALLOWED);
+        }
+        if guard::is_cross_site(head) {
+            return self.forbid(head, Refusal::OtherSite);
+        }
+        let form = Form::parse(request.query, b"");
+        let Some(place) = part::place(self.daemon, &form) else {
+            return self.refusal(head.reply_to, Status::NOT_FOUND, "no such log\n");
+        };
+        let Some(part) = part::read(&place, &form, self.daemon, self.host) else {
+            return self.refusal(head.reply_to, Status::NOT_FOUND, "there is no file\n");
+        };
+        self.budget.spend_bytes(part.bytes.len());
+        let headers = [
+            ("Content-Type", "text/plain;charset=utf-8"),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Stheno-Log", &part.place()),
+        ];
+        self.reply(head, &headers, &part.bytes)
     }
 
     /// Figures for machines, once they are collected; 403 for a page of another site, which could not read them.

@@ -3,6 +3,7 @@
 
 use super::events::EventFeed;
 use super::follow::LogFeed;
+use super::live::LiveFeed;
 use super::text::TextFeed;
 use crate::eventtype::EventMask;
 
@@ -10,6 +11,8 @@ use crate::eventtype::EventMask;
 pub(super) enum Feed {
     /// Events, as they happen.
     Events(EventFeed),
+    /// The state of all processes, for a page that is open.
+    Live(LiveFeed),
     /// A log, as it grows.
     Log(LogFeed),
     /// A long part of a log, up to its end.
@@ -21,14 +24,14 @@ impl Feed {
     pub(super) fn event_mask(&self) -> Option<EventMask> {
         match self {
             Feed::Events(feed) => Some(feed.mask()),
-            Feed::Log(_) | Feed::Text(_) => None,
+            Feed::Live(_) | Feed::Log(_) | Feed::Text(_) => None,
         }
     }
 
     /// Whether it goes on until one of both sides gives up.
     pub(super) fn is_endless(&self) -> bool {
         match self {
-            Feed::Events(_) | Feed::Log(_) => true,
+            Feed::Events(_) | Feed::Live(_) | Feed::Log(_) => true,
             Feed::Text(_) => false,
         }
     }

@@ -16,6 +16,8 @@ mod events;
 mod exchange;
 mod feed;
 mod follow;
+mod live;
+mod part;
 mod passwords;
 mod route;
 mod scrape;
@@ -47,6 +49,7 @@ use complaints::Complaints;
 use conn::Phase;
 use conns::Connections;
 use deferred::DeferredReplies;
+use live::Live;
 use passwords::Passwords;
 use sites::Sites;
 
@@ -178,6 +181,8 @@ pub struct Service {
     /// Output that waits for listeners.
     backpressure: Backpressure,
     pace: Pace,
+    /// What is kept for pages that are open.
+    live: Live,
     /// How long turns take, where somebody may ask.
     turns: Option<Histogram>,
     /// How long to rest before the next turn.
@@ -191,6 +196,7 @@ impl Service {
             registry: Registry::new(&config),
             extensions: Extensions::default(),
             sites: Sites::new(&config),
+            live: Live::default(),
             turns: config.stheno.as_ref().is_some_and(|stheno| stheno.metrics).then(Histogram::default),
             daemon: Daemon::new(config, loader, serial),
             conns: Connections::default(),
@@ -280,6 +286,7 @@ impl Service {
             self.conns.deadline(),
             self.passwords.deadline(),
             self.complaints.deadline(),
+            self.live.deadline(),
         ])
     }
 

@@ -11,6 +11,10 @@ pub enum Handler {
     MainLogtail,
     /// Events, as they happen.
     Events,
+    /// The state of all processes as it changes, for a page.
+    Live,
+    /// A part of a log, for a page.
+    LogPart,
     /// Figures for machines.
     Metrics,
     /// The status page.
@@ -30,6 +34,8 @@ pub const ROUTES: &[(&str, bool, Handler)] = &[
     ("/mainlogtail", true, Handler::MainLogtail),
     ("/events", false, Handler::Events),
     ("/metrics", false, Handler::Metrics),
+    ("/stheno/events", false, Handler::Live),
+    ("/stheno/log", false, Handler::LogPart),
     ("/", false, Handler::Index),
     ("/index.html", false, Handler::Index),
     ("/tail.html", false, Handler::Tail),

@@ -81,9 +81,11 @@ impl Service {
         self.complaints.catch_up(now);
         self.feed_events();
         self.feed_memory_logs(host);
+        self.feed_live(now, host);
         self.last_turns += usize::from(self.daemon.finished());
         if self.finished().is_some() {
             self.end_events();
+            self.end_live();
         }
         self.budget = Budget::default();
         let daemon = &self.daemon;

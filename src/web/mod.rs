@@ -9,5 +9,6 @@
 pub mod action;
 pub mod files;
 pub mod guard;
+pub mod live;
 pub mod metrics;
 pub mod page;

@@ -17,6 +17,7 @@ mod fcgi;
 mod http;
 mod idle;
 mod limits;
+mod live;
 mod logs;
 mod metrics;
 mod pid1;

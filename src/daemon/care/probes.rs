@@ -8,6 +8,7 @@ use crate::config::{Cure, Probe, Ready};
 use crate::id::ProcId;
 use crate::model::event;
 use crate::model::health::{Change, State};
+use crate::model::history::What;
 use crate::model::process::Event;
 
 /// Probes that are under way at a time; the others wait for their turn. Each may be a child.
@@ -109,7 +110,7 @@ impl Daemon {
         let bad = program.liveness_check_failure_threshold.0;
         let Some(change) = watched.health.take(result, good, bad) else { return };
         let (failures, reason) = (watched.health.failures, watched.health.reason.clone());
-        self.announce_health(id, change, &reason);
+        self.announce_health(id, change, &reason, now);
         self.reorder(id, now);
         let name = &config.name;
         if change.to == State::Healthy {
@@ -136,9 +137,10 @@ impl Daemon {
         }
     }
 
-    fn announce_health(&mut self, id: ProcId, change: Change, reason: &str) {
+    fn announce_health(&mut self, id: ProcId, change: Change, reason: &str, now: Now) {
         // Conditions of others may hang on it.
         self.just_changed.push(id);
+        self.remember_what(id, What::Health(change.to.name()), now);
         if self.bus.wants(crate::eventtype::EventType::SthenoHealth)
             && let Some((subject, _)) = self.subject(id)
         {

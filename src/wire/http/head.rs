@@ -81,6 +81,12 @@ pub struct Head<'a> {
     pub upgrade_insecure_requests: Option<&'a str>,
     /// `If-Modified-Since`
     pub if_modified_since: Option<&'a str>,
+    /// `If-None-Match`
+    pub if_none_match: Option<&'a str>,
+    /// `Accept-Encoding`
+    pub accept_encoding: Option<&'a str>,
+    /// `Last-Event-ID`
+    pub last_event_id: Option<&'a str>,
 }
 
 /// The length of the head at the front of `buf`, with empty lines before it and the blank line behind, or None
@@ -137,6 +143,9 @@ pub fn parse_head(head: &mut [u8]) -> Result<Head<'_>, HttpError> {
         accept_language: None,
         upgrade_insecure_requests: None,
         if_modified_since: None,
+        if_none_match: None,
+        accept_encoding: None,
+        last_event_id: None,
     };
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     for header in parse_headers(&head[line_end + 2..], &mut headers)? {
@@ -181,6 +190,9 @@ impl<'a> Head<'a> {
             15 if is("Accept-Language") => &mut self.accept_language,
             25 if is("Upgrade-Insecure-Requests") => &mut self.upgrade_insecure_requests,
             17 if is("If-Modified-Since") => &mut self.if_modified_since,
+            13 if is("If-None-Match") => &mut self.if_none_match,
+            15 if is("Accept-Encoding") => &mut self.accept_encoding,
+            13 if is("Last-Event-ID") => &mut self.last_event_id,
             14 if is("Content-Length") => return self.framing.set_length(value),
             17 if is("Transfer-Encoding") => return self.framing.set_encoding(value),
             10 if is("Connection") => {
@@ -315,6 +327,9 @@ mod tests {
             ("accept-language", head.accept_language),
             ("upgrade-insecure-requests", head.upgrade_insecure_requests),
             ("since", head.if_modified_since),
+            ("none-match", head.if_none_match),
+            ("accept-encoding", head.accept_encoding),
+            ("last-event-id", head.last_event_id),
         ];
         for (name, value) in fields {
             if let Some(value) = value {

@@ -1,0 +1,160 @@
+//! The stream of a page that is open, and parts of logs.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use crate::client::{Answer, request};
+use crate::daemon::{Daemon, is_original, wait_for};
+
+/// A stream, read message by message.
+struct Stream {
+    socket: UnixStream,
+    text: String,
+}
+
+impl Stream {
+    fn open(daemon: &Daemon, known: Option<&str>) -> Stream {
+        let mut socket = UnixStream::connect(daemon.folder.path("s.sock")).expect("a connection");
+        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        let known = known.map_or(String::new(), |known| format!("Last-Event-ID: {known}\r\n"));
+        socket.write_all(format!("GET /stheno/events HTTP/1.0\r\n{known}\r\n").as_bytes()).expect("it is sent");
+        let mut stream = Stream { socket, text: String::new() };
+        let head = stream.until("\r\n\r\n");
+        assert!(head.starts_with("HTTP/1.0 200 OK") && head.contains("text/event-stream"), "{head}");
+        stream
+    }
+
+    fn until(&mut self, end: &str) -> String {
+        loop {
+            if let Some(at) = self.text.find(end) {
+                let rest = self.text.split_off(at + end.len());
+                return std::mem::replace(&mut self.text, rest);
+            }
+            let mut piece = [0; 4096];
+            let count = self.socket.read(&mut piece).expect("more of the stream");
+            assert!(count > 0, "the stream has ended behind {}", self.text);
+            self.text.push_str(&String::from_utf8_lossy(&piece[..count]));
+        }
+    }
+
+    /// The next message of that kind; others are passed over.
+    fn next(&mut self, event: &str) -> String {
+        loop {
+            let message = self.until("\n\n");
+            if message.contains(&format!("event: {event}\n")) {
+                return message;
+            }
+        }
+    }
+}
+
+fn id_of(message: &str) -> String {
+    message.strip_prefix("id: ").and_then(|rest| rest.lines().next()).expect("an id").to_string()
+}
+
+const A: &str = "[program:a]\ncommand=sleep 1000\nstartsecs=0\n[program:b]\ncommand=sleep 1000\nautostart=false\n";
+
+#[test]
+fn a_snapshot_then_what_changes_at_once_then_figures() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(A);
+    daemon.wait_state("a", "RUNNING");
+    let mut stream = Stream::open(&daemon, None);
+    assert!(stream.next("begin").contains("\"identifier\":\"supervisor\""));
+    let rows = stream.next("rows");
+    assert!(rows.contains("\"n\":\"a\",\"p\":\"a\",\"s\":\"RUNNING\"") && rows.contains("\"s\":\"STOPPED\""), "{rows}");
+    let end = stream.next("end");
+    assert!(stream.next("figures").contains("\"f\":[["));
+    let begin = Instant::now();
+    daemon.must("supervisor.stopProcess", &["a".into()]);
+    while !stream.next("change").contains("\"s\":\"STOPPED\"") {}
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    daemon.must("supervisor.removeProcessGroup", &["b".into()]);
+    assert!(stream.next("change").contains("\"gone\":[1]"));
+
+    // Who comes back is told what it has missed, and nothing else.
+    let mut again = Stream::open(&daemon, Some(&id_of(&end)));
+    let first = again.until("\n\n");
+    assert!(first.contains("event: change\n") && first.contains("\"gone\":[1]"), "{first}");
+    assert!(first.contains("\"s\":\"STOPPED\""), "{first}");
+    for unknown in ["0-1", "nonsense", &format!("{}9999", id_of(&end))] {
+        assert!(Stream::open(&daemon, Some(unknown)).until("\n\n").contains("event: begin"), "{unknown}");
+    }
+}
+
+#[test]
+fn who_comes_as_the_257th_is_told_so() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(A);
+    let streams: Vec<Stream> = (0..256).map(|_| Stream::open(&daemon, None)).collect();
+    let answer = request(&daemon.folder.path("s.sock"), "GET", "/stheno/events", &[], None).expect("an answer");
+    assert_eq!(answer.head.status, 503);
+    assert_eq!(answer.text(), "256 streams of events and logs are open already\n");
+    drop(streams);
+    wait_for("room", || {
+        let mut socket = UnixStream::connect(daemon.folder.path("s.sock")).ok()?;
+        socket.write_all(b"GET /stheno/events HTTP/1.0\r\n\r\n").ok()?;
+        let mut status = [0; 12];
+        socket.read_exact(&mut status).ok()?;
+        status.ends_with(b"200").then_some(())
+    });
+}
+
+#[test]
+fn a_page_of_another_site_gets_no_stream_and_no_log() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(A);
+    for target in ["/stheno/events", "/stheno/log?name=a"] {
+        let headers = [("Sec-Fetch-Site", "cross-site")];
+        let answer = request(&daemon.folder.path("s.sock"), "GET", target, &headers, None).expect("an answer");
+        assert_eq!(answer.head.status, 403, "{target}");
+    }
+}
+
+#[test]
+fn logs_are_read_on_from_where_one_was() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(
+        "[program:a]\ncommand=sh -c 'printf 0123456789; printf oops >&2; sleep 1000'\nstartsecs=0\n\
+         stdout_logfile=$DIR/a.log\nstderr_logfile=$DIR/a.err\n",
+    );
+    daemon.wait_file("a.log", "0123456789");
+    daemon.wait_file("a.err", "oops");
+    let get = |query: &str| -> Answer {
+        let target = format!("/stheno/log?{query}");
+        request(&daemon.folder.path("s.sock"), "GET", &target, &[], None).expect("an answer")
+    };
+    let place = |answer: &Answer| answer.head.header("Stheno-Log").expect("a place").to_string();
+    let all = get("name=a");
+    let id = place(&all).split_once(' ').expect("words").0.to_string();
+    assert_eq!((all.text(), place(&all)), ("0123456789".to_string(), format!("{id} from=0 to=10 size=10")));
+    // Query, what is read, from where.
+    let rows = [
+        (format!("name=a&from=4&{id}"), "456789", "from=4 to=10"),
+        (format!("name=a&from=4&bytes=2&{id}"), "45", "from=4 to=6"),
+        (format!("name=a&from=4&bytes=2&skip=1&{id}"), "89", "from=8 to=10"),
+        (format!("name=a&from=10&{id}"), "", "from=10 to=10"),
+        (format!("name=a&from=11&{id}"), "0123456789", "from=0 to=10"),
+        ("name=a&from=4&id=1-1".to_string(), "0123456789", "from=0 to=10"),
+        ("name=a&bytes=3".to_string(), "789", "from=7 to=10"),
+        ("name=a&stream=stderr".to_string(), "oops", "from=0 to=4"),
+    ];
+    for (query, text, from) in rows {
+        let answer = get(&query);
+        assert_eq!(answer.text(), text, "{query}");
+        assert!(place(&answer).contains(from), "{query}: {}", place(&answer));
+    }
+    assert!(get("stream=main").text().contains("spawned: 'a'"));
+    for query in ["name=none", "name=a&stream=x", "", "name=a:*"] {
+        assert_eq!(get(query).head.status, 404, "{query}");
+    }
+}
