@@ -163,6 +163,7 @@ fn run_service(
     let options = config.supervisord.clone();
     let mut reactor = Reactor::new().map_err(|error| format!("cannot make the event loop: {error}"))?;
     let mut service = Service::new(config, loader, serial);
+    service.limit_descriptors(limits::open_files());
     if is_first {
         service.daemon.begin(now, reactor.system())?;
     } else {

@@ -82,6 +82,19 @@ pub struct Span {
     pub length: u64,
 }
 
+/// How well a client's connection may claim to be kept when there is no room for all: who comes first goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// It has sent no request that it may send.
+    Unproven,
+    /// Nothing of it is under way.
+    Idle,
+    /// It does not read its answers, or does not end its request.
+    Busy,
+    /// It waits for what it has asked for, or follows something.
+    Served,
+}
+
 /// Children, the pipes to them and the sockets that they share.
 pub trait Children {
     /// Finds the file of a command word along `path` (the program's PATH, if its environment sets one) (P-33).
@@ -90,7 +103,8 @@ pub trait Children {
     fn spawn(&mut self, process: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnError>;
     /// How far a child came on the way to its program.
     fn set_up(&mut self, process: ProcId) -> SetUp;
-    /// Closes connections of clients, who can come again, for so many descriptors; false if there are none.
+    /// Closes connections of clients, who can come again, for so many descriptors, by their standing; false if there
+    /// are none.
     fn make_room(&mut self, descriptors: usize) -> bool;
     /// Sends a signal to a child or to its process group.
     fn kill(&mut self, pid: Pid, signal: i32, group: bool) -> Result<(), Errno>;
@@ -181,6 +195,8 @@ pub trait Clients {
     fn watch_file(&mut self, conn: ConnId, path: &str);
     /// The connection follows nothing any more.
     fn unwatch_file(&mut self, conn: ConnId);
+    /// A connection has another standing, which begins as [`Standing::Unproven`].
+    fn rank_connection(&mut self, conn: ConnId, standing: Standing);
     /// Ends a client's connection once its output is written.
     fn close_connection(&mut self, conn: ConnId);
 }

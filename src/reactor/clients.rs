@@ -7,6 +7,7 @@ use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Token};
 
 use super::token::{Source, Watched};
+use crate::daemon::host::Standing;
 use crate::id::{ConnId, IdMap};
 use crate::sys::{fd, peer};
 
@@ -38,8 +39,8 @@ struct Client {
     waits_to_write: bool,
     /// Bytes at the front of its output that are written already.
     written: usize,
-    /// Something was written to it.
-    is_answered: bool,
+    /// How well it may claim to be kept.
+    standing: Standing,
     /// When something last passed, in reads and writes of all clients.
     passed: u64,
 }
@@ -159,7 +160,8 @@ impl Clients {
         let passed = self.passes;
         let id = ConnId(self.next);
         self.next += 1;
-        let mut client = Client { socket, token: None, waits_to_write: false, written: 0, is_answered: false, passed };
+        let mut client =
+            Client { socket, token: None, waits_to_write: false, written: 0, standing: Standing::Unproven, passed };
         if let Err(error) = client.watch(id, Interest::READABLE, watched) {
             activity!(Error, "cannot watch a client: {error}");
             return Accepted::Failed;
@@ -189,7 +191,6 @@ impl Clients {
         let Some(client) = self.clients.get_mut(&id) else { return Written::Gone };
         self.passes += 1;
         client.passed = self.passes;
-        client.is_answered = true;
         let mut done = client.written;
         let outcome = loop {
             if done == output.len() {
@@ -226,14 +227,20 @@ impl Clients {
         }
     }
 
-    /// Closes so many connections: those that were never answered first, then those that have been idle longest. The one
+    /// A connection has another standing.
+    pub(super) fn rank(&mut self, id: ConnId, standing: Standing) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.standing = standing;
+        }
+    }
+
+    /// Closes so many connections, by their standing; among equals those on which nothing has passed for longest. The one
     /// that something passed on last is kept, for it may be what a child is made for.
     pub(super) fn make_room(&mut self, connections: usize, watched: &mut Watched) -> Vec<ConnId> {
-        let mut all: Vec<_> =
-            self.clients.iter().map(|(id, client)| (client.passed, client.is_answered, *id)).collect();
-        let last = all.iter().max().map(|(_, _, id)| *id);
+        let mut all: Vec<_> = self.clients.iter().map(|(id, client)| (client.standing, client.passed, *id)).collect();
+        let last = all.iter().max_by_key(|(_, passed, _)| *passed).map(|(_, _, id)| *id);
         all.retain(|(_, _, id)| Some(*id) != last);
-        all.sort_unstable_by_key(|(passed, is_answered, _)| (*is_answered, *passed));
+        all.sort_unstable();
         let gone: Vec<ConnId> = all.into_iter().take(connections).map(|(_, _, id)| id).collect();
         for id in &gone {
             self.close(*id, watched);

@@ -17,7 +17,8 @@ use super::token::{Source, Watched};
 use crate::clock::{Mono, Now, Wall};
 use crate::config::{self, Config, FcgiSocket, Probe, Ready, System as Env};
 use crate::daemon::host::{
-    self, CommandProblem, Errno, Files, FromFiles, Host, Launch, Logs, SetUp, Span, SpawnError, StdinProblem, Usage,
+    self, CommandProblem, Errno, Files, FromFiles, Host, Launch, Logs, SetUp, Span, SpawnError, Standing, StdinProblem,
+    Usage,
 };
 use crate::id::{Channel, ConnId, IdMap, LogId, Pid, ProcId, SocketId};
 use crate::logs::child::{self, ChildLog, LogPlan};
@@ -476,6 +477,10 @@ impl Files for System {
 }
 
 impl host::Clients for System {
+    fn rank_connection(&mut self, conn: ConnId, standing: Standing) {
+        self.clients.rank(conn, standing);
+    }
+
     fn watch_file(&mut self, conn: ConnId, path: &str) {
         if self.watches.is_none() {
             let made = Watches::new().and_then(|watches| {

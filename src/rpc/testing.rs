@@ -10,8 +10,8 @@ use crate::clock::{Mono, Now, Wall};
 use crate::config::fake::Fake;
 use crate::config::{Config, Env, FcgiAddress, FcgiSocket, Loader, Probe};
 use crate::daemon::host::{
-    Children, Clients, CommandProblem, Errno, Files, Helpers, Launch, Logs, SetUp, Span, SpawnError, StdinProblem,
-    Usage,
+    Children, Clients, CommandProblem, Errno, Files, Helpers, Launch, Logs, SetUp, Span, SpawnError, Standing,
+    StdinProblem, Usage,
 };
 use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
@@ -154,6 +154,7 @@ impl Files for Tables {
 }
 
 impl Clients for Tables {
+    fn rank_connection(&mut self, _: ConnId, _: Standing) {}
     fn watch_file(&mut self, _: ConnId, _: &str) {}
     fn unwatch_file(&mut self, _: ConnId) {}
     fn close_connection(&mut self, _: ConnId) {}

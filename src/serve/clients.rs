@@ -7,7 +7,6 @@ use super::deferred::DeferredReply;
 use super::exchange::{Exchange, Next};
 use super::feed::Feed;
 use super::passwords::{self, Turn};
-use super::sites::CONNECTIONS_MAX;
 use super::text::Progress;
 use crate::clock::Now;
 use crate::daemon::Host;
@@ -29,11 +28,12 @@ const SMALL_BYTES: usize = 64 * 1024;
 
 impl Service {
     pub(super) fn accept(&mut self, id: ConnId, server: usize, peer: String, now: Now, host: &mut dyn Host) {
-        if self.conns.is_full(server, &self.sites) {
+        let max = self.connections_max();
+        while self.conns.is_full(server, &self.sites, max) {
             match self.conns.first_to_go(server) {
                 Some(first) => self.cut_off(first, host),
                 None => {
-                    let line = format_args!("{peer}: more than {CONNECTIONS_MAX} connections; closing the new one");
+                    let line = format_args!("{peer}: more than {max} connections; closing the new one");
                     self.complaints.note(About::Connection, now, line);
                     return host.close_connection(id);
                 }
@@ -78,9 +78,20 @@ impl Service {
         if is_unserved {
             self.leave_to_next_turn(id);
         }
-        if self.conns.get(id).is_some_and(|conn| !conn.output.is_empty() || conn.closing) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let standing = conn.standing();
+        if standing != conn.told {
+            conn.told = standing;
+            host.rank_connection(id, standing);
+        }
+        if !conn.output.is_empty() || conn.closing {
             self.conns.touch(id);
         }
+    }
+
+    /// How many connections there may be now.
+    fn connections_max(&self) -> usize {
+        self.sites.connections_max(self.daemon.roster.process_count())
     }
 
     fn leave_to_next_turn(&mut self, id: ConnId) {
@@ -224,7 +235,9 @@ impl Service {
 
     /// What answering a request of a connection takes.
     fn exchange<'a>(&'a mut self, id: ConnId, now: Now, host: &'a mut dyn Host) -> Option<Exchange<'a>> {
-        let has_room_for_feed = self.conns.has_room_for_feed();
+        // Feeds are never idle: without a bound of their own nobody else would have room.
+        let feeds_max = self.connections_max() / 2;
+        let has_room_for_feed = self.conns.feeds() < feeds_max;
         let connections = self.conns.count();
         Some(Exchange {
             daemon: &mut self.daemon,
@@ -239,6 +252,7 @@ impl Service {
             now,
             budget: &mut self.budget,
             has_room_for_feed,
+            feeds_max,
             connections,
             turns: self.turns.as_ref(),
             live: &mut self.live,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::feed::Feed;
 use super::passwords::Turn;
 use crate::clock::{Mono, Now};
+use crate::daemon::host::Standing;
 use crate::level::Level;
 use crate::logs::activity;
 use crate::wire::http::{self, BODY_BYTES_MAX, BodyReader, Framing, HEAD_BYTES_MAX, Head, HttpError, ReplyTo};
@@ -71,6 +72,8 @@ pub(super) struct Conn {
     pub(super) timer: Option<Mono>,
     /// It has sent a whole request that it may send.
     pub(super) is_proven: bool,
+    /// The standing that the host has been told.
+    pub(super) told: Standing,
     /// It waits for its turn to have its password looked at.
     pub(super) waits: bool,
     /// Its turn has come.
@@ -129,6 +132,7 @@ impl Conn {
             deadline: now.mono.after(REQUEST_TIME),
             timer: None,
             is_proven: false,
+            told: Standing::Unproven,
             waits: false,
             has_turn: false,
             was_interrupted: false,
@@ -160,6 +164,17 @@ impl Conn {
     /// Whether nothing of it is under way.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Requests) && self.input.is_empty() && self.output.is_empty()
+    }
+
+    /// How well it may claim to be kept.
+    pub(super) fn standing(&self) -> Standing {
+        match self.phase {
+            Phase::Refused => Standing::Unproven,
+            Phase::Requests if !self.is_proven => Standing::Unproven,
+            Phase::Requests if self.is_idle() => Standing::Idle,
+            Phase::Requests => Standing::Busy,
+            Phase::Feed(_) | Phase::Deferred => Standing::Served,
+        }
     }
 
     /// Whether the next request may be taken: not while the client does not read what it has asked for.

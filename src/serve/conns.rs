@@ -4,16 +4,13 @@ use std::collections::BTreeSet;
 
 use super::conn::{Conn, Phase};
 use super::feed::Feed;
-use super::sites::{CONNECTIONS_MAX, Sites};
+use super::sites::Sites;
 use crate::clock::{Mono, Now};
+use crate::daemon::host::Standing;
 use crate::id::{ConnId, IdMap};
 
 /// Closing a connection that holds less makes no room.
 const WORTH_CLOSING_BYTES: usize = 32 * 1024;
-
-/// How many of them may be feeds without an end, of events or of logs that are followed. They are never idle, so
-/// without a bound of their own nobody else would have room.
-pub(super) const FEEDS_MAX: usize = CONNECTIONS_MAX / 2;
 
 /// The connections.
 #[derive(Default)]
@@ -49,7 +46,7 @@ impl Connections {
 
     /// Whether a server has no room for one more connection: what the others have not taken of their own slots is not
     /// to be had.
-    pub(super) fn is_full(&self, server: usize, sites: &Sites) -> bool {
+    pub(super) fn is_full(&self, server: usize, sites: &Sites, connections_max: usize) -> bool {
         let mut counts = vec![0; sites.len()];
         self.all.values().for_each(|conn| {
             if let Some(count) = counts.get_mut(conn.server) {
@@ -57,19 +54,17 @@ impl Connections {
             }
         });
         let others = counts.iter().enumerate().filter(|(other, _)| *other != server);
-        let reserved: usize = others.map(|(other, count)| sites.slots(other).max(*count)).sum();
-        counts.get(server).copied().unwrap_or(0) + reserved >= CONNECTIONS_MAX
+        let reserved: usize = others.map(|(other, count)| sites.slots(other, connections_max).max(*count)).sum();
+        counts.get(server).copied().unwrap_or(0) + reserved >= connections_max
     }
 
-    /// Which connection of a server makes room for a new one: who has sent no request that it may send, the oldest
-    /// first; then who has been idle longest; then who does not read its answers, or does not end its request.
+    /// Which connection of a server makes room for a new one: by their standing, and then the oldest of those who have
+    /// not proven themselves, and who has been idle longest of the others. Who is served is none of them.
     pub(super) fn first_to_go(&self, server: usize) -> Option<ConnId> {
-        let rank = |conn: &Conn| match conn.phase {
-            Phase::Requests | Phase::Refused if !conn.is_proven => Some((0, Mono(0))),
-            Phase::Refused => Some((0, Mono(0))),
-            Phase::Requests if conn.is_idle() => Some((1, conn.deadline)),
-            Phase::Requests => Some((2, conn.deadline)),
-            Phase::Feed(_) | Phase::Deferred => None,
+        let rank = |conn: &Conn| match conn.standing() {
+            Standing::Unproven => Some((Standing::Unproven, Mono(0))),
+            Standing::Served => None,
+            standing => Some((standing, conn.deadline)),
         };
         let of_server = self.all.iter().filter(|(_, conn)| conn.server == server);
         let ranked = of_server.filter_map(|(id, conn)| Some((rank(conn)?, *id)));
@@ -119,9 +114,9 @@ impl Connections {
         dirty
     }
 
-    /// Whether one more feed without an end may begin.
-    pub(super) fn has_room_for_feed(&self) -> bool {
-        self.feeds < FEEDS_MAX
+    /// How many feeds without an end there are, of events or of logs that are followed.
+    pub(super) fn feeds(&self) -> usize {
+        self.feeds
     }
 
     /// A feed has come to its end; requests are taken again.

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use super::action::PageAction;
 use super::complaints::{About, Complaints};
 use super::conn::Conn;
-use super::conns::FEEDS_MAX;
 use super::deferred::{Finished, Work};
 use super::events::{self, EventFeed};
 use super::feed::Feed;
@@ -61,6 +60,8 @@ pub(super) struct Exchange<'a> {
     pub(super) budget: &'a mut Budget,
     /// Whether a feed without an end may begin.
     pub(super) has_room_for_feed: bool,
+    /// How many of them there may be.
+    pub(super) feeds_max: usize,
     /// How many connections there are.
     pub(super) connections: usize,
     /// What is kept for pages that are open.
@@ -439,7 +440,7 @@ impl Exchange<'_> {
     }
 
     fn refuse_feed(&mut self, head: &Head<'_>) -> Next {
-        let why = format!("{FEEDS_MAX} streams of events and logs are open already\n");
+        let why = format!("{} streams of events and logs are open already\n", self.feeds_max);
         self.refusal(head.reply_to, Status::SERVICE_UNAVAILABLE, &why)
     }
 

@@ -215,6 +215,11 @@ impl Service {
         }
     }
 
+    /// No more than so many descriptors may be open, of which clients get what the processes leave.
+    pub fn limit_descriptors(&mut self, descriptors: u64) {
+        self.sites.limit_descriptors(usize::try_from(descriptors).unwrap_or(usize::MAX));
+    }
+
     /// Takes one input. Inputs of a turn come in the order of the enum: output before exits before signals before
     /// requests (see [`turn()`], the order of a turn).
     pub fn handle(&mut self, input: Input<'_>, now: Now, host: &mut dyn Host) {

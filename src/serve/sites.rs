@@ -7,7 +7,16 @@ use crate::wire::auth;
 use crate::wire::http::Head;
 
 /// Connections at one time. Beyond it one of the same server makes room for a new one.
-pub(super) const CONNECTIONS_MAX: usize = 512;
+const CONNECTIONS_MAX: usize = 512;
+
+/// Connections that there may be however few descriptors there are: an administrator has to have a way in.
+const CONNECTIONS_LEAST: usize = 16;
+
+/// Descriptors that the daemon has for itself: its poll, signals, logs, servers, files that are read.
+const OWN_DESCRIPTORS: usize = 48;
+
+/// Descriptors that a process may take: three pipes, two logs, and one that tells how far its child has come.
+const PROCESS_DESCRIPTORS: usize = 6;
 
 /// What a server on a unix socket has for a name.
 pub const UNIX_SERVER_NAME: &str = "<unix domain socket>";
@@ -29,12 +38,34 @@ pub(super) struct Sites {
     sites: Vec<Site>,
     /// Names under which browsers may address those without a password.
     names: Names,
+    /// How many descriptors we may have open.
+    descriptors: usize,
+    /// How many of them are not for clients, as `minfds` has it.
+    kept: usize,
 }
 
 impl Sites {
     /// Those of a configuration.
     pub(super) fn new(config: &Config) -> Sites {
-        Sites { sites: config.servers.iter().map(Site::of).collect(), names: names(config) }
+        Sites {
+            sites: config.servers.iter().map(Site::of).collect(),
+            names: names(config),
+            descriptors: usize::MAX,
+            kept: usize::try_from(config.supervisord.minfds).unwrap_or(0),
+        }
+    }
+
+    /// From now on no more than so many descriptors may be open.
+    pub(super) fn limit_descriptors(&mut self, descriptors: usize) {
+        self.descriptors = descriptors;
+    }
+
+    /// How many connections there may be beside so many processes: these must never go without. Of what they leave,
+    /// clients get what is beyond `minfds`; where that is all there is, as by default, a quarter.
+    pub(super) fn connections_max(&self, processes: usize) -> usize {
+        let left = self.descriptors.saturating_sub(OWN_DESCRIPTORS + PROCESS_DESCRIPTORS * processes);
+        let beyond = self.descriptors.saturating_sub(self.kept).max(self.descriptors / 4);
+        left.min(beyond).clamp(CONNECTIONS_LEAST, CONNECTIONS_MAX)
     }
 
     /// Whether a server asks for a password.
@@ -65,8 +96,8 @@ impl Sites {
 
     /// Connections that a server always has room for, however many the others have. An administrator's way in is the
     /// socket file: what the network does must not close it.
-    pub(super) fn slots(&self, server: usize) -> usize {
-        let most = CONNECTIONS_MAX / (2 * self.sites.len().max(1));
+    pub(super) fn slots(&self, server: usize, connections_max: usize) -> usize {
+        let most = connections_max / (2 * self.sites.len().max(1));
         most.min(if self.is_unix(server) { UNIX_SLOTS } else { INET_SLOTS })
     }
 
@@ -99,4 +130,30 @@ fn names(config: &Config) -> Names {
     });
     let more = config.stheno.iter().flat_map(|stheno| stheno.hosts.0.iter().cloned());
     Names::new(servers.chain(more), &config.hostname)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_go_before_clients() {
+        let rows = [
+            // descriptors, minfds, processes: connections
+            (usize::MAX, 1024, 10_000, 512),
+            (1 << 20, 1024, 100, 512),
+            (4096, 1024, 100, 512),
+            (4096, 4096, 0, 512),
+            (1024, 1024, 20, 256),
+            (1024, 512, 20, 512),
+            (1024, 1024, 105, 256),
+            (1024, 1024, 140, 136),
+            (1024, 1024, 200, 16),
+            (64, 16, 0, 16),
+        ];
+        for (descriptors, kept, processes, expected) in rows {
+            let sites = Sites { sites: Vec::new(), names: Names::default(), descriptors, kept };
+            assert_eq!(sites.connections_max(processes), expected, "{descriptors} {kept} {processes}");
+        }
+    }
 }

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::Read;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use stheno::wire::value::Value;
@@ -191,6 +192,20 @@ impl Drop for Folder {
             }
         }
         let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Has a program start with so many descriptors.
+pub fn with_descriptors(count: libc::rlim_t) -> impl FnOnce(&mut Command) {
+    move |command| {
+        let limit = libc::rlimit { rlim_cur: count, rlim_max: count };
+        // SAFETY: setrlimit(2) may be called between fork and exec, and the structure lives.
+        unsafe {
+            command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            });
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use stheno::wire::auth::basic_header;
 
 use crate::client::{get_tcp, request};
-use crate::daemon::{Daemon, is_original, wait_for};
+use crate::daemon::{Daemon, Folder, is_original, wait_for, with_descriptors};
 
 /// A port that nobody listens on now.
 fn free_port() -> u16 {
@@ -360,7 +360,8 @@ fn streams_leave_room_for_others() {
     if crate::daemon::is_original() {
         return;
     }
-    let daemon = Daemon::start("");
+    // Enough for all connections that there may be.
+    let daemon = Daemon::start_with(Folder::new(), "", with_descriptors(1600));
     let socket = daemon.folder.path("s.sock");
     let open = |target: &str| {
         let mut client = UnixStream::connect(&socket).expect("a connection");

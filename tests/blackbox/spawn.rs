@@ -1,14 +1,16 @@
 //! Children that are held up on the way to their program: nobody else notices, and they obey.
 
 use std::ffi::CString;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use stheno::wire::value::Value;
 
-use crate::daemon::{Daemon, Folder, is_original, wait_for};
+use crate::daemon::{Daemon, Folder, is_original, wait_for, with_descriptors};
 
 /// A mounted file system that answers nothing, as of an NFS server that is gone.
 struct Silent {
@@ -72,6 +74,55 @@ fn a_directory_that_never_answers_holds_up_its_program_alone() {
         assert_eq!(daemon.folder.ctl(&["stop", name]).stdout, format!("{name}: stopped\n"));
         assert_eq!(daemon.state(name), "STOPPED", "{name}");
     }
+}
+
+/// With the usual limit of descriptors, clients could take what most of these programs need.
+#[test]
+fn clients_do_not_take_the_descriptors_of_programs() {
+    if is_original() {
+        return; // Whoever comes too late is given up there.
+    }
+    let folder = Folder::new();
+    let config = "[program:p]\ncommand=/bin/cat\nprocess_name=%(process_num)d\nnumprocs=105\nautostart=false\nstartsecs=0\n\
+                  startretries=0\n";
+    let daemon = Daemon::start_with(folder, config, with_descriptors(1024));
+    // They ask for nothing; the first of them are asked to go, so that each finds a place.
+    let socket = daemon.folder.path("s.sock");
+    let clients: Vec<_> = (0..600).map(|_| UnixStream::connect(&socket).expect("a place")).collect();
+    daemon.must("supervisor.startProcessGroup", &["p".into()]);
+    let status = daemon.folder.ctl(&["status"]).stdout;
+    assert_eq!(status.matches("RUNNING").count(), 105, "{status}");
+    assert!(!daemon.log().contains("too many open files"), "{}", daemon.log());
+    drop(clients);
+}
+
+/// More programs than there are descriptors for, as long as clients have so many that this shows.
+#[test]
+fn a_program_that_finds_no_descriptor_takes_that_of_a_client() {
+    if is_original() {
+        return;
+    }
+    let folder = Folder::new();
+    // Three descriptors a program, and all that is reserved for clients is taken.
+    let config = "[supervisord]\nminfds=100\n\
+                  [program:p]\ncommand=/bin/cat\nprocess_name=%(process_num)d\nnumprocs=25\nautostart=false\nstartsecs=0\n\
+                  startretries=0\nstdout_logfile=NONE\nstderr_logfile=NONE\n";
+    let daemon = Daemon::start_with(folder, config, with_descriptors(100));
+    let socket = daemon.folder.path("s.sock");
+    let mut proven = UnixStream::connect(&socket).expect("a place");
+    let mut ask = || {
+        proven.write_all(b"GET /ok.html HTTP/1.1\r\nHost: localhost\r\n\r\n").ok()?;
+        let mut answer = [0; 1000];
+        proven.read(&mut answer).ok().filter(|length| *length > 0)
+    };
+    ask().expect("an answer");
+    let clients: Vec<_> = (0..60).map(|_| UnixStream::connect(&socket).expect("a place")).collect();
+    daemon.must("supervisor.startProcessGroup", &["p".into()]);
+    let status = daemon.folder.ctl(&["status"]).stdout;
+    assert_eq!(status.matches("RUNNING").count(), 25, "{status}");
+    assert!(daemon.log().contains("connections were closed to make room for a child"), "{}", daemon.log());
+    ask().expect("who has asked before is not among those that have to go");
+    drop(clients);
 }
 
 #[test]

@@ -6,7 +6,8 @@ use stheno::config::cmdline::CommandLine;
 use stheno::config::{self, Config, Env, FcgiSocket, Loader, Probe, ResultHandler};
 use stheno::daemon::Host;
 use stheno::daemon::host::{
-    Children, Clients, CommandProblem, Errno, Helpers, Launch, Logs, SetUp, Span, SpawnError, StdinProblem, Usage,
+    Children, Clients, CommandProblem, Errno, Helpers, Launch, Logs, SetUp, Span, SpawnError, Standing, StdinProblem,
+    Usage,
 };
 use stheno::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use stheno::logs::LogPlan;
@@ -472,6 +473,8 @@ impl stheno::daemon::host::Files for SimHost {
 }
 
 impl Clients for SimHost {
+    fn rank_connection(&mut self, _: ConnId, _: Standing) {}
+
     fn watch_file(&mut self, conn: ConnId, path: &str) {
         self.changes += 1;
         self.watches.insert(conn, path.to_string());
