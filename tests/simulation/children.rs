@@ -30,6 +30,8 @@ pub struct Child {
 /// A listener's side of the protocol.
 pub struct Listening {
     pub handler: ResultHandler,
+    /// As it has it with its pool.
+    pub counts_bytes: bool,
     /// It has said READY and got nothing since.
     pub is_ready: bool,
     /// The event it has: serial and pool serial.
@@ -295,7 +297,7 @@ pub struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     /// Reads one; `None` if the bytes are something else.
-    pub fn read(bytes: &'a [u8]) -> Option<Envelope<'a>> {
+    pub fn read(bytes: &'a [u8], counts_bytes: bool) -> Option<Envelope<'a>> {
         let end = bytes.iter().position(|byte| *byte == b'\n')?;
         let header = std::str::from_utf8(&bytes[..end]).ok()?;
         let words: Vec<(&str, &str)> = header.split(' ').filter_map(|word| word.split_once(':')).collect();
@@ -304,8 +306,9 @@ impl<'a> Envelope<'a> {
             return None;
         }
         let payload = &bytes[end + 1..];
-        let chars = std::str::from_utf8(payload).expect("payloads are UTF-8").chars().count();
-        assert_eq!(words[6].1, chars.to_string(), "the length of the payload of {header}");
+        let text = std::str::from_utf8(payload).expect("payloads are UTF-8");
+        let length = if counts_bytes { text.len() } else { text.chars().count() };
+        assert_eq!(words[6].1, length.to_string(), "the length of the payload of {header}");
         Some(Envelope {
             serial: words[2].1.parse().ok()?,
             pool: words[3].1,

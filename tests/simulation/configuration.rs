@@ -142,17 +142,17 @@ fn group(name: &str, random: &mut Random) -> String {
             let events: Vec<&str> = (0..random.between(1, 3)).map(|_| random.word(EVENTS)).collect();
             let handler = random.word(HANDLERS);
             // A listener is told by its command what its pool expects of it.
-            let command = format!("{} {handler}", random.pick(LISTENERS));
+            let length = random.pick(&["characters", "bytes"]);
+            let command = format!("{} {handler} {length}", random.pick(LISTENERS));
             format!(
                 "[eventlistener:{name}]\n{several}command={command}\nresult_handler={handler}\nevents={}\n\
-                 priority={}\nbuffer_size={}\nextended_payload={}\nbuffer_hold_until_ready={}\nunknown_action={}\nlength={}\n{}",
+                 priority={}\nbuffer_size={}\nextended_payload={}\nbuffer_hold_until_ready={}\nunknown_action={}\nlength={length}\n{}",
                 events.join(","),
                 random.pick(&["-1", "-1", "5"]),
                 random.pick(&["1", "2", "5", "10", "100"]),
                 random.one_in(3),
                 random.one_in(3),
                 random.pick(&["ignore", "ignore", "restart"]),
-                random.pick(&["characters", "bytes"]),
                 options(true, random)
             )
         }

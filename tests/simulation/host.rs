@@ -240,6 +240,7 @@ impl Children for SimHost {
         let pid = self.next_pid;
         let listener = handler(&launch.config.command).map(|handler| Listening {
             handler,
+            counts_bytes: launch.config.command.ends_with(" bytes"),
             is_ready: false,
             holding: None,
             is_answering: false,
@@ -309,7 +310,8 @@ impl Children for SimHost {
             return Err(*self.random.pick(&[StdinProblem::Closed, StdinProblem::Full]));
         }
         let Some(child) = self.children.get_mut(&pid) else { return Err(StdinProblem::Closed) };
-        if let Some(event) = Envelope::read(bytes) {
+        let counts_bytes = child.listener.as_ref().is_some_and(|listener| listener.counts_bytes);
+        if let Some(event) = Envelope::read(bytes, counts_bytes) {
             child.take_event(pid, &event, self.now, &mut self.random, &mut self.agenda);
             self.note(Did::Sent {
                 listener: process,
