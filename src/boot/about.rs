@@ -6,7 +6,7 @@ use crate::rpc::{VERSION, features};
 /// The text.
 pub fn text() -> String {
     format!(
-        "Stheno {VERSION}, compatible with Supervisor {}\nfeatures: {}\ntarget: {}-{}{}\n\nsupervisord [options]\n{}",
+        "Stheno {VERSION}, compatible with Supervisor {}\nfeatures: {}\ntarget: {}-{}{}\n\nsupervisord [options] [-- COMMAND [ARG...]]\n{}",
         cmdline::VERSION,
         features().join(" "),
         std::env::consts::ARCH,

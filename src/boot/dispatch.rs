@@ -10,7 +10,7 @@ use super::{pidproxy, sample_conf, start};
 /// `supervisord` called as `supervisorctl`, `pidproxy` or `echo_supervisord_conf` is that program; so is
 /// `supervisord ctl …`, `supervisord pidproxy …` and so on.
 pub fn main(args: Vec<OsString>) -> i32 {
-    // What is not UTF-8 keeps its readable parts; only the command that pidproxy runs needs more.
+    // What is not UTF-8 keeps its readable parts; only a command that is run needs more.
     let texts: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let called = args.first().map(base_name).unwrap_or_default();
     // The program that its first argument names sees that word as its own name.
@@ -21,7 +21,7 @@ pub fn main(args: Vec<OsString>) -> i32 {
             return status;
         }
     }
-    start::run(&texts)
+    start::run(&args, &texts)
 }
 
 /// A new program is an arm here.

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod about;
+mod alone;
 mod dispatch;
 mod pidfile;
 pub mod pidproxy;

@@ -1,9 +1,10 @@
 //! Starting supervisord, running it, and starting it over at a restart (C-150 to C-163, P-120, P-121).
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
-use super::about;
 use super::pidfile::Pidfile;
+use super::{about, alone};
 use crate::clock::Now;
 use crate::config::cmdline::{self, CommandLine, Request};
 use crate::config::{
@@ -29,15 +30,18 @@ const USAGE: i32 = 2;
 const ROOT_STAYS: &str = "Supervisor is running as root.  Privileges were not dropped because no user is specified in the config file.  \
      If you intend to run as root, you can set user=root in the config file to avoid this message.";
 
-/// Runs supervisord; answers its exit status.
-pub fn run(args: &[String]) -> i32 {
-    let program = args.first().map_or("supervisord", String::as_str);
-    let request = match cmdline::parse(program, args.get(1..).unwrap_or_default(), &Env) {
+/// Runs supervisord; answers its exit status. `texts` are its arguments as text.
+pub fn run(args: &[OsString], texts: &[String]) -> i32 {
+    let program = texts.first().map_or("supervisord", String::as_str);
+    let request = match cmdline::parse(program, texts.get(1..).unwrap_or_default(), &Env) {
         Ok(request) => request,
         Err(error) => return refuse(program, &error.to_string()),
     };
     match request {
         Request::Print(text) => print(&text),
+        Request::Help(text) if std::io::stdout().is_terminal() => print(&format!("{text}{}", cmdline::help_of_ours())),
+        Request::Help(text) => print(&text),
+        Request::Alone(alone) => alone::run(&alone, args.get(args.len() - alone.words..).unwrap_or_default()),
         Request::About => print(&about::text()),
         Request::Check { line, portable } => check(program, line, portable),
         Request::Run(line) => match supervise(program, line) {

@@ -39,6 +39,11 @@ pub struct Found<'a> {
 ///
 /// Errors: the message alone, `option -z requires argument` (C-141).
 pub fn getopt<'a>(args: &'a [String], flags: &[Flag]) -> Result<(Vec<Found<'a>>, &'a [String]), String> {
+    split(args, flags).map(|(found, rest, _)| (found, rest))
+}
+
+/// The same, and whether it was `--` that ended the options.
+fn split<'a>(args: &'a [String], flags: &[Flag]) -> Result<(Vec<Found<'a>>, &'a [String], bool), String> {
     let mut found = Vec::new();
     let mut rest = args;
     while let Some((arg, after)) = rest.split_first() {
@@ -47,7 +52,7 @@ pub fn getopt<'a>(args: &'a [String], flags: &[Flag]) -> Result<(Vec<Found<'a>>,
         }
         rest = after;
         if arg == "--" {
-            break;
+            return Ok((found, rest, true));
         }
         if let Some(word) = arg.strip_prefix("--") {
             found.push(long_option(word, &mut rest, flags)?);
@@ -55,7 +60,7 @@ pub fn getopt<'a>(args: &'a [String], flags: &[Flag]) -> Result<(Vec<Found<'a>>,
             short_options(&arg[1..], &mut rest, flags, &mut found)?;
         }
     }
-    Ok((found, rest))
+    Ok((found, rest, false))
 }
 
 fn long_option<'a>(word: &'a str, rest: &mut &'a [String], flags: &[Flag]) -> Result<Found<'a>, String> {
@@ -146,6 +151,27 @@ pub struct CommandLine {
     pub minfds: Option<i64>,
     pub strip_ansi: bool,
     pub minprocs: Option<i64>,
+    pub main: Option<Main>,
+}
+
+/// The command that is `[program:main]` beside the file's (K-2.5).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Main {
+    /// Its words, at least one.
+    pub words: Vec<String>,
+    /// It is started when all others are ready, and not only started.
+    pub waits_until_ready: bool,
+}
+
+/// A command that is run alone (K-2.4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Alone {
+    /// Its words are so many of the last arguments, at least one.
+    pub words: usize,
+    /// Signals go to its process group and not to it alone.
+    pub to_group: bool,
+    /// Statuses of it that are a success.
+    pub exit_ok: Vec<u8>,
 }
 
 /// What supervisord is asked to do.
@@ -164,6 +190,10 @@ pub enum Request {
     Print(String),
     /// Print what this program is and how it was built; status 0.
     About,
+    /// Print how it is used, and to a person what is ours, too; status 0.
+    Help(String),
+    /// Run a command and nothing else.
+    Alone(Alone),
 }
 
 /// `--check`, without what is wrong on this machine only.
@@ -217,6 +247,18 @@ pub const FLAGS: &[Flag] = &[
     },
     ours("check", "load the file, print what is wrong with it and end, e.g. --check new.conf; --check=portable for CI"),
     ours("about", "print what this program is and how it was built, and end"),
+    ours("group", "before -- COMMAND: signals go to its process group, e.g. --group -- sh -c \"a | b\""),
+    Flag {
+        argument: Some("LIST"),
+        ..ours(
+            "exit-ok",
+            "before -- COMMAND: statuses of it that are a success, e.g. --exit-ok=143,3 -- java -jar x.jar",
+        )
+    },
+    ours(
+        "wait-ready",
+        "with -c FILE -- COMMAND: start it when all others are ready, e.g. -n -c F --wait-ready -- nginx",
+    ),
 ];
 
 /// Reads supervisord's command line; `args` are those after the program's name.
@@ -227,25 +269,31 @@ pub fn parse(program: &str, args: &[String], env: &dyn Env) -> Result<Request, C
     let portable = args.iter().any(|word| word == PORTABLE);
     let args: Vec<String> =
         args.iter().map(|word| if word == PORTABLE { "--check".to_string() } else { word.clone() }).collect();
-    let (found, mut words) = getopt(&args, FLAGS).map_err(ConfigError::new)?;
+    let (found, mut words, is_command) = split(&args, FLAGS).map_err(ConfigError::new)?;
     let has = |name: &str| found.iter().any(|option| FLAGS[option.flag].long == Some(name));
     let mut checked = None;
     if let ([file], true, false) = (words, has("check"), has("configuration")) {
         checked = Some(file.clone());
         words = &[];
     }
+    let is_command = is_command && !words.is_empty() && !has("check");
+    let command = if is_command { std::mem::take(&mut words) } else { &[] };
     if !words.is_empty() {
         let words: Vec<String> = words.iter().map(|word| pyrepr::text(word)).collect();
         return Err(ConfigError::new(format!("positional arguments are not supported: [{}]", words.join(", "))));
     }
     let mut line = CommandLine::default();
-    let (mut check, mut profile) = (false, false);
+    let (mut check, mut profile, mut waits_until_ready) = (false, false, false);
+    let (mut alone, mut exit_ok) = (Alone::default(), None::<Statuses>);
     for option in &found {
         match FLAGS[option.flag].long.unwrap_or("help") {
-            "help" => return Ok(Request::Print(help(program))),
+            "help" => return Ok(Request::Help(help(program))),
             "version" => return Ok(Request::Print(format!("{VERSION}\n"))),
             "about" => return Ok(Request::About),
             "check" => switch(option, &mut check)?,
+            "group" => switch(option, &mut alone.to_group)?,
+            "exit-ok" => set(option, env, &mut exit_ok)?,
+            "wait-ready" => switch(option, &mut waits_until_ready)?,
             "profile_options" => switch(option, &mut profile)?,
             "configuration" => set(option, env, &mut line.configuration)?,
             "nodaemon" => switch(option, &mut line.nodaemon)?,
@@ -268,7 +316,48 @@ pub fn parse(program: &str, args: &[String], env: &dyn Env) -> Result<Request, C
         }
     }
     line.configuration = line.configuration.or(checked);
+    let is_alone = !command.is_empty() && line.configuration.is_none();
+    if let Some(option) = found.iter().find(|option| is_misplaced(option, is_alone, !command.is_empty())) {
+        let name = &option.name;
+        return Err(ConfigError::new(if is_alone {
+            format!("{name} needs -c FILE beside -- COMMAND, which otherwise is run alone")
+        } else if FLAGS[option.flag].long == Some("wait-ready") {
+            format!("{name} needs -c FILE and -- COMMAND")
+        } else {
+            format!("{name} is for -- COMMAND without -c FILE")
+        }));
+    }
+    if is_alone {
+        (alone.words, alone.exit_ok) = (command.len(), exit_ok.unwrap_or_default().0);
+        return Ok(Request::Alone(alone));
+    }
+    if !command.is_empty() {
+        line.main = Some(Main { words: command.to_vec(), waits_until_ready });
+    }
     Ok(if check { Request::Check { line, portable } } else { Request::Run(line) })
+}
+
+/// Whether an option makes no sense with a command as it is given, or without one.
+fn is_misplaced(option: &Found, is_alone: bool, is_command: bool) -> bool {
+    match FLAGS[option.flag].long {
+        Some("group" | "exit-ok") => !is_alone,
+        Some("wait-ready") => is_alone || !is_command,
+        _ => is_alone,
+    }
+}
+
+/// Statuses, with commas between them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Statuses(Vec<u8>);
+
+impl Datatype for Statuses {
+    const KIND: &'static str = "statuses from 0 to 255, with commas between them";
+
+    fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
+        let numbers = text.split(',').map(|word| word.trim().parse());
+        let numbers: Result<Vec<u8>, _> = numbers.collect();
+        numbers.map(Statuses).map_err(|_| format!("expected {}", Self::KIND))
+    }
 }
 
 fn set<T: Datatype>(option: &Found, env: &dyn Env, target: &mut Option<T>) -> Result<(), ConfigError> {
@@ -293,10 +382,21 @@ pub fn conflict(option: &Found) -> ConfigError {
     ConfigError::new(format!("conflicting command line option {}", pyrepr::text(&option.name)))
 }
 
-/// What `-h` prints: to the letter what the original prints, for wrappers that look for it. What is ours stands in
-/// `--about`.
+/// What `-h` prints: to the letter what the original prints, for wrappers that look for it. [`help_of_ours`] follows on a
+/// terminal.
 fn help(program: &str) -> String {
     include_str!("help.txt").replace("{program}", program)
+}
+
+/// What the original does not have.
+pub fn help_of_ours() -> String {
+    let ours: Vec<Flag> = FLAGS.iter().filter(|flag| flag.whole).copied().collect();
+    format!(
+        "Beside these, which are Supervisor's:\n\n\
+         supervisord -n -c FILE -- COMMAND [ARG...]  COMMAND as [program:main] beside the file's; its end is ours\n\
+         supervisord -- COMMAND [ARG...]             COMMAND alone, as the init of a container; no file is read\n{}",
+        help_lines(&ours)
+    )
 }
 
 #[cfg(test)]
@@ -379,7 +479,7 @@ mod tests {
             assert_eq!(run(line), Ok(Request::Print("4.3.0\n".into())), "{line:?}");
         }
         for line in ["-h", "-?", "--help", "-h -v"] {
-            let Ok(Request::Print(text)) = run(line) else { panic!("{line:?}") };
+            let Ok(Request::Help(text)) = run(line) else { panic!("{line:?}") };
             // What the original has, and nothing of ours: its text is compared to the letter elsewhere.
             for long in FLAGS.iter().filter(|flag| !flag.whole).filter_map(|flag| flag.long) {
                 assert!(text.contains(&format!("--{long}")), "{long}: {text}");
@@ -388,6 +488,55 @@ mod tests {
         }
         assert_eq!(run("--about"), Ok(Request::About));
         assert_eq!(run("-e foo -v"), Err("invalid value for -e 'foo': bad logging level name 'foo'".to_string()));
+    }
+
+    /// K-2.4, K-2.5: what stands behind -- is a command, with a file beside it or alone.
+    #[test]
+    fn commands() {
+        let words = |line: &str| args(line);
+        let alone =
+            |words, to_group, exit_ok: &[u8]| Ok(Request::Alone(Alone { words, to_group, exit_ok: exit_ok.to_vec() }));
+        let beside = |text: &str, waits_until_ready| {
+            let main = Some(Main { words: words(text), waits_until_ready });
+            Ok(Request::Run(CommandLine {
+                configuration: Some("f".into()),
+                nodaemon: true,
+                main,
+                ..Default::default()
+            }))
+        };
+        let wrong = |text: &str| Err(text.to_string());
+        let rows = [
+            ("-- x", alone(1, false, &[])),
+            ("-- x -c -- y", alone(4, false, &[])),
+            ("--group --exit-ok=143,3 -- x", alone(1, true, &[143, 3])),
+            ("--exit-ok 0 -- x y", alone(2, false, &[0])),
+            ("-n -c f -- x -y", beside("x -y", false)),
+            ("-nc f --wait-ready -- x", beside("x", true)),
+            (
+                "--exit-ok=256 -- x",
+                wrong("invalid value for --exit-ok '256': expected statuses from 0 to 255, with commas between them"),
+            ),
+            ("-n -- x", wrong("-n needs -c FILE beside -- COMMAND, which otherwise is run alone")),
+            ("--wait-ready -- x", wrong("--wait-ready needs -c FILE beside -- COMMAND, which otherwise is run alone")),
+            ("-c f --wait-ready", wrong("--wait-ready needs -c FILE and -- COMMAND")),
+            ("--group --", wrong("--group is for -- COMMAND without -c FILE")),
+            ("--group", wrong("--group is for -- COMMAND without -c FILE")),
+            ("-c f --exit-ok=1 -- x", wrong("--exit-ok is for -- COMMAND without -c FILE")),
+            ("-c -- x", wrong("positional arguments are not supported: ['x']")),
+            ("x -- y", wrong("positional arguments are not supported: ['x', '--', 'y']")),
+            (
+                "--check -- x",
+                Ok(Request::Check {
+                    line: CommandLine { configuration: Some("x".into()), ..Default::default() },
+                    portable: false,
+                }),
+            ),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(run(line), expected, "{line:?}");
+        }
+        assert!(help_of_ours().contains("--check") && !help_of_ours().contains("--nodaemon"));
     }
 
     #[test]

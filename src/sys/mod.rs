@@ -12,6 +12,7 @@ pub mod environment;
 pub mod fd;
 pub mod file;
 pub mod holder;
+pub mod init;
 pub mod limits;
 pub mod memory;
 pub mod notify;

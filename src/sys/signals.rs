@@ -175,6 +175,25 @@ pub(super) fn set_action(signal: i32, action: libc::sighandler_t) -> io::Result<
     Ok(())
 }
 
+/// Sets all signals back to their default. System calls only.
+pub(super) fn set_all_to_default() {
+    for signal in 1..=LAST {
+        // Those that cannot be set are refused.
+        let _ = set_action(signal, libc::SIG_DFL);
+    }
+}
+
+/// Holds no signal any more. System calls only.
+pub(super) fn let_in() -> io::Result<()> {
+    // SAFETY: all zero is a valid set, which the first call fills in.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        cerr(libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()))?;
+    }
+    Ok(())
+}
+
 /// The signals that do something else than their default, as a set of bits.
 pub(super) fn not_default() -> u64 {
     let mut set = 0;

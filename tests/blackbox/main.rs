@@ -8,6 +8,7 @@ mod client;
 mod daemon;
 
 mod children;
+mod command;
 mod container_logs;
 mod differences;
 mod dynamic;

@@ -268,12 +268,7 @@ fn answer_to_signals(reset: u64) {
     for signal in signals::IGNORED {
         let _ = signals::set_action(*signal, libc::SIG_IGN);
     }
-    // SAFETY: a live set, filled in by the first call.
-    unsafe {
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-    }
+    let _ = signals::let_in();
 }
 
 impl How {
