@@ -119,7 +119,7 @@ fn run_once(carried: Carried) -> Result<Next, String> {
     let score = config.supervisord.oom_score_adj.map(|OomScoreAdj(score)| i32::from(score));
     let lowered = if oom::is_lower(score) { oom::set(score) } else { Ok(()) };
     if let Some(user) = &user {
-        users::drop_privileges(&user.text)?;
+        users::drop_privileges(user.uid, user.gid)?;
     }
     let scored = lowered.and_then(|()| oom::set(score));
     let Supervisord { minfds, minprocs, .. } = config.supervisord;

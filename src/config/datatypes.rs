@@ -4,6 +4,8 @@
 //! Messages that clients may know are the original's, word for word. Those that come from Python itself
 //! (`invalid literal for int() …`) are our own words and contain the offending text.
 
+use std::rc::Rc;
+
 use crate::level::Level;
 use crate::signal;
 use crate::wire::pyrepr;
@@ -269,22 +271,61 @@ impl Datatype for Directory {
     }
 }
 
-/// A user by name or number, who exists (C-86).
+/// A user by a name that exists (C-86), or by a number; a group may follow a colon (K-5).
 impl Datatype for User {
-    const KIND: &'static str = "user";
+    const KIND: &'static str = "user, or user:group";
 
     fn parse(text: &str, env: &dyn Env) -> Result<Self, String> {
-        let found = match integer(text) {
-            Some(number) => {
-                let known = u32::try_from(number).ok().filter(|uid| env.user_by_id(*uid).is_some());
-                known.ok_or_else(|| format!("Invalid user id {text}"))
-            }
-            None => match env.user_by_name(text) {
-                Some(account) => Ok(account.uid),
-                None => Err(format!("Invalid user name {text}")),
-            },
+        let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
+        let uid = match integer(user) {
+            Some(number) => id(number).ok_or_else(|| format!("Invalid user id {user}"))?,
+            None => env.user_by_name(user).ok_or_else(|| format!("Invalid user name {user}"))?.uid,
         };
-        found.map(|uid| User { text: text.to_string(), uid })
+        let gid = group.map(|group| group_id(group, env)).transpose()?;
+        Ok(User { text: text.to_string(), uid, gid })
+    }
+}
+
+/// The number of a user or a group; the highest one stands for none.
+fn id(number: i64) -> Option<u32> {
+    u32::try_from(number).ok().filter(|id| *id != u32::MAX)
+}
+
+fn group_id(group: &str, env: &dyn Env) -> Result<u32, String> {
+    match integer(group) {
+        Some(number) => id(number).ok_or_else(|| format!("Invalid group id {group}")),
+        None => env.group_by_name(group).ok_or_else(|| format!("Invalid group name {group}")),
+    }
+}
+
+/// `groups`: those that a child is a member of besides its own (K-5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Groups {
+    text: String,
+    /// Their numbers.
+    pub ids: Rc<[u32]>,
+}
+
+/// As many groups as a process can have with every kernel of today, and more than anybody has.
+const GROUPS_MAX: usize = 256;
+
+impl Datatype for Groups {
+    const NAMES_OPTION: bool = true;
+    const KIND: &'static str = "list of groups";
+
+    fn parse(text: &str, env: &dyn Env) -> Result<Self, String> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let ids = names.map(|name| group_id(name, env)).collect::<Result<Vec<_>, _>>()?;
+        if ids.len() > GROUPS_MAX {
+            return Err(format!("more than {GROUPS_MAX} groups"));
+        }
+        Ok(Groups { text: text.to_string(), ids: ids.into() })
+    }
+}
+
+impl Show for Groups {
+    fn shown(&self) -> Value {
+        self.text.clone().into()
     }
 }
 
@@ -298,7 +339,10 @@ impl Datatype for Owner {
             None => (text, None),
         };
         let found = || {
-            let uid = User::parse(user, env).ok()?.uid;
+            let uid = match integer(user) {
+                Some(number) => u32::try_from(number).ok().filter(|uid| env.user_by_id(*uid).is_some())?,
+                None => env.user_by_name(user)?.uid,
+            };
             let Some(group) = group else { return Some(Owner { uid, gid: None }) };
             let gid = match integer(group) {
                 Some(number) => u32::try_from(number).ok().filter(|gid| env.group_exists(*gid))?,

@@ -302,8 +302,8 @@ fn fcgi_socket(reader: &Reader, options: &FcgiOptions, name: &str) -> Result<Fcg
 /// The program's user and its primary group, if that is not who we are.
 fn default_owner(reader: &Reader, options: &FcgiOptions) -> Option<Owner> {
     let user = options.user.as_ref().filter(|user| user.uid != reader.env.uid())?;
-    let gid = reader.env.user_by_id(user.uid).map(|account| account.gid);
-    Some(Owner { uid: user.uid, gid })
+    let of_entry = || reader.env.user_by_id(user.uid).map(|account| account.gid);
+    Some(Owner { uid: user.uid, gid: user.gid.or_else(of_entry) })
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ pub use datatypes::{
     DependsOnFailure, ExitCodeFrom, OnDependencyStop, OnExit, OnFatal, OnGroupMemberExit, Percent, RestartLimit,
     Retries, Seconds, ShutdownSignals, ShutdownTime,
 };
-pub use datatypes::{EnvFile, EnvFiles, Inherit, IoNice, Nice, OomScoreAdj, ResourceLimit, Secret, Secrets};
+pub use datatypes::{EnvFile, EnvFiles, Groups, Inherit, IoNice, Nice, OomScoreAdj, ResourceLimit, Secret, Secrets};
 pub use diff::{Difference, difference};
 pub use env::Env;
 pub use error::{ConfigError, usage_error};

@@ -260,8 +260,12 @@ options! {
         oom_score_adj: Option<OomScoreAdj>;
         /// No program that it executes may give it more rights than it has.
         no_new_privs: bool = "false";
-        /// User to run it as.
+        /// User to run it as: a name or a number, and a group behind a colon if wanted.
         user: Option<User> [.listed_as(2, "uid")];
+        /// Groups that it is a member of, in place of its user's.
+        groups: Option<Groups>;
+        /// It finds HOME, USER, LOGNAME and SHELL of its user's entry.
+        login_env: bool = "false";
         /// Its file mode creation mask.
         umask: Option<Octal>;
         /// Name of each process; needs %(process_num) with numprocs above 1.

@@ -103,6 +103,15 @@ impl<'a> Common<'a> {
         }
         check_prefixes(&reader, &program)?;
         care::settle(&reader, &mut program)?;
+        if program.login_env {
+            let uid = program.user.as_ref().map_or_else(|| self.env.uid(), |user| user.uid);
+            if self.env.user_by_id(uid).is_none() {
+                self.warnings.push(format!(
+                    "For [{}], login_env=true but user {uid} has no entry: HOME is /, and USER, LOGNAME and SHELL are not set",
+                    section.name
+                ));
+            }
+        }
         if program.serverurl.is_auto {
             program.serverurl.url = self.serverurl.map(str::to_string);
         }
@@ -300,7 +309,9 @@ mod tests {
             ("redirect_stderr=2", "not a valid boolean value: '2'"),
             ("umask=9", "9 can not be converted to an octal type"),
             ("user=nosuchuser", "Invalid user name nosuchuser"),
-            ("user=99999", "Invalid user id 99999"),
+            ("user=-1", "Invalid user id -1"),
+            ("user=root:nosuch", "Invalid group name nosuch"),
+            ("groups=root,nosuch", "groups: Invalid group name nosuch"),
             ("stdout_logfile=/no/x", "The directory named as part of the path /no/x does not exist"),
             ("environment=A", "Unexpected end of key/value pairs in value 'A'"),
             ("environment=A=\"1", "No closing quotation"),

@@ -9,10 +9,12 @@ pub struct Revision(pub u64);
 /// A user, looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// As written: a name or a number.
+    /// As written: names or numbers.
     pub text: String,
-    /// Numeric id.
+    /// Numeric id. Nobody has to have it.
     pub uid: u32,
+    /// Numeric id of the group that stands behind a colon; by default that of the user's entry.
+    pub gid: Option<u32>,
 }
 
 /// `chown`, looked up (C-85).

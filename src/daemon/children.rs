@@ -116,6 +116,7 @@ impl Daemon {
             // A failed signal has been logged and has made the process UNKNOWN; nobody waits for the text here.
             let _ = self.step(id, event, now, host);
         }
+        self.tell_of_unkept_logs();
         self.flush_lines(now, host);
         self.care_deadlines(now, host);
         self.restart_groups(now, host);

@@ -97,6 +97,15 @@ impl Daemon {
         }
     }
 
+    /// Says that AUTO logs could not be made, of all processes that came in since it was said last.
+    pub(super) fn tell_of_unkept_logs(&mut self) {
+        if let Some((count, error)) = self.unkept_logs.take() {
+            let directory = self.config.supervisord.auto_log_directory();
+            let what = if count == 1 { "an AUTO log" } else { &format!("{count} AUTO logs") };
+            activity!(Warn, "could not make {what} in {directory}: {error}; what would be written there is not kept");
+        }
+    }
+
     /// The log of a process that was just activated, or has another one now: the path of a file, AUTO made (L-40), or
     /// memory, in which what is there stays.
     pub(super) fn resolve_log(&mut self, id: ProcId, channel: Channel, host: &mut dyn Host) {
@@ -117,6 +126,10 @@ impl Daemon {
                 let directory = supervisord.auto_log_directory();
                 match host.log_make_auto(directory, &config.name, channel, &supervisord.identifier) {
                     Ok(made) => path = Some(made.into()),
+                    // One reason for all of them, and one line (K-5).
+                    Err(error @ Errno(libc::EROFS | libc::EACCES)) => {
+                        self.unkept_logs.get_or_insert((0, error)).0 += 1;
+                    }
                     Err(error) => {
                         activity!(
                             Error,

@@ -85,6 +85,8 @@ pub struct Daemon {
     line_deadlines: BTreeSet<(Mono, ProcId, Channel)>,
     /// A log in memory has changed since [`Daemon::take_ring_news`].
     has_ring_news: bool,
+    /// How many AUTO logs could not be made, and why the first of them could not, until it is said.
+    unkept_logs: Option<(usize, host::Errno)>,
     /// Reused by every step of a machine.
     effects: Vec<Effect>,
     /// The same for pools.
@@ -116,6 +118,7 @@ impl Daemon {
             group_exits: group_exit::GroupExits::default(),
             line_deadlines: BTreeSet::new(),
             has_ring_news: false,
+            unkept_logs: None,
             effects: Vec::new(),
             pool_effects: Vec::new(),
         }
@@ -159,6 +162,7 @@ impl Daemon {
             }
             self.activate(group, now, host);
         }
+        self.tell_of_unkept_logs();
         // That all of them are new is no news.
         self.activity = Activity::default();
         self.activity.note(now.wall, "supervisord started", Why::Itself);

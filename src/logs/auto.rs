@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use crate::id::Channel;
 use crate::sys;
@@ -36,18 +37,34 @@ fn random_part() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect())
 }
 
-/// Deletes the AUTO logs of earlier runs under the same identifier, with their backups (L-42). Troubles are logged.
+/// Deletes the AUTO logs of earlier runs under the same identifier, with their backups (L-42). Troubles are logged; those
+/// of a directory in which nothing may be written once for all files (K-5).
 pub fn clean_up(directory: &str, identifier: &str) {
     let Ok(entries) = fs::read_dir(directory) else {
         activity!(Warn, "Could not clear childlog dir");
         return;
     };
+    let mut closed = Vec::new();
     for entry in entries.flatten() {
         let name = entry.file_name();
-        if name.to_str().is_some_and(|name| is_auto_log(name, identifier)) && fs::remove_file(entry.path()).is_err() {
-            activity!(Warn, "Failed to clean up {}", pyrepr::text(&entry.path().to_string_lossy()));
+        if !name.to_str().is_some_and(|name| is_auto_log(name, identifier)) {
+            continue;
+        }
+        match fs::remove_file(entry.path()) {
+            Ok(()) => {}
+            Err(error) if matches!(sys::errno_of(&error), libc::EROFS | libc::EACCES) => closed.push(entry.path()),
+            Err(_) => failed(&entry.path()),
         }
     }
+    match &closed[..] {
+        [] => {}
+        [path] => failed(path),
+        paths => activity!(Warn, "Failed to clean up {} logs of earlier runs in {directory}", paths.len()),
+    }
+}
+
+fn failed(path: &Path) {
+    activity!(Warn, "Failed to clean up {}", pyrepr::text(&path.to_string_lossy()));
 }
 
 /// Whether a name begins like one of ours: something in one line, `---<identifier>-`, no blanks, `.log`. What follows is free, as

@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::fs::OpenOptions;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::rc::Rc;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -26,7 +27,7 @@ use crate::logs::syslog::Syslog;
 use crate::logs::{activity, auto, stream};
 use crate::sys::environment::{CStrings, Environment, Pair, ZeroByte};
 use crate::sys::spawn::{self, Pipes, Plan, Stdin};
-use crate::sys::users::Switch;
+use crate::sys::users::{self, Login, Switch, Target};
 use crate::sys::watch::Watches;
 use crate::sys::{command, errno_of, fd, file, notify, peer, process, sockets, standard, time};
 
@@ -41,6 +42,9 @@ pub(super) const SET_UP_PATIENCE: Duration = Duration::from_millis(4);
 
 /// Name of the daemon in syslog.
 const IDENT: &str = "supervisord";
+
+/// The variables of `login_env`.
+const OF_LOGIN: [&[u8]; 4] = [b"HOME", b"USER", b"LOGNAME", b"SHELL"];
 
 /// A child's log, and its place in the poll from the first time on that a reader was slow.
 struct Log {
@@ -74,8 +78,10 @@ pub struct System {
     sockets: HashMap<SocketId, OwnedFd>,
     next_socket: u64,
     environment: Environment,
-    /// What becoming a user takes, by uid: looking it up reads files.
-    switches: HashMap<u32, Switch>,
+    /// What becoming a user takes: looking it up reads files.
+    switches: HashMap<Target, Switch>,
+    /// The same of what a login would give, by uid.
+    logins: HashMap<u32, Option<Login>>,
     syslog: Option<Syslog>,
     /// Made when the first client follows a log.
     watches: Option<Watches<ConnId>>,
@@ -103,6 +109,7 @@ impl System {
             next_socket: 0,
             environment: Environment::inherited(),
             switches: HashMap::new(),
+            logins: HashMap::new(),
             syslog: None,
             watches: None,
         }
@@ -131,9 +138,14 @@ impl System {
 
     fn plan<'a>(&mut self, launch: &Launch<'_>, stdin: Stdin<'a>) -> Result<Plan<'a>, &'static str> {
         let config::Process { program, directory, .. } = launch.config;
-        let switch = match &program.user {
-            None => Switch::Keep,
-            Some(user) => self.switches.entry(user.uid).or_insert_with(|| Switch::to_uid(user.uid)).clone(),
+        let (user, groups) = (program.user.as_ref(), program.groups.as_ref().map(|groups| Rc::clone(&groups.ids)));
+        let switch = match (user, &groups) {
+            (None, None) => Switch::Keep,
+            _ => {
+                let (uid, gid) = (user.map(|user| user.uid), user.and_then(|user| user.gid));
+                let target = Target { uid, gid, groups };
+                self.switches.entry(target).or_insert_with_key(Switch::to).clone()
+            }
         };
         let directory = directory.as_deref().map(CString::new).transpose();
         Ok(Plan {
@@ -154,7 +166,7 @@ impl System {
     }
 
     /// The whole environment of a child (P-58). With environment files, ours is the last word (K-7).
-    fn environment_of(&self, launch: &Launch<'_>) -> Result<CStrings, ZeroByte> {
+    fn environment_of(&mut self, launch: &Launch<'_>) -> Result<CStrings, ZeroByte> {
         fn text<'a>((key, value): (&'a str, &'a str)) -> Pair<'a> {
             (key.as_bytes(), value.as_bytes())
         }
@@ -174,7 +186,21 @@ impl System {
                 configured.chain(files).chain(own).chain(ours).collect()
             }
         };
-        self.environment.overlaid(|key| program.environment_inherit.has(key), &pairs)
+        let is_inherited = |key: &[u8]| program.environment_inherit.has(key);
+        if !program.login_env {
+            return self.environment.overlaid(is_inherited, &pairs);
+        }
+        let uid = program.user.as_ref().map_or_else(users::current_uid, |user| user.uid);
+        let login = self.logins.entry(uid).or_insert_with(|| users::login(uid));
+        // Whoever has no entry finds no name of somebody else, either.
+        let of_login: Vec<(&str, &str)> = match login {
+            Some(Login { name, home, shell }) => {
+                vec![("HOME", home), ("USER", name), ("LOGNAME", name), ("SHELL", shell)]
+            }
+            None => vec![("HOME", "/")],
+        };
+        let pairs: Vec<Pair> = of_login.into_iter().map(text).chain(pairs).collect();
+        self.environment.overlaid(|key| is_inherited(key) && !OF_LOGIN.contains(&key), &pairs)
     }
 
     /// The notify socket of a child to be, and its address.

@@ -3,9 +3,9 @@
 //! A static glibc must not call getpwnam and its like: they load a second C library that may not fit. A static build
 //! therefore reads /etc/passwd and /etc/group itself, as musl would anyway.
 
-use nix::unistd::{Gid, Uid};
+use std::rc::Rc;
 
-use crate::wire::pyrepr;
+use nix::unistd::{Gid, Uid};
 
 /// A user of the system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub fn current_uid() -> u32 {
     Uid::current().as_raw()
 }
 
+fn current_gid() -> u32 {
+    Gid::current().as_raw()
+}
+
 /// The user called so.
 pub fn by_name(name: &str) -> Option<Account> {
     lookup::user(name)
@@ -31,6 +35,20 @@ pub fn by_name(name: &str) -> Option<Account> {
 /// The user of that number.
 pub fn by_uid(uid: u32) -> Option<Account> {
     lookup::user_by_id(uid)
+}
+
+/// What a login shell would find, of the user of that number (K-5).
+pub fn login(uid: u32) -> Option<Login> {
+    lookup::login(uid)
+}
+
+/// A user's name, home and shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Login {
+    pub name: String,
+    pub home: String,
+    pub shell: String,
 }
 
 /// The number of the group called so.
@@ -71,40 +89,45 @@ pub(super) const NO_GROUPS: &str = "Could not set groups of effective user";
 pub(super) const NO_GROUP: &str = "Could not set group id of effective user";
 pub(super) const NO_USER: &str = "Could not set user id of effective user";
 
-impl Switch {
-    /// What it takes to become the user of that number.
-    pub fn to_uid(uid: u32) -> Switch {
-        match by_uid(uid) {
-            Some(account) => Switch::to(&account),
-            None => Switch::Refuse { uid, reason: format!("Can't find uid {uid}") },
-        }
-    }
+/// Whom a process is to become. What is `None` is the user's, by its entry or, without one, that of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Numeric user id; `None` to stay who we are.
+    pub uid: Option<u32>,
+    /// Numeric id of the group.
+    pub gid: Option<u32>,
+    /// All groups besides it.
+    pub groups: Option<Rc<[u32]>>,
+}
 
-    fn to(account: &Account) -> Switch {
-        let uid = account.uid;
+impl Switch {
+    /// What it takes. A user without an entry has no groups but the one, which is the daemon's if none is given (K-5).
+    pub fn to(target: &Target) -> Switch {
+        let Target { uid, gid, groups } = target;
         let current = current_uid();
-        if current == uid {
-            Switch::Keep
-        } else if current != 0 {
-            Switch::Refuse { uid, reason: "Can't drop privilege as nonroot user".to_string() }
-        } else {
-            Switch::Become { uid, gid: account.gid, groups: lookup::groups_of(account) }
+        if gid.is_none() && groups.is_none() && uid.is_none_or(|uid| uid == current) {
+            return Switch::Keep;
         }
+        let uid = uid.unwrap_or(current);
+        if current != 0 {
+            if uid == current && groups.is_none() && *gid == Some(current_gid()) {
+                return Switch::Keep;
+            }
+            return Switch::Refuse { uid, reason: "Can't drop privilege as nonroot user".to_string() };
+        }
+        let account = by_uid(uid);
+        let gid = gid.or(account.as_ref().map(|account| account.gid)).unwrap_or_else(current_gid);
+        let of_entry = || account.map_or_else(Vec::new, |account| lookup::groups_of(&Account { gid, ..account }));
+        let groups = groups.as_ref().map_or_else(of_entry, |groups| groups.to_vec());
+        Switch::Become { uid, gid, groups }
     }
 }
 
-/// Becomes `user`, a name or a number, for good (C-152). Nothing is done when that is the user already.
+/// Becomes a user for good (C-152). Nothing is done when that is the user already, and no group is asked for.
 ///
 /// Errors: the text of C-152. The groups may have been changed by then; the caller ends.
-pub fn drop_privileges(user: &str) -> Result<(), String> {
-    let switch = match user.trim().parse::<u32>() {
-        Ok(uid) => Switch::to_uid(uid),
-        Err(_) => match by_name(user) {
-            Some(account) => Switch::to(&account),
-            None => return Err(format!("Can't find username {}", pyrepr::text(user))),
-        },
-    };
-    match switch {
+pub fn drop_privileges(uid: u32, gid: Option<u32>) -> Result<(), String> {
+    match Switch::to(&Target { uid: Some(uid), gid, groups: None }) {
         Switch::Keep => Ok(()),
         Switch::Refuse { reason, .. } => Err(reason),
         Switch::Become { uid, gid, groups } => {
@@ -124,7 +147,7 @@ mod lookup {
 
     use nix::unistd::{Gid, Group, Uid, User};
 
-    use super::Account;
+    use super::{Account, Login};
 
     fn account(user: User) -> Account {
         Account { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() }
@@ -136,6 +159,12 @@ mod lookup {
 
     pub fn user_by_id(uid: u32) -> Option<Account> {
         User::from_uid(Uid::from_raw(uid)).ok().flatten().map(account)
+    }
+
+    pub fn login(uid: u32) -> Option<Login> {
+        let user = User::from_uid(Uid::from_raw(uid)).ok().flatten()?;
+        let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
+        Some(Login { name: user.name, home: text(user.dir), shell: text(user.shell) })
     }
 
     pub fn group(name: &str) -> Option<u32> {
@@ -158,7 +187,7 @@ mod lookup {
 /// Users and groups from /etc/passwd and /etc/group, read anew at each question.
 #[cfg(target_feature = "crt-static")]
 mod lookup {
-    use super::{Account, tables};
+    use super::{Account, Login, tables};
 
     fn passwd() -> String {
         read("/etc/passwd")
@@ -180,6 +209,10 @@ mod lookup {
         tables::accounts(&passwd()).find(|account| account.uid == uid)
     }
 
+    pub fn login(uid: u32) -> Option<Login> {
+        tables::login(&passwd(), uid)
+    }
+
     pub fn group(name: &str) -> Option<u32> {
         tables::groups(&groups()).find(|group| group.name == name).map(|group| group.gid)
     }
@@ -196,7 +229,7 @@ mod lookup {
 /// The text of /etc/passwd and /etc/group.
 #[cfg(any(test, target_feature = "crt-static"))]
 mod tables {
-    use super::Account;
+    use super::{Account, Login};
 
     pub struct Group<'a> {
         pub name: &'a str,
@@ -210,6 +243,17 @@ mod tables {
             let mut fields = line.split(':');
             let (name, _, uid, gid) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
             Some(Account { name: name.to_string(), uid: uid.parse().ok()?, gid: gid.parse().ok()? })
+        })
+    }
+
+    /// The seven fields of a line are name, password, uid, gid, comment, home and shell.
+    pub fn login(passwd: &str, uid: u32) -> Option<Login> {
+        let fields = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        fields.into_iter().find_map(|fields| match fields[..] {
+            [name, _, number, _, _, home, shell] if number.parse() == Ok(uid) => {
+                Some(Login { name: name.to_string(), home: home.to_string(), shell: shell.to_string() })
+            }
+            _ => None,
         })
     }
 
@@ -262,20 +306,38 @@ mod tests {
         assert_eq!(groups, [("root", 0), ("users", 100), ("wheel", 10), ("ann2", 11), ("short", 12)]);
         let ann = Account { name: "ann".to_string(), uid: 1000, gid: 100 };
         assert_eq!(tables::groups_of(group, &ann), [100, 10]);
+        let passwd = format!("{passwd}bob:x:1001:100:B:/home/bob:/bin/bash\n");
+        let bob = Login { name: "bob".to_string(), home: "/home/bob".to_string(), shell: "/bin/bash".to_string() };
+        assert_eq!([tables::login(&passwd, 1001), tables::login(&passwd, 1002)], [Some(bob), None]);
+        assert_eq!(login(0).map(|login| login.home), Some("/root".to_string()));
     }
 
     #[test]
-    fn refusals_have_the_texts_of_the_original() {
-        assert_eq!(drop_privileges("no such user").unwrap_err(), "Can't find username 'no such user'");
-        assert_eq!(drop_privileges("4000000001").unwrap_err(), "Can't find uid 4000000001");
-        assert_eq!(drop_privileges(&current_uid().to_string()), Ok(()));
-        assert_eq!(Switch::to_uid(current_uid()), Switch::Keep);
+    fn whom_a_process_becomes() {
+        let to = |uid: Option<u32>, gid: Option<u32>, groups: Option<&[u32]>| {
+            Switch::to(&Target { uid, gid, groups: groups.map(Rc::from) })
+        };
+        assert_eq!([to(None, None, None), to(Some(current_uid()), None, None)], [Switch::Keep, Switch::Keep]);
+        assert_eq!(drop_privileges(current_uid(), None), Ok(()));
         if current_uid() != 0 {
             let reason = "Can't drop privilege as nonroot user".to_string();
-            assert_eq!(Switch::to_uid(0), Switch::Refuse { uid: 0, reason });
-        } else if let Some(daemon) = by_name("daemon") {
-            let expected = Switch::Become { uid: daemon.uid, gid: daemon.gid, groups: vec![daemon.gid] };
-            assert_eq!(Switch::to_uid(daemon.uid), expected);
+            assert_eq!(to(Some(0), None, None), Switch::Refuse { uid: 0, reason });
+            return;
+        }
+        let made = |uid, gid, groups: &[u32]| Switch::Become { uid, gid, groups: groups.to_vec() };
+        let rows = [
+            (to(Some(4_000_000_001), None, None), made(4_000_000_001, current_gid(), &[])),
+            (to(Some(4_000_000_001), Some(23), None), made(4_000_000_001, 23, &[])),
+            (to(Some(4_000_000_001), Some(23), Some(&[5, 6])), made(4_000_000_001, 23, &[5, 6])),
+            (to(None, None, Some(&[5])), made(0, 0, &[5])),
+            (to(Some(0), Some(0), Some(&[])), made(0, 0, &[])),
+        ];
+        for (got, expected) in rows {
+            assert_eq!(got, expected);
+        }
+        if let Some(daemon) = by_name("daemon") {
+            assert_eq!(to(Some(daemon.uid), None, None), made(daemon.uid, daemon.gid, &[daemon.gid]));
+            assert_eq!(to(Some(daemon.uid), Some(77), None), made(daemon.uid, 77, &[77]));
         }
     }
 }

@@ -21,6 +21,7 @@ mod limits;
 mod live;
 mod logs;
 mod metrics;
+mod nobody;
 mod pid1;
 mod reload;
 mod shutdown;

@@ -101,7 +101,7 @@ fn has_programs_alone(document: &Document) -> bool {
 /// What the messages of errors begin with, or hold, that come of this machine and not of the file.
 const HERE: &[&str] = &[
     "Invalid user name ",
-    "Invalid user id ",
+    "Invalid group name ",
     "Invalid sockchown value ",
     "Invalid socket_owner value ",
     "The directory named as part of the path ",

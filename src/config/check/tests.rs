@@ -151,6 +151,7 @@ fn each_kind_of_mistake_has_its_line() {
         ("[supervisorctl]\nserverurl=unix:///tmp/s", "warning: serverurl in [supervisorctl]", "line 3"),
         ("[program:a]\ncommand=x\nenvironment=URL=h?a=1", "warning: environment in [program:a] has a value", "line 4"),
         ("nodaemon=true\nlogfile=/dev/stdout", "warning: each line of the log is on stdout twice", "line 3"),
+        ("logfile=/dev/stdout", "warning: each line of the log is on stdout twice with -n: use -s or", "line 2"),
         ("[include]\nfiles=/nothing/*.conf", "warning: No file matches via include \"/nothing/*.conf\"", ""),
     ];
     for (text, start, place) in rows {

@@ -79,7 +79,8 @@ fn own_log(document: &Document) -> Option<Finding> {
     };
     let entry = document.get("supervisord", "logfile")?;
     let is_stdout = paths::descriptor(&entry.value) == Some(1);
-    let twice = is_stdout && is_true("nodaemon") && !is_true("silent");
-    let text = "each line of the log is on stdout twice: use silent=true (-s), or logfile=/dev/null";
+    // Without -n there would be no standard output for it, so that somebody is going to say -n.
+    let twice = is_stdout && !is_true("silent");
+    let text = "each line of the log is on stdout twice with -n: use -s or logfile=/dev/null";
     twice.then(|| Finding::at(Severity::Warning, text, &entry.file, entry.line))
 }

@@ -157,12 +157,17 @@ fn addresses() {
 
 #[test]
 fn people() {
-    let user = |text: &str, uid| Ok(User { text: text.to_string(), uid });
+    let user = |text: &str, uid, gid| Ok(User { text: text.to_string(), uid, gid });
     table::<User>(&[
-        ("nobody", user("nobody", 65534)),
-        ("0", user("0", 0)),
+        ("nobody", user("nobody", 65534, None)),
+        ("0", user("0", 0, None)),
         ("nosuch", Err("Invalid user name nosuch")),
-        ("99", Err("Invalid user id 99")),
+        ("99", user("99", 99, None)),
+        ("99:77", user("99:77", 99, Some(77))),
+        ("nobody:daemon", user("nobody:daemon", 65534, Some(1))),
+        ("nobody:", Err("Invalid group name ")),
+        ("0:nosuch", Err("Invalid group name nosuch")),
+        ("4294967295", Err("Invalid user id 4294967295")),
         ("-1", Err("Invalid user id -1")),
         ("99999999999", Err("Invalid user id 99999999999")),
     ]);
