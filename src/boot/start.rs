@@ -274,8 +274,11 @@ fn open_servers(
 }
 
 /// What the user is told when a server cannot listen. The original's sentence stands alone where somebody else does, for
-/// scripts know it; who that is, is in the log, and said to a person at a terminal.
+/// scripts know it; who that is, is said to a person at a terminal.
 fn cannot_listen(server: &Server, error: &ListenError) -> String {
+    if *error == ListenError::InUse && !std::io::stderr().is_terminal() {
+        return error.to_string();
+    }
     let place = format!("{} of [{}]", server.address, server.section);
     let reason = match error {
         ListenError::InUse => match holder::of(&server.address) {
@@ -286,9 +289,7 @@ fn cannot_listen(server: &Server, error: &ListenError) -> String {
         ListenError::System(number) => errno::text(*number),
         ListenError::Chown { .. } => return error.to_string(),
     };
-    activity!(Error, "cannot listen at {place}: {reason}");
     match error {
-        ListenError::InUse if !std::io::stderr().is_terminal() => error.to_string(),
         ListenError::InUse => format!("{error}\n{place}: {reason}"),
         _ => format!("{error} at {place}: {reason}"),
     }

@@ -64,14 +64,8 @@ fn a_second_daemon_is_refused_and_the_first_goes_on() {
     let message =
         "Error: Another program is already listening on a port that one of our HTTP servers is configured to use.";
     assert!(second.stderr.contains(message), "{second:?}");
-    if !is_original() {
-        let holder = format!(
-            "ERRO cannot listen at {} of [unix_http_server]: pid {} (supervisord) listens there",
-            daemon.folder.fill("$DIR/s.sock"),
-            daemon.pid()
-        );
-        assert!(second.stdout.contains(&holder), "{second:?}");
-    }
+    // Who that is, is told to a person only.
+    assert!(!second.stdout.contains("listens") && second.stderr.lines().count() == 2, "{second:?}");
     assert!(daemon.call("supervisor.getState", &[]).is_ok());
     assert_eq!(daemon.folder.read("supervisord.pid"), format!("{}\n", daemon.pid()));
 }
@@ -81,10 +75,11 @@ fn a_server_that_cannot_listen_says_where_and_why() {
     if is_original() {
         return;
     }
-    // A container may have no IPv6.
-    let Ok(taken) = TcpListener::bind("[::1]:0") else { return };
+    let Ok(taken) = TcpListener::bind("[::1]:0") else {
+        eprintln!("SKIPPED: no IPv6 here");
+        return;
+    };
     let port = taken.local_addr().expect("its address").port();
-    let us = format!("[::1]:{port} of [inet_http_server]: pid {} (", std::process::id());
     let rows = [
         (
             "[2001:db8::1]:9001",
@@ -96,7 +91,7 @@ fn a_server_that_cannot_listen_says_where_and_why() {
         ),
         ("[::g]:9001", "Error: bad address '[::g]:9001': '::g' is not an IPv6 address (file: "),
         ("::1:9001", "Error: bad address '::1:9001': an IPv6 address stands in brackets, [::1]:9001 (file: "),
-        (&format!("[::1]:{port}"), &us),
+        (&format!("[::1]:{port}"), "Error: Another program is already listening"),
     ];
     for (place, expected) in rows {
         let folder = Folder::new();
