@@ -186,8 +186,15 @@ fn run_service(
         daemonize::daemonize(options.directory.as_ref().map(|directory| directory.0.as_str()), options.umask.0)
             .map_err(|error| format!("cannot daemonize: {error}"))?;
     }
+    // After the fork, which does not inherit it. A restart may have turned it off.
+    if (options.subreaper || !is_first)
+        && let Err(error) = process::adopt_orphans(options.subreaper)
+    {
+        activity!(Warn, "subreaper: orphans of programs are not adopted: {error}");
+    }
     let pidfile = Pidfile::write(&options.pidfile.0);
     let ended = reactor.run(&mut service).map_err(|error| format!("the event loop failed: {error}"));
+    service.daemon.tell_last_strangers();
     drop(sockets);
     if let Some(pidfile) = pidfile {
         pidfile.remove(&service.daemon.config.supervisord.pidfile.0);

@@ -45,12 +45,12 @@ pub mod types;
 pub mod values;
 
 pub use datatypes::{
-    Compression, Cure, HookFailure, LinePrefix, LogFile, LogFormat, MemoryAction, MemoryOf, NotifyAccess, Probe, Ready,
-    RotateEvery, RunType, Show, Storage, WhenFull,
+    CgroupRoot, DependsOnFailure, ExitCodeFrom, KillMode, LogReaped, OnDependencyStop, OnExit, OnFatal,
+    OnGroupMemberExit, Percent, RestartLimit, Retries, Seconds, ShutdownSignals, ShutdownTime,
 };
 pub use datatypes::{
-    DependsOnFailure, ExitCodeFrom, OnDependencyStop, OnExit, OnFatal, OnGroupMemberExit, Percent, RestartLimit,
-    Retries, Seconds, ShutdownSignals, ShutdownTime,
+    Compression, Cure, HookFailure, LinePrefix, LogFile, LogFormat, MemoryAction, MemoryOf, NotifyAccess, Probe, Ready,
+    RotateEvery, RunType, Show, Storage, WhenFull,
 };
 pub use datatypes::{EnvFile, EnvFiles, Groups, Inherit, IoNice, Nice, OomScoreAdj, ResourceLimit, Secret, Secrets};
 pub use diff::{Difference, difference};

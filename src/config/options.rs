@@ -74,6 +74,12 @@ options! {
         shutdown_parallel: bool = "false";
         /// Further signals that mean the end, such as PWR,RTMIN+3.
         shutdown_signals: ShutdownSignals = "";
+        /// The directory below which programs with killmode=cgroup get their cgroups; our own cgroup by default.
+        cgroup_root: Option<CgroupRoot>;
+        /// Adopt what programs leave behind, as PID 1 does, to reap it.
+        subreaper: bool = "false";
+        /// What is logged of reaped processes that are not ours: a line for each, a summary every ten seconds, or none.
+        log_reaped: LogReaped = "each";
         /// What each line in the logs of programs begins with that have no prefix of their own.
         childlog_prefix: Option<LinePrefix>;
         /// How lines in the logs of programs look: text or json.
@@ -260,6 +266,13 @@ options! {
         oom_score_adj: Option<OomScoreAdj>;
         /// No program that it executes may give it more rights than it has.
         no_new_privs: bool = "false";
+        /// What is ended with it: process is its main process alone; group what is left of its process group then; tree
+        /// also what left the group; cgroup all of a cgroup of its own.
+        killmode: KillMode = "process" [.policy()];
+        /// Seconds between the stop signal and SIGKILL for what is left of it.
+        killwaitsecs: Seconds = "2" [.policy()];
+        /// The signal that it gets when the daemon dies.
+        deathsig: Option<SignalNumber>;
         /// User to run it as: a name or a number, and a group behind a colon if wanted.
         user: Option<User> [.listed_as(2, "uid")];
         /// Groups that it is a member of, in place of its user's.

@@ -212,6 +212,11 @@ impl Supervisord {
 }
 
 impl Program {
+    /// Whether SIGKILL goes to the whole process group.
+    pub fn kills_group(&self) -> bool {
+        self.killasgroup || self.killmode.minds_leftovers()
+    }
+
     /// What is done with the output of a channel.
     pub fn output(&self, channel: Channel) -> &OutputOptions {
         match channel {

@@ -154,6 +154,7 @@ impl Daemon {
         }
         self.remember_what(id, What::Made, now);
         self.note_order(id);
+        self.mind_leftovers(id);
         self.reschedule(id, now);
     }
 
@@ -179,6 +180,7 @@ impl Daemon {
         self.agenda.forget(id);
         self.forget_care(id, host);
         self.forget_order(id);
+        self.forget_remains(id, host);
         host.close_child(id);
         self.just_changed.push(id);
     }
@@ -244,6 +246,7 @@ impl Daemon {
         }
         self.remember_what(id, What::Made, now);
         self.note_order(id);
+        self.mind_leftovers(id);
         self.reschedule(id, now);
     }
 }

@@ -66,12 +66,16 @@ impl Daemon {
                     Effect::Spawn => next = Some(self.spawn(id, host)),
                     Effect::AskSetUp => next = self.ask_set_up(id, host),
                     Effect::Kill { signal, group } => {
+                        self.note_descendants(id, host);
                         if let Err(text) = self.send(id, signal, group, Purpose::End, host) {
                             outcome = Err(text);
                             next = Some(Event::SignalFailed);
                         }
                     }
-                    Effect::Hook(hook) => next = self.run_hook(id, hook, now, host),
+                    Effect::Hook(hook) => {
+                        self.note_descendants(id, host);
+                        next = self.run_hook(id, hook, now, host);
+                    }
                     Effect::DropHook => self.drop_hook(id, host),
                     Effect::Changed(change) => {
                         self.changed(id, &change);
@@ -120,6 +124,8 @@ impl Daemon {
         self.flush_lines(now, host);
         self.care_deadlines(now, host);
         self.restart_groups(now, host);
+        self.look_at_leftovers(now, host);
+        self.tell_strangers(now);
         self.bus.tick(now);
     }
 
@@ -233,6 +239,7 @@ impl Daemon {
             Err(failure) => {
                 self.close_logs(id, host);
                 self.release_socket(id, host);
+                self.drop_cgroup(id, host);
                 if let Some(process) = self.roster.process_mut(id) {
                     process.start_failure = failure.status;
                 }
@@ -273,10 +280,12 @@ impl Daemon {
         host: &mut dyn Host,
     ) -> Result<Pid, NotSpawned> {
         self.open_logs(id, host)?;
+        let cgroup = self.make_cgroup(id, host);
         let removed = || NotSpawned::because("the process was removed");
         let (group, process) = self.roster.member(id).ok_or_else(removed)?;
         let (group, config) = (group.name(), process.config.clone());
-        let launch = Launch { config: &config, group, path, argv, socket, variables: Vec::new(), from_files };
+        let (variables, cgroup) = (Vec::new(), cgroup.as_deref());
+        let launch = Launch { config: &config, group, path, argv, socket, variables, from_files, cgroup };
         host.spawn(id, &launch).map_err(|error| NotSpawned::from(error, &config.name))
     }
 
@@ -356,8 +365,7 @@ impl Daemon {
             return;
         }
         let Some(id) = self.roster.remove_child(pid) else {
-            activity!(Info, "reaped unknown pid {} ({})", pid.0, status.text());
-            return;
+            return self.stranger_exited(pid, status, now);
         };
         self.flush_output(id, now, host);
         // One that failed on the way has told so. Whether the others came to their program their end tells.
@@ -366,7 +374,11 @@ impl Daemon {
         {
             let _ = self.step(id, event, now, host);
         }
+        let left = self.hold_for_leftovers(id, now, host);
         let _ = self.step(id, Event::Exited(status), now, host);
+        if let Some(line) = left {
+            activity!(Info, "{line}");
+        }
         self.listener_exited(id, now, host);
         // The logs are closed after the state changed and before the next start opens them again: a restart is a
         // deadline, and deadlines come later in the turn.

@@ -65,11 +65,7 @@ impl Ending {
     /// Whether every program that was started has ended, with nothing pending. One that was stopped by request keeps the
     /// daemon alive; what was never started, and listeners, do not count.
     fn is_done(&mut self, roster: &Roster) -> bool {
-        let is_busy = |process: &Proc| {
-            let is_over = matches!(process.machine.state(), ProcessState::Exited | ProcessState::Fatal);
-            let is_pending = process.machine.deadline(&process.config, SupervisorState::Running).is_some();
-            process.machine.started().is_some() && (!is_over || is_pending)
-        };
+        let is_busy = |process: &Proc| process.machine.started().is_some() && !process.machine.is_over(&process.config);
         // The one that was busy last time most likely still is, and nobody has to look at all.
         if self.busy.and_then(|id| roster.process(id)).is_some_and(is_busy) {
             return false;
@@ -141,7 +137,7 @@ impl Daemon {
             return;
         }
         // Autorestart decides first.
-        let is_last = process.machine.deadline(&process.config, self.state).is_none();
+        let is_last = process.machine.is_over(&process.config);
         let is_failure = entered.to == Fatal || (is_last && !entered.expected);
         if is_failure {
             self.ending.first_failure.get_or_insert(status);

@@ -11,6 +11,7 @@ use crate::wire::envfile::Variables;
 
 pub use crate::sys::command::CommandProblem;
 pub use crate::sys::peer::Usage;
+pub use crate::sys::remains::{MEMBERS_MAX, Member};
 pub use crate::sys::spawn::SpawnError;
 
 /// An error number of the system.
@@ -41,6 +42,8 @@ pub struct Launch<'a> {
     pub variables: Vec<(&'static str, String)>,
     /// What the environment files say; `None` if there are none.
     pub from_files: Option<&'a FromFiles>,
+    /// The cgroup that it begins in, `None` for ours.
+    pub cgroup: Option<&'a str>,
 }
 
 /// Variables from environment files (K-7). They may be secrets: nothing that is printed shows them.
@@ -51,6 +54,26 @@ impl std::fmt::Debug for FromFiles {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} variables", self.0.len())
     }
+}
+
+/// Where what a run leaves behind is looked for.
+pub struct Trail<'a> {
+    /// The number of its child, and so of its process group.
+    pub group: Pid,
+    /// What left the group is meant, too.
+    pub tree: Option<Tree<'a>>,
+    /// A cgroup, which tells all, in place of both.
+    pub cgroup: Option<&'a str>,
+}
+
+/// What belongs to a run beyond its group.
+pub struct Tree<'a> {
+    /// Processes that were seen below its child.
+    pub known: &'a [Member],
+    /// The names of its group and process, which those that we adopted have in their environment.
+    pub names: (&'a str, &'a str),
+    /// Whether a child of ours is something else.
+    pub is_ours: &'a dyn Fn(Pid) -> bool,
 }
 
 /// How far a child came on the way to its program.
@@ -137,6 +160,25 @@ pub trait Helpers {
     fn memory(&mut self, pid: Pid, tree: bool) -> Option<u64>;
 }
 
+/// What children leave behind when they end.
+pub trait Remains {
+    /// The processes below one, whatever groups they are in; as many as can be told.
+    fn descendants(&mut self, pid: Pid) -> Vec<Member>;
+    /// What there is of a run besides its child itself, as it was at some moment of this turn; `None` if that cannot be
+    /// known.
+    fn remains(&mut self, trail: &Trail<'_>) -> Option<Vec<Member>>;
+    /// Whether nobody is in a group any more.
+    fn is_group_empty(&mut self, group: Pid) -> bool;
+    /// Signals a process if it is still there.
+    fn signal_member(&mut self, member: Member, signal: i32);
+    /// Makes a cgroup for a child, below this directory or our own cgroup; answers its path, or what is wrong.
+    fn make_cgroup(&mut self, root: Option<&str>, name: &str) -> Result<String, String>;
+    /// Kills all that is in a cgroup.
+    fn kill_cgroup(&mut self, path: &str);
+    /// Removes an empty cgroup; one that is not stays.
+    fn remove_cgroup(&mut self, path: &str);
+}
+
 /// Where output and messages go: logs of children, the activity log, our own stdout, syslog.
 pub trait Logs {
     /// Opens a child's log for appending.
@@ -202,7 +244,7 @@ pub trait Clients {
 }
 
 /// What the daemon asks of the operating system: all of that, and a few facts.
-pub trait Host: Children + Helpers + Logs + Files + Clients {
+pub trait Host: Children + Helpers + Remains + Logs + Files + Clients {
     /// The system, as far as the configuration looks at it.
     fn env(&mut self) -> &dyn Env;
     /// The configuration was read anew, in vain if that is `None`: what reading took is free again.

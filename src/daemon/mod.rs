@@ -24,6 +24,7 @@ mod groups;
 mod history;
 pub mod host;
 pub mod info;
+mod leftovers;
 pub mod loading;
 pub mod logplace;
 mod order;
@@ -33,6 +34,7 @@ pub mod reshape;
 pub mod roster;
 mod shutdown;
 mod sockets;
+mod strangers;
 mod validate;
 
 use std::collections::BTreeSet;
@@ -81,6 +83,8 @@ pub struct Daemon {
     ending: ending::Ending,
     order: order::Order,
     group_exits: group_exit::GroupExits,
+    remaining: leftovers::Remaining,
+    strangers: strangers::Strangers,
     /// When beginnings of lines are let out that wait for their ends.
     line_deadlines: BTreeSet<(Mono, ProcId, Channel)>,
     /// A log in memory has changed since [`Daemon::take_ring_news`].
@@ -102,6 +106,8 @@ impl Daemon {
         Daemon {
             shutdown: shutdown::Shutdown::new(&config),
             ending: ending::Ending::new(&config),
+            remaining: leftovers::Remaining::new(&config),
+            strangers: strangers::Strangers::new(&config),
             config,
             dynamic,
             loader,
@@ -215,6 +221,8 @@ impl Daemon {
             self.agenda.next(now.mono),
             self.care.deadline(now.mono),
             self.order_deadline(now),
+            self.remaining.deadline(now.mono),
+            self.strangers.deadline(),
             self.line_deadlines.first().map(|(at, ..)| *at),
             self.bus.next_tick(now),
             self.bus.next_retry(),

@@ -214,7 +214,8 @@ impl Daemon {
             .filter(|(_, process)| is_left(process))
             .map(|(id, process)| (id, process.config.name.clone()))
             .collect();
-        let names: Vec<&str> = left.iter().map(|(_, name)| name.as_str()).collect();
+        let mut names: Vec<String> = left.iter().map(|(_, name)| name.clone()).collect();
+        names.extend(self.kill_leftovers(now, host));
         if !names.is_empty() {
             activity!(Warn, "the time for stopping is over, killing {}", names.join(", "));
         }
@@ -231,6 +232,11 @@ impl Daemon {
         }
     }
 
+    /// Whether everything that is left is killed, and nothing has time any more.
+    pub(super) fn kills_all(&self) -> bool {
+        self.shutdown.killed_until.is_some()
+    }
+
     /// What was killed is waited for; at the end of everything not for long.
     fn await_killed(&mut self, until: Mono, now: Now) {
         let is_over = self.state == SupervisorState::Shutdown && now.mono >= until;
@@ -244,7 +250,7 @@ impl Daemon {
     /// Whether everything is stopped and the run may end.
     pub fn finished(&self) -> bool {
         self.state != SupervisorState::Running
-            && (self.shutdown.is_over || !self.care.has_hooks())
+            && (self.shutdown.is_over || !self.care.has_hooks() && !self.remaining.is_some())
             && self.shutdown.order.as_ref().is_some_and(Vec::is_empty)
     }
 

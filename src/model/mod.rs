@@ -11,6 +11,7 @@ pub mod health;
 pub mod histogram;
 pub mod history;
 pub mod hook;
+pub mod leftovers;
 pub mod logs;
 pub mod pace;
 pub mod pool;

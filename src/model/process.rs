@@ -12,6 +12,10 @@
 //! A listener that broke the protocol under `unknown_action=restart` is the one special case: it is killed, and its
 //! end counts as a failed start whatever `autorestart` says: Running becomes **Backoff**, and in the end **Fatal**.
 //!
+//! Where what a run leaves behind is ended with it (`killmode`), the next run waits until it is gone, as it waits for the
+//! end of a hook: until then nothing is started by itself, and a start that somebody asks for is **Starting** without a
+//! child.
+//!
 //! The machine knows no system: it takes an [`Event`] and the time, and says what to do as [`Effect`]s. Timers run
 //! on the monotonic clock, so a stepping wall clock moves nothing but what people see.
 
@@ -77,6 +81,8 @@ pub enum Event {
     Extend(Duration),
     /// A hook has ended, with what went wrong.
     HookEnded(Hook, Result<(), String>),
+    /// What the last run left behind is gone, or waited for no longer.
+    Cleared,
     /// It has not said in time that it lives.
     Silent,
     /// It is to be stopped for this reason, and to be started again or not.
@@ -183,6 +189,8 @@ pub struct Process {
     ready_by: Option<Mono>,
     /// Hooks, and the steps of an end.
     around: Around,
+    /// The next run waits for what the last one left behind.
+    is_held: bool,
 }
 
 impl Default for Process {
@@ -207,6 +215,7 @@ impl Default for Process {
             starts: 0,
             ready_by: None,
             around: Around::default(),
+            is_held: false,
         }
     }
 }
@@ -283,6 +292,25 @@ impl Process {
             && before.is_some_and(|step| config.program.stopsignal.step(step.into()).is_none())
     }
 
+    /// The next run has to wait until [`Event::Cleared`].
+    pub fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    /// Whether the next run waits for what the last one left behind.
+    pub fn is_held(&self) -> bool {
+        self.is_held
+    }
+
+    /// Whether it is over as far as it goes by itself: nothing starts it again unless somebody asks.
+    pub fn is_over(&self, config: &config::Process) -> bool {
+        match self.state {
+            ProcessState::Exited => self.around.rests || !self.wants_restart(config),
+            ProcessState::Fatal => true,
+            _ => false,
+        }
+    }
+
     /// When [`Event::Deadline`] is due; `None` is never. Moments in the past are due at once.
     pub fn deadline(&self, config: &config::Process, daemon: SupervisorState) -> Option<Mono> {
         use ProcessState::*;
@@ -292,6 +320,10 @@ impl Process {
             Stopped | Backoff | Exited if self.around.hook.is_some() => None,
             Stopping if self.around.hook == Some(Hook::PreStop) => None,
             Stopped | Exited if self.around.rests => None,
+            Stopped if self.is_held => None,
+            Backoff if self.is_held && !self.are_retries_used_up(config) => None,
+            // What only enters the pause between two runs does not wait.
+            Exited if self.is_held && !retry::pauses(&config.program) => None,
             Stopped if self.around.again => may_start.then_some(Mono(0)),
             Stopped => (may_start && self.started.is_none() && config.program.autostart).then_some(Mono(0)),
             Starting | Running if self.pid.is_some() && self.around.cut.is_some() => Some(self.delay),
@@ -397,6 +429,14 @@ impl Process {
                 self.around.hook = None;
                 self.hook_ended(hook, result, config, now, out);
             }
+            // Nothing is started while the daemon stops everything; its turn to be told so will come.
+            (Starting, Event::Cleared) if daemon != SupervisorState::Running => {}
+            (state, Event::Cleared) => {
+                self.is_held = false;
+                if state == Starting && self.pid.is_none() && self.around.hook.is_none() {
+                    self.prepare(config, out);
+                }
+            }
             (Starting, Event::SetUp) if self.is_setting_up() => {
                 self.stage = Stage::Done;
                 if self.pid.is_some() && now.mono >= self.running_at(config) {
@@ -427,7 +467,7 @@ impl Process {
                 self.change(Stopping, false, None, out);
             }
             (Starting | Running, Event::Stop) if self.pid.is_some() => self.begin_stop(config, now, out),
-            (Starting, Event::Stop) if self.around.hook.is_some() => {
+            (Starting, Event::Stop) if self.around.hook.is_some() || self.is_held && self.pid.is_none() => {
                 if self.around.hook == Some(Hook::PreStart) {
                     self.drop_hook(out);
                 }
@@ -441,7 +481,7 @@ impl Process {
             (Starting | Running | Stopping, Event::Kill) if self.pid.is_some() => {
                 self.drop_hook(out);
                 self.around.cut = None;
-                self.signal(libc::SIGKILL, config.program.killasgroup, KILL_FLOOR, config, now, out);
+                self.signal(libc::SIGKILL, config.program.kills_group(), KILL_FLOOR, config, now, out);
             }
             // Straight to STOPPED, and the counter of failures goes on from here (P-23).
             (Backoff, Event::Stop) => {
@@ -466,7 +506,7 @@ impl Process {
                     ),
                 ));
                 self.distrusted = true;
-                out.push(Effect::Kill { signal: libc::SIGKILL, group: config.program.killasgroup });
+                out.push(Effect::Kill { signal: libc::SIGKILL, group: config.program.kills_group() });
             }
             (Starting | Running | Stopping, Event::SignalFailed) => self.change(Unknown, false, None, out),
 
@@ -513,8 +553,8 @@ impl Process {
         self.started = Some(now.mono);
         self.start_wall = now.wall.secs();
         self.change(ProcessState::Starting, false, None, out);
-        // The end of the run before is not over while its hook runs.
-        if self.around.hook.is_none() {
+        // The end of the run before is not over while its hook runs, or something is left of it.
+        if self.around.hook.is_none() && !self.is_held {
             self.prepare(config, out);
         }
     }
@@ -555,7 +595,7 @@ impl Process {
                 self.enter_backoff(config, now, None, out);
             }
             (Starting, Hook::PreStart, None) => out.push(Effect::Spawn),
-            (Starting, Hook::PostStop, _) if self.pid.is_none() => self.prepare(config, out),
+            (Starting, Hook::PostStop, _) if self.pid.is_none() && !self.is_held => self.prepare(config, out),
             (Running, Hook::PostStart, Some(text)) => self.fail(text, config, now, out),
             (Stopping, Hook::PreStop, _) => self.first_step(config, now, out),
             // The signal that it stands for, then.
@@ -632,7 +672,7 @@ impl Process {
             let pid = self.pid.map_or(0, |pid| pid.0);
             out.push(Effect::Log(Level::Warn, format!("killing '{}' ({pid}) with SIGKILL", config.name)));
             let wait = self.stop_wait(config).max(KILL_FLOOR);
-            return self.signal(libc::SIGKILL, config.program.killasgroup, wait, config, now, out);
+            return self.signal(libc::SIGKILL, config.program.kills_group(), wait, config, now, out);
         };
         let wait = step.wait.map_or(self.stop_wait(config), |secs| Duration::from_secs(secs.into()));
         self.signal(step.signal, config.program.stopasgroup, wait, config, now, out);

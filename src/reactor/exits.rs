@@ -3,7 +3,7 @@
 use super::Reactor;
 use super::children::Read;
 use crate::clock::Now;
-use crate::id::{Channel, ProcId};
+use crate::id::{Channel, Pid, ProcId};
 use crate::serve::{Input, Service};
 use crate::sys::process::{self, Reaped};
 use crate::sys::signals;
@@ -18,11 +18,14 @@ impl Reactor {
     /// Reaps what has ended: only the `one` child that a signal told of, if there is such a one, or this turn's share of
     /// all. The next turn comes at once and goes on, until there is none left.
     pub(super) fn reap(&mut self, one: bool, service: &mut Service, now: Now) {
-        if one && let Some(Ok(Some(reaped))) = signals::last_ended().map(process::reap_child) {
+        if one
+            && let Some(pid) = signals::last_ended()
+            && let Ok(Some(reaped)) = self.reap_next(Some(pid), service, now)
+        {
             return self.end_child(reaped, service, now);
         }
         for _ in 0..REAPS_PER_TURN {
-            match process::reap() {
+            match self.reap_next(None, service, now) {
                 Ok(Some(reaped)) => self.end_child(reaped, service, now),
                 Ok(None) => {
                     self.reaping = false;
@@ -36,6 +39,17 @@ impl Reactor {
                 }
             }
         }
+    }
+
+    /// Reaps one that has ended, this one or any. Where somebody minds what it leaves behind, that is seen to before: until
+    /// then its number is its own.
+    fn reap_next(&mut self, which: Option<Pid>, service: &mut Service, now: Now) -> Result<Option<Reaped>, i32> {
+        if !service.daemon.minds_leftovers() {
+            return which.map_or_else(process::reap, process::reap_child);
+        }
+        let Some(pid) = process::ended(which)? else { return Ok(None) };
+        service.daemon.before_reaping(pid, now, &mut self.system);
+        process::reap_child(pid)
     }
 
     /// The end of a child: what it wrote last comes before it (P-60).

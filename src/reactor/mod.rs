@@ -187,6 +187,7 @@ impl Reactor {
         activity::set_now(now);
         self.system.now = now;
         self.system.patience = system::SET_UP_PATIENCE;
+        self.system.table = None;
         now
     }
 

@@ -18,18 +18,19 @@ use super::token::{Source, Watched};
 use crate::clock::{Mono, Now, Wall};
 use crate::config::{self, Config, FcgiSocket, Probe, Ready, System as Env};
 use crate::daemon::host::{
-    self, CommandProblem, Errno, Files, FromFiles, Host, Launch, Logs, SetUp, Span, SpawnError, Standing, StdinProblem,
-    Usage,
+    self, CommandProblem, Errno, Files, FromFiles, Host, Launch, Logs, Member, SetUp, Span, SpawnError, Standing,
+    StdinProblem, Trail, Tree, Usage,
 };
 use crate::id::{Channel, ConnId, IdMap, LogId, Pid, ProcId, SocketId};
 use crate::logs::child::{self, ChildLog, LogPlan};
 use crate::logs::syslog::Syslog;
 use crate::logs::{activity, auto, stream};
 use crate::sys::environment::{CStrings, Environment, Pair, ZeroByte};
-use crate::sys::spawn::{self, Pipes, Plan, Stdin};
+use crate::sys::remains::{self, Table};
+use crate::sys::spawn::{self, How, Pipes, Plan, Setting, Stdin};
 use crate::sys::users::{self, Login, Switch, Target};
 use crate::sys::watch::Watches;
-use crate::sys::{command, errno_of, fd, file, notify, peer, process, sockets, standard, time};
+use crate::sys::{cgroup, command, errno_of, fd, file, notify, peer, process, sockets, standard, time};
 
 /// Closed logs that wait to be written, 64 KiB of each at most: as many as programs usually are.
 const STRANDED_MAX: usize = 64;
@@ -67,6 +68,8 @@ pub struct System {
     pub(super) patience: Duration,
     /// A configuration has been read since the reactor last looked.
     pub(super) has_loaded: bool,
+    /// The process table as it was in this turn, if anybody asked.
+    pub(super) table: Option<Table>,
     /// Bytes to listeners and clients since memory was last given back.
     pub(super) moved_bytes: usize,
     logs: IdMap<LogId, Log>,
@@ -102,6 +105,7 @@ impl System {
             held_up: BTreeSet::new(),
             stranded: Vec::new(),
             has_loaded: true,
+            table: None,
             moved_bytes: 0,
             logs: IdMap::default(),
             next_log: 0,
@@ -148,13 +152,17 @@ impl System {
             }
         };
         let directory = directory.as_deref().map(CString::new).transpose();
+        let mut settings = spawn::settings(program);
+        if let Some(cgroup) = launch.cgroup {
+            settings.insert(0, in_cgroup(cgroup).map_err(|_| "cgroup")?);
+        }
         Ok(Plan {
             path: CString::new(launch.path).map_err(|_| "command")?,
             argv: CStrings::from_words(launch.argv).map_err(|_| "command")?,
             environment: self.environment_of(launch).map_err(|_| "environment")?,
             stdin,
             redirect_stderr: program.redirect_stderr,
-            settings: spawn::settings(program),
+            settings,
             switch,
             no_new_privs: program.no_new_privs,
             deathsig: None,
@@ -241,6 +249,7 @@ impl host::Children for System {
         let launch = &with_variables(launch, notify.as_ref().map(|(_, address)| address.as_str()));
         let mut plan = self.plan(launch, stdin).map_err(SpawnError::ZeroByte)?;
         plan.extra = ready.as_ref().map(|(pipe, number)| (pipe.write.as_fd(), *number));
+        plan.deathsig = launch.config.program.deathsig.map(|signal| signal.0);
         plan.names_pid = !launch.config.program.watchdog_sec.0.is_zero();
         let pipes = Pipes::open(&plan)?;
         let watched = Children::watch(id, &pipes, &mut self.watched);
@@ -312,6 +321,12 @@ impl host::Children for System {
     }
 }
 
+/// The first thing that a child does is to move into its cgroup.
+fn in_cgroup(path: &str) -> Result<Setting, std::ffi::NulError> {
+    let path = CString::new(format!("{path}/{}", cgroup::PROCESSES))?;
+    Ok(Setting { option: "killmode", how: How::Write { path, text: b"0".to_vec() } })
+}
+
 /// What a child finds about its readiness and its watchdog.
 fn with_variables<'a>(launch: &Launch<'a>, notify: Option<&str>) -> Launch<'a> {
     let config = launch.config;
@@ -357,6 +372,56 @@ impl host::Helpers for System {
 
     fn memory(&mut self, pid: Pid, tree: bool) -> Option<u64> {
         if tree { peer::tree_memory(pid) } else { peer::usage(pid).map(|usage| usage.rss_bytes) }
+    }
+}
+
+impl System {
+    /// The process table. With many children ending in one turn it is read once.
+    fn table(&mut self) -> Option<&Table> {
+        if self.table.is_none() {
+            self.table = Table::read();
+        }
+        self.table.as_ref()
+    }
+}
+
+impl host::Remains for System {
+    fn descendants(&mut self, pid: Pid) -> Vec<Member> {
+        self.table().map(|table| table.below(pid)).unwrap_or_default()
+    }
+
+    fn remains(&mut self, trail: &Trail<'_>) -> Option<Vec<Member>> {
+        match (&trail.tree, trail.cgroup) {
+            (_, Some(path)) => Some(cgroup::members(path)),
+            (Some(Tree { known, names, is_ours }), None) => {
+                self.table().map(|table| table.left_of(trail.group, known, *names, *is_ours))
+            }
+            (None, None) if remains::is_group_empty(trail.group) => Some(Vec::new()),
+            (None, None) => match &self.table {
+                Some(table) => Some(table.of_group(trail.group)),
+                None => remains::of_group(trail.group),
+            },
+        }
+    }
+
+    fn is_group_empty(&mut self, group: Pid) -> bool {
+        remains::is_group_empty(group)
+    }
+
+    fn signal_member(&mut self, member: Member, signal: i32) {
+        remains::send(member, signal);
+    }
+
+    fn make_cgroup(&mut self, root: Option<&str>, name: &str) -> Result<String, String> {
+        cgroup::make(root, name)
+    }
+
+    fn kill_cgroup(&mut self, path: &str) {
+        cgroup::kill(path);
+    }
+
+    fn remove_cgroup(&mut self, path: &str) {
+        cgroup::remove(path);
     }
 }
 

@@ -10,8 +10,8 @@ use crate::clock::{Mono, Now, Wall};
 use crate::config::fake::Fake;
 use crate::config::{Config, Env, FcgiAddress, FcgiSocket, Loader, Probe};
 use crate::daemon::host::{
-    Children, Clients, CommandProblem, Errno, Files, Helpers, Launch, Logs, SetUp, Span, SpawnError, Standing,
-    StdinProblem, Usage,
+    Children, Clients, CommandProblem, Errno, Files, Helpers, Launch, Logs, Member, Remains, SetUp, Span, SpawnError,
+    Standing, StdinProblem, Trail, Usage,
 };
 use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
@@ -53,6 +53,24 @@ impl Helpers for Tables {
     fn memory(&mut self, _: Pid, _: bool) -> Option<u64> {
         None
     }
+}
+
+impl Remains for Tables {
+    fn descendants(&mut self, _: Pid) -> Vec<Member> {
+        Vec::new()
+    }
+    fn remains(&mut self, _: &Trail<'_>) -> Option<Vec<Member>> {
+        Some(Vec::new())
+    }
+    fn is_group_empty(&mut self, _: Pid) -> bool {
+        true
+    }
+    fn signal_member(&mut self, _: Member, _: i32) {}
+    fn make_cgroup(&mut self, _: Option<&str>, _: &str) -> Result<String, String> {
+        Err("none".to_string())
+    }
+    fn kill_cgroup(&mut self, _: &str) {}
+    fn remove_cgroup(&mut self, _: &str) {}
 }
 
 impl Children for Tables {

@@ -6,6 +6,7 @@
 
 use std::io;
 
+pub mod cgroup;
 pub mod command;
 pub mod daemonize;
 pub mod environment;
@@ -19,6 +20,7 @@ pub mod notify;
 pub mod oom;
 pub mod peer;
 pub mod process;
+pub mod remains;
 pub mod resolve;
 #[cfg(test)]
 pub mod scratch;

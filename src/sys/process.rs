@@ -34,6 +34,28 @@ pub fn reap_child(pid: Pid) -> Result<Option<Reaped>, i32> {
     wait_now(pid.0)
 }
 
+/// A child that has ended, this one or any, and is left as it is: nobody else gets its number before it is reaped.
+///
+/// Errors: as those of [`reap`].
+pub fn ended(which: Option<Pid>) -> Result<Option<Pid>, i32> {
+    let (kind, number) = which.map_or((libc::P_ALL, 0), |pid| (libc::P_PID, pid.0 as libc::id_t));
+    loop {
+        // SAFETY: all zero is a valid siginfo; the call leaves it so when nobody has ended.
+        let mut about: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: `about` is there to be written to.
+        let done = unsafe { libc::waitid(kind, number, &raw mut about, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) };
+        match done {
+            // SAFETY: filled in for a child's end, or all zero.
+            0 => return Ok(Some(Pid(unsafe { about.si_pid() })).filter(|pid| pid.0 > 0)),
+            _ => match Errno::last() {
+                Errno::ECHILD => return Ok(None),
+                Errno::EINTR => {}
+                other => return Err(other as i32),
+            },
+        }
+    }
+}
+
 fn wait_now(which: libc::pid_t) -> Result<Option<Reaped>, i32> {
     loop {
         let mut status = 0;
@@ -123,10 +145,10 @@ pub fn keep_ignored(command: &mut Command) {
     unsafe { command.pre_exec(ignore) };
 }
 
-/// Makes orphans below us our children, so that they can be reaped here. Opt-in.
-pub fn become_subreaper() -> io::Result<()> {
+/// Makes orphans below us our children, so that they can be reaped here, or does so no more.
+pub fn adopt_orphans(is_wanted: bool) -> io::Result<()> {
     // SAFETY: PR_SET_CHILD_SUBREAPER takes one number.
-    cerr(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1 as libc::c_ulong) })?;
+    cerr(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, libc::c_ulong::from(is_wanted)) })?;
     Ok(())
 }
 

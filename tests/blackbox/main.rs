@@ -17,6 +17,7 @@ mod events;
 mod fcgi;
 mod http;
 mod idle;
+mod leftovers;
 mod limits;
 mod live;
 mod logs;

@@ -225,5 +225,9 @@ pub fn option_list(is_listener: bool, random: &mut Random) -> Vec<(String, Strin
         add("envfiles", random.word(&["/etc/a.env", "/etc/a.env,-/etc/none.env", "/etc/none.env", "/etc/bad.env"]));
         add("environment_from_file", random.word(&["", "B:/etc/a.env", "B:/etc/none.env"]));
     }
+    if random.one_in(2) {
+        add("killmode", random.word(&["process", "group", "group", "tree", "cgroup"]));
+        add("killwaitsecs", random.word(&["0", "0.5", "2", "7"]));
+    }
     list
 }

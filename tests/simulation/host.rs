@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use stheno::config::cmdline::CommandLine;
-use stheno::config::{self, Config, Env, FcgiSocket, Loader, Probe, ResultHandler};
+use stheno::config::{self, Config, Env, FcgiSocket, KillMode, Loader, Probe, ResultHandler};
 use stheno::daemon::Host;
 use stheno::daemon::host::{
-    Children, Clients, CommandProblem, Errno, Helpers, Launch, Logs, SetUp, Span, SpawnError, Standing, StdinProblem,
-    Usage,
+    Children, Clients, CommandProblem, Errno, Helpers, Launch, Logs, Member, Remains, SetUp, Span, SpawnError,
+    Standing, StdinProblem, Trail, Usage,
 };
 use stheno::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use stheno::logs::LogPlan;
@@ -17,6 +17,7 @@ use crate::children::{Child, Envelope, Listening};
 use crate::configuration;
 use crate::files::{Files, MAIN_FILE};
 use crate::lines;
+use crate::orphans::Orphans;
 use crate::random::Random;
 
 /// How often what goes wrong: once in so many times, 0 for never.
@@ -34,6 +35,7 @@ pub struct Trouble {
     pub load: u64,
     pub read: u64,
     pub replace: u64,
+    pub cgroup: u64,
 }
 
 impl Trouble {
@@ -51,6 +53,7 @@ impl Trouble {
             load: rate(6),
             read: rate(10),
             replace: rate(10),
+            cgroup: rate(3),
         }
     }
 }
@@ -61,6 +64,8 @@ pub enum Did {
     Spawned {
         process: ProcId,
         pid: i32,
+        /// The name of its group.
+        group: String,
     },
     Killed {
         pid: i32,
@@ -87,6 +92,12 @@ pub struct SimHost {
     pub trouble: Trouble,
     /// By pid.
     pub children: BTreeMap<i32, Child>,
+    /// What they leave behind.
+    pub orphans: Orphans,
+    /// The child whose end is being told, which has been reaped.
+    pub reaped: Option<i32>,
+    /// There is a /proc, by which what left its group can be found.
+    has_proc: bool,
     /// Slots whose pipes are open, and the pid of each.
     pub pipes: BTreeMap<ProcId, i32>,
     /// Logs opened for the child that is spawned next.
@@ -116,6 +127,7 @@ impl SimHost {
     pub fn new(mut random: Random) -> SimHost {
         let trouble = if random.one_in(4) { Trouble::default() } else { Trouble::random(&mut random) };
         let file = configuration::File::new(&mut random);
+        let has_proc = !random.one_in(4);
         let mut files = Files::default();
         files.write("/etc/a.env", b"A=1\n");
         files.write("/etc/bad.env", b"no sign\n");
@@ -128,6 +140,9 @@ impl SimHost {
             agenda: Agenda::default(),
             trouble,
             children: BTreeMap::new(),
+            orphans: Orphans::default(),
+            reaped: None,
+            has_proc,
             pipes: BTreeMap::new(),
             opened: Vec::new(),
             logs: BTreeMap::new(),
@@ -212,6 +227,57 @@ impl Helpers for SimHost {
     }
 }
 
+impl Remains for SimHost {
+    fn descendants(&mut self, pid: Pid) -> Vec<Member> {
+        let lives = self.has_proc && self.children.get(&pid.0).is_some_and(|child| !child.is_dead);
+        if lives { self.orphans.of_child(pid, self.now) } else { Vec::new() }
+    }
+
+    fn remains(&mut self, trail: &Trail<'_>) -> Option<Vec<Member>> {
+        match (trail.cgroup, &trail.tree) {
+            (Some(path), _) => Some(self.orphans.of_cgroup(path, self.now)),
+            _ if !self.has_proc => None,
+            (None, None) => Some(self.orphans.of_group(trail.group, self.now)),
+            (None, Some(tree)) => {
+                let mut left = self.orphans.of_child(trail.group, self.now);
+                left.retain(|member| !(tree.is_ours)(member.pid));
+                Some(left)
+            }
+        }
+    }
+
+    fn is_group_empty(&mut self, group: Pid) -> bool {
+        let is_zombie = self.reaped != Some(group.0) && self.children.contains_key(&group.0);
+        let is_empty = !is_zombie && self.orphans.of_group(group, self.now).is_empty();
+        if is_empty {
+            self.orphans.note_empty(group);
+        }
+        is_empty
+    }
+
+    fn signal_member(&mut self, member: Member, signal: i32) {
+        self.changes += 1;
+        self.orphans.signal_member(member, signal, self.now);
+    }
+
+    fn make_cgroup(&mut self, root: Option<&str>, name: &str) -> Result<String, String> {
+        self.changes += 1;
+        if self.strikes(self.trouble.cgroup) {
+            return Err("/sys/fs/cgroup: EROFS".to_string());
+        }
+        Ok(format!("{}/{name}", root.unwrap_or("/sys/fs/cgroup")))
+    }
+
+    fn kill_cgroup(&mut self, path: &str) {
+        self.changes += 1;
+        self.orphans.kill_cgroup(path, self.now);
+    }
+
+    fn remove_cgroup(&mut self, _: &str) {
+        self.changes += 1;
+    }
+}
+
 impl Children for SimHost {
     fn find_command(&mut self, word: &str, _: Option<&str>) -> Result<String, CommandProblem> {
         match word {
@@ -266,7 +332,12 @@ impl Children for SimHost {
         child.begin(pid, set_up_at, &mut self.random, &mut self.agenda);
         self.children.insert(pid, child);
         self.pipes.insert(process, pid);
-        self.note(Did::Spawned { process, pid });
+        if launch.config.program.killmode.minds_leftovers() {
+            let names = (launch.group, launch.config.name.as_str());
+            let is_seen = launch.cgroup.is_some() || self.has_proc && launch.config.program.killmode != KillMode::Group;
+            self.orphans.begin(pid, names, launch.cgroup, is_seen, self.now, &mut self.random);
+        }
+        self.note(Did::Spawned { process, pid, group: launch.group.to_string() });
         Ok(Pid(pid))
     }
 
@@ -287,8 +358,15 @@ impl Children for SimHost {
         self.random.one_in(2)
     }
 
-    fn kill(&mut self, pid: Pid, signal: i32, _: bool) -> Result<(), Errno> {
+    fn kill(&mut self, pid: Pid, signal: i32, group: bool) -> Result<(), Errno> {
         self.changes += 1;
+        if group {
+            self.orphans.signal_group(pid, signal, self.now);
+            // The rest of the group of one that has ended.
+            if self.children.get(&pid.0).is_none_or(|child| child.is_dead) {
+                return Ok(());
+            }
+        }
         let Some(child) = self.children.get_mut(&pid.0) else { panic!("{pid:?} is signalled and was reaped before") };
         if child.is_dead {
             self.note(Did::Killed { pid: pid.0, signal });

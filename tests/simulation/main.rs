@@ -20,6 +20,7 @@ mod host;
 mod kept;
 mod lines;
 mod observer;
+mod orphans;
 mod pools;
 mod random;
 mod world;

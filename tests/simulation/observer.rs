@@ -9,7 +9,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // From RUNNING: a listener that broke the protocol under unknown_action=restart.
     ("BACKOFF", &["STARTING", "RUNNING"]),
     ("STOPPING", &["STARTING", "RUNNING"]),
-    ("STOPPED", &["STOPPING", "BACKOFF"]),
+    // From STARTING: it still waited for what the last run left behind.
+    ("STOPPED", &["STARTING", "STOPPING", "BACKOFF"]),
     ("EXITED", &["RUNNING", "UNKNOWN"]),
     ("FATAL", &["BACKOFF"]),
     ("UNKNOWN", &["STARTING", "RUNNING", "STOPPING"]),

@@ -1,4 +1,5 @@
-//! Kinds of text that say what the end of a program means, and when it is tried again (K-1, K-3).
+//! Kinds of text that say what the end of a program means, when it is tried again, and what becomes of what it leaves
+//! behind (K-1 to K-4).
 
 use std::time::Duration;
 
@@ -15,6 +16,62 @@ words! {
         "characters" => Characters,
         /// As whatever is not written in Python reads.
         "bytes" => Bytes,
+    }
+}
+
+words! {
+    /// `killmode`: what is ended with a program (K-4).
+    KillMode, "process, group, tree or cgroup" {
+        /// Its main process alone.
+        "process" => Process,
+        /// And what is left of the process group.
+        "group" => Group,
+        /// And what left the group, as far as it can be found.
+        "tree" => Tree,
+        /// All of a cgroup of its own.
+        "cgroup" => Cgroup,
+    }
+}
+
+impl KillMode {
+    /// Whether what a main process leaves behind is our affair.
+    pub fn minds_leftovers(self) -> bool {
+        self != KillMode::Process
+    }
+}
+
+words! {
+    /// `log_reaped`: what is logged of strangers that are reaped (K-2).
+    LogReaped, "each, summary or none" {
+        /// A line for each.
+        "each" => Each,
+        /// How many, at most once in ten seconds.
+        "summary" => Summary,
+        /// Nothing.
+        "none" => None,
+    }
+}
+
+/// `cgroup_root`: a directory of the cgroup file system. Whether it can be used shows when a program needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CgroupRoot(pub String);
+
+impl Datatype for CgroupRoot {
+    const NAMES_OPTION: bool = true;
+    const KIND: &'static str = "absolute path of a cgroup";
+
+    fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
+        let path = text.trim_end_matches('/');
+        match path.starts_with('/') {
+            true => Ok(CgroupRoot(path.to_string())),
+            false => Err(format!("expected an {}, not {}", Self::KIND, pyrepr::text(text))),
+        }
+    }
+}
+
+impl Show for CgroupRoot {
+    fn shown(&self) -> Value {
+        self.0.clone().into()
     }
 }
 
@@ -324,7 +381,7 @@ mod tests {
     #[test]
     fn texts_and_values() {
         type Row = (fn(&str) -> Option<String>, &'static str, Option<&'static str>);
-        let rows: [Row; 31] = [
+        let rows: [Row; 39] = [
             (shown::<OnExit>, "Shutdown_Unexpected", Some("shutdown_unexpected")),
             (shown::<OnExit>, "sometimes", None),
             (shown::<OnFatal>, "shutdown", Some("shutdown")),
@@ -356,6 +413,14 @@ mod tests {
             (shown::<RestartLimit>, "5/0", None),
             (shown::<Percent>, "100", Some("100")),
             (shown::<Percent>, "101", None),
+            (shown::<KillMode>, "Tree", Some("tree")),
+            (shown::<KillMode>, "children", None),
+            (shown::<LogReaped>, "summary", Some("summary")),
+            (shown::<LogReaped>, "some", None),
+            (shown::<CgroupRoot>, "/sys/fs/cgroup/x/", Some("/sys/fs/cgroup/x")),
+            (shown::<CgroupRoot>, "x", None),
+            (shown::<CgroupRoot>, "/", None),
+            (shown::<CgroupRoot>, "", None),
         ];
         for (read, text, expected) in rows {
             assert_eq!(read(text).as_deref(), expected, "{text:?}");

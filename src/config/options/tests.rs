@@ -129,6 +129,7 @@ fn another(row: &Row) -> &'static str {
         "ignore or shutdown" => "shutdown",
         "ignore, shutdown or shutdown_unexpected" => "shutdown",
         "percent, 0 to 100" => "50",
+        "process, group, tree or cgroup" => "tree",
         "starts/seconds, such as 5/60" => "5/60",
         "names with conditions" => "z",
         "wait or fatal" => "fatal",

@@ -40,7 +40,8 @@ impl Daemon {
         }
         let config = &process.config;
         let (group, from_files) = (group.name(), files.as_ref());
-        let launch = Launch { config, group, path: &path, argv: &argv, socket: None, variables, from_files };
+        let launch =
+            Launch { config, group, path: &path, argv: &argv, socket: None, variables, from_files, cgroup: None };
         let pid = host.spawn_helper(&launch).map_err(|error| error.text(&config.name))?;
         self.care.helpers.insert(pid.0, Helper { process: id, purpose, line: Vec::new() });
         Ok(pid)

@@ -744,3 +744,37 @@ fn signals_follow_each_other() {
     assert_eq!(sent, ["kill SIGTERM", "kill SIGINT", "kill SIGQUIT", "kill SIGKILL"]);
     assert_eq!(waits, [5, 6, 11]);
 }
+
+#[test]
+fn the_next_run_waits_for_what_the_last_one_left_behind() {
+    use SupervisorState::Running;
+    let program = program(|program| program.autorestart = Autorestart::Always);
+    let held = |state| {
+        let mut process = process(state, None, 0, 0);
+        process.hold();
+        process
+    };
+    for state in [ProcessState::Exited, ProcessState::Backoff] {
+        let mut process = held(state);
+        assert_eq!(process.deadline(&program, Running), None, "{state:?}: nothing is due");
+        assert_eq!(fed(&mut process, Event::Deadline, &program, Running, LATE), [""; 0], "{state:?}");
+        assert_eq!(fed(&mut process, Event::Cleared, &program, Running, LATE), [""; 0], "{state:?}");
+        assert!(process.deadline(&program, Running).is_some(), "{state:?}: now it is");
+    }
+    // Giving up is no start.
+    let mut given_up = held(ProcessState::Backoff);
+    given_up.backoff = 4;
+    assert_eq!(given_up.deadline(&program, Running), Some(Mono(0)));
+
+    // A start by command is STARTING without a child; it can be stopped, and goes on once all is gone.
+    for daemon in [Running, SupervisorState::Shutdown] {
+        let mut process = held(ProcessState::Stopped);
+        let started = fed(&mut process, Event::Start, &program, Running, LATE);
+        assert_eq!(started, ["STOPPED -> STARTING tries:0 pid:0"]);
+        assert_eq!(process.deadline(&program, daemon), None);
+        let mut stopped = process.clone();
+        assert_eq!(fed(&mut stopped, Event::Stop, &program, daemon, LATE), ["STARTING -> STOPPED tries:0 pid:0"]);
+        let cleared = fed(&mut process, Event::Cleared, &program, daemon, LATE);
+        assert_eq!(cleared, if daemon == Running { vec!["spawn"] } else { vec![] }, "{daemon:?}");
+    }
+}
