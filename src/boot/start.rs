@@ -223,7 +223,11 @@ fn open_log(config: &Config) -> Result<Now, String> {
             maxbytes: u64::try_from(options.logfile_maxbytes.0).unwrap_or(0),
             backups: u32::try_from(options.logfile_backups.max(0)).unwrap_or(u32::MAX),
         },
-        None => Target::Syslog { ident: "supervisord".to_string() },
+        None => Target::Syslog {
+            address: options.syslog_address.clone(),
+            facility: options.syslog_facility,
+            tag: options.syslog_tag.0.clone(),
+        },
     };
     let now = time::now();
     activity::set_now(now);

@@ -497,6 +497,7 @@ mod order;
 mod policies;
 mod probes;
 mod stopping;
+mod syslog;
 pub use address::*;
 pub use care::*;
 pub use environment::*;
@@ -506,6 +507,7 @@ pub use order::*;
 pub use policies::*;
 pub use probes::*;
 pub use stopping::*;
+pub use syslog::*;
 
 #[cfg(test)]
 mod tests;

@@ -53,6 +53,7 @@ pub use datatypes::{
     RotateEvery, RunType, Show, Storage, WhenFull,
 };
 pub use datatypes::{EnvFile, EnvFiles, Groups, Inherit, IoNice, Nice, OomScoreAdj, ResourceLimit, Secret, Secrets};
+pub use datatypes::{Facility, Priority, SyslogAddress, SyslogTag};
 pub use diff::{Difference, difference};
 pub use env::Env;
 pub use error::{ConfigError, usage_error};

@@ -84,6 +84,12 @@ options! {
         childlog_prefix: Option<LinePrefix>;
         /// How lines in the logs of programs look: text or json.
         childlog_format: LogFormat = "text";
+        /// Who hears what is sent to syslog: unix:PATH or udp:ADDRESS:PORT.
+        syslog_address: SyslogAddress = "unix:/dev/log";
+        /// As what kind of program it comes: user, daemon, local0 and so on.
+        syslog_facility: Facility = "user";
+        /// The name that it comes under.
+        syslog_tag: SyslogTag = "supervisord";
     }
 }
 
@@ -212,6 +218,14 @@ options! {
         serverurl: ServerUrl [.listed(28)];
         /// How lines of its logs look: as they are, or as JSON objects.
         logfile_format: Option<LogFormat>;
+        /// Who hears its lines for syslog: unix:PATH or udp:ADDRESS:PORT; that of [supervisord] by default.
+        syslog_address: Option<SyslogAddress>;
+        /// As what kind of program they come; that of [supervisord] by default.
+        syslog_facility: Option<Facility>;
+        /// How important those of stdout are: emerg, alert, crit, err, warning, notice, info or debug.
+        syslog_stdout_priority: Priority = "info";
+        /// The same of stderr.
+        syslog_stderr_priority: Priority = "info";
         /// How long the beginning of a line that gets a prefix waits for its end.
         prefix_flush: FlushTime = "1";
         /// What its giving up does to the daemon: ignore, or shutdown.
@@ -300,6 +314,8 @@ options! {
         stdout: LogOptions [of Stdout];
         /// The log of its stderr.
         stderr: LogOptions [of Stderr];
+        /// The name that its lines for syslog come under; that of [supervisord] by default.
+        syslog_tag: Option<SyslogTag>;
         /// By what it is known to be ready, and RUNNING: startsecs, notify, fd:N, tcp:HOST:PORT, unix:PATH, http://URL,
         /// command:COMMAND or log:TEXT.
         ready: Ready = "startsecs";

@@ -4,9 +4,10 @@
 //! Nothing here blocks, and nothing here decides. Methods return plain values; what happens later (output, exits,
 //! writability) comes back as inputs of a later turn.
 
-use crate::config::{self, Config, Env, FcgiSocket, Probe};
+use crate::config::{self, Config, Env, FcgiSocket, Probe, SyslogAddress};
 use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use crate::logs::LogPlan;
+use crate::logs::syslog::Label;
 use crate::wire::envfile::Variables;
 
 pub use crate::sys::command::CommandProblem;
@@ -206,7 +207,7 @@ pub trait Logs {
     /// Writes whole lines on our own stdout; what cannot be written at once is dropped.
     fn print(&mut self, bytes: &[u8]);
     /// Sends each line of a chunk of a child's output to syslog (L-33).
-    fn syslog(&mut self, process: &str, chunk: &[u8]);
+    fn syslog(&mut self, address: &SyslogAddress, label: &Label<'_>, process: &str, chunk: &[u8]);
     /// Closes and opens the activity log (L-60).
     fn activity_reopen(&mut self);
     /// Begins a new activity log, and keeps the old one as a backup.

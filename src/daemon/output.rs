@@ -8,6 +8,7 @@ use crate::config::{GroupKind, Ready};
 use crate::eventtype::EventType;
 use crate::id::{Channel, ProcId};
 use crate::level::Level;
+use crate::logs::syslog::Label;
 use crate::model::backpressure::{Outlet, WaitsFor};
 use crate::model::event::Event;
 use crate::wire::ansi::Stripper;
@@ -131,7 +132,18 @@ impl Daemon {
     fn syslog(&self, id: ProcId, channel: Channel, bytes: &[u8], host: &mut dyn Host) {
         let Some(process) = self.roster.process(id) else { return };
         if process.config.log(channel).syslog {
-            host.syslog(&process.config.name, bytes);
+            let (config, all) = (&process.config, &self.config.supervisord);
+            let program = &config.program;
+            let label = Label {
+                facility: program.syslog_facility.unwrap_or(all.syslog_facility),
+                priority: match channel {
+                    Channel::Stdout => program.syslog_stdout_priority,
+                    Channel::Stderr => program.syslog_stderr_priority,
+                },
+                tag: &config.syslog_tag.as_ref().unwrap_or(&all.syslog_tag).0,
+            };
+            let address = program.syslog_address.as_ref().unwrap_or(&all.syslog_address);
+            host.syslog(address, &label, &config.name, bytes);
         }
     }
 

@@ -16,11 +16,15 @@ use log::{LevelFilter, Log, Metadata, Record};
 
 use super::sink::{Loss, Sink};
 use super::stream::StreamLog;
-use super::syslog::Syslog;
+use super::syslog::{Label, Syslog};
 use crate::clock::{Mono, Now, Wall};
+use crate::config::{Facility, Priority, SyslogAddress};
 use crate::errno;
 use crate::level::Level;
 use crate::sys::{errno_of, time};
+
+/// Of all lines in syslog, whatever their level (L-4).
+const PRIORITY: Priority = Priority(6);
 
 /// Memory kept for the next line; child output in the log (L-32) can make longer ones.
 const LINE_KEPT: usize = 4096;
@@ -56,8 +60,12 @@ pub enum Target {
     },
     /// Syslog, under the name of the program (L-4).
     Syslog {
+        /// Who listens.
+        address: SyslogAddress,
+        /// What kind of program the messages come from.
+        facility: Facility,
         /// The name before the text of each message.
-        ident: String,
+        tag: String,
     },
     /// Nowhere, apart from standard output: a level set by a test, or a foreground without a file.
     None,
@@ -71,7 +79,9 @@ pub fn open(settings: &Settings) -> io::Result<()> {
         Target::File { path, maxbytes, backups } => {
             Output::Sink { sink: Sink::open(path, *maxbytes, *backups)?, path: path.clone() }
         }
-        Target::Syslog { ident } => Output::Syslog(Syslog::new(ident)),
+        Target::Syslog { address, facility, tag } => {
+            Output::Syslog { syslog: Syslog::new(address), facility: *facility, tag: tag.clone() }
+        }
         Target::None => Output::None,
     };
     let echo = if settings.echo { StreamLog::inherited(STDOUT).ok() } else { None };
@@ -193,7 +203,7 @@ fn tracing() -> Option<&'static env_logger::Logger> {
 enum Output {
     None,
     Sink { sink: Sink, path: String },
-    Syslog(Syslog),
+    Syslog { syslog: Syslog, facility: Facility, tag: String },
 }
 
 struct ActivityLog {
@@ -237,12 +247,13 @@ impl ActivityLog {
                     self.report("write to", &error);
                 }
             }
-            Output::Syslog(syslog) => {
-                syslog.send(now, &line[..prefix], &line[prefix..]);
+            Output::Syslog { syslog, facility, tag } => {
+                let label = Label { facility: *facility, priority: PRIORITY, tag };
+                syslog.send(now, &label, &line[..prefix], &line[prefix..]);
                 let lost = syslog.take_lost();
                 if lost > 0 {
                     let text = format!("{lost} messages for syslog were lost");
-                    syslog.send(now, &line[..prefix], text.as_bytes());
+                    syslog.send(now, &label, &line[..prefix], text.as_bytes());
                 }
             }
         }

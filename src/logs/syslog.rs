@@ -1,22 +1,18 @@
-//! A client of the local syslog daemon: datagrams to /dev/log, facility USER, priority INFO (L-4, L-33).
+//! A client of a syslog daemon: datagrams to /dev/log or wherever is configured (L-4, L-33, K-9).
 //!
-//! Shape of a message: `<14>Nov 21 02:58:23 ident: text`, as the C library's syslog(3) sends it. Nothing waits:
-//! without a daemon, or when its socket is full, the newest 64 KiB of messages are kept and tried again with the next
-//! one, at most once a second; those that are lost are counted (K-9).
+//! Shape of a message: `<14>Nov 21 02:58:23 tag: text`, as the C library's syslog(3) sends it; to another machine our own
+//! name stands before the tag, as RFC 3164 has it. Nothing waits: without a daemon, or when its socket is full, the newest
+//! 64 KiB of messages are kept and tried again with the next one, at most once a second; those that are lost are counted.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use crate::clock::{Mono, Now};
+use crate::config::{Env, Facility, Priority, SyslogAddress, System};
 use crate::sys::time;
-
-/// Where syslog daemons listen.
-const DEV_LOG: &str = "/dev/log";
-
-/// Facility USER (1), priority INFO (6).
-const PRIORITY: u32 = 1 << 3 | 6;
 
 /// Longest text of one message in bytes; RFC 5424 asks receivers for 2048 and daemons cut at 8192. The rest is cut.
 const TEXT_MAX: usize = 8192;
@@ -27,13 +23,27 @@ const KEPT_MAX: usize = 64 * 1024;
 /// Between two tries to send what is kept.
 const RETRY_TIME: Duration = Duration::from_secs(1);
 
+/// What messages say of who sends them.
+#[derive(Clone, Copy, Debug)]
+pub struct Label<'a> {
+    /// What kind of program.
+    pub facility: Facility,
+    /// How important it is.
+    pub priority: Priority,
+    /// Its name.
+    pub tag: &'a str,
+}
+
 /// The client; connects when something is to be sent, and again when that fails.
 #[derive(Debug)]
 pub struct Syslog {
-    path: String,
-    ident: String,
-    socket: Option<UnixDatagram>,
+    address: SyslogAddress,
+    /// Our own name with a blank, for another machine.
+    host: String,
+    socket: Option<Socket>,
     packet: Vec<u8>,
+    /// The last message to another machine. That nobody listens there, the next one is told.
+    last: Vec<u8>,
     /// Messages that could not be sent, oldest first.
     kept: VecDeque<Vec<u8>>,
     kept_bytes: usize,
@@ -45,18 +55,35 @@ pub struct Syslog {
     restored: u64,
 }
 
-impl Syslog {
-    /// A client that names itself `ident`, the program's name.
-    pub fn new(ident: &str) -> Syslog {
-        Syslog::at(DEV_LOG, ident)
-    }
+/// An open way to the daemon.
+#[derive(Debug)]
+enum Socket {
+    Unix(UnixDatagram),
+    Udp(UdpSocket),
+}
 
-    fn at(path: &str, ident: &str) -> Syslog {
+/// What became of a message.
+enum Sent {
+    Yes,
+    /// Not now.
+    No,
+    /// The one before this came to nobody, and so does this.
+    Refused,
+}
+
+impl Syslog {
+    /// A client of whoever listens there.
+    pub fn new(address: &SyslogAddress) -> Syslog {
+        let host = match address {
+            SyslogAddress::Unix(_) => String::new(),
+            SyslogAddress::Udp(_) => format!("{} ", System.hostname()),
+        };
         Syslog {
-            path: path.to_string(),
-            ident: ident.to_string(),
+            address: address.clone(),
+            host,
             socket: None,
             packet: Vec::new(),
+            last: Vec::new(),
             kept: VecDeque::new(),
             kept_bytes: 0,
             tried: Mono(0),
@@ -65,17 +92,23 @@ impl Syslog {
         }
     }
 
+    /// Whether nothing waits for it.
+    pub fn is_idle(&self) -> bool {
+        self.kept.is_empty()
+    }
+
     /// Sends each line of `text` as a message of its own that begins with `prefix`; trailing newlines are dropped.
-    pub fn send(&mut self, now: Now, prefix: &[u8], text: &[u8]) {
+    pub fn send(&mut self, now: Now, label: &Label<'_>, prefix: &[u8], text: &[u8]) {
+        let code = u32::from(label.facility.0) << 3 | u32::from(label.priority.0);
         let at = time::local(now.wall.secs());
         let end = text.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last + 1);
         for line in text[..end].split(|byte| *byte == b'\n') {
             self.packet.clear();
-            let (month, ident) = (at.month_name(), &self.ident);
+            let (month, host, tag) = (at.month_name(), &self.host, label.tag);
             // Writing to memory does not fail.
             let _ = write!(
                 self.packet,
-                "<{PRIORITY}>{month} {:2} {:02}:{:02}:{:02} {ident}: ",
+                "<{code}>{month} {:2} {:02}:{:02}:{:02} {host}{tag}: ",
                 at.day, at.hour, at.minute, at.second
             );
             self.packet.extend_from_slice(prefix);
@@ -85,36 +118,57 @@ impl Syslog {
     }
 
     /// Child output: each line of the chunk as `<process name> <line>` (L-33).
-    pub fn send_output(&mut self, now: Now, process: &str, chunk: &[u8]) {
+    pub fn send_output(&mut self, now: Now, label: &Label<'_>, process: &str, chunk: &[u8]) {
         let prefix = format!("{process} ");
-        self.send(now, prefix.as_bytes(), chunk);
+        self.send(now, label, prefix.as_bytes(), chunk);
     }
 
     fn send_packet(&mut self, now: Mono) {
-        if !self.kept.is_empty() {
-            if now.since(self.tried) >= RETRY_TIME {
-                self.tried = now;
-                self.send_kept();
-            }
-            if !self.kept.is_empty() {
-                return self.keep();
-            }
-        }
-        if !send(&mut self.socket, &self.path, &self.packet) {
+        if !self.kept.is_empty() && now.since(self.tried) >= RETRY_TIME {
             self.tried = now;
-            self.keep();
+            self.send_kept();
         }
+        if !self.kept.is_empty() {
+            return self.keep();
+        }
+        match deliver(&mut self.socket, &self.address, &self.packet) {
+            Sent::Yes if self.is_remote() => return self.last.clone_from(&self.packet),
+            Sent::Yes => return,
+            Sent::No => {}
+            Sent::Refused => self.take_back(),
+        }
+        self.tried = now;
+        self.keep();
     }
 
     fn send_kept(&mut self) {
         while let Some(packet) = self.kept.front() {
-            if !send(&mut self.socket, &self.path, packet) {
-                return;
+            match deliver(&mut self.socket, &self.address, packet) {
+                Sent::Yes => {
+                    self.kept_bytes -= packet.len();
+                    let packet = self.kept.pop_front();
+                    if self.is_remote() {
+                        self.last = packet.unwrap_or_default();
+                    }
+                }
+                Sent::No => return,
+                Sent::Refused => return self.take_back(),
             }
-            self.kept_bytes -= packet.len();
-            self.kept.pop_front();
         }
         self.restored += std::mem::take(&mut self.lost);
+    }
+
+    fn is_remote(&self) -> bool {
+        matches!(self.address, SyslogAddress::Udp(_))
+    }
+
+    /// The last message came to nobody: it waits with the others.
+    fn take_back(&mut self) {
+        let last = std::mem::take(&mut self.last);
+        if !last.is_empty() {
+            self.kept_bytes += last.len();
+            self.kept.push_front(last);
+        }
     }
 
     /// Keeps the message for later, and counts the oldest ones that there is no room for any more.
@@ -135,27 +189,51 @@ impl Syslog {
     }
 }
 
-/// Whether a message was sent. Twice tried: a daemon that was restarted has a new socket under the same path.
-fn send(socket: &mut Option<UnixDatagram>, path: &str, packet: &[u8]) -> bool {
+/// Tries to send a message. Twice, if it fails: a daemon that was restarted has a new socket under the same path.
+fn deliver(socket: &mut Option<Socket>, address: &SyslogAddress, packet: &[u8]) -> Sent {
     for _ in 0..2 {
         if socket.is_none() {
-            *socket = connect(path);
+            *socket = Socket::open(address).ok();
         }
-        let Some(open) = socket else { return false };
-        match open.send(packet) {
-            Ok(_) => return true,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
-            Err(_) => *socket = None,
+        let Some(open) = socket else { return Sent::No };
+        match (open.send(packet), open) {
+            (Ok(_), _) => return Sent::Yes,
+            (Err(error), _) if error.kind() == ErrorKind::WouldBlock => return Sent::No,
+            (Err(error), Socket::Udp(_)) if error.kind() == ErrorKind::ConnectionRefused => return Sent::Refused,
+            (Err(_), _) => *socket = None,
         }
     }
-    false
+    Sent::No
 }
 
-fn connect(path: &str) -> Option<UnixDatagram> {
-    let socket = UnixDatagram::unbound().ok()?;
-    socket.set_nonblocking(true).ok()?;
-    socket.connect(path).ok()?;
-    Some(socket)
+impl Socket {
+    fn open(address: &SyslogAddress) -> std::io::Result<Socket> {
+        match address {
+            SyslogAddress::Unix(path) => {
+                let socket = UnixDatagram::unbound()?;
+                socket.set_nonblocking(true)?;
+                socket.connect(path)?;
+                Ok(Socket::Unix(socket))
+            }
+            SyslogAddress::Udp(address) => {
+                let any: SocketAddr = match address {
+                    SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+                    SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+                };
+                let socket = UdpSocket::bind(any)?;
+                socket.set_nonblocking(true)?;
+                socket.connect(address)?;
+                Ok(Socket::Udp(socket))
+            }
+        }
+    }
+
+    fn send(&self, packet: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Socket::Unix(socket) => socket.send(packet),
+            Socket::Udp(socket) => socket.send(packet),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -166,6 +244,12 @@ mod tests {
 
     const NOW: Now = Now { mono: Mono(0), wall: Wall(0) };
 
+    const LABEL: Label<'static> = Label { facility: Facility(1), priority: Priority(6), tag: "s" };
+
+    fn at_path(path: &str) -> Syslog {
+        Syslog::new(&SyslogAddress::Unix(path.to_string()))
+    }
+
     fn at(secs: u64) -> Now {
         Now { mono: Mono(secs * 1_000_000_000), ..NOW }
     }
@@ -175,25 +259,25 @@ mod tests {
     fn messages_wait_for_a_daemon_that_comes_late() {
         let scratch = Scratch::new("syslog-late");
         let path = scratch.path("log");
-        let mut client = Syslog::at(&path, "s");
-        client.send(at(1), b"", b"one\ntwo");
+        let mut client = at_path(&path);
+        client.send(at(1), &LABEL, b"", b"one\ntwo");
         let daemon = UnixDatagram::bind(&path).unwrap();
-        client.send(at(1), b"", b"three");
+        client.send(at(1), &LABEL, b"", b"three");
         assert_eq!((received(&daemon).len(), client.take_lost()), (0, 0), "too early");
-        client.send(at(2), b"", b"four");
+        client.send(at(2), &LABEL, b"", b"four");
         assert_eq!(received(&daemon), ["s: one", "s: two", "s: three", "s: four"]);
         assert_eq!(client.take_lost(), 0);
 
         // A socket that is full takes a few, the rest waits in order, and the oldest of the rest are lost.
         let text = "x".repeat(1000);
         for _ in 0..500 {
-            client.send(at(3), b"", text.as_bytes());
+            client.send(at(3), &LABEL, b"", text.as_bytes());
         }
         let first = received(&daemon).len();
-        client.send(at(4), b"", text.as_bytes());
+        client.send(at(4), &LABEL, b"", text.as_bytes());
         let mut later = received(&daemon).len();
         for secs in 5..40 {
-            client.send(at(secs), b"", b"on");
+            client.send(at(secs), &LABEL, b"", b"on");
             later += received(&daemon).len();
         }
         let lost = client.take_lost();
@@ -219,7 +303,7 @@ mod tests {
         let scratch = Scratch::new("syslog");
         let path = scratch.path("log");
         let daemon = UnixDatagram::bind(&path).unwrap();
-        let mut client = Syslog::at(&path, "supervisord");
+        let mut client = at_path(&path);
         let rows: &[(&str, &[&str])] = &[
             ("one", &["one"]),
             ("one\n", &["one"]),
@@ -228,27 +312,60 @@ mod tests {
             ("\n", &[""]),
         ];
         for (chunk, expected) in rows {
-            client.send_output(NOW, "cat", chunk.as_bytes());
-            let expected: Vec<_> = expected.iter().map(|line| format!("supervisord: cat {line}")).collect();
+            client.send_output(NOW, &LABEL, "cat", chunk.as_bytes());
+            let expected: Vec<_> = expected.iter().map(|line| format!("s: cat {line}")).collect();
             assert_eq!(received(&daemon), expected, "{chunk:?}");
         }
-        client.send(NOW, b"", &[b'x'; TEXT_MAX + 1]);
-        assert_eq!(received(&daemon)[0].len(), "supervisord: ".len() + TEXT_MAX);
+        client.send(NOW, &LABEL, b"", &[b'x'; TEXT_MAX + 1]);
+        assert_eq!(received(&daemon)[0].len(), "s: ".len() + TEXT_MAX);
     }
 
     #[test]
     fn a_restarted_daemon_is_found_again() {
         let scratch = Scratch::new("syslog-restart");
         let path = scratch.path("log");
-        let mut client = Syslog::at(&path, "s");
-        client.send(NOW, b"", b"nobody hears");
+        let mut client = at_path(&path);
+        client.send(NOW, &LABEL, b"", b"nobody hears");
         let first = UnixDatagram::bind(&path).unwrap();
-        client.send(at(1), b"", b"one");
+        client.send(at(1), &LABEL, b"", b"one");
         assert_eq!(received(&first), ["s: nobody hears", "s: one"]);
         drop(first);
         std::fs::remove_file(&path).unwrap();
         let second = UnixDatagram::bind(&path).unwrap();
-        client.send(NOW, b"", b"two");
+        client.send(NOW, &LABEL, b"", b"two");
         assert_eq!(received(&second), ["s: two"]);
+    }
+
+    /// K-9: facility, priority and tag; another machine is told our name, and what it refused comes again.
+    #[test]
+    fn another_machine_hears_as_well() {
+        let daemon = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = daemon.local_addr().unwrap();
+        let mut client = Syslog::new(&SyslogAddress::Udp(address));
+        let label = Label { facility: Facility(16), priority: Priority(3), tag: "web" };
+        let hear = |daemon: &UdpSocket| {
+            daemon.set_nonblocking(true).unwrap();
+            let mut buffer = [0; 1000];
+            let mut all = Vec::new();
+            while let Ok(count) = daemon.recv(&mut buffer) {
+                all.push(String::from_utf8(buffer[..count].to_vec()).unwrap());
+            }
+            all
+        };
+        client.send(at(1), &label, b"", b"one");
+        let heard = hear(&daemon);
+        assert!(heard[0].starts_with("<131>"), "{heard:?}");
+        assert!(heard[0].ends_with(&format!(" {} web: one", System.hostname())), "{heard:?}");
+        drop(daemon);
+        for text in ["two", "three", "four"] {
+            client.send(at(2), &label, b"", text.as_bytes());
+        }
+        client.send(at(3), &label, b"", b"five");
+        let daemon = UdpSocket::bind(address).unwrap();
+        client.send(at(4), &label, b"", b"six");
+        let heard = hear(&daemon);
+        let texts: Vec<_> = heard.iter().map(|text| text.rsplit(' ').next().unwrap()).collect();
+        assert_eq!(texts, ["two", "three", "four", "five", "six"]);
+        assert_eq!(client.take_lost(), 0);
     }
 }

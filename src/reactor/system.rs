@@ -16,14 +16,14 @@ use super::clients::Clients;
 use super::helpers::Helpers;
 use super::token::{Source, Watched};
 use crate::clock::{Mono, Now, Wall};
-use crate::config::{self, Config, FcgiSocket, Probe, Ready, System as Env};
+use crate::config::{self, Config, FcgiSocket, Probe, Ready, SyslogAddress, System as Env};
 use crate::daemon::host::{
     self, CommandProblem, Errno, Files, FromFiles, Host, Launch, Logs, Member, SetUp, Span, SpawnError, Standing,
     StdinProblem, Trail, Tree, Usage,
 };
 use crate::id::{Channel, ConnId, IdMap, LogId, Pid, ProcId, SocketId};
 use crate::logs::child::{self, ChildLog, LogPlan};
-use crate::logs::syslog::Syslog;
+use crate::logs::syslog::{Label, Syslog};
 use crate::logs::{activity, auto, stream};
 use crate::sys::environment::{CStrings, Environment, Pair, ZeroByte};
 use crate::sys::remains::{self, Table};
@@ -41,8 +41,8 @@ const STRANDED_MAX: usize = 64;
 /// costs this once.
 pub(super) const SET_UP_PATIENCE: Duration = Duration::from_millis(4);
 
-/// Name of the daemon in syslog.
-const IDENT: &str = "supervisord";
+/// Syslog daemons that messages are kept for at a time, 64 KiB for each: far more than anybody has.
+const SYSLOGS_MAX: usize = 16;
 
 /// The variables of `login_env`.
 const OF_LOGIN: [&[u8]; 4] = [b"HOME", b"USER", b"LOGNAME", b"SHELL"];
@@ -85,7 +85,8 @@ pub struct System {
     switches: HashMap<Target, Switch>,
     /// The same of what a login would give, by uid.
     logins: HashMap<u32, Option<Login>>,
-    syslog: Option<Syslog>,
+    /// Clients of syslog daemons, by who listens.
+    syslogs: HashMap<SyslogAddress, Syslog>,
     /// Made when the first client follows a log.
     watches: Option<Watches<ConnId>>,
 }
@@ -114,7 +115,7 @@ impl System {
             environment: Environment::inherited(),
             switches: HashMap::new(),
             logins: HashMap::new(),
-            syslog: None,
+            syslogs: HashMap::new(),
             watches: None,
         }
     }
@@ -500,9 +501,19 @@ impl Logs for System {
         }
     }
 
-    fn syslog(&mut self, process: &str, chunk: &[u8]) {
-        let syslog = self.syslog.get_or_insert_with(|| Syslog::new(IDENT));
-        syslog.send_output(self.now, process, chunk);
+    fn syslog(&mut self, address: &SyslogAddress, label: &Label<'_>, process: &str, chunk: &[u8]) {
+        if !self.syslogs.contains_key(address) {
+            if self.syslogs.len() >= SYSLOGS_MAX {
+                // Those of an earlier configuration go, and if need be what they could not send.
+                self.syslogs.retain(|_, syslog| !syslog.is_idle());
+            }
+            if self.syslogs.len() >= SYSLOGS_MAX {
+                self.syslogs.clear();
+            }
+            self.syslogs.insert(address.clone(), Syslog::new(address));
+        }
+        let Some(syslog) = self.syslogs.get_mut(address) else { return };
+        syslog.send_output(self.now, label, process, chunk);
         let lost = syslog.take_lost();
         if lost > 0 {
             activity!(Warn, "{lost} messages for syslog were lost");

@@ -8,7 +8,7 @@ use super::budget::Budget;
 use super::{Answer, Context, Deferred, Done, Extensions, Outcome, Registry, call};
 use crate::clock::{Mono, Now, Wall};
 use crate::config::fake::Fake;
-use crate::config::{Config, Env, FcgiAddress, FcgiSocket, Loader, Probe};
+use crate::config::{Config, Env, FcgiAddress, FcgiSocket, Loader, Probe, SyslogAddress};
 use crate::daemon::host::{
     Children, Clients, CommandProblem, Errno, Files, Helpers, Launch, Logs, Member, Remains, SetUp, Span, SpawnError,
     Standing, StdinProblem, Trail, Usage,
@@ -17,6 +17,7 @@ use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use crate::logs::LogPlan;
+use crate::logs::syslog::Label;
 use crate::model::event::Serials;
 use crate::wire::value::Value;
 
@@ -136,7 +137,7 @@ impl Logs for Tables {
         Ok(format!("/tmp/{process}-{}.log", channel.name()))
     }
     fn print(&mut self, _: &[u8]) {}
-    fn syslog(&mut self, _: &str, _: &[u8]) {}
+    fn syslog(&mut self, _: &SyslogAddress, _: &Label<'_>, _: &str, _: &[u8]) {}
     fn activity_reopen(&mut self) {}
     fn activity_rotate(&mut self) {}
     fn activity_clear(&mut self) -> Result<(), Errno> {

@@ -208,3 +208,51 @@ fn a_log_in_memory() {
     let stderr = || daemon.must("supervisor.readProcessStderrLog", &["b".into(), Value::Int(0), Value::Int(0)]);
     wait_for("its prefixed line", || (stderr() == "b|bad\n".into()).then_some(()));
 }
+
+/// K-9: where lines for syslog go, and what they say of who wrote them; what comes before the socket is there waits.
+#[test]
+fn syslog_goes_where_it_is_sent() {
+    if is_original() {
+        return;
+    }
+    let (folder, udp) = (Folder::new(), std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket"));
+    udp.set_read_timeout(Some(READ_TIME)).expect("a time");
+    let address = udp.local_addr().expect("an address");
+    let config = format!(
+        "[supervisord]\nlogfile=syslog\nnodaemon=true\nsyslog_address=udp:{address}\nsyslog_facility=daemon\nsyslog_tag=box\n\
+         [program:a]\ncommand=sh -c 'echo out; echo err >&2; while read x; do echo more; done'\nstartsecs=0\n\
+         stdout_syslog=true\nstderr_syslog=true\nsyslog_tag=%(program_name)s-%(process_num)d\nsyslog_facility=local3\n\
+         syslog_stdout_priority=notice\nsyslog_stderr_priority=ERR\nsyslog_address=unix:$DIR/late\n\
+         [program:b]\ncommand=sh -c 'echo hello; read x'\nstartsecs=0\nstdout_syslog=true\n"
+    );
+    let daemon = Daemon::start_in(folder, &config);
+    let mut buffer = [0; 1000];
+    let mut hear = |text: &str| loop {
+        let count = udp.recv(&mut buffer).expect("a message");
+        let heard = String::from_utf8_lossy(&buffer[..count]).into_owned();
+        if heard.contains(text) {
+            return heard;
+        }
+    };
+    // Facility daemon is 3, priority info 6.
+    let heard = hear("hello");
+    assert!(heard.starts_with("<30>") && heard.ends_with(" box: b hello"), "{heard}");
+    daemon.must("supervisor.stopProcess", &["b".into()]);
+    let heard = hear("stopped: b");
+    assert!(heard.starts_with("<30>") && heard.contains(" box: 20"), "{heard}");
+    let late = std::os::unix::net::UnixDatagram::bind(daemon.folder.path("late")).expect("a socket");
+    late.set_read_timeout(Some(READ_TIME)).expect("a time");
+    late.set_nonblocking(true).expect("it does not wait");
+    // The first line that comes a second after the last try takes the others along.
+    let mut heard = Vec::new();
+    wait_for("all messages", || {
+        daemon.must("supervisor.sendProcessStdin", &["a".into(), "\n".into()]);
+        while let Ok(count) = late.recv(&mut buffer) {
+            heard.push(String::from_utf8_lossy(&buffer[..count]).into_owned());
+        }
+        heard.iter().any(|text| text.ends_with("more")).then_some(())
+    });
+    for (start, end) in [("<155>", " a-0: a err"), ("<157>", " a-0: a out")] {
+        assert!(heard.iter().any(|text| text.starts_with(start) && text.ends_with(end)), "{heard:?}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use stheno::config::cmdline::CommandLine;
-use stheno::config::{self, Config, Env, FcgiSocket, KillMode, Loader, Probe, ResultHandler};
+use stheno::config::{self, Config, Env, FcgiSocket, KillMode, Loader, Probe, ResultHandler, SyslogAddress};
 use stheno::daemon::Host;
 use stheno::daemon::host::{
     Children, Clients, CommandProblem, Errno, Helpers, Launch, Logs, Member, Remains, SetUp, Span, SpawnError,
@@ -11,6 +11,7 @@ use stheno::daemon::host::{
 };
 use stheno::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use stheno::logs::LogPlan;
+use stheno::logs::syslog::Label;
 
 use crate::agenda::{Agenda, Happening, MS, SECOND};
 use crate::children::{Child, Envelope, Listening};
@@ -495,7 +496,7 @@ impl Logs for SimHost {
         assert!(bytes.ends_with(b"\n"), "only whole lines are printed");
     }
 
-    fn syslog(&mut self, _: &str, _: &[u8]) {
+    fn syslog(&mut self, _: &SyslogAddress, _: &Label<'_>, _: &str, _: &[u8]) {
         self.changes += 1;
     }
 
