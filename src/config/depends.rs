@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::datatypes::Datatype;
 use super::env::Env;
+use super::nearest::nearest;
 use super::options::Process;
 use super::types::Group;
 use crate::namespec;
@@ -162,6 +163,8 @@ pub struct Unresolved {
     pub node: usize,
     /// What is wrong, in words for the user.
     pub text: String,
+    /// The name that nothing has, if it is that.
+    pub unknown: Option<String>,
 }
 
 /// What all items mean. Plain data: processes and sets are indices.
@@ -189,11 +192,18 @@ pub struct Need {
 ///
 /// Errors: a name that nothing has, a process that waits for itself, a circle with its whole path.
 pub fn resolve(nodes: &[Node<'_>]) -> Result<Resolved, Unresolved> {
+    resolve_but_for(nodes, |_, _| false)
+}
+
+/// The same where some names may be of what is not there: `may_miss` says so of a process and a name.
+pub fn resolve_but_for(nodes: &[Node<'_>], may_miss: impl Fn(usize, &str) -> bool) -> Result<Resolved, Unresolved> {
     let resolved = look_up(nodes);
     for (node, needs) in resolved.needs.iter().enumerate() {
-        if let Some(need) = needs.iter().find(|need| resolved.absent.get(need.set) == Some(&true)) {
-            let text = format!("depends_on names '{}', which is no program or group", need.item.name);
-            return Err(Unresolved { node, text });
+        let is_wrong = |need: &&Need| resolved.absent.get(need.set) == Some(&true) && !may_miss(node, &need.item.name);
+        if let Some(need) = needs.iter().find(is_wrong) {
+            let unknown = need.item.name.clone();
+            let text = format!("depends_on names '{unknown}', which is no program or group");
+            return Err(Unresolved { node, text, unknown: Some(unknown) });
         }
     }
     match circle(&resolved) {
@@ -201,7 +211,7 @@ pub fn resolve(nodes: &[Node<'_>]) -> Result<Resolved, Unresolved> {
         Some(path) => {
             let names: Vec<String> = path.iter().map(|index| nodes[*index].full_name()).collect();
             let text = format!("depends_on goes in a circle: {}", names.join(" -> "));
-            Err(Unresolved { node: path.first().copied().unwrap_or_default(), text })
+            Err(Unresolved { node: path.first().copied().unwrap_or_default(), text, unknown: None })
         }
     }
 }
@@ -242,37 +252,66 @@ impl Node<'_> {
     }
 }
 
-/// Sees that everything that groups depend on is there, and that nothing goes in a circle. Does nothing where nothing
-/// depends on anything.
-///
-/// Errors: what is wrong, about that process.
-pub fn check(groups: &[Rc<Group>]) -> Result<(), (Rc<Process>, String)> {
-    let is_used = |group: &Rc<Group>| {
-        let of_group = group.options.as_ref().is_some_and(|options| !options.depends_on.0.is_empty());
-        of_group || group.processes.iter().any(|process| !process.depends_on.0.is_empty())
-    };
-    if !groups.iter().any(is_used) {
-        return Ok(());
-    }
+/// Whether anything in a group depends on something.
+fn is_used(group: &Rc<Group>) -> bool {
+    let of_group = group.options.as_ref().is_some_and(|options| !options.depends_on.0.is_empty());
+    of_group || group.processes.iter().any(|process| !process.depends_on.0.is_empty())
+}
+
+/// The processes of groups, and what each of them depends on.
+pub fn nodes(groups: &[Rc<Group>]) -> Vec<(Node<'_>, &Rc<Process>)> {
     let members = groups.iter().flat_map(|group| {
         let items = group.options.as_ref().map_or(&[][..], |options| &options.depends_on.0);
         group.processes.iter().map(move |process| (group, items, process))
     });
-    let nodes: Vec<Node<'_>> = members
-        .clone()
-        .map(|(group, items, process)| Node {
+    let with_node = members.map(|(group, items, process)| {
+        let node = Node {
             group: &group.name,
             name: &process.name,
             program: &process.program.name,
             depends_on: &process.depends_on.0,
             group_depends_on: items,
-        })
-        .collect();
-    let Err(Unresolved { node, text }) = resolve(&nodes) else { return Ok(()) };
-    match members.clone().nth(node) {
-        Some((_, _, process)) => Err((process.clone(), text)),
-        None => Ok(()),
+        };
+        (node, process)
+    });
+    with_node.collect()
+}
+
+/// What is wrong with what a process depends on.
+#[derive(Clone, Debug)]
+pub struct Misordered {
+    /// The process.
+    pub process: Rc<Process>,
+    /// Its group, if what is wrong stands there.
+    pub group: Option<String>,
+    /// What is wrong.
+    pub text: String,
+    /// The known name that may have been meant.
+    pub meant: Option<String>,
+}
+
+/// Sees that everything that groups depend on is there, and that nothing goes in a circle. Does nothing where nothing
+/// depends on anything. A name that stands among `others` counts as there: it was removed at run time.
+///
+/// Errors: what is wrong, about that process.
+pub fn check(groups: &[Rc<Group>], others: &[Rc<Group>]) -> Result<(), Misordered> {
+    if !groups.iter().any(is_used) {
+        return Ok(());
     }
+    let members = nodes(groups);
+    let nodes: Vec<Node<'_>> = members.iter().map(|(node, _)| *node).collect();
+    let removed: Vec<Node<'_>> = self::nodes(others).into_iter().map(|(node, _)| node).collect();
+    let removed = Names::of(&removed);
+    let Err(wrong) = resolve_but_for(&nodes, |_, name| removed.find(name).is_some()) else { return Ok(()) };
+    let Some((_, process)) = members.get(wrong.node) else { return Ok(()) };
+    let is_own = |unknown: &String| process.depends_on.0.iter().any(|item| item.name == *unknown);
+    let of_group = wrong.unknown.as_ref().is_some_and(|unknown| !is_own(unknown));
+    let group = nodes.get(wrong.node).filter(|_| of_group).map(|node| node.group.to_string());
+    let meant = wrong.unknown.and_then(|unknown| {
+        let names = nodes.iter().flat_map(|node| [node.program, node.group]);
+        nearest(&unknown, names).map(str::to_string)
+    });
+    Err(Misordered { process: Rc::clone(process), group, text: wrong.text, meant })
 }
 
 /// What names mean.

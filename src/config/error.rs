@@ -11,6 +11,8 @@ pub struct ConfigError {
     message: String,
     section: Option<Owner>,
     place: Option<Place>,
+    /// The known name that may have been meant.
+    hint: Option<String>,
 }
 
 /// The program's section that an error belongs to, and the file where that was first seen.
@@ -32,7 +34,7 @@ pub struct Place {
 impl ConfigError {
     /// An error without a place.
     pub fn new(message: impl Into<String>) -> ConfigError {
-        ConfigError { message: message.into(), section: None, place: None }
+        ConfigError { message: message.into(), section: None, place: None, hint: None }
     }
 
     /// Says where; an earlier answer is kept, for it is more exact. Line 0 stands for options that came from a call
@@ -56,6 +58,11 @@ impl ConfigError {
         self
     }
 
+    /// Says which known name may have been meant.
+    pub fn with_hint(self, hint: Option<String>) -> ConfigError {
+        ConfigError { hint, ..self }
+    }
+
     /// What is wrong, without the place.
     pub fn message(&self) -> &str {
         &self.message
@@ -71,15 +78,19 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         match (&self.section, &self.place) {
-            (None, None) => Ok(()),
+            (None, None) => {}
             // A message of several lines shows text of the file; what follows it would look like more of that.
-            (None, Some(_)) if self.message.contains('\n') => Ok(()),
-            (None, Some(place)) => write!(f, " {place}"),
+            (None, Some(_)) if self.message.contains('\n') => {}
+            (None, Some(place)) => write!(f, " {place}")?,
             (Some(Owner { section, file }), place) => {
                 // The file is the section's (C-50), even if a later one set the option; a line would then mislead.
                 let line = place.as_ref().filter(|place| place.file == *file).and_then(|place| place.line);
-                write!(f, " in section {} {}", pyrepr::text(section), Place { file: file.clone(), line })
+                write!(f, " in section {} {}", pyrepr::text(section), Place { file: file.clone(), line })?;
             }
+        }
+        match &self.hint {
+            Some(meant) => write!(f, ", did you mean {meant}?"),
+            None => Ok(()),
         }
     }
 }
@@ -116,6 +127,10 @@ mod tests {
             (bare.clone().in_section("program:x", "F"), "bad in section 'program:x' (file: 'F')"),
             (bare.clone().at("F", 3).in_section("program:x", "F"), "bad in section 'program:x' (file: 'F', line 3)"),
             (bare.clone().at("G", 3).in_section("program:x", "F"), "bad in section 'program:x' (file: 'F')"),
+            (
+                bare.clone().in_section("program:x", "F").with_hint(Some("y".into())),
+                "bad in section 'program:x' (file: 'F'), did you mean y?",
+            ),
         ];
         for (error, expected) in rows {
             assert_eq!(error.to_string(), expected);

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use crate::wire::ini::Section;
 
 use super::datatypes::{self, Datatype, Name, Octal, port_number, shown_host};
+use super::depends::Misordered;
 use super::error::ConfigError;
 use super::options::{FcgiOptions, FcgiSocketOptions, GroupOptions, ListenerOptions, Process};
 use super::paths;
@@ -93,16 +94,18 @@ impl<'a> Common<'a> {
     }
 
     /// The error about what a process depends on, at its section's option.
-    pub(super) fn misordered(&self, process: &Process, text: String) -> ConfigError {
-        let kinds = ["program", "fcgi-program", "eventlistener"].into_iter();
-        let mut sections = kinds.filter_map(|kind| self.document.section(&format!("{kind}:{}", process.program.name)));
+    pub(super) fn misordered(&self, Misordered { process, group, text, meant }: Misordered) -> ConfigError {
+        let name = group.as_ref().unwrap_or(&process.program.name);
+        let kinds = if group.is_some() { &["group"][..] } else { &["program", "fcgi-program", "eventlistener"] };
+        let mut sections = kinds.iter().filter_map(|kind| self.document.section(&format!("{kind}:{name}")));
         match sections.next() {
             Some(section) => {
                 let reader = self.reader(section);
-                let file = reader.entry("command").map_or("", |entry| &entry.file);
-                reader.error("depends_on", text).in_section(&section.name, file)
+                let first = reader.entry("command").or_else(|| reader.entry("depends_on"));
+                let file = first.map_or("", |entry| &entry.file);
+                reader.error("depends_on", text).in_section(&section.name, file).with_hint(meant)
             }
-            None => ConfigError::new(text),
+            None => ConfigError::new(text).with_hint(meant),
         }
     }
 

@@ -323,11 +323,13 @@ impl Loader {
             nothing: &Document::default(),
         };
         let mut groups = common.groups(&mut failed)?;
+        let mut removed = Vec::new();
         if let Some(layer) = layer {
+            removed.clone_from(&groups);
             common.lay_over(layer, &mut groups);
         }
-        if let Err((process, text)) = depends::check(&groups) {
-            failed(common.misordered(&process, text))?;
+        if let Err(wrong) = depends::check(&groups, &removed) {
+            failed(common.misordered(wrong))?;
         }
         warnings.append(&mut common.warnings);
         let servers = match servers {

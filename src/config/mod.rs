@@ -29,6 +29,7 @@ pub mod groups;
 pub mod interfaces;
 pub mod journal;
 pub mod load;
+mod nearest;
 pub mod options;
 mod overlay;
 pub mod paths;

@@ -119,23 +119,8 @@ impl Daemon {
         if !std::mem::take(&mut self.order.is_stale) {
             return;
         }
-        let mut ids = Vec::new();
-        let mut nodes = Vec::new();
-        let mut is_delayed_anywhere = false;
-        for (_, group) in self.roster.groups() {
-            let of_group = group.config.options.as_ref().map_or(&[][..], |options| &options.depends_on.0);
-            for (id, process) in self.roster.members(group) {
-                is_delayed_anywhere |= is_delayed(process);
-                ids.push(id);
-                nodes.push(Node {
-                    group: group.name(),
-                    name: &process.config.name,
-                    program: &process.config.program.name,
-                    depends_on: &process.config.depends_on.0,
-                    group_depends_on: of_group,
-                });
-            }
-        }
+        let is_delayed_anywhere = self.roster.processes().any(|(_, process)| is_delayed(process));
+        let (ids, nodes) = self.order_nodes();
         let facts_of = |id: ProcId| self.facts(id).unwrap_or(GONE);
         let is_last = |id: ProcId| self.roster.is_listener(id);
         self.order.gates = Gates::new(&depends::look_up(&nodes), &ids, facts_of, is_last);
@@ -148,6 +133,26 @@ impl Daemon {
         for id in pending {
             order.agenda.set(*id, Due::At(now.mono), now.mono);
         }
+    }
+
+    /// All processes, and what each depends on.
+    pub(super) fn order_nodes(&self) -> (Vec<ProcId>, Vec<Node<'_>>) {
+        let mut ids = Vec::new();
+        let mut nodes = Vec::new();
+        for (_, group) in self.roster.groups() {
+            let of_group = group.config.options.as_ref().map_or(&[][..], |options| &options.depends_on.0);
+            for (id, process) in self.roster.members(group) {
+                ids.push(id);
+                nodes.push(Node {
+                    group: group.name(),
+                    name: &process.config.name,
+                    program: &process.config.program.name,
+                    depends_on: &process.config.depends_on.0,
+                    group_depends_on: of_group,
+                });
+            }
+        }
+        (ids, nodes)
     }
 
     /// What conditions look at.

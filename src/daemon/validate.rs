@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::change::{Addition, Change};
 use super::{Daemon, Group, Proc};
+use crate::config::depends;
 use crate::config::{self, GroupKind};
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
@@ -122,12 +123,32 @@ impl Daemon {
         if let Some(taken) = processes.iter().find(|process| active.process(&process.name).is_some()) {
             return Err(Code::BadName.with(&taken.name));
         }
+        self.validate_order(group, processes)?;
         let name = instance.as_ref().unwrap_or(program);
         // Where changes are kept, a program can be named in later calls, and so only once.
         if self.dynamic.is_kept() && self.has_program(group, name) {
             return Err(Code::BadName.with(name));
         }
         Ok(())
+    }
+
+    /// What new processes depend on is there, and goes in no circle. Names of what was removed since are not theirs.
+    fn validate_order(&self, group: &str, processes: &[Rc<config::Process>]) -> Result<(), Fault> {
+        if !processes.iter().any(|process| !process.depends_on.0.is_empty()) && !self.stops_in_order() {
+            return Ok(());
+        }
+        let (_, mut nodes) = self.order_nodes();
+        let of_group = self.group_or_fault(group).ok().and_then(|group| group.config.options.as_ref());
+        let known = nodes.len();
+        nodes.extend(processes.iter().map(|process| depends::Node {
+            group,
+            name: &process.name,
+            program: &process.program.name,
+            depends_on: &process.depends_on.0,
+            group_depends_on: of_group.map_or(&[][..], |options| &options.depends_on.0),
+        }));
+        let resolved = depends::resolve_but_for(&nodes, |node, _| node < known);
+        resolved.map(drop).map_err(|wrong| Code::IncorrectParameters.with(wrong.text))
     }
 
     fn validate_leaving(&self, active: &Group, stays: impl Fn(&Proc) -> bool) -> Result<(), Fault> {

@@ -2,13 +2,14 @@
 //! daemon itself ignores that silently, C-26). Starts nothing.
 //!
 //! The loader says what would keep the daemon from starting. The rest is looked for in the document, one file for each kind:
-//! [`names`] that nobody reads, [`text`] that means something else than it looks like, [`programs`] and their [`command`],
+//! [`names`] that nobody reads, the [`order`] of programs, [`text`] that means something else than it looks like, [`programs`] and their [`command`],
 //! and what does not fit together as a [`whole`]. A [`Finding`] is wrong anywhere, wrong here only, or a warning.
 
 mod command;
 mod finding;
 mod limits;
 mod names;
+mod order;
 mod programs;
 mod text;
 mod whole;
@@ -52,9 +53,10 @@ pub fn check(loader: &mut Loader, env: &dyn Env, portable: bool) -> Report {
     let mut findings = Vec::new();
     let mut is_fragment = false;
     // An error here is found again below, where it is reported.
-    if let Ok(sources) = loader.sources(env) {
+    let sources = loader.sources(env).ok();
+    if let Some(sources) = &sources {
         is_fragment = has_programs_alone(&sources.document);
-        findings = looked_at(&sources, &loader.here(), env, is_fragment);
+        findings = looked_at(sources, &loader.here(), env, is_fragment);
     }
     if is_fragment {
         loader.complete_fragment();
@@ -67,6 +69,9 @@ pub fn check(loader: &mut Loader, env: &dyn Env, portable: bool) -> Report {
             let refusals = config.interfaces.iter().filter_map(|interface| interface.refusal());
             findings.extend(refusals.map(|(reason, _)| Finding::new(Severity::Error, reason)));
             findings.extend(limits::look(&config, env));
+            if let Some(sources) = &sources {
+                findings.extend(order::look(&sources.document, &config.groups));
+            }
             findings.extend(twins(config.groups.iter().map(|group| group.name.as_str())));
         }
         Err(problems) => findings.splice(0..0, problems.iter().map(problem)).for_each(drop),
