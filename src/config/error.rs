@@ -12,7 +12,7 @@ pub struct ConfigError {
     section: Option<Owner>,
     place: Option<Place>,
     /// The known name that may have been meant.
-    hint: Option<String>,
+    hint: Option<Box<str>>,
 }
 
 /// The program's section that an error belongs to, and the file where that was first seen.
@@ -60,7 +60,7 @@ impl ConfigError {
 
     /// Says which known name may have been meant.
     pub fn with_hint(self, hint: Option<String>) -> ConfigError {
-        ConfigError { hint, ..self }
+        ConfigError { hint: hint.map(String::into_boxed_str), ..self }
     }
 
     /// What is wrong, without the place.

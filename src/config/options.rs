@@ -287,6 +287,8 @@ options! {
         killwaitsecs: Seconds = "2" [.policy()];
         /// The signal that it gets when the daemon dies.
         deathsig: Option<SignalNumber>;
+        /// How many of its processes a rolling restart may take down at a time.
+        rolling_max_unavailable: Threshold = "1" [.policy()];
         /// User to run it as: a name or a number, and a group behind a colon if wanted.
         user: Option<User> [.listed_as(2, "uid")];
         /// Groups that it is a member of, in place of its user's.

@@ -98,6 +98,16 @@ impl Dynamic {
         }
     }
 
+    /// Whether an option of a program was given at run time.
+    pub fn overrides(&self, group: &str, program: &str, option: &str) -> bool {
+        let journal = &self.kept.journal;
+        let of_files = ["program", "fcgi-program", "eventlistener"]
+            .iter()
+            .filter_map(|kind| journal.amended.get(&format!("{kind}:{program}")).map(|options| &**options));
+        let own = journal.own(group, program).map(|own| &own.options);
+        own.into_iter().chain(of_files).flatten().any(|(name, _)| name == option)
+    }
+
     /// Names of the programs that were added to a group at run time.
     pub fn added_to(&self, group: &str) -> impl Iterator<Item = &str> {
         let note = self.kept.journal.groups.get(group);

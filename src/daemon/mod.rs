@@ -19,6 +19,7 @@ mod ending;
 mod environment;
 mod events;
 pub mod framing;
+mod graph;
 mod group_exit;
 mod groups;
 mod history;

@@ -361,6 +361,11 @@ impl Daemon {
         self.order.waits.contains_key(&id) || self.order.released.contains_key(&id)
     }
 
+    /// When the wait of a process ends that has nothing but a time to wait for.
+    pub(super) fn wait_ends(&self, id: ProcId) -> Option<Mono> {
+        self.order.waits.get(&id).filter(|_| self.order.gates.is_open(id))?.not_before
+    }
+
     /// Whether processes wait.
     pub(super) fn has_waits(&self) -> bool {
         !self.order.waits.is_empty() || !self.order.released.is_empty()
@@ -438,7 +443,13 @@ impl Daemon {
 
     /// How a dependency is, in one word.
     fn word_for(&self, id: ProcId) -> &'static str {
-        self.roster.process(id).map_or("removed", |process| process.machine.state().name())
+        let Some((group, process)) = self.roster.member(id) else { return "removed" };
+        let state = process.machine.state();
+        let is_off = state == ProcessState::Stopped && !process.config.program.autostart;
+        match is_off && self.dynamic.overrides(group.name(), &process.config.program.name, "autostart") {
+            true => "disabled",
+            false => state.name(),
+        }
     }
 
     fn obstacle_names(&self, id: ProcId, with_states: bool) -> String {

@@ -149,10 +149,11 @@ impl Daemon {
         found
     }
 
-    /// A process and all that depend on it, whatever their policy, those that are to be stopped first first.
-    pub fn with_dependents(&self, id: ProcId) -> Vec<ProcId> {
-        let mut found = vec![id];
-        let mut seen = BTreeSet::from([id]);
+    /// Processes and all that depend on them, whatever their policy, those that are to be stopped first first.
+    pub fn with_dependents(&mut self, ids: &[ProcId], now: Now) -> Vec<ProcId> {
+        self.refresh_order(now);
+        let mut found = ids.to_vec();
+        let mut seen: BTreeSet<ProcId> = ids.iter().copied().collect();
         let mut at = 0;
         while let Some(id) = found.get(at).copied() {
             at += 1;
@@ -173,6 +174,34 @@ impl Daemon {
         activity!(Info, "restarting: {name}, because what it depends on is back");
         let reason = "Restarted with what it depends on".to_string();
         let _ = self.step(id, Event::Unfit { reason, again: true }, now, host);
+    }
+
+    /// Who would be told to stop if everything were up and ended: who at first, then who, and so on.
+    pub fn stop_plan(&self) -> Vec<Vec<ProcId>> {
+        let groups = self.roster.groups_by_priority();
+        let mut gates = self.order.gates.clone();
+        let mut places: IdMap<ProcId, Place> = IdMap::default();
+        for (at, group) in groups.iter().enumerate() {
+            for (place, id) in self.roster.members_by_priority(*group).into_iter().enumerate() {
+                places.insert(id, (at, place, id));
+                gates.hold(id);
+            }
+        }
+        let mut free: BTreeSet<Place> = places.values().copied().filter(|(.., id)| gates.is_free(*id)).collect();
+        let mut plan = Vec::new();
+        let mut turns = Vec::new();
+        while let Some(&(at, ..)) = free.last() {
+            let is_beside = |other: usize| other == at || self.are_stopped_together(&groups, at, other);
+            let next: Vec<Place> = free.iter().rev().filter(|(at, ..)| is_beside(*at)).copied().collect();
+            for place in &next {
+                free.remove(place);
+                gates.let_go(place.2, &mut turns);
+            }
+            let freed = turns.drain(..).filter_map(|turn| if let Turn::Free(id) = turn { Some(id) } else { None });
+            free.extend(freed.filter_map(|id| places.get(&id).copied()));
+            plan.push(next.into_iter().map(|(.., id)| id).collect());
+        }
+        plan
     }
 
     /// The end begins: notes who is to be stopped, and who may be told.

@@ -296,6 +296,37 @@ impl Gates {
         gates.map(|gate| (&gate.item, gate.members.iter().map(|member| member.process)))
     }
 
+    /// Those of `ids` that depend on nothing, then those that depend on them alone, and so on. Each gate is entered once.
+    pub fn tiers(&self, ids: impl Iterator<Item = ProcId>) -> Vec<Vec<ProcId>> {
+        let mut members_left: Vec<usize> = self.gates.iter().map(|gate| gate.members.len()).collect();
+        let mut gates_left: IdMap<ProcId, usize> = IdMap::default();
+        for (id, waiter) in &self.waiters {
+            gates_left.insert(*id, waiter.gates.iter().filter(|gate| members_left[**gate] > 0).count());
+        }
+        let is_first = |id: &ProcId| gates_left.get(id).is_none_or(|left| *left == 0);
+        let mut tier: Vec<ProcId> = ids.filter(is_first).collect();
+        let mut tiers = Vec::new();
+        while !tier.is_empty() {
+            let mut next = Vec::new();
+            for (gate, _) in tier.iter().filter_map(|id| self.places.get(id)).flatten() {
+                members_left[*gate] -= 1;
+                if members_left[*gate] > 0 {
+                    continue;
+                }
+                for waiter in &self.gates[*gate].waiters {
+                    let Some(left) = gates_left.get_mut(waiter) else { continue };
+                    *left -= 1;
+                    if *left == 0 {
+                        next.push(*waiter);
+                    }
+                }
+            }
+            next.sort_unstable();
+            tiers.push(std::mem::replace(&mut tier, next));
+        }
+        tiers
+    }
+
     /// Who depends on a process, directly, by a lasting condition.
     pub fn lasting_dependents(&self, id: ProcId) -> impl Iterator<Item = ProcId> {
         let places = self.places.get(&id).into_iter().flatten();

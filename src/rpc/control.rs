@@ -139,6 +139,11 @@ fn act(bulk: &mut Bulk, id: ProcId, context: &mut Context<'_>) {
     }
 }
 
+/// Starts several, each when it may.
+pub(super) fn begin_starts(context: &mut Context<'_>, processes: Vec<ProcId>, waits: bool) -> Result<Outcome, Fault> {
+    begin(context, Action::Start, processes, waits)
+}
+
 /// A call about several, which goes on over as many turns as it takes.
 fn begin(context: &mut Context<'_>, action: Action, processes: Vec<ProcId>, waits: bool) -> Result<Outcome, Fault> {
     Deferred::Bulk(Bulk::new(action, processes, waits)).begin(context)

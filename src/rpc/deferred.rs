@@ -3,6 +3,7 @@
 use super::clear::ClearAll;
 use super::control;
 use super::mutate::Update;
+use super::rolling::Rolling;
 use super::waits::{Bulk, Start, Stop};
 use super::{Answer, Context, Done, LogAnswer, Outcome};
 use crate::clock::Mono;
@@ -34,6 +35,8 @@ pub enum Deferred {
     ClearAll(ClearAll),
     /// A mutation that has to stop or restart something first.
     Update(Box<Update>),
+    /// Processes to be restarted, some at a time.
+    Rolling(Box<Rolling>),
 }
 
 impl Deferred {
@@ -54,6 +57,7 @@ impl Deferred {
             Deferred::Multicall(multicall) => multicall.advance(context),
             Deferred::ClearAll(clear) => clear.advance(context),
             Deferred::Update(update) => update.advance(context),
+            Deferred::Rolling(rolling) => rolling.advance(context),
         }
     }
 
@@ -79,6 +83,7 @@ impl Deferred {
             Deferred::Start(_) | Deferred::Update(_) => None,
             Deferred::Stop(stop) => Some(stop.report_at),
             Deferred::Bulk(bulk) => bulk.deadline(),
+            Deferred::Rolling(rolling) => rolling.deadline(),
             Deferred::Multicall(multicall) => multicall.deadline(),
             Deferred::ClearAll(_) => Some(AT_ONCE),
         }

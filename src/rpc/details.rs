@@ -27,6 +27,15 @@ pub(super) fn extended(context: &mut Context<'_>, id: ProcId) -> Option<Value> {
     let care = context.daemon.care_of(id);
     let unknown = Health::default();
     let health = care.map_or(&unknown, |(health, _)| health);
+    let [waiting_for, depends_on] = super::order::details(context.daemon, id).map(|(name, value)| (name.into(), value));
+    let next_start = context.daemon.next_start(id, context.now);
+    let last_exit = Value::Struct(vec![
+        ("status".into(), last.map_or(0, ExitStatus::code).into()),
+        ("signal".into(), signal.into()),
+        ("expected".into(), last.is_none_or(is_expected).into()),
+        ("time".into(), info.stop.into()),
+        ("reason".into(), last.map(ExitStatus::text).unwrap_or_default().into()),
+    ]);
     Some(Value::Struct(vec![
         ("name".into(), info.name.to_string().into()),
         ("group".into(), info.group.to_string().into()),
@@ -44,6 +53,10 @@ pub(super) fn extended(context: &mut Context<'_>, id: ProcId) -> Option<Value> {
         ("exitexpected".into(), last.is_none_or(is_expected).into()),
         ("reason".into(), last.map(ExitStatus::text).unwrap_or_default().into()),
         ("restarts".into(), i64::try_from(machine.starts.saturating_sub(1)).unwrap_or(i64::MAX).into()),
+        waiting_for,
+        depends_on,
+        ("next_start".into(), next_start.into()),
+        ("last_exit".into(), last_exit),
         ("ready".into(), (machine.state() == ProcessState::Running).into()),
         ("status_text".into(), care.map_or("", |(_, text)| text).to_string().into()),
         (

@@ -22,6 +22,8 @@ mod loader;
 mod logs;
 pub mod logtext;
 pub mod mutate;
+mod order;
+mod rolling;
 mod stheno;
 mod supervisor;
 mod system;
@@ -219,6 +221,7 @@ impl Registry {
             namespaces.push(Namespace { name: name.to_string(), methods, whitelist: Vec::new(), listed });
         };
         add("stheno", stheno::METHODS, config.stheno.is_some());
+        add("stheno", order::METHODS, config.stheno.is_some());
         if config.stheno.as_ref().is_some_and(|stheno| stheno.mutation) {
             add("stheno", stheno::MUTATING_METHODS, true);
         }

@@ -30,7 +30,7 @@ pub fn features() -> Vec<&'static str> {
     all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
 }
 
-const fn row(
+pub(super) const fn row(
     name: &'static str,
     signature: &'static [&'static str],
     params: &'static [&'static str],

@@ -2,6 +2,7 @@
 
 use super::names::{array, expand, number, text};
 
+use super::order::{self, Flags};
 use super::stopping;
 use crate::ctl::client::Call;
 use crate::ctl::error::Error;
@@ -101,22 +102,43 @@ const CLEAR: Action = Action {
 };
 
 pub fn start(session: &mut Session, arguments: &str) -> Result<(), Error> {
-    let names = words(arguments);
+    let mut names = words(arguments);
+    let flags = Flags::take(&mut names, &["--with-deps"])?;
     if names.is_empty() {
         return Err(Error::usage("Error: start requires a process name", 2));
     }
     let names = expand(session, names)?;
+    if flags.with_deps {
+        return order::start_with_deps(session, &names);
+    }
     start_names(session, &names)
 }
 
 pub fn stop(session: &mut Session, arguments: &str) -> Result<(), Error> {
-    let names = required(session, "stop", arguments)?;
+    let mut names = words(arguments);
+    let flags = Flags::take(&mut names, &["--with-dependents"])?;
+    let names = required_of(session, "stop", names)?;
+    if flags.with_dependents {
+        return order::stop_with_dependents(session, &names);
+    }
     apply(session, &STOP, &names, None)
 }
 
 /// Stop, then start, with the same names; both print (S-28).
 pub fn restart(session: &mut Session, arguments: &str) -> Result<(), Error> {
-    let names = required(session, "restart", arguments)?;
+    let mut names = words(arguments);
+    let known = ["--with-dependents", "--only", "--rolling", "--max-unavailable", "--timeout"];
+    let flags = Flags::take(&mut names, &known)?;
+    let names = required_of(session, "restart", names)?;
+    if flags.rolling {
+        return order::restart_rolling(session, &names, &flags);
+    }
+    if flags.with_dependents {
+        return order::restart_with_dependents(session, &names);
+    }
+    if flags.only {
+        return order::restart_only(session, &names);
+    }
     stop_names(session, &names)?;
     start_names(session, &names)
 }
@@ -159,11 +181,32 @@ fn words(arguments: &str) -> Vec<String> {
 
 /// The names of a command that needs one, patterns expanded (S-26).
 fn required(session: &mut Session, command: &str, arguments: &str) -> Result<Vec<String>, Error> {
-    let names = words(arguments);
+    required_of(session, command, words(arguments))
+}
+
+fn required_of(session: &mut Session, command: &str, names: Vec<String>) -> Result<Vec<String>, Error> {
     if names.is_empty() {
         return Err(Error::usage(format!("Error: {command} requires a process name"), 1));
     }
     expand(session, names)
+}
+
+/// What came of starts of several, in the order in which it came.
+pub(super) fn print_results_of_start(session: &mut Session, results: &[Value]) -> Result<(), Error> {
+    print_each(session, &START, results)
+}
+
+/// The same of stops.
+pub(super) fn print_results_of_stop(session: &mut Session, results: &[Value]) -> Result<(), Error> {
+    print_each(session, &STOP, results)
+}
+
+fn print_each(session: &mut Session, action: &Action, results: &[Value]) -> Result<(), Error> {
+    for result in results {
+        let name = super::names::namespec_of(result)?;
+        print_result(session, action, &name, number(result, "status")?, text(result, "description")?)?;
+    }
+    Ok(())
 }
 
 /// Does it to the names in the order given. The requests may travel together; what is printed is that of one
@@ -243,10 +286,7 @@ fn print_answer(session: &mut Session, action: &Action, name: &str, answer: Resu
 /// The outcomes for a group, or for all. A stop leaves out what is STOPPING already: that is waited for, and then stopped
 /// like the others.
 fn print_results(session: &mut Session, action: &Action, group: Option<&str>, results: &[Value]) -> Result<(), Error> {
-    for result in results {
-        let name = super::names::namespec_of(result)?;
-        print_result(session, action, &name, number(result, "status")?, text(result, "description")?)?;
-    }
+    print_each(session, action, results)?;
     if matches!(action.while_stopping, Some((_, Then::Done))) {
         for name in stopping::outlast_all(session, group)? {
             session.print(&format!("{name}: {}", action.done));

@@ -12,6 +12,7 @@ mod foreground;
 mod groups;
 mod logs;
 mod names;
+mod order;
 mod status;
 mod stopping;
 mod wildcards;
@@ -102,8 +103,15 @@ pub const COMMANDS: &[Command] = &[
                not-fatal\t\tno process is FATAL or UNKNOWN" },
     Command { name: "completion", check: false, completes: Completes::Nothing, owner: Owner::Unlisted, run: Run::Table(completion::completion),
         help: "completion bash|zsh|fish\tPrint a script that completes supervisorctl's words in that shell" },
+    Command { name: "deps", check: true, completes: Completes::Processes, owner: Owner::Unlisted, run: Run::Words(order::deps),
+        help: "deps [<name> ...]\tShow what depends on what, and how that is\n\
+               deps --stop\t\tShow in which order everything is told to stop" },
+    Command { name: "disable", check: true, completes: Completes::Processes, owner: Owner::Unlisted, run: Run::Words(order::disable),
+        help: "disable <name> [...] [--now]\tLet programs not start by themselves any more; with --now, stop them, too" },
     Command { name: "dynamic", check: false, completes: Completes::Nothing, owner: Owner::Unlisted, run: Run::Words(extensions::dynamic),
         help: "dynamic\t\t\tShow what was added or removed beside the configuration file" },
+    Command { name: "enable", check: true, completes: Completes::Processes, owner: Owner::Unlisted, run: Run::Words(order::enable),
+        help: "enable <name> [...] [--now]\tLet programs start by themselves again; with --now, start them, too" },
     Command { name: "hup", check: true, completes: Completes::Processes, owner: Owner::Unlisted, run: Run::Words(control::hup),
         help: "hup <name> [...]\tHave processes reload: each gets the signal of its reloadsignal option" },
     Command { name: "logs", check: true, completes: Completes::Processes, owner: Owner::Unlisted, run: Run::Words(logs::logs),

@@ -29,7 +29,8 @@ pub fn status(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let mut names: Vec<String> = arguments.split_whitespace().map(str::to_string).collect();
     // Only the literal word: `-x` is a name as ever.
     let is_json = names.iter().any(|name| name == "--json");
-    names.retain(|name| name != "--json");
+    let is_verbose = !is_json && names.iter().any(|name| name == "--verbose");
+    names.retain(|name| name != "--json" && name != "--verbose");
 
     let (chosen, errors) = choose(&infos, names)?;
     for error in &errors {
@@ -44,6 +45,8 @@ pub fn status(session: &mut Session, arguments: &str) -> Result<(), Error> {
     }
     if is_json {
         session.print(&json::write(&Value::Array(chosen.iter().map(|&info| info.clone()).collect())));
+    } else if is_verbose {
+        show_more(session, &chosen)?;
     } else {
         show(session, &chosen)?;
     }
@@ -99,6 +102,23 @@ fn show(session: &mut Session, infos: &[&Value]) -> Result<(), Error> {
                 session.write(format!("\x1b[{colour}m{}\x1b[0m\n", printable::line(&line)).as_bytes());
             }
             _ => session.print(&line),
+        }
+    }
+    Ok(())
+}
+
+/// The same with two more lines for each process, of what the original's answers have no place for (O-8).
+fn show_more(session: &mut Session, infos: &[&Value]) -> Result<(), Error> {
+    let all = array(session.call("stheno.getAllProcessInfo", &[])?)?;
+    let mut known: std::collections::BTreeMap<String, &Value> = std::collections::BTreeMap::new();
+    for more in &all {
+        known.insert(namespec_of(more)?, more);
+    }
+    for info in infos {
+        show(session, &[info])?;
+        let Some(more) = known.get(&namespec_of(info)?) else { continue };
+        for line in super::order::verbose_lines(more)? {
+            session.print(&line);
         }
     }
     Ok(())

@@ -1,0 +1,396 @@
+//! deps, enable, disable, and what start, stop and restart do that goes by the order of programs (O-1, O-2, O-7, O-8).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::control::{self, print_results_of_start, print_results_of_stop};
+use super::names::{array, expand, namespec_of, number, text, texts};
+use crate::ctl::error::Error;
+use crate::ctl::session::Session;
+use crate::fault::Code;
+use crate::wire::value::Value;
+
+/// Deepest line of a tree that is indented further; a chain of thousands is not wider than any terminal.
+const DEPTH_MAX: usize = 40;
+
+/// What a command is told beside names.
+#[derive(Default)]
+pub(super) struct Flags {
+    pub with_deps: bool,
+    pub with_dependents: bool,
+    pub only: bool,
+    pub rolling: bool,
+    pub now: bool,
+    pub max_unavailable: Option<i64>,
+    pub timeout: Option<f64>,
+}
+
+impl Flags {
+    /// Takes the flags that a command knows out of its words. Others stay: they are names, as ever.
+    pub fn take(words: &mut Vec<String>, known: &[&str]) -> Result<Flags, Error> {
+        let mut flags = Flags::default();
+        let mut wrong = None;
+        words.retain(|word| {
+            let (flag, value) = word.split_once('=').map_or((word.as_str(), None), |(flag, value)| (flag, Some(value)));
+            if !known.contains(&flag) {
+                return true;
+            }
+            let number = value.and_then(|value| value.parse::<f64>().ok()).filter(|number| *number > 0.0);
+            match (flag, value) {
+                ("--with-deps", None) => flags.with_deps = true,
+                ("--with-dependents", None) => flags.with_dependents = true,
+                ("--only", None) => flags.only = true,
+                ("--rolling", None) => flags.rolling = true,
+                ("--now", None) => flags.now = true,
+                ("--max-unavailable", Some(value)) => match value.parse::<i64>() {
+                    Ok(number) if number > 0 => flags.max_unavailable = Some(number),
+                    _ => wrong = Some(word.clone()),
+                },
+                ("--timeout", Some(_)) if number.is_some() => flags.timeout = number,
+                _ => wrong = Some(word.clone()),
+            }
+            false
+        });
+        match wrong {
+            Some(word) => Err(Error::usage(format!("Error: {word} needs a number, or none"), 1)),
+            None => Ok(flags),
+        }
+    }
+}
+
+fn list(names: &[String]) -> Value {
+    Value::Array(names.iter().cloned().map(Value::from).collect())
+}
+
+/// A call about names. One that is none is reported as the other commands do, and ends it.
+fn call(session: &mut Session, method: &str, params: &[Value]) -> Result<Option<Value>, Error> {
+    match session.call(method, params) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is(Code::BadName) => {
+            let name = error.text();
+            let name = name.strip_prefix("BAD_NAME: ").unwrap_or(&name).to_string();
+            session.print(&format!("{name}: ERROR (no such process)"));
+            session.status = 1;
+            Ok(None)
+        }
+        Err(error) if error.is(Code::UnknownMethod) => {
+            session.print("ERROR: this supervisord knows nothing of what depends on what");
+            session.status = 1;
+            Ok(None)
+        }
+        Err(error) if error.is(Code::Failed) || error.is(Code::IncorrectParameters) => {
+            let text = error.text();
+            let text = text.split_once(": ").map_or(text.as_str(), |(_, text)| text);
+            session.print(&format!("ERROR ({text})"));
+            session.status = 1;
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// `start --with-deps`.
+pub(super) fn start_with_deps(session: &mut Session, names: &[String]) -> Result<(), Error> {
+    match call(session, "stheno.startWithDependencies", &[list(names)])? {
+        Some(results) => print_results_of_start(session, &array(results)?),
+        None => Ok(()),
+    }
+}
+
+/// `stop --with-dependents`.
+pub(super) fn stop_with_dependents(session: &mut Session, names: &[String]) -> Result<(), Error> {
+    match call(session, "stheno.stopWithDependents", &[list(names)])? {
+        Some(results) => print_results_of_stop(session, &array(results)?),
+        None => Ok(()),
+    }
+}
+
+/// `restart --with-dependents`: down in reverse, up in order. Who depends on them and was down stays down.
+pub(super) fn restart_with_dependents(session: &mut Session, names: &[String]) -> Result<(), Error> {
+    let Some(results) = call(session, "stheno.stopWithDependents", &[list(names)])? else { return Ok(()) };
+    let results = array(results)?;
+    print_results_of_stop(session, &results)?;
+    let mut wanted = names.to_vec();
+    for result in &results {
+        let name = namespec_of(result)?;
+        if !wanted.contains(&name) {
+            wanted.push(name);
+        }
+    }
+    match call(session, "stheno.startInOrder", &[list(&wanted)])? {
+        Some(results) => print_results_of_start(session, &array(results)?),
+        None => Ok(()),
+    }
+}
+
+/// `restart --only`: what depends on them takes no notice.
+pub(super) fn restart_only(session: &mut Session, names: &[String]) -> Result<(), Error> {
+    let Some(results) = call(session, "stheno.stopOnly", &[list(names)])? else { return Ok(()) };
+    print_results_of_stop(session, &array(results)?)?;
+    control::start_names(session, names)
+}
+
+/// `restart --rolling`.
+pub(super) fn restart_rolling(session: &mut Session, names: &[String], flags: &Flags) -> Result<(), Error> {
+    let mut params = vec![list(names)];
+    match (flags.max_unavailable, flags.timeout) {
+        (None, None) => {}
+        (number, timeout) => {
+            // The number comes before the time; 0 leaves it to the programs.
+            params.push(Value::Int(number.unwrap_or(0)));
+            params.extend(timeout.map(Value::Double));
+        }
+    }
+    let Some(results) = call(session, "stheno.restartRolling", &params)? else { return Ok(()) };
+    for result in array(results)? {
+        let name = namespec_of(&result)?;
+        let code = number(&result, "status")?;
+        let line = match Code::Success as i64 == code {
+            true => format!("{name}: restarted"),
+            false if Code::Failed as i64 == code => format!("{name}: not restarted"),
+            false if Code::SpawnError as i64 == code => format!("{name}: ERROR (spawn error)"),
+            false => format!("{name}: ERROR (abnormal termination)"),
+        };
+        session.print(&line);
+        if code != Code::Success as i64 {
+            session.status = 1;
+        }
+    }
+    Ok(())
+}
+
+/// `enable NAME… [--now]`
+pub fn enable(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    set_autostart(session, arguments, true)
+}
+
+/// `disable NAME… [--now]`
+pub fn disable(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    set_autostart(session, arguments, false)
+}
+
+fn set_autostart(session: &mut Session, arguments: &str, autostart: bool) -> Result<(), Error> {
+    let verb = if autostart { "enable" } else { "disable" };
+    let mut names: Vec<String> = arguments.split_whitespace().map(str::to_string).collect();
+    let flags = Flags::take(&mut names, &["--now"])?;
+    if names.is_empty() {
+        return Err(Error::usage(format!("Error: {verb} requires a process name"), 1));
+    }
+    let names = expand(session, names)?;
+    let mut done = Vec::new();
+    for name in names {
+        match session.call("stheno.setAutostart", &[Value::from(name.clone()), Value::Bool(autostart)]) {
+            Ok(_) => {
+                session.print(&format!("{name}: {verb}d"));
+                done.push(name);
+            }
+            Err(error) if error.is(Code::BadName) => {
+                session.print(&format!("{name}: ERROR (no such process)"));
+                session.status = 1;
+            }
+            Err(error) if error.is(Code::Failed) => {
+                let text = error.text();
+                let text = text.split_once(": ").map_or(text.as_str(), |(_, text)| text);
+                session.print(&format!("{name}: ERROR ({text})"));
+                session.status = 1;
+            }
+            Err(error) if error.is(Code::UnknownMethod) => {
+                session.print("ERROR: this supervisord cannot do that");
+                session.status = 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match (flags.now && !done.is_empty(), autostart) {
+        (false, _) => Ok(()),
+        (true, true) => control::start_names(session, &done),
+        (true, false) => control::stop_names(session, &done),
+    }
+}
+
+/// `deps [--stop] [NAME…]`
+pub fn deps(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    let mut names: Vec<String> = arguments.split_whitespace().map(str::to_string).collect();
+    let is_stop = names.iter().any(|name| name == "--stop");
+    names.retain(|name| name != "--stop");
+    let names = expand(session, names)?;
+    let Some(graph) = call(session, "stheno.getGraph", &[])? else { return Ok(()) };
+    let lines = if is_stop { stops(&graph)? } else { Tree::read(&graph)?.lines(&names) };
+    for line in lines {
+        match line {
+            Ok(line) => session.print(&line),
+            Err(unknown) => {
+                session.print(&format!("{unknown}: ERROR (no such process)"));
+                session.status = 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A line to be printed, or a name that nothing has.
+type Line = Result<String, String>;
+
+fn stops(graph: &Value) -> Result<Vec<Line>, Error> {
+    let steps = array(graph.member("stops").cloned().unwrap_or(Value::Nil))?;
+    let mut lines = Vec::new();
+    for (at, step) in steps.iter().enumerate() {
+        lines.push(Ok(format!("{}: {}", at + 1, texts(Some(step))?.join(" "))));
+    }
+    Ok(lines)
+}
+
+/// What depends on what, by names.
+struct Tree {
+    states: BTreeMap<String, String>,
+    needs: BTreeMap<String, Vec<(String, String)>>,
+    needed: BTreeSet<String>,
+}
+
+impl Tree {
+    fn read(graph: &Value) -> Result<Tree, Error> {
+        let mut tree = Tree { states: BTreeMap::new(), needs: BTreeMap::new(), needed: BTreeSet::new() };
+        for node in array(graph.member("nodes").cloned().unwrap_or(Value::Nil))? {
+            let is_waiting = matches!(node.member("waiting"), Some(Value::Bool(true)));
+            let state = if is_waiting { "waiting" } else { text(&node, "state")? };
+            tree.states.insert(text(&node, "name")?.to_string(), state.to_string());
+        }
+        for edge in array(graph.member("edges").cloned().unwrap_or(Value::Nil))? {
+            let (from, to) = (text(&edge, "from")?, text(&edge, "to")?);
+            let condition = text(&edge, "condition")?.to_string();
+            tree.needs.entry(from.to_string()).or_default().push((to.to_string(), condition));
+            tree.needed.insert(to.to_string());
+        }
+        Ok(tree)
+    }
+
+    /// The trees of these names, or of all on which nothing depends. What has been shown is not shown again.
+    fn lines(&self, names: &[String]) -> Vec<Line> {
+        let is_root = |name: &&String| self.needs.contains_key(*name) && !self.needed.contains(*name);
+        let roots: Vec<&String> = match names.is_empty() {
+            true => self.states.keys().filter(is_root).collect(),
+            false => names.iter().collect(),
+        };
+        if names.is_empty() && self.needs.is_empty() {
+            return vec![Ok("nothing depends on anything".to_string())];
+        }
+        let mut lines = Vec::new();
+        let mut shown = BTreeSet::new();
+        for root in roots {
+            let Some(state) = self.states.get(root) else {
+                lines.push(Err(root.clone()));
+                continue;
+            };
+            lines.push(Ok(format!("{root} {state}")));
+            shown.insert(root);
+            let below = |name: &String| self.needs.get(name).into_iter().flatten().rev();
+            let mut left: Vec<(usize, &(String, String))> = below(root).map(|need| (1, need)).collect();
+            while let Some((depth, (name, condition))) = left.pop() {
+                let state = self.states.get(name).map_or("", String::as_str);
+                let is_new = shown.insert(name);
+                let has_more = self.needs.contains_key(name);
+                let again = if !is_new && has_more { " (see above)" } else { "" };
+                let indent = "  ".repeat(depth.min(DEPTH_MAX));
+                lines.push(Ok(format!("{indent}{name}={condition} {state}{again}")));
+                if is_new {
+                    left.extend(below(name).map(|need| (depth + 1, need)));
+                }
+            }
+        }
+        lines
+    }
+}
+
+/// The two lines that `status --verbose` adds for a process.
+pub(super) fn verbose_lines(more: &Value) -> Result<Vec<String>, Error> {
+    let flag = |member: &str| matches!(more.member(member), Some(Value::Bool(true)));
+    let mut first = vec![(if flag("ready") { "ready" } else { "not ready" }).to_string()];
+    if let Some(health) = more.member("health") {
+        let (state, reason) = (text(health, "state")?, text(health, "reason")?);
+        first.push(if reason.is_empty() { format!("health {state}") } else { format!("health {state} ({reason})") });
+    }
+    first.push(format!("restarts {}", number(more, "restarts")?));
+    let reason = text(more, "reason")?;
+    if !reason.is_empty() {
+        first.push(format!("last exit {reason}"));
+    }
+    let status = text(more, "status_text")?;
+    if !status.is_empty() {
+        first.push(format!("says {status}"));
+    }
+    let names = |member: &str, second: &str, unless: &str| -> Result<Vec<String>, Error> {
+        let items = array(more.member(member).cloned().unwrap_or(Value::Array(Vec::new())))?;
+        let shown = |item: &Value| -> Result<String, Error> {
+            let (name, word) = (text(item, "name")?, text(item, second)?);
+            Ok(match word == unless {
+                true => name.to_string(),
+                false if second == "state" => format!("{name} ({word})"),
+                false => format!("{name}={word}"),
+            })
+        };
+        items.iter().map(shown).collect()
+    };
+    let depends = names("depends_on", "condition", "running")?;
+    let waits = names("waiting_for", "state", "")?;
+    let mut second = vec![match depends.is_empty() {
+        true => "depends on nothing".to_string(),
+        false => format!("depends on {}", depends.join(", ")),
+    }];
+    if !waits.is_empty() {
+        second.push(format!("waits for {}", waits.join(", ")));
+    }
+    Ok(vec![format!("    {}", first.join(", ")), format!("    {}", second.join("; "))])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(members: &[(&'static str, Value)]) -> Value {
+        Value::Struct(members.iter().map(|(name, value)| ((*name).into(), value.clone())).collect())
+    }
+
+    #[test]
+    fn a_tree_shows_each_once() {
+        let node = |name: &'static str, state: &'static str| {
+            pairs(&[("name", name.into()), ("state", state.into()), ("waiting", Value::Bool(name == "web"))])
+        };
+        let edge = |from: &'static str, to: &'static str, condition: &'static str| {
+            pairs(&[("from", from.into()), ("to", to.into()), ("condition", condition.into())])
+        };
+        let graph = pairs(&[
+            (
+                "nodes",
+                Value::Array(vec![
+                    node("db", "RUNNING"),
+                    node("migrate", "EXITED"),
+                    node("web", "STOPPED"),
+                    node("x", "STOPPED"),
+                ]),
+            ),
+            (
+                "edges",
+                Value::Array(vec![
+                    edge("web", "migrate", "completed"),
+                    edge("web", "db", "running"),
+                    edge("migrate", "db", "ready"),
+                ]),
+            ),
+        ]);
+        let lines = Tree::read(&graph).unwrap().lines(&[]);
+        let expected = ["web waiting", "  migrate=completed EXITED", "    db=ready RUNNING", "  db=running RUNNING"];
+        assert_eq!(lines.into_iter().map(Result::unwrap).collect::<Vec<_>>(), expected);
+        let lines = Tree::read(&graph).unwrap().lines(&["db".into(), "nope".into()]);
+        assert_eq!(lines, [Ok("db RUNNING".to_string()), Err("nope".to_string())]);
+    }
+
+    #[test]
+    fn flags_are_taken_and_names_stay() {
+        let mut words: Vec<String> = ["a", "--rolling", "--max-unavailable=3", "-x"].map(str::to_string).to_vec();
+        let flags = Flags::take(&mut words, &["--rolling", "--max-unavailable", "--timeout"]).unwrap();
+        assert_eq!((words, flags.rolling, flags.max_unavailable), (vec!["a".to_string(), "-x".into()], true, Some(3)));
+        for wrong in ["--timeout", "--timeout=x", "--max-unavailable=0", "--rolling=1"] {
+            let known = ["--rolling", "--max-unavailable", "--timeout"];
+            assert!(Flags::take(&mut vec![wrong.to_string()], &known).is_err(), "{wrong}");
+        }
+    }
+}
