@@ -2,6 +2,7 @@
 //!
 //! Paths are text: a path that the configuration can name is UTF-8, because the file is.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
@@ -101,17 +102,26 @@ pub trait Env {
     }
 }
 
-/// Remembers answers for the time of one load: hundreds of programs ask for the same users and directories.
+/// Remembers answers for the time of one load: hundreds of programs ask for the same users and directories. A relative
+/// path means the same in each load of a daemon, even after the first, when it has changed its own directory.
 pub(super) struct Memo<'a> {
     env: &'a dyn Env,
+    cwd: &'a str,
     dirs: RefCell<HashMap<String, bool>>,
     users: RefCell<HashMap<String, Option<Account>>>,
     ids: RefCell<HashMap<u32, Option<Account>>>,
 }
 
 impl<'a> Memo<'a> {
-    pub(super) fn new(env: &'a dyn Env) -> Memo<'a> {
-        Memo { env, dirs: RefCell::default(), users: RefCell::default(), ids: RefCell::default() }
+    pub(super) fn new(env: &'a dyn Env, cwd: &'a str) -> Memo<'a> {
+        Memo { env, cwd, dirs: RefCell::default(), users: RefCell::default(), ids: RefCell::default() }
+    }
+}
+
+impl Memo<'_> {
+    /// A path as the system takes it. An empty one names nothing, wherever that is.
+    fn located<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        if path.is_empty() || path.starts_with('/') { path.into() } else { paths::join(self.cwd, path).into() }
     }
 }
 
@@ -120,7 +130,7 @@ impl Env for Memo<'_> {
         if let Some(known) = self.dirs.borrow().get(path) {
             return *known;
         }
-        let answer = self.env.is_dir(path);
+        let answer = self.env.is_dir(&self.located(path));
         self.dirs.borrow_mut().insert(path.to_string(), answer);
         answer
     }
@@ -139,35 +149,35 @@ impl Env for Memo<'_> {
     }
 
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
-        self.env.read_file(path)
+        self.env.read_file(&self.located(path))
     }
 
     fn exists(&self, path: &str) -> bool {
-        self.env.exists(path)
+        self.env.exists(&self.located(path))
     }
 
     fn is_file(&self, path: &str) -> bool {
-        self.env.is_file(path)
+        self.env.is_file(&self.located(path))
     }
 
     fn is_same_file(&self, one: &str, other: &str) -> bool {
-        self.env.is_same_file(one, other)
+        self.env.is_same_file(&self.located(one), &self.located(other))
     }
 
     fn is_writable_dir(&self, path: &str) -> bool {
-        self.env.is_writable_dir(path)
+        self.env.is_writable_dir(&self.located(path))
     }
 
     fn has_home(&self, path: &str) -> bool {
-        self.env.has_home(path)
+        self.env.has_home(&self.located(path))
     }
 
     fn list_dir(&self, path: &str) -> Vec<String> {
-        self.env.list_dir(path)
+        self.env.list_dir(&self.located(path))
     }
 
     fn cwd(&self) -> String {
-        self.env.cwd()
+        self.cwd.to_string()
     }
 
     fn hostname(&self) -> String {

@@ -173,7 +173,8 @@ impl Loader {
         survey: Option<&mut Survey>,
         in_force: Option<&Journal>,
     ) -> Result<Config, ConfigError> {
-        let memo = Memo::new(env);
+        let cwd = self.cwd.clone();
+        let memo = Memo::new(env, &cwd);
         let main = self.find_main(&memo)?;
         let mut sources = self.read(&main, &memo)?;
         let problems = survey.map(|Survey { aside, problems }| {
@@ -222,7 +223,8 @@ impl Loader {
 
     /// What the configuration would be with these changes at run time; no file is read.
     pub fn preview(&mut self, env: &dyn Env, base: &Rc<Document>, journal: &Journal) -> Result<Config, ConfigError> {
-        let memo = Memo::new(env);
+        let cwd = self.cwd.clone();
+        let memo = Memo::new(env, &cwd);
         let main = self.find_main(&memo)?;
         let (mut config, laid) = self.overlay(&main, base, journal, None, &memo)?;
         config.base = Some(Base { document: Rc::clone(base), here: main.here, source: Source::Off, laid });
@@ -419,7 +421,8 @@ impl Loader {
         options: &[(String, String)],
     ) -> Result<Vec<Rc<Process>>, ConfigError> {
         let section = overlay::section(program, options, self.main_file().unwrap_or_default());
-        let memo = Memo::new(env);
+        let cwd = self.cwd.clone();
+        let memo = Memo::new(env, &cwd);
         self.revision.0 += 1;
         let mut common = Common {
             revision: self.revision,

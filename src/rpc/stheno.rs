@@ -8,7 +8,7 @@ use super::mutate::{Restart, Shape, Update};
 use super::twiddler::New;
 use super::wish::{Verb, Wish};
 use super::{Context, Guard, Method, Outcome, details, history, known_group, logs, supervisor, text, twiddler};
-use crate::config::Group;
+use crate::config::{Group, check};
 use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
@@ -280,7 +280,7 @@ fn remove_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, 
 fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let (group, program) = (text(params, 0)?, text(params, 1)?);
     known_group(context, group)?;
-    let options = twiddler::options(params, 2)?;
+    let options = known_options(params, 2)?;
     let names = twiddler::add(context, New { group, create: None, program, instance: None, options })?;
     Ok(Value::Array(names.into_iter().map(Value::from).collect()).into())
 }
@@ -295,10 +295,20 @@ fn remove_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome
     begin(Update::new(Wish::Gone { group, verb: Verb::Changed, change }, Shape::Boolean, context)?, context)
 }
 
+/// Options of a program. In a file one that nobody reads is passed over, for plug-ins and other versions; a call that means
+/// one is told.
+fn known_options(params: &[Value], index: usize) -> Result<Vec<(String, String)>, Fault> {
+    let options = twiddler::options(params, index)?;
+    match check::unknown_option(options.iter().map(|(name, _)| name.as_str())) {
+        Some(text) => Err(Code::IncorrectParameters.with(text)),
+        None => Ok(options),
+    }
+}
+
 fn update_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let (group, program) = (text(params, 0)?, text(params, 1)?);
     known_group(context, group)?;
-    let options = twiddler::options(params, 2)?;
+    let options = known_options(params, 2)?;
     if let Some((name, _)) = options.iter().find(|(name, _)| NAMING.contains(&name.as_str())) {
         return Err(
             Code::IncorrectParameters.with(format!("{name} decides which processes there are; see setNumprocs"))

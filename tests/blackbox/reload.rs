@@ -34,6 +34,44 @@ fn update_brings_in_what_changed_and_leaves_the_rest() {
     assert_eq!(daemon.folder.ctl(&["reread"]).stdout, "No config updates to processes\n");
 }
 
+/// One of each kind; that none of the rows is passed over is shown where they are.
+#[test]
+fn reread_sees_whatever_a_process_is_made_of() {
+    let with = |lines: &str| format!("[program:a]\ncommand=sleep 1000\nautostart=false\n{lines}\n");
+    let daemon = Daemon::start(&with(""));
+    let mut rows = vec![
+        "startsecs=7",
+        "autorestart=true",
+        "exitcodes=3",
+        "stopsignal=INT",
+        "umask=027",
+        "user=root",
+        "directory=/",
+        "environment=A=\"1\"",
+        "stdout_logfile=$DIR/a.log",
+        "stderr_logfile=NONE",
+        "stdout_logfile_maxbytes=7MB",
+        "stdout_syslog=true",
+        "stderr_events_enabled=true",
+        "serverurl=http://localhost:1",
+        "killasgroup=true",
+    ];
+    if !is_original() {
+        rows.extend([
+            "ready=log:up",
+            "on_exit=shutdown",
+            "startretries=inf",
+            "stdout_prefix=\"x \"",
+            "memory_limit=1GB",
+        ]);
+    }
+    for lines in rows {
+        daemon.folder.configure(&with(lines));
+        let reread = daemon.folder.ctl(&["reread"]);
+        assert_eq!((reread.status, reread.stdout.as_str()), (0, "a: changed\n"), "{lines}: {reread:?}");
+    }
+}
+
 #[test]
 fn a_bad_file_is_refused_and_nothing_changes() {
     let daemon = Daemon::start(&program("a", "sleep 1000"));

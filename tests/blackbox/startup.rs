@@ -111,6 +111,29 @@ fn a_socket_that_nobody_serves_is_replaced() {
     assert!(daemon.folder.read("err").contains(&stale), "{}", daemon.folder.read("err"));
 }
 
+/// Such a path means the same when the file is read again: the daemon may have changed its directory since.
+#[test]
+fn relative_paths_are_those_of_the_start() {
+    if is_original() {
+        return; // There the second reading looks for them below `directory`.
+    }
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path("logs")).expect("a folder");
+    let config = "[supervisord]\nlogfile=logs/d.log\npidfile=d.pid\nchildlogdir=logs\ndirectory=/\n\
+                  [program:a]\ncommand=sh -c 'echo hello; exec sleep 1000'\nstartsecs=0\n";
+    folder.configure(config);
+    let parent = folder.supervisord(&["-c", "supervisord.conf"]);
+    assert_eq!(parent.status, 0, "{parent:?}");
+    folder.configure(&format!("{config}[program:b]\ncommand=sleep 1000\nstartsecs=0\n"));
+    wait_for("the daemon to answer", || (folder.ctl(&["status", "a"]).status == 0).then_some(()));
+    let update = folder.ctl(&["update"]);
+    assert_eq!((update.status, update.stdout.as_str()), (0, "b: added process group\n"), "{update:?}");
+    assert_eq!(folder.ctl(&["tail", "a"]).stdout, "hello\n\n");
+    assert!(fs::read_dir(folder.path("logs")).unwrap().count() >= 5, "logs of two programs and the daemon's");
+    assert_eq!(folder.ctl(&["shutdown"]).stdout, "Shut down\n");
+    wait_for("all to end", || folder.processes().is_empty().then_some(()));
+}
+
 #[test]
 fn in_the_background_the_daemon_has_a_session_and_no_terminal() {
     let folder = Folder::new();

@@ -17,6 +17,7 @@ mod whole;
 use std::collections::BTreeSet;
 
 pub use finding::{Finding, Severity};
+pub use names::unknown_option;
 
 use crate::wire::ini::Document;
 

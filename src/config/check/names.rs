@@ -82,6 +82,15 @@ fn unknown_options(section: &Section, rows: &[Row], lines: &mut Vec<Finding>) {
     }
 }
 
+/// What is said of the first of a program's options that nobody reads.
+pub fn unknown_option<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let rows = options::tables("program:").unwrap_or_default().concat();
+    let is_known =
+        |name: &str| rows.iter().any(|row| row.name == name) || PLUGINS.iter().any(|start| name.starts_with(start));
+    let name = names.find(|name| !is_known(name))?;
+    Some(unknown(&format!("unknown option {name}"), nearest(name, rows.iter().map(|row| row.name))))
+}
+
 /// `option x, did you mean y?`
 fn unknown(what: &str, meant: Option<&str>) -> String {
     match meant {

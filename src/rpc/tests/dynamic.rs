@@ -303,6 +303,21 @@ fn a_program_that_was_left_out_can_have_no_processes() {
 }
 
 #[test]
+fn an_option_that_nobody_reads_is_named() {
+    let mut world = World::new(&format!("{GROUP}{KEPT}"));
+    let options = || quiet(&[("autostrat", "false")]);
+    let rows =
+        [("stheno.addProgram", params!["g", "n", options()]), ("stheno.updateProgram", params!["g", "a", options()])];
+    for (method, params) in rows {
+        let text = fault(&mut world, method, params);
+        assert_eq!(text, "INCORRECT_PARAMETERS: unknown option autostrat, did you mean autostart?", "{method}");
+    }
+    // Options of plug-ins are none of ours; and who speaks twiddler's language is served as by it.
+    world.ok("stheno.addProgram", params!["g", "n", quiet(&[("dependent_startup", "true")])]);
+    world.ok("twiddler.addProgramToGroup", params!["g", "m", options()]);
+}
+
+#[test]
 fn no_process_is_called_so_that_nobody_finds_it() {
     let mut world = World::new(&format!("{GROUP}{KEPT}"));
     for (name, what) in [("%(here)s", "'/base'"), ("x%(process_num)d%(here)s", "'x0/base'")] {
