@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
+use crate::eventtype::EventType;
 use crate::wire::ini::Section;
 
 use super::datatypes::{self, Datatype, Name, Octal, port_number, shown_host};
@@ -20,37 +21,6 @@ const DEFAULT_PRIORITY: i64 = 999;
 
 /// Mode of a FastCGI socket for which none is given: its owner only.
 const SOCKET_MODE: u32 = 0o700;
-
-/// The types of events, as `events` may name them in any case (E-1).
-pub const EVENT_TYPES: &[&str] = &[
-    "EVENT",
-    "PROCESS_COMMUNICATION",
-    "PROCESS_COMMUNICATION_STDERR",
-    "PROCESS_COMMUNICATION_STDOUT",
-    "PROCESS_GROUP",
-    "PROCESS_GROUP_ADDED",
-    "PROCESS_GROUP_REMOVED",
-    "PROCESS_LOG",
-    "PROCESS_LOG_STDERR",
-    "PROCESS_LOG_STDOUT",
-    "PROCESS_STATE",
-    "PROCESS_STATE_BACKOFF",
-    "PROCESS_STATE_EXITED",
-    "PROCESS_STATE_FATAL",
-    "PROCESS_STATE_RUNNING",
-    "PROCESS_STATE_STARTING",
-    "PROCESS_STATE_STOPPED",
-    "PROCESS_STATE_STOPPING",
-    "PROCESS_STATE_UNKNOWN",
-    "REMOTE_COMMUNICATION",
-    "SUPERVISOR_STATE_CHANGE",
-    "SUPERVISOR_STATE_CHANGE_RUNNING",
-    "SUPERVISOR_STATE_CHANGE_STOPPING",
-    "TICK",
-    "TICK_3600",
-    "TICK_5",
-    "TICK_60",
-];
 
 /// The result handlers that are known (C-119).
 const RESULT_HANDLERS: &[(&str, ResultHandler)] = &[
@@ -221,7 +191,7 @@ fn listener(reader: &Reader, options: ListenerOptions) -> Result<Listener, Confi
     };
     let mut events: Vec<String> = Vec::new();
     for name in options.events.0.iter().map(|name| name.to_uppercase()) {
-        if !EVENT_TYPES.contains(&name.as_str()) {
+        if EventType::parse(&name).is_none() {
             return Err(reader.error("events", format!("Unknown event type {name} in [{section}] events")));
         }
         if !events.contains(&name) {

@@ -9,7 +9,7 @@ use crate::wire::ini::{Document, Section};
 use crate::wire::{keyvalue, prefix};
 
 use super::care;
-use super::datatypes::{Datatype, LinePrefix, LogFile, LogFormat, Name, Storage, Unexpanded};
+use super::datatypes::{Datatype, LinePrefix, LogFile, LogFormat, Name, RunType, Storage, Unexpanded};
 use super::env::Env;
 use super::error::ConfigError;
 use super::options::{LogOptions, Process, Program};
@@ -87,8 +87,9 @@ impl<'a> Common<'a> {
             return Err(reader.error("killasgroup", "Cannot set stopasgroup=true and killasgroup=false"));
         }
         if program.essential {
-            for (name, is_written) in [("on_exit", program.on_exit.is_some()), ("on_fatal", program.on_fatal.is_some())]
-            {
+            // The success of a one-shot is the end of nothing unless that is written (O-5).
+            let says_exit = program.on_exit.is_some() && program.run_type == RunType::Simple;
+            for (name, is_written) in [("on_exit", says_exit), ("on_fatal", program.on_fatal.is_some())] {
                 if is_written {
                     return Err(reader.error(name, format!("{name} cannot be used together with essential=true")));
                 }

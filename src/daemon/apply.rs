@@ -248,6 +248,7 @@ impl Daemon {
         self.note_order(id);
         self.mind_leftovers(id);
         self.reschedule(id, now);
+        self.look_after_changed(id, &old, now, host);
     }
 }
 

@@ -20,9 +20,20 @@ use crate::model::health::{Health, State};
 use crate::model::process::Event;
 use crate::state::ProcessState;
 
-pub use probes::PROBES_MAX;
-pub use watched::Care;
+pub use messages::Reloading;
 use watched::Watched;
+pub use watched::{Care, PROBES_MAX};
+
+/// What is known of a process beside its state.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// Its health; unknown if it is not checked.
+    pub health: &'a Health,
+    /// What it last said of itself.
+    pub status_text: &'a str,
+    /// What the last command that asked for it wrote last, or why the last question was answered badly.
+    pub probe_text: &'a str,
+}
 
 /// Whether anything of a process is to be watched while it has a child.
 fn is_watched(config: &config::Process) -> bool {
@@ -32,10 +43,17 @@ fn is_watched(config: &config::Process) -> bool {
         || config.program.memory_limit.0 > 0
 }
 
+/// The next look at the memory of a process: all with one interval are looked at in one wake-up.
+fn next_look(mono: Mono, program: &config::Program) -> Mono {
+    let interval = u64::try_from(program.memory_limit_interval.0.as_nanos()).unwrap_or(u64::MAX).max(1);
+    Mono((mono.0 / interval + 1).saturating_mul(interval))
+}
+
 impl Daemon {
-    /// The health of a process, if it is checked, and what it last said of itself.
-    pub fn care_of(&self, id: ProcId) -> Option<(&Health, &str)> {
-        self.care.watched.get(&id).map(|watched| (&watched.health, watched.status_text.as_str()))
+    /// What is known of a process beside its state.
+    pub fn care_of(&self, id: ProcId) -> Option<Known<'_>> {
+        let Watched { health, status_text, probe_text, .. } = &**self.care.watched.get(&id)?;
+        Some(Known { health, status_text, probe_text })
     }
 
     /// Whether its last liveness checks passed, or it has none.
@@ -66,13 +84,14 @@ impl Daemon {
             return self.reschedule_care(id, now);
         }
         if watched.pid != pid {
-            let (hook, health) = (watched.hook, std::mem::take(&mut watched.health));
             self.drop_probe(id, host);
             let watched = self.care.watched.entry(id).or_default();
-            **watched = Watched { pid, hook, ..Watched::default() };
+            let old = std::mem::take(&mut **watched);
+            **watched = Watched { pid, hook: old.hook, ..Watched::default() };
             // What was last known is shown until there is a new child.
             if pid.is_none() {
-                watched.health = health;
+                let Watched { health, status_text, probe_text, .. } = old;
+                **watched = Watched { health, status_text, probe_text, ..std::mem::take(&mut **watched) };
             } else if !runs && matches!(config.ready, Ready::Probe(_)) {
                 watched.next_probe = Some(now.mono);
             }
@@ -81,13 +100,12 @@ impl Daemon {
             self.drop_probe(id, host);
             let (program, mono) = (&config.program, now.mono);
             let watched = self.care.watched.entry(id).or_default();
-            watched.runs = true;
+            (watched.runs, watched.running_since) = (true, mono);
             let delay = program.liveness_check_initial_delay.0;
             watched.next_probe = config.liveness_check_script.as_ref().map(|_| mono.after(delay));
-            let period = program.watchdog_sec.0;
+            let period = watched.period.unwrap_or(program.watchdog_sec.0);
             watched.watchdog = (!period.is_zero()).then(|| (period, mono.after(period)));
-            let interval = program.memory_limit_interval.0;
-            watched.memory_at = (program.memory_limit.0 > 0).then(|| mono.after(interval));
+            watched.memory_at = (program.memory_limit.0 > 0).then(|| next_look(mono, program));
             if config.ready != Ready::Startsecs && self.bus.wants(crate::eventtype::EventType::SthenoReady) {
                 if let Some((subject, pid)) = self.subject(id) {
                     let event = event::Event::ready(subject, pid, config.ready.kind());
@@ -95,6 +113,29 @@ impl Daemon {
                 }
             }
         }
+        self.reschedule_care(id, now);
+    }
+
+    /// The options of a process were changed in passing.
+    pub(super) fn look_after_changed(&mut self, id: ProcId, old: &config::Process, now: Now, host: &mut dyn Host) {
+        self.look_after(id, now, host);
+        let Some(process) = self.roster.process(id) else { return };
+        let new = process.config.clone();
+        if !self.care.watched.get(&id).is_some_and(|watched| watched.runs) {
+            return;
+        }
+        if old.liveness_check_script != new.liveness_check_script {
+            self.drop_probe(id, host);
+            self.care.watched.entry(id).or_default().health = Health::default();
+        }
+        let watched = self.care.watched.entry(id).or_default();
+        let delay = new.program.liveness_check_initial_delay.0;
+        let first = watched.running_since.after(delay).max(now.mono);
+        let times = |program: &config::Program| (program.liveness_check_initial_delay, program.liveness_check_period);
+        if old.liveness_check_script != new.liveness_check_script || times(&old.program) != times(&new.program) {
+            watched.next_probe = new.liveness_check_script.as_ref().map(|_| first);
+        }
+        watched.memory_at = (new.program.memory_limit.0 > 0).then(|| next_look(now.mono, &new.program));
         self.reschedule_care(id, now);
     }
 
@@ -120,6 +161,7 @@ impl Daemon {
             self.care_deadline(id, now, host);
             self.reschedule_care(id, now);
         }
+        self.ask_next(now, host);
     }
 
     fn care_deadline(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
@@ -160,7 +202,6 @@ impl Daemon {
         if watched.asked.is_none() && !watched.queued && is_due(watched.next_probe) {
             watched.queued = true;
             self.care.queue.push_back(id);
-            self.ask_next(now, host);
         }
     }
 
@@ -175,14 +216,16 @@ impl Daemon {
         let program = &config.program;
         let Some(watched) = self.care.watched.get_mut(&id) else { return };
         let Some(pid) = watched.pid else { return };
-        watched.memory_at = Some(now.mono.after(program.memory_limit_interval.0));
+        watched.memory_at = Some(next_look(now.mono, program));
         let limit = u64::try_from(program.memory_limit.0).unwrap_or(0);
         let used = host.memory(pid, program.memory_limit_of == MemoryOf::Tree).unwrap_or(0);
         // One reading may be a peak.
         let was_over = std::mem::replace(&mut watched.is_over, used > limit);
-        if used <= limit || !was_over {
+        watched.told_memory &= used > limit;
+        if used <= limit || !was_over || watched.told_memory {
             return;
         }
+        watched.told_memory = true;
         let reason = format!("Uses {} KiB of memory, more than {} KiB", used / 1024, limit / 1024);
         let name = &config.name;
         let action = match program.memory_limit_action {
@@ -191,7 +234,6 @@ impl Daemon {
             MemoryAction::None => "which is only told",
         };
         activity!(Warn, "{name} uses {} KiB of memory, more than {} KiB, {action}", used / 1024, limit / 1024);
-        watched.is_over = false;
         if program.memory_limit_action != MemoryAction::None {
             let again = program.memory_limit_action == MemoryAction::Restart;
             let _ = self.step(id, Event::Unfit { reason, again }, now, host);

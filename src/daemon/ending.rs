@@ -3,7 +3,7 @@
 //! After each step of a machine [`Daemon::after_step`] looks at the state that was entered: whether it is a failure to be
 //! remembered, and whether it ends the daemon. What asks for nothing of that costs a comparison.
 
-use crate::config::{Config, ExitCodeFrom, OnExit, OnFatal, Program, Supervisord};
+use crate::config::{Config, ExitCodeFrom, OnExit, OnFatal, Program, RunType, Supervisord};
 use crate::exit::ExitStatus;
 use crate::id::ProcId;
 use crate::model::process::Transition;
@@ -147,7 +147,10 @@ impl Daemon {
             Fatal if program.essential || program.on_fatal == Some(OnFatal::Shutdown) => {
                 Some(format!("on_fatal: {name} gave up"))
             }
-            Exited if is_last && program.essential => Some(format!("essential: {name} exited (status {status})")),
+            // The success of a one-shot is not the end of anything; its failure ends in FATAL (O-5).
+            Exited if is_last && program.essential && program.run_type == RunType::Simple => {
+                Some(format!("essential: {name} exited (status {status})"))
+            }
             Exited if is_last => match program.on_exit {
                 Some(OnExit::Shutdown) => Some(format!("on_exit: {name} exited (status {status})")),
                 Some(OnExit::ShutdownUnexpected) if !entered.expected => {

@@ -157,6 +157,8 @@ pub trait Helpers {
     fn end_probe(&mut self, process: ProcId);
     /// The process group of a process; `None` if it is gone.
     fn process_group(&mut self, pid: Pid) -> Option<Pid>;
+    /// Whether a process is a child of ours, started or adopted.
+    fn is_our_child(&mut self, pid: Pid) -> bool;
     /// Resident memory of a process, or of the tree from it on down, in bytes.
     fn memory(&mut self, pid: Pid, tree: bool) -> Option<u64>;
 }

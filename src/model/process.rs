@@ -156,6 +156,8 @@ enum Stage {
 pub struct Process {
     state: ProcessState,
     pid: Option<Pid>,
+    /// That of the last child; hooks after its end are told.
+    last_pid: Option<Pid>,
     stage: Stage,
     /// It has been RUNNING since the last start.
     came_up: bool,
@@ -198,6 +200,7 @@ impl Default for Process {
         Process {
             state: ProcessState::Stopped,
             pid: None,
+            last_pid: None,
             stage: Stage::Unknown,
             came_up: false,
             started: None,
@@ -224,6 +227,11 @@ impl Process {
     /// Its state.
     pub fn state(&self) -> ProcessState {
         self.state
+    }
+
+    /// The pid of its last child, whether or not that lives.
+    pub fn last_pid(&self) -> Option<Pid> {
+        self.last_pid
     }
 
     /// Its pid, while there is a child.
@@ -372,6 +380,7 @@ impl Process {
 
             (Starting, Event::Spawned(pid)) => {
                 self.pid = Some(pid);
+                self.last_pid = self.pid;
                 self.stage = Stage::Unknown;
                 self.ready_by = None;
                 let ready_timeout = config.program.ready_timeout.0;

@@ -58,6 +58,7 @@ impl Reactor {
             for channel in [Channel::Stdout, Channel::Stderr] {
                 self.read_last(id, channel, service, now);
             }
+            self.read_last_words(id, service, now);
         }
         if service.daemon.is_helper(reaped.pid) {
             self.read_helper(reaped.pid, service, now);

@@ -30,6 +30,8 @@ const READS_PER_TURN: usize = 4;
 struct Polled {
     fd: OwnedFd,
     token: Option<Token>,
+    /// Where a socket has a name in the file system.
+    _name: Option<notify::Name>,
 }
 
 /// A connection that asks.
@@ -53,13 +55,13 @@ pub(super) struct Helpers {
 fn add<K: std::hash::Hash + Eq>(
     map: &mut std::collections::HashMap<K, Polled, impl std::hash::BuildHasher>,
     key: K,
-    fd: OwnedFd,
+    (fd, name): (OwnedFd, Option<notify::Name>),
     source: Source,
     watched: &mut Watched,
 ) -> io::Result<()> {
     let mut token = None;
     watched.watch(&mut SourceFd(&fd.as_raw_fd()), &mut token, source, Interest::READABLE)?;
-    if let Some(old) = map.insert(key, Polled { fd, token }) {
+    if let Some(old) = map.insert(key, Polled { fd, token, _name: name }) {
         watched.forget(old.token);
     }
     Ok(())
@@ -68,17 +70,17 @@ fn add<K: std::hash::Hash + Eq>(
 impl Helpers {
     /// Takes over the output of a helper.
     pub(super) fn add_output(&mut self, pid: Pid, fd: OwnedFd, watched: &mut Watched) -> io::Result<()> {
-        add(&mut self.outputs, pid.0, fd, Source::Helper(pid), watched)
+        add(&mut self.outputs, pid.0, (fd, None), Source::Helper(pid), watched)
     }
 
     /// Takes over a child's notify socket.
-    pub(super) fn add_notify(&mut self, id: ProcId, fd: OwnedFd, watched: &mut Watched) -> io::Result<()> {
-        add(&mut self.notify, id, fd, Source::Notify(id), watched)
+    pub(super) fn add_notify(&mut self, id: ProcId, socket: notify::Socket, watched: &mut Watched) -> io::Result<()> {
+        add(&mut self.notify, id, (socket.fd, socket.name), Source::Notify(id), watched)
     }
 
     /// Takes over our end of a child's ready pipe.
     pub(super) fn add_ready(&mut self, id: ProcId, fd: OwnedFd, watched: &mut Watched) -> io::Result<()> {
-        add(&mut self.ready, id, fd, Source::ReadyPipe(id), watched)
+        add(&mut self.ready, id, (fd, None), Source::ReadyPipe(id), watched)
     }
 
     /// Closes a helper's output.
@@ -167,6 +169,10 @@ impl Asking {
             Err(error) if error.kind() == ErrorKind::NotConnected => return Ok(None),
             Err(error) => return Err(error),
         }
+        // Where nobody listens, a connection may get the very port that it asks for as its own, and meet itself.
+        if stream.local_addr().ok() == stream.peer_addr().ok() {
+            return Err(ErrorKind::ConnectionRefused.into());
+        }
         let Some(request) = &mut self.request else { return Ok(Some(Ok(()))) };
         while !request.is_empty() {
             match stream.write(request) {
@@ -241,6 +247,16 @@ impl Reactor {
             }
         }
         self.unfinished.push(Source::Helper(pid));
+    }
+
+    /// Reads what a child that has exited told last.
+    pub(super) fn read_last_words(&mut self, id: ProcId, service: &mut Service, now: Now) {
+        if self.system.helpers.notify.contains_key(&id) {
+            self.read_notify(id, service, now);
+        }
+        if self.system.helpers.ready.contains_key(&id) {
+            self.read_ready(id, service, now);
+        }
     }
 
     fn read_notify(&mut self, id: ProcId, service: &mut Service, now: Now) {

@@ -213,13 +213,13 @@ impl System {
     }
 
     /// The notify socket of a child to be, and its address.
-    fn open_notify(&self, launch: &Launch<'_>) -> std::io::Result<Option<(OwnedFd, String)>> {
+    fn open_notify(&self, launch: &Launch<'_>) -> std::io::Result<Option<notify::Socket>> {
         let program = &launch.config.program;
         if launch.config.ready != Ready::Notify && program.watchdog_sec.0.is_zero() {
             return Ok(None);
         }
-        let name = |directory: &str| format!("{directory}/{}-{}.notify", launch.group, launch.config.name);
-        let path = program.notify_dir.as_ref().map(|directory| name(&directory.0));
+        let name = format!("{}-{}.notify", launch.group, launch.config.name).replace('/', "_");
+        let path = program.notify_dir.as_ref().map(|directory| format!("{}/{name}", directory.0));
         let made = notify::open(path.as_deref())?;
         if let Some((path, user)) = path.zip(program.user.as_ref()) {
             std::os::unix::fs::chown(path, Some(user.uid), None)?;
@@ -247,7 +247,7 @@ impl host::Children for System {
         let notify = self.open_notify(launch).map_err(pipe)?;
         let descriptor = launch.config.ready.descriptor();
         let ready = descriptor.map(|number| Ok((fd::pipe()?, number))).transpose().map_err(pipe)?;
-        let launch = &with_variables(launch, notify.as_ref().map(|(_, address)| address.as_str()));
+        let launch = &with_variables(launch, notify.as_ref().map(|socket| socket.address.as_str()));
         let mut plan = self.plan(launch, stdin).map_err(SpawnError::ZeroByte)?;
         plan.extra = ready.as_ref().map(|(pipe, number)| (pipe.write.as_fd(), *number));
         plan.deathsig = launch.config.program.deathsig.map(|signal| signal.0);
@@ -264,7 +264,7 @@ impl host::Children for System {
         };
         let pid = spawned.pid;
         self.children.add(id, spawned, tokens);
-        if let Some((socket, _)) = notify {
+        if let Some(socket) = notify {
             let added = self.helpers.add_notify(id, socket, &mut self.watched);
             added.unwrap_or_else(|error| activity!(Error, "cannot hear of {}: {error}", launch.config.name));
         }
@@ -369,6 +369,10 @@ impl host::Helpers for System {
 
     fn process_group(&mut self, pid: Pid) -> Option<Pid> {
         process::group_of(pid)
+    }
+
+    fn is_our_child(&mut self, pid: Pid) -> bool {
+        peer::parent(pid) == i32::try_from(std::process::id()).ok().map(Pid)
     }
 
     fn memory(&mut self, pid: Pid, tree: bool) -> Option<u64> {

@@ -3,6 +3,7 @@
 use super::budget::{SIGNAL_US, START_US};
 use super::deferred::Deferred;
 use super::entry::Entry;
+use super::reload::{RELOAD, Reload};
 use super::waits::{Action, Bulk, Start, Stop};
 use super::{Context, Done, Outcome, integer, scalar, text, wait};
 use crate::clock::Mono;
@@ -114,7 +115,7 @@ fn act(bulk: &mut Bulk, id: ProcId, context: &mut Context<'_>) {
     let is_waiting = context.daemon.is_waiting(id);
     let (is_concerned, cost) = match bulk.action {
         Action::Start => (!state_before.is_running(), START_US),
-        Action::Stop => (bulk.in_order || state_before.is_running() || is_waiting, SIGNAL_US),
+        Action::Stop => (bulk.in_order || is_up(context, id) || is_waiting, SIGNAL_US),
         Action::Signal(_) => (state_before.is_signallable(), SIGNAL_US),
     };
     context.budget.spend(if is_concerned { cost } else { 1 });
@@ -126,7 +127,13 @@ fn act(bulk: &mut Bulk, id: ProcId, context: &mut Context<'_>) {
         // It is told when its turn comes.
         Action::Stop if bulk.in_order && !is_waiting => Ok(state_before.is_stopped()),
         Action::Stop => try_stop(context, id, &name).map(|()| state(context, id).is_stopped()),
-        Action::Signal(signal) => try_signal(context, id, &name, signal).map(|()| true),
+        Action::Signal(signal) => match try_signal(context, id, &name, signal) {
+            Ok(()) => match Reload::begin(signal, id, context.daemon, context.now) {
+                Some(reload) => return bulk.wait_for_reload(reload, entry),
+                None => Ok(true),
+            },
+            Err(fault) => Err(fault),
+        },
     };
     match is_done {
         Ok(false) if bulk.waits => {
@@ -164,8 +171,14 @@ pub fn stop_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outco
     }
 }
 
+/// Whether there is something to stop: it runs, or will again as soon as it is down.
+fn is_up(context: &Context<'_>, id: ProcId) -> bool {
+    let machine = context.daemon.roster.process(id).map(|process| &process.machine);
+    machine.is_some_and(|machine| machine.state().is_running() || machine.is_coming_back())
+}
+
 fn try_stop(context: &mut Context<'_>, id: ProcId, name: &str) -> Result<(), Fault> {
-    if !state(context, id).is_running() {
+    if !is_up(context, id) {
         let waited = context.daemon.give_up_wait(id, context.now);
         return if waited { Ok(()) } else { Err(Code::NotRunning.with(name)) };
     }
@@ -212,7 +225,10 @@ pub fn signal_process(context: &mut Context<'_>, params: &[Value]) -> Result<Out
         }
         Target::Process(id) => {
             try_signal(context, id, name, &signal)?;
-            Ok(true.into())
+            match Reload::begin(&signal, id, context.daemon, context.now) {
+                Some(reload) => Deferred::Reload(reload, name.to_string()).begin(context),
+                None => Ok(true.into()),
+            }
         }
     }
 }
@@ -224,9 +240,6 @@ fn signal_text(params: &[Value], index: usize) -> Result<String, Fault> {
         _ => Ok(integer(params, index)?.to_string()),
     }
 }
-
-/// In the place of a signal: the one that the program reloads by (O-6).
-const RELOAD: &str = "reloadsignal";
 
 fn try_signal(context: &mut Context<'_>, id: ProcId, name: &str, text: &str) -> Result<(), Fault> {
     let signal = match context.daemon.roster.process(id) {

@@ -3,6 +3,7 @@
 use super::clear::ClearAll;
 use super::control;
 use super::mutate::Update;
+use super::reload::Reload;
 use super::rolling::Rolling;
 use super::waits::{Bulk, Start, Stop};
 use super::{Answer, Context, Done, LogAnswer, Outcome};
@@ -25,6 +26,8 @@ const AT_ONCE: Mono = Mono(0);
 pub enum Deferred {
     /// A process to become RUNNING.
     Start(Start),
+    /// A process to have reloaded; its name as the client gave it.
+    Reload(Reload, String),
     /// A process to be stopped.
     Stop(Stop),
     /// Several processes to be started or stopped.
@@ -52,6 +55,10 @@ impl Deferred {
     pub fn poll(&mut self, context: &mut Context<'_>) -> Option<Done> {
         match self {
             Deferred::Start(start) => start.poll(context.daemon),
+            Deferred::Reload(reload, name) => match reload.poll(context.daemon, context.now)? {
+                Ok(()) => Some(Ok(Answer::Value(Value::Bool(true)))),
+                Err(code) => Some(Err(code.with(name.as_str()))),
+            },
             Deferred::Stop(stop) => stop.poll(context.daemon, context.now),
             Deferred::Bulk(bulk) => control::advance(bulk, context),
             Deferred::Multicall(multicall) => multicall.advance(context),
@@ -81,6 +88,7 @@ impl Deferred {
     pub fn deadline(&self) -> Option<Mono> {
         match self {
             Deferred::Start(_) | Deferred::Update(_) => None,
+            Deferred::Reload(reload, _) => reload.deadline(),
             Deferred::Stop(stop) => Some(stop.report_at),
             Deferred::Bulk(bulk) => bulk.deadline(),
             Deferred::Rolling(rolling) => rolling.deadline(),

@@ -26,7 +26,7 @@ pub(super) fn extended(context: &mut Context<'_>, id: ProcId) -> Option<Value> {
     };
     let care = context.daemon.care_of(id);
     let unknown = Health::default();
-    let health = care.map_or(&unknown, |(health, _)| health);
+    let health = care.map_or(&unknown, |care| care.health);
     let [waiting_for, depends_on] = super::order::details(context.daemon, id).map(|(name, value)| (name.into(), value));
     let next_start = context.daemon.next_start(id, context.now);
     let last_exit = Value::Struct(vec![
@@ -58,7 +58,9 @@ pub(super) fn extended(context: &mut Context<'_>, id: ProcId) -> Option<Value> {
         ("next_start".into(), next_start.into()),
         ("last_exit".into(), last_exit),
         ("ready".into(), (machine.state() == ProcessState::Running).into()),
-        ("status_text".into(), care.map_or("", |(_, text)| text).to_string().into()),
+        ("readiness".into(), process.config.ready.kind().into()),
+        ("status_text".into(), care.map_or("", |care| care.status_text).to_string().into()),
+        ("probe_text".into(), care.map_or("", |care| care.probe_text).to_string().into()),
         (
             "health".into(),
             Value::Struct(vec![

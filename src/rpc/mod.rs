@@ -23,6 +23,7 @@ mod logs;
 pub mod logtext;
 pub mod mutate;
 mod order;
+mod reload;
 mod rolling;
 mod stheno;
 mod supervisor;

@@ -51,6 +51,9 @@ impl Helpers for Tables {
     fn process_group(&mut self, pid: Pid) -> Option<Pid> {
         Some(pid)
     }
+    fn is_our_child(&mut self, _: Pid) -> bool {
+        false
+    }
     fn memory(&mut self, _: Pid, _: bool) -> Option<u64> {
         None
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::entry::Entry;
+use super::reload::Reload;
 use super::{Answer, Done};
 use crate::clock::{Mono, Now};
 use crate::config::RunType;
@@ -126,6 +127,8 @@ pub struct Bulk {
     left: std::vec::IntoIter<ProcId>,
     waiting: BTreeMap<ProcId, Entry>,
     results: Vec<Value>,
+    /// Those that were told to reload and say when they have.
+    reloads: Vec<(Reload, Entry)>,
     /// Places among the results that are kept for processes whose programs will run in a moment.
     kept: BTreeMap<ProcId, usize>,
     /// All have been looked at once; from then on only those that changed are.
@@ -146,6 +149,7 @@ impl Bulk {
             waiting: BTreeMap::new(),
             results: Vec::new(),
             kept: BTreeMap::new(),
+            reloads: Vec::new(),
             begun: false,
             report_at: Mono(0),
         }
@@ -171,6 +175,11 @@ impl Bulk {
         self.waiting.insert(process, entry);
     }
 
+    /// A process that says when it has reloaded.
+    pub fn wait_for_reload(&mut self, reload: Reload, entry: Entry) {
+        self.reloads.push((reload, entry));
+    }
+
     /// The next process to act on.
     pub fn next_process(&mut self) -> Option<ProcId> {
         self.left.next()
@@ -188,7 +197,8 @@ impl Bulk {
 
     /// The answer, if nobody is waited for at all.
     pub fn answered(&mut self) -> Option<Done> {
-        self.waiting.is_empty().then(|| Ok(Answer::Value(Value::Array(std::mem::take(&mut self.results)))))
+        (self.waiting.is_empty() && self.reloads.is_empty())
+            .then(|| Ok(Answer::Value(Value::Array(std::mem::take(&mut self.results)))))
     }
 
     /// When to ask again although no process changed.
@@ -196,7 +206,8 @@ impl Bulk {
         match self.action {
             // Some had their turn before others, and may have changed since.
             _ if !self.begun => Some(Mono(0)),
-            Action::Start | Action::Signal(_) => None,
+            Action::Start => None,
+            Action::Signal(_) => self.reloads.iter().filter_map(|(reload, _)| reload.deadline()).min(),
             Action::Stop => Some(self.report_at),
         }
     }
@@ -225,6 +236,13 @@ impl Bulk {
                 None => {}
             }
         }
+        let results = &mut self.results;
+        self.reloads.retain_mut(|(reload, entry)| {
+            let Some(result) = reload.poll(daemon, now) else { return true };
+            let name = || crate::namespec::join(&entry.group, &entry.name);
+            results.push(entry.outcome(result.map_err(|code| code.with(name()))));
+            false
+        });
         if reports {
             self.report_at = now.mono.after(REPORT_EVERY);
         }

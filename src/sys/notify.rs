@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
 
 use super::{cerr, cerr_size};
 use crate::id::Pid;
@@ -10,8 +11,27 @@ use crate::id::Pid;
 /// 253). With less room the kernel closes those that do not fit.
 const CONTROL_BYTES: usize = 2048;
 
-/// A socket and the address at which a child finds it, as NOTIFY_SOCKET has it.
-pub fn open(path: Option<&str>) -> io::Result<(OwnedFd, String)> {
+/// A socket's name in the file system, which goes with it.
+pub struct Name(String);
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A socket on which a child says how it is.
+pub struct Socket {
+    /// Our end.
+    pub fd: OwnedFd,
+    /// Where the child finds it, as NOTIFY_SOCKET has it.
+    pub address: String,
+    /// Its name, if it is no abstract one.
+    pub name: Option<Name>,
+}
+
+/// A socket of that name, or of an abstract one that the kernel chooses. What an earlier daemon left there is removed.
+pub fn open(path: Option<&str>) -> io::Result<Socket> {
     let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: takes numbers.
     let fd = cerr(unsafe { libc::socket(libc::AF_UNIX, kind, 0) })?;
@@ -42,19 +62,21 @@ pub fn open(path: Option<&str>) -> io::Result<(OwnedFd, String)> {
             *place = byte as libc::c_char;
         }
         bytes += path.len() + 1;
-        let _ = std::fs::remove_file(path);
+        if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+            let _ = std::fs::remove_file(path);
+        }
     }
     // SAFETY: the pointer is that of a live address, of which so many bytes are meant.
     cerr(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), bytes as libc::socklen_t) })?;
     if let Some(path) = path {
-        return Ok((fd, path.to_string()));
+        return Ok(Socket { fd, address: path.to_string(), name: Some(Name(path.to_string())) });
     }
     let mut size = size_of::<libc::sockaddr_un>() as libc::socklen_t;
     // SAFETY: the pointer and size are those of one live address.
     cerr(unsafe { libc::getsockname(fd.as_raw_fd(), (&raw mut address).cast(), &raw mut size) })?;
     let name = address.sun_path.get(1..(size as usize).saturating_sub(family_bytes)).unwrap_or_default();
     let name: Vec<u8> = name.iter().map(|byte| *byte as u8).collect();
-    Ok((fd, format!("@{}", String::from_utf8_lossy(&name))))
+    Ok(Socket { fd, address: format!("@{}", String::from_utf8_lossy(&name)), name: None })
 }
 
 /// Takes one datagram: how many bytes it has, and who sent it; pid 0 if that is not visible from here. Descriptors that
@@ -108,12 +130,29 @@ mod tests {
     use std::os::unix::net::{SocketAddr, UnixDatagram};
 
     use super::*;
+    use crate::sys::scratch::Scratch;
+
+    #[test]
+    fn a_name_goes_with_its_socket_and_takes_nobody_elses_file() {
+        let scratch = Scratch::new("notify");
+        let path = scratch.path("x.notify");
+        let socket = open(Some(&path)).unwrap();
+        assert_eq!(socket.address, path);
+        std::mem::forget(socket.name);
+        let again = open(Some(&path)).unwrap();
+        assert!(std::fs::exists(&path).unwrap());
+        drop(again);
+        assert!(!std::fs::exists(&path).unwrap());
+        std::fs::write(&path, "mine").unwrap();
+        assert!(open(Some(&path)).is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+        assert!(open(Some(&"x".repeat(108))).is_err());
+    }
 
     #[test]
     fn datagrams_name_their_sender() {
-        let (fd, name) = open(None).unwrap();
-        let (_other, another) = open(None).unwrap();
-        assert_ne!(name, another);
+        let Socket { fd, address: name, .. } = open(None).unwrap();
+        assert_ne!(name, open(None).unwrap().address);
         let client = UnixDatagram::unbound().unwrap();
         let address = SocketAddr::from_abstract_name(name.strip_prefix('@').unwrap()).unwrap();
         client.send_to_addr(b"READY=1", &address).unwrap();

@@ -47,6 +47,13 @@ pub fn usage(pid: Pid) -> Option<Usage> {
     parse_stat(&stat, system_constant(libc::_SC_CLK_TCK)?, system_constant(libc::_SC_PAGESIZE)?)
 }
 
+/// The parent of a process; `None` when it is gone or /proc is not there.
+pub fn parent(pid: Pid) -> Option<Pid> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.0)).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_whitespace().nth(1)?.parse().ok().map(Pid)
+}
+
 /// Processes of one tree whose memory is added up. More of them are hardly meant, and looking takes time.
 const TREE_MAX: usize = 1000;
 
@@ -110,7 +117,8 @@ mod tests {
     fn of_this_process() {
         let me = i32::try_from(std::process::id()).unwrap();
         assert!(usage(Pid(me)).unwrap().rss_bytes > 0);
-        assert_eq!(usage(Pid(0x7fff_fff0)), None);
+        assert_eq!((usage(Pid(0x7fff_fff0)), parent(Pid(0x7fff_fff0))), (None, None));
+        assert_eq!(parent(Pid(me)), i32::try_from(std::os::unix::process::parent_id()).ok().map(Pid));
         let (ours, _theirs) = UnixStream::pair().unwrap();
         assert_eq!(of_socket(ours.as_fd()).unwrap(), Peer { uid: crate::sys::users::current_uid(), pid: me });
     }

@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 use crate::clock::{Now, Wall};
 use crate::config::{GroupKind, RunType};
+use crate::daemon::care::Known;
 use crate::daemon::{Daemon, Group, Proc};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, ProcId};
@@ -82,11 +83,11 @@ pub fn push_row(out: &mut String, id: ProcId, group: &Group, process: &Proc, dae
     row.flag("once", config.program.run_type == RunType::Oneshot);
     row.flag("auto", config.program.autostart);
     row.flag("listener", matches!(group.config.kind, GroupKind::Listener(_)));
-    if let Some((health, text)) = daemon.care_of(id) {
+    if let Some(Known { health, status_text, .. }) = daemon.care_of(id) {
         if health.state == health::State::Unhealthy {
             row.text("ill", if health.reason.is_empty() { "unhealthy" } else { &health.reason });
         }
-        row.text("says", text);
+        row.text("says", status_text);
     }
     push_strip(&mut row, process, now);
     row.out.push('}');

@@ -24,6 +24,8 @@ pub struct Message {
     pub ready: bool,
     /// It has begun to reload.
     pub reloading: bool,
+    /// When it has begun to, on the monotonic clock, in microseconds.
+    pub monotonic_usec: Option<u64>,
     /// It has begun to stop.
     pub stopping: bool,
     /// How it is, for people; printable, at most [`STATUS_BYTES_MAX`] bytes.
@@ -58,6 +60,7 @@ impl Message {
         match key {
             b"READY" => self.ready |= is_one,
             b"RELOADING" => self.reloading |= is_one,
+            b"MONOTONIC_USEC" => self.monotonic_usec = number(value).or(self.monotonic_usec),
             b"STOPPING" => self.stopping |= is_one,
             b"STATUS" => self.status = Some(cleaned(value)),
             b"WATCHDOG" if is_one => self.watchdog = Some(Pulse::Alive),
@@ -104,7 +107,7 @@ mod tests {
             (b"=1\nX_OWN=1\nBARRIER=1\nFDSTORE=1", nothing()),
             (b"STATUS=a\x1b[1mb\tc", Message { status: Some("a [1mb c".into()), ..nothing() }),
             (b"STATUS=a=b\nSTATUS=last", Message { status: Some("last".into()), ..nothing() }),
-            (b"RELOADING=1\nMONOTONIC_USEC=5", Message { reloading: true, ..nothing() }),
+            (b"RELOADING=1\nMONOTONIC_USEC=5", Message { reloading: true, monotonic_usec: Some(5), ..nothing() }),
             (b"STOPPING=1\nERRNO=2", Message { stopping: true, errno: Some(2), ..nothing() }),
             (b"WATCHDOG=1", Message { watchdog: Some(Pulse::Alive), ..nothing() }),
             (b"WATCHDOG=trigger", Message { watchdog: Some(Pulse::Trigger), ..nothing() }),

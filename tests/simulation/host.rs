@@ -223,6 +223,9 @@ impl Helpers for SimHost {
     fn process_group(&mut self, pid: Pid) -> Option<Pid> {
         Some(pid)
     }
+    fn is_our_child(&mut self, _: Pid) -> bool {
+        false
+    }
     fn memory(&mut self, _: Pid, _: bool) -> Option<u64> {
         None
     }

@@ -2,9 +2,11 @@
 //! daemon itself ignores that silently, C-26). Starts nothing.
 //!
 //! The loader says what would keep the daemon from starting. The rest is looked for in the document, one file for each kind:
-//! [`names`] that nobody reads, the [`order`] of programs, [`text`] that means something else than it looks like, [`programs`] and their [`command`],
+//! [`names`] that nobody reads, what of [`care`] has no effect, the [`order`] of programs, [`text`] that means something else
+//! than it looks like, [`programs`] and their [`command`],
 //! and what does not fit together as a [`whole`]. A [`Finding`] is wrong anywhere, wrong here only, or a warning.
 
+mod care;
 mod command;
 mod finding;
 mod limits;
@@ -93,6 +95,7 @@ fn looked_at(sources: &Sources, here: &str, env: &dyn Env, is_fragment: bool) ->
     let mut found = text::look(document);
     found.extend(programs::look(document, here, env));
     found.extend(whole::look(document, is_fragment));
+    found.extend(care::look(document));
     found.extend(names::look(document));
     found
 }

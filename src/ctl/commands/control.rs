@@ -82,6 +82,8 @@ const SIGNAL: Action = Action {
         (Code::BadName, "no such process"),
         (Code::BadSignal, "bad signal name"),
         (Code::NotRunning, "not running"),
+        // Of a program that has ended while it reloaded.
+        (Code::AbnormalTermination, "abnormal termination"),
     ],
     failed_is_text: true,
     harmless: None,

@@ -317,6 +317,11 @@ pub(super) fn verbose_lines(more: &Value) -> Result<Vec<String>, Error> {
     if !status.is_empty() {
         first.push(format!("says {status}"));
     }
+    if let Ok(probe) = text(more, "probe_text")
+        && !probe.is_empty()
+    {
+        first.push(format!("probe says {probe}"));
+    }
     let names = |member: &str, second: &str, unless: &str| -> Result<Vec<String>, Error> {
         let items = array(more.member(member).cloned().unwrap_or(Value::Array(Vec::new())))?;
         let shown = |item: &Value| -> Result<String, Error> {

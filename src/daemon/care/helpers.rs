@@ -35,7 +35,7 @@ impl Daemon {
         let files = self.read_environment(id, host)?;
         let path = path_of(&process.config, files.as_ref());
         let path = host.find_command(word, path.as_deref()).map_err(|problem| problem.to_string())?;
-        if let Some(pid) = process.machine.pid() {
+        if let Some(pid) = process.machine.last_pid() {
             variables.push(("SUPERVISOR_PID", pid.0.to_string()));
         }
         let config = &process.config;
@@ -119,10 +119,12 @@ impl Daemon {
     ) -> bool {
         let Some(helper) = self.care.helpers.remove(&pid.0) else { return false };
         host.close_helper(pid);
+        let line = cleaned(&helper.line);
+        let line = line.trim_end();
         let result = match status {
             ExitStatus::Code(0) => Ok(()),
-            status if helper.line.is_empty() => Err(status.text()),
-            status => Err(format!("{}: {}", status.text(), cleaned(&helper.line))),
+            status if line.is_empty() => Err(status.text()),
+            status => Err(format!("{}: {line}", status.text())),
         };
         let id = helper.process;
         match helper.purpose {
@@ -142,11 +144,11 @@ impl Daemon {
             Purpose::Probe => {
                 if let Some(watched) = self.care.watched.get_mut(&id) {
                     watched.asked = None;
+                    watched.probe_text = line.to_string();
                 }
                 self.care.probes = self.care.probes.saturating_sub(1);
                 self.judged(id, result, now, host);
                 self.reschedule_care(id, now);
-                self.ask_next(now, host);
             }
         }
         true

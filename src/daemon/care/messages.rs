@@ -4,11 +4,22 @@ use std::time::Duration;
 
 use super::super::Daemon;
 use super::super::host::Host;
-use crate::clock::Now;
+use crate::clock::{Mono, Now};
 use crate::config::{NotifyAccess, Ready};
 use crate::id::{Channel, Pid, ProcId};
 use crate::model::process::Event;
 use crate::wire::notify::{Message, Pulse};
+
+/// What a process says of its reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloading {
+    /// Nothing yet.
+    Unheard,
+    /// RELOADING=1.
+    UnderWay,
+    /// READY=1 after that.
+    Done,
+}
 
 impl Daemon {
     /// A child's line feed on its descriptor.
@@ -43,10 +54,11 @@ impl Daemon {
         let Some(process) = self.roster.process(id) else { return };
         let Some(pid) = process.machine.pid() else { return };
         let config = process.config.clone();
+        let main = self.care.watched.get(&id).and_then(|watched| watched.main);
         let is_heard = match config.program.notify_access {
             NotifyAccess::All => true,
-            NotifyAccess::Main => sender == pid,
-            NotifyAccess::Group => sender == pid || host.process_group(sender) == Some(pid),
+            NotifyAccess::Main => sender == pid || Some(sender) == main,
+            NotifyAccess::Group => sender == pid || Some(sender) == main || host.process_group(sender) == Some(pid),
         };
         let watched = self.care.watched.entry(id).or_default();
         if !is_heard {
@@ -60,25 +72,32 @@ impl Daemon {
         if let Some(status) = message.status {
             watched.status_text = status;
         }
-        watched.reloads = (watched.reloads || message.reloading) && !message.ready;
-        if let Some(errno) = message.errno {
+        // Noted once: a program may say it ten thousand times a second.
+        if let Some(errno) = message.errno.filter(|errno| watched.errno.replace(*errno) != Some(*errno)) {
             activity!(Info, "{} says ERRNO={errno} ({})", config.name, crate::errno::text(errno));
         }
-        if let Some(main) = message.main_pid.filter(|main| *main != pid.0) {
-            activity!(Warn, "{}: MAINPID={main} is passed over, it is {}", config.name, pid.0);
+        if message.reloading {
+            watched.reloads = true;
+            watched.reload_began =
+                Some(message.monotonic_usec.map_or(now.mono, |usec| Mono(usec.saturating_mul(1000))));
         }
-        if watched.runs {
-            if let Some(usec) = message.watchdog_usec {
-                let period = Duration::from_micros(usec);
+        watched.reloads &= !message.ready;
+        if let Some(usec) = message.watchdog_usec {
+            let period = Duration::from_micros(usec);
+            watched.period = Some(period);
+            if watched.runs {
                 watched.watchdog = (usec > 0).then(|| (period, now.mono.after(period)));
             }
-            if message.watchdog == Some(Pulse::Alive)
-                && let Some((period, until)) = &mut watched.watchdog
-            {
-                *until = now.mono.after(*period);
-            }
+        }
+        if message.watchdog == Some(Pulse::Alive)
+            && let Some((period, until)) = &mut watched.watchdog
+        {
+            *until = now.mono.after(*period);
         }
         let is_triggered = message.watchdog == Some(Pulse::Trigger) && watched.runs;
+        if let Some(main) = message.main_pid {
+            self.take_main_pid(id, pid, Pid(main), host);
+        }
         if let Some(usec) = message.extend_usec {
             let _ = self.step(id, Event::Extend(Duration::from_micros(usec)), now, host);
         }
@@ -89,5 +108,30 @@ impl Daemon {
             self.silent(id, "has said WATCHDOG=trigger".to_string(), now, host);
         }
         self.reschedule_care(id, now);
+    }
+
+    /// MAINPID: whose messages count as the child's own from here on. What is waited for and gets signals stays the
+    /// child that was started, for the end of another could not be seen.
+    fn take_main_pid(&mut self, id: ProcId, child: Pid, main: Pid, host: &mut dyn Host) {
+        let is_ours = main == child || host.process_group(main) == Some(child) || host.is_our_child(main);
+        let Some(process) = self.roster.process(id) else { return };
+        let name = &process.config.name;
+        let Some(watched) = self.care.watched.get_mut(&id) else { return };
+        if is_ours {
+            watched.main = Some(main);
+        } else if watched.refused_main.replace(main) != Some(main) {
+            let why = "it is neither of the process group nor adopted";
+            activity!(Warn, "{name}: MAINPID={} is passed over, {why}", main.0);
+        }
+    }
+
+    /// How far a process has come with the reload that it was told to do at some moment.
+    pub fn reload_since(&self, id: ProcId, told: Mono) -> Reloading {
+        let Some(watched) = self.care.watched.get(&id) else { return Reloading::Unheard };
+        match watched.reload_began {
+            Some(began) if began >= told && watched.reloads => Reloading::UnderWay,
+            Some(began) if began >= told => Reloading::Done,
+            _ => Reloading::Unheard,
+        }
     }
 }

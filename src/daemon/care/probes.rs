@@ -11,15 +11,11 @@ use crate::model::health::{Change, State};
 use crate::model::history::What;
 use crate::model::process::Event;
 
-/// Probes that are under way at a time; the others wait for their turn. Each may be a child.
-pub const PROBES_MAX: usize = 16;
-
 impl Daemon {
     /// Asks whoever waits for it, as far as there is room.
     pub(super) fn ask_next(&mut self, now: Now, host: &mut dyn Host) {
-        while self.care.probes < PROBES_MAX
-            && let Some(id) = self.care.queue.pop_front()
-        {
+        while self.care.can_ask() {
+            let Some(id) = self.care.queue.pop_front() else { return };
             let Some(watched) = self.care.watched.get_mut(&id) else { continue };
             if !std::mem::replace(&mut watched.queued, false) || watched.pid.is_none() {
                 continue;
@@ -89,7 +85,6 @@ impl Daemon {
             self.drop_probe(id, host);
             self.judged(id, result, now, host);
             self.reschedule_care(id, now);
-            self.ask_next(now, host);
         }
     }
 
@@ -98,6 +93,9 @@ impl Daemon {
         let Some(process) = self.roster.process(id) else { return };
         let config = process.config.clone();
         let Some(watched) = self.care.watched.get_mut(&id) else { return };
+        if let Err(problem) = &result {
+            watched.probe_text.clone_from(problem);
+        }
         if !watched.runs {
             if result.is_ok() {
                 watched.next_probe = None;

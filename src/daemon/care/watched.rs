@@ -9,6 +9,9 @@ use crate::id::{IdMap, Pid, ProcId};
 use crate::model::health::{Health, LineWatch};
 use crate::model::hook::Hook;
 
+/// Probes that are under way at a time; the others wait for their turn. Each may be a child.
+pub const PROBES_MAX: usize = 16;
+
 /// What a child beside a process is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -44,19 +47,35 @@ pub(super) struct Watched {
     pub(super) pid: Option<Pid>,
     /// Whether that child is RUNNING.
     pub(super) runs: bool,
+    /// Since when, if it is.
+    pub(super) running_since: Mono,
     pub(super) hook: Option<(Pid, Mono)>,
     pub(super) asked: Option<Asked>,
     /// It waits for its turn to be asked.
     pub(super) queued: bool,
     pub(super) next_probe: Option<Mono>,
     pub(super) watchdog: Option<(Duration, Mono)>,
+    /// The period that it has asked for itself, before it was RUNNING.
+    pub(super) period: Option<Duration>,
     pub(super) memory_at: Option<Mono>,
     /// The last look found too much.
     pub(super) is_over: bool,
+    /// That it uses too much was told, and it has not used less since.
+    pub(super) told_memory: bool,
     pub(super) health: Health,
     pub(super) status_text: String,
+    /// What the last probe that was a command wrote last, or why a probe has failed.
+    pub(super) probe_text: String,
+    /// Which process it says it is by now.
+    pub(super) main: Option<Pid>,
+    /// Which one was refused last.
+    pub(super) refused_main: Option<Pid>,
     /// It has said that it reloads, and not yet that it is done.
     pub(super) reloads: bool,
+    /// When it began to reload, as it says itself.
+    pub(super) reload_began: Option<Mono>,
+    /// The error that it told of last.
+    pub(super) errno: Option<i32>,
     pub(super) lines: [LineWatch; 2],
     /// A message of somebody unknown was told of.
     pub(super) warned: bool,
@@ -88,7 +107,12 @@ pub struct Care {
 impl Care {
     /// When something is due; `None` is never.
     pub(in super::super) fn deadline(&self, now: Mono) -> Option<Mono> {
-        self.agenda.next(now)
+        if self.can_ask() { Some(now) } else { self.agenda.next(now) }
+    }
+
+    /// Whether somebody waits to be asked, and may be.
+    pub(super) fn can_ask(&self) -> bool {
+        self.probes < PROBES_MAX && !self.queue.is_empty()
     }
 
     /// Whether hooks run.

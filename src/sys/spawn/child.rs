@@ -98,8 +98,7 @@ pub(super) extern "C" fn run(order: *mut c_void) -> c_int {
         }
     };
     say([b"supervisor: child process was not spawned", newline, b"", b""]);
-    let place = if order.extra.is_some_and(|(_, number)| number == REPORT) { REPORT + 1 } else { REPORT };
-    report(place, option, number);
+    report(place_of_report(order.extra), option, number);
     // SAFETY: ends this process at once, running nothing of the daemon's on the way out.
     unsafe { libc::_exit(NOT_SPAWNED) }
 }
@@ -119,7 +118,9 @@ fn set_up_and_exec<'a>(order: &Order<'a>) -> Failed<'a> {
         for (target, source) in (0..).zip([stdin, stdout, stderr]) {
             libc::dup2(source, target);
         }
-        place_descriptors(report, order.extra);
+        if let Err(number) = place_descriptors(report, order.extra) {
+            return Failed::Option("ready", number);
+        }
         write_pid(order.pid_variable);
         answer_to_signals(order.reset);
         for setting in order.settings {
@@ -187,32 +188,45 @@ fn own_descriptors(order: &Order) -> bool {
     }
 }
 
-/// The descriptor of the report where the program has a further one, out of the way of any.
-const MOVED_REPORT: RawFd = 256;
+/// Where the report of a child stands that has a further descriptor at that number.
+fn place_of_report(extra: Option<(RawFd, RawFd)>) -> RawFd {
+    if extra.is_some_and(|(_, number)| number == REPORT) { REPORT + 1 } else { REPORT }
+}
 
 /// Puts the report, and a further descriptor if there is one, where they belong, and closes all others: whatever may hold
 /// the child up from here on, it holds nothing of the daemon's, no connection, no server.
-unsafe fn place_descriptors(report: RawFd, extra: Option<(RawFd, RawFd)>) {
+///
+/// Errors: there is no such number of a descriptor.
+unsafe fn place_descriptors(report: RawFd, extra: Option<(RawFd, RawFd)>) -> Result<(), i32> {
+    let place = place_of_report(extra);
     // SAFETY: plain numbers; the table is the child's own.
     unsafe {
         let Some((source, number)) = extra else {
-            if report != REPORT {
-                libc::dup3(report, REPORT, libc::O_CLOEXEC);
+            if report != place {
+                libc::dup3(report, place, libc::O_CLOEXEC);
             }
-            return close_from(REPORT + 1);
+            close_from(place + 1);
+            return Ok(());
         };
-        // Both out of the way first: each may stand where the other belongs.
-        let moved_report = libc::fcntl(report, libc::F_DUPFD_CLOEXEC, MOVED_REPORT);
-        let moved = libc::fcntl(source, libc::F_DUPFD_CLOEXEC, MOVED_REPORT);
-        libc::dup2(moved, number);
-        let place = if number == REPORT { REPORT + 1 } else { REPORT };
-        libc::dup3(moved_report, place, libc::O_CLOEXEC);
+        // Out of the way first, not to a high number: there may be none.
+        let aside = |fd| libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, REPORT + 2);
+        let report = if report == number { aside(report) } else { report };
+        let source = if source == place { aside(source) } else { source };
+        if report != place {
+            libc::dup3(report, place, libc::O_CLOEXEC);
+        }
+        // To itself dup2 does nothing, and the program would not see it.
+        let placed = if source == number { libc::fcntl(number, libc::F_SETFD, 0) } else { libc::dup2(source, number) };
+        if placed < 0 {
+            return Err(errno());
+        }
         for fd in REPORT..number {
             if fd != place {
                 libc::close(fd);
             }
         }
         close_from(number.max(place) + 1);
+        Ok(())
     }
 }
 
