@@ -86,7 +86,7 @@ fn info<'a>(group: &'a Group, process: &'a Proc, now: Now, host: &mut dyn Host) 
         name: &process.config.name,
         group: group.name(),
         description: description(process, now, host),
-        start: capped(machine.start_wall),
+        start: capped(machine.start_secs(now)),
         stop: capped(machine.stop_wall),
         now: capped(wall),
         state: machine.state(),
@@ -100,12 +100,11 @@ fn info<'a>(group: &'a Group, process: &'a Proc, now: Now, host: &mut dyn Host) 
 
 fn description(process: &Proc, now: Now, host: &mut dyn Host) -> String {
     use ProcessState::*;
-    let wall_secs = now.wall.secs();
     let machine = &process.machine;
     match machine.state() {
         Running => {
             let pid = machine.pid().map_or(0, |pid| pid.0);
-            format!("pid {pid}, uptime {}", uptime(wall_secs - machine.start_wall))
+            format!("pid {pid}, uptime {}", uptime(machine.uptime_secs(now)))
         }
         Backoff if machine.pause_ends().is_some() => {
             let left = machine.pause_ends().map_or(0.0, |end| end.since(now.mono).as_secs_f64().ceil());
@@ -115,7 +114,7 @@ fn description(process: &Proc, now: Now, host: &mut dyn Host) -> String {
             format!("unknown error (try \"tail {}\")", process.config.name)
         }
         Fatal | Backoff => machine.spawn_error().to_string(),
-        Stopped | Exited if machine.start_wall == 0 => "Not started".to_string(),
+        Stopped | Exited if machine.started().is_none() => "Not started".to_string(),
         // Tried but never reaped: the stop time is 0 and shows the epoch (P-92).
         Stopped | Exited => host.local_short(machine.stop_wall),
         Starting if machine.hook() == Some(Hook::PreStart) => format!("Running {}", Hook::PreStart.option()),

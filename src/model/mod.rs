@@ -4,6 +4,7 @@
 
 pub mod backoff;
 pub mod backpressure;
+mod began;
 pub mod counted;
 pub mod event;
 pub mod gates;

@@ -21,6 +21,7 @@
 
 use std::time::Duration;
 
+use super::began::Began;
 use super::retry::{self, Retry};
 use crate::clock::{Mono, Now};
 use crate::config::{self, Autorestart, Ready, RunType};
@@ -163,8 +164,8 @@ pub struct Process {
     came_up: bool,
     /// When the last start was attempted; `None` before the first (P-5).
     started: Option<Mono>,
-    /// The same on the wall clock, whole seconds; 0 before the first.
-    pub start_wall: i64,
+    /// The same on the wall clock of that moment, whole seconds; 0 before the first.
+    start_wall: i64,
     /// When it was last reaped, wall clock; 0 before (P-65).
     pub stop_wall: i64,
     /// Failed starts in a row.
@@ -269,6 +270,27 @@ impl Process {
     /// When the last start was attempted.
     pub fn started(&self) -> Option<Mono> {
         self.started
+    }
+
+    /// When the last run began, or was to begin, in seconds since the epoch; 0 before the first (K-10).
+    pub fn start_secs(&self, now: Now) -> i64 {
+        self.began().map_or(self.start_wall, |began| began.shown_secs(now))
+    }
+
+    /// The same by the clock of now, to the second, as it is in `uptime_secs`.
+    pub fn exact_start_secs(&self, now: Now) -> i64 {
+        self.began().map_or(self.start_wall, |began| began.exact_secs(now))
+    }
+
+    /// How long the child has been there.
+    pub fn uptime_secs(&self, now: Now) -> i64 {
+        now.wall.secs() - self.exact_start_secs(now)
+    }
+
+    /// The beginning of a run that lasts.
+    fn began(&self) -> Option<Began> {
+        let at = self.started.filter(|_| self.pid.is_some())?;
+        Some(Began { at, wall_secs: self.start_wall })
     }
 
     /// The hook that runs.
@@ -782,6 +804,8 @@ impl Process {
     /// The child was reaped (P-60 to P-67).
     fn finish(&mut self, status: ExitStatus, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
         use ProcessState::*;
+        // From here on nothing tells any more what the clock was set by.
+        self.start_wall = self.start_secs(now);
         let code = status.code();
         let is_silent = self.around.cut == Some(Cut::Silent);
         let expected = config.program.exitcodes.0.contains(&code) && !is_silent;

@@ -82,9 +82,9 @@ impl Work {
                 let ctime = context.host.local_ctime(context.now.wall.secs());
                 Finished::Page { host: action.host.clone(), message: action.message(&ctime) }
             }),
-            Work::Metrics(scrape) => {
-                scrape.advance(context.daemon, context.host).then(|| Finished::Metrics(std::mem::take(scrape)))
-            }
+            Work::Metrics(scrape) => scrape
+                .advance(context.daemon, context.now, context.host)
+                .then(|| Finished::Metrics(std::mem::take(scrape))),
         }
     }
 }

@@ -433,7 +433,7 @@ impl Exchange<'_> {
             return self.forbid(head, Refusal::OtherSite);
         }
         let mut scrape = Scrape::new(self.daemon, Format::of(head.accept));
-        if scrape.advance(self.daemon, self.host) {
+        if scrape.advance(self.daemon, self.now, self.host) {
             return self.finish(head.reply_to, Finished::Metrics(scrape));
         }
         Next::Deferred(Work::Metrics(scrape))

@@ -1,6 +1,7 @@
 //! Collecting figures of all processes. What a process uses the system tells in some 15 us, so thousands of them are
 //! asked about over several turns.
 
+use crate::clock::Now;
 use crate::daemon::{Daemon, Host};
 use crate::id::ProcId;
 use crate::web::metrics::{Figures, Format, PoolSample, Sample, write};
@@ -26,9 +27,9 @@ impl Scrape {
     }
 
     /// Looks at some more processes; true when all are done.
-    pub(super) fn advance(&mut self, daemon: &Daemon, host: &mut dyn Host) -> bool {
+    pub(super) fn advance(&mut self, daemon: &Daemon, now: Now, host: &mut dyn Host) -> bool {
         let looked_at = self.left.split_off(self.left.len().saturating_sub(LOOKS_PER_TURN));
-        self.samples.extend(looked_at.into_iter().rev().filter_map(|id| sample(daemon, id, host)));
+        self.samples.extend(looked_at.into_iter().rev().filter_map(|id| sample(daemon, id, now, host)));
         self.left.is_empty()
     }
 
@@ -57,7 +58,7 @@ impl Scrape {
     }
 }
 
-fn sample(daemon: &Daemon, id: ProcId, host: &mut dyn Host) -> Option<Sample> {
+fn sample(daemon: &Daemon, id: ProcId, now: Now, host: &mut dyn Host) -> Option<Sample> {
     let (group, process) = daemon.roster.member(id)?;
     let machine = &process.machine;
     Some(Sample {
@@ -65,7 +66,7 @@ fn sample(daemon: &Daemon, id: ProcId, host: &mut dyn Host) -> Option<Sample> {
         group: group.name().to_string(),
         state: machine.state(),
         exit_status: machine.exit_status(),
-        start: machine.start_wall,
+        start: machine.start_secs(now),
         restarts: machine.starts.saturating_sub(1),
         usage: machine.pid().and_then(|pid| host.usage(pid)).map(|usage| (usage.cpu_ms, usage.rss_bytes)),
         written: [process.stdout.written, process.stderr.written],

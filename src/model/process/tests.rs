@@ -637,8 +637,13 @@ fn a_wall_clock_that_steps_moves_only_what_people_see() {
     process.step(Event::SetUp, &program, SupervisorState::Running, early(START, 5_000), &mut out);
     process.step(Event::Deadline, &program, SupervisorState::Running, early(START + 2 * SECOND, 1_000), &mut out);
     assert_eq!(process.state, ProcessState::Running);
+    // K-10: what is shown is right by the clock of now.
+    let now = early(START + 2 * SECOND, 1_000);
+    assert_eq!((process.uptime_secs(now), process.start_secs(now)), (2, 998));
     process.step(Event::Exited(EXPECTED), &program, SupervisorState::Running, early(START + 3 * SECOND, 900), &mut out);
-    assert_eq!((process.start_wall, process.stop_wall, process.starts), (5_000, 900, 1));
+    assert_eq!((process.start_wall, process.stop_wall, process.starts), (897, 900, 1));
+    // Of what is over nothing moves any more.
+    assert_eq!(process.start_secs(early(START + 9 * SECOND, 90_000)), 897);
 }
 
 /// One run of a listener under `unknown_action=restart` that breaks the protocol so long after its start; answers the
