@@ -11,7 +11,7 @@ use crate::id::Channel;
 
 use super::datatypes::LogFile;
 use super::options::{GroupOptions, Process, Program};
-use super::types::{Fcgi, Group, Listener, ServerUrl};
+use super::types::{Autorestart, Fcgi, Group, Listener, ServerUrl};
 
 /// Names of groups that differ between what is active and what is configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,7 +66,9 @@ impl Process {
             let Process { name, number: _, program, environment, .. } = mine;
             *name == other.name
                 && *environment == other.environment
-                && program.is_same(&other.program, |row| row.makes || row.policy)
+                && (program.is_same(&other.program, |row| row.makes || row.policy)
+                    || are_both_unwritten(program.autorestart, other.program.autorestart)
+                        && program.is_same(&other.program, |row| row.makes || row.policy || row.name == "autorestart"))
                 && mine.is_same(other, |row| row.makes || row.policy)
         })
     }
@@ -90,6 +92,12 @@ impl Process {
         }
         are_same(self, &configured)
     }
+}
+
+/// Whether the one `autorestart` has become the other by `essential` alone, which is a policy and brings it along.
+fn are_both_unwritten(one: Autorestart, other: Autorestart) -> bool {
+    let is_default = |value| matches!(value, Autorestart::Essential | Autorestart::Unexpected);
+    is_default(one) && is_default(other)
 }
 
 /// All that its child is made by.
@@ -168,6 +176,26 @@ mod tests {
             Difference { added: vec!["new".into()], changed: vec!["edited".into()], removed: vec!["gone".into()] };
         assert_eq!(difference(&old, &new), expected);
         assert_eq!(difference(&old, &old), Difference::default());
+    }
+
+    #[test]
+    fn which_changes_are_policies() {
+        // K-0.6; the second: essential brings the default of autorestart along.
+        let rows = [
+            ("restartpause=1", "restartpause=2", true),
+            ("", "essential=true", true),
+            ("essential=true", "", true),
+            ("autorestart=false", "essential=true", false),
+            ("essential=true", "autorestart=true", false),
+            ("autorestart=true\nessential=true", "autorestart=true", true),
+            ("", "killmode=tree\nkillwaitsecs=5", true),
+            ("", "deathsig=TERM", false),
+            ("", "autorestart=true", false),
+        ];
+        for (old, new, expected) in rows {
+            let process = |lines| groups(&program("p", lines))[0].processes[0].clone();
+            assert_eq!(process(old).same_but_for_policy(&process(new)), expected, "{old:?} {new:?}");
+        }
     }
 
     #[test]

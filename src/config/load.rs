@@ -326,6 +326,7 @@ impl Loader {
         };
         let mut groups = common.groups(&mut failed)?;
         let mut removed = Vec::new();
+        let wrong_in_files = wrong_process(&supervisord.exit_code_from, &groups);
         if let Some(layer) = layer {
             removed.clone_from(&groups);
             common.lay_over(layer, &mut groups);
@@ -342,9 +343,14 @@ impl Loader {
             Ok(account) => account,
             Err(error) => failed(error).map(|()| None)?,
         };
-        if let Some(text) = wrong_process(&supervisord.exit_code_from, &groups) {
-            let reader = Reader { document: &document, section, scope: Scope::default(), env, stand_in: None };
-            failed(reader.error("exit_code_from", text))?;
+        match (wrong_in_files, wrong_process(&supervisord.exit_code_from, &groups)) {
+            (_, None) => {}
+            (Some(_), Some(text)) => {
+                let reader = Reader { document: &document, section, scope: Scope::default(), env, stand_in: None };
+                failed(reader.error("exit_code_from", text))?;
+            }
+            // Changes at run time must not keep the files from being read.
+            (None, Some(text)) => warnings.push(format!("After the changes at run time {text}")),
         }
         self.lay_command_line(&mut supervisord, env);
         let stheno = self.stheno(main, &document, env)?;

@@ -95,7 +95,7 @@ impl<'a> Common<'a> {
                 }
             }
             if reader.entry("autorestart").is_none() {
-                program.autorestart = Autorestart::Never;
+                program.autorestart = Autorestart::Essential;
             }
         }
         if program.numprocs > NUMPROCS_MAX {

@@ -101,7 +101,7 @@ impl Show for Autorestart {
         match self {
             Autorestart::Always => "true".into(),
             Autorestart::Unexpected => "unexpected".into(),
-            Autorestart::Never => "false".into(),
+            Autorestart::Never | Autorestart::Essential => "false".into(),
         }
     }
 }

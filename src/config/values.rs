@@ -44,6 +44,8 @@ pub enum Autorestart {
     Unexpected,
     /// Never.
     Never,
+    /// Never, although that is not written: its end is to be the daemon's (`essential`).
+    Essential,
 }
 
 /// `serverurl` of a program, which finds it in SUPERVISOR_SERVER_URL (C-101).

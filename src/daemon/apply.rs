@@ -174,6 +174,7 @@ impl Daemon {
     /// Lets go of all that a process has, before it is taken out of the roster.
     fn detach(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
         self.remember_what(id, What::Gone, now);
+        self.forget_started(id, now);
         self.close_logs(id, host);
         // One in state UNKNOWN may still hold its share.
         self.release_socket(id, host);
@@ -247,6 +248,7 @@ impl Daemon {
         self.remember_what(id, What::Made, now);
         self.note_order(id);
         self.mind_leftovers(id);
+        self.look_whether_idle(now);
         self.reschedule(id, now);
         self.look_after_changed(id, &old, now, host);
     }

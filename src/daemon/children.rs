@@ -90,7 +90,7 @@ impl Daemon {
         }
         self.effects = effects;
         if let Some(entered) = entered {
-            self.after_step(id, &entered);
+            self.after_step(id, &entered, now);
             self.member_entered(id, &entered, now);
         }
         self.reorder(id, now);
@@ -126,6 +126,7 @@ impl Daemon {
         self.restart_groups(now, host);
         self.look_at_leftovers(now, host);
         self.tell_strangers(now);
+        self.idle_deadline(now);
         self.bus.tick(now);
     }
 

@@ -3,10 +3,13 @@
 //! After each step of a machine [`Daemon::after_step`] looks at the state that was entered: whether it is a failure to be
 //! remembered, and whether it ends the daemon. What asks for nothing of that costs a comparison.
 
-use crate::config::{Config, ExitCodeFrom, OnExit, OnFatal, Program, RunType, Supervisord};
+use std::time::Duration;
+
+use crate::clock::{Mono, Now};
+use crate::config::{Config, ExitCodeFrom, OnExit, OnFatal, RunType, Supervisord};
 use crate::exit::ExitStatus;
 use crate::id::ProcId;
-use crate::model::process::Transition;
+use crate::model::process::{Process, Transition};
 use crate::state::{ProcessState, SupervisorState};
 
 use super::roster::Roster;
@@ -37,7 +40,14 @@ pub(super) struct Ending {
     named: Option<i32>,
     /// One that keeps the daemon from being idle, when it was last looked for.
     busy: Option<ProcId>,
+    /// A program was started in this run; it may have been removed since.
+    has_started: bool,
+    /// When it is looked whether nothing is left to do, after something else than an end: what was removed may come back.
+    look_at: Option<Mono>,
 }
+
+/// How long after a removal it is looked whether nothing is left to do. An update removes and adds again, in two calls.
+const REMOVAL_TIME: Duration = Duration::from_secs(1);
 
 impl Ending {
     pub(super) fn new(config: &Config) -> Ending {
@@ -70,7 +80,6 @@ impl Ending {
         if self.busy.and_then(|id| roster.process(id)).is_some_and(is_busy) {
             return false;
         }
-        let mut has_started = false;
         for (id, process) in roster.processes() {
             if roster.is_listener(id) {
                 continue;
@@ -79,9 +88,13 @@ impl Ending {
                 self.busy = Some(id);
                 return false;
             }
-            has_started |= process.machine.started().is_some();
+            self.has_started |= process.machine.started().is_some();
         }
-        has_started
+        self.has_started
+    }
+
+    pub(super) fn deadline(&self) -> Option<Mono> {
+        self.look_at
     }
 }
 
@@ -93,15 +106,15 @@ fn status_of(exit: ExitStatus) -> i32 {
     }
 }
 
-/// The same of an end that was asked for: 0 if it is what the stop signal brings about.
-fn status_of_stop(exit: ExitStatus, program: &Program) -> i32 {
+/// The same of an end that was asked for: 0 if it is what a stop signal brings about that was sent.
+fn status_of_stop(exit: ExitStatus, machine: &Process) -> i32 {
     let status = status_of(exit);
-    if program.stopsignal.contains(status - SIGNAL_BASE) { 0 } else { status }
+    if machine.was_told(status - SIGNAL_BASE) { 0 } else { status }
 }
 
 /// The status of a process that was given up.
 fn status_of_fatal(process: &Proc) -> i32 {
-    match process.machine.last_exit().map(status_of) {
+    match process.machine.exit_since_asked().map(status_of) {
         Some(0) => OTHER_REASON,
         Some(status) => status,
         None => process.start_failure,
@@ -120,13 +133,13 @@ impl Daemon {
     }
 
     /// What follows for the daemon from the state that a process has entered.
-    pub(super) fn after_step(&mut self, id: ProcId, entered: &Transition) {
+    pub(super) fn after_step(&mut self, id: ProcId, entered: &Transition, now: Now) {
         use ProcessState::*;
         let Some((group, process)) = self.roster.member(id) else { return };
         let program = &process.config.program;
         let status = match (entered.to, entered.exit) {
             (Fatal, _) => status_of_fatal(process),
-            (Stopped, Some(exit)) => status_of_stop(exit, program),
+            (Stopped, Some(exit)) => status_of_stop(exit, &process.machine),
             (_, Some(exit)) => status_of(exit),
             _ => return,
         };
@@ -164,14 +177,44 @@ impl Daemon {
             activity!(Warn, "{reason}, shutting down");
             self.ending.by_policy = Some(status);
             self.request_shutdown();
-        } else if self.ending.ends_when_idle
-            && !self.agenda.has_first_starts()
-            && !self.has_waits()
-            && self.ending.is_done(&self.roster)
-        {
+        } else if self.ending.ends_when_idle {
+            self.end_if_idle(now);
+        }
+    }
+
+    fn end_if_idle(&mut self, now: Now) {
+        if self.agenda.has_first_starts() || self.has_waits() {
+            // Those that wait may never be started, and then no end tells to look again.
+            return self.look_whether_idle(now);
+        }
+        if self.ending.is_done(&self.roster) {
             activity!(Info, "every program that was started has ended, shutting down");
             self.ending.is_idle = true;
             self.request_shutdown();
+        }
+    }
+
+    /// Something has changed by which nothing may be left to do.
+    pub(super) fn look_whether_idle(&mut self, now: Now) {
+        if self.ending.ends_when_idle && self.state == SupervisorState::Running {
+            self.ending.look_at = Some(now.mono.after(REMOVAL_TIME));
+        }
+    }
+
+    /// A process goes: that it was started counts.
+    pub(super) fn forget_started(&mut self, id: ProcId, now: Now) {
+        let was_started = self.roster.process(id).is_some_and(|process| process.machine.started().is_some());
+        self.ending.has_started |= was_started && !self.roster.is_listener(id);
+        self.look_whether_idle(now);
+    }
+
+    /// Looks whether nothing is left to do, if that is due.
+    pub(super) fn idle_deadline(&mut self, now: Now) {
+        if self.ending.look_at.is_some_and(|at| at <= now.mono) {
+            self.ending.look_at = None;
+            if self.state == SupervisorState::Running {
+                self.end_if_idle(now);
+            }
         }
     }
 }

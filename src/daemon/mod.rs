@@ -224,6 +224,7 @@ impl Daemon {
             self.order_deadline(now),
             self.remaining.deadline(now.mono),
             self.strangers.deadline(),
+            self.ending.deadline(),
             self.line_deadlines.first().map(|(at, ..)| *at),
             self.bus.next_tick(now),
             self.bus.next_retry(),

@@ -65,6 +65,8 @@ pub struct Around {
     pub cut: Option<Cut>,
     /// The step of `stopsignal` that was taken last.
     pub step: u8,
+    /// The stop signals that were sent, a bit for each.
+    pub sent: u64,
     /// It is started again once it is stopped.
     pub again: bool,
     /// Nothing starts it but a command.

@@ -184,6 +184,8 @@ pub struct Process {
     exit_status: Option<i32>,
     /// How the last run ended, also where P-63 records nothing.
     last_exit: Option<ExitStatus>,
+    /// The same, if that run came of the last start that somebody asked for.
+    exit_since_asked: Option<ExitStatus>,
     /// Why the last start or run failed; empty when it did not.
     spawn_error: String,
     /// Runs begun by this process so far.
@@ -215,6 +217,7 @@ impl Default for Process {
             delay: Mono(0),
             exit_status: None,
             last_exit: None,
+            exit_since_asked: None,
             spawn_error: String::new(),
             starts: 0,
             ready_by: None,
@@ -265,6 +268,16 @@ impl Process {
     /// How the last run ended.
     pub fn last_exit(&self) -> Option<ExitStatus> {
         self.last_exit
+    }
+
+    /// How the last run ended since somebody has asked for a start.
+    pub fn exit_since_asked(&self) -> Option<ExitStatus> {
+        self.exit_since_asked
+    }
+
+    /// Whether its run was told to end by this signal, as a step of `stopsignal`.
+    pub fn was_told(&self, signal: i32) -> bool {
+        self.around.sent & signal_bit(signal) != 0
     }
 
     /// When the last start was attempted.
@@ -384,6 +397,7 @@ impl Process {
         match (self.state, event) {
             (Stopped | Exited | Fatal | Backoff, Event::Start) if self.pid.is_none() => {
                 self.retry.begin_anew();
+                self.exit_since_asked = None;
                 self.start(config, now, out);
             }
             (Stopped | Exited | Fatal, Event::Resume) if self.pid.is_none() => {
@@ -564,7 +578,7 @@ impl Process {
             Autorestart::Unexpected if is_silent => true,
             Autorestart::Always => true,
             Autorestart::Unexpected => !config.program.exitcodes.0.contains(&self.exit_status.unwrap_or(-1)),
-            Autorestart::Never => false,
+            Autorestart::Never | Autorestart::Essential => false,
         }
     }
 
@@ -690,6 +704,10 @@ impl Process {
             return self.signal_step(0, config, now, out);
         }
         self.around.step = 0;
+        // The command stands for it.
+        if let Some(step) = config.program.stopsignal.step(0) {
+            self.note_sent(step.signal);
+        }
         let wait = config.program.stopsignal.step(0).and_then(|step| step.wait);
         self.delay = now.mono.after(wait.map_or(self.stop_wait(config), |secs| Duration::from_secs(secs.into())));
         self.change(ProcessState::Stopping, false, None, out);
@@ -706,7 +724,12 @@ impl Process {
             return self.signal(libc::SIGKILL, config.program.kills_group(), wait, config, now, out);
         };
         let wait = step.wait.map_or(self.stop_wait(config), |secs| Duration::from_secs(secs.into()));
+        self.note_sent(step.signal);
         self.signal(step.signal, config.program.stopasgroup, wait, config, now, out);
+    }
+
+    fn note_sent(&mut self, signal: i32) {
+        self.around.sent |= signal_bit(signal);
     }
 
     fn next_step(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
@@ -820,6 +843,7 @@ impl Process {
         self.stop_wall = now.wall.secs();
         self.ended = now.mono;
         self.last_exit = Some(status);
+        self.exit_since_asked = Some(status);
         match self.state {
             Stopping => {
                 self.exit_status = Some(code);
@@ -904,6 +928,11 @@ impl Process {
             exit,
         }));
     }
+}
+
+/// The bit that stands for a signal; none for what is no signal.
+fn signal_bit(signal: i32) -> u64 {
+    u32::try_from(signal - 1).ok().and_then(|place| 1_u64.checked_shl(place)).unwrap_or(0)
 }
 
 #[cfg(test)]

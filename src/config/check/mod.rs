@@ -8,6 +8,7 @@
 
 mod care;
 mod command;
+mod endings;
 mod finding;
 mod limits;
 mod names;
@@ -75,6 +76,7 @@ pub fn check(loader: &mut Loader, env: &dyn Env, portable: bool) -> Report {
             if let Some(sources) = &sources {
                 findings.extend(order::look(&sources.document, &config.groups));
             }
+            findings.extend(endings::look(&config));
             findings.extend(twins(config.groups.iter().map(|group| group.name.as_str())));
         }
         Err(problems) => findings.splice(0..0, problems.iter().map(problem)).for_each(drop),

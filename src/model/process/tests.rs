@@ -2,7 +2,7 @@ use super::*;
 use crate::clock::Wall;
 use crate::config::Program;
 use crate::config::Retries;
-use crate::config::datatypes::{ExitCodes, StopSignals};
+use crate::config::datatypes::{Datatype, ExitCodes, StopSignals};
 use crate::config::fake::Fake;
 use std::rc::Rc;
 
@@ -782,4 +782,35 @@ fn the_next_run_waits_for_what_the_last_one_left_behind() {
         let cleared = fed(&mut process, Event::Cleared, &program, daemon, LATE);
         assert_eq!(cleared, if daemon == Running { vec!["spawn"] } else { vec![] }, "{daemon:?}");
     }
+}
+
+#[test]
+fn k_1_only_signals_that_were_sent_are_our_own() {
+    let program = program(|program| {
+        let fake = Fake::new();
+        program.stopsignal = StopSignals::parse("TERM INT:3 QUIT", &fake).unwrap();
+    });
+    let told =
+        |process: &Process| [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL].map(|n| process.was_told(n));
+    let mut process = process(ProcessState::Running, Some(7), 0, 0);
+    assert_eq!(told(&process), [false; 4]);
+    fed(&mut process, Event::Stop, &program, SupervisorState::Running, LATE);
+    assert_eq!(told(&process), [true, false, false, false]);
+    for expected in [[true, true, false, false], [true, true, true, false], [true, true, true, false]] {
+        let due = process.deadline(&program, SupervisorState::Running).unwrap().0;
+        fed(&mut process, Event::Deadline, &program, SupervisorState::Running, due);
+        assert_eq!(told(&process), expected, "SIGKILL in the end is none of them");
+    }
+    assert!(!process.was_told(0) && !process.was_told(-1) && !process.was_told(65));
+}
+
+#[test]
+fn k_1_a_start_by_command_forgets_how_earlier_runs_ended() {
+    let program = program(|_| ());
+    let mut process = process(ProcessState::Running, Some(7), 0, 0);
+    fed(&mut process, Event::Exited(UNEXPECTED), &program, SupervisorState::Running, LATE);
+    assert_eq!(process.exit_since_asked(), Some(UNEXPECTED));
+    process.state = ProcessState::Fatal;
+    fed(&mut process, Event::Start, &program, SupervisorState::Running, LATE);
+    assert_eq!((process.exit_since_asked(), process.last_exit()), (None, Some(UNEXPECTED)));
 }
