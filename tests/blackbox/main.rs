@@ -12,6 +12,7 @@ mod command;
 mod container_logs;
 mod differences;
 mod dynamic;
+mod endings;
 mod environment;
 mod events;
 mod fcgi;
