@@ -26,6 +26,7 @@ pub fn features() -> Vec<&'static str> {
         ("ctl", cfg!(feature = "ctl")),
         ("line-editing", cfg!(feature = "line-editing")),
         ("applets", cfg!(feature = "applets")),
+        ("page", cfg!(feature = "page")),
     ];
     all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
 }

@@ -26,6 +26,7 @@ use crate::rpc::budget::{Budget, CALL_US};
 use crate::rpc::logtext::{LogText, PIECE_BYTES};
 use crate::rpc::{self, Answer, Context, Extensions, Outcome, Registry};
 use crate::sys::time;
+use crate::web::files::PageFile;
 use crate::web::guard::Refusal;
 use crate::web::metrics::Format;
 use crate::web::{action, files, guard, page};
@@ -543,11 +544,26 @@ impl Exchange<'_> {
         self.write(reply_to, Status::MOVED_PERMANENTLY, |reply| reply.headers(&headers).body(body.as_bytes()))
     }
 
+    /// A file of the live page. Browsers ask each time whether it has changed, as a new daemon may be behind the name.
+    fn page_file(&mut self, head: &Head<'_>, file: &PageFile) -> Next {
+        let headers = [("ETag", file.etag), ("Cache-Control", "no-cache"), ("X-Content-Type-Options", "nosniff")];
+        if head.if_none_match.is_some_and(|known| known.contains(file.etag)) {
+            return self.write(head.reply_to, Status::NOT_MODIFIED, |reply| reply.headers(&headers).no_body());
+        }
+        self.write(head.reply_to, Status::OK, |reply| {
+            let reply = reply.headers(&headers).header("Content-Type", file.content_type);
+            reply.header("Content-Encoding", "gzip").length(file.packed.len()).body(file.packed);
+        })
+    }
+
     /// The static tree.
     fn static_file(&mut self, request: &Request<'_>) -> Next {
         let head = request.head;
         if head.method != "GET" && head.method != "HEAD" {
             return self.error(head.reply_to, Status::BAD_REQUEST);
+        }
+        if let Some(file) = files::find_page_file(&request.path) {
+            return self.page_file(head, file);
         }
         match files::find(&request.path) {
             files::Found::Nothing => self.error(head.reply_to, Status::NOT_FOUND),

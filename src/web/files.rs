@@ -27,6 +27,33 @@ pub enum Found {
     Nothing,
 }
 
+/// A file of the live page, as it is sent: packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageFile {
+    /// Its path, without a slash in front.
+    pub path: &'static str,
+    /// Its `Content-Type`.
+    pub content_type: &'static str,
+    /// Its `ETag`, which is another one when the contents are.
+    pub etag: &'static str,
+    /// Bytes before it was packed.
+    pub raw_bytes: usize,
+    /// Its contents, as gzip.
+    pub packed: &'static [u8],
+}
+
+/// The files of the live page; none where it is not built in.
+pub const PAGE_FILES: &[PageFile] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
+
+/// Whether the live page is built in.
+pub const HAS_PAGE: bool = cfg!(feature = "page");
+
+/// The file of the live page at an unquoted path.
+pub fn find_page_file(path: &str) -> Option<&'static PageFile> {
+    let path = path.strip_prefix('/')?;
+    PAGE_FILES.iter().find(|file| file.path == path)
+}
+
 macro_rules! files {
     ($($path:literal $content_type:literal,)*) => {
         &[$(StaticFile { path: $path, content_type: $content_type, bytes: include_bytes!(concat!("assets/", $path)) },)*]
@@ -122,6 +149,19 @@ mod tests {
             };
             assert!(file.bytes.starts_with(magic), "{}", file.path);
         }
+    }
+
+    #[test]
+    fn the_live_page_is_small() {
+        let raw: usize = PAGE_FILES.iter().map(|file| file.raw_bytes).sum();
+        let packed: usize = PAGE_FILES.iter().map(|file| file.packed.len()).sum();
+        assert!(raw <= 64 * 1024 && packed <= 22 * 1024, "{raw} bytes, packed {packed}");
+        assert_eq!(HAS_PAGE, find_page_file("/page/app.js").is_some());
+        assert_eq!(find_page_file("/page/"), None);
+        let mut etags: Vec<&str> = PAGE_FILES.iter().map(|file| file.etag).collect();
+        etags.sort_unstable();
+        etags.dedup();
+        assert_eq!(etags.len(), PAGE_FILES.len());
     }
 
     #[test]

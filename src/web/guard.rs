@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use crate::wire::http::Head;
 
 /// What our pages may load and where they may send forms: nothing but what is served here, and no inline script.
-pub const CONTENT_POLICY: &str =
-    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; form-action 'self'; base-uri 'none'";
+pub const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \
+    connect-src 'self'; form-action 'self'; base-uri 'none'";
 
 /// The headers that protect our pages in browsers. They go to browsers only ([`is_browser`]): everybody else gets the
 /// headers of the original and no others.

@@ -1,6 +1,7 @@
 //! The pages. What they link to, and the classes of rows and states, are the original's; the rest is our own (X-30 to
 //! X-34, X-39).
 
+use super::files::HAS_PAGE;
 use crate::namespec;
 use crate::state::ProcessState;
 use crate::wire::form::quote;
@@ -40,6 +41,12 @@ pub struct Row<'a> {
 pub fn index_page(rows: &mut [Row], message: Option<&str>, version: &str, year: i32) -> String {
     rows.sort_by_key(|row| (row.group, row.name));
     let mut page = Page::begin("Supervisor Status");
+    if HAS_PAGE {
+        page.raw(
+            "<link href=\"page/page.css\" rel=\"stylesheet\" media=\"not all\">\n<script src=\"page/boot.js\"></script>\n\
+             <script src=\"page/app.js\" type=\"module\"></script>\n",
+        );
+    }
     page.raw(
         "<script src=\"scripts/actions.js\" defer></script>\n</head>\n<body>\n<div id=\"header\">\
          <img src=\"images/supervisor.gif\" alt=\"Supervisor status\" width=\"128\" height=\"48\"></div>\n",
@@ -290,7 +297,7 @@ mod tests {
         assert!(page.contains("tail.html?processname=a%3A%3Cb%3E%26%22\""));
         assert!(page.contains("<span>&lt;i>&amp;\"'</span>"));
         assert_eq!(between(&page, "<div class=\"status_msg\">", "</div>"), "&lt;script>alert(1)&lt;/script>&amp;");
-        assert_eq!(page.matches("<script").count(), 1, "only our own script");
+        assert_eq!(page.matches("<script").count(), if HAS_PAGE { 3 } else { 1 }, "only our own scripts");
     }
 
     #[test]

@@ -158,3 +158,27 @@ fn logs_are_read_on_from_where_one_was() {
         assert_eq!(get(query).head.status, 404, "{query}");
     }
 }
+
+#[test]
+fn the_live_page_is_sent_packed_and_once() {
+    if is_original() || !stheno::web::files::HAS_PAGE {
+        return;
+    }
+    let daemon = Daemon::start(A);
+    let socket = daemon.folder.path("s.sock");
+    let index = request(&socket, "GET", "/", &[], None).expect("an answer").text();
+    for file in stheno::web::files::PAGE_FILES {
+        let target = format!("/{}", file.path);
+        let answer = request(&socket, "GET", &target, &[], None).expect("an answer");
+        assert_eq!(answer.head.status, 200, "{target}");
+        assert_eq!(answer.head.header("Content-Encoding"), Some("gzip"), "{target}");
+        assert_eq!(answer.head.header("Content-Type"), Some(file.content_type), "{target}");
+        assert_eq!(answer.body, file.packed, "{target}");
+        let known = answer.head.header("ETag").expect("an ETag").to_string();
+        let again = request(&socket, "GET", &target, &[("If-None-Match", &known)], None).expect("an answer");
+        assert_eq!((again.head.status, again.body.len()), (304, 0), "{target}");
+        let is_icon = file.path.ends_with(".svg");
+        assert!(is_icon || index.contains(&format!("\"{}\"", file.path)), "{target} is asked for");
+    }
+    assert!(index.contains("tail.html?processname=a"), "the table is there without JavaScript");
+}

@@ -1,0 +1,130 @@
+// What all parts of the page use: elements, icons, words for numbers and states, what is said aside. Whatever comes from
+// outside gets into the page as text, never as HTML.
+
+export const $ = (selector, within = document) => within.querySelector(selector);
+
+/** An element: h("button.btn.pri", act, {title: …}, "text", child…); a function is what a click does. */
+export function h(what, ...rest) {
+	const [tag, ...classes] = what.split(".");
+	const it = document.createElement(tag);
+	if (classes.length) it.className = classes.join(" ");
+	for (const part of rest.flat(2)) {
+		if (typeof part === "function") it.addEventListener("click", part);
+		else if (part instanceof Node || typeof part === "string") it.append(part);
+		else for (const [name, value] of Object.entries(part || {})) {
+			if (typeof value === "function") it.addEventListener(name, value);
+			else mark(it, name, value);
+		}
+	}
+	return it;
+}
+
+/** Sets a text only where it differs: most stay the same from one update to the next. */
+export function put(it, text) {
+	if (it.said !== text) it.textContent = it.said = text;
+}
+
+/** The same for an attribute; false takes it away. */
+export function mark(it, name, value) {
+	if (value === false || value == null) it.removeAttribute(name);
+	else if (it.getAttribute(name) !== `${value}`) it.setAttribute(name, value);
+}
+
+export function svg(tag, attributes, ...children) {
+	const it = document.createElementNS("http://www.w3.org/2000/svg", tag);
+	for (const name in attributes) it.setAttribute(name, attributes[name]);
+	it.append(...children);
+	return it;
+}
+
+// Shapes tell the states apart as well as colours do.
+const PATHS = {
+	run: "M8 3a5 5 0 1 0 0 10A5 5 0 0 0 8 3z",
+	go: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zm0 1.6v8.8a4.4 4.4 0 0 1 0-8.8z",
+	warn: "M8 2a6 6 0 0 1 4.3 1.8L14 2v5H9l1.8-1.8A3.9 3.9 0 1 0 11.7 9h2.1A6 6 0 1 1 8 2z",
+	bad: "M8 1 16 15H0zM7 6v4h2V6zm0 5v2h2v-2z",
+	off: "M8 2.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11zm0 1.7a3.8 3.8 0 1 1 0 7.6 3.8 3.8 0 0 1 0-7.6z",
+	done: "M6.4 10.2 13 3.6l1.2 1.2-7.8 7.8L2 8.2 3.2 7z",
+	fold: "M4.5 2.5 10 8l-5.5 5.5L3 12l4-4-4-4z",
+	close: "m3.5 2.3 4.5 4.5 4.5-4.5 1.2 1.2L9.2 8l4.5 4.5-1.2 1.2L8 9.2l-4.5 4.5-1.2-1.2L6.8 8 2.3 3.5z",
+	moon: "M6 1.5A6.5 6.5 0 1 0 14.5 10 5.5 5.5 0 0 1 6 1.5z",
+	bell: "M8 1.5a4 4 0 0 1 4 4V9l1.5 2.5h-11L4 9V5.5a4 4 0 0 1 4-4zM6.5 13h3a1.5 1.5 0 0 1-3 0z",
+};
+
+/** An icon; `swap` makes another one of it. */
+export const icon = (name) => swap(svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { "fill-rule": "evenodd" })), name);
+export function swap(it, name) {
+	mark(it, "class", `i i-${name}`);
+	mark(it.firstChild, "d", PATHS[name]);
+	return it;
+}
+
+/** A button that is pressed or not, which the browser remembers under `key`. */
+export function toggle(label, key, act) {
+	const is = () => localStorage.getItem(key) === "1";
+	const it = h("button.btn", label, { "aria-pressed": is() }, () => {
+		localStorage.setItem(key, is() ? "" : "1");
+		mark(it, "aria-pressed", is());
+		act(is());
+	});
+	act(is());
+	return it;
+}
+
+// Numbers as people say them.
+
+export function span(ms) {
+	const two = (big, one, small, other) => (small ? `${big} ${one} ${small} ${other}` : `${big} ${one}`);
+	const [s, m, hours] = [1000, 60_000, 3_600_000].map((unit) => Math.max(0, Math.floor(ms / unit)));
+	if (s < 60) return `${s} s`;
+	if (m < 60) return `${m} min`;
+	return hours < 24 ? two(hours, "h", m % 60, "min") : two(Math.floor(hours / 24), "d", hours % 24, "h");
+}
+export function size(kib) {
+	const mb = kib / 1024;
+	if (kib < 1000) return `${kib} kB`;
+	return mb < 1000 ? `${mb < 10 ? mb.toFixed(1) : Math.round(mb)} MB` : `${(mb / 1024).toFixed(1)} GB`;
+}
+export const percent = (number) => `${number < 10 ? number.toFixed(1) : Math.round(number)} %`;
+export const many = (count, one = "process", more = one.endsWith("s") ? `${one}es` : `${one}s`) => `${count} ${count === 1 ? one : more}`;
+export function clock(ms) {
+	const date = new Date(ms);
+	const day = date.toDateString() === new Date().toDateString() ? "" : `${date.toLocaleDateString("sv")} `;
+	return day + date.toTimeString().slice(0, 8);
+}
+
+// What is said aside.
+
+/** Tells it to who hears the page instead of seeing it. */
+export const announce = (text) => put($("#aloud"), text);
+
+/** A line at the edge that goes away by itself, with a way on if there is one; `label` of "!" is for what went wrong. */
+export function toast(text, label, act) {
+	const isBad = label === "!";
+	const close = () => it.remove();
+	const it = h(isBad ? "div.bad" : "div", h("span", text), act && h("button", label, () => (close(), act())), h("button", { "aria-label": "Dismiss" }, icon("close"), close));
+	$("#toasts").append(it);
+	while ($("#toasts").children.length > 4) $("#toasts").firstChild.remove();
+	setTimeout(close, isBad ? 15_000 : 8000);
+	announce(text);
+}
+
+/** A dialog; Escape closes it, and the focus goes back to where it was. */
+export function dialog(title, body, ...buttons) {
+	const before = document.activeElement;
+	const it = h("dialog", { "aria-label": title || "Find" }, title && h("h2", title), body, buttons.length && h("div.b", buttons),
+		{ close: () => (it.remove(), before?.isConnected && before.focus()) }, (event) => event.target === it && it.close());
+	document.body.append(it);
+	it.showModal();
+	return it;
+}
+
+/** Asks before many are stopped. The list says who; the focus is on the way back. */
+export function confirm(title, text, names, verb, act, option) {
+	const tick = option && h("input", { type: "checkbox" });
+	const more = names.length > 60 ? [h("li", `and ${names.length - 60} more`)] : [];
+	const cancel = h("button.btn", "Cancel", () => it.close());
+	const body = h("div.pad", text && h("p", text), h("ul.victims", names.slice(0, 60).map((name) => h("li", name)), more), option && h("label", tick, ` ${option}`));
+	const it = dialog(title, body, cancel, h("button.btn.pri.dng", verb, () => (it.close(), act(tick?.checked))));
+	cancel.focus();
+}

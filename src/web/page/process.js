@@ -1,0 +1,117 @@
+// What a state means for people: its shape, its word, and why it is as it is; and what people do to processes. Each of that is
+// a call like that of any other client, and what comes of it the stream tells.
+
+import { confirm, dialog, h, many, span, toast } from "./base.js";
+import { call, now, processes } from "./daemon.js";
+
+const KINDS = { RUNNING: "run", STARTING: "go", STOPPING: "go", BACKOFF: "warn", FATAL: "bad", UNKNOWN: "bad", STOPPED: "off" };
+
+/** run, go, warn, bad, off or done. */
+export function kind(it) {
+	if (it.s === "EXITED") return it.expected ? "done" : "bad";
+	return it.ill && it.s === "RUNNING" ? "warn" : KINDS[it.s];
+}
+export function word(it) {
+	if (it.ill && it.s === "RUNNING") return "Unhealthy";
+	return kind(it) === "done" ? "Done" : it.s[0] + it.s.slice(1).toLowerCase();
+}
+export const isWrong = (it) => /bad|warn/.test(kind(it));
+/** Whether there is something to be stopped. */
+export const isOn = (it) => it.pid || it.s === "BACKOFF";
+/** When it came into its state. */
+export const since = (it) => it.h.at(-1)?.[0] ?? 0;
+export const href = (name, tab) => `#processes/${encodeURIComponent(name)}${tab ? `/${tab}` : ""}`;
+
+export function age(it) {
+	if (it.next) return `retry in ${span(it.next - now())}`;
+	if (it.pid) return span(now() - it.start);
+	return since(it) ? `${span(now() - since(it))} ago` : "";
+}
+
+const [STARTING, BACKOFF] = [10, 30];
+
+/** Why it is in its state: how it ended, how often, what comes next. */
+export function reason(it) {
+	if (it.s === "RUNNING") return it.ill ?? it.says ?? "";
+	const parts = [];
+	const failures = it.h.filter(([, code]) => code === BACKOFF).length;
+	const starts = it.h.filter(([at, code]) => code === STARTING && now() - at < 600_000).length;
+	if (it.s === "FATAL" && failures) parts.push(`gave up after ${many(failures, "try", "tries")}`);
+	if (it.s === "BACKOFF" && starts > 1) parts.push(`${starts} starts in 10 min`);
+	const last = it.h.findLastIndex(([, , exit]) => exit);
+	if (last > 0 && it.s !== "STOPPED") {
+		const ran = (it.h[last][0] - (it.h.slice(0, last).findLast(([, code]) => code === STARTING)?.[0] ?? NaN)) / 1000;
+		parts.push(it.h[last][2].replace("terminated", "killed") + (ran < 60 ? ` after ${ran.toFixed(1)} s` : ""));
+	}
+	if (it.err && !(last > 0 && /^(Exited too quickly|Bad exit code)/.test(it.err))) parts.push(it.err);
+	if (it.waits) parts.push(`waits for ${it.waits}`);
+	if (it.next) parts.push(`next try in ${span(it.next - now())}`);
+	return parts.join(" · ");
+}
+
+/** A test for the words of a filter: text, a state, `cpu>50`, `mem>500`, `restarts>3`. All have to hold. */
+export function filter(text) {
+	const tests = text.toLowerCase().split(/\s+/).filter(Boolean).map((part) => {
+		const [, what, sign, number] = /^(cpu|mem|restarts)([<>])([\d.]+)$/.exec(part) ?? [];
+		if (!what) return (it) => `${it.name} ${it.p} ${it.s} ${word(it)}`.toLowerCase().includes(part);
+		const value = (it) => (what === "mem" ? it.mem / 1024 : it[what] ?? 0);
+		return sign === ">" ? (it) => value(it) > number : (it) => value(it) < number;
+	});
+	return (it) => tests.every((test) => test(it));
+}
+
+/** Who is being worked on: a second click does nothing twice. */
+const busy = new Set();
+
+async function one(method, it, ...params) {
+	if (busy.has(it)) return false;
+	busy.add(it);
+	try {
+		await call(`supervisor.${method}`, it.name, ...params);
+		return true;
+	} catch (error) {
+		toast(`${it.name}: ${error.message}`, "!");
+		return false;
+	} finally {
+		busy.delete(it);
+	}
+}
+
+export const start = (it) => one("startProcess", it, false);
+export const startAll = (list) => list.filter((it) => !it.pid).forEach(start);
+
+async function stopMany(list) {
+	const done = await Promise.all(list.map((it) => one("stopProcess", it)));
+	const stopped = list.filter((_, at) => done[at]);
+	if (stopped.length) toast(`${stopped.length > 1 ? many(stopped.length) : stopped[0].name} stopped`, "Start again", () => stopped.forEach(start));
+}
+
+const restart = async (it) => (!isOn(it) || (await one("stopProcess", it))) && one("startProcess", it);
+
+/** All at once, or each once the one before it runs; that ends at the first which does not come up. */
+async function restartMany(list, isRolling) {
+	if (!isRolling) return list.forEach(restart);
+	for (const [at, it] of list.entries()) {
+		if (!(await restart(it))) return toast(`${it.name} did not come up; ${many(list.length - at - 1)} left as they are`, "!");
+	}
+	toast(`${many(list.length)} restarted, one after another`);
+}
+
+/** Asks where more than one is meant; `what` names a group or everything. */
+function ask(verb, list, what, act, option) {
+	const on = list.filter(isOn);
+	if (!on.length) toast("Nothing of that runs.");
+	else if (on.length === 1 && !what) act(on);
+	else confirm(`${verb} ${what ?? many(on.length)}?`, "supervisord itself goes on.", on.map((it) => it.name), `${verb} ${on.length}`, (is) => act(on, is), option);
+}
+export const stop = (list, what) => ask("Stop", list, what, stopMany);
+export const restartAll = (list, what) => ask("Restart", list, what, restartMany, "one after another, each once the one before it runs");
+/** Start or restart, whichever it lacks. */
+export const startOrRestart = (it) => (isOn(it) ? restart(it) : start(it));
+export const everything = () => [...processes.values()].filter((it) => !it.listener);
+
+export function askSignal(it) {
+	const send = (signal) => h("button.btn", signal, async () => (box.close(), (await one("signalProcess", it, signal)) && toast(`SIG${signal} sent to ${it.name}`)));
+	const box = dialog(`Signal to ${it.name}`, h("div.pad.b", ["HUP", "USR1", "USR2", "INT", "TERM", "QUIT", "CONT", "STOP", "KILL"].map(send)), h("button.btn", "Cancel", () => box.close()));
+}
+export const askClear = (it) => confirm("Clear the logs?", "What they say is gone for good.", [it.name], "Clear", async () => (await one("clearProcessLogs", it)) && toast(`Logs of ${it.name} cleared`));

@@ -1,0 +1,135 @@
+// The process beside the list, and the other views: logs of several, what happened, what is configured.
+
+import { $, clock, confirm, h, icon, percent, put, size, span, svg, swap, toast } from "./base.js";
+import { byName, call, daemon, now, processes } from "./daemon.js";
+import { curve } from "./list.js";
+import { makeLog } from "./log.js";
+import { age, askClear, askSignal, href, isOn, kind, reason, startOrRestart, stop, word } from "./process.js";
+
+const failed = (error) => h("p.bad", error.message);
+const code = (text) => h("code", text || "");
+const terms = (pairs) => h("dl", Object.entries(pairs).filter(([, it]) => it).map(([term, it]) => [h("dt", term), h("dd", it)]));
+const table = (head, body) => h("table.opt", h("thead", h("tr", head.map((it) => h("th", { scope: "col" }, it)))), body);
+const whoDid = (it) => (it.by ? `${it.by} by ${it.method}` : it.cause);
+
+/** The panel of a process. */
+export function panel(it, tab) {
+	const [shape, state, why, content] = [icon("off"), h("span"), h("p"), h("div.content")];
+	const go = h("button.btn", () => startOrRestart(it));
+	const end = h("button.btn.dng", "Stop", () => stop([it]));
+	const tabs = Object.keys(TABS).map((key) => h("a", { href: href(it.name, key), "aria-current": key === tab && "page" }, key[0].toUpperCase() + key.slice(1)));
+	const box = h("section.card.detail", { "aria-label": it.name },
+		h("header", h("a.icon", { href: "#processes", "aria-label": "Close" }, icon("close")), h("div.who", h("h2", it.name), h("p", shape, state), why),
+			h("div.b", go, end, h("button.btn", "Signal", () => askSignal(it)), h("button.btn", "Clear log", () => askClear(it)))),
+		h("nav.tabs", { "aria-label": "Views of the process" }, tabs), content);
+	const self = { box, process: it };
+	self.update = () => {
+		swap(shape, kind(it));
+		put(state, [word(it), it.pid && `pid ${it.pid}`, age(it), it.pid && percent(it.cpu), it.pid && size(it.mem)].filter(Boolean).join(" · "));
+		put(why, reason(it));
+		put(go, isOn(it) ? "Restart" : "Start");
+		end.hidden = !isOn(it);
+		self.draw?.();
+	};
+	self.changed = () => {
+		self.log?.tell(it.s === "STARTING" ? "started" : word(it).toLowerCase() + (it.exit && !it.pid ? `, ${it.exit}` : ""), kind(it) === "bad");
+		if (tab === "history") show();
+	};
+	const show = () => TABS[tab](it, content, self).catch((error) => content.replaceChildren(failed(error)));
+	show();
+	self.update();
+	return self;
+}
+
+const TABS = {
+	async log(it, content, self) {
+		const streams = [it.out && "stdout", it.errlog && "stderr"].filter(Boolean);
+		if (!streams.length) return content.replaceChildren(h("p.pad", "Its output is not kept: no log is configured."));
+		const open = (chosen) => {
+			const button = (label, of) => h("button", label, { "aria-pressed": `${of}` === `${chosen}` }, () => open(of));
+			self.log = makeLog(chosen.map((stream) => [it.name, stream]), streams.length > 1 && h("span.seg", button("Both", streams), streams.map((one) => button(one, [one]))));
+			content.replaceChildren(self.log.box);
+		};
+		open(streams);
+	},
+	async details(it, content, self) {
+		const chart = (title) => {
+			const [line, value] = [svg("polyline", {}), h("b")];
+			return [h("div.chart", h("span", title), value, svg("svg", { viewBox: "0 0 300 50", preserveAspectRatio: "none", "aria-hidden": "true" }, line)), (text, points) => (put(value, text), line.setAttribute("points", curve(points, 300, 50)))];
+		};
+		const [[cpuBox, cpu], [memBox, mem]] = [chart("CPU"), chart("Memory")];
+		self.draw = () => (cpu(percent(it.cpu), it.cpus), mem(size(it.mem), it.mems));
+		self.draw();
+		const info = await call("stheno.getProcessInfo", it.name);
+		const { command, directory, user } = info.options;
+		const at = (secs) => secs && clock(secs * 1000);
+		content.replaceChildren(h("div.pad", h("div.charts", cpuBox, memBox), terms({
+			Program: it.p, Group: it.g, Command: code(command), Directory: directory && code(directory), User: user, Started: at(info.start), "Last end": at(info.stop), "How it ended": it.exit,
+			Restarts: `${it.restarts ?? 0}`, Problem: it.err, "Says of itself": it.says, Health: it.ill, stdout: code(info.stdout_logfile || "none"), stderr: code(info.stderr_logfile || "none"),
+			Options: it.outdated && "changed since it was started",
+		})));
+	},
+	async options(it, content) {
+		const all = await call("stheno.getOptions", it.name);
+		const row = ({ name, value, file, line }) => h(file ? "tr" : "tr.def", h("th", { scope: "row" }, name), h("td", code(value)), h("td", file ? `${file.split("/").pop()}:${line}` : "default"));
+		content.replaceChildren(h("div.pad", table(["Option", "Value", "From"], h("tbody", all.sort((a, b) => !a.file - !b.file).map(row)))));
+	},
+	async history(it, content) {
+		const all = (await call("stheno.getHistory", it.name)).reverse();
+		const row = (one, at) => h("tr", h("td", clock(one.at * 1000)), h("th", { scope: "row" }, one.statename.toLowerCase()), h("td", whoDid(one)), h("td", at ? span((all[at - 1].at - one.at) * 1000) : ""));
+		content.replaceChildren(h("div.pad", table(["When", "State", "Why, or who asked", "For"], h("tbody", all.map(row)))));
+	},
+};
+
+/** What happened lately, of all. */
+export function activity() {
+	const body = h("tbody");
+	const box = h("div.card.scroll", table(["When", "What", "Process", "Why, or who asked"], body));
+	const row = (it) => h("tr", h("td", clock(it.at * 1000)), h("td", /[a-z]/.test(it.what) ? it.what : it.what.toLowerCase()), h("td", it.name && h("a", { href: href(it.name, "history") }, it.name)), h("td", whoDid(it)));
+	const changed = () => call("stheno.getActivity").then((all) => body.replaceChildren(...all.reverse().map(row)), (error) => box.replaceChildren(failed(error)));
+	changed();
+	return { box, changed };
+}
+
+const HUES = ["a34", "a32", "a35", "a33", "a31"];
+export const logsOf = (names) => `#logs/${names.map(encodeURIComponent)}`;
+
+/** Logs of several processes, and the daemon's, together. */
+export function logs(names) {
+	const chosen = names.length ? names.slice(0, 12) : ["supervisord"];
+	const sources = chosen.flatMap((name, at) => {
+		const [it, colour] = [byName(name), HUES[at % HUES.length]];
+		if (!it) return [["", "main", name, colour]];
+		return [it.out && "stdout", it.errlog && "stderr"].filter(Boolean).map((stream) => [name, stream, name, colour]);
+	});
+	const others = ["supervisord", ...[...processes.values()].map((it) => it.name).sort()].filter((it) => !chosen.includes(it));
+	const add = h("select", { "aria-label": "Add a log", change: () => (location.hash = logsOf([...chosen, add.value])) }, ["Add a log…", ...others].map((it) => h("option", it)));
+	const chips = chosen.map((name) => h("button.chip", name, icon("close"), { "aria-label": `Without ${name}` }, () => (location.hash = logsOf(chosen.filter((it) => it !== name)))));
+	const made = makeLog(sources, [...chips, add]);
+	return { box: h("div.card.fill", made.box), log: made };
+}
+
+const SIGNS = { added: "+", removed: "−", changed: "~" };
+
+/** What a reread would change, before it does. */
+export function config() {
+	const changes = h("div.pad", "Reading the files…");
+	const section = (title, content) => h("section.card", h("header", h("h2", title)), content);
+	const read = async () => {
+		const { changes: all, starts, stops, restarts } = await call("stheno.getChanges");
+		if (!all.length) return changes.replaceChildren(h("p.well", icon("done"), "The files say what is in force."));
+		const effect = `${starts} start, ${stops} stop, ${restarts} restart`;
+		const what = (it) => `${SIGNS[it.kind]} ${it.name}`;
+		const apply = () => confirm("Apply what the files say?", effect, all.map(what), "Apply", async () => {
+			await call("stheno.update", []).then(() => toast(`Applied: ${effect}`), (error) => toast(error.message, "!"));
+			read();
+		});
+		const option = ({ name, before, after }) => h("div", code(name), " ", h("del", before), " → ", h("ins", after));
+		changes.replaceChildren(h("ul.changes", all.map((it) => h(`li.${it.kind}`, h("b", what(it)), it.options.map(option)))), h("p.b", h("span.sp", effect), h("button.btn.pri", "Apply", apply)));
+	};
+	read().catch((error) => changes.replaceChildren(failed(error)));
+	return { box: h("div.scroll", section("What the files would change", changes), section("In force", h("div.pad", terms({
+		Identifier: daemon.identifier, Host: daemon.host, Version: `Stheno ${daemon.version}, as Supervisor ${daemon.supervisor}`, Process: `pid ${daemon.pid}`, Up: span(now() - daemon.up),
+		Processes: `${processes.size}`, "Changes at run time": daemon.mutation ? "allowed" : "not allowed: [stheno] mutation=true allows them",
+	})))) };
+}
