@@ -32,6 +32,8 @@ fn run_named(name: &str, args: &[OsString], texts: &[String]) -> Option<i32> {
         "supervisorctl" | "ctl" => Some(crate::ctl::run(args.to_vec())),
         "pidproxy" => Some(pidproxy::run(args)),
         "echo_supervisord_conf" => Some(sample_conf::run()),
+        #[cfg(feature = "gzip")]
+        crate::sys::gzip::NAME => Some(crate::sys::gzip::run()),
         #[cfg(feature = "applets")]
         name => crate::applets::run(name, texts.get(1..).unwrap_or_default()),
         #[cfg(not(feature = "applets"))]

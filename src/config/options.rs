@@ -355,6 +355,10 @@ channel_options! {
         /// When the reader of a log that is a stream, such as /dev/stdout, does not keep up: drop lines, or let the
         /// program wait.
         logfile_full: WhenFull = "drop" [];
+        /// When its log is rotated besides by its size: daily, hourly, or every so many seconds, by the clock on the wall.
+        logfile_rotate: Option<RotateEvery> [];
+        /// What is done with rotated logs: none, or gzip.
+        logfile_compress: Compression = "none" [];
         /// What each line of its log begins with; may name %(program_name)s, %(group_name)s, %(process_name)s,
         /// %(process_num)d, %(stream)s, %(pid)d, %(asctime)s and %(iso)s. Empty: nothing, whatever childlog_prefix says.
         prefix: Option<LinePrefix> [];

@@ -9,7 +9,7 @@ use crate::wire::ini::{Document, Section};
 use crate::wire::{keyvalue, prefix};
 
 use super::care;
-use super::datatypes::{Datatype, LinePrefix, LogFile, LogFormat, Name, RunType, Storage, Unexpanded};
+use super::datatypes::{Compression, Datatype, LinePrefix, LogFile, LogFormat, Name, RunType, Storage, Unexpanded};
 use super::env::Env;
 use super::error::ConfigError;
 use super::options::{LogOptions, Process, Program};
@@ -103,6 +103,7 @@ impl<'a> Common<'a> {
             return Err(reader.error("numprocs", message));
         }
         check_prefixes(&reader, &program)?;
+        check_compression(&reader, &program)?;
         care::settle(&reader, &mut program)?;
         if program.login_env {
             let uid = program.user.as_ref().map_or_else(|| self.env.uid(), |user| user.uid);
@@ -212,6 +213,17 @@ fn settle_storage(reader: &Reader, channel: Channel, log: &mut LogOptions) {
     }
 }
 
+/// Compression is asked only of a build that has it (K-9).
+fn check_compression(reader: &Reader, program: &Program) -> Result<(), ConfigError> {
+    for (option, output) in [("stdout_logfile_compress", &program.stdout), ("stderr_logfile_compress", &program.stderr)]
+    {
+        if output.logfile_compress == Compression::Gzip && !cfg!(feature = "gzip") {
+            return Err(reader.error(option, format!("{option}: this build has no gzip")));
+        }
+    }
+    Ok(())
+}
+
 /// Prefixes name only what there is, and stand beside no JSON (K-6).
 fn check_prefixes(reader: &Reader, program: &Program) -> Result<(), ConfigError> {
     for (option, output) in [("stdout_prefix", &program.stdout), ("stderr_prefix", &program.stderr)] {
@@ -284,6 +296,8 @@ mod tests {
             capture_maxbytes: ByteSize(0),
             events_enabled: false,
             logfile_full: WhenFull::Drop,
+            logfile_rotate: None,
+            logfile_compress: Compression::None,
             prefix: None,
         };
         assert_eq!((&program.stdout, &program.stderr), (&output, &output));

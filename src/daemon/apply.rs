@@ -155,6 +155,7 @@ impl Daemon {
         self.remember_what(id, What::Made, now);
         self.note_order(id);
         self.mind_leftovers(id);
+        self.mind_turnover(id, now, host);
         self.reschedule(id, now);
     }
 
@@ -249,6 +250,7 @@ impl Daemon {
         self.note_order(id);
         self.mind_leftovers(id);
         self.look_whether_idle(now);
+        self.mind_turnover(id, now, host);
         self.reschedule(id, now);
         self.look_after_changed(id, &old, now, host);
     }

@@ -7,7 +7,7 @@ use super::environment::path_of;
 use super::framing::Framing;
 use super::host::{CommandProblem, Errno, FromFiles, Host, Launch, SetUp, SpawnError};
 use crate::clock::Now;
-use crate::config::{self, WhenFull};
+use crate::config::{self, Compression, WhenFull};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, Pid, ProcId, SocketId};
 use crate::logs::LogPlan;
@@ -122,6 +122,7 @@ impl Daemon {
         }
         self.tell_of_unkept_logs();
         self.flush_lines(now, host);
+        self.turn_logs_over(now, host);
         self.care_deadlines(now, host);
         self.restart_groups(now, host);
         self.look_at_leftovers(now, host);
@@ -415,22 +416,26 @@ impl Daemon {
 
     /// Begins new logs of a process, whether or not it runs (K-9).
     pub fn rotate_logs(&mut self, id: ProcId, host: &mut dyn Host) {
+        for channel in [Channel::Stdout, Channel::Stderr] {
+            self.rotate_log(id, channel, host);
+        }
+    }
+
+    pub(super) fn rotate_log(&mut self, id: ProcId, channel: Channel, host: &mut dyn Host) {
         let Some(process) = self.roster.process_mut(id) else { return };
         let config = process.config.clone();
-        for channel in [Channel::Stdout, Channel::Stderr] {
-            let stream = process.output_mut(channel);
-            let Some(path) = stream.path.clone() else { continue };
-            if let Some(log) = stream.log {
-                host.log_rotate(log);
-            } else if host.file_exists(&path)
-                && let Ok(log) = host.log_open(&log_plan((id, channel), &config, &path, false))
-            {
-                host.log_rotate(log);
-                host.log_close(log);
-            }
-            if let Some(framing) = &mut stream.framing {
+        let stream = process.output_mut(channel);
+        let Some(path) = stream.path.clone() else { return };
+        if let Some(log) = stream.log {
+            let is_begun = host.log_rotate(log);
+            if let Some(framing) = stream.framing.as_mut().filter(|_| is_begun) {
                 framing.restart();
             }
+        } else if host.file_exists(&path)
+            && let Ok(log) = host.log_open(&log_plan((id, channel), &config, &path, false))
+        {
+            host.log_rotate(log);
+            host.log_close(log);
         }
     }
 
@@ -458,7 +463,7 @@ impl Daemon {
 }
 
 /// How the log of a channel is to be kept.
-fn log_plan<'a>(
+pub(super) fn log_plan<'a>(
     outlet: (ProcId, Channel),
     config: &config::Process,
     path: &'a str,
@@ -467,6 +472,8 @@ fn log_plan<'a>(
     let options = config.log(outlet.1);
     let maxbytes = u64::try_from(options.logfile_maxbytes.0).unwrap_or(0);
     let backups = u32::try_from(options.logfile_backups.max(0)).unwrap_or(u32::MAX);
-    let waits = config.program.output(outlet.1).logfile_full == WhenFull::Wait;
-    LogPlan { outlet, path, maxbytes, backups, waits, between_lines }
+    let output = config.program.output(outlet.1);
+    let waits = output.logfile_full == WhenFull::Wait;
+    let compress = output.logfile_compress == Compression::Gzip;
+    LogPlan { outlet, path, maxbytes, backups, compress, waits, between_lines }
 }

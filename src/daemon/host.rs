@@ -194,8 +194,9 @@ pub trait Logs {
     fn log_reopen(&mut self, log: LogId);
     /// Removes the file and starts a new one (L-62).
     fn log_clear(&mut self, log: LogId) -> Result<(), Errno>;
-    /// Begins a new file, unless it is empty, and keeps the old one as a backup.
-    fn log_rotate(&mut self, log: LogId);
+    /// Begins a new file, unless it is empty, and keeps the old one as a backup. Whether that is done; a log that is rotated
+    /// between lines only does it at the end of the line.
+    fn log_rotate(&mut self, log: LogId) -> bool;
     /// Closes it.
     fn log_close(&mut self, log: LogId);
     /// Makes an empty AUTO log and returns its path (L-40).

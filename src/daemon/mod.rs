@@ -36,6 +36,7 @@ pub mod roster;
 mod shutdown;
 mod sockets;
 mod strangers;
+mod turnover;
 mod validate;
 
 use std::collections::BTreeSet;
@@ -88,6 +89,8 @@ pub struct Daemon {
     strangers: strangers::Strangers,
     /// When beginnings of lines are let out that wait for their ends.
     line_deadlines: BTreeSet<(Mono, ProcId, Channel)>,
+    /// Logs that are rotated by the clock.
+    turnovers: turnover::Turnovers,
     /// A log in memory has changed since [`Daemon::take_ring_news`].
     has_ring_news: bool,
     /// How many AUTO logs could not be made, and why the first of them could not, until it is said.
@@ -124,6 +127,7 @@ impl Daemon {
             order: order::Order::default(),
             group_exits: group_exit::GroupExits::default(),
             line_deadlines: BTreeSet::new(),
+            turnovers: turnover::Turnovers::default(),
             has_ring_news: false,
             unkept_logs: None,
             effects: Vec::new(),
@@ -226,6 +230,7 @@ impl Daemon {
             self.strangers.deadline(),
             self.ending.deadline(),
             self.line_deadlines.first().map(|(at, ..)| *at),
+            self.turnovers.deadline(now),
             self.bus.next_tick(now),
             self.bus.next_retry(),
             self.shutdown_deadline(),

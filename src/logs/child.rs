@@ -19,6 +19,8 @@ pub struct LogPlan<'a> {
     pub maxbytes: u64,
     /// How many older files are kept.
     pub backups: u32,
+    /// Older files are compressed.
+    pub compress: bool,
     /// Rotated between lines only.
     pub between_lines: bool,
     /// Nothing of a stream is dropped: its child waits for the reader.
@@ -42,7 +44,7 @@ impl ChildLog {
     pub fn open(plan: &LogPlan<'_>) -> io::Result<ChildLog> {
         let sink = Sink::open(plan.path, plan.maxbytes, plan.backups)?;
         let sink = match sink {
-            Sink::File(file) => Sink::File(file.between_lines(plan.between_lines)),
+            Sink::File(file) => Sink::File(file.between_lines(plan.between_lines).compressing(plan.compress)),
             stream => stream,
         };
         Ok(ChildLog { sink, waits: plan.waits, reported: false })
@@ -53,12 +55,24 @@ impl ChildLog {
         self.sink.path()
     }
 
-    /// Appends a chunk, byte for byte (L-30).
-    pub fn write(&mut self, bytes: &[u8], now: Mono) {
-        if let Err(error) = self.sink.write(bytes, !self.waits, now) {
-            self.report("write to", &error);
+    /// Appends a chunk, byte for byte (L-30). Says whether more than that may have happened.
+    pub fn write(&mut self, bytes: &[u8], now: Mono) -> bool {
+        match self.sink.write(bytes, !self.waits, now) {
+            Ok(false) => false,
+            Ok(true) => {
+                self.tell_loss();
+                true
+            }
+            Err(error) => {
+                self.report("write to", &error);
+                true
+            }
         }
-        self.tell_loss();
+    }
+
+    /// Whether there is a backup to be compressed, told once, and how many backups there may be.
+    pub fn take_backup(&mut self) -> Option<u32> {
+        self.sink.take_backup()
     }
 
     /// Opens whatever is at the path now (L-60).
@@ -77,11 +91,12 @@ impl ChildLog {
         self.sink.clear()
     }
 
-    /// Begins a new file; a stream is left alone.
-    pub fn rotate(&mut self) {
-        if let Err(error) = self.sink.rotate() {
+    /// Begins a new file; a stream is left alone. Whether that is done.
+    pub fn rotate(&mut self) -> bool {
+        self.sink.rotate().unwrap_or_else(|error| {
             self.report("rotate", &error);
-        }
+            false
+        })
     }
 
     /// Whether something else was written to the same place behind the line that we have begun.
@@ -160,7 +175,15 @@ mod tests {
         let scratch = Scratch::new("child");
         let path = scratch.path("log");
         let outlet = (ProcId(1), Channel::Stdout);
-        let plan = LogPlan { outlet, path: &path, maxbytes: 3, backups: 1, waits: false, between_lines: false };
+        let plan = LogPlan {
+            outlet,
+            path: &path,
+            maxbytes: 3,
+            backups: 1,
+            compress: false,
+            waits: false,
+            between_lines: false,
+        };
         let mut log = ChildLog::open(&plan).unwrap();
         std::fs::create_dir_all(format!("{path}.1/x")).unwrap();
         assert!(!log.reported);

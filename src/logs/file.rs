@@ -30,7 +30,11 @@ pub struct RotatingFile {
     file: File,
     position: u64,
     maxbytes: u64,
+    /// Where it is looked at after a write: at `maxbytes`; never; or at once, when a rotation waits for the end of a line.
+    limit: u64,
     backups: u32,
+    /// Backups are compressed, by somebody else.
+    compresses: bool,
     /// It is rotated between lines only.
     is_between_lines: bool,
     /// The last byte written was no line feed.
@@ -39,6 +43,8 @@ pub struct RotatingFile {
     outage: Option<Box<Outage>>,
     /// It can be written again, and so much was lost meanwhile.
     restored: Option<u64>,
+    /// There is a backup to be compressed.
+    has_backup: bool,
 }
 
 /// A time in which the file cannot be written: the disk is full or broken, or has become read-only.
@@ -73,11 +79,14 @@ impl RotatingFile {
             file,
             position: size,
             maxbytes,
+            limit: limit(maxbytes),
             backups: backups.min(BACKUPS_MAX),
+            compresses: false,
             is_between_lines: false,
             is_mid_line: false,
             outage: None,
             restored: None,
+            has_backup: false,
         }
     }
 
@@ -92,6 +101,12 @@ impl RotatingFile {
         self
     }
 
+    /// The same, with backups that are compressed, or not.
+    pub(super) fn compressing(mut self, compresses: bool) -> RotatingFile {
+        self.compresses = compresses;
+        self
+    }
+
     /// Whether its end is not where we have left it.
     pub(super) fn was_written_by_others(&self) -> bool {
         self.file.metadata().is_ok_and(|metadata| metadata.len() != self.position)
@@ -99,7 +114,12 @@ impl RotatingFile {
 
     /// Is rotated by other limits from now on.
     pub(super) fn limit(&mut self, maxbytes: u64, backups: u32) {
-        (self.maxbytes, self.backups) = (maxbytes, backups.min(BACKUPS_MAX));
+        (self.maxbytes, self.limit, self.backups) = (maxbytes, limit(maxbytes), backups.min(BACKUPS_MAX));
+    }
+
+    /// Whether there is a backup to be compressed, told once, and how many backups there may be.
+    pub(super) fn take_backup(&mut self) -> Option<u32> {
+        std::mem::take(&mut self.has_backup).then_some(self.backups)
     }
 
     /// Bytes in the file as far as we know (L-51).
@@ -108,13 +128,14 @@ impl RotatingFile {
     }
 
     /// Appends a chunk whole, then rotates if the file is full (L-50). While the file cannot be written, the newest bytes
-    /// are kept and tried again with a later write, [`RETRY_TIME`] after the last try (K-9).
+    /// are kept and tried again with a later write, [`RETRY_TIME`] after the last try (K-9). Says whether more than that has
+    /// happened: [`RotatingFile::take_restored`] and [`RotatingFile::take_backup`] tell what.
     ///
     /// Errors: the first write that failed; after a failed rotation the file goes on growing and is rotated when
     /// another `maxbytes` have come. The log can be used further in both cases.
-    pub fn write(&mut self, bytes: &[u8], now: Mono) -> io::Result<()> {
+    pub fn write(&mut self, bytes: &[u8], now: Mono) -> io::Result<bool> {
         if self.outage.is_some() {
-            return self.try_again(bytes, now);
+            return self.try_again(bytes, now).map(|()| true);
         }
         if let Err((written, error)) = self.append(bytes) {
             let mut outage = Box::new(Outage { kept: Kept::default(), tried: now });
@@ -122,7 +143,7 @@ impl RotatingFile {
             self.outage = Some(outage);
             return Err(error);
         }
-        if self.maxbytes > 0 && self.position >= self.maxbytes { self.rotate_if_full() } else { Ok(()) }
+        if self.position < self.limit { Ok(false) } else { self.rotate_if_full().map(|()| true) }
     }
 
     /// The same while the file cannot be written.
@@ -134,7 +155,7 @@ impl RotatingFile {
         }
         outage.tried = now;
         self.write_kept();
-        if self.outage.is_none() && self.maxbytes > 0 && self.position >= self.maxbytes {
+        if self.outage.is_none() && self.position >= self.limit {
             return self.rotate_if_full();
         }
         Ok(())
@@ -200,6 +221,9 @@ impl RotatingFile {
         if self.is_between_lines && self.is_mid_line {
             return Ok(());
         }
+        if self.limit == 0 {
+            return self.rotate().map(|_| ());
+        }
         let size = self.file.metadata().map_or(self.position, |metadata| metadata.len());
         if size < self.maxbytes {
             self.position = size;
@@ -210,23 +234,39 @@ impl RotatingFile {
         if self.backups == 0 { self.file.set_len(0) } else { self.shift() }
     }
 
-    /// Begins a new file although this one is not full, unless it is empty. Errors: it goes on.
-    pub fn rotate(&mut self) -> io::Result<()> {
+    /// Begins a new file although this one is not full, unless it is empty, or once the line that has begun has come to its
+    /// end if it is rotated between lines only. Whether it is done. Errors: it goes on.
+    pub fn rotate(&mut self) -> io::Result<bool> {
+        if self.is_between_lines && self.is_mid_line {
+            self.limit = 0;
+            return Ok(false);
+        }
+        self.limit = limit(self.maxbytes);
         if self.file.metadata()?.len() == 0 {
-            return Ok(());
+            return Ok(false);
         }
         self.position = 0;
         self.is_mid_line = false;
-        if self.backups == 0 { self.file.set_len(0) } else { self.shift() }
+        if self.backups == 0 { self.file.set_len(0) } else { self.shift() }?;
+        Ok(true)
     }
 
     /// Renames `.n-1` to `.n` and so on, the file to `.1`, and begins a new one (L-52).
     fn shift(&mut self) -> io::Result<()> {
         let path = &self.path;
+        if self.compresses {
+            // A number has one file, compressed or not yet.
+            missing_is_fine(fs::remove_file(format!("{path}.{}", self.backups)))?;
+            missing_is_fine(fs::remove_file(compressed(path, self.backups)))?;
+        }
         for number in (1..self.backups).rev() {
             rename(&format!("{path}.{number}"), &format!("{path}.{}", number + 1))?;
+            if self.compresses {
+                rename(&compressed(path, number), &compressed(path, number + 1))?;
+            }
         }
         rename(path, &format!("{path}.1"))?;
+        self.has_backup = self.compresses;
         self.file = self.open_next()?;
         self.position = self.file.metadata()?.len();
         Ok(())
@@ -261,6 +301,16 @@ impl RotatingFile {
     pub(super) fn remove(&mut self) -> io::Result<()> {
         missing_is_fine(fs::remove_file(&*self.path))
     }
+}
+
+/// Where a file is looked at that is rotated at `maxbytes`.
+fn limit(maxbytes: u64) -> u64 {
+    if maxbytes == 0 { u64::MAX } else { maxbytes }
+}
+
+/// The compressed backup of that number.
+pub fn compressed(path: &str, number: u32) -> String {
+    format!("{path}.{number}.gz")
 }
 
 /// Renames, overwriting; a missing source is no error (L-54).

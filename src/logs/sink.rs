@@ -60,14 +60,14 @@ impl Sink {
         }
     }
 
-    /// Writes a chunk; a stream of which nothing may be lost keeps all of it. Errors: see [`RotatingFile::write`]; a
-    /// stream has none.
-    pub fn write(&mut self, bytes: &[u8], may_lose: bool, now: Mono) -> io::Result<()> {
+    /// Writes a chunk; a stream of which nothing may be lost keeps all of it. Says whether there may be something to take
+    /// with [`Sink::take_loss`] or [`Sink::take_backup`]. Errors: see [`RotatingFile::write`]; a stream has none.
+    pub fn write(&mut self, bytes: &[u8], may_lose: bool, now: Mono) -> io::Result<bool> {
         match self {
             Sink::File(file) => file.write(bytes, now),
             Sink::Stream(stream) => {
                 stream.write(bytes, may_lose, now);
-                Ok(())
+                Ok(true)
             }
         }
     }
@@ -92,11 +92,19 @@ impl Sink {
         }
     }
 
-    /// Begins a new file; nothing for a stream. Errors: see [`RotatingFile::rotate`].
-    pub fn rotate(&mut self) -> io::Result<()> {
+    /// Begins a new file; nothing for a stream. Whether that is done. Errors: see [`RotatingFile::rotate`].
+    pub fn rotate(&mut self) -> io::Result<bool> {
         match self {
             Sink::File(file) => file.rotate(),
-            Sink::Stream(_) => Ok(()),
+            Sink::Stream(_) => Ok(false),
+        }
+    }
+
+    /// Whether there is a backup to be compressed, told once, and how many backups there may be.
+    pub fn take_backup(&mut self) -> Option<u32> {
+        match self {
+            Sink::File(file) => file.take_backup(),
+            Sink::Stream(_) => None,
         }
     }
 

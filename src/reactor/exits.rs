@@ -54,6 +54,9 @@ impl Reactor {
 
     /// The end of a child: what it wrote last comes before it (P-60).
     fn end_child(&mut self, reaped: Reaped, service: &mut Service, now: Now) {
+        if self.system.compressor.ended(reaped.pid, reaped.status) {
+            return;
+        }
         if let Some(id) = service.daemon.roster.process_of(reaped.pid) {
             for channel in [Channel::Stdout, Channel::Stderr] {
                 self.read_last(id, channel, service, now);

@@ -7,6 +7,7 @@
 
 mod children;
 mod clients;
+mod compressor;
 mod exits;
 mod helpers;
 mod system;

@@ -13,6 +13,7 @@ use mio::{Interest, Registry};
 
 use super::children::Children;
 use super::clients::Clients;
+use super::compressor::Compressor;
 use super::helpers::Helpers;
 use super::token::{Source, Watched};
 use crate::clock::{Mono, Now, Wall};
@@ -87,6 +88,8 @@ pub struct System {
     logins: HashMap<u32, Option<Login>>,
     /// Clients of syslog daemons, by who listens.
     syslogs: HashMap<SyslogAddress, Syslog>,
+    /// Compresses rotated logs.
+    pub(super) compressor: Compressor,
     /// Made when the first client follows a log.
     watches: Option<Watches<ConnId>>,
 }
@@ -116,6 +119,7 @@ impl System {
             switches: HashMap::new(),
             logins: HashMap::new(),
             syslogs: HashMap::new(),
+            compressor: Compressor::default(),
             watches: None,
         }
     }
@@ -449,9 +453,11 @@ impl Logs for System {
 
     fn log_write(&mut self, id: LogId, bytes: &[u8]) {
         let Some(Log { log, outlet }) = self.logs.get_mut(&id) else { return };
-        log.write(bytes, self.now.mono);
-        if log.is_full() {
-            self.held_up.insert(*outlet);
+        if log.write(bytes, self.now.mono) {
+            if log.is_full() {
+                self.held_up.insert(*outlet);
+            }
+            self.compressor.mind(log);
         }
     }
 
@@ -469,10 +475,11 @@ impl Logs for System {
         self.logs.get_mut(&id).map_or(Ok(()), |log| log.log.clear().map_err(errno))
     }
 
-    fn log_rotate(&mut self, id: LogId) {
-        if let Some(log) = self.logs.get_mut(&id) {
-            log.log.rotate();
-        }
+    fn log_rotate(&mut self, id: LogId) -> bool {
+        let Some(Log { log, .. }) = self.logs.get_mut(&id) else { return false };
+        let is_begun = log.rotate();
+        self.compressor.mind(log);
+        is_begun
     }
 
     fn log_close(&mut self, id: LogId) {

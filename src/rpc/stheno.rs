@@ -27,6 +27,7 @@ pub fn features() -> Vec<&'static str> {
         ("line-editing", cfg!(feature = "line-editing")),
         ("applets", cfg!(feature = "applets")),
         ("page", cfg!(feature = "page")),
+        ("gzip", cfg!(feature = "gzip")),
     ];
     all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
 }

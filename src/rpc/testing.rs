@@ -131,7 +131,9 @@ impl Logs for Tables {
     fn log_clear(&mut self, _: LogId) -> Result<(), Errno> {
         Ok(())
     }
-    fn log_rotate(&mut self, _: LogId) {}
+    fn log_rotate(&mut self, _: LogId) -> bool {
+        true
+    }
     fn log_close(&mut self, _: LogId) {
         self.open_logs -= 1;
     }

@@ -12,6 +12,7 @@ pub mod daemonize;
 pub mod environment;
 pub mod fd;
 pub mod file;
+pub mod gzip;
 pub mod holder;
 pub mod init;
 pub mod limits;

@@ -105,6 +105,15 @@ fn exit_status(status: libc::c_int) -> Option<ExitStatus> {
     }
 }
 
+/// Has this process take only time that nobody else wants.
+#[cfg(feature = "gzip")]
+pub fn be_nice() {
+    /// The least favourable nice value there is.
+    const NICEST: i32 = 19;
+    // SAFETY: setpriority(2) takes plain numbers; 0 is this process. If it fails, it is not as nice.
+    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICEST) };
+}
+
 /// Sends a signal to one process; 0 only asks whether that would be possible.
 ///
 /// Errors: the error number, ESRCH when there is no such process (P-71).

@@ -256,3 +256,62 @@ fn syslog_goes_where_it_is_sent() {
         assert!(heard.iter().any(|text| text.starts_with(start) && text.ends_with(end)), "{heard:?}");
     }
 }
+
+/// K-9: rotated logs are compressed in a child, with a name only once they are whole, and as many as backups are kept.
+#[test]
+fn rotated_logs_are_compressed() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(
+        "[program:a]\ncommand=sh -c 'i=0; while read x; do echo $i; head -c 100000 /dev/zero | tr \"\\\\0\" z; echo; i=$((i+1)); done'\n\
+         startsecs=0\nstdout_logfile=$DIR/a.log\nstdout_logfile_maxbytes=90KB\nstdout_logfile_backups=2\n\
+         stdout_logfile_compress=gzip\nstdout_prefix=|\n",
+    );
+    // It may have got another name before it is looked at; half a log it never is.
+    let unpacked = |name: &str| {
+        let bytes = std::fs::read(daemon.folder.path(name)).ok()?;
+        let mut gzip = std::process::Command::new("gzip");
+        let mut gzip = gzip.arg("-dc").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("gzip");
+        gzip.stdin.take().expect("a pipe").write_all(&bytes).expect("written");
+        let output = gzip.wait_with_output().expect("its output");
+        assert!(output.status.success(), "{name} is whole");
+        String::from_utf8(output.stdout).ok()
+    };
+    for round in 0..4 {
+        daemon.must("supervisor.sendProcessStdin", &["a".into(), "\n".into()]);
+        let first = format!("|{round}\n");
+        wait_for("a compressed log", || {
+            let names = daemon.folder.names("a.log.");
+            assert!(names.len() <= 4, "{names:?}");
+            let is_done = names.iter().all(|name| name.ends_with(".gz")) && names.contains(&"a.log.1.gz".to_string());
+            (is_done && unpacked("a.log.1.gz")?.starts_with(&first)).then_some(())
+        });
+    }
+    assert_eq!(daemon.folder.names("a.log."), ["a.log.1.gz", "a.log.2.gz"]);
+    assert!(unpacked("a.log.2.gz").expect("it is there").starts_with("|2\n"));
+    assert!(!daemon.log().contains("reaped unknown"), "{}", daemon.log());
+}
+
+/// K-9: a log is rotated when its time has come, unless it is empty, whether its process runs or not.
+#[test]
+fn logs_are_rotated_by_the_clock() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(
+        "[program:a]\ncommand=cat\nstartsecs=0\nstdout_logfile=$DIR/a.log\nstdout_logfile_rotate=1\n\
+         [program:b]\ncommand=echo done\nstartsecs=0\nautorestart=false\nstdout_logfile=$DIR/b.log\nstdout_logfile_rotate=1\n",
+    );
+    let seconds = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time").as_secs();
+    for text in ["one\n", "two\n"] {
+        daemon.must("supervisor.sendProcessStdin", &["a".into(), text.into()]);
+        wait_for("a rotation", || (std::fs::read_to_string(daemon.folder.path("a.log.1")).ok()? == text).then_some(()));
+    }
+    assert_eq!(daemon.wait_file("b.log.1", "done"), "done\n");
+    // Nothing more comes, and so nothing more is rotated.
+    let begun = seconds();
+    wait_for("two periods", || (seconds() > begun + 1).then_some(()));
+    assert_eq!(daemon.folder.names("a.log"), ["a.log", "a.log.1", "a.log.2"]);
+    assert_eq!(daemon.folder.names("b.log"), ["b.log", "b.log.1"]);
+}

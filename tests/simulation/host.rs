@@ -471,9 +471,10 @@ impl Logs for SimHost {
         Ok(())
     }
 
-    fn log_rotate(&mut self, log: LogId) {
+    fn log_rotate(&mut self, log: LogId) -> bool {
         let path = self.log_path(log);
         self.empty(&path);
+        true
     }
 
     fn log_close(&mut self, log: LogId) {

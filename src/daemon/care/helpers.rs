@@ -1,5 +1,6 @@
 //! Children beside processes: hooks, and probes and answers to a change of health that are commands.
 
+use super::super::children::log_plan;
 use super::super::environment::path_of;
 use super::super::host::{Host, Launch};
 use super::super::{Daemon, Proc};
@@ -7,7 +8,6 @@ use super::watched::{Helper, Purpose};
 use crate::clock::Now;
 use crate::exit::ExitStatus;
 use crate::id::{Channel, Pid, ProcId};
-use crate::logs::LogPlan;
 use crate::model::hook::Hook;
 use crate::model::process::Event;
 use crate::wire::notify::cleaned;
@@ -200,11 +200,7 @@ fn hook_log(id: ProcId, process: &mut Proc, host: &mut dyn Host) -> Channel {
     if stream.log.is_none()
         && let Some(path) = stream.path.clone()
     {
-        let options = config.log(channel);
-        let maxbytes = u64::try_from(options.logfile_maxbytes.0).unwrap_or(0);
-        let backups = u32::try_from(options.logfile_backups.max(0)).unwrap_or(u32::MAX);
-        let plan =
-            LogPlan { outlet: (id, channel), path: &path, maxbytes, backups, waits: false, between_lines: false };
+        let plan = log_plan((id, channel), &config, &path, false);
         stream.log = host.log_open(&plan).ok();
     }
     channel

@@ -3,3 +3,4 @@
 pub mod kept;
 pub mod queue;
 pub mod ring;
+pub mod turnover;
