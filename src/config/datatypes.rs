@@ -490,6 +490,7 @@ macro_rules! words {
 
 mod address;
 mod care;
+mod clients;
 mod environment;
 mod limits;
 mod logs;
@@ -500,6 +501,7 @@ mod stopping;
 mod syslog;
 pub use address::*;
 pub use care::*;
+pub use clients::*;
 pub use environment::*;
 pub use limits::*;
 pub use logs::*;

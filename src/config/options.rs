@@ -84,6 +84,10 @@ options! {
         childlog_prefix: Option<LinePrefix>;
         /// How lines in the logs of programs look: text or json.
         childlog_format: LogFormat = "text";
+        /// Largest body of a request.
+        http_body_max: BodyMax = "1MB";
+        /// Connections of clients at one time, over all servers.
+        http_connections_max: ConnectionsMax = "512";
         /// Who hears what is sent to syslog: unix:PATH or udp:ADDRESS:PORT.
         syslog_address: SyslogAddress = "unix:/dev/log";
         /// As what kind of program it comes: user, daemon, local0 and so on.

@@ -39,7 +39,7 @@ impl Service {
                 }
             }
         }
-        self.conns.add(id, Conn::new(server, peer.into(), now));
+        self.conns.add(id, Conn::new(server, peer.into(), self.sites.body_bytes_max(), now));
     }
 
     pub(super) fn receive(&mut self, id: ConnId, bytes: &[u8], now: Now, host: &mut dyn Host) {

@@ -14,7 +14,7 @@ use crate::clock::{Mono, Now};
 use crate::daemon::host::Standing;
 use crate::level::Level;
 use crate::logs::activity;
-use crate::wire::http::{self, BODY_BYTES_MAX, BodyReader, Framing, HEAD_BYTES_MAX, Head, HttpError, ReplyTo};
+use crate::wire::http::{self, BodyReader, Framing, HEAD_BYTES_MAX, Head, HttpError, ReplyTo};
 
 /// Time for a request to arrive as a whole, from its first byte. Slower clients are cut off.
 const REQUEST_TIME: Duration = Duration::from_secs(60);
@@ -25,10 +25,6 @@ const IDLE_TIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Time that a client which was refused has to close its connection.
 const REFUSED_TIME: Duration = Duration::from_secs(5);
-
-/// Bytes of input that are kept: a whole request, and pipelined ones behind a reply that waits. A client that sends
-/// more without waiting for its answers is cut off.
-const INPUT_BYTES_MAX: usize = HEAD_BYTES_MAX + 2 * BODY_BYTES_MAX as usize;
 
 /// Bytes of output beyond which a connection takes no further request.
 const UNWRITTEN_BYTES_MAX: usize = 128 * 1024;
@@ -56,6 +52,8 @@ pub(super) enum Phase {
 pub(super) struct Conn {
     /// Index of the server section it came by.
     pub(super) server: usize,
+    /// Bytes that the body of a request may have.
+    body_bytes_max: u64,
     /// Who is at the other end.
     pub(super) peer: Peer,
     /// What it is doing.
@@ -121,9 +119,10 @@ pub(super) enum Taken<'a> {
 
 impl Conn {
     /// A connection that has just been made.
-    pub(super) fn new(server: usize, peer: Peer, now: Now) -> Conn {
+    pub(super) fn new(server: usize, peer: Peer, body_bytes_max: u64, now: Now) -> Conn {
         Conn {
             server,
+            body_bytes_max,
             peer,
             phase: Phase::Requests,
             output: Vec::new(),
@@ -187,12 +186,18 @@ impl Conn {
         matches!(self.phase, Phase::Requests | Phase::Refused)
     }
 
+    /// Bytes of input that are kept: a whole request, and pipelined ones behind a reply that waits. A client that sends
+    /// more without waiting for its answers is cut off.
+    fn input_bytes_max(&self) -> usize {
+        HEAD_BYTES_MAX + 2 * self.body_bytes_max as usize
+    }
+
     /// Appends to the input what a client sent.
     pub(super) fn receive(&mut self, bytes: &[u8], now: Now) {
         if self.closing || matches!(self.phase, Phase::Feed(_) | Phase::Refused) {
             return;
         }
-        if self.input.len() + bytes.len() > INPUT_BYTES_MAX {
+        if self.input.len() + bytes.len() > self.input_bytes_max() {
             self.closing = true;
             return;
         }
@@ -275,14 +280,14 @@ impl Conn {
     fn take_body<'a>(&mut self, head: &Head<'_>, rest: &'a [u8]) -> Result<Option<Body<'a>>, HttpError> {
         match head.framing {
             Framing::None | Framing::UntilClose => Ok(Some((None, 0))),
-            Framing::Length(bytes) if bytes > BODY_BYTES_MAX => Err(HttpError::BodyTooLarge),
+            Framing::Length(bytes) if bytes > self.body_bytes_max => Err(HttpError::BodyTooLarge),
             Framing::Length(bytes) => {
                 Ok(rest.get(..bytes as usize).map(|body| (Some(Cow::Borrowed(body)), body.len())))
             }
             Framing::Chunked => {
                 let (mut reader, mut body, mut used) = match self.chunked.take() {
                     Some(begun) => begun,
-                    None => (BodyReader::new(Framing::Chunked, BODY_BYTES_MAX)?, Vec::new(), 0),
+                    None => (BodyReader::new(Framing::Chunked, self.body_bytes_max)?, Vec::new(), 0),
                 };
                 let progress = reader.read(&rest[used..], &mut body)?;
                 used += progress.used;
@@ -323,7 +328,7 @@ mod tests {
     const NOW: Now = Now { mono: Mono(0), wall: Wall(0) };
 
     fn conn() -> Conn {
-        Conn::new(0, "peer".into(), NOW)
+        Conn::new(0, "peer".into(), 1 << 20, NOW)
     }
 
     /// What is taken off the input when it comes in pieces of so many bytes, a line each; and what is left of it.
@@ -404,10 +409,11 @@ mod tests {
     fn who_sends_more_than_can_be_kept_is_cut_off() {
         let mut conn = conn();
         conn.phase = Phase::Deferred;
-        conn.receive(&vec![b'x'; INPUT_BYTES_MAX], NOW);
+        let most = conn.input_bytes_max();
+        conn.receive(&vec![b'x'; most], NOW);
         assert!(!conn.closing);
         conn.receive(b"x", NOW);
         assert!(conn.closing);
-        assert_eq!(conn.input.len(), INPUT_BYTES_MAX);
+        assert_eq!(conn.input.len(), most);
     }
 }

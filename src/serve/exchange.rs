@@ -90,10 +90,27 @@ struct Request<'a> {
     body: Option<&'a [u8]>,
 }
 
+/// A body that is shorter is never the reason that memory is short.
+const SMALL_BODY_BYTES: usize = 16 * 1024;
+
+/// How many times its size a body takes until it is answered: as text, as values, as what they are used for, and as what of
+/// them is answered.
+const BODY_COPIES: usize = 8;
+
+/// Whether there is memory for what a body takes: without, what takes it next would end the daemon (K-9).
+fn has_memory_for(body: &[u8]) -> bool {
+    body.len() <= SMALL_BODY_BYTES || Vec::<u8>::new().try_reserve_exact(body.len() * BODY_COPIES).is_ok()
+}
+
 impl Exchange<'_> {
     /// Answers a request, or lets its reply wait.
     pub(super) fn answer(&mut self, head: &Head<'_>, body: Option<&[u8]>) -> Next {
         self.budget.spend(CALL_US);
+        if body.is_some_and(|body| !has_memory_for(body)) {
+            // Whoever sent it can come again.
+            self.conn.give_up();
+            return Next::Replied;
+        }
         let (path, query) = split_target(head.target);
         if let Some(refusal) = self.sites.refusal(self.conn.server, head) {
             return self.forbid(head, refusal);

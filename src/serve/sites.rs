@@ -6,9 +6,6 @@ use crate::web::guard::{self, Names, Refusal};
 use crate::wire::auth;
 use crate::wire::http::Head;
 
-/// Connections at one time. Beyond it one of the same server makes room for a new one.
-const CONNECTIONS_MAX: usize = 512;
-
 /// Connections that there may be however few descriptors there are: an administrator has to have a way in.
 const CONNECTIONS_LEAST: usize = 16;
 
@@ -42,6 +39,10 @@ pub(super) struct Sites {
     descriptors: usize,
     /// How many of them are not for clients, as `minfds` has it.
     kept: usize,
+    /// Connections at one time, as configured. Beyond it one of the same server makes room for a new one.
+    connections: usize,
+    /// Bytes of a request's body.
+    body_bytes: u64,
 }
 
 impl Sites {
@@ -52,7 +53,14 @@ impl Sites {
             names: names(config),
             descriptors: usize::MAX,
             kept: usize::try_from(config.supervisord.minfds).unwrap_or(0),
+            connections: config.supervisord.http_connections_max.0,
+            body_bytes: config.supervisord.http_body_max.0,
         }
+    }
+
+    /// Most bytes of a request's body.
+    pub(super) fn body_bytes_max(&self) -> u64 {
+        self.body_bytes
     }
 
     /// From now on no more than so many descriptors may be open.
@@ -65,7 +73,7 @@ impl Sites {
     pub(super) fn connections_max(&self, processes: usize) -> usize {
         let left = self.descriptors.saturating_sub(OWN_DESCRIPTORS + PROCESS_DESCRIPTORS * processes);
         let beyond = self.descriptors.saturating_sub(self.kept).max(self.descriptors / 4);
-        left.min(beyond).clamp(CONNECTIONS_LEAST, CONNECTIONS_MAX)
+        left.min(beyond).max(CONNECTIONS_LEAST).min(self.connections)
     }
 
     /// Whether a server asks for a password.
@@ -152,7 +160,14 @@ mod tests {
             (64, 16, 0, 16),
         ];
         for (descriptors, kept, processes, expected) in rows {
-            let sites = Sites { sites: Vec::new(), names: Names::default(), descriptors, kept };
+            let sites = Sites {
+                sites: Vec::new(),
+                names: Names::default(),
+                descriptors,
+                kept,
+                connections: 512,
+                body_bytes: 1 << 20,
+            };
             assert_eq!(sites.connections_max(processes), expected, "{descriptors} {kept} {processes}");
         }
     }

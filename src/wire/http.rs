@@ -23,8 +23,6 @@ pub use reply::{CONTINUE, Reply, Status, error_body};
 pub const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Headers of a message: browsers behind two proxies send about 30.
 pub const HEADERS_MAX: usize = 100;
-/// Bytes of a request body, unless configured larger.
-pub const BODY_BYTES_MAX: u64 = 1 << 20;
 
 /// What is wrong with a message. After any of these the connection is of no more use: where the next message begins
 /// is not known.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stheno::wire::auth::basic_header;
 
-use crate::client::{get_tcp, request};
+use crate::client::{self, get_tcp, request};
 use crate::daemon::{Daemon, Folder, is_original, wait_for, with_descriptors};
 
 /// A port that nobody listens on now.
@@ -452,6 +452,60 @@ fn head_is_answered_without_a_body_and_does_nothing() {
         if !target.contains("action") {
             assert_eq!(length(&answer), length(&raw_get(socket(), target, &[])), "{target}");
         }
+    }
+    assert_eq!(daemon.state("a"), "RUNNING");
+}
+
+/// K-9: what clients may take is bounded, and where memory is short it is their connections that go, not the daemon.
+#[test]
+fn clients_are_bounded_and_memory_may_be_short() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(
+        "[supervisord]\nhttp_body_max=2MB\nhttp_connections_max=3\n[program:a]\ncommand=sleep 1000\nstartsecs=0\n",
+    );
+    let socket = daemon.folder.path("s.sock");
+    let call = |bytes: usize| {
+        let params = ["a".into(), "x".repeat(bytes).into()];
+        client::call(&socket, "supervisor.sendProcessStdin", &params)
+    };
+    assert!(call(1_500_000).is_ok(), "larger than by default");
+    assert!(call(2_200_000).is_err());
+    // The oldest make room.
+    let idle: Vec<_> = (0..5).map(|_| UnixStream::connect(&socket).expect("a connection")).collect();
+    daemon.must("supervisor.getState", &[]);
+    let mut gone = 0;
+    for mut client in idle {
+        client.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+        gone += usize::from(matches!(client.read(&mut [0; 1]), Ok(0)));
+    }
+    assert!(gone >= 3, "{gone}");
+    let pid = daemon.pid().as_raw();
+    for left in [8 << 20, 4 << 20] {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+        let taken = status.lines().find_map(|line| line.strip_prefix("VmSize:")).expect("a size");
+        let taken: u64 = taken.trim().trim_end_matches(" kB").parse().expect("a number");
+        let limit = format!("--as={}:", (taken << 10) + left);
+        let limited = std::process::Command::new("prlimit").args(["--pid", &pid.to_string(), &limit]).status();
+        assert!(limited.expect("prlimit").success());
+        let calls: Vec<_> = (0..3)
+            .map(|_| {
+                let socket = socket.clone();
+                std::thread::spawn(move || {
+                    let values = "<value/>".repeat(110_000);
+                    let many = format!(
+                        "<?xml version=\"1.0\"?><methodCall><methodName>system.multicall</methodName><params><param><value>\
+                         <array><data>{values}</data></array></value></param></params></methodCall>"
+                    );
+                    let text = ["a".into(), "x".repeat(900_000).into()];
+                    let _ = client::call(&socket, "supervisor.sendProcessStdin", &text);
+                    let _ = request(&socket, "POST", "/RPC2", &[("Content-Type", "text/xml")], Some(many.as_bytes()));
+                })
+            })
+            .collect();
+        calls.into_iter().for_each(|call| call.join().expect("it ends"));
+        daemon.must("supervisor.getState", &[]);
     }
     assert_eq!(daemon.state("a"), "RUNNING");
 }

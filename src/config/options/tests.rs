@@ -105,6 +105,8 @@ fn another(row: &Row) -> &'static str {
         "text or json" => "json",
         "prefix" => "\"%(pid)d | \"",
         "file or memory" => "memory",
+        "size, 1KB to 16MB" => "2MB",
+        "number of connections, 1 to 10000" => "77",
         "unix:PATH or udp:ADDRESS:PORT" => "udp:192.0.2.1:514",
         "syslog facility, such as user, daemon or local0" => "local0",
         "syslog priority: emerg, alert, crit, err, warning, notice, info or debug" => "err",
