@@ -24,6 +24,11 @@ impl Daemon {
         loaded.map_err(|error| error.to_string())
     }
 
+    /// The files as they are now, as one document, without looking at what they mean.
+    pub fn read_files(&mut self, host: &mut dyn Host) -> Option<Document> {
+        self.loader.sources(host.env()).ok().map(|sources| sources.document)
+    }
+
     /// Reads the whole configuration as a fresh start would, and keeps it for the restart that is asked for; the error is
     /// what would keep that from starting.
     pub(super) fn prepare_restart(&mut self, host: &mut dyn Host) -> Result<(), String> {

@@ -8,6 +8,7 @@
 
 pub mod budget;
 mod cache;
+mod changes;
 pub mod claims;
 mod clear;
 mod control;

@@ -7,7 +7,9 @@ use super::deferred::Deferred;
 use super::mutate::{Restart, Shape, Update};
 use super::twiddler::New;
 use super::wish::{Verb, Wish};
-use super::{Context, Guard, Method, Outcome, details, history, known_group, logs, supervisor, text, twiddler};
+use super::{
+    Context, Guard, Method, Outcome, changes, details, history, known_group, logs, supervisor, text, twiddler,
+};
 use crate::config::{Group, check};
 use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
@@ -90,6 +92,25 @@ pub const METHODS: &[Method] = &[
             history::of_all,
         )
     },
+    Method {
+        guard: Guard::Open,
+        ..row(
+            "getOptions",
+            &["array", "string"],
+            &["name"],
+            "Give the options in force of a process, each with file and line where it stands in the files as they are now; \
+             without a file it is a default.",
+            changes::options,
+        )
+    },
+    row(
+        "getChanges",
+        &["struct"],
+        &[],
+        "Give what reread and update would change, process by process and option by option, and how many processes would \
+         start, stop and be restarted. Nothing is changed.",
+        changes::all,
+    ),
     Method {
         optional: 1,
         ..row(
