@@ -18,7 +18,7 @@ BUILT = $(CARGO_TARGET_DIR)/release
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 MUSL = $(subst -gnu,-musl,$(HOST))
 
-.PHONY: help run build test check bench curve figures micro budgets sizes fuzz sim interop dev install static clean
+.PHONY: help run build test check bench curve figures micro budgets sizes hostile faults fuzz sim interop dev install static clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -49,6 +49,12 @@ interop: ## compare with Python: the text readers, then the black-box tests agai
 	PATH="$(PYTHON_SUPERVISOR):$$PATH" python3 tests/interop/wire_text.py $(CARGO_TARGET_DIR)/debug/examples/wire_text
 	@test -n "$(PYTHON_SUPERVISOR)" || { echo "No Supervisor to compare with: make dev, or PYTHON_SUPERVISOR=/path/to/venv/bin"; exit 1; }
 	STHENO_SUPERVISORD=$(PYTHON_SUPERVISOR)/supervisord cargo test --test blackbox
+
+hostile: build ## attacks, ten seconds each, with restarts held to what docs/reliability.md promises; on a quiet machine
+	STHENO_HOSTILE_SECONDS=10 STHENO_SUPERVISORD=$(abspath $(BUILT))/supervisord cargo test --test hostile -- --nocapture
+
+faults: build ## what the system refuses, one row a fault; strace and root for all of them
+	tests/faults/faults.py $(BUILT)/supervisord
 
 fuzz: ## fuzz each reader of foreign bytes for FUZZ_SECONDS
 	fuzz/run $(FUZZ_SECONDS)

@@ -27,6 +27,7 @@ mod nobody;
 mod pid1;
 mod reload;
 mod shutdown;
+mod silent;
 mod spawn;
 mod startup;
 mod states;

@@ -1,46 +1,12 @@
 //! Children that are held up on the way to their program: nobody else notices, and they obey.
 
-use std::ffi::CString;
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
-
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use stheno::wire::value::Value;
 
 use crate::daemon::{Daemon, Folder, is_original, wait_for, with_descriptors};
-
-/// A mounted file system that answers nothing, as of an NFS server that is gone.
-struct Silent {
-    at: std::path::PathBuf,
-    _device: std::fs::File,
-}
-
-impl Silent {
-    /// In a directory of its own, for whoever tidies up a test's folder would wait for it. `None` where that is not
-    /// permitted.
-    fn mount() -> Option<Silent> {
-        let at = std::env::temp_dir().join(format!("stheno-silent-{}", std::process::id()));
-        std::fs::create_dir(&at).ok()?;
-        let flags = nix::libc::O_CLOEXEC;
-        let device = std::fs::OpenOptions::new().read(true).write(true).custom_flags(flags).open("/dev/fuse").ok()?;
-        let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", device.as_raw_fd());
-        let kind = CString::new("fuse").ok()?;
-        mount(Some("silent"), &at, Some(kind.as_c_str()), MsFlags::empty(), Some(options.as_str())).ok()?;
-        Some(Silent { at, _device: device })
-    }
-}
-
-impl Drop for Silent {
-    fn drop(&mut self) {
-        // Whoever waits there then gets an error.
-        let _ = umount2(&self.at, MntFlags::MNT_FORCE);
-        let _ = umount2(&self.at, MntFlags::MNT_DETACH);
-        let _ = std::fs::remove_dir(&self.at);
-    }
-}
+use crate::silent::Silent;
 
 #[test]
 fn a_directory_that_never_answers_holds_up_its_program_alone() {

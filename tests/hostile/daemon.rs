@@ -1,17 +1,24 @@
 //! A daemon under attack: its ports, its socket file, and what it takes.
 
+use std::cell::Cell;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use super::{post, read_all};
+use super::attacks::post;
+use super::read_all;
+use super::silent::Silent;
 
 /// How long anything is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long the victim lives at least: one that ends within 20 ms of its start rests until these are over.
+const UPTIME: Duration = Duration::from_millis(30);
 
 /// Bytes of the log that is asked for.
 const LOG_BYTES: usize = 17 << 20;
@@ -20,6 +27,11 @@ const LOG_BYTES: usize = 17 << 20;
 pub struct Daemon {
     child: Child,
     folder: PathBuf,
+    /// Pids of the victim, and when it said them.
+    births: Receiver<(i32, Instant)>,
+    victim: Cell<i32>,
+    started: Cell<Instant>,
+    _silent: Option<Silent>,
     /// A port without a password.
     pub open: u16,
     /// A port with one.
@@ -33,6 +45,9 @@ impl Daemon {
         fs::create_dir_all(&folder).expect("a folder");
         let (open, guarded) = (free_port(), free_port());
         let at = folder.display();
+        let silent = Silent::mount();
+        let held = silent.as_ref().map_or(at.to_string(), |silent| silent.at.join("below").display().to_string());
+        let births = births(&folder);
         // Kept by the daemon as the log of a program, which goes on writing to it.
         fs::write(folder.join("noise.log"), "the quick brown fox & its log\n".repeat(LOG_BYTES / 30)).expect("a log");
         let conf = format!(
@@ -41,19 +56,28 @@ impl Daemon {
              [inet_http_server:open]\nport=127.0.0.1:{open}\n\
              [inet_http_server:guarded]\nport=127.0.0.1:{guarded}\nusername=u\npassword=p\n\
              [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
-             [program:victim]\ncommand=sleep 1000\nstartsecs=0\n\
+             [stheno]\nmutation=true\n\
+             [program:victim]\ncommand=sh -c 'echo $$ > {at}/births; exec sleep 1000'\nstartsecs=0\n\
+             [program:held]\ncommand=sleep 1000\ndirectory={held}\nautostart=false\nstartsecs=0\n\
+             [program:late]\ncommand=sleep 1000\nautostart=false\n[group:late]\nprograms=late\n\
+             [eventlistener:sulky]\nevents=REMOTE_COMMUNICATION\nstderr_logfile=NONE\n\
+             command=sh -c 'while echo READY && read -r head; do head -c \"${{head##*len:}}\" > /dev/null; printf \"RESULT 4\\nFAIL\"; done'\n\
              [program:noise]\ncommand=sh -c 'while :; do head -c 200000 /dev/zero | tr \"\\\\0\" x; sleep 0.05; done'\n\
              stdout_logfile={at}/noise.log\nstdout_logfile_maxbytes=0\n\
              [program:many]\ncommand=sleep 1000\nprocess_name=%(process_num)d\nnumprocs=20\n"
         );
         fs::write(folder.join("conf"), conf).expect("a configuration");
-        let child = Command::new(env!("CARGO_BIN_EXE_supervisord"))
+        // A release build is made otherwise than tests are.
+        let program = std::env::var_os("STHENO_SUPERVISORD");
+        let child = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_supervisord").into()))
             .args(["-n", "-c"])
             .arg(folder.join("conf"))
             .stdout(Stdio::null())
             .spawn()
             .expect("it starts");
-        let daemon = Daemon { child, folder, open, guarded };
+        let (victim, started) = (Cell::new(0), Cell::new(Instant::now()));
+        let daemon = Daemon { child, folder, births, victim, started, _silent: silent, open, guarded };
+        daemon.await_victim();
         let begun = Instant::now();
         while !(daemon.folder.join("sock").exists() && daemon.ask().contains("RUNNING")) {
             assert!(begun.elapsed() < PATIENCE, "it does not start");
@@ -72,9 +96,9 @@ impl Daemon {
         super::send(TcpStream::connect(("127.0.0.1", port)).expect("it accepts"), bytes)
     }
 
-    /// The state of all, as an administrator asks over the socket file; empty if there is no answer.
+    /// The state of the victim, as an administrator asks over the socket file; empty if there is no answer.
     pub fn ask(&self) -> String {
-        self.rpc("supervisor.getAllProcessInfo", "")
+        self.rpc("supervisor.getProcessInfo", "<param><value><string>victim</string></value></param>")
     }
 
     fn rpc(&self, method: &str, params: &str) -> String {
@@ -90,28 +114,22 @@ impl Daemon {
         read_all(&mut stream)
     }
 
-    fn pid_of(&self, name: &str) -> Option<i32> {
-        let info =
-            self.rpc("supervisor.getProcessInfo", &format!("<param><value><string>{name}</string></value></param>"));
-        let rest = info.split("<name>pid</name>").nth(1)?;
-        rest.split("<int>").nth(1)?.split('<').next()?.parse().ok().filter(|pid| *pid > 0)
+    /// Kills the victim, and waits until it runs again: the time between.
+    pub fn kill_and_await(&self) -> Duration {
+        // One that is killed sooner rests until then.
+        std::thread::sleep((self.started.get() + UPTIME).saturating_duration_since(Instant::now()));
+        let pid = nix::unistd::Pid::from_raw(self.victim.get());
+        let killed = Instant::now();
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it runs");
+        self.await_victim();
+        self.started.get().saturating_duration_since(killed)
     }
 
-    /// Kills a program, and waits until it runs again: the time that took, an answer included.
-    pub fn kill_and_await(&self, name: &str) -> Duration {
-        let begun = Instant::now();
-        let mut before = self.pid_of(name);
-        while before.is_none() && begun.elapsed() < PATIENCE {
-            before = self.pid_of(name);
-        }
-        let before = before.expect("it runs");
-        let status = Command::new("kill").args(["-9", &before.to_string()]).status().expect("kill");
-        assert!(status.success(), "{name} was not running as {before}");
-        let killed = Instant::now();
-        while self.pid_of(name).is_none_or(|pid| pid == before) {
-            assert!(killed.elapsed() < PATIENCE, "{name} is not started again");
-        }
-        killed.elapsed()
+    /// Waits until the victim says that it runs, with its pid.
+    fn await_victim(&self) {
+        let (pid, started) = self.births.recv_timeout(PATIENCE).expect("the victim is started again");
+        self.victim.set(pid);
+        self.started.set(started);
     }
 
     /// Resident memory.
@@ -133,6 +151,22 @@ impl Drop for Daemon {
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// What the victim says, as it comes, and when.
+fn births(folder: &Path) -> Receiver<(i32, Instant)> {
+    let path = folder.join("births");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    // For writing too, so that it never ends.
+    let fifo = fs::OpenOptions::new().read(true).write(true).open(&path).expect("the FIFO");
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(fifo).lines() {
+            let pid = line.ok().and_then(|line| line.parse().ok());
+            let Some(Ok(())) = pid.map(|pid| sender.send((pid, Instant::now()))) else { return };
+        }
+    });
+    receiver
 }
 
 fn free_port() -> u16 {
