@@ -53,6 +53,7 @@ impl Service {
     /// Goes on with what a connection is for, as far as the client keeps up and the turn has time.
     fn serve(&mut self, id: ConnId, now: Now, host: &mut dyn Host) {
         self.take_requests(id, now, host);
+        self.file_changed(id, host);
         let Some(conn) = self.conns.get_mut(id) else { return };
         let is_unserved = match &mut conn.phase {
             Phase::Requests => {
@@ -338,9 +339,7 @@ impl Service {
         };
         match &mut **feed {
             Feed::Events(feed) => feed.tell_dropped(&mut conn.output),
-            Feed::Log(feed) => {
-                feed.feed(id, &mut conn.output, &self.daemon, host);
-            }
+            Feed::Log(_) => return self.file_changed(id, host),
             Feed::Live(_) => return self.tell(id, now, host),
             Feed::Text(_) => return self.serve(id, now, host),
         }
@@ -353,9 +352,12 @@ impl Service {
     pub(super) fn file_changed(&mut self, id: ConnId, host: &mut dyn Host) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Phase::Feed(feed) = &mut conn.phase else { return };
-        if let Feed::Log(feed) = &mut **feed
-            && feed.feed(id, &mut conn.output, &self.daemon, host)
-        {
+        let Feed::Log(feed) = &mut **feed else { return };
+        let has_grown = feed.feed(id, &mut conn.output, &mut self.budget, &self.daemon, host);
+        if feed.is_behind() {
+            self.leave_to_next_turn(id);
+        }
+        if has_grown {
             self.conns.touch(id);
         }
     }

@@ -368,7 +368,7 @@ impl Exchange<'_> {
         }
         let body = reply.stream();
         let mut feed = LogFeed::begin(self.id, target.place, extent, body, self.daemon, self.host);
-        feed.feed(self.id, &mut self.conn.output, self.daemon, self.host);
+        feed.feed(self.id, &mut self.conn.output, self.budget, self.daemon, self.host);
         Next::Feed(Feed::Log(feed))
     }
 

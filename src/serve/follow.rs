@@ -5,6 +5,7 @@ use crate::daemon::host::Span;
 use crate::daemon::logplace::{Extent, LogIdentity, LogPlace};
 use crate::daemon::{Daemon, Host};
 use crate::id::{Channel, ConnId};
+use crate::rpc::budget::Budget;
 use crate::wire::http::StreamBody;
 
 /// Bytes of the end of a log that a stream begins with.
@@ -15,6 +16,9 @@ const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes read from a log at a time.
 const READ_BYTES: u64 = 32 * 1024;
+
+/// Microseconds that looking at a file takes which did not grow.
+const LOOK_US: u32 = 10;
 
 /// What can be followed.
 pub(super) struct Target {
@@ -47,6 +51,8 @@ pub(super) struct LogFeed {
     offset: u64,
     identity: Option<LogIdentity>,
     body: StreamBody,
+    /// There may be more, for which the turn had no time.
+    is_behind: bool,
 }
 
 impl LogFeed {
@@ -61,7 +67,7 @@ impl LogFeed {
     ) -> LogFeed {
         watch(conn, &place, host);
         let offset = extent.end.saturating_sub(FIRST_BYTES).max(extent.start);
-        LogFeed { offset, identity: daemon.log_identity(&place, host), place, body }
+        LogFeed { offset, identity: daemon.log_identity(&place, host), place, body, is_behind: false }
     }
 
     /// Whether what it follows is in memory.
@@ -69,13 +75,31 @@ impl LogFeed {
         matches!(self.place, LogPlace::Memory(..))
     }
 
-    /// Appends what there is, as far as the client keeps up. Says whether something was appended.
-    pub(super) fn feed(&mut self, conn: ConnId, output: &mut Vec<u8>, daemon: &Daemon, host: &mut dyn Host) -> bool {
+    /// Whether it has to go on in the next turn.
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
+    /// Appends what there is, as far as the client keeps up and the turn has time. Says whether something was appended.
+    pub(super) fn feed(
+        &mut self,
+        conn: ConnId,
+        output: &mut Vec<u8>,
+        budget: &mut Budget,
+        daemon: &Daemon,
+        host: &mut dyn Host,
+    ) -> bool {
         let before = output.len();
+        self.is_behind = false;
         if before >= OUTPUT_BYTES_MAX {
             // It goes on in the file from where it is, once this is written.
             return false;
         }
+        if budget.is_spent() {
+            self.is_behind = true;
+            return false;
+        }
+        budget.spend(LOOK_US);
         let identity = daemon.log_identity(&self.place, host);
         if identity.is_some() && identity != self.identity {
             // Rotated or made anew: what was not yet read of the old file went with its name.
@@ -100,7 +124,13 @@ impl LogFeed {
             }
             self.offset += bytes.len() as u64;
             self.body.write(output, &bytes);
+            // They are read, and written to the client.
+            budget.spend_bytes(2 * bytes.len());
             if output.len() >= OUTPUT_BYTES_MAX {
+                break;
+            }
+            if budget.is_spent() {
+                self.is_behind = self.offset < size;
                 break;
             }
         }
