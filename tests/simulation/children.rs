@@ -216,6 +216,7 @@ impl Child {
                 agenda.put(at, garbage);
                 return;
             }
+            "/bin/sulky" => (b"FAIL".to_vec(), Spoken::Rejected),
             "/bin/picky" if random.one_in(3) => (b"FAIL".to_vec(), Spoken::Rejected),
             _ => answer(handler, event, random),
         };

@@ -54,6 +54,8 @@ pub struct Client {
     pub server: usize,
     /// Reads only now and then.
     pub is_slow: bool,
+    /// Reads nothing at all of what it asks for.
+    pub is_deaf: bool,
     /// It sends no more, or is gone altogether.
     pub has_hung_up: bool,
     pub is_gone: bool,
@@ -78,6 +80,7 @@ impl Client {
             conn: None,
             server: random.below(2) as usize,
             is_slow: random.one_in(6),
+            is_deaf: random.one_in(20),
             has_hung_up: false,
             is_gone: false,
             keeps_alive: true,

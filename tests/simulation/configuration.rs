@@ -32,7 +32,8 @@ pub const COMMANDS: &[&str] = &[
 ];
 
 /// Listeners and how they behave.
-const LISTENERS: &[&str] = &["/bin/good", "/bin/good", "/bin/picky", "/bin/breaker", "/bin/staller", "/bin/mortal"];
+const LISTENERS: &[&str] =
+    &["/bin/good", "/bin/good", "/bin/picky", "/bin/breaker", "/bin/staller", "/bin/mortal", "/bin/sulky"];
 
 const EVENTS: &[&str] = &[
     "EVENT",

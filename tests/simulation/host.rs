@@ -36,6 +36,8 @@ pub struct Trouble {
     pub load: u64,
     pub read: u64,
     pub replace: u64,
+    /// Commands are not found, and files tell nothing of themselves.
+    pub look: u64,
     pub cgroup: u64,
 }
 
@@ -54,6 +56,7 @@ impl Trouble {
             load: rate(6),
             read: rate(10),
             replace: rate(10),
+            look: rate(10),
             cgroup: rate(3),
         }
     }
@@ -284,6 +287,9 @@ impl Remains for SimHost {
 
 impl Children for SimHost {
     fn find_command(&mut self, word: &str, _: Option<&str>) -> Result<String, CommandProblem> {
+        if self.strikes(self.trouble.look) {
+            return Err(CommandProblem::NoPermission(word.to_string()));
+        }
         match word {
             "missing" => Err(CommandProblem::NotFound("missing".to_string())),
             "/bin/locked" => Err(CommandProblem::NotExecutable("/bin/locked".to_string())),
@@ -526,6 +532,9 @@ impl stheno::daemon::host::Files for SimHost {
     }
 
     fn file_size(&mut self, path: &str) -> Result<u64, Errno> {
+        if self.strikes(self.trouble.look) {
+            return Err(Errno(libc::EIO));
+        }
         self.files.get(path).map(|bytes| bytes.len() as u64).ok_or(Errno(libc::ENOENT))
     }
 
@@ -540,7 +549,8 @@ impl stheno::daemon::host::Files for SimHost {
     }
 
     fn file_identity(&mut self, path: &str) -> Option<(u64, u64)> {
-        self.files.inode(path).map(|inode| (1, inode))
+        let is_told = !self.strikes(self.trouble.look);
+        self.files.inode(path).filter(|_| is_told).map(|inode| (1, inode))
     }
 
     fn file_modified(&mut self, path: &str) -> Option<i64> {

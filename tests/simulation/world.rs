@@ -791,7 +791,13 @@ impl World {
             self.service.drop_connection(conn, &mut self.host);
             return self.disconnect(index, conn);
         }
-        let room = if client.is_slow { self.random.between(1, 2000) as usize } else { usize::MAX };
+        let room = if client.is_deaf {
+            0
+        } else if client.is_slow {
+            self.random.between(1, 2000) as usize
+        } else {
+            usize::MAX
+        };
         let written = output.len().min(room);
         assert!(client.seen == output.len(), "there is output that nobody was told of");
         output.drain(..written);
@@ -933,7 +939,7 @@ impl World {
         for client in &self.clients {
             let asked: Vec<_> = client.requests.iter().filter(|request| request.unsent == 0).collect();
             // Who does not read what it was answered is not answered more than that.
-            let is_behind = client.is_slow && client.seen > 0;
+            let is_behind = (client.is_slow || client.is_deaf) && client.seen > 0;
             assert!(asked.is_empty() || client.has_hung_up || is_behind, "it ended without an answer to {asked:?}");
         }
         self.host.orphans.check_gone(None, self.now);
