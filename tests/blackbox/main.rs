@@ -24,6 +24,7 @@ mod live;
 mod logs;
 mod metrics;
 mod nobody;
+mod order;
 mod pid1;
 mod reload;
 mod shutdown;
