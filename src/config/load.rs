@@ -8,7 +8,8 @@ use crate::wire::keyvalue;
 
 use super::cmdline::CommandLine;
 use super::datatypes::{Datatype, Directory, ExitCodeFrom, LinePrefix, LogFormat};
-use super::depends;
+use super::dependent;
+use super::depends::{self, Misordered};
 use super::env::{Env, Memo};
 use super::error::{ConfigError, Place};
 use super::groups::unique;
@@ -333,6 +334,11 @@ impl Loader {
         }
         if let Err(wrong) = depends::check(&groups, &removed) {
             failed(common.misordered(wrong))?;
+        }
+        if supervisord.dependent_startup
+            && let Err((process, text)) = dependent::read(&groups)
+        {
+            failed(common.misordered(Misordered { process, group: None, text, meant: None }))?;
         }
         warnings.append(&mut common.warnings);
         let servers = match servers {

@@ -18,6 +18,7 @@ pub mod check;
 pub mod cmdline;
 pub mod ctlfile;
 pub mod datatypes;
+pub mod dependent;
 pub mod depends;
 pub mod diff;
 pub mod env;

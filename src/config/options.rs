@@ -80,6 +80,8 @@ options! {
         subreaper: bool = "false";
         /// What is logged of reaped processes that are not ours: a line for each, a summary every ten seconds, or none.
         log_reaped: LogReaped = "each";
+        /// Read what programs say for the listener supervisord-dependent-startup, and start them like it.
+        dependent_startup: bool = "false";
         /// What each line in the logs of programs begins with that have no prefix of their own.
         childlog_prefix: Option<LinePrefix>;
         /// How lines in the logs of programs look: text or json.
@@ -291,6 +293,12 @@ options! {
         killwaitsecs: Seconds = "2" [.policy()];
         /// The signal that it gets when the daemon dies.
         deathsig: Option<SignalNumber>;
+        /// Start it when others have reached some state, as supervisord-dependent-startup does.
+        dependent_startup: Unexpanded = "" [.makes()];
+        /// What it then waits for: program:state,state, separated by blanks.
+        dependent_startup_wait_for: Unexpanded = "" [.makes()];
+        /// Whether it is started by the least priority of what it waits for.
+        dependent_startup_inherit_priority: Unexpanded = "" [.makes()];
         /// How many of its processes a rolling restart may take down at a time.
         rolling_max_unavailable: Threshold = "1" [.policy()];
         /// User to run it as: a name or a number, and a group behind a colon if wanted.

@@ -125,6 +125,7 @@ impl Daemon {
         self.turn_logs_over(now, host);
         self.care_deadlines(now, host);
         self.restart_groups(now, host);
+        self.start_dependents(now, host);
         self.look_at_leftovers(now, host);
         self.tell_strangers(now);
         self.idle_deadline(now);

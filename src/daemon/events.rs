@@ -20,6 +20,7 @@ impl Daemon {
     pub(super) fn changed(&mut self, id: ProcId, change: &Transition) {
         self.just_changed.push(id);
         self.roster.count(id, change);
+        self.note_reached(id, change.to);
         let Some((group, process)) = self.roster.member(id) else { return };
         if matches!(group.config.kind, GroupKind::Listener(_)) && change.to == ProcessState::Running {
             self.bus.mark(process.group);

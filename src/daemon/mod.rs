@@ -13,6 +13,7 @@ pub mod bus;
 pub mod care;
 pub mod change;
 mod children;
+mod dependent_startup;
 pub mod dynamic;
 pub mod edits;
 mod ending;
@@ -85,6 +86,7 @@ pub struct Daemon {
     ending: ending::Ending,
     order: order::Order,
     group_exits: group_exit::GroupExits,
+    dependent_startup: Option<Box<dependent_startup::DependentStartup>>,
     remaining: leftovers::Remaining,
     strangers: strangers::Strangers,
     /// When beginnings of lines are let out that wait for their ends.
@@ -126,6 +128,7 @@ impl Daemon {
             recently_changed: Vec::new(),
             order: order::Order::default(),
             group_exits: group_exit::GroupExits::default(),
+            dependent_startup: None,
             line_deadlines: BTreeSet::new(),
             turnovers: turnover::Turnovers::default(),
             has_ring_news: false,
@@ -178,6 +181,7 @@ impl Daemon {
         self.activity = Activity::default();
         self.activity.note(now.wall, "supervisord started", Why::Itself);
         self.refresh_order(now);
+        self.begin_dependent_startup();
         self.announce_running();
     }
 
@@ -226,6 +230,7 @@ impl Daemon {
             self.agenda.next(now.mono),
             self.care.deadline(now.mono),
             self.order_deadline(now),
+            self.dependent_deadline(now),
             self.remaining.deadline(now.mono),
             self.strangers.deadline(),
             self.ending.deadline(),

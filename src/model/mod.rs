@@ -6,6 +6,7 @@ pub mod backoff;
 pub mod backpressure;
 mod began;
 pub mod counted;
+pub mod dependent;
 pub mod event;
 pub mod gates;
 pub mod health;

@@ -449,3 +449,24 @@ fn disabled_programs_stay_down_at_the_next_start() {
     assert_eq!(daemon.folder.ctl(&["enable", "--now", "x"]).stdout, "x: enabled\nx: started\n");
     daemon.wait_state("web", "RUNNING");
 }
+
+/// O-1: the options of supervisord-dependent-startup start programs like that listener if the daemon is asked to; else
+/// they mean nothing.
+#[test]
+fn dependent_startup_starts_what_waits_once() {
+    if is_original() {
+        return;
+    }
+    let waits = "autostart=false\ndependent_startup=true\ndependent_startup_wait_for=a:running b:exited,fatal";
+    let b = "[program:b]\ncommand=sh -c 'exit 0'\nstartsecs=0\nautorestart=false\n".to_string();
+    let config = [program("a", ""), program("x", waits), b];
+    let asked = Daemon::start(&format!("[supervisord]\ndependent_startup=true\n{}", config.concat()));
+    asked.wait_state("x", "RUNNING");
+    stop(&asked, "x");
+    kill(Pid::from_raw(asked.pid_of("a")), Signal::SIGKILL).unwrap();
+    wait_for("another run of a", || (asked.log_lines("success: a").len() == 2).then_some(()));
+    assert_eq!(asked.state("x"), "STOPPED", "only the first start is its business");
+    let unasked = Daemon::start(&config.concat());
+    unasked.wait_state("b", "EXITED");
+    assert_eq!((unasked.state("x"), description(&unasked, "x")), ("STOPPED".to_string(), "Not started".to_string()));
+}
