@@ -21,7 +21,7 @@ use crate::serve::{Service, UNIX_SERVER_NAME};
 use crate::state::SupervisorState;
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::sockets::ListenError;
-use crate::sys::{daemonize, fd, holder, limits, oom, process, resolve, time, users};
+use crate::sys::{daemonize, fd, holder, init, limits, oom, process, resolve, time, users};
 
 /// Exit status of every error at start (C-7).
 const USAGE: i32 = 2;
@@ -92,6 +92,9 @@ enum Next {
 fn supervise(program: &str, line: CommandLine) -> Result<i32, String> {
     // Whatever whoever started us left open is not for the children (P-57).
     let _ = fd::mark_inherited_cloexec();
+    if line.main.is_some() {
+        init::ignore_background().map_err(|error| format!("cannot ignore signals: {error}"))?;
+    }
     let loader = Loader::new(program, line, &Env);
     if loader.needs_root_warning(&Env) {
         let _ = writeln!(std::io::stderr(), "{}", crate::config::search::ROOT_WARNING);

@@ -10,6 +10,7 @@ use crate::wire::ini::Section;
 use super::datatypes::{self, Datatype, Name, Octal, port_number, shown_host};
 use super::depends::Misordered;
 use super::error::ConfigError;
+use super::main_program;
 use super::options::{FcgiOptions, FcgiSocketOptions, GroupOptions, ListenerOptions, Process};
 use super::paths;
 use super::programs::{Common, count};
@@ -60,6 +61,9 @@ impl<'a> Common<'a> {
             }
         }
         groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        if self.main.is_some_and(|main| main.waits_until_ready) {
+            main_program::wait_for_others(&mut groups);
+        }
         Ok(groups)
     }
 

@@ -15,6 +15,7 @@ use super::error::{ConfigError, Place};
 use super::groups::unique;
 use super::interfaces::interfaces;
 use super::journal::{Base, Journal, Laid, Source};
+use super::main_program;
 use super::options::{Process, Stheno, Supervisord};
 use super::overlay::{self, Layer, read_journal};
 use super::paths;
@@ -164,6 +165,9 @@ impl Loader {
         let mut sources = Sources::read(main, env, &self.variables, &dynamic_conf)?;
         if self.is_fragment && sources.document.section("supervisord").is_none() {
             sources.merge(b"[supervisord]\n", &main.name)?;
+        }
+        if let Some(command) = &self.command_line.main {
+            main_program::add(&mut sources.document, command)?;
         }
         Ok(sources)
     }
@@ -323,6 +327,7 @@ impl Loader {
             serverurl: url.as_deref(),
             warnings: Vec::new(),
             environments: HashMap::new(),
+            main: self.command_line.main.as_ref(),
             nothing: &Document::default(),
         };
         let mut groups = common.groups(&mut failed)?;
@@ -359,6 +364,9 @@ impl Loader {
             (None, Some(text)) => warnings.push(format!("After the changes at run time {text}")),
         }
         self.lay_command_line(&mut supervisord, env);
+        if self.command_line.main.is_some() && !supervisord.nodaemon {
+            return Err(ConfigError::new("-- COMMAND beside a file needs -n: it has our place, which a daemon leaves"));
+        }
         let stheno = self.stheno(main, &document, env)?;
         self.serverurl = Some(url);
         let revision = self.revision;
@@ -448,6 +456,7 @@ impl Loader {
             serverurl: self.serverurl.as_ref().and_then(Option::as_deref),
             warnings: Vec::new(),
             environments: HashMap::new(),
+            main: None,
             nothing: &Document::default(),
         };
         Ok(unique(common.programs(&section, group)?))

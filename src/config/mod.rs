@@ -30,6 +30,7 @@ pub mod groups;
 pub mod interfaces;
 pub mod journal;
 pub mod load;
+mod main_program;
 mod nearest;
 pub mod options;
 mod overlay;

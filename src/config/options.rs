@@ -143,7 +143,7 @@ options! {
 
 options! {
     /// A program: the options of its section that hold for all its processes, which share it (C-105, C-66).
-    Program(name: String, revision: Revision) {
+    Program(name: String, revision: Revision, is_main: bool) {
         /// Lower ones start first and stop last.
         priority: i64 = "999" [.listed_as(10, "process_prio")];
         /// Start with the daemon.

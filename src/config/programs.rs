@@ -12,6 +12,7 @@ use super::care;
 use super::datatypes::{Compression, Datatype, LinePrefix, LogFile, LogFormat, Name, RunType, Storage, Unexpanded};
 use super::env::Env;
 use super::error::ConfigError;
+use super::main_program;
 use super::options::{LogOptions, Process, Program};
 use super::program_default::PROGRAM_DEFAULT;
 use super::reader::{Reader, SECTION_BYTES_MAX, Scope};
@@ -45,6 +46,8 @@ pub(super) struct Common<'a> {
     pub(super) warnings: Vec<String>,
     /// Environments by their text, so that equal ones are kept once.
     pub(super) environments: HashMap<String, Environment>,
+    /// The command that is a program beside the file's.
+    pub(super) main: Option<&'a super::cmdline::Main>,
     /// An empty document, for programs that calls gave.
     pub(super) nothing: &'a Document,
 }
@@ -78,7 +81,9 @@ impl<'a> Common<'a> {
         // Not for listeners and FastCGI programs, nor for what a call gave, whose document is empty.
         let stand_in = self.document.section(PROGRAM_DEFAULT).filter(|_| section.name.starts_with("program:"));
         let reader = Reader { document: self.document, section, scope, env: self.env, stand_in };
-        let mut program = Program::read(&reader, name.clone(), self.revision)?;
+        // That is no section of a file, and has our place at the terminal.
+        let is_main = self.main.is_some() && section.name == main_program::SECTION;
+        let mut program = Program::read(&reader, name.clone(), self.revision, is_main)?;
         if program.numprocs > 1 && !program.process_name.0.contains("%(process_num)") {
             let message = "%(process_num) must be present within process_name when numprocs > 1";
             return Err(reader.error("process_name", message));

@@ -246,7 +246,11 @@ impl host::Children for System {
     fn spawn(&mut self, id: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnError> {
         let socket = launch.socket.and_then(|socket| self.sockets.get(&socket)).map(|fd| fd.try_clone());
         let shared = socket.transpose().map_err(|error| SpawnError::Pipe(errno_of(&error)))?;
-        let stdin = shared.as_ref().map_or(Stdin::Pipe, |fd| Stdin::Shared(fd.as_fd()));
+        let stdin = match &shared {
+            Some(fd) => Stdin::Shared(fd.as_fd()),
+            None if launch.config.program.is_main => Stdin::Ours,
+            None => Stdin::Pipe,
+        };
         let pipe = |error: std::io::Error| SpawnError::Pipe(errno_of(&error));
         let notify = self.open_notify(launch).map_err(pipe)?;
         let descriptor = launch.config.ready.descriptor();

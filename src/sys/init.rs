@@ -22,10 +22,7 @@ pub struct Signals(libc::sigset_t);
 impl Signals {
     /// Holds them from now on.
     pub fn hold() -> io::Result<Signals> {
-        // We write to the terminal from the background, once the command is in the foreground.
-        for signal in OF_BACKGROUND {
-            signals::set_action(*signal, libc::SIG_IGN)?;
-        }
+        ignore_background()?;
         // Ignored, it would take the statuses of children with it.
         signals::set_action(libc::SIGCHLD, libc::SIG_DFL)?;
         // SAFETY: all zero is a valid set, and is filled in at once.
@@ -51,6 +48,12 @@ impl Signals {
             }
         }
     }
+}
+
+/// We write to the terminal from the background, once a command has the foreground. To be called before the first spawn,
+/// which notes what children have to set back.
+pub fn ignore_background() -> io::Result<()> {
+    OF_BACKGROUND.iter().try_for_each(|signal| signals::set_action(*signal, libc::SIG_IGN))
 }
 
 /// Starts a command, found along PATH, with our descriptors, in a process group of its own, which is in the foreground of

@@ -112,6 +112,8 @@ pub enum Stdin<'a> {
     Pipe,
     /// The group's listening socket (P-100).
     Shared(BorrowedFd<'a>),
+    /// Ours, and so are its 1 and 2; it is in the foreground of the terminal, if that is one (K-2.5).
+    Ours,
 }
 
 /// A child that was started, and our ends of its pipes: close-on-exec, non-blocking.
@@ -198,6 +200,7 @@ pub fn spawn(plan: &Plan, pipes: Pipes) -> Result<Spawned, SpawnError> {
         shares_up_to: None,
         settings: &plan.settings,
         switch: &plan.switch,
+        has_our_place: matches!(plan.stdin, Stdin::Ours),
         refusal: refusal(&plan.switch),
         no_new_privs: plan.no_new_privs,
         deathsig: plan.deathsig,
@@ -321,6 +324,8 @@ impl Pipes {
         let stdin = match (&self.stdin, plan.stdin) {
             (_, Stdin::Shared(socket)) => socket.as_raw_fd(),
             (Some(pipe), Stdin::Pipe) => pipe.read.as_raw_fd(),
+            // The pipe for its output, which nobody writes to, ends at once.
+            (_, Stdin::Ours) => return [0, 1, 2, self.report.write.as_raw_fd()],
             // Not made by `open`.
             (None, Stdin::Pipe) => -1,
         };

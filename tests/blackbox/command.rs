@@ -120,3 +120,102 @@ fn the_command_is_in_the_foreground_of_the_terminal() {
     keys.write_all(b"\x03").expect("a key");
     assert_eq!(daemon.wait_end(), 5);
 }
+
+const BESIDE: [&str; 4] = ["-n", "-c", "$DIR/supervisord.conf", "--"];
+
+const OTHERS: &str = "[program:y]\ncommand=sleep 1000\npriority=1\nstartsecs=0\n[program:z]\ncommand=sleep 1000\npriority=9999\nstartsecs=0\n";
+
+fn beside(config: &str, options: &[&str], script: &str) -> Daemon {
+    let folder = Folder::new();
+    folder.configure(config);
+    let script = folder.fill(script);
+    let args = [&BESIDE[..3], options, &["--", "sh", "-c", &script]].concat();
+    let mut daemon = Daemon::start_under(folder, &[], &args, |_| {});
+    daemon.wait_until_it_answers();
+    daemon
+}
+
+/// K-2.5: started last, stopped first, with our descriptors; its end is ours, with its status.
+#[test]
+fn the_command_beside_a_file_is_program_main() {
+    if is_original() {
+        return;
+    }
+    let mut daemon =
+        beside(OTHERS, &[], "echo from-main; echo oops >&2; while [ ! -e $DIR/go ]; do sleep 0.02; done; exit 5");
+    daemon.wait_state("main", "RUNNING");
+    daemon.wait_file("out", "from-main\n");
+    daemon.wait_file("err", "oops\n");
+    let spawned: Vec<String> =
+        daemon.log_lines("spawned: ").iter().map(|line| line[9..].chars().take(3).collect()).collect();
+    assert_eq!(spawned, ["'y'", "'z'", "'ma"]);
+    assert_eq!(
+        daemon.call("supervisor.sendProcessStdin", &["main".into(), "x".into()]),
+        Err((20, "NO_FILE: main".into()))
+    );
+    daemon.folder.write("go", "");
+    assert_eq!(daemon.wait_end(), 5);
+    assert_eq!(daemon.log_lines("essential: main exited (status 5), shutting down").len(), 1);
+
+    let mut daemon = beside(OTHERS, &[], "exec sleep 1000");
+    daemon.wait_state("main", "RUNNING");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_end(), 0);
+    let stopped: Vec<String> =
+        daemon.log_lines("stopped: ").iter().map(|line| line.split(' ').nth(1).unwrap_or("").into()).collect();
+    assert_eq!(stopped, ["main", "z", "y"]);
+}
+
+/// K-2.5: with --wait-ready it is started when the others are ready.
+#[test]
+fn the_command_may_wait_for_the_others() {
+    if is_original() {
+        return;
+    }
+    let config = "[program:slow]\ncommand=sh -c 'while [ ! -e $DIR/ready ]; do sleep 0.02; done; echo up; exec sleep 1000'\nready=log:up\n";
+    let daemon = beside(config, &["--wait-ready"], "exec sleep 1000");
+    daemon.wait_state("slow", "STARTING");
+    assert_eq!(daemon.state("main"), "STOPPED");
+    daemon.folder.write("ready", "");
+    daemon.wait_state("main", "RUNNING");
+    assert_eq!(daemon.state("slow"), "RUNNING");
+}
+
+/// K-2.5: what cannot be.
+#[test]
+fn a_command_beside_a_file_may_be_refused() {
+    if is_original() {
+        return;
+    }
+    let folder = Folder::new();
+    folder.configure("[program:main]\ncommand=cat\n");
+    let ended = folder.supervisord(&[&BESIDE[..], &["true"]].concat());
+    assert_eq!(ended.status, 2);
+    assert!(ended.stderr.contains("in section 'program:main'") && ended.stderr.contains("line "), "{ended:?}");
+    folder.configure("");
+    let ended = folder.supervisord(&[&BESIDE[1..], &["true"]].concat());
+    assert_eq!(ended.status, 2);
+    assert!(ended.stderr.starts_with("Error: -- COMMAND beside a file needs -n"), "{ended:?}");
+}
+
+/// K-2.5: it has the terminal, and Ctrl-C is for it, whose end is ours.
+#[test]
+fn the_command_beside_a_file_has_the_terminal() {
+    if is_original() {
+        return;
+    }
+    let folder = Folder::new();
+    folder.configure(OTHERS);
+    let terminal = nix::pty::openpty(None, None).expect("a terminal");
+    let script = folder.fill("trap 'exit 5' INT; read a; echo got $a; touch $DIR/up; while :; do sleep 0.02; done");
+    let args = [&BESIDE[..], &["sh", "-c", &script]].concat();
+    let mut daemon = Daemon::start_under(folder, &["setsid", "--ctty", "--wait"], &args, |command| {
+        command.stdin(Stdio::from(terminal.slave));
+    });
+    let mut keys = fs::File::from(terminal.master);
+    keys.write_all(b"x\n").expect("keys");
+    daemon.wait_file("out", "got x\n");
+    wait_for("the command", || daemon.folder.path("up").exists().then_some(()));
+    keys.write_all(b"\x03").expect("a key");
+    assert_eq!(daemon.wait_end(), 5);
+}

@@ -54,7 +54,7 @@ fn an_empty_section_has_the_defaults() {
     let section = Section::new("s", "F".into(), 1);
     let reader = Reader { document: &document, section: &section, scope: Scope::default(), env: &env, stand_in: None };
     assert_eq!(Supervisord::read(&reader, None).unwrap().minfds, 1024);
-    let program = Program::read(&reader, String::new(), Revision(1)).unwrap();
+    let program = Program::read(&reader, String::new(), Revision(1), false).unwrap();
     // A process has a command.
     assert!(Process::read(&reader, String::new(), 0, Rc::new(program), Rc::default(), Rc::default()).is_err());
     assert_eq!(GroupOptions::read(&reader).unwrap().priority, 999);

@@ -8,8 +8,8 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::os::fd::RawFd;
 
 use super::{How, Setting};
-use crate::sys::signals;
 use crate::sys::users::{NO_GROUP, NO_GROUPS, NO_USER, Switch};
+use crate::sys::{init, signals};
 
 /// Exit status of a child that could not be set up (P-52).
 const NOT_SPAWNED: c_int = 127;
@@ -36,12 +36,14 @@ pub(super) struct Order<'a> {
     pub argv: *const *const c_char,
     pub environment: *const *const c_char,
     pub name: &'a [u8],
-    /// What becomes 0, 1, 2 and the report; none of them is below 3.
+    /// What becomes 0, 1, 2 and the report; none of them is below 3, but for our own 0, 1 and 2, which stay.
     pub descriptors: [RawFd; 4],
     /// The table of descriptors is the daemon's own until the child takes one with those up to this number in it.
     pub shares_up_to: Option<RawFd>,
     pub settings: &'a [Setting],
     pub switch: &'a Switch,
+    /// 0 to 2 are the daemon's own, and so may be the foreground of the terminal.
+    pub has_our_place: bool,
     pub refusal: String,
     pub no_new_privs: bool,
     pub deathsig: Option<c_int>,
@@ -77,8 +79,11 @@ pub(super) extern "C" fn run(order: *mut c_void) -> c_int {
     let newline: &[u8] = b"\n";
     let directory = order.directory.map_or(b"".as_slice(), CStr::to_bytes);
     // Nobody waits for a full pipe: the daemon has to hear of this end.
-    // SAFETY: plain numbers.
-    unsafe { libc::fcntl(2, libc::F_SETFL, libc::O_WRONLY | libc::O_NONBLOCK) };
+    // What is shared with the daemon stays as it is.
+    if !order.has_our_place {
+        // SAFETY: plain numbers.
+        unsafe { libc::fcntl(2, libc::F_SETFL, libc::O_WRONLY | libc::O_NONBLOCK) };
+    }
     let (option, number) = match failed {
         Failed::Option(option, number) => {
             say([b"supervisor: couldn't set ", option.as_bytes(), errno_after_colon(number), newline]);
@@ -114,6 +119,10 @@ fn set_up_and_exec<'a>(order: &Order<'a>) -> Failed<'a> {
         }
         // A group and not a session: the terminal stays, but its signals do not reach the child.
         libc::setpgid(0, 0);
+        if order.has_our_place {
+            // All signals are still held.
+            init::to_foreground();
+        }
         let [stdin, stdout, stderr, report] = order.descriptors;
         for (target, source) in (0..).zip([stdin, stdout, stderr]) {
             libc::dup2(source, target);
