@@ -16,7 +16,7 @@ use crate::level::Level;
 use crate::logs::activity::{self, Settings, Target};
 use crate::logs::auto;
 use crate::model::event::Serials;
-use crate::reactor::Reactor;
+use crate::reactor::{Manager, Reactor};
 use crate::serve::{Service, UNIX_SERVER_NAME};
 use crate::state::SupervisorState;
 use crate::sys::signals::{self, SignalPipe};
@@ -195,6 +195,7 @@ fn run_service(
     {
         activity!(Warn, "subreaper: orphans of programs are not adopted: {error}");
     }
+    reactor.tell(Manager::inherited());
     let pidfile = Pidfile::write(&options.pidfile.0);
     let ended = reactor.run(&mut service).map_err(|error| format!("the event loop failed: {error}"));
     service.daemon.tell_last_strangers();

@@ -10,6 +10,7 @@ mod clients;
 mod compressor;
 mod exits;
 mod helpers;
+mod manager;
 mod system;
 mod token;
 
@@ -36,6 +37,7 @@ use children::Read;
 use clients::{Accepted, Listener, Written};
 use token::Source;
 
+pub use manager::Manager;
 pub use system::System;
 
 /// Bytes of one read. A pipe holds 64 KiB, so one read usually empties it.
@@ -70,6 +72,8 @@ pub struct Reactor {
     poll: Poll,
     system: System,
     signals: Option<SignalPipe>,
+    /// Who has started us and wants to be told how we are.
+    manager: Option<Manager>,
     /// Signals that arrived and were not handled yet.
     arrived: Vec<i32>,
     /// Sources that were not read to their end.
@@ -114,6 +118,7 @@ impl Reactor {
             poll,
             system,
             signals: None,
+            manager: None,
             arrived: Vec::new(),
             unfinished: Vec::new(),
             failed: Vec::new(),
@@ -154,6 +159,11 @@ impl Reactor {
         Ok(())
     }
 
+    /// Tells a service manager how we are, from now on.
+    pub fn tell(&mut self, manager: Option<Manager>) {
+        self.manager = manager;
+    }
+
     /// Runs until everything is stopped; answers whether to end or to start over. The signals and what the next run is made of are
     /// given back for the next run.
     pub fn run(mut self, service: &mut Service) -> io::Result<Ended> {
@@ -174,6 +184,9 @@ impl Reactor {
             self.sort(&events, now);
             serve::turn(&mut Turning { reactor: &mut self, service }, now);
             self.settle(service, now);
+            if let Some(manager) = &mut self.manager {
+                manager.tell(service.daemon.state(), service.daemon.is_starting(), now);
+            }
             if let Some(turns) = service.turns() {
                 turns.add(time::now().mono.since(now.mono));
             }
@@ -197,7 +210,9 @@ impl Reactor {
             return Some(Duration::ZERO);
         }
         let streams = stream::deadline();
-        let deadlines = [service.next_deadline(now), self.settles_at, self.trims_at, self.backoff.deadline(), streams];
+        let manager = self.manager.as_ref().and_then(Manager::deadline);
+        let ours = [self.settles_at, self.trims_at, self.backoff.deadline(), streams, manager];
+        let deadlines = [service.next_deadline(now), earliest(&ours)];
         earliest(&deadlines).map(|at| at.since(now.mono))
     }
 

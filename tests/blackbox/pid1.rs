@@ -220,3 +220,35 @@ fn a_pidfile_that_is_no_file_is_left_alone() {
         assert!(metadata.file_type().is_char_device() || metadata.file_type().is_fifo());
     }
 }
+
+/// K-2.11: a service manager hears when we are ready, restart and stop, and that we live.
+#[test]
+fn a_service_manager_is_told() {
+    if is_original() {
+        return;
+    }
+    let folder = Folder::new();
+    let path = folder.path("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
+    manager.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("a time");
+    let mut daemon = Daemon::start_with(folder, SLEEPER, |command| {
+        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "100000");
+    });
+    let mut buffer = [0; 256];
+    let mut wait = |expected: &str| loop {
+        let count = manager.recv(&mut buffer).expect("a message");
+        let told = String::from_utf8_lossy(&buffer[..count]).into_owned();
+        if told != "WATCHDOG=1" || told == expected {
+            assert!(told.starts_with(expected), "{told:?}");
+            return;
+        }
+    };
+    wait("READY=1");
+    wait("WATCHDOG=1");
+    daemon.signal(Signal::SIGHUP);
+    wait("RELOADING=1\nMONOTONIC_USEC=");
+    wait("READY=1");
+    daemon.signal(Signal::SIGTERM);
+    wait("STOPPING=1");
+    assert_eq!(daemon.wait_end(), 0);
+}
