@@ -52,10 +52,12 @@ pub use datatypes::{
     OnGroupMemberExit, Percent, RestartLimit, Retries, Seconds, ShutdownSignals, ShutdownTime,
 };
 pub use datatypes::{
+    CgroupSet, EnvFile, EnvFiles, Groups, Inherit, IoNice, Nice, OomScoreAdj, ResourceLimit, Secret, Secrets,
+};
+pub use datatypes::{
     Compression, Cure, HookFailure, LinePrefix, LogFile, LogFormat, MemoryAction, MemoryOf, NotifyAccess, Probe, Ready,
     RotateEvery, RunType, Show, Storage, WhenFull,
 };
-pub use datatypes::{EnvFile, EnvFiles, Groups, Inherit, IoNice, Nice, OomScoreAdj, ResourceLimit, Secret, Secrets};
 pub use datatypes::{Facility, Priority, SyslogAddress, SyslogTag};
 pub use diff::{Difference, difference};
 pub use env::Env;

@@ -284,6 +284,8 @@ options! {
         ionice: Option<IoNice>;
         /// How readily the kernel ends it when memory is short, -1000 to 1000.
         oom_score_adj: Option<OomScoreAdj>;
+        /// What is written into files of a cgroup of its own: memory.max=64M,pids.max=100.
+        cgroup_set: CgroupSet = "";
         /// No program that it executes may give it more rights than it has.
         no_new_privs: bool = "false";
         /// What is ended with it: process is its main process alone; group what is left of its process group then; tree

@@ -283,7 +283,7 @@ impl Daemon {
         host: &mut dyn Host,
     ) -> Result<Pid, NotSpawned> {
         self.open_logs(id, host)?;
-        let cgroup = self.make_cgroup(id, host);
+        let cgroup = self.make_cgroup(id, host).map_err(NotSpawned::because)?;
         let removed = || NotSpawned::because("the process was removed");
         let (group, process) = self.roster.member(id).ok_or_else(removed)?;
         let (group, config) = (group.name(), process.config.clone());
@@ -370,6 +370,7 @@ impl Daemon {
         let Some(id) = self.roster.remove_child(pid) else {
             return self.stranger_exited(pid, status, now);
         };
+        self.leave_cgroup(id, host);
         self.flush_output(id, now, host);
         // One that failed on the way has told so. Whether the others came to their program their end tells.
         if self.is_setting_up(id)

@@ -176,6 +176,8 @@ pub trait Remains {
     fn signal_member(&mut self, member: Member, signal: i32);
     /// Makes a cgroup for a child, below this directory or our own cgroup; answers its path, or what is wrong.
     fn make_cgroup(&mut self, root: Option<&str>, name: &str) -> Result<String, String>;
+    /// Writes values into files of a cgroup; the error is what is wrong.
+    fn set_cgroup(&mut self, path: &str, values: &[(String, String)]) -> Result<(), String>;
     /// Kills all that is in a cgroup.
     fn kill_cgroup(&mut self, path: &str);
     /// Removes an empty cgroup; one that is not stays.

@@ -10,7 +10,7 @@ use super::agenda::{Agenda, Due};
 use super::host::{Host, MEMBERS_MAX, Member, Trail, Tree};
 use super::{Daemon, Proc};
 use crate::clock::{Mono, Now};
-use crate::config::{Config, KillMode};
+use crate::config::{CgroupSet, Config, KillMode};
 use crate::id::{IdMap, Pid, ProcId};
 use crate::model::leftovers::{Leftovers, Next};
 use crate::model::process::Event;
@@ -99,27 +99,39 @@ impl Daemon {
         }
     }
 
-    /// Makes the cgroup in which the next child of a process begins, if it is to have one.
-    pub(super) fn make_cgroup(&mut self, id: ProcId, host: &mut dyn Host) -> Option<String> {
-        let (group, process) = self.roster.member(id)?;
-        if process.config.program.killmode != KillMode::Cgroup {
-            return None;
+    /// Makes the cgroup in which the next child of a process begins, if it is to have one. Without it `killmode` has
+    /// another way, but `cgroup_set` none.
+    ///
+    /// Errors: the text of `spawnerr`.
+    pub(super) fn make_cgroup(&mut self, id: ProcId, host: &mut dyn Host) -> Result<Option<String>, String> {
+        let Some((group, process)) = self.roster.member(id) else { return Ok(None) };
+        let (name, CgroupSet(values)) = (&process.config.name, &process.config.program.cgroup_set);
+        if process.config.program.killmode != KillMode::Cgroup && values.is_empty() {
+            return Ok(None);
         }
-        let name = format!("{}:{}", group.name(), process.config.name);
-        match host.make_cgroup(self.remaining.cgroup_root.as_deref(), &name) {
+        let made = host.make_cgroup(self.remaining.cgroup_root.as_deref(), &format!("{}:{name}", group.name()));
+        let made = made.map_err(|problem| (problem, None)).and_then(|path| match host.set_cgroup(&path, values) {
+            Ok(()) => Ok(path),
+            Err(problem) => Err((problem, Some(path))),
+        });
+        match made {
             Ok(path) => {
                 self.remaining.cgroups.insert(id, path.clone());
-                Some(path)
+                Ok(Some(path))
             }
-            Err(problem) => {
+            Err((problem, path)) => {
+                let text = if values.is_empty() {
+                    activity!(Error, "cannot make a cgroup for '{name}', killmode=tree instead: {problem}");
+                    None
+                } else {
+                    Some(format!("couldn't set cgroup_set for '{name}': {problem}"))
+                };
+                if let Some(path) = path {
+                    host.remove_cgroup(&path);
+                }
                 // From an attempt just before this one, which came to nothing.
                 self.remaining.cgroups.remove(&id);
-                activity!(
-                    Error,
-                    "cannot make a cgroup for '{}', killmode=tree instead: {problem}",
-                    process.config.name
-                );
-                None
+                text.map_or(Ok(None), Err)
             }
         }
     }
@@ -128,6 +140,14 @@ impl Daemon {
     pub(super) fn drop_cgroup(&mut self, id: ProcId, host: &mut dyn Host) {
         if let Some(path) = self.remaining.cgroups.remove(&id) {
             host.remove_cgroup(&path);
+        }
+    }
+
+    /// The same once its child was reaped, which until then is in it; with `killmode=cgroup` all else has to end first.
+    pub(super) fn leave_cgroup(&mut self, id: ProcId, host: &mut dyn Host) {
+        let Some(process) = self.roster.process(id) else { return };
+        if process.config.program.killmode != KillMode::Cgroup {
+            self.drop_cgroup(id, host);
         }
     }
 
@@ -167,7 +187,7 @@ impl Daemon {
         let mode = self.kill_mode(id, process);
         let known = self.remaining.seen.remove(&id).unwrap_or_default();
         if mode == KillMode::Process {
-            return self.drop_cgroup(id, host);
+            return;
         }
         let program = &process.config.program;
         // While everything is killed nothing has time.

@@ -429,6 +429,10 @@ impl host::Remains for System {
         cgroup::make(root, name)
     }
 
+    fn set_cgroup(&mut self, path: &str, values: &[(String, String)]) -> Result<(), String> {
+        cgroup::set(path, values)
+    }
+
     fn kill_cgroup(&mut self, path: &str) {
         cgroup::kill(path);
     }

@@ -73,6 +73,9 @@ impl Remains for Tables {
     fn make_cgroup(&mut self, _: Option<&str>, _: &str) -> Result<String, String> {
         Err("none".to_string())
     }
+    fn set_cgroup(&mut self, _: &str, _: &[(String, String)]) -> Result<(), String> {
+        Ok(())
+    }
     fn kill_cgroup(&mut self, _: &str) {}
     fn remove_cgroup(&mut self, _: &str) {}
 }

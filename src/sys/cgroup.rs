@@ -44,6 +44,27 @@ pub fn make(root: Option<&str>, name: &str) -> Result<String, String> {
     text.map_err(|_| "its path is no text".to_string())
 }
 
+/// Writes values into files of a cgroup that was made here (K-8); their controllers are enabled above it where they are
+/// not.
+///
+/// Errors: what is wrong, in words.
+pub fn set(path: &str, values: &[(String, String)]) -> Result<(), String> {
+    let path = Path::new(path);
+    for (file, value) in values {
+        let place = path.join(file);
+        if !place.exists()
+            && let (Some(above), Some((controller, _))) = (path.parent(), file.split_once('.'))
+        {
+            // What comes of it shows below.
+            let _ = fs::write(above.join("cgroup.subtree_control"), format!("+{controller}"));
+        }
+        // Never made, where it is no file of the kernel's.
+        let opened = fs::OpenOptions::new().write(true).open(&place);
+        opened.and_then(|mut file| file.write_all(value.as_bytes())).map_err(|error| said(&place, &error))?;
+    }
+    Ok(())
+}
+
 /// The processes in a cgroup and in those below it.
 pub fn members(path: &str) -> Vec<Member> {
     let mut found = Vec::new();
@@ -201,6 +222,8 @@ mod tests {
         let problem = make(Some(&root), "g:p").unwrap_err();
         assert!(problem.ends_with("is no cgroup"), "{problem}");
         assert!(make(Some("/nowhere/at/all"), "g:p").unwrap_err().ends_with("ENOENT"));
+        let value = |file: &str| [(file.to_string(), "1".to_string())];
+        assert!(set(&root, &value("memory.max")).unwrap_err().ends_with("memory.max: ENOENT"));
         assert!(members(&root).is_empty());
         kill(&root);
         remove(&root);

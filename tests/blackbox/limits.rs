@@ -149,3 +149,38 @@ fn a_check_says_which_number_would_do() {
         assert!(ended.status == 2 && ended.stderr.starts_with(&expected), "{line} {ended:?}");
     }
 }
+
+#[test]
+fn values_are_written_into_a_cgroup_of_its_own() {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
+    let mounted = mounts.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        (fields.get(2) == Some(&"cgroup2")).then(|| fields[1].to_string())
+    });
+    let root = format!("{}/stheno-limits-{}", mounted.unwrap_or_default(), std::process::id());
+    if is_for_others() || fs::create_dir(&root).is_err() {
+        return;
+    }
+    if !fs::exists(format!("{root}/cgroup.procs")).unwrap_or_default() {
+        return fs::remove_dir(&root).unwrap();
+    }
+    let mut daemon = Daemon::start(&format!(
+        "[supervisord]\ncgroup_root={root}\n\
+         [program:x]\ncommand=/bin/cat\ncgroup_set=cgroup.max.descendants=3, cgroup.max.depth=2\n\
+         [program:y]\ncommand=/bin/cat\nstartretries=0\ncgroup_set=no.such=1\n"
+    ));
+    daemon.wait_state("x", "RUNNING");
+    daemon.wait_state("y", "FATAL");
+    let (own, pid) = (format!("{root}/x:x"), daemon.pid_of("x"));
+    let read = |file: &str| fs::read_to_string(format!("{own}/{file}")).unwrap_or_default().trim().to_string();
+    let got = ["cgroup.max.descendants", "cgroup.max.depth", "cgroup.procs"].map(read);
+    let error = daemon.info("y", "spawnerr");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_end(), 0);
+    let left = fs::read_dir(&root).unwrap().flatten().filter(|entry| entry.path().is_dir()).count();
+    let _ = fs::remove_dir(&own);
+    fs::remove_dir(&root).unwrap();
+    assert_eq!(got, ["3".to_string(), "2".to_string(), pid.to_string()]);
+    assert_eq!(error.as_str(), Some(format!("couldn't set cgroup_set for 'y': {root}/y:y/no.such: ENOENT").as_str()));
+    assert_eq!(left, 0, "what was made is removed");
+}

@@ -275,6 +275,10 @@ impl Remains for SimHost {
         Ok(format!("{}/{name}", root.unwrap_or("/sys/fs/cgroup")))
     }
 
+    fn set_cgroup(&mut self, _: &str, _: &[(String, String)]) -> Result<(), String> {
+        Ok(())
+    }
+
     fn kill_cgroup(&mut self, path: &str) {
         self.changes += 1;
         self.orphans.kill_cgroup(path, self.now);

@@ -157,6 +157,49 @@ impl Show for IoNice {
     }
 }
 
+/// `cgroup_set`: what is written into files of the cgroup that a program then has, `memory.max=64M,pids.max=100`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CgroupSet(pub Rc<[(String, String)]>);
+
+/// Files of one `cgroup_set`: a cgroup has about as many that can be written.
+const CGROUP_FILES_MAX: usize = 64;
+
+impl Datatype for CgroupSet {
+    const NAMES_OPTION: bool = true;
+    const KIND: &'static str = "list of FILE=VALUE";
+
+    fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
+        let mut all: Vec<(String, String)> = Vec::new();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            match (part.split_once('='), all.last_mut()) {
+                (Some((file, value)), _) => all.push((file.trim_end().to_string(), value.trim_start().to_string())),
+                // Processors are a list of their own: cpuset.cpus=0-1,3.
+                (None, Some((_, value))) => *value = format!("{value},{part}"),
+                (None, None) => {
+                    return Err(format!("expected FILE=VALUE such as memory.max=64M, not {}", pyrepr::text(part)));
+                }
+            }
+        }
+        let is_name = |name: &str| {
+            let is_letter = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            name.contains('.') && !name.starts_with('.') && name.chars().all(is_letter)
+        };
+        if let Some((file, _)) = all.iter().find(|(file, _)| !is_name(file)) {
+            return Err(format!("{} is no file of a cgroup", pyrepr::text(file)));
+        }
+        if all.len() > CGROUP_FILES_MAX {
+            return Err(format!("more than {CGROUP_FILES_MAX} files"));
+        }
+        Ok(CgroupSet(all.into()))
+    }
+}
+
+impl Show for CgroupSet {
+    fn shown(&self) -> Value {
+        self.0.iter().map(|(file, value)| format!("{file}={value}")).collect::<Vec<_>>().join(",").into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::super::fake::Fake;
@@ -173,7 +216,7 @@ mod tests {
     #[test]
     fn texts_and_values() {
         type Row = (fn(&str) -> Option<String>, &'static str, Option<&'static str>);
-        let rows: [Row; 29] = [
+        let rows: [Row; 34] = [
             (shown::<ResourceLimit>, "100", Some("100")),
             (shown::<ResourceLimit>, "0", Some("0")),
             (shown::<ResourceLimit>, " 64kb : 1GB ", Some("65536:1073741824")),
@@ -203,6 +246,11 @@ mod tests {
             (shown::<IoNice>, "be:", None),
             (shown::<IoNice>, "0:1", None),
             (shown::<IoNice>, "", None),
+            (shown::<CgroupSet>, "", Some("")),
+            (shown::<CgroupSet>, "memory.max=64M, cpuset.cpus = 0-1, 3", Some("memory.max=64M,cpuset.cpus=0-1,3")),
+            (shown::<CgroupSet>, "io.max=8:0 rbps=1048576", Some("io.max=8:0 rbps=1048576")),
+            (shown::<CgroupSet>, "64M", None),
+            (shown::<CgroupSet>, "../x.y=1", None),
         ];
         for (read, text, expected) in rows {
             assert_eq!(read(text).as_deref(), expected, "{text:?}");

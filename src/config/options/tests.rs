@@ -128,6 +128,7 @@ fn another(row: &Row) -> &'static str {
         "number from -20 to 19" => "5",
         "number from -1000 to 1000" => "500",
         "realtime:0-7, best-effort:0-7 or idle" => "idle",
+        "list of FILE=VALUE" => "memory.max=64M",
         "list of KEY:PATH" => "KEY:/run/secrets/key",
         "boolean, or list of variables" => "PATH,LANG",
         kind if kind.starts_with("startsecs, notify") => "notify",
