@@ -40,7 +40,7 @@ pub struct Launch<'a> {
     /// The shared listening socket that becomes descriptor 0.
     pub socket: Option<SocketId>,
     /// Variables beyond those that every child has.
-    pub variables: Vec<(&'static str, String)>,
+    pub variables: Vec<(&'a str, String)>,
     /// What the environment files say; `None` if there are none.
     pub from_files: Option<&'a FromFiles>,
     /// The cgroup that it begins in, `None` for ours.

@@ -345,6 +345,9 @@ fn with_variables<'a>(launch: &Launch<'a>, notify: Option<&str>) -> Launch<'a> {
     if !period.is_zero() {
         variables.push(("WATCHDOG_USEC", period.as_micros().to_string()));
     }
+    if let (Ready::FdIn(name), Some(number)) = (&config.ready, config.ready.descriptor()) {
+        variables.push((name, number.to_string()));
+    }
     Launch { variables, ..*launch }
 }
 

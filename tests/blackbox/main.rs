@@ -4,6 +4,7 @@
 //! Each test holds for Supervisor 4.3.0 too, unless it says where the two part:
 //! `STHENO_SUPERVISORD=/path/to/venv/bin/supervisord cargo test --test blackbox` drives that one instead.
 
+mod actor;
 mod client;
 mod daemon;
 
@@ -16,6 +17,8 @@ mod endings;
 mod environment;
 mod events;
 mod fcgi;
+mod health;
+mod hooks;
 mod http;
 mod idle;
 mod leftovers;
@@ -26,6 +29,7 @@ mod metrics;
 mod nobody;
 mod order;
 mod pid1;
+mod readiness;
 mod reload;
 mod shutdown;
 mod silent;
