@@ -18,10 +18,11 @@ BUILT = $(CARGO_TARGET_DIR)/release
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 MUSL = $(subst -gnu,-musl,$(HOST))
 
-.PHONY: help run build test check bench curve figures micro budgets sizes hostile faults fuzz sim interop dev install static clean
+.PHONY: help run build test check bench curve figures micro budgets sizes hostile faults fuzz sim interop dev install deb \
+	package-test dist static docs clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 run: build ## run conf/demo.conf in the foreground; Ctrl-C ends it; writes below ./run only
 	@mkdir -p run
@@ -84,28 +85,65 @@ sizes: build ## bytes of the executable and of two static ones, against benches/
 	benches/budgets.py sizes full=$(BUILT)/supervisord static=$(CARGO_TARGET_DIR)/static \
 		bare=$(CARGO_TARGET_DIR)/$(HOST)/small/supervisord
 
+docs: ## the manual anew: docs/configuration.md, docs/xmlrpc.md, docs/man
+	STHENO_WRITE_MANUAL=1 cargo test -q --test manual
+
 dev: ## what developing needs beyond Rust, on Debian: valgrind, and Supervisor 4.3.0 in ./run/venv
 	command -v valgrind >/dev/null || $$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y valgrind python3-venv
 	python3 -m venv run/venv
 	run/venv/bin/pip install -q supervisor==4.3.0 supervisor_twiddler==1.0.0
 
-install: build ## install below PREFIX: one executable, three names that point to it
+install: ## install what is built below PREFIX: one executable, three names for it, man pages, completions
+	@test -x $(BUILT)/supervisord || { echo "Nothing is built yet: make build"; exit 1; }
 	install -D $(BUILT)/supervisord $(DESTDIR)$(PREFIX)/bin/supervisord
 	for name in supervisorctl pidproxy echo_supervisord_conf; do \
 		ln -sf supervisord $(DESTDIR)$(PREFIX)/bin/$$name; \
 	done
+	for page in docs/man/*.[1-8]; do \
+		folder=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; install -d $$folder && \
+		gzip -9nc $$page >$$folder/$${page##*/}.gz || exit 1; \
+	done
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,$(dir $(COMPLETIONS)))
+	for file in $(COMPLETIONS); do \
+		case $$file in bash*) shell=bash;; zsh*) shell=zsh;; *) shell=fish;; esac; \
+		$(BUILT)/supervisorctl completion $$shell >$(DESTDIR)$(PREFIX)/share/$$file || exit 1; \
+	done
+
+# Where shells look for completions, below share.
+COMPLETIONS = bash-completion/completions/supervisorctl zsh/site-functions/_supervisorctl \
+	fish/vendor_completions.d/supervisorctl.fish
+
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+
+deb: build ## a Debian package of it, in ./dist
+	conf/debian/build $(VERSION) dist
+
+package-test: build ## install, run, upgrade and remove that package in a root of its own (as root, by debootstrap)
+	conf/debian/build $(VERSION) $(CARGO_TARGET_DIR)/deb
+	conf/debian/build $(VERSION)+1 $(CARGO_TARGET_DIR)/deb
+	tests/package/run $(CARGO_TARGET_DIR)/deb/stheno_$(VERSION)_*.deb $(CARGO_TARGET_DIR)/deb/stheno_$(VERSION)+1_*.deb
+
+dist: ## what is published, in ./dist: the source, a static executable, their checksums; twice the same bytes
+	@test -z "$$(git status --porcelain)" || { echo "There is something that is not committed: it would not be in it"; exit 1; }
+	rm -rf dist && mkdir dist
+	git archive --format=tar --prefix=stheno-$(VERSION)/ HEAD | gzip -9n >dist/stheno-$(VERSION).tar.gz
+	$(MAKE) static REMAP="--remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=cargo"
+	set -- $(CARGO_TARGET_DIR)/*/small/supervisord; cp $$1 dist/supervisord-$(VERSION)-$(HOST)
+	cd dist && sha256sum * >SHA256SUMS && cat SHA256SUMS
 
 # Nothing in a static file is moved when it is loaded, and nobody unwinds a stack.
 STATIC_FLAGS = -C target-feature=+crt-static -C relocation-model=static -C force-unwind-tables=no \
 	-C link-arg=-Wl,-T,$(CURDIR)/conf/static.ld
 # Say FEATURES=--no-default-features for the smallest one.
 FEATURES =
+# What takes paths of the machine out of the file.
+REMAP =
 
 static: ## one static file: musl where its standard library is installed, else glibc
 	target=$(HOST); test ! -d "$$(rustc --print sysroot)/lib/rustlib/$(MUSL)" || target=$(MUSL); \
-	RUSTFLAGS="$(STATIC_FLAGS)" cargo build --profile small --bin supervisord --target $$target $(FEATURES) && \
+	RUSTFLAGS="$(STATIC_FLAGS) $(REMAP)" cargo build --profile small --bin supervisord --target $$target $(FEATURES) && \
 	ls -l $(CARGO_TARGET_DIR)/$$target/small/supervisord
 
 clean: ## remove what was built and what `make run` wrote
 	cargo clean
-	rm -rf run
+	rm -rf run dist

@@ -38,6 +38,10 @@ mod stream;
 mod tests;
 pub(crate) mod transport;
 
+pub use command::{Command, Owner};
+pub use commands::COMMANDS;
+pub use options::HELP;
+
 use input::Input;
 use options::Stop;
 use session::Session;

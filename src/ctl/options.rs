@@ -85,7 +85,7 @@ const FLAGS: &[Flag] = &[
 ];
 
 /// What `-h` prints, the program's name in the place of `{}`. It is the original's to the byte: packages test it.
-const HELP: &str = "supervisorctl -- control applications run by supervisord from the cmd line.
+pub const HELP: &str = "supervisorctl -- control applications run by supervisord from the cmd line.
 
 Usage: {} [options] [action [arguments]]
 

@@ -188,6 +188,33 @@ pub fn with_document<T>(done: &Done, take: impl FnOnce(&[&[u8]]) -> T) -> T {
     take(&[&document])
 }
 
+/// A namespace as it is documented.
+pub struct About {
+    /// What methods' names begin with unless the file calls it otherwise.
+    pub name: &'static str,
+    /// When it is there.
+    pub about: &'static str,
+    /// Its rows.
+    pub methods: &'static [Method],
+}
+
+/// All namespaces there are, whatever a configuration asks for.
+pub fn namespaces() -> [About; 8] {
+    const fn about(name: &'static str, about: &'static str, methods: &'static [Method]) -> About {
+        About { name, about, methods }
+    }
+    [
+        about("supervisor", "Supervisor's own, there with `[rpcinterface:supervisor]`.", supervisor::METHODS),
+        about("system", "What can be called, and several calls at once. Always there.", system::METHODS),
+        about("stheno", "What goes beyond Supervisor. Always there, listed with `[stheno]`.", stheno::METHODS),
+        about("stheno", "Changes at run time, with `[stheno] mutation=true`.", stheno::MUTATING_METHODS),
+        about("twiddler", "Those of supervisor_twiddler, with `[rpcinterface:twiddler]`.", twiddler::METHODS),
+        about("loader", "Those of supervisor_loader, with `[rpcinterface:loader]`.", loader::METHODS),
+        about("grace", "Those of supervisor_grace, with `[rpcinterface:grace]`.", grace::METHODS),
+        about("cache", "Those of supervisor_cache, with `[rpcinterface:cache]`.", cache::METHODS),
+    ]
+}
+
 /// The namespaces of a configuration.
 pub struct Registry {
     namespaces: Vec<Namespace>,
