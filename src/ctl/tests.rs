@@ -155,6 +155,9 @@ fn what_a_closed_connection_left_unanswered_is_asked_again() {
 #[test]
 fn the_table_of_status() {
     let fake = Fake::start(1, |call| {
+        if call.method == "stheno.checkProcesses" {
+            return Reply::Fault(1, "UNKNOWN_METHOD");
+        }
         checked(&call.method).unwrap_or_else(|| {
             Reply::Value(Value::Array(vec![
                 process("cat", "cat", 20, "RUNNING"),
@@ -178,7 +181,8 @@ fn the_table_of_status() {
         ("status x*", "x*: ERROR (no such process)\n".to_string(), 4),
         ("pid all", "7\n0\n0\n".to_string(), 0),
         ("check", "FAILED: web:a STARTING, web:b FATAL\n".to_string(), 1),
-        ("check cat", "OK: 1 running\n".to_string(), 0),
+        ("check cat", "OK: 1 as configured\n".to_string(), 0),
+        ("check --require running cat", "OK: 1 running\n".to_string(), 0),
         ("check --require not-fatal cat web:a", "OK: 2 not fatal\n".to_string(), 0),
         ("check --require=not-fatal nope", "FAILED: nope (no such process)\n".to_string(), 1),
         (
@@ -193,6 +197,29 @@ fn the_table_of_status() {
     let (json, code) = fake.run("status --json cat");
     assert!(json.starts_with("[{\"group\": \"cat\", \"name\": \"cat\", \"state\": 20,"), "{json}");
     assert_eq!(code, 0);
+}
+
+#[test]
+fn check_asks_the_daemon_what_is_not_as_configured() {
+    let member = |name: &'static str, value: &'static str| (name.into(), Value::from(value));
+    let fake = Fake::start(1, move |call| {
+        if call.method == "stheno.checkProcesses" {
+            let web =
+                vec![member("group", "web"), member("name", "web"), member("reason", "Waiting for migrate (EXITED)")];
+            return Reply::Value(Value::Array(vec![Value::Struct(web)]));
+        }
+        checked(&call.method).unwrap_or_else(|| {
+            Reply::Value(Value::Array(vec![
+                process("once", "once", 100, "EXITED"),
+                process("web", "web", 0, "STOPPED"),
+            ]))
+        })
+    });
+    assert_eq!(fake.run("check"), ("FAILED: web waiting for migrate\n".to_string(), 1));
+    assert_eq!(fake.run("check once"), ("OK: 1 as configured\n".to_string(), 0));
+    assert_eq!(fake.run("check --require=running once"), ("FAILED: once EXITED\n".to_string(), 1));
+    let usage = "Error: check --require takes as-configured, running or not-fatal";
+    assert!(fake.run("check --require=all").0.contains(usage));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod cache;
 mod changes;
 pub mod claims;
 mod clear;
+mod configured;
 mod control;
 pub mod deferred;
 mod details;

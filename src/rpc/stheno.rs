@@ -8,7 +8,8 @@ use super::mutate::{Restart, Shape, Update};
 use super::twiddler::New;
 use super::wish::{Verb, Wish};
 use super::{
-    Context, Guard, Method, Outcome, changes, details, history, known_group, logs, supervisor, text, twiddler,
+    Context, Guard, Method, Outcome, changes, configured, details, history, known_group, logs, supervisor, text,
+    twiddler,
 };
 use crate::config::{Group, check};
 use crate::daemon::change::Change;
@@ -120,6 +121,17 @@ pub const METHODS: &[Method] = &[
             "Read the configuration anew and bring these groups, or all, to it. In a changed group only the processes \
              that differ are stopped and replaced. If anything is wrong with the file, nothing is changed.",
             update,
+        )
+    },
+    Method {
+        guard: Guard::Open,
+        ..row(
+            "checkProcesses",
+            &["array"],
+            &[],
+            "Name the processes that are not as they are configured, each with the reason. As configured is what is \
+             RUNNING, has ended as expected, or is not to be started by itself.",
+            configured::check_processes,
         )
     },
     Method {

@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use stheno::wire::value::Value;
 
-use crate::daemon::{Daemon, wait_for};
+use crate::daemon::{Daemon, is_original, wait_for};
 
 /// Stays up until it is told to stop.
 const SLEEPER: &str = "command=sleep 1000\nstartsecs=0\n";
@@ -131,4 +131,27 @@ fn numprocs_makes_a_group_that_answers_as_one() {
     assert_eq!(daemon.state("w:w_01"), "RUNNING");
     assert_eq!(results("supervisor.stopProcessGroup"), all);
     assert_eq!(daemon.call("supervisor.startProcess", &["w:w_09".into()]), Err((10, "BAD_NAME: w:w_09".into())));
+}
+
+#[test]
+fn k_12_check_as_configured_knows_what_is_not_to_run() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(
+        "[program:up]\ncommand=/bin/sleep 600\nstartsecs=0\n\
+         [program:once]\ncommand=/bin/true\ntype=oneshot\n\
+         [program:later]\ncommand=/bin/sleep 600\nautostart=false\n",
+    );
+    daemon.wait_state("once", "EXITED");
+    let check = |words: &[&str]| {
+        let ended = daemon.folder.ctl(&[&["check"], words].concat());
+        (ended.stdout, ended.status)
+    };
+    assert_eq!(check(&[]), ("OK: 3 as configured\n".to_string(), 0));
+    assert_eq!(check(&["--require", "running"]), ("FAILED: later STOPPED, once EXITED\n".to_string(), 1));
+    // What is to run and was stopped is not as configured.
+    daemon.must("supervisor.stopProcess", &["up".into()]);
+    assert_eq!(check(&[]), ("FAILED: up STOPPED\n".to_string(), 1));
+    assert_eq!(check(&["later", "once"]), ("OK: 2 as configured\n".to_string(), 0));
 }

@@ -97,9 +97,10 @@ pub const COMMANDS: &[Command] = &[
 
     // Not in the original, and so not in the listing, which others parse.
     Command { name: "check", check: false, completes: Completes::Processes, owner: Owner::Unlisted, run: Run::Words(status::check),
-        help: "check [<name> ...] [--require running|not-fatal]\n\
+        help: "check [<name> ...] [--require as-configured|running|not-fatal]\n\
                \t\t\tOne line and exit status 0 if all is well, else 1; for health checks\n\
-               running\t\t\tevery process is RUNNING (default)\n\
+               as-configured\t\tevery process is RUNNING, has ended as expected, or is not to be started by itself (default)\n\
+               running\t\t\tevery process is RUNNING\n\
                not-fatal\t\tno process is FATAL or UNKNOWN" },
     Command { name: "completion", check: false, completes: Completes::Nothing, owner: Owner::Unlisted, run: Run::Table(completion::completion),
         help: "completion bash|zsh|fish\tPrint a script that completes supervisorctl's words in that shell" },

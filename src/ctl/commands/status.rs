@@ -1,5 +1,7 @@
 //! status, pid, avail, check: what is, without changing anything.
 
+use std::collections::HashMap;
+
 use super::names::{array, expand, expand_in, namespec_of, none, number, text};
 
 use crate::ctl::colour;
@@ -206,23 +208,54 @@ fn wait_of(description: &str) -> Option<String> {
     Some(text.replace(" ,", ",").replace("  ", " ").trim_end().to_string())
 }
 
-/// `check [name …] [--require running|not-fatal]`: one line, exit status 0 or 1, whatever goes wrong.
+/// What `check` asks of each process.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Require {
+    /// To be as it is configured: RUNNING, ended as expected, or not to be started by itself.
+    AsConfigured,
+    /// To be RUNNING.
+    Running,
+    /// Not to be FATAL or UNKNOWN.
+    NotFatal,
+}
+
+impl Require {
+    const ALL: [(&'static str, Require); 3] =
+        [("as-configured", Require::AsConfigured), ("running", Require::Running), ("not-fatal", Require::NotFatal)];
+
+    fn named(name: &str) -> Option<Require> {
+        Require::ALL.iter().find(|(known, _)| *known == name).map(|(_, level)| *level)
+    }
+
+    /// What is said when all are so.
+    fn praise(self) -> &'static str {
+        match self {
+            Require::AsConfigured => "as configured",
+            Require::Running => "running",
+            Require::NotFatal => "not fatal",
+        }
+    }
+}
+
+/// `check [name …] [--require as-configured|running|not-fatal]`: one line, exit status 0 or 1, whatever goes wrong.
 pub fn check(session: &mut Session, arguments: &str) -> Result<(), Error> {
-    let (mut names, mut require) = (Vec::new(), "running");
+    let (mut names, mut require) = (Vec::new(), Some(Require::AsConfigured));
     let mut words = arguments.split_whitespace();
     while let Some(word) = words.next() {
         match (word, word.strip_prefix("--require=")) {
-            ("--require", _) => require = words.next().unwrap_or(""),
-            (_, Some(value)) => require = value,
+            ("--require", _) => require = Require::named(words.next().unwrap_or("")),
+            (_, Some(value)) => require = Require::named(value),
             _ => names.push(word.to_string()),
         }
     }
-    if !["running", "not-fatal"].contains(&require) {
-        return Err(Error::usage("Error: check --require takes running or not-fatal", 1));
-    }
+    let Some(require) = require else {
+        return Err(Error::usage("Error: check --require takes as-configured, running or not-fatal", 1));
+    };
     session.limit_waiting();
-    let infos = match session.call("supervisor.getAllProcessInfo", &[]).and_then(array) {
-        Ok(infos) => infos,
+    let asked = session.call("supervisor.getAllProcessInfo", &[]).and_then(array);
+    let asked = asked.and_then(|infos| Ok((infos, otherwise(session, require)?)));
+    let (infos, otherwise) = match asked {
+        Ok(answers) => answers,
         Err(error) => {
             let reason = match error {
                 Error::Status { code: 401, .. } => "Server requires authentication".to_string(),
@@ -235,22 +268,31 @@ pub fn check(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let mut bad: Vec<String> = errors.iter().map(|line| line.replace(": ERROR (", " (")).collect();
     for info in &chosen {
         let state = state_of(info);
-        let is_good = match require {
-            "running" => state == Some(ProcessState::Running),
-            _ => !matches!(state, None | Some(ProcessState::Fatal | ProcessState::Unknown)),
+        let reason = match (require, &otherwise) {
+            (Require::AsConfigured, Some(otherwise)) => {
+                let key = (text(info, "group")?.to_string(), text(info, "name")?.to_string());
+                otherwise.get(&key).map(|reason| wait_of(reason).unwrap_or_else(|| reason.clone()))
+            }
+            (require, _) => {
+                let is_good = match require {
+                    Require::NotFatal => !matches!(state, None | Some(ProcessState::Fatal | ProcessState::Unknown)),
+                    _ => state == Some(ProcessState::Running),
+                };
+                let is_down = state == Some(ProcessState::Stopped);
+                let wait = if is_down { wait_of(text(info, "description")?) } else { None };
+                match wait {
+                    _ if is_good => None,
+                    None => Some(text(info, "statename")?.to_string()),
+                    wait => wait,
+                }
+            }
         };
-        if !is_good {
-            let waits = if state == Some(ProcessState::Stopped) { wait_of(text(info, "description")?) } else { None };
-            let how = match waits {
-                Some(waits) => waits,
-                None => text(info, "statename")?.to_string(),
-            };
-            bad.push(format!("{} {how}", namespec_of(info)?));
+        if let Some(reason) = reason {
+            bad.push(format!("{} {reason}", namespec_of(info)?));
         }
     }
     if bad.is_empty() {
-        let what = if require == "running" { "running" } else { "not fatal" };
-        session.print(&format!("OK: {} {what}", chosen.len()));
+        session.print(&format!("OK: {} {}", chosen.len(), require.praise()));
     } else {
         let more = bad.len().saturating_sub(CHECK_NAMES_MAX);
         if more > 1 {
@@ -261,6 +303,23 @@ pub fn check(session: &mut Session, arguments: &str) -> Result<(), Error> {
         session.status = 1;
     }
     Ok(())
+}
+
+/// Processes that are not as configured, by group and name, and why; `None` where the daemon cannot tell (Supervisor), so
+/// that each has to be RUNNING.
+fn otherwise(session: &mut Session, require: Require) -> Result<Option<HashMap<(String, String), String>>, Error> {
+    if require != Require::AsConfigured {
+        return Ok(None);
+    }
+    let found = match session.call("stheno.checkProcesses", &[]) {
+        Err(Error::Fault { code, .. }) if code == Code::UnknownMethod as i64 => return Ok(None),
+        answer => answer.and_then(array)?,
+    };
+    let row = |row: &Value| {
+        let key = (text(row, "group")?.to_string(), text(row, "name")?.to_string());
+        Ok((key, text(row, "reason")?.to_string()))
+    };
+    found.iter().map(row).collect::<Result<_, Error>>().map(Some)
 }
 
 #[cfg(test)]
