@@ -208,6 +208,9 @@ fn wait_of(description: &str) -> Option<String> {
     Some(text.replace(" ,", ",").replace("  ", " ").trim_end().to_string())
 }
 
+/// Why processes are not as they are configured, by their groups and names.
+type Reasons = HashMap<(String, String), String>;
+
 /// What `check` asks of each process.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Require {
@@ -307,7 +310,7 @@ pub fn check(session: &mut Session, arguments: &str) -> Result<(), Error> {
 
 /// Processes that are not as configured, by group and name, and why; `None` where the daemon cannot tell (Supervisor), so
 /// that each has to be RUNNING.
-fn otherwise(session: &mut Session, require: Require) -> Result<Option<HashMap<(String, String), String>>, Error> {
+fn otherwise(session: &mut Session, require: Require) -> Result<Option<Reasons>, Error> {
     if require != Require::AsConfigured {
         return Ok(None);
     }
