@@ -61,8 +61,8 @@ pub const ATTACKS: &[Attack] = &[
             add_program("flood", "sleep 1000", &[("numprocs", "99999"), ("process_name", "%(process_num)04000d")]);
         Repeated::start(daemon, move |port| ask(port, &call))
     }),
-    ("5 000 processes added and removed", |daemon| {
-        let add = add_program("flood", "sleep 1000", &[("numprocs", "5000"), ("process_name", "%(process_num)d")]);
+    ("1 000 processes added and removed", |daemon| {
+        let add = add_program("flood", "sleep 1000", &[("numprocs", "1000"), ("process_name", "%(process_num)d")]);
         let gone = post(&format!(
             "<?xml version='1.0'?><methodCall><methodName>stheno.removeProgram</methodName><params>{}{}</params></methodCall>",
             string_param("late"),
@@ -222,7 +222,11 @@ fn add_program(name: &str, command: &str, options: &[(&str, &str)]) -> Vec<u8> {
         format!("<member><name>{name}</name><value><string>{value}</string></value></member>")
     };
     let options: Vec<String> =
-        [("command", command), ("autostart", "false")].iter().chain(options).map(member).collect();
+        [("command", command), ("autostart", "false"), ("stdout_logfile", "NONE"), ("stderr_logfile", "NONE")]
+            .iter()
+            .chain(options)
+            .map(member)
+            .collect();
     let options = format!("<param><value><struct>{}</struct></value></param>", options.concat());
     call_with("stheno.addProgram", &[string_param("late"), string_param(name), options])
 }
