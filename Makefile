@@ -18,7 +18,7 @@ BUILT = $(CARGO_TARGET_DIR)/release
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 MUSL = $(subst -gnu,-musl,$(HOST))
 
-.PHONY: help run build test check bench curve figures peers micro budgets sizes hostile faults fuzz sim interop dev install \
+.PHONY: help run build test check bench curve figures peers micro budgets sizes hostile faults fuzz sim interop dev browser-test install \
 	deb package-test dist static docs clean
 
 help: ## list the targets
@@ -95,6 +95,12 @@ dev: ## what developing needs beyond Rust, on Debian: valgrind, and Supervisor 4
 	command -v valgrind >/dev/null || $$(test "$$(id -u)" = 0 || echo sudo) apt-get install -y valgrind python3-venv
 	python3 -m venv run/venv
 	run/venv/bin/pip install -q supervisor==4.3.0 supervisor_twiddler==1.0.0
+
+browser-test: ## drive the live page in headless Chromium, and leave pictures; Debian: apt-get install chromium nodejs npm
+	cargo build
+	@mkdir -p run/browser
+	cd run/browser && npm install --silent --no-save playwright-core@1.65.1 axe-core@4.14.1
+	BROWSER_MODULES=$(CURDIR)/run/browser node tests/browser/run.mjs $(abspath $(CARGO_TARGET_DIR))/debug/supervisord run/browser/pictures
 
 install: ## install what is built below PREFIX: one executable, three names for it, man pages, completions
 	@test -x $(BUILT)/supervisord || { echo "Nothing is built yet: make build"; exit 1; }

@@ -1,0 +1,297 @@
+// Drives the live page in headless Chromium against the real daemon: each action is checked by its effect through XML-RPC,
+// and pictures of the views are left where a person can look at them. `make browser-test` runs it.
+//
+//     node tests/browser/run.mjs target/debug/supervisord [folder for pictures]
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const [, , supervisord, pictures = join(tmpdir(), "stheno-page")] = process.argv;
+// From where playwright-core and axe-core were installed.
+const require = createRequire(join(process.env.BROWSER_MODULES ?? process.cwd(), "x.js"));
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const PATIENCE_MS = 15_000;
+
+const freePort = () => new Promise((done) => {
+	const server = createServer().listen(0, "127.0.0.1", () => {
+		const { port } = server.address();
+		server.close(() => done(port));
+	});
+});
+
+class Daemon {
+	constructor(text, port) {
+		this.folder = mkdtempSync(join(tmpdir(), "stheno-browser-"));
+		this.port = port;
+		this.url = `http://127.0.0.1:${port}/`;
+		this.write(text);
+	}
+	write(text) {
+		writeFileSync(join(this.folder, "s.conf"), `[supervisord]\nnodaemon=true\nlogfile=${this.folder}/s.log\npidfile=${this.folder}/s.pid\nchildlogdir=${this.folder}\n` +
+			`[inet_http_server]\nport=127.0.0.1:${this.port}\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n${text}`);
+	}
+	async start() {
+		this.child = spawn(supervisord, ["-n", "-c", join(this.folder, "s.conf")], { stdio: "ignore" });
+		await until("the daemon answers", () => fetch(this.url).then((it) => it.ok, () => false));
+	}
+	async stop() {
+		const ended = new Promise((done) => this.child.once("exit", done));
+		this.child.kill("SIGTERM");
+		await ended;
+	}
+	async state(name) {
+		const body = `<?xml version="1.0"?><methodCall><methodName>supervisor.getProcessInfo</methodName><params><param><value><string>${name.replace(/</g, "&lt;")}</string></value></param></params></methodCall>`;
+		const text = await (await fetch(`${this.url}RPC2`, { method: "POST", headers: { "Content-Type": "text/xml" }, body })).text();
+		return { state: /<name>statename<\/name>\s*<value><string>(\w+)/.exec(text)?.[1], pid: +/<name>pid<\/name>\s*<value><int>(\d+)/.exec(text)?.[1] };
+	}
+	async remove() {
+		await this.stop();
+		rmSync(this.folder, { recursive: true, force: true });
+	}
+}
+
+async function until(what, look) {
+	for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await new Promise((done) => setTimeout(done, 20))) if (await look()) return;
+	throw Error(`waited in vain: ${what}`);
+}
+
+const PROGRAMS = `[stheno]
+mutation=true
+[program:web]
+command=sh -c 'i=0; while :; do i=$((i+1)); echo "GET /item/$i 200"; sleep 0.2; done'
+numprocs=4
+process_name=web_%(process_num)02d
+startsecs=0
+[program:db]
+command=sleep 1000
+startsecs=0
+[group:site]
+programs=web,db
+[program:beat]
+command=sh -c 'echo no connection >&2; exit 1'
+startretries=0
+[program:idle]
+command=sleep 1000
+autostart=false
+startsecs=0
+[program:<script>alert(1)<b>]
+command=sleep 1000
+startsecs=0
+`;
+
+const daemon = new Daemon(PROGRAMS, await freePort());
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+const errors = [];
+
+async function open(hash = "", options = {}) {
+	const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+	const page = await context.newPage();
+	page.setDefaultTimeout(PATIENCE_MS);
+	page.on("pageerror", (error) => errors.push(error.stack));
+	page.on("console", (line) => line.type() === "error" && !/Failed to load resource|ERR_/.test(line.text()) && errors.push(line.text()));
+	page.on("dialog", (it) => (errors.push(`a dialog: ${it.message()}`), it.dismiss()));
+	await page.goto(daemon.url + hash);
+	return page;
+}
+
+const row = (page, name) => page.locator(`tr.p:has(a[href="#processes/${encodeURIComponent(name)}"])`);
+const said = (page, text) => page.waitForFunction((it) => document.body.innerText.includes(it), text);
+const press = (page, label, within = page) => within.getByRole("button", { name: label }).first().click();
+
+const TESTS = {
+	async "what is wrong stands on top, with why and its last line"() {
+		const page = await open();
+		await said(page, "no connection");
+		const need = await page.locator(".need").innerText();
+		assert.match(need, /beat\s+Fatal · .*exit status 1/);
+		assert.match(await page.title(), /^\(1\) /);
+		await page.context().close();
+	},
+	async "start, stop and start again"() {
+		const page = await open();
+		await row(page, "idle").hover();
+		await press(page, "Start idle");
+		await until("it runs", async () => (await daemon.state("idle")).state === "RUNNING");
+		await press(page, "Stop idle");
+		await until("it is stopped", async () => (await daemon.state("idle")).state === "STOPPED");
+		await press(page, "Start again", page.locator("#toasts"));
+		await until("it runs again", async () => (await daemon.state("idle")).state === "RUNNING");
+		await page.context().close();
+	},
+	async "a restart gives another pid"() {
+		const page = await open("#processes/site%3Adb");
+		const before = (await daemon.state("site:db")).pid;
+		await press(page, "Restart", page.locator(".detail"));
+		await until("another pid", async () => ((it) => it.state === "RUNNING" && it.pid !== before)(await daemon.state("site:db")));
+		await page.context().close();
+	},
+	async "stopping many asks first, with the focus on Cancel"() {
+		const page = await open();
+		await press(page, "Stop site");
+		await page.waitForSelector("dialog");
+		assert.equal(await page.evaluate(() => document.activeElement.textContent), "Cancel");
+		assert.equal(await page.locator(".victims li").count(), 5);
+		await page.keyboard.press("Enter");
+		await page.waitForSelector("dialog", { state: "detached" });
+		assert.equal((await daemon.state("site:db")).state, "RUNNING");
+		await press(page, "Stop site");
+		await press(page, "Stop 5");
+		await until("all are stopped", async () => (await daemon.state("site:db")).state === "STOPPED" && (await daemon.state("site:web_03")).state === "STOPPED");
+		await press(page, "Start again", page.locator("#toasts"));
+		await until("all run", async () => (await daemon.state("site:web_03")).state === "RUNNING");
+		await page.context().close();
+	},
+	async "what others do is seen at once"() {
+		const page = await open();
+		await row(page, "idle").waitFor();
+		const other = await open();
+		await row(other, "idle").hover();
+		await press(other, "Stop idle");
+		await row(page, "idle").getByText("Stopped").waitFor({ timeout: 2000 });
+		await Promise.all([page, other].map((it) => it.context().close()));
+	},
+	async "filter, chips, sort and fold"() {
+		const page = await open();
+		await row(page, "idle").waitFor();
+		await page.getByLabel("Filter the processes").fill("web running");
+		await page.waitForFunction(() => document.querySelectorAll("tr.p").length === 4);
+		await page.getByLabel("Filter the processes").fill("");
+		await press(page, /^Failing/);
+		await page.waitForFunction(() => document.querySelectorAll("tr.p").length === 1);
+		await press(page, /^All/);
+		await page.locator(".list thead").getByText("Memory").click();
+		await page.waitForFunction(() => document.querySelectorAll("tr.p").length === 8);
+		await page.locator(".list thead").getByText("Name").click();
+		await page.getByRole("button", { name: /^web/ }).click();
+		await row(page, "site:web_02").waitFor();
+		await page.context().close();
+	},
+	async "keys and the palette"() {
+		const page = await open();
+		await row(page, "idle").waitFor();
+		await page.keyboard.press("/");
+		assert.equal(await page.evaluate(() => document.activeElement.type), "search");
+		await page.keyboard.press("Escape");
+		await page.keyboard.press("Control+k");
+		await page.keyboard.type("start idle");
+		await page.keyboard.press("Enter");
+		await until("it runs", async () => (await daemon.state("idle")).state === "RUNNING");
+		await page.keyboard.press("3");
+		await said(page, "supervisord started");
+		assert.equal(new URL(page.url()).hash, "#activity");
+		await page.keyboard.press("Escape");
+		await row(page, "idle").waitFor();
+		await page.context().close();
+	},
+	async "a log is followed, searched, and rests while one reads"() {
+		const page = await open("#processes/site%3Aweb_00");
+		await page.locator(".lines div").nth(3).waitFor();
+		await page.getByLabel("Search in the log").fill("item");
+		await page.waitForFunction(() => /\d+ finds/.test(document.querySelector(".log .tools small").textContent));
+		await page.waitForFunction(() => document.querySelectorAll(".lines div").length > 60);
+		await page.locator(".lines").hover();
+		await page.mouse.wheel(0, -400);
+		await page.locator(".more").filter({ hasText: "new line" }).waitFor();
+		await page.locator(".more").click();
+		await page.locator(".more").waitFor({ state: "hidden" });
+		await page.context().close();
+	},
+	async "options, history, activity and configuration"() {
+		const page = await open("#processes/beat/options");
+		await said(page, "s.conf:");
+		await page.goto(`${daemon.url}#processes/beat/history`);
+		await said(page, "exit status 1");
+		daemon.write(PROGRAMS.replace("command=sleep 1000\nautostart", "command=sleep 2000\nautostart") + "[program:fresh]\ncommand=sleep 1000\nstartsecs=0\n");
+		await page.goto(`${daemon.url}#config`);
+		await said(page, "+ fresh");
+		await said(page, "sleep 2000");
+		await press(page, "Apply");
+		await press(page, "Apply", page.locator("dialog"));
+		await until("it runs", async () => (await daemon.state("fresh")).state === "RUNNING");
+		await said(page, "The files say what is in force.");
+		await page.context().close();
+	},
+	async "a daemon that goes and comes back"() {
+		const page = await open();
+		await row(page, "idle").waitFor();
+		await daemon.stop();
+		await page.locator(".lost").getByText("No answer").waitFor();
+		await daemon.start();
+		await page.locator(".lost").waitFor({ state: "hidden" });
+		await row(page, "idle").getByText("Stopped").waitFor();
+		await page.context().close();
+	},
+	async "without JavaScript there is the table, and its links act"() {
+		const page = await open("", { javaScriptEnabled: false });
+		assert.match(await page.locator("table").innerText(), /site:web_03/);
+		await page.locator("tr", { hasText: "idle" }).getByText("Start", { exact: true }).click();
+		await until("it runs", async () => (await daemon.state("idle")).state === "RUNNING");
+		await page.context().close();
+	},
+	async "nothing that axe-core finds, in any view and theme"() {
+		for (const colorScheme of ["light", "dark"]) {
+			for (const view of ["", "#processes/beat/log", "#processes/site%3Adb/details", "#processes/beat/options", "#logs/supervisord,site%3Adb", "#activity", "#config"]) {
+				const page = await open(view, { colorScheme, bypassCSP: true });
+				await row(page, "idle").or(page.locator("main .card")).first().waitFor();
+				await page.waitForTimeout(800);
+				await page.evaluate(axe);
+				const { violations } = await page.evaluate(() => axe.run());
+				const told = violations.map((it) => `${it.id}: ${it.nodes.slice(0, 3).map((node) => `${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`).join(" | ")}`);
+				assert.deepEqual(told, [], `${colorScheme} ${view}`);
+				await page.context().close();
+			}
+		}
+	},
+	async "pictures"() {
+		mkdirSync(pictures, { recursive: true });
+		const VIEWS = { list: "", log: "#processes/site%3Aweb_00", options: "#processes/beat/options", history: "#processes/beat/history", logs: "#logs/supervisord,site%3Aweb_00,site%3Aweb_01", activity: "#activity", config: "#config" };
+		for (const [size, viewport] of Object.entries({ wide: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } })) {
+			for (const colorScheme of ["light", "dark"]) {
+				for (const [name, hash] of Object.entries(VIEWS)) {
+					const page = await open(hash, { viewport, colorScheme });
+					await page.waitForTimeout(2500);
+					await page.screenshot({ path: join(pictures, `${name}-${size}-${colorScheme}.png`) });
+					assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} ${size}: no scrolling sideways`);
+					await page.context().close();
+				}
+			}
+		}
+	},
+	async "two thousand processes"() {
+		await daemon.stop();
+		daemon.write("[program:p]\ncommand=sleep 1000\nautostart=false\nstartsecs=0\nnumprocs=1990\nprocess_name=p%(process_num)04d\n" + PROGRAMS);
+		await daemon.start();
+		const page = await open();
+		await row(page, "idle").waitFor();
+		const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime);
+		await page.getByLabel("Filter the processes").fill("p1");
+		await page.waitForFunction(() => document.querySelectorAll("tr.p").length > 20);
+		assert.ok((await page.locator("tr.p").count()) < 100, "only what is seen is there");
+		console.log(`    first paint after ${Math.round(paint)} ms`);
+		await page.context().close();
+	},
+};
+
+let failed = 0;
+await daemon.start();
+for (const [name, test] of Object.entries(TESTS)) {
+	if (process.env.ONLY && !name.includes(process.env.ONLY)) continue;
+	try {
+		await test();
+		assert.deepEqual(errors.splice(0), [], "the page has no errors");
+		console.log(`ok    ${name}`);
+	} catch (error) {
+		failed += 1;
+		console.log(`FAIL  ${name}\n${error.stack}`);
+	}
+}
+await browser.close();
+await daemon.remove();
+console.log(failed ? `${failed} failed` : `all pass; pictures in ${pictures}`);
+process.exit(failed ? 1 : 0);
