@@ -43,6 +43,12 @@ impl Daemon {
         !self.order.gates.is_empty()
     }
 
+    /// Whether processes wait for their turn to be stopped.
+    #[cfg(test)]
+    pub fn has_stops(&self) -> bool {
+        !self.order.stops.is_empty()
+    }
+
     /// Has processes stopped, each after those of them that depend on it. What comes of it is seen in their states.
     pub fn stop_in_order(&mut self, ids: &[ProcId], now: Now) {
         self.refresh_order(now);

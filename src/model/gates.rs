@@ -127,6 +127,9 @@ pub struct Gates {
     waiters: IdMap<ProcId, Waiter>,
     /// Of each process that stands in gates with holders, how many those are.
     held: IdMap<ProcId, usize>,
+    /// Places and waiters that changes have looked at.
+    #[cfg(test)]
+    looks: usize,
 }
 
 impl Gates {
@@ -245,6 +248,10 @@ impl Gates {
     pub fn update(&mut self, id: ProcId, facts: Facts, out: &mut Vec<Turn>) {
         let Some(places) = self.places.get(&id) else { return };
         for &(number, place) in places {
+            #[cfg(test)]
+            {
+                self.looks += 1;
+            }
             let gate = &mut self.gates[number];
             let condition = gate.item.condition;
             let member = &mut gate.members[place];
@@ -257,6 +264,10 @@ impl Gates {
                 let is_open = gate.unmet == 0;
                 if was_open != is_open {
                     for waiter in &gate.waiters {
+                        #[cfg(test)]
+                        {
+                            self.looks += 1;
+                        }
                         let Some(entry) = self.waiters.get_mut(waiter) else { continue };
                         entry.closed = if is_open { entry.closed - 1 } else { entry.closed + 1 };
                         if is_open && entry.closed == 0 {
@@ -436,6 +447,33 @@ mod tests {
             }
             assert_eq!(turns, expected, "step {step}");
             assert_eq!([A, B, WEB].map(|id| gates.is_free(id)), free, "step {step}");
+        }
+    }
+
+    /// O-9: ten thousand in one chain, in one star, and one half waiting for all of the other: what a change costs is the
+    /// number of those that depend on it directly, each once.
+    #[test]
+    fn what_a_change_costs() {
+        const COUNT: usize = 10_000;
+        let names: Vec<String> = (0..COUNT).map(|n| format!("p{n}")).collect();
+        let ids: Vec<ProcId> = (0..COUNT as u32).map(ProcId).collect();
+        let on = |name: &str| vec![Dependency { name: name.to_string(), condition: Condition::Running }];
+        let chain: Vec<Vec<Dependency>> = (0..COUNT).map(|n| if n == 0 { vec![] } else { on(&names[n - 1]) }).collect();
+        let star: Vec<Vec<Dependency>> = (0..COUNT).map(|n| if n == 0 { vec![] } else { on("p0") }).collect();
+        let halves: Vec<Vec<Dependency>> =
+            (0..COUNT).map(|n| if n < COUNT / 2 { vec![] } else { on("half:*") }).collect();
+        // What depends on what; which changes; how many looks that may take.
+        let rows = [(&chain, 5000, 2), (&star, 9999, 0), (&star, 0, COUNT), (&halves, 17, 1)];
+        for (items, changed, most) in rows {
+            let node = |n: usize| {
+                let group = if n < COUNT / 2 { "half" } else { "rest" };
+                Node { group, name: &names[n], program: &names[n], depends_on: &items[n], group_depends_on: &[] }
+            };
+            let nodes: Vec<Node<'_>> = (0..COUNT).map(node).collect();
+            let stopped = |_| facts(ProcessState::Stopped);
+            let mut gates = Gates::new(&resolve(&nodes).unwrap(), &ids, stopped, |_| false);
+            gates.update(ids[changed], facts(ProcessState::Running), &mut Vec::new());
+            assert!(gates.looks <= most, "{changed}: {} looks", gates.looks);
         }
     }
 

@@ -11,6 +11,7 @@ mod changes;
 mod dynamic;
 mod history;
 mod names;
+mod order;
 mod update;
 
 const GROUP: &str = "[group:g]\nprograms=a\n[program:a]\ncommand=a\nautostart=false\n[program:b]\ncommand=b\n\
