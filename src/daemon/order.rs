@@ -399,6 +399,20 @@ impl Daemon {
         waited
     }
 
+    /// Processes of a program that are down and wait for nothing stay so until a command starts them, whatever autostart
+    /// comes to be.
+    pub fn leave_down(&mut self, group: &str, program: &str) {
+        for name in self.roster.processes_of_program(group, program) {
+            let group = self.roster.group_named(group).and_then(|id| self.roster.group(id));
+            let Some(id) = group.and_then(|group| group.process(&name)) else { continue };
+            let is_waiting = self.is_waiting(id);
+            let down = |process: &&mut Proc| process.machine.state() == ProcessState::Stopped && !is_waiting;
+            if let Some(process) = self.roster.process_mut(id).filter(down) {
+                process.machine.rest();
+            }
+        }
+    }
+
     /// What a process waits for comes and goes: it is looked at some time later. Says whether the process waits.
     pub(super) fn settle_wait(&mut self, id: ProcId, now: Now) -> bool {
         if let Some(wait) = self.order.waits.get_mut(&id)

@@ -161,6 +161,8 @@ fn set_autostart(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome,
         let wanted = Wanted { program: &program, group: Some(&group), whole: false };
         if let Some(change) = context.daemon.with_options(wanted, &options, context.host)? {
             let origin = context.origin();
+            // It holds from the next start of the daemon on; who wants it at once says so.
+            context.daemon.leave_down(&group, &program);
             context.daemon.apply(&change, &origin, context.now, context.host)?;
         }
     }
