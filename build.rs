@@ -1,5 +1,6 @@
 //! Packs the files of the live page, so that the executable holds them compressed, as browsers take them.
 
+#[cfg(feature = "page")]
 use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};
