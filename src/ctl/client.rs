@@ -86,6 +86,7 @@ impl Client {
     }
 
     /// Calls a method and waits for its answer.
+    #[cfg(any(feature = "applets", test))]
     pub fn call(&mut self, server: &Server, method: &str, params: &[Value]) -> Result<Value, Error> {
         self.answer(server, &mut Batch::one(Call::new(method, params)), None)
     }
