@@ -68,7 +68,7 @@ fn the_command_has_our_place() {
     assert_eq!(pid, pgid);
 }
 
-/// K-2.4: signals are passed on, also those that would end or stop us, real-time ones each time; with --group to all.
+/// K-2.4: signals are passed on, also those that would end or stop us; with --group to all.
 #[test]
 fn signals_are_passed_on() {
     if is_original() {
