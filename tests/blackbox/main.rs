@@ -34,6 +34,7 @@ mod reload;
 mod shutdown;
 mod silent;
 mod spawn;
+mod stack;
 mod startup;
 mod states;
 mod terminal;
