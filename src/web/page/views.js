@@ -63,7 +63,7 @@ const TABS = {
 		const info = await call("stheno.getProcessInfo", it.name);
 		const { command, directory, user } = info.options;
 		const at = (secs) => secs && clock(secs * 1000);
-		content.replaceChildren(h("div.pad", h("div.charts", cpuBox, memBox), terms({
+		content.replaceChildren(h("div.pad", { tabindex: 0 }, h("div.charts", cpuBox, memBox), terms({
 			Program: it.p, Group: it.g, Command: code(command), Directory: directory && code(directory), User: user, Started: at(info.start), "Last end": at(info.stop), "How it ended": it.exit,
 			Restarts: `${it.restarts ?? 0}`, Problem: it.err, "Says of itself": it.says, Health: it.ill, stdout: code(info.stdout_logfile || "none"), stderr: code(info.stderr_logfile || "none"),
 			Options: it.outdated && "changed since it was started",
@@ -72,12 +72,12 @@ const TABS = {
 	async options(it, content) {
 		const all = await call("stheno.getOptions", it.name);
 		const row = ({ name, value, file, line }) => h(file ? "tr" : "tr.def", h("th", { scope: "row" }, name), h("td", code(value)), h("td", file ? `${file.split("/").pop()}:${line}` : "default"));
-		content.replaceChildren(h("div.pad", table(["Option", "Value", "From"], h("tbody", all.sort((a, b) => !a.file - !b.file).map(row)))));
+		content.replaceChildren(h("div.pad", { tabindex: 0 }, table(["Option", "Value", "From"], h("tbody", all.sort((a, b) => !a.file - !b.file).map(row)))));
 	},
 	async history(it, content) {
 		const all = (await call("stheno.getHistory", it.name)).reverse();
 		const row = (one, at) => h("tr", h("td", clock(one.at * 1000)), h("th", { scope: "row" }, one.statename.toLowerCase()), h("td", whoDid(one)), h("td", at ? span((all[at - 1].at - one.at) * 1000) : ""));
-		content.replaceChildren(h("div.pad", table(["When", "State", "Why, or who asked", "For"], h("tbody", all.map(row)))));
+		content.replaceChildren(h("div.pad", { tabindex: 0 }, table(["When", "State", "Why, or who asked", "For"], h("tbody", all.map(row)))));
 	},
 };
 
