@@ -54,6 +54,11 @@ const CLIENT_BYTES_PER_TURN: usize = 256 * 1024;
 /// Clients accepted in one turn from one server.
 const ACCEPTS_PER_TURN: usize = 64;
 
+/// Polls that fail in a row before the loop gives up, and the pause between two: what passes within a second ends
+/// nothing, and what does not is no reason to turn without end.
+const FAILED_POLLS_MAX: u32 = 100;
+const FAILED_POLL_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// Events taken from one poll.
 const EVENTS_PER_POLL: usize = 1024;
 
@@ -169,6 +174,7 @@ impl Reactor {
     pub fn run(mut self, service: &mut Service) -> io::Result<Ended> {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
         let mut now = self.wake();
+        let mut failed_polls = 0;
         let state = loop {
             if let Some(state) = service.finished() {
                 break state;
@@ -177,8 +183,15 @@ impl Reactor {
                 std::thread::sleep(rest);
             }
             match self.poll.poll(&mut events, self.timeout(service, now)) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                _ => {}
+                Ok(()) => failed_polls = 0,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if failed_polls == FAILED_POLLS_MAX => return Err(error),
+                // The first one is tried again at once.
+                Err(_) => {
+                    events.clear();
+                    std::thread::sleep(FAILED_POLL_PAUSE * failed_polls.min(1));
+                    failed_polls += 1;
+                }
             }
             now = self.wake();
             self.sort(&events, now);
