@@ -11,6 +11,7 @@ mod compressor;
 mod exits;
 mod helpers;
 mod manager;
+mod remains;
 mod system;
 mod token;
 

@@ -19,15 +19,15 @@ use super::token::{Source, Watched};
 use crate::clock::{Mono, Now, Wall};
 use crate::config::{self, Config, FcgiSocket, Probe, Ready, SyslogAddress, System as Env};
 use crate::daemon::host::{
-    self, CommandProblem, Errno, Files, FromFiles, Host, Launch, Logs, Member, SetUp, Span, SpawnError, Standing,
-    StdinProblem, Trail, Tree, Usage,
+    self, CommandProblem, Errno, Files, FromFiles, Host, Launch, Logs, SetUp, Span, SpawnError, Standing, StdinProblem,
+    Usage,
 };
 use crate::id::{Channel, ConnId, IdMap, LogId, Pid, ProcId, SocketId};
 use crate::logs::child::{self, ChildLog, LogPlan};
 use crate::logs::syslog::{Label, Syslog};
 use crate::logs::{activity, auto, stream};
 use crate::sys::environment::{CStrings, Environment, Pair, ZeroByte};
-use crate::sys::remains::{self, Table};
+use crate::sys::remains::Table;
 use crate::sys::spawn::{self, How, Pipes, Plan, Setting, Stdin};
 use crate::sys::users::{self, Login, Switch, Target};
 use crate::sys::watch::Watches;
@@ -388,60 +388,6 @@ impl host::Helpers for System {
 
     fn memory(&mut self, pid: Pid, tree: bool) -> Option<u64> {
         if tree { peer::tree_memory(pid) } else { peer::usage(pid).map(|usage| usage.rss_bytes) }
-    }
-}
-
-impl System {
-    /// The process table. With many children ending in one turn it is read once.
-    fn table(&mut self) -> Option<&Table> {
-        if self.table.is_none() {
-            self.table = Table::read();
-        }
-        self.table.as_ref()
-    }
-}
-
-impl host::Remains for System {
-    fn descendants(&mut self, pid: Pid) -> Vec<Member> {
-        self.table().map(|table| table.below(pid)).unwrap_or_default()
-    }
-
-    fn remains(&mut self, trail: &Trail<'_>) -> Option<Vec<Member>> {
-        match (&trail.tree, trail.cgroup) {
-            (_, Some(path)) => Some(cgroup::members(path)),
-            (Some(Tree { known, names, is_ours }), None) => {
-                self.table().map(|table| table.left_of(trail.group, known, *names, *is_ours))
-            }
-            (None, None) if remains::is_group_empty(trail.group) => Some(Vec::new()),
-            (None, None) => match &self.table {
-                Some(table) => Some(table.of_group(trail.group)),
-                None => remains::of_group(trail.group),
-            },
-        }
-    }
-
-    fn is_group_empty(&mut self, group: Pid) -> bool {
-        remains::is_group_empty(group)
-    }
-
-    fn signal_member(&mut self, member: Member, signal: i32) {
-        remains::send(member, signal);
-    }
-
-    fn make_cgroup(&mut self, root: Option<&str>, name: &str) -> Result<String, String> {
-        cgroup::make(root, name)
-    }
-
-    fn set_cgroup(&mut self, path: &str, values: &[(String, String)]) -> Result<(), String> {
-        cgroup::set(path, values)
-    }
-
-    fn kill_cgroup(&mut self, path: &str) {
-        cgroup::kill(path);
-    }
-
-    fn remove_cgroup(&mut self, path: &str) {
-        cgroup::remove(path);
     }
 }
 
