@@ -192,7 +192,9 @@ impl Service {
     /// Tells the pages that are open what has happened.
     pub(super) fn feed_live(&mut self, now: Now, host: &mut dyn Host) {
         if self.conns.live().is_empty() {
-            self.live = Live { run: self.live.run, ..Live::default() };
+            if self.live.deadline().is_some() {
+                self.live = Live { run: self.live.run, ..Live::default() };
+            }
             return;
         }
         let is_collected = self.live.collect(&self.daemon, now, host);
