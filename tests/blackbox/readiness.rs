@@ -3,7 +3,7 @@
 use stheno::wire::value::Value;
 
 use crate::actor::{act, tell};
-use crate::daemon::{Daemon, Folder, wait_for};
+use crate::daemon::{Daemon, Folder, free_port, wait_for};
 
 /// What `stheno.getProcessInfo` has of a process.
 pub fn more(daemon: &Daemon, name: &str, member: &str) -> Value {
@@ -15,11 +15,6 @@ fn wait_says(daemon: &Daemon, name: &str, text: &str) {
     wait_for(&format!("{name} to say {text}"), || {
         (more(daemon, name, "status_text").as_str() == Some(text)).then_some(())
     });
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("its address").port()
 }
 
 /// O-3, `notify_access`: whose READY=1 counts. After it the process itself says something, by which one knows that the

@@ -2,14 +2,13 @@
 //! they are installed (O-1 to O-5, K-1).
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::daemon::{Daemon, Folder, is_original, wait_for};
+use crate::daemon::{Daemon, Folder, free_port, is_original, wait_for};
 
 const PROGRAMS: [&str; 4] = ["db", "web", "worker:worker_0", "worker:worker_1"];
 
@@ -52,10 +51,6 @@ fn stack(folder: &Folder, bin: &Path) -> String {
         "[program:sidecar]\ncommand=sleep 1000\nstartsecs=0\nessential=true\n".to_string(),
     ];
     sections.concat()
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
 /// Kills a process; it and all others are RUNNING again, as a new child.
