@@ -1,0 +1,158 @@
+//! What must hold after each turn, and at the end of a run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use stheno::config::GroupKind;
+use stheno::id::LogId;
+use stheno::state::ProcessState;
+
+use super::World;
+use crate::agenda::SECOND;
+use crate::{answers, lines};
+
+/// How long one call may take: a stop, and a few of them in a multicall.
+const ANSWER_NANOS_MAX: u64 = 600 * SECOND;
+
+impl World {
+    /// What must hold after every turn.
+    pub(super) fn check(&self) {
+        let daemon = &self.service.daemon;
+        let mut pids = BTreeMap::new();
+        let mut logs: Vec<LogId> = Vec::new();
+        let mut sockets = 0;
+        for (_, group) in daemon.roster.groups() {
+            let mut uses_socket = false;
+            for id in &group.processes {
+                let Some(process) = daemon.roster.process(*id) else {
+                    panic!("{} has a process that is none", group.name())
+                };
+                let (name, machine) = (&process.config.name, &process.machine);
+                let state = machine.state();
+                let has_pid = matches!(
+                    state,
+                    ProcessState::Starting | ProcessState::Running | ProcessState::Stopping | ProcessState::Unknown
+                );
+                // It waits for what the last run left behind.
+                let may_lack = state == ProcessState::Starting && machine.is_held();
+                assert!(
+                    machine.pid().is_some() == has_pid || may_lack,
+                    "{name} is {} with {:?}",
+                    state.name(),
+                    machine.pid()
+                );
+                let Some(pid) = machine.pid() else { continue };
+                // K-10: however the clock was set, the uptime is right, and clients that subtract are a minute off at most;
+                // a second more is when seconds begin, and one what does not count as set.
+                let now = self.time();
+                let lasted = machine.started().map_or(0, |started| now.mono.since(started).as_secs() as i64);
+                let (uptime, start) = (machine.uptime_secs(now), machine.start_secs(now));
+                assert!((uptime - lasted).abs() <= 2, "{name}: uptime {uptime} after {lasted} s");
+                assert!((now.wall.secs() - start - lasted).abs() <= 62, "{name}: start {start} after {lasted} s");
+                assert!(pids.insert(*id, pid.0).is_none());
+                assert_eq!(daemon.roster.process_of(pid), Some(*id), "the process of pid {}", pid.0);
+                let child = self.host.children.get(&pid.0);
+                assert!(child.is_some_and(|child| child.process == *id), "{name} is {} without a child", state.name());
+                uses_socket |= matches!(group.config.kind, GroupKind::Fcgi(_));
+                logs.extend(child.iter().flat_map(|child| &child.logs));
+            }
+            sockets += usize::from(uses_socket);
+        }
+        let unique: BTreeSet<i32> = pids.values().copied().collect();
+        assert_eq!(unique.len(), pids.len(), "two processes with one pid");
+        assert_eq!(pids, self.host.pipes, "children that are known against children whose pipes are open");
+        let open: Vec<LogId> = self.host.logs.keys().copied().collect();
+        logs.sort_unstable();
+        assert_eq!(logs, open, "logs of children against logs that are open");
+        assert_eq!(sockets, self.host.sockets.len(), "FastCGI sockets that are open");
+        if !self.is_uncertain() {
+            assert_eq!(answers::active(daemon), self.model.groups, "the groups there are against those of the calls");
+        }
+        for (conn, path) in &self.host.watches {
+            assert!(self.service.has_connection(*conn), "{path} is watched for {conn:?}, which is gone");
+        }
+        for (conn, observer) in &self.observers {
+            let current = self.by_conn.get(conn).is_some_and(|index| self.clients[*index].seen == 0);
+            for ((group, process), state) in observer.states.iter().filter(|_| current) {
+                let id = daemon.roster.find_process(&format!("{group}:{process}"));
+                let is = id.and_then(|id| daemon.roster.process(id)).map(|process| process.machine.state().name());
+                let is_same =
+                    is == Some(state.as_str()) || (!self.model.is_plain && matches!(is, None | Some("STOPPED")));
+                assert!(is_same, "{group}:{process} is {is:?}, and its events say {state}");
+            }
+        }
+        for client in &self.clients {
+            for request in client.requests.iter().filter(|request| request.sent_at < self.now && request.unsent == 0) {
+                assert!(self.now - request.sent_at < ANSWER_NANOS_MAX, "no answer for a long time: {request:?}");
+            }
+        }
+    }
+
+    /// What was changed at run time is kept: a load yields what is active.
+    pub(super) fn check_kept(&mut self) {
+        if !self.host.file.is_dynamic {
+            return;
+        }
+        let config = self.host.reload();
+        self.kept.check(&self.service.daemon, &config);
+        if self.is_edited {
+            return;
+        }
+        for (_, group) in self.service.daemon.roster.groups() {
+            let kept = config.groups.iter().find(|other| other.name == group.name());
+            // An AUTO log of a group that was removed and added again is a file now, and AUTO in the file (L-44).
+            let is_same = kept.is_some_and(|kept| group.config.same_as(kept));
+            assert!(is_same, "group {} is {:#?}\n and is kept as {kept:#?}", group.name(), group.config);
+        }
+    }
+
+    /// When the service would sleep, it has nothing left to do: another turn at the same moment changes nothing.
+    pub(super) fn check_quiet(&mut self) {
+        let deadline = self.service.next_deadline(self.time()).map(|at| at.0);
+        if self.dirty.is_empty() && deadline.is_none_or(|at| at > self.now) && self.service.finished().is_none() {
+            self.check_quiet_now("after a turn");
+        }
+    }
+
+    pub(super) fn check_quiet_now(&mut self, when: &str) {
+        let changes = self.host.changes;
+        let now = self.time();
+        self.service.decide(now, &mut self.host);
+        let _ = self.service.take_rest();
+        let dirty = self.service.take_dirty();
+        let lines: Vec<lines::Line> = lines::take().into_iter().filter(|line| line.tag != "DEBG").collect();
+        assert!(
+            self.host.changes == changes && dirty.is_empty() && lines.is_empty(),
+            "it sleeps with work left {when}: {} changes, output on {dirty:?}, {lines:?}",
+            self.host.changes - changes
+        );
+    }
+
+    /// What must hold when a run is over.
+    pub(super) fn check_end(&mut self) {
+        let daemon = &self.service.daemon;
+        for (id, _, process) in daemon.roster.processes_by_name() {
+            let machine = &process.machine;
+            assert!(machine.state().is_stopped(), "{id:?} is {} at the end", machine.state().name());
+        }
+        for client in &self.clients {
+            let asked: Vec<_> = client.requests.iter().filter(|request| request.unsent == 0).collect();
+            // Who does not read what it was answered is not answered more than that.
+            let is_behind = (client.is_slow || client.is_deaf) && client.seen > 0;
+            assert!(asked.is_empty() || client.has_hung_up || is_behind, "it ended without an answer to {asked:?}");
+        }
+        self.host.orphans.check_gone(None, self.now);
+        self.host.orphans.clear();
+        // What a signal could not reach is left behind, and only that.
+        for (pid, child) in std::mem::take(&mut self.host.children) {
+            let is_unknown = daemon
+                .roster
+                .process(child.process)
+                .is_none_or(|process| process.machine.state() == ProcessState::Unknown);
+            assert!(is_unknown, "{} (pid {pid}) is left behind", child.name);
+        }
+        self.host.pipes.clear();
+        self.host.logs.clear();
+        self.host.sockets.clear();
+        self.host.watches.clear();
+    }
+}
