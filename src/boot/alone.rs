@@ -20,7 +20,7 @@ const NOT_RUN: i32 = 126;
 /// Runs the command to its end; answers the exit status.
 pub fn run(alone: &Alone, command: &[OsString]) -> i32 {
     // From before there is a child, so that nothing is missed.
-    let signals = match init::Signals::hold() {
+    let signals = match init::Signals::block() {
         Ok(signals) => signals,
         Err(error) => return refuse(&format!("cannot wait for signals: {error}"), NOT_RUN),
     };

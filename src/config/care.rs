@@ -9,7 +9,7 @@ use super::types::Autorestart;
 /// Gives a one-shot the values that belong to one.
 ///
 /// Errors: something else is written.
-pub(super) fn settle(reader: &Reader, program: &mut Program) -> Result<(), ConfigError> {
+pub(super) fn resolve(reader: &Reader, program: &mut Program) -> Result<(), ConfigError> {
     if program.run_type == RunType::Simple {
         return Ok(());
     }

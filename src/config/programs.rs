@@ -109,7 +109,7 @@ impl<'a> Common<'a> {
         }
         check_prefixes(&reader, &program)?;
         check_compression(&reader, &program)?;
-        care::settle(&reader, &mut program)?;
+        care::resolve(&reader, &mut program)?;
         if program.login_env {
             let uid = program.user.as_ref().map_or_else(|| self.env.uid(), |user| user.uid);
             if self.env.user_by_id(uid).is_none() {
@@ -154,11 +154,11 @@ impl<'a> Common<'a> {
 
         care::check(&reader, &process)?;
         let section = &reader.section.name;
-        settle_storage(&reader, Channel::Stdout, &mut process.stdout);
-        settle_storage(&reader, Channel::Stderr, &mut process.stderr);
-        self.settle_log(section, Channel::Stdout, &mut process.stdout);
+        resolve_storage(&reader, Channel::Stdout, &mut process.stdout);
+        resolve_storage(&reader, Channel::Stderr, &mut process.stderr);
+        self.resolve_log(section, Channel::Stdout, &mut process.stdout);
         let is_path = matches!(process.stderr.logfile, LogFile::Path(_));
-        self.settle_log(section, Channel::Stderr, &mut process.stderr);
+        self.resolve_log(section, Channel::Stderr, &mut process.stderr);
         if program.redirect_stderr {
             if is_path {
                 self.warnings.push(format!(
@@ -174,7 +174,7 @@ impl<'a> Common<'a> {
     }
 
     /// Takes `syslog` in the place of a log for what it means, the deprecated way; with the warnings of C-109.
-    fn settle_log(&mut self, section: &str, channel: Channel, log: &mut LogOptions) {
+    fn resolve_log(&mut self, section: &str, channel: Channel, log: &mut LogOptions) {
         let channel = channel.name();
         if log.logfile == LogFile::Syslog {
             (log.logfile, log.syslog) = (LogFile::None, true);
@@ -209,7 +209,7 @@ impl<'a> Common<'a> {
 
 /// A log in memory is as large as is written; without that, and with 0, which would be without an end, its default
 /// size is a good one (K-9).
-fn settle_storage(reader: &Reader, channel: Channel, log: &mut LogOptions) {
+fn resolve_storage(reader: &Reader, channel: Channel, log: &mut LogOptions) {
     if let Storage::Memory(bytes_max) = &mut log.logfile_storage
         && reader.entry(&format!("{}_logfile_maxbytes", channel.name())).is_some()
         && let Ok(written @ 1..) = usize::try_from(log.logfile_maxbytes.0)

@@ -165,7 +165,7 @@ impl Daemon {
         sent
     }
 
-    /// kill(2). A process that is gone already counts as success: its exit settles the matter (P-71).
+    /// kill(2). A process that is gone already counts as success: its exit is what counts (P-71).
     fn send(
         &mut self,
         id: ProcId,

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use super::Roster;
 use super::change::{Addition, Change};
 use crate::config;
-use crate::config::journal::value::Settled;
+use crate::config::journal::value::EarlyNames;
 use crate::config::journal::{self, Journal, Laid, Made, Note, Options, Own, Subject};
 use crate::wire::ini::Document;
 
@@ -119,7 +119,7 @@ impl Kept {
             Change::RemoveProcess { group, process } => self.remove_process(group, process, scene),
             Change::RemoveProgram { group, program } => self.remove_program(group, program, scene),
             Change::SetOptions { subjects, options, groups, made, whole, .. } => {
-                let options = settled(options, None, scene.here);
+                let options = with_early_names(options, None, scene.here);
                 for subject in subjects {
                     self.journal.set_options(subject, &options);
                     if *whole {
@@ -235,7 +235,7 @@ impl Kept {
         let name = instance.as_ref().unwrap_or(program);
         let mut own = Own { name: name.clone(), ..Own::default() };
         let alias = instance.as_ref().map(|_| program.as_str());
-        journal::set_options(&mut own.options, &settled(options, alias, scene.here));
+        journal::set_options(&mut own.options, &with_early_names(options, alias, scene.here));
         let theirs = Note { is_made: false, priority, programs: Vec::new() };
         let note = self.journal.groups.entry(group.clone()).or_insert_with(|| Rc::new(theirs));
         let note = Rc::make_mut(note);
@@ -316,7 +316,7 @@ impl Kept {
 }
 
 /// Options in which names stand for themselves that would mean something else in the file of changes.
-fn settled(options: &[(String, String)], program: Option<&str>, here: &str) -> Options {
-    let settled = Settled { program, here: Some(here) };
-    options.iter().map(|(key, value)| (key.clone(), settled.settle(value))).collect()
+fn with_early_names(options: &[(String, String)], program: Option<&str>, here: &str) -> Options {
+    let early = EarlyNames { program, here: Some(here) };
+    options.iter().map(|(key, value)| (key.clone(), early.replace_in(value))).collect()
 }

@@ -95,7 +95,7 @@ impl Daemon {
         let Some(job) = self.remaining.jobs.values_mut().find(of_its_name) else { return };
         job.process = id;
         if let Some(process) = self.roster.process_mut(id) {
-            process.machine.hold();
+            process.machine.wait_for_leftovers();
         }
     }
 
@@ -242,7 +242,7 @@ impl Daemon {
             return line;
         }
         if let Some(process) = self.roster.process_mut(id) {
-            process.machine.hold();
+            process.machine.wait_for_leftovers();
         }
         self.remaining.schedule(id, now.mono);
         line

@@ -125,7 +125,7 @@ impl Daemon {
         let is_last = |id: ProcId| self.roster.is_listener(id);
         self.order.gates = Gates::new(&depends::look_up(&nodes), &ids, facts_of, is_last);
         for id in self.order.stops.keys() {
-            self.order.gates.hold(*id);
+            self.order.gates.begin_stop(*id);
         }
         let order = &mut self.order;
         order.is_used = is_delayed_anywhere || !order.gates.is_empty() || !order.waits.is_empty();
@@ -414,7 +414,7 @@ impl Daemon {
     }
 
     /// What a process waits for comes and goes: it is looked at some time later. Says whether the process waits.
-    pub(super) fn settle_wait(&mut self, id: ProcId, now: Now) -> bool {
+    pub(super) fn postpone_resume(&mut self, id: ProcId, now: Now) -> bool {
         if let Some(wait) = self.order.waits.get_mut(&id)
             && wait.wish == Wish::Resume
         {

@@ -64,7 +64,7 @@ impl Daemon {
             // Who is stopped by command does not wait, whatever else was meant for it.
             self.order.stops.insert(*id, if before == Some(Then::Rest) { Then::Rest } else { then });
             if before.is_none() {
-                self.order.gates.hold(*id);
+                self.order.gates.begin_stop(*id);
                 added.push(*id);
             }
         }
@@ -89,7 +89,7 @@ impl Daemon {
 
     /// A process is stopped.
     pub(super) fn stop_is_over(&mut self, id: ProcId, turns: &mut Vec<Turn>, now: Now) {
-        self.order.gates.let_go(id, turns);
+        self.order.gates.end_stop(id, turns);
         if let Some(ordered) = &mut self.shutdown.ordered
             && let Some(place) = ordered.places.remove(&id)
         {
@@ -119,7 +119,7 @@ impl Daemon {
                 }
             }
             OnDependencyStop::Stop => {
-                if self.settle_wait(id, now) {
+                if self.postpone_resume(id, now) {
                     return;
                 }
                 let above = self.those_above(id);
@@ -190,7 +190,7 @@ impl Daemon {
         for (at, group) in groups.iter().enumerate() {
             for (place, id) in self.roster.members_by_priority(*group).into_iter().enumerate() {
                 places.insert(id, (at, place, id));
-                gates.hold(id);
+                gates.begin_stop(id);
             }
         }
         let mut free: BTreeSet<Place> = places.values().copied().filter(|(.., id)| gates.is_free(*id)).collect();
@@ -201,7 +201,7 @@ impl Daemon {
             let next: Vec<Place> = free.iter().rev().filter(|(at, ..)| is_beside(*at)).copied().collect();
             for place in &next {
                 free.remove(place);
-                gates.let_go(place.2, &mut turns);
+                gates.end_stop(place.2, &mut turns);
             }
             let freed = turns.drain(..).filter_map(|turn| if let Turn::Free(id) = turn { Some(id) } else { None });
             free.extend(freed.filter_map(|id| places.get(&id).copied()));
@@ -217,7 +217,7 @@ impl Daemon {
             for (place, id) in self.roster.members_by_priority(*group).into_iter().enumerate() {
                 if self.roster.process(id).is_some_and(is_up) {
                     ordered.places.insert(id, (at, place, id));
-                    self.order.gates.hold(id);
+                    self.order.gates.begin_stop(id);
                 }
             }
         }

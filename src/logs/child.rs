@@ -113,13 +113,13 @@ impl ChildLog {
     }
 
     /// Tries once more to write what could not be written. Says whether nothing is left.
-    pub fn settle(&mut self) -> bool {
-        let is_settled = match &mut self.sink {
+    pub fn write_rest(&mut self) -> bool {
+        let is_written = match &mut self.sink {
             Sink::File(file) => file.write_kept(),
             Sink::Stream(_) => true,
         };
         self.tell_loss();
-        is_settled
+        is_written
     }
 
     /// Is given up although something is left.
@@ -197,6 +197,6 @@ mod tests {
         assert_eq!(std::fs::read_to_string(format!("{path}.1")).unwrap(), "aaabbbc");
         log.clear().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
-        assert!(!log.is_full() && log.settle());
+        assert!(!log.is_full() && log.write_rest());
     }
 }

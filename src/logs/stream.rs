@@ -97,7 +97,7 @@ pub fn flush() -> Vec<(String, u64)> {
             told.push((stream.path().to_string(), lost));
         }
     }
-    settle();
+    forget_idle();
     told
 }
 
@@ -117,11 +117,11 @@ pub fn expire(now: Mono) {
         stream.queue.expire(now);
         stream.flush();
     }
-    settle();
+    forget_idle();
 }
 
 /// Forgets streams that nobody writes to and nothing waits for, and finds out whether anything waits.
-fn settle() {
+fn forget_idle() {
     let mut streams = lock(&STREAMS);
     streams.retain(|stream| Arc::strong_count(stream) > 1 || lock(stream).is_waiting());
     let are_waiting = streams.iter().any(|stream| lock(stream).is_waiting());

@@ -69,7 +69,7 @@ impl Rest {
 
 impl Backpressure {
     /// Whether a channel has to wait, and is not to be read.
-    pub fn holds(&self, outlet: Outlet) -> bool {
+    pub fn is_paused(&self, outlet: Outlet) -> bool {
         self.rests.iter().any(|rest| rest.outlet == outlet)
     }
 
@@ -193,7 +193,7 @@ mod tests {
         let mut rig = Rig { slowest: 9, ..Rig::default() };
         rig.take(0, A, "abc");
         assert_eq!(rig.gone, [went(A, "abc")]);
-        assert!(!rig.machine.holds(A) && rig.machine.deadline().is_none());
+        assert!(!rig.machine.is_paused(A) && rig.machine.deadline().is_none());
         assert_eq!(rig.machine.take_resumed(), []);
     }
 
@@ -218,7 +218,7 @@ mod tests {
             let expected: Vec<_> = (!expected.is_empty()).then(|| went(A, expected)).into_iter().collect();
             assert_eq!(gone, expected, "{at}");
             let is_over = gone.iter().any(|(_, text)| text.ends_with('d'));
-            assert_eq!(rig.machine.holds(A), !is_over, "{at}");
+            assert_eq!(rig.machine.is_paused(A), !is_over, "{at}");
             assert_eq!(rig.machine.take_resumed(), if is_over { vec![A] } else { vec![] }, "{at}");
         }
     }
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(std::mem::take(&mut rig.gone), [went(A, "abc")]);
         rig.with(|machine, offer| machine.finish(A.0, offer));
         assert_eq!(std::mem::take(&mut rig.gone), [went(A, "def")]);
-        assert!(!rig.machine.holds(A) && rig.machine.holds(B));
+        assert!(!rig.machine.is_paused(A) && rig.machine.is_paused(B));
         // Nobody reads its channel any more.
         assert_eq!(rig.machine.take_resumed(), []);
     }

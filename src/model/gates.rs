@@ -84,7 +84,7 @@ struct Gate {
     /// Who waits at it.
     waiters: Vec<ProcId>,
     /// How many are to be stopped before its members, and are not yet (O-2).
-    holders: usize,
+    stopping: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -101,8 +101,8 @@ struct Waiter {
     gates: Vec<usize>,
     /// How many of them are closed.
     closed: usize,
-    /// It counts among the holders of its gates.
-    holds: bool,
+    /// It is to be stopped, and counts among those of its gates.
+    is_stopping: bool,
     /// Its stop has no place in the order; listeners are among the last to stop.
     is_last: bool,
 }
@@ -125,8 +125,8 @@ pub struct Gates {
     /// Where a process stands: gate and place in it.
     places: IdMap<ProcId, Vec<(usize, usize)>>,
     waiters: IdMap<ProcId, Waiter>,
-    /// Of each process that stands in gates with holders, how many those are.
-    held: IdMap<ProcId, usize>,
+    /// Of each process that stands in gates at which somebody is to be stopped first, how many gates those are.
+    stops_before: IdMap<ProcId, usize>,
     /// Places and waiters that changes have looked at.
     #[cfg(test)]
     looks: usize,
@@ -175,7 +175,7 @@ impl Gates {
             unmet: usize::from(is_absent),
             is_absent,
             waiters: Vec::new(),
-            holders: 0,
+            stopping: 0,
         };
         for process in members {
             let facts = facts(process);
@@ -200,24 +200,24 @@ impl Gates {
 
     /// Whether nothing has to be stopped before a process (O-2).
     pub fn is_free(&self, id: ProcId) -> bool {
-        !self.held.contains_key(&id)
+        !self.stops_before.contains_key(&id)
     }
 
     /// A process is to be stopped, and what it depends on not before it.
-    pub fn hold(&mut self, id: ProcId) {
-        self.count_holder(id, true, &mut Vec::new());
+    pub fn begin_stop(&mut self, id: ProcId) {
+        self.count_stop(id, true, &mut Vec::new());
     }
 
     /// It is stopped; what that turns is appended.
-    pub fn let_go(&mut self, id: ProcId, out: &mut Vec<Turn>) {
-        self.count_holder(id, false, out);
+    pub fn end_stop(&mut self, id: ProcId, out: &mut Vec<Turn>) {
+        self.count_stop(id, false, out);
     }
 
     /// Costs a look at the gates of the process, and one at each member of those where it is the first or the last.
-    fn count_holder(&mut self, id: ProcId, holds: bool, out: &mut Vec<Turn>) {
+    fn count_stop(&mut self, id: ProcId, is_stopping: bool, out: &mut Vec<Turn>) {
         let Some(waiter) = self.waiters.get_mut(&id) else { return };
-        let holds = holds && !waiter.is_last;
-        if std::mem::replace(&mut waiter.holds, holds) == holds {
+        let is_stopping = is_stopping && !waiter.is_last;
+        if std::mem::replace(&mut waiter.is_stopping, is_stopping) == is_stopping {
             return;
         }
         for number in &waiter.gates {
@@ -225,18 +225,18 @@ impl Gates {
             if !gate.item.condition.orders_stops() {
                 continue;
             }
-            let had = gate.holders > 0;
-            gate.holders = if holds { gate.holders + 1 } else { gate.holders - 1 };
-            if had == (gate.holders > 0) {
+            let had = gate.stopping > 0;
+            gate.stopping = if is_stopping { gate.stopping + 1 } else { gate.stopping - 1 };
+            if had == (gate.stopping > 0) {
                 continue;
             }
             for member in &gate.members {
-                if holds {
-                    *self.held.entry(member.process).or_default() += 1;
-                } else if let Some(held) = self.held.get_mut(&member.process) {
-                    *held -= 1;
-                    if *held == 0 {
-                        self.held.remove(&member.process);
+                if is_stopping {
+                    *self.stops_before.entry(member.process).or_default() += 1;
+                } else if let Some(count) = self.stops_before.get_mut(&member.process) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.stops_before.remove(&member.process);
                         out.push(Turn::Free(member.process));
                     }
                 }
@@ -439,11 +439,11 @@ mod tests {
             (WEB, false, &[Turn::Free(A), Turn::Free(B)], [true, true, true]),
             (WEB, false, &[], [true, true, true]),
         ];
-        for (step, (process, holds, expected, free)) in rows.into_iter().enumerate() {
+        for (step, (process, is_stopping, expected, free)) in rows.into_iter().enumerate() {
             let mut turns = Vec::new();
-            match holds {
-                true => gates.hold(process),
-                false => gates.let_go(process, &mut turns),
+            match is_stopping {
+                true => gates.begin_stop(process),
+                false => gates.end_stop(process, &mut turns),
             }
             assert_eq!(turns, expected, "step {step}");
             assert_eq!([A, B, WEB].map(|id| gates.is_free(id)), free, "step {step}");

@@ -90,7 +90,7 @@ pub struct Process {
     /// What was tried without being asked.
     retry: Retry,
     /// Backoff: when to try again. Stopping: when to send SIGKILL.
-    delay: Mono,
+    due: Mono,
     /// What `exitstatus` shows; `None` where nothing was recorded (P-63).
     exit_status: Option<i32>,
     /// How the last run ended, also where P-63 records nothing.
@@ -106,7 +106,7 @@ pub struct Process {
     /// Hooks, and the steps of an end.
     around: Around,
     /// The next run waits for what the last one left behind.
-    is_held: bool,
+    waits_for_leftovers: bool,
 }
 
 impl Default for Process {
@@ -125,7 +125,7 @@ impl Default for Process {
             distrusts: 0,
             ended: Mono(0),
             retry: Retry::default(),
-            delay: Mono(0),
+            due: Mono(0),
             exit_status: None,
             last_exit: None,
             exit_since_asked: None,
@@ -133,7 +133,7 @@ impl Default for Process {
             starts: 0,
             ready_by: None,
             around: Around::default(),
-            is_held: false,
+            waits_for_leftovers: false,
         }
     }
 }
@@ -247,13 +247,13 @@ impl Process {
     }
 
     /// The next run has to wait until [`Event::Cleared`].
-    pub fn hold(&mut self) {
-        self.is_held = true;
+    pub fn wait_for_leftovers(&mut self) {
+        self.waits_for_leftovers = true;
     }
 
     /// Whether the next run waits for what the last one left behind.
-    pub fn is_held(&self) -> bool {
-        self.is_held
+    pub fn waits_for_leftovers(&self) -> bool {
+        self.waits_for_leftovers
     }
 
     /// Whether it is over as far as it goes by itself: nothing starts it again unless somebody asks.
@@ -274,20 +274,20 @@ impl Process {
             Stopped | Backoff | Exited if self.around.hook.is_some() => None,
             Stopping if self.around.hook == Some(Hook::PreStop) => None,
             Stopped | Exited if self.around.rests => None,
-            Stopped if self.is_held => None,
-            Backoff if self.is_held && !self.are_retries_used_up(config) => None,
+            Stopped if self.waits_for_leftovers => None,
+            Backoff if self.waits_for_leftovers && !self.are_retries_used_up(config) => None,
             // What only enters the pause between two runs does not wait.
-            Exited if self.is_held && !retry::pauses(&config.program) => None,
+            Exited if self.waits_for_leftovers && !retry::pauses(&config.program) => None,
             Stopped if self.around.again => may_start.then_some(Mono(0)),
             Stopped => (may_start && self.started.is_none() && config.program.autostart).then_some(Mono(0)),
-            Starting | Running if self.pid.is_some() && self.around.cut.is_some() => Some(self.delay),
+            Starting | Running if self.pid.is_some() && self.around.cut.is_some() => Some(self.due),
             Starting if config.ready != Ready::Startsecs => self.pid.and(self.ready_by),
             Starting if matches!(self.stage, Stage::Asked | Stage::Failed(_)) => None,
             Starting => self.pid.map(|_| self.running_at(config)),
             Running => self.pid.and_then(|_| self.done_by(config)),
             Backoff if self.are_retries_used_up(config) => Some(Mono(0)),
-            Backoff => may_start.then_some(self.delay),
-            Stopping => Some(self.delay),
+            Backoff => may_start.then_some(self.due),
+            Stopping => Some(self.due),
             Exited if may_start && self.wants_restart(config) => {
                 Some(self.started.map_or(Mono(0), |start| start.after(RESTART_FLOOR)))
             }
@@ -388,7 +388,7 @@ impl Process {
             // Nothing is started while the daemon stops everything; its turn to be told so will come.
             (Starting, Event::Cleared) if daemon != SupervisorState::Running => {}
             (state, Event::Cleared) => {
-                self.is_held = false;
+                self.waits_for_leftovers = false;
                 if state == Starting && self.pid.is_none() && self.around.hook.is_none() {
                     self.prepare(config, out);
                 }
@@ -413,7 +413,7 @@ impl Process {
             {
                 self.start_unasked(config, now, out);
             }
-            (Stopping, Event::Deadline) if now.mono >= self.delay && self.around.hook != Some(Hook::PreStop) => {
+            (Stopping, Event::Deadline) if now.mono >= self.due && self.around.hook != Some(Hook::PreStop) => {
                 self.next_step(config, now, out);
             }
 
@@ -423,7 +423,7 @@ impl Process {
                 self.change(Stopping, false, None, out);
             }
             (Starting | Running, Event::Stop) if self.pid.is_some() => self.begin_stop(config, now, out),
-            (Starting, Event::Stop) if self.around.hook.is_some() || self.is_held && self.pid.is_none() => {
+            (Starting, Event::Stop) if self.around.hook.is_some() || self.waits_for_leftovers && self.pid.is_none() => {
                 if self.around.hook == Some(Hook::PreStart) {
                     self.drop_hook(out);
                 }
@@ -510,7 +510,7 @@ impl Process {
         self.start_wall = now.wall.secs();
         self.change(ProcessState::Starting, false, None, out);
         // The end of the run before is not over while its hook runs, or something is left of it.
-        if self.around.hook.is_none() && !self.is_held {
+        if self.around.hook.is_none() && !self.waits_for_leftovers {
             self.prepare(config, out);
         }
     }
@@ -551,7 +551,9 @@ impl Process {
                 self.enter_backoff(config, now, None, out);
             }
             (Starting, Hook::PreStart, None) => out.push(Effect::Spawn),
-            (Starting, Hook::PostStop, _) if self.pid.is_none() && !self.is_held => self.prepare(config, out),
+            (Starting, Hook::PostStop, _) if self.pid.is_none() && !self.waits_for_leftovers => {
+                self.prepare(config, out)
+            }
             (Running, Hook::PostStart, Some(text)) => self.fail(text, config, now, out),
             (Stopping, Hook::PreStop, _) => self.first_step(config, now, out),
             // The signal that it stands for, then.
@@ -587,7 +589,7 @@ impl Process {
     }
 
     fn go_on_ending(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
-        if now.mono >= self.delay {
+        if now.mono >= self.due {
             self.next_step(config, now, out);
         }
     }
@@ -620,7 +622,7 @@ impl Process {
             self.note_sent(step.signal);
         }
         let wait = config.program.stopsignal.step(0).and_then(|step| step.wait);
-        self.delay = now.mono.after(wait.map_or(self.stop_wait(config), |secs| Duration::from_secs(secs.into())));
+        self.due = now.mono.after(wait.map_or(self.stop_wait(config), |secs| Duration::from_secs(secs.into())));
         self.change(ProcessState::Stopping, false, None, out);
         self.begin_hook(Hook::StopCommand, out);
     }
@@ -672,7 +674,7 @@ impl Process {
                 signal::name(signal)
             ),
         ));
-        self.delay = now.mono.after(wait);
+        self.due = now.mono.after(wait);
         if self.around.cut.is_none() {
             self.change(ProcessState::Stopping, false, None, out);
         }
@@ -695,7 +697,7 @@ impl Process {
         match self.state {
             ProcessState::Exited if retry::pauses(&config.program) => {
                 self.retry.is_pausing = true;
-                self.delay = self.ended.after(config.program.restartpause.0);
+                self.due = self.ended.after(config.program.restartpause.0);
                 self.change(ProcessState::Backoff, false, None, out);
             }
             ProcessState::Backoff => self.start_within_limit(config, now, out),
@@ -725,13 +727,13 @@ impl Process {
 
     /// When the pause between two runs is over, if it is that for which it waits.
     pub fn pause_ends(&self) -> Option<Mono> {
-        (self.state == ProcessState::Backoff && self.retry.is_pausing).then_some(self.delay)
+        (self.state == ProcessState::Backoff && self.retry.is_pausing).then_some(self.due)
     }
 
     fn enter_backoff(&mut self, config: &config::Process, now: Now, exit: Option<ExitStatus>, out: &mut Vec<Effect>) {
         self.backoff += 1;
         let seed = self.starts ^ now.mono.0;
-        self.delay = now.mono.after(retry::pause_after_failure(self.backoff, &config.program, seed));
+        self.due = now.mono.after(retry::pause_after_failure(self.backoff, &config.program, seed));
         self.change(ProcessState::Backoff, false, exit, out);
     }
 

@@ -1,7 +1,7 @@
 //! Rotated logs are compressed by a child of ours, one at a time, at the lowest priority (K-9).
 //!
 //! The child is this executable under another name: it reads the backup and writes beside it, both through descriptors
-//! that it is given. Meanwhile the log may be rotated again, so names are settled here, when it has ended: the backup is found
+//! that it is given. Meanwhile the log may be rotated again, so names are found here, when it has ended: the backup is found
 //! by what it is, and only then gets `.gz`. A file of half a log never has that name.
 
 use std::collections::VecDeque;
@@ -54,7 +54,7 @@ impl Compressor {
     pub(super) fn ended(&mut self, pid: Pid, status: ExitStatus) -> bool {
         let Some(job) = self.job.take_if(|job| i64::from(job.child.id()) == i64::from(pid.0)) else { return false };
         let done = match status.code() {
-            0 => job.settle().map_err(|error| error.to_string()),
+            0 => job.put_in_place().map_err(|error| error.to_string()),
             _ => Err(status.text()),
         };
         match done {
@@ -117,7 +117,7 @@ impl Job {
     }
 
     /// Puts the compressed file in the place of its backup, wherever that is by now.
-    fn settle(&self) -> io::Result<()> {
+    fn put_in_place(&self) -> io::Result<()> {
         let is_it = |number: &u32| {
             fs::metadata(backup(&self.log, *number)).is_ok_and(|found| (found.dev(), found.ino()) == self.identity)
         };

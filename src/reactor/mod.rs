@@ -68,7 +68,7 @@ const FLUSH_ROUNDS: usize = 4;
 
 /// Time between reading a configuration and giving back the memory that only this has needed, so that starting and
 /// its first questions are over. It is the one wake-up of an idle daemon, and comes once; again after [`TRIM_BYTES`].
-const SETTLING_TIME: Duration = Duration::from_secs(1);
+const TRIM_TIME: Duration = Duration::from_secs(1);
 
 /// Bytes to listeners and clients after which memory is given back as well: queues may have been long meanwhile.
 const TRIM_BYTES: usize = 4 * 1024 * 1024;
@@ -91,7 +91,7 @@ pub struct Reactor {
     /// Children are left to be reaped.
     reaping: bool,
     /// When memory is given back.
-    settles_at: Option<Mono>,
+    trims_after_load_at: Option<Mono>,
     /// When memory that passing bytes have needed is given back.
     trims_at: Option<Mono>,
     /// Kept from turn to turn for its memory.
@@ -130,7 +130,7 @@ impl Reactor {
             failed: Vec::new(),
             backoff: Backoff::default(),
             reaping: true,
-            settles_at: None,
+            trims_after_load_at: None,
             trims_at: None,
             ready: Ready::default(),
             scratch: vec![0; SCRATCH_BYTES],
@@ -197,7 +197,7 @@ impl Reactor {
             now = self.wake();
             self.sort(&events, now);
             serve::turn(&mut Turning { reactor: &mut self, service }, now);
-            self.settle(service, now);
+            self.trim_memory(service, now);
             if let Some(manager) = &mut self.manager {
                 manager.tell(service.daemon.state(), service.daemon.is_starting(), now);
             }
@@ -225,27 +225,27 @@ impl Reactor {
         }
         let streams = stream::deadline();
         let manager = self.manager.as_ref().and_then(Manager::deadline);
-        let ours = [self.settles_at, self.trims_at, self.backoff.deadline(), streams, manager];
+        let ours = [self.trims_after_load_at, self.trims_at, self.backoff.deadline(), streams, manager];
         let deadlines = [service.next_deadline(now), earliest(&ours)];
         earliest(&deadlines).map(|at| at.since(now.mono))
     }
 
     /// Gives memory back some time after a configuration was read. With ten programs that is two thirds of it.
-    fn settle(&mut self, service: &Service, now: Now) {
+    fn trim_memory(&mut self, service: &Service, now: Now) {
         if std::mem::take(&mut self.system.has_loaded) {
-            self.settles_at = Some(now.mono.after(SETTLING_TIME));
+            self.trims_after_load_at = Some(now.mono.after(TRIM_TIME));
         }
         if self.trims_at.is_none() && self.system.moved_bytes >= TRIM_BYTES {
-            self.trims_at = Some(now.mono.after(SETTLING_TIME));
+            self.trims_at = Some(now.mono.after(TRIM_TIME));
         }
         if self.trims_at.is_some_and(|at| at <= now.mono) {
             self.trims_at = None;
             self.system.moved_bytes = 0;
             memory::trim_heap();
         }
-        if self.settles_at.is_some_and(|at| at <= now.mono) {
-            self.settles_at = service.daemon.is_starting().then(|| now.mono.after(SETTLING_TIME));
-            if self.settles_at.is_none() {
+        if self.trims_after_load_at.is_some_and(|at| at <= now.mono) {
+            self.trims_after_load_at = service.daemon.is_starting().then(|| now.mono.after(TRIM_TIME));
+            if self.trims_after_load_at.is_none() {
                 memory::trim_heap();
             }
         }
@@ -305,7 +305,7 @@ impl Reactor {
     /// Reads a child's channel until it is empty, has had its share of the turn, or has to wait.
     fn read_output(&mut self, id: ProcId, channel: Channel, service: &mut Service, now: Now) {
         let mut left = OUTPUT_BYTES_PER_TURN;
-        while !service.holds_output((id, channel)) && !self.system.holds_up(id, channel) {
+        while !service.is_paused((id, channel)) && !self.system.is_paused(id, channel) {
             match self.system.children.read(id, channel, &mut self.scratch, &mut self.system.watched) {
                 Read::Bytes(count) => {
                     let bytes = &self.scratch[..count];

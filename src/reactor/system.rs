@@ -75,7 +75,7 @@ pub struct System {
     pub(super) moved_bytes: usize,
     logs: IdMap<LogId, Log>,
     /// Channels that are not read while a stream is full.
-    held_up: BTreeSet<(ProcId, Channel)>,
+    paused: BTreeSet<(ProcId, Channel)>,
     /// Logs that are closed and could not be written to the end.
     stranded: Vec<ChildLog>,
     next_log: u64,
@@ -106,7 +106,7 @@ impl System {
             closed: Vec::new(),
             patience: SET_UP_PATIENCE,
             now: Now { mono: Mono(0), wall: Wall(0) },
-            held_up: BTreeSet::new(),
+            paused: BTreeSet::new(),
             stranded: Vec::new(),
             has_loaded: true,
             table: None,
@@ -129,20 +129,20 @@ impl System {
         self.watches.as_mut().map(Watches::changed).unwrap_or_default()
     }
 
-    /// Streams that logs go to take more: what waits is written, and children that were held up are read again.
+    /// Streams that logs go to take more: what waits is written, and children whose output was paused are read again.
     pub(super) fn flush_streams(&mut self, unfinished: &mut Vec<Source>) {
         for (path, lost) in stream::flush() {
             child::tell_slow(&path, lost);
         }
-        if !self.held_up.is_empty() && stream::pending().is_empty() {
-            let held_up = std::mem::take(&mut self.held_up).into_iter();
-            unfinished.extend(held_up.map(|(id, channel)| Source::Output(id, channel)));
+        if !self.paused.is_empty() && stream::pending().is_empty() {
+            let paused = std::mem::take(&mut self.paused).into_iter();
+            unfinished.extend(paused.map(|(id, channel)| Source::Output(id, channel)));
         }
     }
 
     /// Whether a channel is not to be read: its log takes no more and may lose nothing.
-    pub(super) fn holds_up(&self, id: ProcId, channel: Channel) -> bool {
-        !self.held_up.is_empty() && self.held_up.contains(&(id, channel))
+    pub(super) fn is_paused(&self, id: ProcId, channel: Channel) -> bool {
+        !self.paused.is_empty() && self.paused.contains(&(id, channel))
     }
 
     fn plan<'a>(&mut self, launch: &Launch<'_>, stdin: Stdin<'a>) -> Result<Plan<'a>, &'static str> {
@@ -412,7 +412,7 @@ impl Logs for System {
         let Some(Log { log, outlet }) = self.logs.get_mut(&id) else { return };
         if log.write(bytes, self.now.mono) {
             if log.is_full() {
-                self.held_up.insert(*outlet);
+                self.paused.insert(*outlet);
             }
             self.compressor.mind(log);
         }
@@ -441,8 +441,8 @@ impl Logs for System {
 
     fn log_close(&mut self, id: LogId) {
         let Some(Log { mut log, outlet }) = self.logs.remove(&id) else { return };
-        self.held_up.remove(&outlet);
-        if !log.settle() {
+        self.paused.remove(&outlet);
+        if !log.write_rest() {
             // The next run goes on with it.
             if self.stranded.len() >= STRANDED_MAX {
                 self.stranded.remove(0).give_up();

@@ -253,8 +253,8 @@ impl Service {
     }
 
     /// Whether a child's channel is not to be read now: listeners have no room for what it has sent already.
-    pub fn holds_output(&self, outlet: Outlet) -> bool {
-        self.backpressure.holds(outlet)
+    pub fn is_paused(&self, outlet: Outlet) -> bool {
+        self.backpressure.is_paused(outlet)
     }
 
     /// Channels to be read again, since the last call.

@@ -8,34 +8,34 @@ use std::process::Command;
 use super::{cerr, signals};
 use crate::id::Pid;
 
-/// Signals that tell of an error of our own program: held, they would be raised again and again.
+/// Signals that tell of an error of our own program: blocked, they would be raised again and again.
 const OF_ERRORS: &[i32] =
     &[libc::SIGFPE, libc::SIGILL, libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS];
 
 /// What a terminal does to those in the background; it concerns us, and not the command.
 const OF_BACKGROUND: &[i32] = &[libc::SIGTTIN, libc::SIGTTOU];
 
-/// All signals but those of errors, held from birth on. Held ones reach even a PID 1 that has no handler for them, and
+/// All signals but those of errors, blocked from birth on. Blocked ones reach even a PID 1 that has no handler for them, and
 /// of the real-time ones none is lost.
 pub struct Signals(libc::sigset_t);
 
 impl Signals {
-    /// Holds them from now on.
-    pub fn hold() -> io::Result<Signals> {
+    /// Blocks them from now on.
+    pub fn block() -> io::Result<Signals> {
         ignore_background()?;
         // Ignored, it would take the statuses of children with it.
         signals::set_action(libc::SIGCHLD, libc::SIG_DFL)?;
         // SAFETY: all zero is a valid set, and is filled in at once.
-        let mut held: libc::sigset_t = unsafe { std::mem::zeroed() };
+        let mut blocked: libc::sigset_t = unsafe { std::mem::zeroed() };
         // SAFETY: a live set, and numbers of signals.
         unsafe {
-            libc::sigfillset(&raw mut held);
+            libc::sigfillset(&raw mut blocked);
             for signal in OF_ERRORS.iter().chain(OF_BACKGROUND) {
-                libc::sigdelset(&raw mut held, *signal);
+                libc::sigdelset(&raw mut blocked, *signal);
             }
-            cerr(libc::sigprocmask(libc::SIG_SETMASK, &raw const held, std::ptr::null_mut()))?;
+            cerr(libc::sigprocmask(libc::SIG_SETMASK, &raw const blocked, std::ptr::null_mut()))?;
         }
-        Ok(Signals(held))
+        Ok(Signals(blocked))
     }
 
     /// Waits for the next one.
@@ -57,7 +57,7 @@ pub fn ignore_background() -> io::Result<()> {
 }
 
 /// Starts a command, found along PATH, with our descriptors, in a process group of its own, which is in the foreground of
-/// the terminal if descriptor 0 is one; no signal is ignored or held there.
+/// the terminal if descriptor 0 is one; no signal is ignored or blocked there.
 ///
 /// Errors: that of execve(2), too.
 pub fn start(words: &[OsString]) -> io::Result<Pid> {
@@ -76,7 +76,7 @@ pub fn start(words: &[OsString]) -> io::Result<Pid> {
     command.spawn().map(|child| Pid(child.id() as i32))
 }
 
-/// Makes our process group that in the foreground, if descriptor 0 is our terminal. SIGTTOU is to be ignored or held
+/// Makes our process group that in the foreground, if descriptor 0 is our terminal. SIGTTOU is to be ignored or blocked
 /// meanwhile, for we come from the background. System calls only.
 pub(super) fn to_foreground() {
     // SAFETY: plain numbers. What is no terminal, or not ours, is an error and no fault.

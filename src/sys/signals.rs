@@ -183,7 +183,7 @@ pub(super) fn set_all_to_default() {
     }
 }
 
-/// Holds no signal any more. System calls only.
+/// Blocks no signal any more. System calls only.
 pub(super) fn let_in() -> io::Result<()> {
     // SAFETY: all zero is a valid set, which the first call fills in.
     unsafe {

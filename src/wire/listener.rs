@@ -60,14 +60,14 @@ pub enum Said<'a> {
 pub struct Protocol {
     state: ListenerState,
     /// The part of a word, line or result that has come; at most [`RESULT_BYTES_MAX`].
-    held: Vec<u8>,
+    partial: Vec<u8>,
     /// BUSY, and the result line has come: the size of the result.
     result_bytes: Option<usize>,
 }
 
 impl Default for Protocol {
     fn default() -> Self {
-        Protocol { state: ListenerState::Acknowledged, held: Vec::new(), result_bytes: None }
+        Protocol { state: ListenerState::Acknowledged, partial: Vec::new(), result_bytes: None }
     }
 }
 
@@ -86,7 +86,7 @@ impl Protocol {
     /// It is not to be trusted any more, whatever it said: → UNKNOWN.
     pub fn distrust(&mut self) {
         self.go(ListenerState::Unknown);
-        self.held = Vec::new();
+        self.partial = Vec::new();
     }
 
     /// Reads from `input` up to and including the next thing said; `None` once the input is used up. Call until
@@ -145,30 +145,30 @@ impl Protocol {
 
     /// The next `size` bytes, not copied when they came in one piece.
     fn take<'a>(&mut self, size: usize, input: &mut &'a [u8]) -> Option<Cow<'a, [u8]>> {
-        if self.held.is_empty() && input.len() >= size {
+        if self.partial.is_empty() && input.len() >= size {
             let (taken, rest) = input.split_at(size);
             *input = rest;
             return Some(Cow::Borrowed(taken));
         }
-        let (more, rest) = input.split_at((size - self.held.len()).min(input.len()));
-        self.held.extend_from_slice(more);
+        let (more, rest) = input.split_at((size - self.partial.len()).min(input.len()));
+        self.partial.extend_from_slice(more);
         *input = rest;
-        (self.held.len() == size).then(|| Cow::Owned(std::mem::take(&mut self.held)))
+        (self.partial.len() == size).then(|| Cow::Owned(std::mem::take(&mut self.partial)))
     }
 
     /// The next line without its newline, or what there is of it once it is longer than [`LINE_BYTES_MAX`].
     fn line<'a>(&mut self, input: &mut &'a [u8]) -> Option<Cow<'a, [u8]>> {
         let end = input.iter().position(|byte| *byte == b'\n');
-        let room = LINE_BYTES_MAX + 1 - self.held.len();
+        let room = LINE_BYTES_MAX + 1 - self.partial.len();
         match end {
             Some(end) if end < room => {
-                let line = self.take(self.held.len() + end, input);
+                let line = self.take(self.partial.len() + end, input);
                 *input = &input[1..];
                 line
             }
             _ if input.len() >= room => self.take(LINE_BYTES_MAX + 1, input),
             _ => {
-                self.held.extend_from_slice(input);
+                self.partial.extend_from_slice(input);
                 *input = &[];
                 None
             }

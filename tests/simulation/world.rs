@@ -199,8 +199,8 @@ impl World {
         }
         self.sleep();
         self.collect();
-        let held = self.inbox.outputs.iter().filter(|output| self.is_held(output)).count();
-        if self.inbox.len() == held {
+        let paused = self.inbox.outputs.iter().filter(|output| self.is_paused(output)).count();
+        if self.inbox.len() == paused {
             self.idle_turns += 1;
             assert!(self.idle_turns <= IDLE_TURNS_MAX, "a busy loop: nothing happens and no time passes");
         } else {
@@ -272,7 +272,7 @@ impl Inputs for World {
 
     fn outputs(&mut self, _: Now) {
         for output in std::mem::take(&mut self.inbox.outputs) {
-            if self.is_held(&output) {
+            if self.is_paused(&output) {
                 self.inbox.outputs.push(output);
             } else {
                 self.deliver_output(output);

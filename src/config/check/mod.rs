@@ -77,7 +77,7 @@ pub fn check(loader: &mut Loader, env: &dyn Env, portable: bool) -> Report {
                 findings.extend(order::look(&sources.document, &config.groups));
             }
             findings.extend(endings::look(&config));
-            findings.extend(twins(config.groups.iter().map(|group| group.name.as_str())));
+            findings.extend(groups_said_twice(config.groups.iter().map(|group| group.name.as_str())));
         }
         Err(problems) => findings.splice(0..0, problems.iter().map(problem)).for_each(drop),
     }
@@ -126,10 +126,10 @@ fn problem(error: &ConfigError) -> Finding {
 }
 
 /// Groups of which there are two: one of them would never run.
-fn twins<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Finding> {
+fn groups_said_twice<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Finding> {
     let mut seen = BTreeSet::new();
-    let twin = |name| Finding::new(Severity::Error, format!("there are two groups called '{name}'"));
-    names.filter(|name| !seen.insert(*name)).map(twin).collect()
+    let problem = |name| Finding::new(Severity::Error, format!("there are two groups called '{name}'"));
+    names.filter(|name| !seen.insert(*name)).map(problem).collect()
 }
 
 #[cfg(test)]

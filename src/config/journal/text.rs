@@ -12,7 +12,7 @@ use std::rc::Rc;
 use ini::{IniMap, iniwrites};
 
 use super::ours::{OWN_SECTION, Ours};
-use super::value::{Settled, encode};
+use super::value::{EarlyNames, encode};
 use super::{Journal, Note, Options, Own, groups_of, is_plain, list, members, program_section, set_options};
 use crate::wire::ini::{Document, Section};
 
@@ -237,12 +237,12 @@ fn own_options(own: &Own, section: &str) -> Options {
     if section == own.name {
         return own.options.clone();
     }
-    let settled = Settled { program: Some(&own.name), here: None };
+    let early = EarlyNames { program: Some(&own.name), here: None };
     let mut options = Options::new();
     if !own.options.iter().any(|(key, _)| key == "process_name") {
         options.push(("process_name".to_string(), own.name.replace('%', "%%")));
     }
-    options.extend(own.options.iter().map(|(key, value)| (key.clone(), settled.settle(value))));
+    options.extend(own.options.iter().map(|(key, value)| (key.clone(), early.replace_in(value))));
     options
 }
 

@@ -82,16 +82,16 @@ fn encode_line(line: &str) -> Cow<'_, str> {
 
 /// Names that stand for themselves in a value, because they would mean something else where it is going to stand.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Settled<'a> {
+pub struct EarlyNames<'a> {
     /// `program_name`, for a program whose section is called otherwise.
     pub program: Option<&'a str>,
     /// `here`: in an included file Supervisor takes it for that file's directory.
     pub here: Option<&'a str>,
 }
 
-impl Settled<'_> {
+impl EarlyNames<'_> {
     /// The value with these names replaced.
-    pub fn settle(&self, value: &str) -> String {
+    pub fn replace_in(&self, value: &str) -> String {
         let mut out = String::with_capacity(value.len());
         each_conversion(value, &mut out, |token, _, out| {
             let is_ours = token.starts_with("%(program_name)") && self.program.is_some()
@@ -105,7 +105,7 @@ impl Settled<'_> {
     }
 }
 
-impl Names for Settled<'_> {
+impl Names for EarlyNames<'_> {
     fn get(&self, name: &str) -> Option<Var<'_>> {
         match name {
             "program_name" => self.program.map(Var::Text),
@@ -158,12 +158,12 @@ mod tests {
             ("é%", "é%"),
             ("%(here)s/x %%(here)s %%%(here)s %(here).0s", "/50%% off/x %%(here)s %%/50%% off %(here).0s"),
         ];
-        let settled = Settled { program: Some("a"), here: Some("/50% off") };
+        let early = EarlyNames { program: Some("a"), here: Some("/50% off") };
         for (value, expected) in rows {
-            assert_eq!(settled.settle(value), expected, "{value:?}");
+            assert_eq!(early.replace_in(value), expected, "{value:?}");
         }
-        assert_eq!(Settled::default().settle("%(here)s%(program_name)s"), "%(here)s%(program_name)s");
-        assert_eq!(Settled { program: Some("a%b"), here: None }.settle("%(program_name)s"), "a%%b");
+        assert_eq!(EarlyNames::default().replace_in("%(here)s%(program_name)s"), "%(here)s%(program_name)s");
+        assert_eq!(EarlyNames { program: Some("a%b"), here: None }.replace_in("%(program_name)s"), "a%%b");
     }
 
     /// What Supervisor's include does to a value, then both expand it.

@@ -6,7 +6,7 @@
 //! and counted. In words:
 //!
 //! - *open*: a line has begun and its end has not come; it is somebody's, or *torn*: whoever comes next closes it.
-//! - *held*: what a writer has to wait with: behind another's open line, or the beginning of a line while bytes wait.
+//! - *parked*: what a writer has to wait with: behind another's open line, or the beginning of a line while bytes wait.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::clock::{Mono, earliest};
 /// Bytes that wait for a reader that does not keep up: as many again as a pipe holds.
 pub const PENDING_MAX: usize = 64 * 1024;
 
-/// Bytes that a line may go on by although there is no room, and that each writer may hold.
+/// Bytes that a line may go on by although there is no room, and that each writer may park.
 const LINE_MAX: usize = 64 * 1024;
 
 /// Bytes that wait of writers who may lose nothing. They are not read from meanwhile, so it is what their children wrote
@@ -38,9 +38,9 @@ enum Open {
     Torn,
 }
 
-/// What a writer holds.
+/// What a writer has parked.
 #[derive(Debug, Default)]
-struct Held {
+struct Parked {
     bytes: Vec<u8>,
     /// Since when whole lines wait behind another's open line.
     since: Option<Mono>,
@@ -52,7 +52,7 @@ struct Held {
     is_patient: bool,
 }
 
-impl Held {
+impl Parked {
     /// Adds what fits, in whole lines; says how many bytes are lost.
     fn add(&mut self, bytes: &[u8]) -> u64 {
         let room = if self.is_patient { WAITING_MAX } else { LINE_MAX }.saturating_sub(self.bytes.len());
@@ -76,14 +76,14 @@ impl Held {
 pub struct Queue {
     pending: Vec<u8>,
     open: Open,
-    held: BTreeMap<Writer, Held>,
+    parked: BTreeMap<Writer, Parked>,
     lost: u64,
 }
 
 impl Queue {
     /// Whether this writer's bytes may go to the stream at once; then [`Queue::wrote`] is to be told.
     pub fn is_direct(&self, writer: Writer) -> bool {
-        self.pending.is_empty() && self.held.is_empty() && (self.open == Open::No || self.open == Open::By(writer))
+        self.pending.is_empty() && self.parked.is_empty() && (self.open == Open::No || self.open == Open::By(writer))
     }
 
     /// Of bytes that could go at once so many went; the rest waits.
@@ -99,28 +99,28 @@ impl Queue {
 
     /// Takes bytes that cannot go at once.
     pub fn put(&mut self, writer: Writer, bytes: &[u8], may_lose: bool, now: Mono) {
-        let mut held = self.held.remove(&writer).unwrap_or_default();
-        held.is_patient = !may_lose;
-        let bytes = if held.skips {
+        let mut parked = self.parked.remove(&writer).unwrap_or_default();
+        parked.is_patient = !may_lose;
+        let bytes = if parked.skips {
             let end = bytes.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
-            held.skips = end.is_none();
+            parked.skips = end.is_none();
             let (gone, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
             self.lost += gone.len() as u64;
             rest
         } else {
             bytes
         };
-        if held.skips || matches!(self.open, Open::By(other) if other != writer) {
+        if parked.skips || matches!(self.open, Open::By(other) if other != writer) {
             if !bytes.is_empty() {
-                held.since = held.since.or(Some(now));
-                self.lost += held.add(bytes);
+                parked.since = parked.since.or(Some(now));
+                self.lost += parked.add(bytes);
             }
-            self.held.insert(writer, held);
-        } else if held.bytes.is_empty() {
+            self.parked.insert(writer, parked);
+        } else if parked.bytes.is_empty() {
             self.keep(writer, bytes, may_lose);
         } else {
-            held.bytes.extend_from_slice(bytes);
-            self.keep(writer, &held.bytes, may_lose);
+            parked.bytes.extend_from_slice(bytes);
+            self.keep(writer, &parked.bytes, may_lose);
         }
         self.release();
     }
@@ -141,7 +141,7 @@ impl Queue {
                 self.lost += line.len() as u64;
                 self.open = Open::Torn;
                 if !line.ends_with(b"\n") {
-                    self.held.entry(writer).or_default().skips = true;
+                    self.parked.entry(writer).or_default().skips = true;
                     return;
                 }
             }
@@ -159,12 +159,12 @@ impl Queue {
         if begun.is_empty() {
             return;
         }
-        let held = self.held.entry(writer).or_default();
+        let parked = self.parked.entry(writer).or_default();
         if begun.len() > LINE_MAX {
             self.lost += begun.len() as u64;
-            held.skips = true;
+            parked.skips = true;
         } else {
-            held.bytes.extend_from_slice(begun);
+            parked.bytes.extend_from_slice(begun);
         }
     }
 
@@ -179,27 +179,28 @@ impl Queue {
     fn release(&mut self) {
         while !matches!(self.open, Open::By(_)) {
             let is_empty = self.pending.is_empty();
-            let may_go = |held: &Held| !held.bytes.is_empty() && (is_empty || held.since.is_some() || held.is_gone);
-            let Some(writer) = self.held.iter().find(|(_, held)| may_go(held)).map(|(writer, _)| *writer) else {
+            let may_go =
+                |parked: &Parked| !parked.bytes.is_empty() && (is_empty || parked.since.is_some() || parked.is_gone);
+            let Some(writer) = self.parked.iter().find(|(_, parked)| may_go(parked)).map(|(writer, _)| *writer) else {
                 break;
             };
-            let Some(mut held) = self.held.remove(&writer) else { break };
-            if held.is_gone && !held.bytes.ends_with(b"\n") {
-                held.bytes.push(b'\n');
+            let Some(mut parked) = self.parked.remove(&writer) else { break };
+            if parked.is_gone && !parked.bytes.ends_with(b"\n") {
+                parked.bytes.push(b'\n');
             }
-            let body = whole_lines(&held.bytes);
+            let body = whole_lines(&parked.bytes);
             if body > 0 {
-                self.keep(writer, &held.bytes, !held.is_patient);
+                self.keep(writer, &parked.bytes, !parked.is_patient);
             } else if is_empty {
                 self.close_torn();
-                self.pending.extend_from_slice(&held.bytes);
+                self.pending.extend_from_slice(&parked.bytes);
                 self.open = Open::By(writer);
             } else {
-                held.since = None;
-                self.held.insert(writer, held);
+                parked.since = None;
+                self.parked.insert(writer, parked);
             }
         }
-        self.held.retain(|_, held| !held.bytes.is_empty() || held.skips && !held.is_gone);
+        self.parked.retain(|_, parked| !parked.bytes.is_empty() || parked.skips && !parked.is_gone);
     }
 
     /// A writer writes no more: its line, if it has begun one, is torn.
@@ -207,15 +208,15 @@ impl Queue {
         if self.open == Open::By(writer) {
             self.open = Open::Torn;
         }
-        if let Some(held) = self.held.get_mut(&writer) {
-            held.is_gone = true;
+        if let Some(parked) = self.parked.get_mut(&writer) {
+            parked.is_gone = true;
         }
         self.release();
     }
 
     /// Whether the last that was written is the beginning of this writer's line.
     pub fn has_line_of(&self, writer: Writer) -> bool {
-        self.open == Open::By(writer) || self.held.get(&writer).is_some_and(|held| !held.bytes.is_empty())
+        self.open == Open::By(writer) || self.parked.get(&writer).is_some_and(|parked| !parked.bytes.is_empty())
     }
 
     /// Bytes that wait for the reader.
@@ -263,7 +264,8 @@ impl Queue {
     /// When an open line that others wait for is closed; `None` is never.
     pub fn due(&self) -> Option<Mono> {
         let Open::By(_) = self.open else { return None };
-        let waiting: Vec<_> = self.held.values().map(|held| held.since.map(|since| since.after(OPEN_TIME))).collect();
+        let waiting: Vec<_> =
+            self.parked.values().map(|parked| parked.since.map(|since| since.after(OPEN_TIME))).collect();
         earliest(&waiting)
     }
 
@@ -366,7 +368,7 @@ mod tests {
         assert_eq!(stream.text(), "half");
         stream.write(2, b"whole\n");
         assert_eq!(stream.text(), "half\nwhole\n");
-        // What it held goes before.
+        // What it parked goes before.
         let mut stream = Stream::new(usize::MAX);
         stream.write(1, b"begun ");
         stream.write(2, b"held");
@@ -412,8 +414,8 @@ mod tests {
             queue.put(1, &[b'x'; 50_000], true, NOW);
             queue.put(2, &[b'y'; 50_000], true, NOW);
         }
-        let held: usize = queue.held.values().map(|held| held.bytes.len()).sum();
-        assert!(queue.pending.len() + held <= 4 * LINE_MAX, "{} {held}", queue.pending.len());
+        let parked: usize = queue.parked.values().map(|parked| parked.bytes.len()).sum();
+        assert!(queue.pending.len() + parked <= 4 * LINE_MAX, "{} {parked}", queue.pending.len());
         let mut queue = Queue::default();
         let line = b"l".repeat(999);
         for _ in 0..1000 {

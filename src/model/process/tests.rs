@@ -27,8 +27,8 @@ const UNEXPECTED: ExitStatus = ExitStatus::Code(3);
 const KILLED: ExitStatus = ExitStatus::Signal { number: libc::SIGKILL, core: false };
 const CORE: ExitStatus = ExitStatus::Signal { number: libc::SIGSEGV, core: true };
 
-/// A process with a past: in a state, started at [`START`], with the counter of failures and the delay as given.
-fn process(state: ProcessState, pid: Option<i32>, backoff: i64, delay: u64) -> Process {
+/// A process with a past: in a state, started at [`START`], with the counter of failures and what is due when as given.
+fn process(state: ProcessState, pid: Option<i32>, backoff: i64, due: u64) -> Process {
     let (pid, started) = (pid.map(Pid), Some(Mono(START)));
     Process {
         state,
@@ -37,7 +37,7 @@ fn process(state: ProcessState, pid: Option<i32>, backoff: i64, delay: u64) -> P
         started,
         start_wall: 1_700_000_100,
         backoff,
-        delay: Mono(delay),
+        due: Mono(due),
         ..Process::default()
     }
 }
@@ -754,26 +754,26 @@ fn signals_follow_each_other() {
 fn the_next_run_waits_for_what_the_last_one_left_behind() {
     use SupervisorState::Running;
     let program = program(|program| program.autorestart = Autorestart::Always);
-    let held = |state| {
+    let waiting = |state| {
         let mut process = process(state, None, 0, 0);
-        process.hold();
+        process.wait_for_leftovers();
         process
     };
     for state in [ProcessState::Exited, ProcessState::Backoff] {
-        let mut process = held(state);
+        let mut process = waiting(state);
         assert_eq!(process.deadline(&program, Running), None, "{state:?}: nothing is due");
         assert_eq!(fed(&mut process, Event::Deadline, &program, Running, LATE), [""; 0], "{state:?}");
         assert_eq!(fed(&mut process, Event::Cleared, &program, Running, LATE), [""; 0], "{state:?}");
         assert!(process.deadline(&program, Running).is_some(), "{state:?}: now it is");
     }
     // Giving up is no start.
-    let mut given_up = held(ProcessState::Backoff);
+    let mut given_up = waiting(ProcessState::Backoff);
     given_up.backoff = 4;
     assert_eq!(given_up.deadline(&program, Running), Some(Mono(0)));
 
     // A start by command is STARTING without a child; it can be stopped, and goes on once all is gone.
     for daemon in [Running, SupervisorState::Shutdown] {
-        let mut process = held(ProcessState::Stopped);
+        let mut process = waiting(ProcessState::Stopped);
         let started = fed(&mut process, Event::Start, &program, Running, LATE);
         assert_eq!(started, ["STOPPED -> STARTING tries:0 pid:0"]);
         assert_eq!(process.deadline(&program, daemon), None);

@@ -145,7 +145,7 @@ impl Sim {
         }
     }
 
-    fn settle(&mut self) {
+    fn turn_until_idle(&mut self) {
         for _ in 0..10_000 {
             if self.world.daemon.next_deadline(self.world.now).is_none_or(|at| at > self.world.now.mono) {
                 return self.check_reasons();
@@ -172,7 +172,7 @@ impl Sim {
     fn pass(&mut self, millis: u64) {
         for _ in 0..millis.div_ceil(50) {
             self.world.now.mono = self.world.now.mono.after(Duration::from_millis(50));
-            self.settle();
+            self.turn_until_idle();
         }
     }
 
@@ -231,9 +231,9 @@ impl Sim {
                 _ = self.world.begin("stheno.startWithDependencies", &[missing, no]);
             }
         }
-        self.settle();
+        self.turn_until_idle();
         self.reap(|_, _| Vec::new());
-        self.settle();
+        self.turn_until_idle();
         let millis = self.random.pick(&[0, 0, 50, 300, 1200]);
         self.pass(millis);
     }
@@ -252,7 +252,7 @@ impl Sim {
             self.picture().into_iter().filter(|(_, seen)| !seen.state.is_stopped()).map(|(id, _)| id).collect();
         let _ = self.world.begin("supervisor.stopAllProcesses", &[Value::Bool(false)]);
         for _ in 0..100 {
-            self.settle();
+            self.turn_until_idle();
             let of_those = up.clone();
             self.reap(move |sim, id| sim.above(id).into_iter().filter(|id| of_those.contains(id)).collect());
         }

@@ -120,7 +120,7 @@ fn set_up_and_exec<'a>(order: &Order<'a>) -> Failed<'a> {
         // A group and not a session: the terminal stays, but its signals do not reach the child.
         libc::setpgid(0, 0);
         if order.has_our_place {
-            // All signals are still held.
+            // All signals are still blocked.
             init::to_foreground();
         }
         let [stdin, stdout, stderr, report] = order.descriptors;

@@ -84,10 +84,10 @@ impl World {
     }
 
     /// Whether output has to wait for listeners, in its pipe.
-    pub(super) fn is_held(&self, output: &Happening) -> bool {
+    pub(super) fn is_paused(&self, output: &Happening) -> bool {
         let (Happening::Output { pid, channel, .. } | Happening::Ended { pid, channel }) = output else { return false };
         let child = self.host.children.get(pid).filter(|child| self.host.pipes.get(&child.process) == Some(pid));
-        child.is_some_and(|child| self.service.holds_output((child.process, *channel)))
+        child.is_some_and(|child| self.service.is_paused((child.process, *channel)))
     }
 
     /// Hands over what a child that has ended left in its pipes, and waits for nobody.

@@ -33,7 +33,7 @@ impl World {
                     ProcessState::Starting | ProcessState::Running | ProcessState::Stopping | ProcessState::Unknown
                 );
                 // It waits for what the last run left behind.
-                let may_lack = state == ProcessState::Starting && machine.is_held();
+                let may_lack = state == ProcessState::Starting && machine.waits_for_leftovers();
                 assert!(
                     machine.pid().is_some() == has_pid || may_lack,
                     "{name} is {} with {:?}",
