@@ -12,13 +12,13 @@ use criterion::{BatchSize, Criterion, Throughput};
 
 use stheno::clock::{Mono, Now, Wall};
 use stheno::config::cmdline::CommandLine;
-use stheno::config::{self, Listener, ListenerOptions, Loader, ResultHandler, System};
+use stheno::config::{self, Listener, ListenerOptions, Loader, ResultHandler, SystemEnv};
 use stheno::exit::ExitStatus;
 use stheno::id::{Channel, Pid, ProcId};
 use stheno::logs::sink::Sink;
-use stheno::model::event::{Event as Happening, Serials, Subject};
+use stheno::model::event::{Event, Serials, Subject};
 use stheno::model::pool::Pool;
-use stheno::model::process::{Event, Process};
+use stheno::model::process::{Process, Trigger};
 use stheno::state::SupervisorState;
 use stheno::wire::capture::{Capture, Piece};
 use stheno::wire::expand::{Names, Var, expand};
@@ -49,7 +49,7 @@ fn loader(text: &str) -> (Loader, PathBuf) {
     std::fs::write(&path, text).expect("a temporary file");
     let configuration = Some(path.to_string_lossy().into_owned());
     let command_line = CommandLine { configuration, ..CommandLine::default() };
-    (Loader::new("supervisord", command_line, &System), path)
+    (Loader::new("supervisord", command_line, &SystemEnv), path)
 }
 
 struct Table(BTreeMap<&'static str, &'static str>);
@@ -77,7 +77,9 @@ fn configuration(c: &mut Criterion) {
     });
     group.throughput(Throughput::Elements(1));
     let (mut loader, path) = loader(&text);
-    group.bench_function("file of 100 programs to configuration", |b| b.iter(|| loader.load(&System).expect("valid")));
+    group.bench_function("file of 100 programs to configuration", |b| {
+        b.iter(|| loader.load(&SystemEnv).expect("valid"))
+    });
     let _ = std::fs::remove_file(path);
     let names = Table(BTreeMap::from([("program_name", "worker"), ("group_name", "workers"), ("here", "/etc")]));
     group.bench_function("expansion", |b| {
@@ -153,7 +155,7 @@ fn calls(c: &mut Criterion) {
 
 fn program() -> Rc<config::Process> {
     let (mut loader, path) = loader("[supervisord]\n[program:p]\ncommand=/bin/cat\nautorestart=true\nstartsecs=0\n");
-    let config = loader.load(&System).expect("valid");
+    let config = loader.load(&SystemEnv).expect("valid");
     let _ = std::fs::remove_file(path);
     config.groups[0].processes[0].clone()
 }
@@ -163,17 +165,17 @@ fn machines(c: &mut Criterion) {
     let program = program();
     let mut process = Process::default();
     let (mut out, mut now) = (Vec::new(), NOW);
-    process.step(Event::Start, &program, SupervisorState::Running, now, &mut out);
-    process.step(Event::Spawned(Pid(1)), &program, SupervisorState::Running, now, &mut out);
+    process.step(Trigger::Start, &program, SupervisorState::Running, now, &mut out);
+    process.step(Trigger::Spawned(Pid(1)), &program, SupervisorState::Running, now, &mut out);
     group.bench_function("process: from exit to the next run", |b| {
         b.iter(|| {
             // A second later, so that it counts as started and may start again at once.
             let mut step = |event, now| process.step(event, &program, SupervisorState::Running, now, &mut out);
             now.mono.0 += 1_000_000_000;
-            step(Event::Deadline, now);
-            step(Event::Exited(ExitStatus::Code(0)), now);
-            step(Event::Deadline, now);
-            step(Event::Spawned(Pid(1)), now);
+            step(Trigger::Deadline, now);
+            step(Trigger::Exited(ExitStatus::Code(0)), now);
+            step(Trigger::Deadline, now);
+            step(Trigger::Spawned(Pid(1)), now);
             black_box(&out);
             out.clear();
         });
@@ -193,7 +195,7 @@ fn machines(c: &mut Criterion) {
     let subject = Subject { id: ProcId(2), name: "worker", group: "workers" };
     group.bench_function("event: to a listener and its answer", |b| {
         b.iter(|| {
-            let event = Happening::log(subject, Pid(77), Channel::Stdout, black_box(b"a line like any other\n"));
+            let event = Event::log(subject, Pid(77), Channel::Stdout, black_box(b"a line like any other\n"));
             pool.offer(Rc::new(event), serials.take(), &mut effects);
             assert_eq!(pool.next("supervisor", |_| true, &mut effects), Some(id), "the listener is ready");
             black_box(pool.envelope());

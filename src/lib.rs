@@ -19,14 +19,25 @@
 //! - *program*: a section of the configuration; *process*: one instance of it, whether or not a child runs; *child*: the
 //!   running thing of the system, which has a pid; *run*: from the birth of a child to its end, or the life of a daemon
 //!   between two restarts, where the daemon is spoken of.
-//! - *group*: processes under one name; *pool*: a group of event listeners with its queue.
-//! - *turn*: all the work of one wake-up; *deadline*: the moment at which something is due, of the clock that cannot be set.
-//! - *event*: what listeners are told, but in `model/process` what happens to a process; *effect*: what a machine wants
-//!   done by its owner; *input*: what the reactor hands to the service.
-//! - *change*: one value that adds or removes groups or processes; *journal*: the changes made at run time, by meaning.
-//! - *capture*: messages between tokens in a child's output; *channel*: one of a child's two outputs.
-//! - *sink*: an open log of any kind; a log that is no regular file is a *stream log*.
+//! - *helper*: a command that is run beside a child, a hook or a probe; *leftovers*: what a run leaves behind of itself.
+//! - *group*: processes under one name; *pool*: a group of event listeners with its queue; *listener*: an event
+//!   listener. A socket that connections come to is a *server*.
+//! - *turn*: all the work of one wake-up; *deadline*: the moment at which something is due, of the clock that cannot be
+//!   set; *delay*: a duration.
+//! - *event*: what listeners are told; *trigger*: what happens to a process, as its machine takes it; *effect*: what a
+//!   machine wants done by its owner; *transition*: from one state to another; *input*: what the reactor hands to the
+//!   service.
+//! - *gate*: who waits for whom and for which condition; *wait*: one process before its gates.
+//! - *change*: one value that adds or removes groups or processes; *origin*: who asked for it; *definition*: where the
+//!   options of a program stand; *journal*: the changes made at run time, by meaning; *audit*: their lines in the log.
+//! - *capture*: messages between tokens in a child's output; *channel*: one of a child's two outputs; *outlet*: the
+//!   channel of one process; one that is not read for now is *paused*.
+//! - *hold*: what a pool does with events until its first listener is ready (`buffer_hold_until_ready`).
+//! - *sink*: an open log of any kind; a log that is no regular file is a *stream log*; *feed*: an answer over HTTP
+//!   that goes on, of a log, of events or of states.
+//! - *site*: a server with who may come in and under which names; *budget*: what a turn does for clients at most.
 //! - *fault*: an error that a call answers with; *problem*: an error's cause, in words.
+//! - *deferred*: an answer that waits; *claim*: what a call under way has laid hands on, so that no other does.
 //! - *original*: Supervisor 4.3.0.
 //!
 //! What is deliberately absent: `daemon` holds no polled descriptor and never asks for the time; nothing below

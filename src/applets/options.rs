@@ -1,6 +1,6 @@
 //! What the applets' command lines have in common.
 
-use crate::config::cmdline::{Flag, Found, getopt, help_lines};
+use crate::config::cmdline::{Flag, FoundOption, getopt, help_lines};
 
 /// Where mail goes unless told otherwise.
 pub const SENDMAIL: &str = "/usr/sbin/sendmail -t -i";
@@ -48,7 +48,7 @@ impl Manual {
     }
 
     /// Options and positional words, as Python's getopt tells them apart; anything else is a usage error.
-    pub fn read<'a>(&self, args: &'a [String]) -> Result<(Vec<Found<'a>>, &'a [String]), Exit> {
+    pub fn read<'a>(&self, args: &'a [String]) -> Result<(Vec<FoundOption<'a>>, &'a [String]), Exit> {
         getopt(args, self.flags).map_err(|problem| self.refuse(&problem))
     }
 

@@ -7,13 +7,11 @@ use super::pidfile::Pidfile;
 use super::{about, alone};
 use crate::clock::Now;
 use crate::config::cmdline::{self, CommandLine, Request};
-use crate::config::{
-    Config, Loader, OomScoreAdj, Server, ServerAddress, Supervisord, System as Env, check, usage_error,
-};
+use crate::config::{Config, Loader, OomScoreAdj, Server, ServerAddress, Supervisord, SystemEnv, check, usage_error};
 use crate::daemon::loading;
 use crate::errno;
 use crate::level::Level;
-use crate::logs::activity::{self, Settings, Target};
+use crate::logs::activity::{self, Destination, Settings};
 use crate::logs::auto;
 use crate::model::event::Serials;
 use crate::reactor::{Manager, Reactor};
@@ -33,7 +31,7 @@ const ROOT_STAYS: &str = "Supervisor is running as root.  Privileges were not dr
 /// Runs supervisord; answers its exit status. `texts` are its arguments as text.
 pub fn run(args: &[OsString], texts: &[String]) -> i32 {
     let program = texts.first().map_or("supervisord", String::as_str);
-    let request = match cmdline::parse(program, texts.get(1..).unwrap_or_default(), &Env) {
+    let request = match cmdline::parse(program, texts.get(1..).unwrap_or_default(), &SystemEnv) {
         Ok(request) => request,
         Err(error) => return refuse(program, &error.to_string()),
     };
@@ -65,7 +63,7 @@ fn refuse(program: &str, message: &str) -> i32 {
 
 /// `--check`: everything that is wrong with the file, on stdout; 0 or 1.
 fn check(program: &str, line: CommandLine, portable: bool) -> i32 {
-    let report = check::check(&mut Loader::new(program, line, &Env), &Env, portable);
+    let report = check::check(&mut Loader::new(program, line, &SystemEnv), &SystemEnv, portable);
     print(&report.text());
     i32::from(!report.is_clean())
 }
@@ -81,7 +79,7 @@ struct Carried {
 }
 
 /// What comes after a run.
-enum Next {
+enum AfterRun {
     /// Another one.
     Run(Box<Carried>),
     /// The end, with this exit status.
@@ -95,24 +93,24 @@ fn supervise(program: &str, line: CommandLine) -> Result<i32, String> {
     if line.main.is_some() {
         init::ignore_background().map_err(|error| format!("cannot ignore signals: {error}"))?;
     }
-    let loader = Loader::new(program, line, &Env);
-    if loader.needs_root_warning(&Env) {
+    let loader = Loader::new(program, line, &SystemEnv);
+    if loader.needs_root_warning(&SystemEnv) {
         let _ = writeln!(std::io::stderr(), "{}", crate::config::search::ROOT_WARNING);
     }
     let mut carried = Carried { loader, config: None, signals: None, serial: Serials::default(), is_first: true };
     loop {
         match run_once(carried)? {
-            Next::Run(next) => carried = *next,
-            Next::End(status) => return Ok(status),
+            AfterRun::Run(next) => carried = *next,
+            AfterRun::End(status) => return Ok(status),
         }
     }
 }
 
-fn run_once(carried: Carried) -> Result<Next, String> {
+fn run_once(carried: Carried) -> Result<AfterRun, String> {
     let Carried { mut loader, config, signals, serial, is_first } = carried;
     let mut config = match config {
         Some(config) => config,
-        None => loader.load(&Env).map_err(|error| error.to_string())?,
+        None => loader.load(&SystemEnv).map_err(|error| error.to_string())?,
     };
     // Its parent would be PID 1, whose end is the end of everything.
     let stays = !config.supervisord.nodaemon && process::is_init();
@@ -164,7 +162,7 @@ fn run_service(
     serial: Serials,
     is_first: bool,
     now: Now,
-) -> Result<Next, String> {
+) -> Result<AfterRun, String> {
     let servers = config.servers.clone();
     let interfaces: Vec<String> = config.interfaces.iter().map(|interface| interface.namespace.clone()).collect();
     let options = config.supervisord.clone();
@@ -205,7 +203,7 @@ fn run_service(
     }
     let ended = ended?;
     let serial = service.daemon.bus.serial();
-    let next = service.daemon.take_next().map(|loading::Next { loader, config }| Carried {
+    let next = service.daemon.take_next().map(|loading::NextRun { loader, config }| Carried {
         loader,
         config: Some(config),
         signals: ended.signals,
@@ -213,8 +211,8 @@ fn run_service(
         is_first: false,
     });
     Ok(match next.filter(|_| ended.state != SupervisorState::Shutdown) {
-        Some(next) => Next::Run(Box::new(next)),
-        None => Next::End(service.daemon.exit_status()),
+        Some(next) => AfterRun::Run(Box::new(next)),
+        None => AfterRun::End(service.daemon.exit_status()),
     })
 }
 
@@ -222,12 +220,12 @@ fn run_service(
 fn open_log(config: &Config) -> Result<Now, String> {
     let options = &config.supervisord;
     let target = match options.activity_log() {
-        Some(path) => Target::File {
+        Some(path) => Destination::File {
             path: path.to_string(),
             maxbytes: u64::try_from(options.logfile_maxbytes.0).unwrap_or(0),
             backups: u32::try_from(options.logfile_backups.max(0)).unwrap_or(u32::MAX),
         },
-        None => Target::Syslog {
+        None => Destination::Syslog {
             address: options.syslog_address.clone(),
             facility: options.syslog_facility,
             tag: options.syslog_tag.0.clone(),

@@ -7,7 +7,7 @@ use super::env::Account;
 
 /// A line of `/etc/group`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
+pub struct GroupEntry {
     /// Its name.
     pub name: String,
     /// Its number.
@@ -29,14 +29,14 @@ pub fn users(passwd: &str) -> impl Iterator<Item = Account> {
 }
 
 /// The groups of a group file. Shape of a line: `name:password:gid:member,member`; others are skipped.
-pub fn groups(group: &str) -> impl Iterator<Item = Group> {
+pub fn groups(group: &str) -> impl Iterator<Item = GroupEntry> {
     group.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next().filter(|name| !name.is_empty())?;
         let gid = fields.nth(1)?.parse().ok()?;
         let members = fields.next().unwrap_or_default();
         let members = members.split(',').filter(|member| !member.is_empty()).map(str::to_string).collect();
-        Some(Group { name: name.to_string(), gid, members })
+        Some(GroupEntry { name: name.to_string(), gid, members })
     })
 }
 

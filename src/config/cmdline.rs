@@ -25,7 +25,7 @@ pub struct Flag {
 
 /// One option found by [`getopt`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found<'a> {
+pub struct FoundOption<'a> {
     /// As messages show it: `-c`, `--configuration`.
     pub name: String,
     /// Its index in the table.
@@ -38,12 +38,12 @@ pub struct Found<'a> {
 /// is no option, short ones may be bundled, `--` ends the options.
 ///
 /// Errors: the message alone, `option -z requires argument` (C-141).
-pub fn getopt<'a>(args: &'a [String], flags: &[Flag]) -> Result<(Vec<Found<'a>>, &'a [String]), String> {
+pub fn getopt<'a>(args: &'a [String], flags: &[Flag]) -> Result<(Vec<FoundOption<'a>>, &'a [String]), String> {
     split(args, flags).map(|(found, rest, _)| (found, rest))
 }
 
 /// The same, and whether it was `--` that ended the options.
-fn split<'a>(args: &'a [String], flags: &[Flag]) -> Result<(Vec<Found<'a>>, &'a [String], bool), String> {
+fn split<'a>(args: &'a [String], flags: &[Flag]) -> Result<(Vec<FoundOption<'a>>, &'a [String], bool), String> {
     let mut found = Vec::new();
     let mut rest = args;
     while let Some((arg, after)) = rest.split_first() {
@@ -63,7 +63,7 @@ fn split<'a>(args: &'a [String], flags: &[Flag]) -> Result<(Vec<Found<'a>>, &'a 
     Ok((found, rest, false))
 }
 
-fn long_option<'a>(word: &'a str, rest: &mut &'a [String], flags: &[Flag]) -> Result<Found<'a>, String> {
+fn long_option<'a>(word: &'a str, rest: &mut &'a [String], flags: &[Flag]) -> Result<FoundOption<'a>, String> {
     let (word, attached) = match word.split_once('=') {
         Some((word, value)) => (word, Some(value)),
         None => (word, None),
@@ -86,14 +86,14 @@ fn long_option<'a>(word: &'a str, rest: &mut &'a [String], flags: &[Flag]) -> Re
         (Some(_), Some(value)) => value,
         (Some(_), None) => next(rest).ok_or_else(|| format!("option {name} requires argument"))?,
     };
-    Ok(Found { name, flag, value })
+    Ok(FoundOption { name, flag, value })
 }
 
 fn short_options<'a>(
     mut letters: &'a str,
     rest: &mut &'a [String],
     flags: &[Flag],
-    found: &mut Vec<Found<'a>>,
+    found: &mut Vec<FoundOption<'a>>,
 ) -> Result<(), String> {
     while let Some(letter) = letters.chars().next() {
         letters = &letters[letter.len_utf8()..];
@@ -108,7 +108,7 @@ fn short_options<'a>(
                 value = next(rest).ok_or_else(|| format!("option {name} requires argument"))?;
             }
         }
-        found.push(Found { name, flag, value });
+        found.push(FoundOption { name, flag, value });
     }
     Ok(())
 }
@@ -338,7 +338,7 @@ pub fn parse(program: &str, args: &[String], env: &dyn Env) -> Result<Request, C
 }
 
 /// Whether an option makes no sense with a command as it is given, or without one.
-fn is_misplaced(option: &Found, is_alone: bool, is_command: bool) -> bool {
+fn is_misplaced(option: &FoundOption, is_alone: bool, is_command: bool) -> bool {
     match FLAGS[option.flag].long {
         Some("group" | "exit-ok") => !is_alone,
         Some("wait-ready") => is_alone || !is_command,
@@ -360,7 +360,7 @@ impl Datatype for Statuses {
     }
 }
 
-fn set<T: Datatype>(option: &Found, env: &dyn Env, target: &mut Option<T>) -> Result<(), ConfigError> {
+fn set<T: Datatype>(option: &FoundOption, env: &dyn Env, target: &mut Option<T>) -> Result<(), ConfigError> {
     let value = T::parse(option.value, env).map_err(|message| invalid_value(option, &message))?;
     match target.replace(value) {
         None => Ok(()),
@@ -368,17 +368,17 @@ fn set<T: Datatype>(option: &Found, env: &dyn Env, target: &mut Option<T>) -> Re
     }
 }
 
-fn switch(option: &Found, target: &mut bool) -> Result<(), ConfigError> {
+fn switch(option: &FoundOption, target: &mut bool) -> Result<(), ConfigError> {
     if std::mem::replace(target, true) { Err(conflict(option)) } else { Ok(()) }
 }
 
 /// `invalid value for -e 'foo': bad logging level name 'foo'` (C-141).
-pub fn invalid_value(option: &Found, message: &str) -> ConfigError {
+pub fn invalid_value(option: &FoundOption, message: &str) -> ConfigError {
     ConfigError::new(format!("invalid value for {} {}: {message}", option.name, pyrepr::text(option.value)))
 }
 
 /// `conflicting command line option '-n'`: the same option twice (C-142).
-pub fn conflict(option: &Found) -> ConfigError {
+pub fn conflict(option: &FoundOption) -> ConfigError {
     ConfigError::new(format!("conflicting command line option {}", pyrepr::text(&option.name)))
 }
 
@@ -544,7 +544,7 @@ mod tests {
         let words = args("-s u tail -f x");
         let flags = [flag('s', "serverurl", Some("URL"), ""), flag('f', "follow", None, "")];
         let (found, rest) = getopt(&words, &flags).unwrap();
-        assert_eq!(found, [Found { name: "-s".into(), flag: 0, value: "u" }]);
+        assert_eq!(found, [FoundOption { name: "-s".into(), flag: 0, value: "u" }]);
         assert_eq!(rest, &words[2..]);
     }
 }

@@ -28,7 +28,7 @@ pub type Waits = Vec<(usize, Vec<ProcessState>)>;
 
 /// A program, to be started once others have reached some state, or only waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Service {
+pub struct Dependent {
     /// The program.
     pub name: String,
     /// Whether it is to be started.
@@ -43,7 +43,7 @@ pub struct Service {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Services {
     /// Whoever is waited for stands before those that wait.
-    pub all: Vec<Service>,
+    pub all: Vec<Dependent>,
     /// What is wrong and passed over.
     pub warnings: Vec<String>,
 }
@@ -110,7 +110,7 @@ pub fn read(groups: &[Rc<Group>]) -> Result<Services, (Rc<Process>, String)> {
     let order = sorted(&written)?;
     let places: HashMap<&str, usize> =
         order.iter().enumerate().map(|(place, index)| (written[*index].0, place)).collect();
-    let mut all: Vec<Service> = Vec::with_capacity(order.len());
+    let mut all: Vec<Dependent> = Vec::with_capacity(order.len());
     for index in order {
         let (name, process, is_handled, waits) = &written[index];
         let waits: Waits =
@@ -120,7 +120,7 @@ pub fn read(groups: &[Rc<Group>]) -> Result<Services, (Rc<Process>, String)> {
             priority = waits.iter().filter_map(|(on, _)| all.get(*on)).map(|on| on.priority).fold(priority, i64::min);
         }
         let name = name.to_string();
-        all.push(Service { name, is_handled: *is_handled, priority, waits });
+        all.push(Dependent { name, is_handled: *is_handled, priority, waits });
     }
     Ok(Services { all, warnings })
 }
@@ -165,7 +165,7 @@ fn sorted(written: &[Written<'_>]) -> Result<Vec<usize>, (Rc<Process>, String)> 
     }
 }
 
-impl Service {
+impl Dependent {
     /// What it is sorted by among those that may be started at one moment: who says no priority comes last.
     pub fn rank(&self) -> (bool, i64) {
         (self.priority == DEFAULT_PRIORITY, self.priority)

@@ -65,7 +65,7 @@ pub struct Gone {
 
 /// A program as something that has options.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum Definition {
     /// A section of the files, by its whole name; it holds for every group that lists it.
     Files(String),
     /// A program added at run time.
@@ -85,14 +85,14 @@ pub struct Base {
     /// `%(here)s` in options that a call gives: the directory of the main file.
     pub here: String,
     /// What has become of the journal's file.
-    pub source: Source,
+    pub source: JournalFile,
     /// What has come of the journal.
     pub laid: Laid,
 }
 
 /// The journal's file at the moment of reading.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub enum JournalFile {
     /// None is configured: changes are gone at shutdown.
     Off,
     /// There is no file yet.
@@ -117,7 +117,7 @@ pub struct Laid {
     /// The processes that are the journal's own.
     pub made: Made,
     /// Parts that cannot hold now, and why. They stay in the journal: the reason may go away.
-    pub left_out: Vec<(Subject, String)>,
+    pub left_out: Vec<(Definition, String)>,
     /// Processes of the files that another of the same name displaces: group, program, process.
     pub displaced: Vec<(String, String, String)>,
     /// What there is to say about all that, for the log.
@@ -148,12 +148,12 @@ impl Journal {
     }
 
     /// Sets options of a program, those that it has already where they stand.
-    pub fn set_options(&mut self, subject: &Subject, options: &[(String, String)]) {
-        match subject {
-            Subject::Files(section) => {
+    pub fn set_options(&mut self, definition: &Definition, options: &[(String, String)]) {
+        match definition {
+            Definition::Files(section) => {
                 set_options(Rc::make_mut(self.amended.entry(section.clone()).or_default()), options);
             }
-            Subject::Own { group, program } => {
+            Definition::Own { group, program } => {
                 if let Some(own) = self.own_mut(group, program) {
                     set_options(&mut own.options, options);
                 }
@@ -162,10 +162,10 @@ impl Journal {
     }
 
     /// Processes of a program that were removed one by one are there again.
-    pub fn bring_back(&mut self, subject: &Subject) {
-        match subject {
-            Subject::Files(_) => self.gone.processes.retain(|[_, program, _]| program != subject.program()),
-            Subject::Own { group, program } => {
+    pub fn bring_back(&mut self, definition: &Definition) {
+        match definition {
+            Definition::Files(_) => self.gone.processes.retain(|[_, program, _]| program != definition.program()),
+            Definition::Own { group, program } => {
                 if let Some(own) = self.own_mut(group, program) {
                     own.gone.clear();
                 }
@@ -203,21 +203,21 @@ impl Gone {
     }
 }
 
-impl Subject {
+impl Definition {
     /// The program's name.
     pub fn program(&self) -> &str {
         match self {
-            Subject::Files(section) => section.split_once(':').map_or("", |(_, name)| name.trim()),
-            Subject::Own { program, .. } => program,
+            Definition::Files(section) => section.split_once(':').map_or("", |(_, name)| name.trim()),
+            Definition::Own { program, .. } => program,
         }
     }
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for Definition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Subject::Files(section) => write!(f, "[{section}]"),
-            Subject::Own { group, program } => write!(f, "program {program} of group {group}"),
+            Definition::Files(section) => write!(f, "[{section}]"),
+            Definition::Own { group, program } => write!(f, "program {program} of group {group}"),
         }
     }
 }

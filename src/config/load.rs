@@ -14,7 +14,7 @@ use super::env::{Env, Memo};
 use super::error::{ConfigError, Place};
 use super::groups::unique;
 use super::interfaces::interfaces;
-use super::journal::{Base, Journal, Laid, Source};
+use super::journal::{Base, Journal, JournalFile, Laid};
 use super::main_program;
 use super::options::{Process, Stheno, Supervisord};
 use super::overlay::{self, Layer, read_journal};
@@ -197,7 +197,7 @@ impl Loader {
         let mut warnings = Vec::new();
         let source = read_journal(path, &document, &memo, &mut warnings);
         // A journal that is broken must keep the daemon neither from starting nor from going on.
-        if let (Source::Broken(reason), Some(path)) = (&source, path) {
+        if let (JournalFile::Broken(reason), Some(path)) = (&source, path) {
             let what = if in_force.is_some() { "go on as they are" } else { "are left out" };
             warnings.push(format!(
                 "The changes kept in \"{path}\" {what}, and the file is not written to before it is repaired or removed \
@@ -205,8 +205,8 @@ impl Loader {
             ));
         }
         let journal = match (&source, in_force) {
-            (Source::Read { journal, .. }, _) => Some(journal),
-            (Source::Broken(_), Some(journal)) => Some(journal),
+            (JournalFile::Read { journal, .. }, _) => Some(journal),
+            (JournalFile::Broken(_), Some(journal)) => Some(journal),
             _ => None,
         };
         let (mut config, mut laid) = match journal.map(|journal| self.overlay(&main, &document, journal, path, &memo)) {
@@ -232,7 +232,7 @@ impl Loader {
         let memo = Memo::new(env, &cwd);
         let main = self.find_main(&memo)?;
         let (mut config, laid) = self.overlay(&main, base, journal, None, &memo)?;
-        config.base = Some(Base { document: Rc::clone(base), here: main.here, source: Source::Off, laid });
+        config.base = Some(Base { document: Rc::clone(base), here: main.here, source: JournalFile::Off, laid });
         Ok(config)
     }
 

@@ -65,5 +65,5 @@ pub use error::{ConfigError, usage_error};
 pub use load::Loader;
 pub use options::{GroupOptions, ListenerOptions, LogOptions, OutputOptions, Process, Program, Stheno, Supervisord};
 pub use row::Row;
-pub use system::System;
+pub use system::SystemEnv;
 pub use types::*;

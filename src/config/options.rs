@@ -340,17 +340,17 @@ options! {
         /// What is done when it is not: restart, stop, none or a command.
         liveness_check_failure_action: Cure = "restart" [.policy()];
         /// A command that is run when it is well again.
-        liveness_check_success_action: Option<CommandLine> [.policy()];
+        liveness_check_success_action: Option<HelperCommand> [.policy()];
         /// A command that is run before each start.
-        pre_start_hook: Option<CommandLine> [.policy()];
+        pre_start_hook: Option<HelperCommand> [.policy()];
         /// A command that is run when it is RUNNING.
-        post_start_hook: Option<CommandLine> [.policy()];
+        post_start_hook: Option<HelperCommand> [.policy()];
         /// A command that is run before it is stopped.
-        pre_stop_hook: Option<CommandLine> [.policy()];
+        pre_stop_hook: Option<HelperCommand> [.policy()];
         /// A command that is run after each of its ends.
-        post_stop_hook: Option<CommandLine> [.policy()];
+        post_stop_hook: Option<HelperCommand> [.policy()];
         /// A command that stops it, in place of the first stop signal.
-        stop_command: Option<CommandLine> [.policy()];
+        stop_command: Option<HelperCommand> [.policy()];
         /// The command line; no shell is involved.
         command: String [.listed(3)];
         /// What must be up before it is started by itself: name[=condition], separated by commas. Conditions: running,

@@ -15,7 +15,7 @@ use crate::wire::ini::{self, Document, Entry, Section};
 use super::env::Env;
 use super::error::ConfigError;
 use super::groups::unique;
-use super::journal::{Journal, Laid, Note, Options, Own, Source, Subject};
+use super::journal::{Definition, Journal, JournalFile, Laid, Note, Options, Own};
 use super::options::Process;
 use super::programs::Common;
 use super::types::{Config, Group, GroupKind};
@@ -47,13 +47,13 @@ fn amended<'a>(
 
 impl Layer<'_> {
     /// Says of a part that it cannot hold.
-    pub(super) fn leave_out(&mut self, subject: Subject, error: String) {
-        let what = match &subject {
-            Subject::Files(section) => format!("The options set at run time for [{section}] are left out"),
+    pub(super) fn leave_out(&mut self, definition: Definition, error: String) {
+        let what = match &definition {
+            Definition::Files(section) => format!("The options set at run time for [{section}] are left out"),
             own => format!("The {own}, added at run time, is left out"),
         };
         self.laid.warnings.push(format!("{what}: {error}"));
-        self.laid.left_out.push((subject, error));
+        self.laid.left_out.push((definition, error));
     }
 }
 
@@ -73,7 +73,7 @@ pub(super) fn overlay(
     let (present, absent): (Vec<_>, Vec<_>) =
         journal.amended.iter().partition(|(name, _)| base.section(name).is_some());
     for (name, _) in absent {
-        layer.leave_out(Subject::Files(name.clone()), "no file has that section any more".to_string());
+        layer.leave_out(Definition::Files(name.clone()), "no file has that section any more".to_string());
     }
     let mut attempt = |amendments: &[(&String, &Rc<Options>)], layer: &mut Layer<'_>| {
         interpret(amended(base, amendments.iter().copied(), file), layer)
@@ -92,7 +92,7 @@ pub(super) fn overlay(
         let mut alone = Layer { journal, file, laid: Laid::default() };
         match attempt(&[amendment], &mut alone) {
             Ok(_) => good.push(amendment),
-            Err(error) => layer.leave_out(Subject::Files(amendment.0.clone()), error.to_string()),
+            Err(error) => layer.leave_out(Definition::Files(amendment.0.clone()), error.to_string()),
         }
     }
     let config = attempt(&good, &mut layer)?;
@@ -100,27 +100,32 @@ pub(super) fn overlay(
 }
 
 /// Reads the file of changes, which is to be laid over these files; what there is to say about it is added.
-pub(super) fn read_journal(path: Option<&str>, base: &Document, env: &dyn Env, warnings: &mut Vec<String>) -> Source {
-    let Some(path) = path else { return Source::Off };
+pub(super) fn read_journal(
+    path: Option<&str>,
+    base: &Document,
+    env: &dyn Env,
+    warnings: &mut Vec<String>,
+) -> JournalFile {
+    let Some(path) = path else { return JournalFile::Off };
     if !env.exists(path) {
         if !env.has_home(path) {
             warnings.push(format!(
                 "Changes made at run time cannot be kept in \"{path}\", and are refused: there is no directory for it"
             ));
         }
-        return Source::Absent;
+        return JournalFile::Absent;
     }
     // A pipe would be waited for.
     if !env.is_file(path) {
-        return Source::Broken("it is no regular file".to_string());
+        return JournalFile::Broken("it is no regular file".to_string());
     }
     let mut read = || {
         let bytes = env.read_file(path).map_err(|error| format!("it cannot be read: {error}"))?;
         let (journal, mut said) = Journal::read(ini::decode(&bytes)?, path, base)?;
         warnings.append(&mut said);
-        Ok(Source::Read { journal, text: bytes.into() })
+        Ok(JournalFile::Read { journal, text: bytes.into() })
     };
-    read().unwrap_or_else(Source::Broken)
+    read().unwrap_or_else(JournalFile::Broken)
 }
 
 impl Common<'_> {
@@ -152,8 +157,8 @@ impl Common<'_> {
             match groups.iter_mut().find(|group| group.name == *name) {
                 Some(group) if group.kind != GroupKind::Programs => {
                     for own in &note.programs {
-                        let subject = Subject::Own { group: name.clone(), program: own.name.clone() };
-                        layer.leave_out(subject, "the files have made the group one of another kind".to_string());
+                        let definition = Definition::Own { group: name.clone(), program: own.name.clone() };
+                        layer.leave_out(definition, "the files have made the group one of another kind".to_string());
                     }
                 }
                 Some(group) => self.add_to(Rc::make_mut(group), note, layer),
@@ -179,8 +184,8 @@ impl Common<'_> {
                     group.processes.extend(processes);
                 }
                 Err(error) => {
-                    let subject = Subject::Own { group: group.name.clone(), program: own.name.clone() };
-                    layer.leave_out(subject, error.to_string());
+                    let definition = Definition::Own { group: group.name.clone(), program: own.name.clone() };
+                    layer.leave_out(definition, error.to_string());
                 }
             }
         }

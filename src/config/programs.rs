@@ -45,7 +45,7 @@ pub(super) struct Common<'a> {
     /// Messages for the log (C-109).
     pub(super) warnings: Vec<String>,
     /// Environments by their text, so that equal ones are kept once.
-    pub(super) environments: HashMap<String, Environment>,
+    pub(super) environments: HashMap<String, ProgramEnvironment>,
     /// The command that is a program beside the file's.
     pub(super) main: Option<&'a super::cmdline::Main>,
     /// An empty document, for programs that calls gave.
@@ -54,7 +54,7 @@ pub(super) struct Common<'a> {
 
 /// A program's own variables, and the same over those of `[supervisord]`.
 #[derive(Clone)]
-pub(super) struct Environment {
+pub(super) struct ProgramEnvironment {
     own: Rc<Variables>,
     whole: Rc<Variables>,
 }
@@ -148,7 +148,7 @@ impl<'a> Common<'a> {
             .map_err(|error| reader.locate(error, "environment"))?;
         let number = reader.scope.process_num.unwrap_or_default();
         let reader = Reader { scope: Scope { own: Some(&environment.own), ..reader.scope }, ..reader };
-        let Environment { own, whole } = &environment;
+        let ProgramEnvironment { own, whole } = &environment;
         let (program_of, whole, own) = (Rc::clone(program), Rc::clone(whole), Rc::clone(own));
         let mut process = Process::read(&reader, String::new(), number, program_of, whole, own)?;
 
@@ -191,7 +191,7 @@ impl<'a> Common<'a> {
     }
 
     /// The variables that a text gives; equal texts share them.
-    fn environment(&mut self, text: &str) -> Result<Environment, ConfigError> {
+    fn environment(&mut self, text: &str) -> Result<ProgramEnvironment, ConfigError> {
         if let Some(known) = self.environments.get(text) {
             return Ok(known.clone());
         }
@@ -201,7 +201,7 @@ impl<'a> Common<'a> {
         if !own.is_empty() {
             Rc::make_mut(&mut whole).extend(own.clone());
         }
-        let environment = Environment { own: Rc::new(own), whole };
+        let environment = ProgramEnvironment { own: Rc::new(own), whole };
         self.environments.insert(text.to_string(), environment.clone());
         Ok(environment)
     }

@@ -17,9 +17,9 @@ const LINKS_MAX: usize = 40;
 
 /// The system this process runs on.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct System;
+pub struct SystemEnv;
 
-impl Env for System {
+impl Env for SystemEnv {
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
@@ -196,22 +196,22 @@ mod tests {
 
     #[test]
     fn root_is_known_and_nobody_else_by_accident() {
-        assert_eq!(System.user_by_name("root").map(|user| user.uid), Some(0));
-        assert_eq!(System.user_by_id(0).map(|user| user.name), Some("root".to_string()));
-        assert_eq!(System.user_by_name("no such user"), None);
-        assert_eq!(System.group_by_name("root"), Some(0));
-        assert!(System.group_exists(0));
-        assert!(!System.group_exists(4_000_000_001));
+        assert_eq!(SystemEnv.user_by_name("root").map(|user| user.uid), Some(0));
+        assert_eq!(SystemEnv.user_by_id(0).map(|user| user.name), Some("root".to_string()));
+        assert_eq!(SystemEnv.user_by_name("no such user"), None);
+        assert_eq!(SystemEnv.group_by_name("root"), Some(0));
+        assert!(SystemEnv.group_exists(0));
+        assert!(!SystemEnv.group_exists(4_000_000_001));
     }
 
     #[test]
     fn the_file_system_is_seen() {
-        assert!(System.is_dir("/") && System.exists("/"));
-        assert!(!System.exists("/no/such/path"));
-        assert!(System.list_dir("/").contains(&"etc".to_string()));
-        assert!(System.list_dir("/no/such/path").is_empty());
-        assert!(System.read_file("/").is_err());
-        assert!(System.cwd().starts_with('/'));
+        assert!(SystemEnv.is_dir("/") && SystemEnv.exists("/"));
+        assert!(!SystemEnv.exists("/no/such/path"));
+        assert!(SystemEnv.list_dir("/").contains(&"etc".to_string()));
+        assert!(SystemEnv.list_dir("/no/such/path").is_empty());
+        assert!(SystemEnv.read_file("/").is_err());
+        assert!(SystemEnv.cwd().starts_with('/'));
     }
 
     #[test]
@@ -223,7 +223,7 @@ mod tests {
         }
         let rows =
             [("file", true), ("good", true), ("chain", true), ("bad", false), ("loop", false), ("nowhere/x", false)];
-        let found = rows.map(|(name, _)| (name, System.has_home(&folder.join(name).to_string_lossy())));
+        let found = rows.map(|(name, _)| (name, SystemEnv.has_home(&folder.join(name).to_string_lossy())));
         std::fs::remove_dir_all(&folder).unwrap();
         assert_eq!(found, rows);
     }

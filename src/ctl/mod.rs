@@ -9,7 +9,7 @@
 use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal, Write};
 
-use crate::config::system::System;
+use crate::config::system::SystemEnv;
 
 pub(crate) mod client;
 mod closest;
@@ -57,7 +57,7 @@ pub fn run(args: Vec<OsString>) -> i32 {
         Some((program, args)) => (program.as_str(), args),
         None => ("supervisorctl", &[][..]),
     };
-    let options = match options::read(program, args, &System) {
+    let options = match options::read(program, args, &SystemEnv) {
         Ok(options) => options,
         Err(Stop::Help(text)) => {
             let _ = io::stdout().write_all(text.as_bytes());

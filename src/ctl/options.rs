@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::transport::Server;
-use crate::config::cmdline::{self, Flag, Found};
+use crate::config::cmdline::{self, Flag, FoundOption};
 use crate::config::ctlfile::CtlFile;
 use crate::config::datatypes::{Datatype, Url};
 use crate::config::env::Env;
@@ -144,7 +144,7 @@ pub fn read(program: &str, args: &[String], env: &dyn Env) -> Result<Options, St
     Ok(options)
 }
 
-fn value_of(option: &Found<'_>, name: &str, env: &dyn Env) -> Result<String, Stop> {
+fn value_of(option: &FoundOption<'_>, name: &str, env: &dyn Env) -> Result<String, Stop> {
     if name == "serverurl" {
         Url::parse(option.value, env)
             .map_err(|message| Stop::Usage(cmdline::invalid_value(option, &message).to_string()))?;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::Daemon;
 use super::change::{Addition, Change, Origin};
 use crate::config::Group;
-use crate::config::journal::Subject;
+use crate::config::journal::Definition;
 use crate::wire::pyrepr::text as q;
 
 impl Daemon {
@@ -29,9 +29,9 @@ impl Daemon {
             Change::RemoveProgram { group, program } => {
                 format!("remove program {} from group {}", q(program), q(group))
             }
-            Change::SetOptions { subjects, options, groups, .. } => {
+            Change::SetOptions { definitions, options, groups, .. } => {
                 let keys: Vec<&str> = options.iter().map(|(key, _)| key.as_str()).collect();
-                let program = subjects.first().map_or("", Subject::program);
+                let program = definitions.first().map_or("", Definition::program);
                 let groups = listed(groups.iter().map(|group| group.name.as_str()));
                 format!("set {} of program {} in group {groups}", q(&keys.join(", ")), q(program))
             }

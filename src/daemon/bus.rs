@@ -13,7 +13,7 @@ use crate::eventtype::{EventMask, EventType};
 use crate::id::GroupId;
 use crate::model::backpressure::WaitsFor;
 use crate::model::event::{Event, Serials};
-use crate::model::pool::{Effect, Line, Pool};
+use crate::model::pool::{Pool, PoolEffect, PoolLine};
 use crate::model::tick::Ticks;
 
 /// Events kept for the HTTP streams within one turn; beyond it the oldest are dropped, and the streams say so.
@@ -198,16 +198,16 @@ fn mark(marked: &mut Vec<GroupId>, id: GroupId) {
 }
 
 /// Writes the lines among these.
-fn log_lines(effects: &[Effect]) {
+fn log_lines(effects: &[PoolEffect]) {
     for effect in effects {
-        if let Effect::Log(line) = effect {
+        if let PoolEffect::Log(line) = effect {
             log_line(line);
         }
     }
 }
 
 /// Writes a pool's line to the activity log.
-pub(super) fn log_line(line: &Line) {
+pub(super) fn log_line(line: &PoolLine) {
     let level = line.level();
     log::log!(target: level.tag(), level.facade(), "{line}");
 }

@@ -1,7 +1,7 @@
 //! Looking after children: readiness, health, watchdogs, memory, and the hooks at the turns of their lives (O-3 to O-6).
 //!
-//! Only processes with such an option have anything here, and it is theirs alone: a [`Watched`] each, with a few moments
-//! of which the earliest stands in an agenda. What is decided goes into the process's machine as an event; hooks and
+//! Only processes with such an option have anything here, and it is theirs alone: a [`Watch`] each, with a few moments
+//! of which the earliest stands in an agenda. What is decided goes into the process's machine as a trigger; hooks and
 //! probes that are commands are children, found again by their pid when they end.
 
 mod helpers;
@@ -16,12 +16,12 @@ use crate::clock::{Mono, Now};
 use crate::config::{self, MemoryAction, MemoryOf, Ready};
 use crate::id::{Pid, ProcId};
 use crate::model::event;
-use crate::model::health::{Health, State};
-use crate::model::process::Event;
+use crate::model::health::{Health, HealthState};
+use crate::model::process::Trigger;
 use crate::state::ProcessState;
 
 pub use messages::Reloading;
-use watched::Watched;
+use watched::Watch;
 pub use watched::{Care, PROBES_MAX};
 
 /// What is known of a process beside its state.
@@ -52,7 +52,7 @@ fn next_look(mono: Mono, program: &config::Program) -> Mono {
 impl Daemon {
     /// What is known of a process beside its state.
     pub fn care_of(&self, id: ProcId) -> Option<Known<'_>> {
-        let Watched { health, status_text, probe_text, .. } = &**self.care.watched.get(&id)?;
+        let Watch { health, status_text, probe_text, .. } = &**self.care.watched.get(&id)?;
         Some(Known { health, status_text, probe_text })
     }
 
@@ -60,7 +60,7 @@ impl Daemon {
     pub fn is_healthy(&self, id: ProcId) -> bool {
         let Some(process) = self.roster.process(id) else { return false };
         process.config.liveness_check_script.is_none()
-            || self.care.watched.get(&id).is_some_and(|watched| watched.health.state == State::Healthy)
+            || self.care.watched.get(&id).is_some_and(|watched| watched.health.state == HealthState::Healthy)
     }
 
     /// Whether a pid is that of a hook or a probe.
@@ -87,11 +87,11 @@ impl Daemon {
             self.drop_probe(id, host);
             let watched = self.care.watched.entry(id).or_default();
             let old = std::mem::take(&mut **watched);
-            **watched = Watched { pid, hook: old.hook, ..Watched::default() };
+            **watched = Watch { pid, hook: old.hook, ..Watch::default() };
             // What was last known is shown until there is a new child.
             if pid.is_none() {
-                let Watched { health, status_text, probe_text, .. } = old;
-                **watched = Watched { health, status_text, probe_text, ..std::mem::take(&mut **watched) };
+                let Watch { health, status_text, probe_text, .. } = old;
+                **watched = Watch { health, status_text, probe_text, ..std::mem::take(&mut **watched) };
             } else if !runs && matches!(config.ready, Ready::Probe(_)) {
                 watched.next_probe = Some(now.mono);
             }
@@ -209,7 +209,7 @@ impl Daemon {
         let Some(process) = self.roster.process(id) else { return };
         let signal = crate::signal::name(process.config.program.watchdog_signal.0);
         activity!(Warn, "{} {why}, sending {signal}", process.config.name);
-        let _ = self.step(id, Event::Silent, now, host);
+        let _ = self.step(id, Trigger::Silent, now, host);
     }
 
     fn look_at_memory(&mut self, id: ProcId, config: &config::Process, now: Now, host: &mut dyn Host) {
@@ -236,7 +236,7 @@ impl Daemon {
         activity!(Warn, "{name} uses {} KiB of memory, more than {} KiB, {action}", used / 1024, limit / 1024);
         if program.memory_limit_action != MemoryAction::None {
             let again = program.memory_limit_action == MemoryAction::Restart;
-            let _ = self.step(id, Event::Unfit { reason, again }, now, host);
+            let _ = self.step(id, Trigger::Unfit { reason, again }, now, host);
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use crate::config;
-use crate::config::journal::{Made, Subject};
+use crate::config::journal::{Definition, Made};
 
 /// One mutation. The first three follow what is configured; the others go beyond it, and are kept as dynamic changes.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub enum Change {
     /// their next start on; new ones are added, and those that are gone must be stopped.
     SetOptions {
         /// What has the program's options.
-        subjects: Vec<Subject>,
+        definitions: Vec<Definition>,
         /// The options that change.
         options: Vec<(String, String)>,
         /// The active groups that hold the program, as they become.

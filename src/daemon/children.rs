@@ -4,21 +4,21 @@ use super::Daemon;
 use super::agenda::Due;
 use super::ending;
 use super::environment::path_of;
-use super::framing::Framing;
+use super::framing::LineFraming;
 use super::host::{CommandProblem, Errno, FromFiles, Host, Launch, SetUp, SpawnError};
 use crate::clock::Now;
 use crate::config::{self, Compression, WhenFull};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, Pid, ProcId, SocketId};
 use crate::logs::LogPlan;
-use crate::model::process::{Effect, Event};
+use crate::model::process::{Effect, Trigger};
 use crate::state::ProcessState;
 use crate::wire::{capture::Capture, words};
 use crate::{errno, signal};
 
 /// What a signal is sent for.
 #[derive(Clone, Copy)]
-enum Purpose {
+enum SentFor {
     /// The child is to end.
     End,
     /// Somebody asked for this very signal.
@@ -50,26 +50,26 @@ impl NotSpawned {
 }
 
 impl Daemon {
-    /// Feeds a machine one event and performs what it asks for, until it asks for nothing more.
-    pub(super) fn step(&mut self, id: ProcId, event: Event, now: Now, host: &mut dyn Host) -> Result<(), String> {
+    /// Feeds a machine one trigger and performs what it asks for, until it asks for nothing more.
+    pub(super) fn step(&mut self, id: ProcId, trigger: Trigger, now: Now, host: &mut dyn Host) -> Result<(), String> {
         let state = self.state;
         let mut effects = std::mem::take(&mut self.effects);
         let mut outcome = Ok(());
-        let mut next = Some(event);
+        let mut next = Some(trigger);
         let mut entered = None;
-        while let Some(event) = next.take() {
+        while let Some(trigger) = next.take() {
             let Some(process) = self.roster.process_mut(id) else { break };
             let config = process.config.clone();
-            process.machine.step(event, &config, state, now, &mut effects);
+            process.machine.step(trigger, &config, state, now, &mut effects);
             for effect in effects.drain(..) {
                 match effect {
                     Effect::Spawn => next = Some(self.spawn(id, host)),
                     Effect::AskSetUp => next = self.ask_set_up(id, host),
                     Effect::Kill { signal, group } => {
                         self.note_descendants(id, host);
-                        if let Err(text) = self.send(id, signal, group, Purpose::End, host) {
+                        if let Err(text) = self.send(id, signal, group, SentFor::End, host) {
                             outcome = Err(text);
-                            next = Some(Event::SignalFailed);
+                            next = Some(Trigger::SignalFailed);
                         }
                     }
                     Effect::Hook(hook) => {
@@ -116,9 +116,9 @@ impl Daemon {
     pub fn deadlines(&mut self, now: Now, host: &mut dyn Host) {
         self.order_deadlines(now, host);
         for id in self.agenda.take_due(now.mono) {
-            let Some(event) = self.order_start(id, now) else { continue };
+            let Some(trigger) = self.order_start(id, now) else { continue };
             // A failed signal has been logged and has made the process UNKNOWN; nobody waits for the text here.
-            let _ = self.step(id, event, now, host);
+            let _ = self.step(id, trigger, now, host);
         }
         self.tell_of_unkept_logs();
         self.flush_lines(now, host);
@@ -135,17 +135,17 @@ impl Daemon {
     /// Starts a process (X-85, after its checks).
     pub fn start_process(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
         self.end_wait(id, now);
-        let _ = self.step(id, Event::Start, now, host);
+        let _ = self.step(id, Trigger::Start, now, host);
     }
 
     /// The transition that a start performs at once so that `startsecs=0` is RUNNING in its answer (P-20).
     pub fn transition(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
-        let _ = self.step(id, Event::Deadline, now, host);
+        let _ = self.step(id, Trigger::Deadline, now, host);
     }
 
     /// Asks a process to stop; the error is the text of the fault FAILED (P-71).
     pub fn stop_process(&mut self, id: ProcId, now: Now, host: &mut dyn Host) -> Result<(), String> {
-        self.step(id, Event::Stop, now, host)
+        self.step(id, Trigger::Stop, now, host)
     }
 
     /// Sends a signal to the child itself (P-73); the error is the text of the fault FAILED.
@@ -158,9 +158,9 @@ impl Daemon {
             return Err(text);
         };
         activity!(Debug, "sending {name} (pid {}) sig {}", pid.0, signal::name(signal));
-        let sent = self.send(id, signal, false, Purpose::Asked, host);
+        let sent = self.send(id, signal, false, SentFor::Asked, host);
         if sent.is_err() {
-            let _ = self.step(id, Event::SignalFailed, now, host);
+            let _ = self.step(id, Trigger::SignalFailed, now, host);
         }
         sent
     }
@@ -171,7 +171,7 @@ impl Daemon {
         id: ProcId,
         signal: i32,
         group: bool,
-        purpose: Purpose,
+        purpose: SentFor,
         host: &mut dyn Host,
     ) -> Result<(), String> {
         let Some(process) = self.roster.process(id) else { return Ok(()) };
@@ -191,8 +191,8 @@ impl Daemon {
             }
             Err(error) => {
                 let doing = match purpose {
-                    Purpose::End => "killing".to_string(),
-                    Purpose::Asked => format!("sending sig {}", signal::name(signal)),
+                    SentFor::End => "killing".to_string(),
+                    SentFor::Asked => format!("sending sig {}", signal::name(signal)),
                 };
                 let text =
                     format!("unknown problem {doing} {name} ({}): [Errno {}] {}", pid.0, error.0, errno::text(error.0));
@@ -230,14 +230,14 @@ impl Daemon {
     }
 
     /// Opens the logs, then makes the child.
-    fn spawn(&mut self, id: ProcId, host: &mut dyn Host) -> Event {
+    fn spawn(&mut self, id: ProcId, host: &mut dyn Host) -> Trigger {
         match self.try_spawn(id, host) {
             Ok(pid) => {
                 self.roster.add_child(id, pid);
                 if let Some(process) = self.roster.process_mut(id) {
                     process.launched = Some(process.config.clone());
                 }
-                Event::Spawned(pid)
+                Trigger::Spawned(pid)
             }
             Err(failure) => {
                 self.close_logs(id, host);
@@ -246,7 +246,7 @@ impl Daemon {
                 if let Some(process) = self.roster.process_mut(id) {
                     process.start_failure = failure.status;
                 }
-                Event::SpawnFailed(failure.text)
+                Trigger::SpawnFailed(failure.text)
             }
         }
     }
@@ -293,15 +293,15 @@ impl Daemon {
     }
 
     /// Finds out how far a child came; nothing as long as it is on its way.
-    fn ask_set_up(&self, id: ProcId, host: &mut dyn Host) -> Option<Event> {
+    fn ask_set_up(&self, id: ProcId, host: &mut dyn Host) -> Option<Trigger> {
         let process = self.roster.process(id)?;
         match host.set_up(id) {
             SetUp::UnderWay => None,
-            SetUp::Done => Some(Event::SetUp),
+            SetUp::Done => Some(Trigger::SetUp),
             SetUp::Failed(option, error) => {
                 let name = &process.config.name;
                 let text = option.map(|option| format!("couldn't set {option} for '{name}': {error}"));
-                Some(Event::SetUpFailed(text))
+                Some(Trigger::SetUpFailed(text))
             }
         }
     }
@@ -314,9 +314,9 @@ impl Daemon {
     /// A child that was on its way to its program may be there.
     pub fn set_up(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
         if self.is_setting_up(id)
-            && let Some(event) = self.ask_set_up(id, host)
+            && let Some(trigger) = self.ask_set_up(id, host)
         {
-            let _ = self.step(id, event, now, host);
+            let _ = self.step(id, trigger, now, host);
         }
     }
 
@@ -336,7 +336,7 @@ impl Daemon {
             let bytes_max = usize::try_from(capture_maxbytes).unwrap_or(usize::MAX);
             stream.capture = captures.then(|| Box::new(Capture::new(bytes_max)));
             stream.stripper = None;
-            let framing = || Framing::of(&config, channel, supervisord);
+            let framing = || LineFraming::of(&config, channel, supervisord);
             stream.framing = if is_listener && channel == Channel::Stdout { None } else { framing() };
             let between_lines = stream.framing.is_some();
             let Some(path) = stream.path.clone() else { continue };
@@ -374,12 +374,12 @@ impl Daemon {
         self.flush_output(id, now, host);
         // One that failed on the way has told so. Whether the others came to their program their end tells.
         if self.is_setting_up(id)
-            && let Some(event @ Event::SetUpFailed(_)) = self.ask_set_up(id, host)
+            && let Some(trigger @ Trigger::SetUpFailed(_)) = self.ask_set_up(id, host)
         {
-            let _ = self.step(id, event, now, host);
+            let _ = self.step(id, trigger, now, host);
         }
         let left = self.hold_for_leftovers(id, now, host);
-        let _ = self.step(id, Event::Exited(status), now, host);
+        let _ = self.step(id, Trigger::Exited(status), now, host);
         if let Some(line) = left {
             activity!(Info, "{line}");
         }

@@ -9,11 +9,11 @@
 use std::rc::Rc;
 
 use super::change::Change;
-use super::edits::{Kept, Present, Scene};
+use super::edits::{Edits, Present, Scene};
 use super::host::{Errno, Span};
 use super::{Host, Roster};
 use crate::config::Config;
-use crate::config::journal::{Base, Journal, Source, Subject};
+use crate::config::journal::{Base, Definition, Journal, JournalFile};
 use crate::wire::ini::Document;
 
 /// The journal, and how it stands with its file.
@@ -29,7 +29,7 @@ pub struct Dynamic {
     known: Option<Rc<[u8]>>,
     /// Why the file was left out when it was last read; nothing is written while it stands.
     broken: Option<String>,
-    kept: Kept,
+    kept: Edits,
 }
 
 /// A journal with other options for a program, to be laid over the files.
@@ -37,7 +37,7 @@ pub(super) struct Draft {
     pub(super) base: Rc<Document>,
     pub(super) journal: Journal,
     /// What the options were set for; never empty.
-    pub(super) subjects: Vec<Subject>,
+    pub(super) definitions: Vec<Definition>,
 }
 
 impl Dynamic {
@@ -56,19 +56,19 @@ impl Dynamic {
         self.here.clone_from(here);
         self.broken = None;
         match source {
-            Source::Off => {
+            JournalFile::Off => {
                 self.known = None;
                 self.kept.forget_parked();
             }
             // With a file that somebody removed its changes are forgotten; in one that was never there those so far
             // will stand.
-            Source::Absent if self.known.take().is_some() => self.kept = Kept::default(),
-            Source::Absent => self.kept.forget_parked(),
-            Source::Read { journal, text } => {
+            JournalFile::Absent if self.known.take().is_some() => self.kept = Edits::default(),
+            JournalFile::Absent => self.kept.forget_parked(),
+            JournalFile::Read { journal, text } => {
                 self.known = Some(text.clone());
-                self.kept = Kept::read(journal.clone(), laid);
+                self.kept = Edits::read(journal.clone(), laid);
             }
-            Source::Broken(reason) => {
+            JournalFile::Broken(reason) => {
                 self.broken = Some(reason.clone());
                 self.kept.lay_again(laid);
             }
@@ -120,8 +120,8 @@ impl Dynamic {
     }
 
     /// What has the options of a program in a group, or in all.
-    pub(super) fn subjects(&self, roster: &Roster, program: &str, group: Option<&str>) -> Vec<Subject> {
-        self.base.as_ref().map_or(Vec::new(), |base| self.kept.subjects(base, roster, program, group))
+    pub(super) fn definitions(&self, roster: &Roster, program: &str, group: Option<&str>) -> Vec<Definition> {
+        self.base.as_ref().map_or(Vec::new(), |base| self.kept.definitions(base, roster, program, group))
     }
 
     /// The journal as it would be with these options for a program; `None` if nothing is kept or there is no such
@@ -134,15 +134,15 @@ impl Dynamic {
         whole: bool,
     ) -> Option<Draft> {
         let base = self.base.clone()?;
-        let subjects = self.subjects(roster, program, group);
+        let definitions = self.definitions(roster, program, group);
         let mut journal = self.kept.journal.clone();
-        for subject in &subjects {
-            journal.set_options(subject, options);
+        for definition in &definitions {
+            journal.set_options(definition, options);
             if whole {
-                journal.bring_back(subject);
+                journal.bring_back(definition);
             }
         }
-        (!subjects.is_empty()).then_some(Draft { base, journal, subjects })
+        (!definitions.is_empty()).then_some(Draft { base, journal, definitions })
     }
 
     /// Notes a change that is about to be made, in the file, too. The error is the text of the fault: nothing happened.

@@ -11,7 +11,7 @@ use super::Roster;
 use super::change::{Addition, Change};
 use crate::config;
 use crate::config::journal::value::EarlyNames;
-use crate::config::journal::{self, Journal, Laid, Made, Note, Options, Own, Subject};
+use crate::config::journal::{self, Definition, Journal, Laid, Made, Note, Options, Own};
 use crate::wire::ini::Document;
 
 /// Removed groups that are remembered, for an addProcessGroup that brings them back. `update` removes and adds one group
@@ -20,7 +20,7 @@ const PARKED_MAX: usize = 64;
 
 /// The part that a change edits, and that is put back if it cannot be written.
 #[derive(Clone, Default)]
-pub(super) struct Kept {
+pub(super) struct Edits {
     pub(super) journal: Journal,
     /// Which program of the journal each of its processes comes from.
     made: Made,
@@ -51,10 +51,10 @@ pub(super) struct Scene<'a> {
     pub(super) is_filed: bool,
 }
 
-impl Kept {
+impl Edits {
     /// What a file says, and what has come of it.
-    pub(super) fn read(journal: Journal, laid: &Laid) -> Kept {
-        Kept { journal, made: laid.made.clone(), parked: BTreeMap::new() }
+    pub(super) fn read(journal: Journal, laid: &Laid) -> Edits {
+        Edits { journal, made: laid.made.clone(), parked: BTreeMap::new() }
     }
 
     /// The same journal has been laid over other files: groups that were removed cannot be added again.
@@ -69,27 +69,27 @@ impl Kept {
     }
 
     /// What has the options of a program in a group, or in all; nothing, if there is no such program.
-    pub(super) fn subjects(
+    pub(super) fn definitions(
         &self,
         base: &Document,
         roster: &Roster,
         program: &str,
         group: Option<&str>,
-    ) -> Vec<Subject> {
+    ) -> Vec<Definition> {
         let is_meant = |name: &str| group.is_none_or(|group| group == name) && roster.group_named(name).is_some();
         let groups = self.journal.groups.keys().filter(|name| is_meant(name));
         let own = groups.filter(|name| self.journal.own(name, program).is_some());
-        let mut subjects: Vec<Subject> =
-            own.map(|group| Subject::Own { group: group.clone(), program: program.to_string() }).collect();
+        let mut definitions: Vec<Definition> =
+            own.map(|group| Definition::Own { group: group.clone(), program: program.to_string() }).collect();
         let is_of_files = |name: &&str| is_meant(name) && self.is_of_files(base, name, program);
         if let Some(section) = journal::program_section(base, program)
             && journal::groups_of(base, program)
                 .iter()
                 .any(|name| is_of_files(name) && self.journal.own(name, program).is_none())
         {
-            subjects.push(Subject::Files(section));
+            definitions.push(Definition::Files(section));
         }
-        subjects
+        definitions
     }
 
     /// Whether the files have a program in that group, and it is not gone.
@@ -118,12 +118,12 @@ impl Kept {
             Change::AddProgram(addition) => self.add_program(addition, scene)?,
             Change::RemoveProcess { group, process } => self.remove_process(group, process, scene),
             Change::RemoveProgram { group, program } => self.remove_program(group, program, scene),
-            Change::SetOptions { subjects, options, groups, made, whole, .. } => {
+            Change::SetOptions { definitions, options, groups, made, whole, .. } => {
                 let options = with_early_names(options, None, scene.here);
-                for subject in subjects {
-                    self.journal.set_options(subject, &options);
+                for definition in definitions {
+                    self.journal.set_options(definition, &options);
                     if *whole {
-                        self.journal.bring_back(subject);
+                        self.journal.bring_back(definition);
                     }
                 }
                 for group in groups {

@@ -8,7 +8,7 @@ use crate::eventtype::EventType;
 use crate::exit::ExitStatus;
 use crate::id::{GroupId, Pid, ProcId};
 use crate::model::event::{End, Entered, Event, Subject};
-use crate::model::pool::{Effect, Pool};
+use crate::model::pool::{Pool, PoolEffect};
 use crate::model::process::{self, Transition};
 use crate::state::ProcessState;
 
@@ -90,7 +90,13 @@ impl Daemon {
         self.with_pool(id, now, host, |pool, effects| pool.remove_member(id, effects));
     }
 
-    fn with_pool(&mut self, id: ProcId, now: Now, host: &mut dyn Host, work: impl FnOnce(&mut Pool, &mut Vec<Effect>)) {
+    fn with_pool(
+        &mut self,
+        id: ProcId,
+        now: Now,
+        host: &mut dyn Host,
+        work: impl FnOnce(&mut Pool, &mut Vec<PoolEffect>),
+    ) {
         let Some(process) = self.roster.process(id) else { return };
         let group = process.group;
         let Some(pool) = self.bus.pool_mut(group) else { return };
@@ -141,16 +147,16 @@ impl Daemon {
         self.perform(id, effects, now, host);
     }
 
-    fn perform(&mut self, group: GroupId, mut effects: Vec<Effect>, now: Now, host: &mut dyn Host) {
+    fn perform(&mut self, group: GroupId, mut effects: Vec<PoolEffect>, now: Now, host: &mut dyn Host) {
         for effect in effects.drain(..) {
             match effect {
-                Effect::Log(line) => bus::log_line(&line),
-                Effect::WriteStdin { process, bytes } => {
+                PoolEffect::Log(line) => bus::log_line(&line),
+                PoolEffect::WriteStdin { process, bytes } => {
                     // The listener's answer is accepted whatever becomes of it (E-48).
                     let _ = host.write_stdin(process, &bytes);
                 }
-                Effect::Print(bytes) => host.print(&bytes),
-                Effect::EnteredUnknown(id) => {
+                PoolEffect::Print(bytes) => host.print(&bytes),
+                PoolEffect::EnteredUnknown(id) => {
                     let restart = self.roster.group(group).is_some_and(
                         |group| matches!(&group.config.kind, GroupKind::Listener(listener) if listener.options.unknown_action == UnknownAction::Restart),
                     );
@@ -167,7 +173,7 @@ impl Daemon {
     /// signal; and a new start, whatever `autorestart` says, after the pauses of failed starts.
     fn restart_listener(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
         // A failed signal has been logged and has made the process UNKNOWN.
-        let _ = self.step(id, process::Event::Distrust, now, host);
+        let _ = self.step(id, process::Trigger::Distrust, now, host);
     }
 
     /// What an event about a process says of it: names and pid.

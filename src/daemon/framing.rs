@@ -11,7 +11,7 @@ use crate::wire::json;
 use crate::wire::prefix::{self, Prefix};
 
 /// The framing of one channel, while there is a child.
-pub struct Framing {
+pub struct LineFraming {
     framer: Framer,
     /// The prefix as configured; of no meaning for JSON.
     template: String,
@@ -21,10 +21,14 @@ pub struct Framing {
     due: Option<Mono>,
 }
 
-impl Framing {
+impl LineFraming {
     /// The framing that is configured for a channel, if any is: a prefix of its own, or its own format, else those of
     /// all programs.
-    pub fn of(config: &config::Process, channel: Channel, supervisord: &config::Supervisord) -> Option<Box<Framing>> {
+    pub fn of(
+        config: &config::Process,
+        channel: Channel,
+        supervisord: &config::Supervisord,
+    ) -> Option<Box<LineFraming>> {
         let own = &config.program.output(channel).prefix;
         let format = match (config.program.logfile_format, own) {
             (Some(format), _) => format,
@@ -42,7 +46,7 @@ impl Framing {
             }
         };
         let flush_time = config.program.prefix_flush.0;
-        Some(Box::new(Framing { framer: Framer::new(style), template, style, flush_time, due: None }))
+        Some(Box::new(LineFraming { framer: Framer::new(style), template, style, flush_time, due: None }))
     }
 
     /// The log was emptied: what comes stands at its beginning.
@@ -87,7 +91,7 @@ impl Daemon {
         channel: Channel,
         now: Now,
         host: &mut dyn Host,
-        work: impl FnOnce(&mut Framing, &[u8], &mut Vec<u8>) -> bool,
+        work: impl FnOnce(&mut LineFraming, &[u8], &mut Vec<u8>) -> bool,
     ) {
         let Some((group, process)) = self.roster.member_mut(id) else { return };
         let pid = process.machine.pid().map_or(0, |pid| i64::from(pid.0));
@@ -112,7 +116,7 @@ impl Daemon {
         }
     }
 
-    fn schedule_line(&mut self, id: ProcId, channel: Channel, framing: &mut Framing, is_new: bool, now: Now) {
+    fn schedule_line(&mut self, id: ProcId, channel: Channel, framing: &mut LineFraming, is_new: bool, now: Now) {
         if is_new && let Some(at) = framing.due.take() {
             self.line_deadlines.remove(&(at, id, channel));
         }
@@ -126,7 +130,7 @@ impl Daemon {
 
 /// What stands before a line.
 fn head(
-    framing: &Framing,
+    framing: &LineFraming,
     config: &config::Process,
     group: &str,
     (channel, pid): (Channel, i64),

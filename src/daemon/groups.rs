@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::framing::Framing;
+use super::framing::LineFraming;
 use crate::config;
 use crate::id::{Channel, GroupId, LogId, ProcId, SocketId};
 use crate::model::history::History;
@@ -38,9 +38,9 @@ pub struct Proc {
     /// Its machine.
     pub machine: Process,
     /// Standard output.
-    pub stdout: Output,
+    pub stdout: OutputChannel,
     /// Standard error.
-    pub stderr: Output,
+    pub stderr: OutputChannel,
     /// What its last child was made by.
     pub(super) launched: Option<Rc<config::Process>>,
     /// The status of a start that failed before there was a run (K-1).
@@ -55,7 +55,7 @@ pub struct Proc {
 
 /// What becomes of one output channel.
 #[derive(Default)]
-pub struct Output {
+pub struct OutputChannel {
     /// Path of its log, AUTO resolved; `None` without a file.
     pub path: Option<Rc<str>>,
     /// Bytes that children have written to it in this run of the daemon.
@@ -65,7 +65,7 @@ pub struct Output {
     /// The log, if it is kept in memory, over all runs.
     pub(super) ring: Option<Box<Ring>>,
     /// Prefixes or JSON, where configured, while there is a child.
-    pub(super) framing: Option<Box<Framing>>,
+    pub(super) framing: Option<Box<LineFraming>>,
     /// Capture mode, where configured.
     pub(super) capture: Option<Box<Capture>>,
     /// Removes ANSI sequences, once there was one to remove.
@@ -79,14 +79,14 @@ impl Proc {
     }
 
     /// One of its channels.
-    pub fn output(&self, channel: Channel) -> &Output {
+    pub fn output(&self, channel: Channel) -> &OutputChannel {
         match channel {
             Channel::Stdout => &self.stdout,
             Channel::Stderr => &self.stderr,
         }
     }
 
-    pub(super) fn output_mut(&mut self, channel: Channel) -> &mut Output {
+    pub(super) fn output_mut(&mut self, channel: Channel) -> &mut OutputChannel {
         match channel {
             Channel::Stdout => &mut self.stdout,
             Channel::Stderr => &mut self.stderr,

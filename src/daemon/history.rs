@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Daemon;
 use crate::clock::Now;
 use crate::id::ProcId;
-use crate::model::history::{Asker, Entered, Moment, What, Why};
+use crate::model::history::{Asker, Moment, StateEntry, What, Why};
 use crate::model::process::Transition;
 use crate::state::ProcessState;
 
@@ -21,7 +21,7 @@ impl Daemon {
             None if tells_problem => Why::Text(process.history.text(problem)),
             None => Why::Itself,
         };
-        process.history.push(Entered { at: now.wall, state: change.to, why: why.clone() });
+        process.history.push(StateEntry { at: now.wall, state: change.to, why: why.clone() });
         let process = Some((id, process.namespec.clone()));
         self.activity.push(Moment { at: now.wall, process, what: What::State(change.to), why });
     }

@@ -12,8 +12,8 @@ use super::{Daemon, Proc};
 use crate::clock::{Mono, Now};
 use crate::config::{CgroupSet, Config, KillMode};
 use crate::id::{IdMap, Pid, ProcId};
-use crate::model::leftovers::{Leftovers, Next};
-use crate::model::process::Event;
+use crate::model::leftovers::{AfterLook, Leftovers};
+use crate::model::process::Trigger;
 use std::collections::BTreeMap;
 
 /// Jobs that are looked at in one turn: with many processes a look takes a millisecond.
@@ -291,22 +291,22 @@ impl Daemon {
         let next = job.machine.look(is_left, now.mono);
         let new: Vec<Member> = left.unwrap_or_default();
         match next {
-            Next::Wait if job.mode == KillMode::Tree => {
+            AfterLook::Wait if job.mode == KillMode::Tree => {
                 // Those whose parents have ended meanwhile.
                 let new = new.into_iter().filter(|member| !job.known.contains(member)).collect();
                 let signal = if job.machine.is_killed() { libc::SIGKILL } else { job.signal };
                 signal_members(&mut job, new, signal, host);
             }
-            Next::Wait => {}
-            Next::Kill => signal_left(&mut job, new, libc::SIGKILL, host),
-            Next::Over { is_left } => {
+            AfterLook::Wait => {}
+            AfterLook::Kill => signal_left(&mut job, new, libc::SIGKILL, host),
+            AfterLook::Over { is_left } => {
                 if is_left {
                     activity!(Warn, "{}: what it left behind does not end", job.name);
                 }
                 let process = job.process;
                 self.remaining.jobs.insert(id, job);
                 self.end_job(id, host);
-                let _ = self.step(process, Event::Cleared, now, host);
+                let _ = self.step(process, Trigger::Cleared, now, host);
                 return;
             }
         }

@@ -8,7 +8,7 @@ use crate::config::{Config, Loader, Process};
 use crate::wire::ini::Document;
 
 /// What a run is made of. It was read and checked before anything of the run before was stopped.
-pub struct Next {
+pub struct NextRun {
     /// For the rereads of that run.
     pub loader: Loader,
     /// What the files said.
@@ -39,12 +39,12 @@ impl Daemon {
         if let Some((reason, _)) = config.interfaces.iter().find_map(|interface| interface.refusal()) {
             return Err(reason);
         }
-        self.next = Some(Next { loader, config });
+        self.next = Some(NextRun { loader, config });
         Ok(())
     }
 
     /// What the next run is made of, if a restart was asked for.
-    pub fn take_next(&mut self) -> Option<Next> {
+    pub fn take_next(&mut self) -> Option<NextRun> {
         self.next.take()
     }
 

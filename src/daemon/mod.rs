@@ -47,7 +47,7 @@ use crate::clock::{Mono, Now, earliest};
 use crate::config::{self, Config, Fcgi, FcgiAddress, GroupKind, Loader};
 use crate::id::{Channel, ProcId};
 use crate::model::event::Serials;
-use crate::model::history::{Activity, Why};
+use crate::model::history::{Lately, Why};
 use crate::model::pool;
 use crate::model::process::Effect;
 use crate::state::SupervisorState;
@@ -55,10 +55,10 @@ use crate::state::SupervisorState;
 use agenda::Agenda;
 use bus::Bus;
 use dynamic::Dynamic;
-pub use groups::{Group, Output, Proc};
+pub use groups::{Group, OutputChannel, Proc};
 pub use host::Host;
-use loading::Next;
-pub use roster::{Roster, Target};
+use loading::NextRun;
+pub use roster::{Named, Roster};
 
 /// The daemon's whole state.
 pub struct Daemon {
@@ -71,10 +71,10 @@ pub struct Daemon {
     /// What was changed at run time, and the file that keeps it.
     pub dynamic: Dynamic,
     /// What happened lately.
-    pub activity: Activity,
+    pub activity: Lately,
     loader: Loader,
     /// What the next run is made of, once a restart was asked for.
-    next: Option<Next>,
+    next: Option<NextRun>,
     state: SupervisorState,
     agenda: Agenda,
     care: care::Care,
@@ -100,7 +100,7 @@ pub struct Daemon {
     /// Reused by every step of a machine.
     effects: Vec<Effect>,
     /// The same for pools.
-    pool_effects: Vec<pool::Effect>,
+    pool_effects: Vec<pool::PoolEffect>,
 }
 
 impl Daemon {
@@ -121,7 +121,7 @@ impl Daemon {
             state: SupervisorState::Running,
             roster: Roster::default(),
             bus: Bus::new(serial),
-            activity: Activity::default(),
+            activity: Lately::default(),
             agenda: Agenda::default(),
             care: care::Care::default(),
             just_changed: Vec::new(),
@@ -178,7 +178,7 @@ impl Daemon {
         }
         self.tell_of_unkept_logs();
         // That all of them are new is no news.
-        self.activity = Activity::default();
+        self.activity = Lately::default();
         self.activity.note(now.wall, "supervisord started", Why::Itself);
         self.refresh_order(now);
         self.begin_dependent_startup();

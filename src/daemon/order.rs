@@ -19,8 +19,8 @@ use crate::config::DependsOnFailure;
 use crate::config::depends::{self, Node};
 use crate::id::ProcId;
 use crate::model::event;
-use crate::model::gates::{Facts, Gates, Turn};
-use crate::model::process::Event;
+use crate::model::gates::{Facts, GateEffect, Gates};
+use crate::model::process::Trigger;
 use crate::state::{ProcessState, SupervisorState};
 
 /// Names of dependencies that a description has; the rest are counted.
@@ -39,7 +39,7 @@ pub(super) struct Order {
     /// Those that are to be started once they may be.
     waits: BTreeMap<ProcId, Wait>,
     /// Those whose wait is over, until their turn comes, and how they are started.
-    released: BTreeMap<ProcId, Wish>,
+    released: BTreeMap<ProcId, StartAs>,
     /// Those whose wait has ended in failure, until they are started.
     refused: BTreeSet<ProcId>,
     /// Those that are to be restarted when what they depend on is back, and when it went last.
@@ -55,23 +55,23 @@ pub(super) struct Order {
     /// The set of processes has changed since the gates were made.
     is_stale: bool,
     /// Reused by every change.
-    turns: Vec<Turn>,
+    effects: Vec<GateEffect>,
 }
 
 /// How a process is started whose wait is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum StartAs {
     /// As if somebody asked for it.
     Start,
     /// It was up before: this is a restart, and counts.
     Resume,
 }
 
-impl Wish {
-    fn event(self) -> Event {
+impl StartAs {
+    fn trigger(self) -> Trigger {
         match self {
-            Wish::Start => Event::Start,
-            Wish::Resume => Event::Resume,
+            StartAs::Start => Trigger::Start,
+            StartAs::Resume => Trigger::Resume,
         }
     }
 }
@@ -79,7 +79,7 @@ impl Wish {
 /// A wait.
 #[derive(Clone, Copy, Debug)]
 struct Wait {
-    wish: Wish,
+    start_as: StartAs,
     /// When it is given up.
     until: Option<Mono>,
     /// When the log says once more that it waits.
@@ -170,11 +170,11 @@ impl Daemon {
             return;
         }
         let Some(facts) = self.facts(id) else { return };
-        let mut turns = std::mem::take(&mut self.order.turns);
-        self.order.gates.update(id, facts, &mut turns);
+        let mut effects = std::mem::take(&mut self.order.effects);
+        self.order.gates.update(id, facts, &mut effects);
         if facts.state.is_stopped() {
             self.order.owed.remove(&id);
-            self.stop_is_over(id, &mut turns, now);
+            self.stop_is_over(id, &mut effects, now);
         } else {
             self.order.refused.remove(&id);
         }
@@ -182,18 +182,18 @@ impl Daemon {
         if is_hushed && facts.state == ProcessState::Running {
             self.order.hushed.remove(&id);
         }
-        for turn in turns.drain(..) {
-            match turn {
-                Turn::Closed(_) if is_hushed || self.state != SupervisorState::Running => {}
-                Turn::Closed(waiter) => self.dependency_went(waiter, now),
-                Turn::Free(freed) => {
+        for effect in effects.drain(..) {
+            match effect {
+                GateEffect::Closed(_) if is_hushed || self.state != SupervisorState::Running => {}
+                GateEffect::Closed(waiter) => self.dependency_went(waiter, now),
+                GateEffect::Free(freed) => {
                     self.is_free_to_end(freed);
                     self.look_soon(freed, now);
                 }
-                Turn::Opened(waiter) | Turn::Hopeless { waiter, .. } => self.look_soon(waiter, now),
+                GateEffect::Opened(waiter) | GateEffect::Hopeless { waiter, .. } => self.look_soon(waiter, now),
             }
         }
-        self.order.turns = turns;
+        self.order.effects = effects;
     }
 
     /// Has a process looked at in this turn or the next, if anything is pending of it.
@@ -217,17 +217,17 @@ impl Daemon {
         if self.order.gates.is_open(id) && delay.is_zero() {
             return false;
         }
-        self.begin_wait(id, Wish::Start, now);
+        self.begin_wait(id, StartAs::Start, now);
         true
     }
 
     /// From here on a process waits.
-    pub(super) fn begin_wait(&mut self, id: ProcId, wish: Wish, now: Now) {
+    pub(super) fn begin_wait(&mut self, id: ProcId, start_as: StartAs, now: Now) {
         let Some(process) = self.roster.process(id) else { return };
         let timeout = process.config.program.depends_on_timeout.0;
         let until = (!timeout.is_zero()).then(|| now.mono.after(timeout));
         let flaps_until = self.order.owed.remove(&id).map(|went| went.after(FLAP_TIME));
-        let wait = Wait { wish, until, remind_at: None, not_before: flaps_until, is_delayed: false };
+        let wait = Wait { start_as, until, remind_at: None, not_before: flaps_until, is_delayed: false };
         self.order.waits.insert(id, wait);
         self.agenda.set(id, Due::Never, now.mono);
         self.order.agenda.set(id, Due::At(now.mono), now.mono);
@@ -316,7 +316,7 @@ impl Daemon {
             return;
         }
         self.order.waits.remove(&id);
-        self.order.released.insert(id, wait.wish);
+        self.order.released.insert(id, wait.start_as);
         self.agenda.set(id, Due::FirstStart, now.mono);
     }
 
@@ -328,7 +328,7 @@ impl Daemon {
             process.start_failure = ending::OTHER_REASON;
         }
         self.just_changed.push(id);
-        let _ = self.step(id, Event::Refuse(text), now, host);
+        let _ = self.step(id, Trigger::Refuse(text), now, host);
     }
 
     /// The first thing that a process waits for in vain.
@@ -339,12 +339,12 @@ impl Daemon {
     }
 
     /// What happens to a process whose moment has come; `None` for one that has to wait.
-    pub(super) fn order_start(&mut self, id: ProcId, now: Now) -> Option<Event> {
+    pub(super) fn order_start(&mut self, id: ProcId, now: Now) -> Option<Trigger> {
         if !self.order.is_used {
-            return Some(Event::Deadline);
+            return Some(Trigger::Deadline);
         }
-        if let Some(wish) = self.order.released.remove(&id) {
-            return Some(wish.event());
+        if let Some(start_as) = self.order.released.remove(&id) {
+            return Some(start_as.trigger());
         }
         // Nothing of its own accord starts one that waits.
         if self.order.waits.contains_key(&id) {
@@ -353,7 +353,7 @@ impl Daemon {
         let is_first =
             |process: &Proc| process.machine.state() == ProcessState::Stopped && !process.machine.is_coming_back();
         let waits = self.roster.process(id).is_some_and(is_first) && self.wait_to_start(id, now);
-        (!waits).then_some(Event::Deadline)
+        (!waits).then_some(Trigger::Deadline)
     }
 
     /// Whether a process is to be started once others are as it needs them.
@@ -416,7 +416,7 @@ impl Daemon {
     /// What a process waits for comes and goes: it is looked at some time later. Says whether the process waits.
     pub(super) fn postpone_resume(&mut self, id: ProcId, now: Now) -> bool {
         if let Some(wait) = self.order.waits.get_mut(&id)
-            && wait.wish == Wish::Resume
+            && wait.start_as == StartAs::Resume
         {
             wait.not_before = Some(now.mono.after(FLAP_TIME));
         }

@@ -1,17 +1,17 @@
 //! Stopping in order (O-2): a process is told to stop when all that depend on it, and are to be stopped too, are stopped.
 //!
-//! Who is to be stopped stands in `stops`, and *holds* what it depends on, so that a stop costs a look at the gates of the
-//! process and not at what waits. The end of everything has an order of groups besides; it goes by the same holds.
+//! Who is to be stopped stands in `stops`, and what it depends on waits for it, so that a stop costs a look at the gates of the
+//! process and not at what waits. The end of everything has an order of groups besides; it goes by the same gates.
 
 use std::collections::BTreeSet;
 
-use super::order::Wish;
+use super::order::StartAs;
 use super::{Daemon, Host, Proc};
 use crate::clock::Now;
 use crate::config::OnDependencyStop;
 use crate::id::{GroupId, IdMap, ProcId};
-use crate::model::gates::Turn;
-use crate::model::process::Event;
+use crate::model::gates::GateEffect;
+use crate::model::process::Trigger;
 use crate::state::{ProcessState, SupervisorState};
 
 /// What follows when a process is stopped that was to be.
@@ -83,13 +83,13 @@ impl Daemon {
         let is_told = |process: &Proc| process.machine.state() == ProcessState::Stopping;
         if is_next && !self.roster.process(id).is_some_and(is_told) {
             // A failed signal makes the process UNKNOWN, which counts as stopped.
-            let _ = self.step(id, Event::Stop, now, host);
+            let _ = self.step(id, Trigger::Stop, now, host);
         }
     }
 
     /// A process is stopped.
-    pub(super) fn stop_is_over(&mut self, id: ProcId, turns: &mut Vec<Turn>, now: Now) {
-        self.order.gates.end_stop(id, turns);
+    pub(super) fn stop_is_over(&mut self, id: ProcId, effects: &mut Vec<GateEffect>, now: Now) {
+        self.order.gates.end_stop(id, effects);
         if let Some(ordered) = &mut self.shutdown.ordered
             && let Some(place) = ordered.places.remove(&id)
         {
@@ -105,7 +105,7 @@ impl Daemon {
             // It may have ended by itself before it was its turn.
             Then::Rest => process.machine.rest(),
             Then::Wait if process.machine.state() == ProcessState::Fatal => {}
-            Then::Wait => self.begin_wait(id, Wish::Resume, now),
+            Then::Wait => self.begin_wait(id, StartAs::Resume, now),
         }
     }
 
@@ -129,7 +129,7 @@ impl Daemon {
                     };
                     // It ended by itself and was about to be started again.
                     if self.roster.process(*id).is_some_and(is_pending) && !self.is_waiting(*id) {
-                        self.begin_wait(*id, Wish::Resume, now);
+                        self.begin_wait(*id, StartAs::Resume, now);
                     }
                 }
                 self.begin_stops(&above, Then::Wait, now);
@@ -179,7 +179,7 @@ impl Daemon {
         let name = self.roster.namespec(id).unwrap_or_default();
         activity!(Info, "restarting: {name}, because what it depends on is back");
         let reason = "Restarted with what it depends on".to_string();
-        let _ = self.step(id, Event::Unfit { reason, again: true }, now, host);
+        let _ = self.step(id, Trigger::Unfit { reason, again: true }, now, host);
     }
 
     /// Who would be told to stop if everything were up and ended: who at first, then who, and so on.
@@ -195,15 +195,16 @@ impl Daemon {
         }
         let mut free: BTreeSet<Place> = places.values().copied().filter(|(.., id)| gates.is_free(*id)).collect();
         let mut plan = Vec::new();
-        let mut turns = Vec::new();
+        let mut effects = Vec::new();
         while let Some(&(at, ..)) = free.last() {
             let is_beside = |other: usize| other == at || self.are_stopped_together(&groups, at, other);
             let next: Vec<Place> = free.iter().rev().filter(|(at, ..)| is_beside(*at)).copied().collect();
             for place in &next {
                 free.remove(place);
-                gates.end_stop(place.2, &mut turns);
+                gates.end_stop(place.2, &mut effects);
             }
-            let freed = turns.drain(..).filter_map(|turn| if let Turn::Free(id) = turn { Some(id) } else { None });
+            let freed =
+                effects.drain(..).filter_map(|effect| if let GateEffect::Free(id) = effect { Some(id) } else { None });
             free.extend(freed.filter_map(|id| places.get(&id).copied()));
             plan.push(next.into_iter().map(|(.., id)| id).collect());
         }
@@ -259,11 +260,11 @@ impl Daemon {
                     ordered.told.insert(place);
                 }
                 let is_waiting = |process: &Proc| process.machine.state() == ProcessState::Backoff;
-                let event = match self.roster.process(place.2).is_some_and(is_waiting) {
-                    true => Event::GiveUp,
-                    false => Event::Stop,
+                let trigger = match self.roster.process(place.2).is_some_and(is_waiting) {
+                    true => Trigger::GiveUp,
+                    false => Trigger::Stop,
                 };
-                let _ = self.step(place.2, event, now, host);
+                let _ = self.step(place.2, trigger, now, host);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::change::Change;
 use super::{Daemon, Host};
-use crate::config::journal::{Laid, Subject};
+use crate::config::journal::{Definition, Laid};
 use crate::config::{Group, Process};
 use crate::fault::{Code, Fault};
 
@@ -37,11 +37,11 @@ impl Daemon {
         let Wanted { program, group, whole } = wanted;
         let unknown = || Code::BadName.with(program);
         let draft = self.dynamic.draft(&self.roster, (program, group), options, whole).ok_or_else(unknown)?;
-        let subjects = draft.subjects;
+        let definitions = draft.definitions;
         let preview = self.preview_config(&draft.base, &draft.journal, host);
         let mut preview = preview.map_err(|text| Code::IncorrectParameters.with(text))?;
         let laid = preview.base.take().map(|base| base.laid).unwrap_or_default();
-        if let Some((_, error)) = laid.left_out.iter().find(|(left_out, _)| subjects.contains(left_out)) {
+        if let Some((_, error)) = laid.left_out.iter().find(|(left_out, _)| definitions.contains(left_out)) {
             return Err(Code::IncorrectParameters.with(error));
         }
 
@@ -49,7 +49,7 @@ impl Daemon {
         let mut differs = false;
         // A program without processes, maybe because it was left out, has options all the same.
         let mut is_empty = true;
-        for group in self.concerned(&subjects, program) {
+        for group in self.concerned(&definitions, program) {
             let name = group.name();
             let listed = preview.groups.iter().find(|other| other.name == name);
             let listed = listed.map_or(&[][..], |group| &group.processes);
@@ -77,7 +77,7 @@ impl Daemon {
             return Err(unknown());
         }
         let options = options.to_vec();
-        let change = || Change::SetOptions { subjects, options, groups, configured, made: laid.made, whole };
+        let change = || Change::SetOptions { definitions, options, groups, configured, made: laid.made, whole };
         let is_news = is_empty && draft.journal != *self.dynamic.journal();
         Ok((differs || is_news).then(change))
     }
@@ -86,19 +86,23 @@ impl Daemon {
 impl Daemon {
     /// Names of the active groups in which a program has its options from what has them in this group, or in all.
     pub fn groups_sharing(&self, program: &str, group: Option<&str>) -> Vec<String> {
-        let subjects = self.dynamic.subjects(&self.roster, program, group);
-        self.concerned(&subjects, program).map(|group| group.name().to_string()).collect()
+        let definitions = self.dynamic.definitions(&self.roster, program, group);
+        self.concerned(&definitions, program).map(|group| group.name().to_string()).collect()
     }
 
     /// The active groups that hold a program whose options these have.
-    fn concerned<'a>(&'a self, subjects: &'a [Subject], program: &'a str) -> impl Iterator<Item = &'a super::Group> {
+    fn concerned<'a>(
+        &'a self,
+        definitions: &'a [Definition],
+        program: &'a str,
+    ) -> impl Iterator<Item = &'a super::Group> {
         let is_concerned = move |group: &&super::Group| {
             let name = group.name();
-            let is_own = |subject: &Subject| matches!(subject, Subject::Own { group, .. } if group == name);
-            let is_theirs = |subject: &Subject| matches!(subject, Subject::Files(_));
+            let is_own = |definition: &Definition| matches!(definition, Definition::Own { group, .. } if group == name);
+            let is_theirs = |definition: &Definition| matches!(definition, Definition::Files(_));
             match self.dynamic.journal().own(name, program) {
-                Some(_) => subjects.iter().any(is_own),
-                None => subjects.iter().any(is_theirs) && self.has_program(name, program),
+                Some(_) => definitions.iter().any(is_own),
+                None => definitions.iter().any(is_theirs) && self.has_program(name, program),
             }
         };
         self.roster.groups().map(|(_, group)| group).filter(is_concerned)

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::rc::Rc;
 
-use super::groups::{Group, Output, Proc};
+use super::groups::{Group, OutputChannel, Proc};
 use crate::config::{self, GroupKind};
 use crate::id::{GroupId, IdMap, Pid, ProcId};
 use crate::model::history::History;
@@ -17,7 +17,7 @@ use crate::namespec;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum Named {
     /// One process.
     Process(ProcId),
     /// A whole group (`group:*`).
@@ -58,19 +58,19 @@ impl Roster {
     }
 
     /// What a name stands for (X-68); `None` for an unknown one.
-    pub fn find(&self, name: &str) -> Option<Target> {
+    pub fn find(&self, name: &str) -> Option<Named> {
         let spec = namespec::split(name);
         let id = self.group_named(spec.group)?;
         match spec.process {
-            None => Some(Target::Group(id)),
-            Some(process) => self.groups.get(&id)?.process(process).map(Target::Process),
+            None => Some(Named::Group(id)),
+            Some(process) => self.groups.get(&id)?.process(process).map(Named::Process),
         }
     }
 
     /// The process that a name stands for; a whole group is none.
     pub fn find_process(&self, name: &str) -> Option<ProcId> {
         match self.find(name) {
-            Some(Target::Process(id)) => Some(id),
+            Some(Named::Process(id)) => Some(id),
             _ => None,
         }
     }
@@ -209,8 +209,8 @@ impl Roster {
             group,
             config,
             machine: Process::default(),
-            stdout: Output::default(),
-            stderr: Output::default(),
+            stdout: OutputChannel::default(),
+            stderr: OutputChannel::default(),
             launched: None,
             start_failure: 0,
             uses_socket: false,
@@ -275,7 +275,7 @@ mod tests {
     use super::*;
     use crate::clock::{Mono, Now, Wall};
     use crate::config::fake::Fake;
-    use crate::model::process::{Effect, Event};
+    use crate::model::process::{Effect, Trigger};
     use crate::state::SupervisorState;
 
     const TEXT: &str = "[supervisord]\n[program:a]\ncommand=a\npriority=2\nnumprocs=2\nprocess_name=a%(process_num)d\n\
@@ -295,12 +295,12 @@ mod tests {
     }
 
     /// Feeds the machine of a process and counts what comes of it.
-    fn feed(roster: &mut Roster, id: ProcId, event: Event) {
+    fn feed(roster: &mut Roster, id: ProcId, trigger: Trigger) {
         let process = roster.process_mut(id).unwrap();
         let config = process.config.clone();
         let mut effects = Vec::new();
         process.machine.step(
-            event,
+            trigger,
             &config,
             SupervisorState::Running,
             Now { mono: Mono(0), wall: Wall(0) },
@@ -351,7 +351,7 @@ mod tests {
             let found = roster.find_process(name).and_then(|id| roster.namespec(id));
             assert_eq!(found.as_deref(), expected, "{name}");
         }
-        assert_eq!(roster.find("g:*"), roster.group_named("g").map(Target::Group));
+        assert_eq!(roster.find("g:*"), roster.group_named("g").map(Named::Group));
         assert_eq!(roster.find_process("g:*"), None);
         assert_eq!(roster.processes_of_program("g", "a"), ["a0", "a1"]);
         assert_eq!(roster.program_of("g", "a1"), Some("a"));
@@ -377,8 +377,8 @@ mod tests {
         let (a0, a1) = (roster.find_process("g:a0").unwrap(), roster.find_process("g:a1").unwrap());
         let config = roster.process(a0).unwrap().config.clone();
         for (id, pid) in [(a0, Pid(10)), (a1, Pid(11))] {
-            feed(&mut roster, id, Event::Start);
-            feed(&mut roster, id, Event::Spawned(pid));
+            feed(&mut roster, id, Trigger::Start);
+            feed(&mut roster, id, Trigger::Spawned(pid));
             roster.add_child(id, pid);
         }
         check(&roster, "started");

@@ -14,8 +14,8 @@ use super::{Daemon, Host, Proc};
 use crate::clock::{Mono, Now, earliest};
 use crate::config::{Config, ShutdownTime, Supervisord};
 use crate::id::{GroupId, ProcId};
-use crate::model::event::Event as Happening;
-use crate::model::process::Event;
+use crate::model::event::Event;
+use crate::model::process::Trigger;
 use crate::state::{ProcessState, SupervisorState};
 use crate::wire::listener::ListenerState;
 
@@ -123,7 +123,7 @@ impl Daemon {
                 self.begin_ordered_end(&groups);
             }
             self.shutdown.order = Some(groups);
-            self.bus.emit(Happening::supervisor_stopping());
+            self.bus.emit(Event::supervisor_stopping());
         }
         if self.budget_ends().is_some_and(|at| at <= now.mono) {
             self.kill_rest(now, host);
@@ -224,11 +224,11 @@ impl Daemon {
         for id in waiting.collect::<Vec<_>>() {
             // One that waits for its first hook has no child yet.
             let state = self.roster.process(id).map(|process| process.machine.state());
-            let event = if state == Some(ProcessState::Starting) { Event::Stop } else { Event::GiveUp };
-            let _ = self.step(id, event, now, host);
+            let trigger = if state == Some(ProcessState::Starting) { Trigger::Stop } else { Trigger::GiveUp };
+            let _ = self.step(id, trigger, now, host);
         }
         for (id, _) in left {
-            let _ = self.step(id, Event::Kill, now, host);
+            let _ = self.step(id, Trigger::Kill, now, host);
         }
     }
 
@@ -289,13 +289,13 @@ impl Daemon {
 
     fn tell(&mut self, processes: Vec<ProcId>, now: Now, host: &mut dyn Host) {
         for id in processes {
-            let event = match self.roster.process(id).map(|process| process.machine.state()) {
-                Some(ProcessState::Running | ProcessState::Starting) => Event::Stop,
-                Some(ProcessState::Backoff) => Event::GiveUp,
+            let trigger = match self.roster.process(id).map(|process| process.machine.state()) {
+                Some(ProcessState::Running | ProcessState::Starting) => Trigger::Stop,
+                Some(ProcessState::Backoff) => Trigger::GiveUp,
                 _ => continue,
             };
             // A failed signal makes the process UNKNOWN, which counts as stopped.
-            let _ = self.step(id, event, now, host);
+            let _ = self.step(id, trigger, now, host);
         }
     }
 

@@ -39,7 +39,7 @@ const UNTOLD: Now = Now { mono: Mono(0), wall: Wall(0) };
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The log itself, beside the echo.
-    pub target: Target,
+    pub target: Destination,
     /// The least severe level that is written.
     pub level: Level,
     /// Lines go to standard output as well: in the foreground, unless silent (L-3).
@@ -48,7 +48,7 @@ pub struct Settings {
 
 /// Where the lines of the activity log go.
 #[derive(Clone, Debug)]
-pub enum Target {
+pub enum Destination {
     /// A file, rotated at `maxbytes` (0: never), with `backups` older ones kept. Also a stream such as /dev/stdout.
     File {
         /// The path, absolute: the daemon may change its directory later.
@@ -76,13 +76,13 @@ pub enum Target {
 /// Errors: the file cannot be opened; the log that was open stays in use (C-154).
 pub fn open(settings: &Settings) -> io::Result<()> {
     let output = match &settings.target {
-        Target::File { path, maxbytes, backups } => {
+        Destination::File { path, maxbytes, backups } => {
             Output::Sink { sink: Sink::open(path, *maxbytes, *backups)?, path: path.clone() }
         }
-        Target::Syslog { address, facility, tag } => {
+        Destination::Syslog { address, facility, tag } => {
             Output::Syslog { syslog: Syslog::new(address), facility: *facility, tag: tag.clone() }
         }
-        Target::None => Output::None,
+        Destination::None => Output::None,
     };
     let echo = if settings.echo { StreamLog::inherited(STDOUT).ok() } else { None };
     let mut log = ACTIVITY.lock();
@@ -352,7 +352,7 @@ mod tests {
     }
 
     fn file(path: &str, level: Level) -> Settings {
-        let target = Target::File { path: path.to_string(), maxbytes: 0, backups: 0 };
+        let target = Destination::File { path: path.to_string(), maxbytes: 0, backups: 0 };
         Settings { target, level, echo: false }
     }
 

@@ -28,7 +28,7 @@ const SHARED_WRITE_MAX: usize = 4096;
 const LINKS_MAX: usize = 8;
 
 /// All streams that are open.
-static STREAMS: Mutex<Vec<Arc<Mutex<Stream>>>> = Mutex::new(Vec::new());
+static STREAMS: Mutex<Vec<Arc<Mutex<LogStream>>>> = Mutex::new(Vec::new());
 
 /// Whether bytes or lines wait somewhere, so that a turn without slow readers looks at no stream.
 static ARE_WAITING: AtomicBool = AtomicBool::new(false);
@@ -39,24 +39,24 @@ static NEXT_WRITER: AtomicU64 = AtomicU64::new(0);
 /// A log's share in a stream.
 #[derive(Debug)]
 pub struct StreamLog {
-    stream: Arc<Mutex<Stream>>,
+    stream: Arc<Mutex<LogStream>>,
     path: Box<str>,
     writer: Writer,
 }
 
 /// The stream, open, or a FIFO that nobody reads yet.
 #[derive(Debug)]
-struct Stream {
-    target: Target,
+struct LogStream {
+    target: LogPath,
     /// Device and inode: what goes to the same place is one stream.
     identity: Option<(u64, u64)>,
-    channel: Option<Channel>,
+    channel: Option<OpenEnd>,
     queue: Queue,
     recovered: u64,
 }
 
 #[derive(Debug)]
-enum Target {
+enum LogPath {
     /// A descriptor that we were started with, as a path.
     Inherited(Box<str>),
     /// Something with a path of its own.
@@ -64,7 +64,7 @@ enum Target {
 }
 
 #[derive(Debug)]
-enum Channel {
+enum OpenEnd {
     /// A description of our own: non-blocking, or a regular file, for which that means nothing.
     Own(OwnedFd),
     /// A socket, shared perhaps.
@@ -137,39 +137,39 @@ impl StreamLog {
         let metadata = File::from(copy.try_clone()?).metadata()?;
         let kind = metadata.file_type();
         let channel = if kind.is_socket() {
-            Channel::Socket(copy)
+            OpenEnd::Socket(copy)
         } else if kind.is_file() {
             // The copy and not a description of its own, for that has a position of its own: if standard output is
             // a file, both would write over each other.
-            Channel::Own(copy)
+            OpenEnd::Own(copy)
         } else {
             match open_nonblocking(&format!("/proc/self/fd/{number}")) {
-                Ok(own) => Channel::Own(own),
+                Ok(own) => OpenEnd::Own(own),
                 // Opened by another user, as containers that drop privileges have it.
-                Err(_) => Channel::Shared(copy),
+                Err(_) => OpenEnd::Shared(copy),
             }
         };
         let identity = Some((metadata.dev(), metadata.ino()));
-        Ok(StreamLog::new(Target::Inherited(format!("/dev/fd/{number}").into()), identity, Some(channel)))
+        Ok(StreamLog::new(LogPath::Inherited(format!("/dev/fd/{number}").into()), identity, Some(channel)))
     }
 
     /// What was opened under `path`, non-blocking, and is no regular file; `None` for a FIFO that nobody reads yet.
     pub(super) fn opened(path: &str, file: Option<File>) -> StreamLog {
         let metadata = file.as_ref().and_then(|file| file.metadata().ok());
         let identity = metadata.map(|metadata| (metadata.dev(), metadata.ino()));
-        StreamLog::new(Target::Path(path.into()), identity, file.map(|file| Channel::Own(file.into())))
+        StreamLog::new(LogPath::Path(path.into()), identity, file.map(|file| OpenEnd::Own(file.into())))
     }
 
-    fn new(target: Target, identity: Option<(u64, u64)>, channel: Option<Channel>) -> StreamLog {
+    fn new(target: LogPath, identity: Option<(u64, u64)>, channel: Option<OpenEnd>) -> StreamLog {
         let writer = NEXT_WRITER.fetch_add(1, Ordering::Relaxed);
-        let (Target::Inherited(path) | Target::Path(path)) = &target;
+        let (LogPath::Inherited(path) | LogPath::Path(path)) = &target;
         let path = path.clone();
         let mut streams = lock(&STREAMS);
         let known = streams.iter().find(|known| identity.is_some() && lock(known).identity == identity);
         let stream = match known {
             Some(known) => Arc::clone(known),
             None => {
-                let made = Stream { target, identity, channel, queue: Queue::default(), recovered: 0 };
+                let made = LogStream { target, identity, channel, queue: Queue::default(), recovered: 0 };
                 let made = Arc::new(Mutex::new(made));
                 streams.push(Arc::clone(&made));
                 made
@@ -228,9 +228,9 @@ impl StreamLog {
     /// Opens a path anew; an inherited descriptor stays (L-60).
     pub fn reopen(&mut self) {
         let mut stream = lock(&self.stream);
-        if let Target::Path(path) = &stream.target {
+        if let LogPath::Path(path) = &stream.target {
             if let Ok(own) = open_nonblocking(path) {
-                stream.channel = Some(Channel::Own(own));
+                stream.channel = Some(OpenEnd::Own(own));
             }
         }
     }
@@ -251,10 +251,10 @@ impl Drop for StreamLog {
     }
 }
 
-impl Stream {
+impl LogStream {
     fn path(&self) -> &str {
         match &self.target {
-            Target::Inherited(path) | Target::Path(path) => path,
+            LogPath::Inherited(path) | LogPath::Path(path) => path,
         }
     }
 
@@ -264,7 +264,7 @@ impl Stream {
 
     fn pending_fd(&self) -> Option<RawFd> {
         let channel = self.channel.as_ref().filter(|_| !self.queue.pending().is_empty())?;
-        let (Channel::Own(fd) | Channel::Socket(fd) | Channel::Shared(fd)) = channel;
+        let (OpenEnd::Own(fd) | OpenEnd::Socket(fd) | OpenEnd::Shared(fd)) = channel;
         Some(fd.as_raw_fd())
     }
 
@@ -307,15 +307,15 @@ impl Stream {
     }
 
     fn write_once(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let (None, Target::Path(path)) = (&self.channel, &self.target) {
-            self.channel = Some(Channel::Own(open_nonblocking(path)?));
+        if let (None, LogPath::Path(path)) = (&self.channel, &self.target) {
+            self.channel = Some(OpenEnd::Own(open_nonblocking(path)?));
         }
         match &self.channel {
             None => Err(ErrorKind::NotConnected.into()),
-            Some(Channel::Own(own)) => fd::write(own.as_fd(), bytes),
-            Some(Channel::Socket(socket)) => fd::send_now(socket.as_fd(), bytes),
-            Some(Channel::Shared(shared)) if !fd::is_writable_now(shared.as_fd()) => Err(ErrorKind::WouldBlock.into()),
-            Some(Channel::Shared(shared)) => fd::write(shared.as_fd(), &bytes[..bytes.len().min(SHARED_WRITE_MAX)]),
+            Some(OpenEnd::Own(own)) => fd::write(own.as_fd(), bytes),
+            Some(OpenEnd::Socket(socket)) => fd::send_now(socket.as_fd(), bytes),
+            Some(OpenEnd::Shared(shared)) if !fd::is_writable_now(shared.as_fd()) => Err(ErrorKind::WouldBlock.into()),
+            Some(OpenEnd::Shared(shared)) => fd::write(shared.as_fd(), &bytes[..bytes.len().min(SHARED_WRITE_MAX)]),
         }
     }
 }
@@ -413,8 +413,8 @@ mod tests {
     #[test]
     fn a_shared_description_is_asked_before_each_write() {
         let pipe = fd::pipe().unwrap();
-        let shared = Channel::Shared(fd::duplicate(pipe.write.as_fd()).unwrap());
-        flood(StreamLog::new(Target::Inherited("".into()), None, Some(shared)), pipe.read.as_fd());
+        let shared = OpenEnd::Shared(fd::duplicate(pipe.write.as_fd()).unwrap());
+        flood(StreamLog::new(LogPath::Inherited("".into()), None, Some(shared)), pipe.read.as_fd());
     }
 
     #[test]

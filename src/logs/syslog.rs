@@ -11,7 +11,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use crate::clock::{Mono, Now};
-use crate::config::{Env, Facility, Priority, SyslogAddress, System};
+use crate::config::{Env, Facility, Priority, SyslogAddress, SystemEnv};
 use crate::sys::time;
 
 /// Longest text of one message in bytes; RFC 5424 asks receivers for 2048 and daemons cut at 8192. The rest is cut.
@@ -76,7 +76,7 @@ impl Syslog {
     pub fn new(address: &SyslogAddress) -> Syslog {
         let host = match address {
             SyslogAddress::Unix(_) => String::new(),
-            SyslogAddress::Udp(_) => format!("{} ", System.hostname()),
+            SyslogAddress::Udp(_) => format!("{} ", SystemEnv.hostname()),
         };
         Syslog {
             address: address.clone(),
@@ -355,7 +355,7 @@ mod tests {
         client.send(at(1), &label, b"", b"one");
         let heard = hear(&daemon);
         assert!(heard[0].starts_with("<131>"), "{heard:?}");
-        assert!(heard[0].ends_with(&format!(" {} web: one", System.hostname())), "{heard:?}");
+        assert!(heard[0].ends_with(&format!(" {} web: one", SystemEnv.hostname())), "{heard:?}");
         drop(daemon);
         for text in ["two", "three", "four"] {
             client.send(at(2), &label, b"", text.as_bytes());

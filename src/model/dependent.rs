@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::dependent::Service;
+use crate::config::dependent::Dependent;
 use crate::state::ProcessState;
 
 /// Who waits for which states, and what was reached. A process is a key of whoever asks.
@@ -19,7 +19,7 @@ pub struct Dependents<K> {
 
 #[derive(Clone, Debug)]
 struct Entry<K> {
-    service: Service,
+    service: Dependent,
     processes: Vec<K>,
     /// Which of its processes have been in a state.
     reached: BTreeMap<i32, Vec<K>>,
@@ -31,7 +31,7 @@ struct Entry<K> {
 
 impl<K: Copy + Ord> Dependents<K> {
     /// Services and their processes, as `processes_of` knows them.
-    pub fn new(services: Vec<Service>, processes_of: impl Fn(&str) -> Vec<K>) -> Dependents<K> {
+    pub fn new(services: Vec<Dependent>, processes_of: impl Fn(&str) -> Vec<K>) -> Dependents<K> {
         let mut of: BTreeMap<K, Vec<usize>> = BTreeMap::new();
         let mut waiters = vec![Vec::new(); services.len()];
         for (index, service) in services.iter().enumerate() {
@@ -108,9 +108,9 @@ mod tests {
     use super::*;
     use ProcessState::*;
 
-    fn service(name: &str, priority: i64, is_handled: bool, waits: &[(usize, &[ProcessState])]) -> Service {
+    fn service(name: &str, priority: i64, is_handled: bool, waits: &[(usize, &[ProcessState])]) -> Dependent {
         let waits = waits.iter().map(|(on, states)| (*on, states.to_vec())).collect();
-        Service { name: name.to_string(), is_handled, priority, waits }
+        Dependent { name: name.to_string(), is_handled, priority, waits }
     }
 
     /// Processes are numbered: 10 and 11 of `a`, 20 of `b`, 30 of `x`, 40 of `y`.

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use crate::config::datatypes::Length;
 use crate::eventtype::EventType;
 use crate::id::{Channel, Pid, ProcId};
-use crate::model::health::Change;
+use crate::model::health::HealthChange;
 use crate::signal;
 use crate::state::ProcessState;
 use crate::wire::decimal::push_decimal;
@@ -156,7 +156,7 @@ impl Event {
     }
 
     /// STHENO_HEALTH, `processname:… groupname:… from:healthy to:unhealthy reason:…` (O-4).
-    pub fn health(subject: Subject<'_>, change: Change, reason: &str) -> Event {
+    pub fn health(subject: Subject<'_>, change: HealthChange, reason: &str) -> Event {
         let (from, to) = (change.from.name(), change.to.name());
         let text =
             format!("processname:{} groupname:{} from:{from} to:{to} reason:{reason}", subject.name, subject.group);

@@ -2,8 +2,8 @@
 //!
 //! A gate is a set of processes and a condition; it is open while the condition holds of all of them. Whoever waits has
 //! gates, and may start while all are open. What is known of a process comes in as [`Facts`]; what that opens, closes or
-//! makes hopeless comes out as [`Turn`]s. Counters do the work: a change costs one look at each gate the process
-//! stands in, and one for each that waits at a gate which turned; how many processes there are does not matter.
+//! makes hopeless comes out as [`GateEffect`]s. Counters do the work: a change costs one look at each gate the process
+//! stands in, and one for each that waits at a gate which opened or closed; how many processes there are does not matter.
 
 use crate::config::depends::{Condition, Dependency, Resolved};
 use crate::id::{IdMap, ProcId};
@@ -53,9 +53,9 @@ impl Facts {
     }
 }
 
-/// What a change has turned.
+/// What a change of a process does to those that wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum GateEffect {
     /// All gates of this process are open now.
     Opened(ProcId),
     /// One of them, whose condition is lasting, was open and is not any more.
@@ -208,13 +208,13 @@ impl Gates {
         self.count_stop(id, true, &mut Vec::new());
     }
 
-    /// It is stopped; what that turns is appended.
-    pub fn end_stop(&mut self, id: ProcId, out: &mut Vec<Turn>) {
+    /// It is stopped; what follows is appended.
+    pub fn end_stop(&mut self, id: ProcId, out: &mut Vec<GateEffect>) {
         self.count_stop(id, false, out);
     }
 
     /// Costs a look at the gates of the process, and one at each member of those where it is the first or the last.
-    fn count_stop(&mut self, id: ProcId, is_stopping: bool, out: &mut Vec<Turn>) {
+    fn count_stop(&mut self, id: ProcId, is_stopping: bool, out: &mut Vec<GateEffect>) {
         let Some(waiter) = self.waiters.get_mut(&id) else { return };
         let is_stopping = is_stopping && !waiter.is_last;
         if std::mem::replace(&mut waiter.is_stopping, is_stopping) == is_stopping {
@@ -237,15 +237,15 @@ impl Gates {
                     *count -= 1;
                     if *count == 0 {
                         self.stops_before.remove(&member.process);
-                        out.push(Turn::Free(member.process));
+                        out.push(GateEffect::Free(member.process));
                     }
                 }
             }
         }
     }
 
-    /// A process has changed; what that turns is appended.
-    pub fn update(&mut self, id: ProcId, facts: Facts, out: &mut Vec<Turn>) {
+    /// A process has changed; what follows is appended.
+    pub fn update(&mut self, id: ProcId, facts: Facts, out: &mut Vec<GateEffect>) {
         let Some(places) = self.places.get(&id) else { return };
         for &(number, place) in places {
             #[cfg(test)]
@@ -271,15 +271,15 @@ impl Gates {
                         let Some(entry) = self.waiters.get_mut(waiter) else { continue };
                         entry.closed = if is_open { entry.closed - 1 } else { entry.closed + 1 };
                         if is_open && entry.closed == 0 {
-                            out.push(Turn::Opened(*waiter));
+                            out.push(GateEffect::Opened(*waiter));
                         } else if !is_open && condition.is_lasting() {
-                            out.push(Turn::Closed(*waiter));
+                            out.push(GateEffect::Closed(*waiter));
                         }
                     }
                 }
             }
             if has_failed {
-                out.extend(gate.waiters.iter().map(|waiter| Turn::Hopeless { waiter: *waiter, failed: id }));
+                out.extend(gate.waiters.iter().map(|waiter| GateEffect::Hopeless { waiter: *waiter, failed: id }));
             }
         }
     }
@@ -406,19 +406,19 @@ mod tests {
     fn a_gate_opens_when_all_hold_and_closes_when_one_does_not() {
         use ProcessState::*;
         let mut gates = gates(Condition::Running);
-        let rows: [(ProcId, ProcessState, &[Turn]); 7] = [
+        let rows: [(ProcId, ProcessState, &[GateEffect]); 7] = [
             (A, Running, &[]),
             (A, Running, &[]),
             (B, Starting, &[]),
-            (B, Running, &[Turn::Opened(WEB)]),
-            (A, Exited, &[Turn::Closed(WEB)]),
-            (B, Fatal, &[Turn::Hopeless { waiter: WEB, failed: B }]),
+            (B, Running, &[GateEffect::Opened(WEB)]),
+            (A, Exited, &[GateEffect::Closed(WEB)]),
+            (B, Fatal, &[GateEffect::Hopeless { waiter: WEB, failed: B }]),
             (B, Fatal, &[]),
         ];
         for (step, (process, state, expected)) in rows.into_iter().enumerate() {
-            let mut turns = Vec::new();
-            gates.update(process, facts(state), &mut turns);
-            assert_eq!(turns, expected, "step {step}");
+            let mut effects = Vec::new();
+            gates.update(process, facts(state), &mut effects);
+            assert_eq!(effects, expected, "step {step}");
         }
         let obstacles: Vec<(ProcId, bool)> = gates.obstacles(WEB).map(|found| (found.process, found.fails)).collect();
         assert_eq!(obstacles, [(A, false), (B, true)]);
@@ -430,22 +430,22 @@ mod tests {
     #[test]
     fn a_process_is_free_when_all_that_depend_on_it_are_stopped() {
         let mut gates = gates(Condition::Spawned);
-        // Who is to be stopped, or is; what that turns, and who is free.
-        let rows: [(ProcId, bool, &[Turn], [bool; 3]); 6] = [
+        // Who is to be stopped, or is; what follows, and who is free.
+        let rows: [(ProcId, bool, &[GateEffect], [bool; 3]); 6] = [
             (A, true, &[], [true, true, true]),
             (WEB, true, &[], [false, false, true]),
             (WEB, true, &[], [false, false, true]),
             (A, false, &[], [false, false, true]),
-            (WEB, false, &[Turn::Free(A), Turn::Free(B)], [true, true, true]),
+            (WEB, false, &[GateEffect::Free(A), GateEffect::Free(B)], [true, true, true]),
             (WEB, false, &[], [true, true, true]),
         ];
         for (step, (process, is_stopping, expected, free)) in rows.into_iter().enumerate() {
-            let mut turns = Vec::new();
+            let mut effects = Vec::new();
             match is_stopping {
                 true => gates.begin_stop(process),
-                false => gates.end_stop(process, &mut turns),
+                false => gates.end_stop(process, &mut effects),
             }
-            assert_eq!(turns, expected, "step {step}");
+            assert_eq!(effects, expected, "step {step}");
             assert_eq!([A, B, WEB].map(|id| gates.is_free(id)), free, "step {step}");
         }
     }

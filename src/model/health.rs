@@ -2,7 +2,7 @@
 
 /// What is known of a process's health.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
+pub enum HealthState {
     /// No check has told yet.
     #[default]
     Unknown,
@@ -12,13 +12,13 @@ pub enum State {
     Unhealthy,
 }
 
-impl State {
+impl HealthState {
     /// The word that clients see.
     pub fn name(self) -> &'static str {
         match self {
-            State::Unknown => "unknown",
-            State::Healthy => "healthy",
-            State::Unhealthy => "unhealthy",
+            HealthState::Unknown => "unknown",
+            HealthState::Healthy => "healthy",
+            HealthState::Unhealthy => "unhealthy",
         }
     }
 }
@@ -27,7 +27,7 @@ impl State {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
     /// What is known.
-    pub state: State,
+    pub state: HealthState,
     /// Why the last check was bad; empty after a good one.
     pub reason: String,
     /// Bad checks in a row.
@@ -38,7 +38,7 @@ pub struct Health {
 impl Health {
     /// Takes the result of a check; says from what to what the state has changed, or that it was found bad once more
     /// after so many, if either is so.
-    pub fn take(&mut self, result: Result<(), String>, good: u32, bad: u32) -> Option<Change> {
+    pub fn take(&mut self, result: Result<(), String>, good: u32, bad: u32) -> Option<HealthChange> {
         let from = self.state;
         match result {
             Ok(()) => {
@@ -46,7 +46,7 @@ impl Health {
                 self.failures = 0;
                 self.reason.clear();
                 if self.successes >= good {
-                    self.state = State::Healthy;
+                    self.state = HealthState::Healthy;
                 }
             }
             Err(reason) => {
@@ -54,20 +54,20 @@ impl Health {
                 self.successes = 0;
                 self.reason = reason;
                 if self.failures >= bad {
-                    self.state = State::Unhealthy;
+                    self.state = HealthState::Unhealthy;
                 }
             }
         }
-        (self.state != from).then_some(Change { from, to: self.state })
+        (self.state != from).then_some(HealthChange { from, to: self.state })
     }
 }
 
 /// A change of health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub struct Change {
-    pub from: State,
-    pub to: State,
+pub struct HealthChange {
+    pub from: HealthState,
+    pub to: HealthState,
 }
 
 /// Bytes of a line that are looked at; the rest of a longer one is passed over.
@@ -108,9 +108,9 @@ mod tests {
 
     #[test]
     fn thresholds() {
-        use State::*;
+        use HealthState::*;
         // Results, thresholds (good, bad); the states one after the other.
-        let rows: &[(&str, (u32, u32), &[State])] = &[
+        let rows: &[(&str, (u32, u32), &[HealthState])] = &[
             ("+", (1, 3), &[Healthy]),
             ("++", (2, 3), &[Unknown, Healthy]),
             ("---", (1, 3), &[Unknown, Unknown, Unhealthy]),
@@ -125,7 +125,11 @@ mod tests {
                 let result = if result == '+' { Ok(()) } else { Err("why".to_string()) };
                 let change = health.take(result.clone(), *good, *bad);
                 assert_eq!(health.state, *state, "{results}");
-                assert_eq!(change, (before != *state).then_some(Change { from: before, to: *state }), "{results}");
+                assert_eq!(
+                    change,
+                    (before != *state).then_some(HealthChange { from: before, to: *state }),
+                    "{results}"
+                );
                 assert_eq!(health.reason.is_empty(), result.is_ok());
             }
         }

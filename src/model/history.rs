@@ -2,7 +2,7 @@
 //! lately, with who asked for it. People look at it on the status page; nothing is decided by it.
 //!
 //! Moments are numbered without a gap. Whoever knows up to which number it has heard is told what changed since, as long
-//! as that is still remembered ([`Activity::since`]).
+//! as that is still remembered ([`Lately::since`]).
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -50,7 +50,7 @@ pub struct Asker {
 
 /// A process entered a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entered {
+pub struct StateEntry {
     /// When.
     pub at: Wall,
     /// Which.
@@ -97,12 +97,12 @@ impl Moment {
 /// The last changes of one process.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    changes: VecDeque<Entered>,
+    changes: VecDeque<StateEntry>,
 }
 
 impl History {
     /// Remembers one more.
-    pub fn push(&mut self, entered: Entered) {
+    pub fn push(&mut self, entered: StateEntry) {
         if self.changes.len() == CHANGES_MAX {
             self.changes.pop_front();
         }
@@ -110,7 +110,7 @@ impl History {
     }
 
     /// The oldest first.
-    pub fn changes(&self) -> impl DoubleEndedIterator<Item = &Entered> {
+    pub fn changes(&self) -> impl DoubleEndedIterator<Item = &StateEntry> {
         self.changes.iter()
     }
 
@@ -134,7 +134,7 @@ impl History {
 
 /// What happened lately.
 #[derive(Clone, Debug, Default)]
-pub struct Activity {
+pub struct Lately {
     moments: VecDeque<Moment>,
     text_bytes: usize,
     begun: Option<Wall>,
@@ -142,7 +142,7 @@ pub struct Activity {
     forgotten: u64,
 }
 
-impl Activity {
+impl Lately {
     /// Remembers one more.
     pub fn push(&mut self, moment: Moment) {
         self.begun.get_or_insert(moment.at);
@@ -215,7 +215,7 @@ mod tests {
     fn of_a_process_the_last_changes_are_kept() {
         let mut history = History::default();
         for at in 0..CHANGES_MAX as u64 + 3 {
-            history.push(Entered { at: Wall(at), state: ProcessState::Backoff, why: Why::Itself });
+            history.push(StateEntry { at: Wall(at), state: ProcessState::Backoff, why: Why::Itself });
         }
         let times: Vec<u64> = history.changes().map(|entered| entered.at.0).collect();
         assert_eq!(times, (3..CHANGES_MAX as u64 + 3).collect::<Vec<_>>());
@@ -225,14 +225,14 @@ mod tests {
     fn equal_texts_are_kept_once_and_long_ones_are_cut() {
         let mut history = History::default();
         let text = history.text("no such file");
-        history.push(Entered { at: Wall(0), state: ProcessState::Backoff, why: Why::Text(text.clone()) });
+        history.push(StateEntry { at: Wall(0), state: ProcessState::Backoff, why: Why::Text(text.clone()) });
         assert!(Rc::ptr_eq(&text, &history.text("no such file")));
         assert_eq!(history.text(&"é".repeat(TEXT_BYTES_MAX)).len(), TEXT_BYTES_MAX);
     }
 
     #[test]
     fn who_has_heard_all_up_to_a_number_is_told_the_rest() {
-        let mut activity = Activity::default();
+        let mut activity = Lately::default();
         assert_eq!((activity.last(), activity.since(0).map(Iterator::count)), (0, Some(0)));
         for at in 0..MOMENTS_MAX as u64 + 5 {
             activity.push(moment(at, Why::Itself));
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn texts_are_bounded_in_sum() {
-        let mut activity = Activity::default();
+        let mut activity = Lately::default();
         for _ in 0..MOMENTS_MAX {
             activity.note(Wall(0), &"x".repeat(2 * TEXT_BYTES_MAX), Why::Itself);
             assert!(activity.text_bytes <= TEXTS_BYTES_MAX);
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn who_asks_is_the_cause_of_what_has_no_other() {
-        let mut activity = Activity::default();
+        let mut activity = Lately::default();
         activity.push(moment(1, Why::Itself));
         let before = activity.last();
         activity.push(moment(2, Why::Exit(ExitStatus::Code(1))));

@@ -18,7 +18,7 @@ pub const KILLED_WAIT: Duration = Duration::from_secs(1);
 
 /// What is done after a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum AfterLook {
     /// They have time yet.
     Wait,
     /// They are to be killed now.
@@ -63,19 +63,19 @@ impl Leftovers {
     }
 
     /// They were looked at.
-    pub fn look(&mut self, is_left: bool, now: Mono) -> Next {
+    pub fn look(&mut self, is_left: bool, now: Mono) -> AfterLook {
         if !is_left {
-            return Next::Over { is_left };
+            return AfterLook::Over { is_left };
         }
         match (now >= self.until, self.is_killed) {
-            (true, true) => Next::Over { is_left },
+            (true, true) => AfterLook::Over { is_left },
             (true, false) => {
                 *self = Leftovers::killed(now);
-                Next::Kill
+                AfterLook::Kill
             }
             (false, _) => {
                 self.look_at = now.after(LOOK_EVERY).min(self.until);
-                Next::Wait
+                AfterLook::Wait
             }
         }
     }
@@ -88,15 +88,15 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     /// Looks whenever that is due; what was done, with the moment in milliseconds.
-    fn life(mut left: Leftovers, ends_at: Option<u64>) -> Vec<(u64, Next)> {
+    fn life(mut left: Leftovers, ends_at: Option<u64>) -> Vec<(u64, AfterLook)> {
         let mut done = Vec::new();
         loop {
             let now = left.deadline();
             let next = left.look(ends_at.is_none_or(|at| now.0 < at * MS), now);
-            if next != Next::Wait {
+            if next != AfterLook::Wait {
                 done.push((now.0 / MS, next));
             }
-            if matches!(next, Next::Over { .. }) {
+            if matches!(next, AfterLook::Over { .. }) {
                 return done;
             }
             assert!(left.deadline() > now && left.deadline().since(now) <= LOOK_EVERY, "{left:?}");
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn told_then_killed_then_left_alone() {
-        use Next::{Kill, Over};
+        use AfterLook::{Kill, Over};
         let second = Duration::from_secs;
         let gone = Over { is_left: false };
         let told = |secs| Leftovers::told(second(secs), Mono(0));

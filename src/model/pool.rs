@@ -52,9 +52,9 @@ const ENVELOPE_BYTES_KEPT: usize = 64 * 1024;
 
 /// What the owner has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum PoolEffect {
     /// Write to the activity log.
-    Log(Line),
+    Log(PoolLine),
     /// Write to the standard input of the process that an event was about; errors do not matter (E-48).
     WriteStdin {
         /// That process; it may be gone.
@@ -71,7 +71,7 @@ pub enum Effect {
 /// A line of the activity log; displays as its text. Formatted only if somebody reads it: most are DEBG.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Line {
+pub enum PoolLine {
     StateChanged { listener: Rc<str>, from: ListenerState, to: ListenerState },
     EnteredUnknown { listener: Rc<str> },
     BadResultLine { listener: Rc<str>, line: Vec<u8> },
@@ -84,47 +84,49 @@ pub enum Line {
     BrokenPipe { listener: Rc<str>, serial: u64 },
 }
 
-impl Line {
+impl PoolLine {
     /// The level it has in 4.3.0: the ordinary course of events is DEBG, what a listener did wrong WARN.
     pub fn level(&self) -> Level {
         match self {
-            Line::StateChanged { .. }
-            | Line::Processed { .. }
-            | Line::Rebuffering { .. }
-            | Line::Sent { .. }
-            | Line::BrokenPipe { .. } => Level::Debug,
-            Line::EnteredUnknown { .. }
-            | Line::BadResultLine { .. }
-            | Line::Rejected { .. }
-            | Line::HandlerError { .. } => Level::Warn,
-            Line::Overflowed { .. } => Level::Error,
+            PoolLine::StateChanged { .. }
+            | PoolLine::Processed { .. }
+            | PoolLine::Rebuffering { .. }
+            | PoolLine::Sent { .. }
+            | PoolLine::BrokenPipe { .. } => Level::Debug,
+            PoolLine::EnteredUnknown { .. }
+            | PoolLine::BadResultLine { .. }
+            | PoolLine::Rejected { .. }
+            | PoolLine::HandlerError { .. } => Level::Warn,
+            PoolLine::Overflowed { .. } => Level::Error,
         }
     }
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for PoolLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Line::StateChanged { listener, from, to } => write!(f, "{listener}: {} -> {}", from.name(), to.name()),
-            Line::EnteredUnknown { listener } => write!(
+            PoolLine::StateChanged { listener, from, to } => write!(f, "{listener}: {} -> {}", from.name(), to.name()),
+            PoolLine::EnteredUnknown { listener } => write!(
                 f,
                 "{listener}: has entered the UNKNOWN state and will no longer receive events, this usually indicates \
                  the process violated the eventlistener protocol"
             ),
-            Line::BadResultLine { listener, line } => {
+            PoolLine::BadResultLine { listener, line } => {
                 write!(f, "{listener}: bad result line: '{}'", pyrepr::utf8_or_undecodable(line))
             }
-            Line::Processed { listener } => write!(f, "{listener}: event was processed"),
-            Line::Rejected { listener, count } => write!(f, "{listener}: event was rejected{}", counted::times(*count)),
-            Line::HandlerError { listener } => write!(f, "{listener}: event caused an error"),
-            Line::Rebuffering { pool, serial, queued, events_max } => {
+            PoolLine::Processed { listener } => write!(f, "{listener}: event was processed"),
+            PoolLine::Rejected { listener, count } => {
+                write!(f, "{listener}: event was rejected{}", counted::times(*count))
+            }
+            PoolLine::HandlerError { listener } => write!(f, "{listener}: event caused an error"),
+            PoolLine::Rebuffering { pool, serial, queued, events_max } => {
                 write!(f, "rebuffering event {serial} for pool {pool} (buf size={queued}, max={events_max})")
             }
-            Line::Overflowed { pool, serial } => {
+            PoolLine::Overflowed { pool, serial } => {
                 write!(f, "pool {pool} event buffer overflowed, discarding event {serial}")
             }
-            Line::Sent { listener, serial } => write!(f, "event {serial} sent to listener {listener}"),
-            Line::BrokenPipe { listener, serial } => write!(
+            PoolLine::Sent { listener, serial } => write!(f, "event {serial} sent to listener {listener}"),
+            PoolLine::BrokenPipe { listener, serial } => write!(
                 f,
                 "epipe occurred while sending event {serial} to listener {listener}, listener state unchanged"
             ),
@@ -256,9 +258,9 @@ impl Pool {
     }
 
     /// Ends the rest if it is over, and names rejections that no line has named; whether a rest was over.
-    pub fn wake(&mut self, now: Mono, out: &mut Vec<Effect>) -> bool {
+    pub fn wake(&mut self, now: Mono, out: &mut Vec<PoolEffect>) -> bool {
         if let Some(count) = self.rejections.due(now) {
-            out.push(Effect::Log(Line::Rejected { listener: self.name.clone(), count }));
+            out.push(PoolEffect::Log(PoolLine::Rejected { listener: self.name.clone(), count }));
         }
         let is_over = self.retry.deadline().is_some_and(|until| until <= now);
         if is_over {
@@ -290,7 +292,7 @@ impl Pool {
     }
 
     /// Removes a process from a pool that stays. An event it had goes back into the queue.
-    pub fn remove_member(&mut self, id: ProcId, out: &mut Vec<Effect>) {
+    pub fn remove_member(&mut self, id: ProcId, out: &mut Vec<PoolEffect>) {
         self.exited(id, out);
         self.members.retain(|member| member.id != id);
         self.candidate = 0;
@@ -299,7 +301,7 @@ impl Pool {
     /// The process was spawned or has exited: a new run starts ACKNOWLEDGED, and an event that the old one had not
     /// answered goes back into the queue, also when part of an answer had come (E-49). Call it at the exit, after the
     /// last output; calling it again at the next spawn does no harm.
-    pub fn exited(&mut self, id: ProcId, out: &mut Vec<Effect>) {
+    pub fn exited(&mut self, id: ProcId, out: &mut Vec<PoolEffect>) {
         let Some(index) = self.index_of(id) else { return };
         let member = &mut self.members[index];
         if member.protocol.state() == ListenerState::Ready {
@@ -313,7 +315,7 @@ impl Pool {
     }
 
     /// Queues an event that the pool subscribes to; `serial` is the daemon's. A full queue loses its oldest (E-63).
-    pub fn offer(&mut self, event: Rc<Event>, serial: u64, out: &mut Vec<Effect>) {
+    pub fn offer(&mut self, event: Rc<Event>, serial: u64, out: &mut Vec<PoolEffect>) {
         debug_assert!(self.mask.wants(event.kind()));
         let queued = Queued { event, serial, pool_serial: self.serials.take() };
         self.make_room(&queued, out);
@@ -325,7 +327,12 @@ impl Pool {
     /// (E-61). `None` when nothing is queued or nobody can take it. Answer with [`Pool::sent`] or [`Pool::refused`].
     ///
     /// Worth calling when something was queued, a listener became READY, or one became RUNNING.
-    pub fn next(&mut self, server: &str, is_running: impl Fn(ProcId) -> bool, out: &mut Vec<Effect>) -> Option<ProcId> {
+    pub fn next(
+        &mut self,
+        server: &str,
+        is_running: impl Fn(ProcId) -> bool,
+        out: &mut Vec<PoolEffect>,
+    ) -> Option<ProcId> {
         let tried = std::mem::take(&mut self.tried);
         let Queued { event, serial, pool_serial } = self.queue.front()?;
         let fits = |member: &Member| member.protocol.state() == ListenerState::Ready && is_running(member.id);
@@ -337,7 +344,7 @@ impl Pool {
             // Once somebody was READY, the original takes one event after another out and puts back the last (E-62).
             if tried {
                 let (pool, queued, events_max) = (self.name.clone(), self.queue.len() - 1, self.events_max());
-                out.push(Effect::Log(Line::Rebuffering { pool, serial: *serial, queued, events_max }));
+                out.push(PoolEffect::Log(PoolLine::Rebuffering { pool, serial: *serial, queued, events_max }));
             }
             self.candidate = 0;
             return None;
@@ -359,11 +366,11 @@ impl Pool {
     }
 
     /// The listener named by [`Pool::next`] has taken the envelope, or has its rest in an output buffer (E-67).
-    pub fn sent(&mut self, out: &mut Vec<Effect>) {
+    pub fn sent(&mut self, out: &mut Vec<PoolEffect>) {
         let Some(member) = self.members.get_mut(std::mem::take(&mut self.candidate)) else { return };
         let Some(queued) = self.queue.pop_front() else { return };
         self.held_bytes -= queued.weight_if(self.holding);
-        out.push(Effect::Log(Line::Sent { listener: member.name.clone(), serial: queued.serial }));
+        out.push(PoolEffect::Log(PoolLine::Sent { listener: member.name.clone(), serial: queued.serial }));
         member.in_flight = Some(queued);
         member.protocol.sent();
         self.ready -= 1;
@@ -371,14 +378,14 @@ impl Pool {
     }
 
     /// The pipe of the listener named by [`Pool::next`] is broken; the next one is tried for this event (E-62).
-    pub fn refused(&mut self, out: &mut Vec<Effect>) {
+    pub fn refused(&mut self, out: &mut Vec<PoolEffect>) {
         let (Some(member), Some(queued)) = (self.members.get(self.candidate), self.queue.front()) else { return };
-        out.push(Effect::Log(Line::BrokenPipe { listener: member.name.clone(), serial: queued.serial }));
+        out.push(PoolEffect::Log(PoolLine::BrokenPipe { listener: member.name.clone(), serial: queued.serial }));
         self.candidate += 1;
     }
 
     /// Takes what a listener has written on its standard output.
-    pub fn output(&mut self, id: ProcId, bytes: &[u8], out: &mut Vec<Effect>) {
+    pub fn output(&mut self, id: ProcId, bytes: &[u8], out: &mut Vec<PoolEffect>) {
         let Some(index) = self.index_of(id) else { return };
         let mut input = bytes;
         loop {
@@ -395,7 +402,7 @@ impl Pool {
                 Said::Violation if from == ListenerState::Ready => self.ready -= 1,
                 Said::Violation => {}
                 Said::BadResultLine(line) => {
-                    out.push(Effect::Log(Line::BadResultLine {
+                    out.push(PoolEffect::Log(PoolLine::BadResultLine {
                         listener: member.name.clone(),
                         line: line.into_owned(),
                     }));
@@ -405,13 +412,13 @@ impl Pool {
                     let verdict = judge(self.handler, event, &result, out);
                     let listener = member.name.clone();
                     let line = match verdict {
-                        Verdict::Accepted => Some(Line::Processed { listener }),
+                        Verdict::Accepted => Some(PoolLine::Processed { listener }),
                         Verdict::Rejected => {
-                            self.rejections.note(self.moved).map(|count| Line::Rejected { listener, count })
+                            self.rejections.note(self.moved).map(|count| PoolLine::Rejected { listener, count })
                         }
-                        Verdict::Error => Some(Line::HandlerError { listener }),
+                        Verdict::Error => Some(PoolLine::HandlerError { listener }),
                     };
-                    out.extend(line.map(Effect::Log));
+                    out.extend(line.map(PoolEffect::Log));
                     match verdict {
                         Verdict::Accepted => {
                             member.in_flight = None;
@@ -427,14 +434,14 @@ impl Pool {
     }
 
     /// Reports that a member has left `from`, and takes back an event it still has without being BUSY.
-    fn state_changed(&mut self, index: usize, from: ListenerState, out: &mut Vec<Effect>) {
+    fn state_changed(&mut self, index: usize, from: ListenerState, out: &mut Vec<PoolEffect>) {
         let member = &mut self.members[index];
         let to = member.protocol.state();
-        out.push(Effect::Log(Line::StateChanged { listener: member.name.clone(), from, to }));
+        out.push(PoolEffect::Log(PoolLine::StateChanged { listener: member.name.clone(), from, to }));
         if to == ListenerState::Unknown {
             member.is_at_work = false;
-            out.push(Effect::Log(Line::EnteredUnknown { listener: member.name.clone() }));
-            out.push(Effect::EnteredUnknown(member.id));
+            out.push(PoolEffect::Log(PoolLine::EnteredUnknown { listener: member.name.clone() }));
+            out.push(PoolEffect::EnteredUnknown(member.id));
         }
         if let Some(queued) = member.in_flight.take() {
             self.put_back(queued, out);
@@ -442,8 +449,8 @@ impl Pool {
     }
 
     /// Puts an event back at the head of this pool's queue, and of no other (E-64, E-65).
-    fn put_back(&mut self, queued: Queued, out: &mut Vec<Effect>) {
-        out.push(Effect::Log(Line::Rebuffering {
+    fn put_back(&mut self, queued: Queued, out: &mut Vec<PoolEffect>) {
+        out.push(PoolEffect::Log(PoolLine::Rebuffering {
             pool: self.name.clone(),
             serial: queued.serial,
             queued: self.queue.len(),
@@ -456,12 +463,12 @@ impl Pool {
     }
 
     /// Discards the oldest event of a full queue. It is the same for an event put back (E-63).
-    fn make_room(&mut self, next: &Queued, out: &mut Vec<Effect>) {
+    fn make_room(&mut self, next: &Queued, out: &mut Vec<PoolEffect>) {
         while self.is_full(next) {
             let Some(oldest) = self.queue.pop_front() else { return };
             self.held_bytes -= oldest.weight_if(self.holding);
             self.dropped += 1;
-            out.push(Effect::Log(Line::Overflowed { pool: self.name.clone(), serial: oldest.serial }));
+            out.push(PoolEffect::Log(PoolLine::Overflowed { pool: self.name.clone(), serial: oldest.serial }));
             self.candidate = 0;
         }
     }
@@ -500,14 +507,14 @@ enum Verdict {
 }
 
 /// The result handlers (E-47, E-48).
-fn judge(handler: ResultHandler, event: Option<&Event>, result: &[u8], out: &mut Vec<Effect>) -> Verdict {
+fn judge(handler: ResultHandler, event: Option<&Event>, result: &[u8], out: &mut Vec<PoolEffect>) -> Verdict {
     match handler {
         ResultHandler::Default if result == b"OK" => Verdict::Accepted,
         ResultHandler::Default => Verdict::Rejected,
         ResultHandler::StdinWrite => match result.strip_prefix(b"STDIN:") {
             Some(bytes) => match event.and_then(Event::process) {
                 Some(process) => {
-                    out.push(Effect::WriteStdin { process, bytes: bytes.to_vec() });
+                    out.push(PoolEffect::WriteStdin { process, bytes: bytes.to_vec() });
                     Verdict::Accepted
                 }
                 None => Verdict::Error,
@@ -517,7 +524,7 @@ fn judge(handler: ResultHandler, event: Option<&Event>, result: &[u8], out: &mut
         },
         ResultHandler::Stdout => match prefixed_lines(result) {
             Some(lines) => {
-                out.push(Effect::Print(lines));
+                out.push(PoolEffect::Print(lines));
                 Verdict::Accepted
             }
             None => Verdict::Error,

@@ -16,7 +16,7 @@
 //! end of a hook: until then nothing is started by itself, and a start that somebody asks for is **Starting** without a
 //! child.
 //!
-//! The machine knows no system: it takes an [`Event`] and the time, and says what to do as [`Effect`]s. Timers run
+//! The machine knows no system: it takes an [`Trigger`] and the time, and says what to do as [`Effect`]s. Timers run
 //! on the monotonic clock, so a stepping wall clock moves nothing but what people see.
 
 mod types;
@@ -34,7 +34,7 @@ use crate::model::hook::{Around, Cut, Hook};
 use crate::signal;
 use crate::state::{ProcessState, SupervisorState};
 
-pub use types::{Effect, Event, Transition};
+pub use types::{Effect, Transition, Trigger};
 
 /// Least time between two starts of one process by `autorestart`. The original has no such floor, but its loop takes
 /// as long; without one a program that ends at once with `startsecs=0` would take a whole processor.
@@ -52,7 +52,7 @@ pub const DISTRUST_TIME: Duration = Duration::from_secs(10);
 
 /// How far the child of a process has come, as far as that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Stage {
+enum SetUpStage {
     /// Nobody has asked.
     Unknown,
     /// Asked; the answer comes when it is there.
@@ -70,7 +70,7 @@ pub struct Process {
     pid: Option<Pid>,
     /// That of the last child; hooks after its end are told.
     last_pid: Option<Pid>,
-    stage: Stage,
+    stage: SetUpStage,
     /// It has been RUNNING since the last start.
     came_up: bool,
     /// When the last start was attempted; `None` before the first (P-5).
@@ -115,7 +115,7 @@ impl Default for Process {
             state: ProcessState::Stopped,
             pid: None,
             last_pid: None,
-            stage: Stage::Unknown,
+            stage: SetUpStage::Unknown,
             came_up: false,
             started: None,
             start_wall: 0,
@@ -163,7 +163,7 @@ impl Process {
     pub fn is_setting_up(&self) -> bool {
         self.state == ProcessState::Starting
             && self.pid.is_some()
-            && matches!(self.stage, Stage::Unknown | Stage::Asked)
+            && matches!(self.stage, SetUpStage::Unknown | SetUpStage::Asked)
     }
 
     /// Why the last start or run failed; empty when it did not.
@@ -246,7 +246,7 @@ impl Process {
             && before.is_some_and(|step| config.program.stopsignal.step(step.into()).is_none())
     }
 
-    /// The next run has to wait until [`Event::Cleared`].
+    /// The next run has to wait until [`Trigger::Cleared`].
     pub fn wait_for_leftovers(&mut self) {
         self.waits_for_leftovers = true;
     }
@@ -265,7 +265,7 @@ impl Process {
         }
     }
 
-    /// When [`Event::Deadline`] is due; `None` is never. Moments in the past are due at once.
+    /// When [`Trigger::Deadline`] is due; `None` is never. Moments in the past are due at once.
     pub fn deadline(&self, config: &config::Process, daemon: SupervisorState) -> Option<Mono> {
         use ProcessState::*;
         let may_start = daemon == SupervisorState::Running;
@@ -282,7 +282,7 @@ impl Process {
             Stopped => (may_start && self.started.is_none() && config.program.autostart).then_some(Mono(0)),
             Starting | Running if self.pid.is_some() && self.around.cut.is_some() => Some(self.due),
             Starting if config.ready != Ready::Startsecs => self.pid.and(self.ready_by),
-            Starting if matches!(self.stage, Stage::Asked | Stage::Failed(_)) => None,
+            Starting if matches!(self.stage, SetUpStage::Asked | SetUpStage::Failed(_)) => None,
             Starting => self.pid.map(|_| self.running_at(config)),
             Running => self.pid.and_then(|_| self.done_by(config)),
             Backoff if self.are_retries_used_up(config) => Some(Mono(0)),
@@ -298,37 +298,37 @@ impl Process {
     /// The whole machine. Pairs that are not listed mean nothing and change nothing.
     pub fn step(
         &mut self,
-        event: Event,
+        trigger: Trigger,
         config: &config::Process,
         daemon: SupervisorState,
         now: Now,
         out: &mut Vec<Effect>,
     ) {
         use ProcessState::*;
-        match (self.state, event) {
-            (Stopped | Exited | Fatal | Backoff, Event::Start) if self.pid.is_none() => {
+        match (self.state, trigger) {
+            (Stopped | Exited | Fatal | Backoff, Trigger::Start) if self.pid.is_none() => {
                 self.retry.begin_anew();
                 self.exit_since_asked = None;
                 self.start(config, now, out);
             }
-            (Stopped | Exited | Fatal, Event::Resume) if self.pid.is_none() => {
+            (Stopped | Exited | Fatal, Trigger::Resume) if self.pid.is_none() => {
                 self.start_within_limit(config, now, out);
             }
-            (Stopped | Exited | Fatal, Event::Refuse(text)) if self.pid.is_none() => {
+            (Stopped | Exited | Fatal, Trigger::Refuse(text)) if self.pid.is_none() => {
                 out.push(Effect::Log(Level::Info, format!("gave up: {} entered FATAL state, {text}", config.name)));
                 self.spawn_error = text;
                 self.around.again = false;
                 self.around.rests = true;
                 self.change(Fatal, false, None, out);
             }
-            (Stopping | Unknown, Event::Start) if self.pid.is_some() => {
+            (Stopping | Unknown, Trigger::Start) if self.pid.is_some() => {
                 out.push(Effect::Log(Level::Warn, format!("process '{}' already running", config.name)));
             }
 
-            (Starting, Event::Spawned(pid)) => {
+            (Starting, Trigger::Spawned(pid)) => {
                 self.pid = Some(pid);
                 self.last_pid = self.pid;
-                self.stage = Stage::Unknown;
+                self.stage = SetUpStage::Unknown;
                 self.ready_by = None;
                 let ready_timeout = config.program.ready_timeout.0;
                 if config.ready != Ready::Startsecs && !ready_timeout.is_zero() {
@@ -337,70 +337,72 @@ impl Process {
                 self.starts += 1;
                 out.push(Effect::Log(Level::Info, format!("spawned: '{}' with pid {}", config.name, pid.0)));
             }
-            (Starting, Event::SpawnFailed(text)) => {
+            (Starting, Trigger::SpawnFailed(text)) => {
                 out.push(Effect::Log(Level::Info, format!("spawnerr: {text}")));
                 self.spawn_error = text;
                 self.enter_backoff(config, now, None, out);
             }
 
-            (Starting | Running, Event::Deadline) if self.pid.is_some() && self.around.cut.is_some() => {
+            (Starting | Running, Trigger::Deadline) if self.pid.is_some() && self.around.cut.is_some() => {
                 self.go_on_ending(config, now, out);
             }
-            (Starting, Event::Deadline) if self.pid.is_some() && config.ready != Ready::Startsecs => {
+            (Starting, Trigger::Deadline) if self.pid.is_some() && config.ready != Ready::Startsecs => {
                 self.look_whether_late(config, now, out);
             }
-            (Starting, Event::Ready)
+            (Starting, Trigger::Ready)
                 if self.pid.is_some() && self.around.cut.is_none() && config.ready != Ready::Startsecs =>
             {
                 self.enter_running(format!("process is ready ({})", config.ready.kind()), config, out);
             }
-            (Starting, Event::Extend(more)) => {
+            (Starting, Trigger::Extend(more)) => {
                 self.ready_by = self.ready_by.map(|at| at.max(now.mono.after(more)));
             }
-            (Starting, Event::Deadline) if self.pid.is_some() && now.mono >= self.running_at(config) => {
+            (Starting, Trigger::Deadline) if self.pid.is_some() && now.mono >= self.running_at(config) => {
                 match self.stage {
-                    Stage::Unknown => {
-                        self.stage = Stage::Asked;
+                    SetUpStage::Unknown => {
+                        self.stage = SetUpStage::Asked;
                         out.push(Effect::AskSetUp);
                     }
-                    Stage::Done => self.stay_up(config, out),
-                    Stage::Asked | Stage::Failed(_) => {}
+                    SetUpStage::Done => self.stay_up(config, out),
+                    SetUpStage::Asked | SetUpStage::Failed(_) => {}
                 }
             }
-            (Running, Event::Deadline) if self.done_by(config).is_some_and(|at| at <= now.mono) => {
+            (Running, Trigger::Deadline) if self.done_by(config).is_some_and(|at| at <= now.mono) => {
                 let secs = config.program.run_timeout.0.as_secs_f64();
                 self.fail(format!("Not done within {secs} seconds"), config, now, out);
             }
-            (Running, Event::Silent) if self.pid.is_some() && self.around.cut.is_none() => {
+            (Running, Trigger::Silent) if self.pid.is_some() && self.around.cut.is_none() => {
                 self.around.cut = Some(Cut::Silent);
                 self.around.step = u8::MAX;
                 self.signal(config.program.watchdog_signal.0, false, self.stop_wait(config), config, now, out);
             }
-            (Starting | Running, Event::Unfit { reason, again }) if self.pid.is_some() && self.around.cut.is_none() => {
+            (Starting | Running, Trigger::Unfit { reason, again })
+                if self.pid.is_some() && self.around.cut.is_none() =>
+            {
                 self.begin_stop(config, now, out);
                 self.around.reason = Some(reason);
                 self.around.again = again;
             }
-            (_, Event::HookEnded(hook, result)) if self.around.hook == Some(hook) => {
+            (_, Trigger::HookEnded(hook, result)) if self.around.hook == Some(hook) => {
                 self.around.hook = None;
                 self.hook_ended(hook, result, config, now, out);
             }
             // Nothing is started while the daemon stops everything; its turn to be told so will come.
-            (Starting, Event::Cleared) if daemon != SupervisorState::Running => {}
-            (state, Event::Cleared) => {
+            (Starting, Trigger::Cleared) if daemon != SupervisorState::Running => {}
+            (state, Trigger::Cleared) => {
                 self.waits_for_leftovers = false;
                 if state == Starting && self.pid.is_none() && self.around.hook.is_none() {
                     self.prepare(config, out);
                 }
             }
-            (Starting, Event::SetUp) if self.is_setting_up() => {
-                self.stage = Stage::Done;
+            (Starting, Trigger::SetUp) if self.is_setting_up() => {
+                self.stage = SetUpStage::Done;
                 if self.pid.is_some() && now.mono >= self.running_at(config) {
                     self.stay_up(config, out);
                 }
             }
-            (Starting, Event::SetUpFailed(text)) if self.is_setting_up() => self.stage = Stage::Failed(text),
-            (Backoff, Event::Deadline) if self.are_retries_used_up(config) => {
+            (Starting, Trigger::SetUpFailed(text)) if self.is_setting_up() => self.stage = SetUpStage::Failed(text),
+            (Backoff, Trigger::Deadline) if self.are_retries_used_up(config) => {
                 self.give_up(out);
                 out.push(Effect::Log(
                     Level::Info,
@@ -408,48 +410,50 @@ impl Process {
                 ));
             }
             // Everything that starts without being asked stands below this guard.
-            (Stopped | Backoff | Exited, Event::Deadline)
+            (Stopped | Backoff | Exited, Trigger::Deadline)
                 if self.deadline(config, daemon).is_some_and(|at| at <= now.mono) =>
             {
                 self.start_unasked(config, now, out);
             }
-            (Stopping, Event::Deadline) if now.mono >= self.due && self.around.hook != Some(Hook::PreStop) => {
+            (Stopping, Trigger::Deadline) if now.mono >= self.due && self.around.hook != Some(Hook::PreStop) => {
                 self.next_step(config, now, out);
             }
 
             // It goes on from the step that was taken.
-            (Starting | Running, Event::Stop) if self.pid.is_some() && self.around.cut.is_some() => {
+            (Starting | Running, Trigger::Stop) if self.pid.is_some() && self.around.cut.is_some() => {
                 self.around.cut = None;
                 self.change(Stopping, false, None, out);
             }
-            (Starting | Running, Event::Stop) if self.pid.is_some() => self.begin_stop(config, now, out),
-            (Starting, Event::Stop) if self.around.hook.is_some() || self.waits_for_leftovers && self.pid.is_none() => {
+            (Starting | Running, Trigger::Stop) if self.pid.is_some() => self.begin_stop(config, now, out),
+            (Starting, Trigger::Stop)
+                if self.around.hook.is_some() || self.waits_for_leftovers && self.pid.is_none() =>
+            {
                 if self.around.hook == Some(Hook::PreStart) {
                     self.drop_hook(out);
                 }
                 self.stop_wall = now.wall.secs();
                 self.change(Stopped, false, None, out);
             }
-            (Stopping | Stopped, Event::Stop) => {
+            (Stopping | Stopped, Trigger::Stop) => {
                 self.around.again = false;
                 self.around.reason = None;
             }
-            (Starting | Running | Stopping, Event::Kill) if self.pid.is_some() => {
+            (Starting | Running | Stopping, Trigger::Kill) if self.pid.is_some() => {
                 self.drop_hook(out);
                 self.around.cut = None;
                 self.signal(libc::SIGKILL, config.program.kills_group(), KILL_FLOOR, config, now, out);
             }
             // Straight to STOPPED, and the counter of failures goes on from here (P-23).
-            (Backoff, Event::Stop) => {
+            (Backoff, Trigger::Stop) => {
                 let text = format!("Attempted to kill {}, which is in BACKOFF state.", config.name);
                 out.push(Effect::Log(Level::Debug, text));
                 self.change(Stopped, false, None, out);
             }
             // It was only waiting between two runs.
-            (Backoff, Event::GiveUp) if self.retry.is_pausing => self.change(Stopped, false, None, out),
-            (Backoff, Event::GiveUp) => self.give_up(out),
+            (Backoff, Trigger::GiveUp) if self.retry.is_pausing => self.change(Stopped, false, None, out),
+            (Backoff, Trigger::GiveUp) => self.give_up(out),
             // It stays in its state until it is reaped. While the daemon stops everything its turn will come anyway.
-            (Starting | Running, Event::Distrust)
+            (Starting | Running, Trigger::Distrust)
                 if self.pid.is_some() && !self.distrusted && daemon == SupervisorState::Running =>
             {
                 let pid = self.pid.map_or(0, |pid| pid.0);
@@ -464,9 +468,9 @@ impl Process {
                 self.distrusted = true;
                 out.push(Effect::Kill { signal: libc::SIGKILL, group: config.program.kills_group() });
             }
-            (Starting | Running | Stopping, Event::SignalFailed) => self.change(Unknown, false, None, out),
+            (Starting | Running | Stopping, Trigger::SignalFailed) => self.change(Unknown, false, None, out),
 
-            (Starting | Running | Stopping | Unknown, Event::Exited(status)) if self.pid.is_some() => {
+            (Starting | Running | Stopping | Unknown, Trigger::Exited(status)) if self.pid.is_some() => {
                 self.finish(status, config, now, out);
             }
             _ => {}
@@ -746,8 +750,8 @@ impl Process {
         let is_silent = self.around.cut == Some(Cut::Silent);
         let expected = config.program.exitcodes.0.contains(&code) && !is_silent;
         self.drop_hook(out);
-        let failed = match std::mem::replace(&mut self.stage, Stage::Unknown) {
-            Stage::Failed(text) => Some(text),
+        let failed = match std::mem::replace(&mut self.stage, SetUpStage::Unknown) {
+            SetUpStage::Failed(text) => Some(text),
             _ => None,
         };
         // However long it took: it has never come to its program.

@@ -12,7 +12,7 @@ use crate::id::{ConnId, IdMap};
 use crate::sys::{fd, peer};
 
 /// A listening socket.
-pub(super) enum Listener {
+pub(super) enum ListenSocket {
     /// TCP.
     Tcp(TcpListener),
     /// A socket file.
@@ -108,7 +108,7 @@ pub(super) enum Written {
 /// All servers and clients.
 #[derive(Default)]
 pub(super) struct Clients {
-    listeners: Vec<Listener>,
+    listeners: Vec<ListenSocket>,
     clients: IdMap<ConnId, Client>,
     next: u64,
     /// Reads and writes so far.
@@ -117,12 +117,12 @@ pub(super) struct Clients {
 
 impl Clients {
     /// Adds the next server.
-    pub(super) fn listen(&mut self, mut listener: Listener, watched: &mut Watched) -> std::io::Result<()> {
+    pub(super) fn listen(&mut self, mut listener: ListenSocket, watched: &mut Watched) -> std::io::Result<()> {
         // It stays for as long as the poll does, and so does its token.
         let (mut token, source) = (None, Source::Listener(self.listeners.len()));
         match &mut listener {
-            Listener::Tcp(listener) => watched.watch(listener, &mut token, source, Interest::READABLE)?,
-            Listener::Unix(listener) => watched.watch(listener, &mut token, source, Interest::READABLE)?,
+            ListenSocket::Tcp(listener) => watched.watch(listener, &mut token, source, Interest::READABLE)?,
+            ListenSocket::Unix(listener) => watched.watch(listener, &mut token, source, Interest::READABLE)?,
         }
         self.listeners.push(listener);
         Ok(())
@@ -132,12 +132,12 @@ impl Clients {
     pub(super) fn accept(&mut self, server: usize, watched: &mut Watched) -> Accepted {
         let Some(listener) = self.listeners.get(server) else { return Accepted::Nobody };
         let accepted = match listener {
-            Listener::Tcp(listener) => listener.accept().map(|(stream, address)| {
+            ListenSocket::Tcp(listener) => listener.accept().map(|(stream, address)| {
                 // Without it an answer of several segments waits 40 ms for an acknowledgement.
                 let _ = stream.set_nodelay(true);
                 (Socket::Tcp(stream), address.to_string())
             }),
-            Listener::Unix(listener) => listener.accept().map(|(stream, _)| {
+            ListenSocket::Unix(listener) => listener.accept().map(|(stream, _)| {
                 let peer = peer::of_socket(stream.as_fd())
                     .map_or_else(|_| "unix socket".to_string(), |peer| format!("uid {}", peer.uid));
                 (Socket::Unix(stream), peer)

@@ -31,7 +31,7 @@ struct Polled {
     fd: OwnedFd,
     token: Option<Token>,
     /// Where a socket has a name in the file system.
-    _name: Option<notify::Name>,
+    _name: Option<notify::BoundPath>,
 }
 
 /// A connection that asks.
@@ -55,7 +55,7 @@ pub(super) struct Helpers {
 fn add<K: std::hash::Hash + Eq>(
     map: &mut std::collections::HashMap<K, Polled, impl std::hash::BuildHasher>,
     key: K,
-    (fd, name): (OwnedFd, Option<notify::Name>),
+    (fd, name): (OwnedFd, Option<notify::BoundPath>),
     source: Source,
     watched: &mut Watched,
 ) -> io::Result<()> {

@@ -35,7 +35,7 @@ use crate::sys::sockets::{self, ListenError};
 use crate::sys::{memory, time};
 
 use children::Read;
-use clients::{Accepted, Listener, Written};
+use clients::{Accepted, ListenSocket, Written};
 use token::Source;
 
 pub use manager::Manager;
@@ -147,10 +147,10 @@ impl Reactor {
     pub fn listen(&mut self, server: &Server) -> Result<(), ListenError> {
         let listener = match &server.address {
             ServerAddress::Inet { host, port } => {
-                Listener::Tcp(mio::net::TcpListener::from_std(sockets::listen_inet(host, *port)?))
+                ListenSocket::Tcp(mio::net::TcpListener::from_std(sockets::listen_inet(host, *port)?))
             }
             ServerAddress::Unix { path, mode, owner } => {
-                Listener::Unix(mio::net::UnixListener::from_std(sockets::listen_unix(path, *mode, *owner)?))
+                ListenSocket::Unix(mio::net::UnixListener::from_std(sockets::listen_unix(path, *mode, *owner)?))
             }
         };
         Ok(self.system.clients.listen(listener, &mut self.system.watched)?)

@@ -17,7 +17,7 @@ use super::compressor::Compressor;
 use super::helpers::Helpers;
 use super::token::{Source, Watched};
 use crate::clock::{Mono, Now, Wall};
-use crate::config::{self, Config, FcgiSocket, Probe, Ready, SyslogAddress, System as Env};
+use crate::config::{self, Config, FcgiSocket, Probe, Ready, SyslogAddress, SystemEnv};
 use crate::daemon::host::{
     self, CommandProblem, Errno, Files, FromFiles, Host, Launch, Logs, SetUp, Span, SpawnError, Standing, StdinProblem,
     Usage,
@@ -29,7 +29,7 @@ use crate::logs::{activity, auto, stream};
 use crate::sys::environment::{CStrings, Environment, Pair, ZeroByte};
 use crate::sys::remains::Table;
 use crate::sys::spawn::{self, How, Pipes, Plan, Setting, Stdin};
-use crate::sys::users::{self, Login, Switch, Target};
+use crate::sys::users::{self, Login, RunAs, Switch};
 use crate::sys::watch::Watches;
 use crate::sys::{cgroup, command, errno_of, fd, file, notify, peer, process, sockets, standard, time};
 
@@ -83,7 +83,7 @@ pub struct System {
     next_socket: u64,
     environment: Environment,
     /// What becoming a user takes: looking it up reads files.
-    switches: HashMap<Target, Switch>,
+    switches: HashMap<RunAs, Switch>,
     /// The same of what a login would give, by uid.
     logins: HashMap<u32, Option<Login>>,
     /// Clients of syslog daemons, by who listens.
@@ -152,7 +152,7 @@ impl System {
             (None, None) => Switch::Keep,
             _ => {
                 let (uid, gid) = (user.map(|user| user.uid), user.and_then(|user| user.gid));
-                let target = Target { uid, gid, groups };
+                let target = RunAs { uid, gid, groups };
                 self.switches.entry(target).or_insert_with_key(Switch::to).clone()
             }
         };
@@ -583,7 +583,7 @@ impl host::Clients for System {
 
 impl Host for System {
     fn env(&mut self) -> &dyn config::Env {
-        &Env
+        &SystemEnv
     }
 
     fn has_loaded(&mut self, _: Option<&Config>) {

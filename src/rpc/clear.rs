@@ -1,7 +1,7 @@
 //! clearAllProcessLogs: files are removed and made, some at a time.
 
 use super::budget::CLEAR_US;
-use super::entry::Entry;
+use super::entry::ProcessRef;
 use super::{Answer, Context, Done};
 use crate::fault::Code;
 use crate::id::ProcId;
@@ -32,7 +32,7 @@ impl ClearAll {
             else {
                 continue;
             };
-            self.outcomes.push(Entry::new(group.name(), &process.config.name).outcome(cleared));
+            self.outcomes.push(ProcessRef::new(group.name(), &process.config.name).outcome(cleared));
         }
         None
     }

@@ -2,13 +2,13 @@
 
 use super::budget::{SIGNAL_US, START_US};
 use super::deferred::Deferred;
-use super::entry::Entry;
+use super::entry::ProcessRef;
 use super::reload::{RELOAD, Reload};
-use super::waits::{Action, Bulk, Start, Stop};
+use super::waits::{Bulk, BulkAction, Start, Stop};
 use super::{Context, Done, Outcome, integer, scalar, text, wait};
 use crate::clock::Mono;
 use crate::config::RunType;
-use crate::daemon::Target;
+use crate::daemon::Named;
 use crate::daemon::host::{CommandProblem, StdinProblem};
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
@@ -21,8 +21,8 @@ use crate::wire::value::Value;
 pub fn start_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
     match context.daemon.roster.find(name).ok_or_else(|| Code::BadName.with(name))? {
-        Target::Group(_) => start_group_named(context, crate::namespec::split(name).group, wait(params, 1)),
-        Target::Process(id) => match try_start(context, id, name)? {
+        Named::Group(_) => start_group_named(context, crate::namespec::split(name).group, wait(params, 1)),
+        Named::Process(id) => match try_start(context, id, name)? {
             true => Ok(true.into()),
             false if !wait(params, 1) => Ok(true.into()),
             false => Ok(Outcome::Deferred(Deferred::Start(Start { process: id, name: name.to_string() }))),
@@ -70,13 +70,13 @@ pub fn start_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcom
 
 fn start_group_named(context: &mut Context<'_>, name: &str, wait: bool) -> Result<Outcome, Fault> {
     let processes = group_members(context, name)?;
-    begin(context, Action::Start, processes, wait)
+    begin(context, BulkAction::Start, processes, wait)
 }
 
 /// startAllProcesses.
 pub fn start_all(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let processes = context.daemon.roster.processes_by_priority();
-    begin(context, Action::Start, processes, wait(params, 0))
+    begin(context, BulkAction::Start, processes, wait(params, 0))
 }
 
 fn group_members(context: &Context<'_>, name: &str) -> Result<Vec<ProcId>, Fault> {
@@ -85,10 +85,10 @@ fn group_members(context: &Context<'_>, name: &str) -> Result<Vec<ProcId>, Fault
 }
 
 /// Process and group name, for an outcome.
-fn entry(context: &Context<'_>, id: ProcId) -> Option<Entry> {
+fn entry(context: &Context<'_>, id: ProcId) -> Option<ProcessRef> {
     let process = context.daemon.roster.process(id)?;
     let group = context.daemon.roster.group(process.group)?;
-    Some(Entry::new(group.name(), &process.config.name))
+    Some(ProcessRef::new(group.name(), &process.config.name))
 }
 
 /// Goes on with a call about several as far as this turn allows; the answer once nothing is waited for.
@@ -98,7 +98,7 @@ pub fn advance(bulk: &mut Bulk, context: &mut Context<'_>) -> Option<Done> {
     }
     while !context.budget.is_spent() {
         // Nothing is begun any more once the end is.
-        if bulk.action == Action::Start && context.daemon.state() != SupervisorState::Running {
+        if bulk.action == BulkAction::Start && context.daemon.state() != SupervisorState::Running {
             bulk.give_up();
         }
         match bulk.next_process() {
@@ -114,20 +114,20 @@ fn act(bulk: &mut Bulk, id: ProcId, context: &mut Context<'_>) {
     let state_before = state(context, id);
     let is_waiting = context.daemon.is_waiting(id);
     let (is_concerned, cost) = match bulk.action {
-        Action::Start => (!state_before.is_running(), START_US),
-        Action::Stop => (bulk.in_order || is_up(context, id) || is_waiting, SIGNAL_US),
-        Action::Signal(_) => (state_before.is_signallable(), SIGNAL_US),
+        BulkAction::Start => (!state_before.is_running(), START_US),
+        BulkAction::Stop => (bulk.in_order || is_up(context, id) || is_waiting, SIGNAL_US),
+        BulkAction::Signal(_) => (state_before.is_signallable(), SIGNAL_US),
     };
     context.budget.spend(if is_concerned { cost } else { 1 });
     let Some(entry) = entry(context, id).filter(|_| is_concerned) else { return };
     let name = crate::namespec::join(&entry.group, &entry.name);
     let is_done = match &bulk.action {
-        Action::Start if context.daemon.wait_to_start(id, context.now) => Ok(false),
-        Action::Start => try_start(context, id, &name),
+        BulkAction::Start if context.daemon.wait_to_start(id, context.now) => Ok(false),
+        BulkAction::Start => try_start(context, id, &name),
         // It is told when its turn comes.
-        Action::Stop if bulk.in_order && !is_waiting => Ok(state_before.is_stopped()),
-        Action::Stop => try_stop(context, id, &name).map(|()| state(context, id).is_stopped()),
-        Action::Signal(signal) => match try_signal(context, id, &name, signal) {
+        BulkAction::Stop if bulk.in_order && !is_waiting => Ok(state_before.is_stopped()),
+        BulkAction::Stop => try_stop(context, id, &name).map(|()| state(context, id).is_stopped()),
+        BulkAction::Signal(signal) => match try_signal(context, id, &name, signal) {
             Ok(()) => match Reload::begin(signal, id, context.daemon, context.now) {
                 Some(reload) => return bulk.wait_for_reload(reload, entry),
                 None => Ok(true),
@@ -138,7 +138,7 @@ fn act(bulk: &mut Bulk, id: ProcId, context: &mut Context<'_>) {
     match is_done {
         Ok(false) if bulk.waits => {
             let process = context.daemon.roster.process(id);
-            let in_place = matches!(bulk.action, Action::Start)
+            let in_place = matches!(bulk.action, BulkAction::Start)
                 && process.is_some_and(|process| process.config.program.startsecs <= 0);
             bulk.wait_for(id, entry, in_place);
         }
@@ -148,11 +148,11 @@ fn act(bulk: &mut Bulk, id: ProcId, context: &mut Context<'_>) {
 
 /// Starts several, each when it may.
 pub(super) fn begin_starts(context: &mut Context<'_>, processes: Vec<ProcId>, waits: bool) -> Result<Outcome, Fault> {
-    begin(context, Action::Start, processes, waits)
+    begin(context, BulkAction::Start, processes, waits)
 }
 
 /// A call about several, which goes on over as many turns as it takes.
-fn begin(context: &mut Context<'_>, action: Action, processes: Vec<ProcId>, waits: bool) -> Result<Outcome, Fault> {
+fn begin(context: &mut Context<'_>, action: BulkAction, processes: Vec<ProcId>, waits: bool) -> Result<Outcome, Fault> {
     Deferred::Bulk(Bulk::new(action, processes, waits)).begin(context)
 }
 
@@ -160,8 +160,8 @@ fn begin(context: &mut Context<'_>, action: Action, processes: Vec<ProcId>, wait
 pub fn stop_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
     match context.daemon.roster.find(name).ok_or_else(|| Code::BadName.with(name))? {
-        Target::Group(_) => stop_group_named(context, crate::namespec::split(name).group, wait(params, 1)),
-        Target::Process(id) => {
+        Named::Group(_) => stop_group_named(context, crate::namespec::split(name).group, wait(params, 1)),
+        Named::Process(id) => {
             try_stop(context, id, name)?;
             if !wait(params, 1) || state(context, id).is_stopped() {
                 return Ok(true.into());
@@ -192,7 +192,7 @@ pub fn stop_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome
 
 fn stop_group_named(context: &mut Context<'_>, name: &str, wait: bool) -> Result<Outcome, Fault> {
     let processes = group_members(context, name)?;
-    begin(context, Action::Stop, processes, wait)
+    begin(context, BulkAction::Stop, processes, wait)
 }
 
 /// stopAllProcesses: all at once, ascending, unlike the shutdown (P-80).
@@ -201,7 +201,7 @@ pub fn stop_all(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, 
     if context.daemon.stops_in_order() {
         return begin_in_order(context, processes, wait(params, 0));
     }
-    begin(context, Action::Stop, processes, wait(params, 0))
+    begin(context, BulkAction::Stop, processes, wait(params, 0))
 }
 
 /// Stops several, each after those that depend on it (O-2).
@@ -210,7 +210,7 @@ pub(super) fn begin_in_order(context: &mut Context<'_>, processes: Vec<ProcId>, 
     let is_concerned = |id: &ProcId| state(context, *id).is_running() || context.daemon.is_waiting(*id);
     let processes: Vec<ProcId> = processes.into_iter().filter(is_concerned).collect();
     context.daemon.stop_in_order(&processes, context.now);
-    let bulk = Bulk::new(Action::Stop, processes, waits).in_order();
+    let bulk = Bulk::new(BulkAction::Stop, processes, waits).in_order();
     Deferred::Bulk(bulk).begin(context)
 }
 
@@ -219,11 +219,11 @@ pub fn signal_process(context: &mut Context<'_>, params: &[Value]) -> Result<Out
     let name = text(params, 0)?;
     let signal = signal_text(params, 1)?;
     match context.daemon.roster.find(name).ok_or_else(|| Code::BadName.with(name))? {
-        Target::Group(_) => {
+        Named::Group(_) => {
             let processes = group_members(context, crate::namespec::split(name).group)?;
-            begin(context, Action::Signal(signal), processes, false)
+            begin(context, BulkAction::Signal(signal), processes, false)
         }
-        Target::Process(id) => {
+        Named::Process(id) => {
             try_signal(context, id, name, &signal)?;
             match Reload::begin(&signal, id, context.daemon, context.now) {
                 Some(reload) => Deferred::Reload(reload, name.to_string()).begin(context),
@@ -255,13 +255,13 @@ fn try_signal(context: &mut Context<'_>, id: ProcId, name: &str, text: &str) -> 
 /// signalProcessGroup.
 pub fn signal_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let processes = group_members(context, &scalar(params, 0)?)?;
-    begin(context, Action::Signal(signal_text(params, 1)?), processes, false)
+    begin(context, BulkAction::Signal(signal_text(params, 1)?), processes, false)
 }
 
 /// signalAllProcesses.
 pub fn signal_all(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let processes = context.daemon.roster.processes_by_priority();
-    begin(context, Action::Signal(signal_text(params, 0)?), processes, false)
+    begin(context, BulkAction::Signal(signal_text(params, 0)?), processes, false)
 }
 
 /// sendProcessStdin.

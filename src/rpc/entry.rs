@@ -5,17 +5,17 @@ use crate::wire::value::Value;
 
 /// Whose outcome it is.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct ProcessRef {
     /// Process name.
     pub name: String,
     /// Group name.
     pub group: String,
 }
 
-impl Entry {
+impl ProcessRef {
     /// The names of an outcome.
-    pub fn new(group: &str, name: &str) -> Entry {
-        Entry { name: name.to_string(), group: group.to_string() }
+    pub fn new(group: &str, name: &str) -> ProcessRef {
+        ProcessRef { name: name.to_string(), group: group.to_string() }
     }
 
     /// `{name, group, status, description}`.

@@ -7,7 +7,7 @@ use super::{Answer, Context, LogAnswer, Outcome, budget, integer, text};
 use crate::config::LogFile;
 use crate::daemon::host::{Errno, Span};
 use crate::daemon::logplace::{Extent, LogPlace};
-use crate::daemon::{Daemon, Host, Target};
+use crate::daemon::{Daemon, Host, Named};
 use crate::fault::{Code, Fault};
 use crate::id::Channel;
 use crate::wire::value::Value;
@@ -225,8 +225,8 @@ pub fn rotate(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fa
             for name in names {
                 let name = name.as_str().ok_or_else(|| Code::IncorrectParameters.bare())?;
                 match context.daemon.roster.find(name) {
-                    Some(Target::Process(id)) => chosen.push(id),
-                    Some(Target::Group(id)) => chosen.extend(context.daemon.roster.members_by_priority(id)),
+                    Some(Named::Process(id)) => chosen.push(id),
+                    Some(Named::Group(id)) => chosen.extend(context.daemon.roster.members_by_priority(id)),
                     None => return Err(Code::BadName.with(name)),
                 }
             }

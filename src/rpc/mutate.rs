@@ -8,9 +8,9 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::claims::ClaimId;
-use super::entry::Entry;
+use super::entry::ProcessRef;
 use super::waits::{is_down, is_up};
-use super::wish::{Step, Verb, Wish};
+use super::wish::{GroupVerb, Step, Wish};
 use super::{Answer, Context, Done};
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
@@ -205,26 +205,26 @@ impl Report {
         let result =
             step.changes.iter().try_for_each(|change| context.daemon.apply(change, &origin, context.now, context.host));
         for (name, action) in &step.processes {
-            self.note(&Entry::new(&step.group, name), action, result.clone());
+            self.note(&ProcessRef::new(&step.group, name), action, result.clone());
         }
         let list = match step.verb {
-            Verb::Added => &mut self.added,
-            Verb::Changed => &mut self.changed,
-            Verb::Removed => &mut self.removed,
+            GroupVerb::Added => &mut self.added,
+            GroupVerb::Changed => &mut self.changed,
+            GroupVerb::Removed => &mut self.removed,
         };
         match result {
             Ok(()) => list.push(step.group.into()),
             Err(fault) => {
                 // A group without processes would otherwise fail unseen.
                 if step.processes.is_empty() {
-                    self.note(&Entry::new(&step.group, "*"), "failed", Err(fault.clone()));
+                    self.note(&ProcessRef::new(&step.group, "*"), "failed", Err(fault.clone()));
                 }
                 self.fault.get_or_insert(fault);
             }
         }
     }
 
-    fn note(&mut self, entry: &Entry, action: &'static str, result: Result<(), Fault>) {
+    fn note(&mut self, entry: &ProcessRef, action: &'static str, result: Result<(), Fault>) {
         let Value::Struct(mut members) = entry.outcome(result) else { return };
         members.push(("action".into(), action.into()));
         self.processes.push(Value::Struct(members));
@@ -311,7 +311,7 @@ impl Restarts {
         let Some((group, process)) = context.daemon.roster.group_of(id).zip(context.daemon.roster.process(id)) else {
             return;
         };
-        report.note(&Entry::new(group.name(), &process.config.name), "restarted", result);
+        report.note(&ProcessRef::new(group.name(), &process.config.name), "restarted", result);
     }
 }
 

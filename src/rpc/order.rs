@@ -6,7 +6,7 @@ use super::rolling::Rolling;
 use super::{Context, Deferred, Guard, Method, Outcome, stheno, wait};
 use crate::config::depends::Dependency;
 use crate::daemon::reshape::Wanted;
-use crate::daemon::{Daemon, Target};
+use crate::daemon::{Daemon, Named};
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
 use crate::wire::value::Value;
@@ -82,8 +82,8 @@ fn named(context: &Context<'_>, params: &[Value]) -> Result<Vec<ProcId>, Fault> 
     for name in names {
         let name = name.as_str().ok_or_else(|| Code::IncorrectParameters.bare())?;
         match context.daemon.roster.find(name) {
-            Some(Target::Process(id)) => found.push(id),
-            Some(Target::Group(id)) => found.extend(context.daemon.roster.members_by_priority(id)),
+            Some(Named::Process(id)) => found.push(id),
+            Some(Named::Group(id)) => found.extend(context.daemon.roster.members_by_priority(id)),
             None if name == "all" => found.extend(context.daemon.roster.processes_by_priority()),
             None => return Err(Code::BadName.with(name)),
         }
@@ -143,8 +143,8 @@ fn set_autostart(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome,
     let name = super::text(params, 0)?;
     let Some(Value::Bool(autostart)) = params.get(1) else { return Err(Code::IncorrectParameters.bare()) };
     let ids = match context.daemon.roster.find(name).ok_or_else(|| Code::BadName.with(name))? {
-        Target::Process(id) => vec![id],
-        Target::Group(id) => context.daemon.roster.members_by_priority(id),
+        Named::Process(id) => vec![id],
+        Named::Group(id) => context.daemon.roster.members_by_priority(id),
     };
     if context.daemon.dynamic.path().is_none() {
         return Err(Code::Failed.with("no dynamic_conf is configured"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::claims::{Claim, ClaimId};
-use super::entry::Entry;
+use super::entry::ProcessRef;
 use super::waits::{is_down, is_up};
 use super::{Answer, Context, Done};
 use crate::clock::Mono;
@@ -113,7 +113,7 @@ impl Rolling {
 
     fn note(&mut self, context: &Context<'_>, id: ProcId, result: Result<(), Fault>) {
         if let Some((group, process)) = context.daemon.roster.member(id) {
-            self.results.push(Entry::new(group.name(), &process.config.name).outcome(result));
+            self.results.push(ProcessRef::new(group.name(), &process.config.name).outcome(result));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::deferred::Deferred;
 use super::mutate::{Restart, Shape, Update};
 use super::twiddler::New;
-use super::wish::{Verb, Wish};
+use super::wish::{GroupVerb, Wish};
 use super::{
     Context, Guard, Method, Outcome, changes, configured, details, history, known_group, logs, supervisor, text,
     twiddler,
@@ -308,7 +308,7 @@ fn remove_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, 
     if !stop && context.daemon.roster.group(id).is_some_and(|group| !group.is_stopped()) {
         return Err(Code::StillRunning.with(name));
     }
-    let wish = Wish::Gone { change: Change::DropGroup(name.clone()), group: name, verb: Verb::Removed };
+    let wish = Wish::Gone { change: Change::DropGroup(name.clone()), group: name, verb: GroupVerb::Removed };
     begin(Update::new(wish, Shape::Boolean, context)?, context)
 }
 
@@ -327,7 +327,7 @@ fn remove_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome
         return Err(Code::BadName.with(program));
     }
     let change = Change::RemoveProgram { group: group.clone(), program };
-    begin(Update::new(Wish::Gone { group, verb: Verb::Changed, change }, Shape::Boolean, context)?, context)
+    begin(Update::new(Wish::Gone { group, verb: GroupVerb::Changed, change }, Shape::Boolean, context)?, context)
 }
 
 /// Options of a program. In a file one that nobody reads is passed over, for plug-ins and other versions; a call that means

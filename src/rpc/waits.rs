@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::entry::Entry;
+use super::entry::ProcessRef;
 use super::reload::Reload;
 use super::{Answer, Done};
 use crate::clock::{Mono, Now};
@@ -106,7 +106,7 @@ impl Stop {
 
 /// What a bulk call does to its processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum BulkAction {
     /// Start.
     Start,
     /// Stop.
@@ -118,17 +118,17 @@ pub enum Action {
 /// The wait of a bulk call: outcomes in the order in which they come.
 pub struct Bulk {
     /// What is done.
-    pub action: Action,
+    pub action: BulkAction,
     /// Whether it is waited for.
     pub waits: bool,
     /// The daemon stops them in their order.
     pub in_order: bool,
     /// Those that have not had their turn yet.
     left: std::vec::IntoIter<ProcId>,
-    waiting: BTreeMap<ProcId, Entry>,
+    waiting: BTreeMap<ProcId, ProcessRef>,
     results: Vec<Value>,
     /// Those that were told to reload and say when they have.
-    reloads: Vec<(Reload, Entry)>,
+    reloads: Vec<(Reload, ProcessRef)>,
     /// Places among the results that are kept for processes whose programs will run in a moment.
     kept: BTreeMap<ProcId, usize>,
     /// All have been looked at once; from then on only those that changed are.
@@ -139,7 +139,7 @@ pub struct Bulk {
 
 impl Bulk {
     /// A bulk call of which nothing has happened yet.
-    pub fn new(action: Action, processes: Vec<ProcId>, waits: bool) -> Bulk {
+    pub fn new(action: BulkAction, processes: Vec<ProcId>, waits: bool) -> Bulk {
         let left = processes.into_iter();
         Bulk {
             action,
@@ -161,13 +161,13 @@ impl Bulk {
     }
 
     /// An outcome that is there at once.
-    pub fn note(&mut self, entry: &Entry, result: Result<(), Fault>) {
+    pub fn note(&mut self, entry: &ProcessRef, result: Result<(), Fault>) {
         self.results.push(entry.outcome(result));
     }
 
     /// A process that has to be waited for. Its outcome stands `in_place` where it would be there at once if the system
     /// were quicker: with `startsecs=0` the original does not wait for the child to come to its program.
-    pub fn wait_for(&mut self, process: ProcId, entry: Entry, in_place: bool) {
+    pub fn wait_for(&mut self, process: ProcId, entry: ProcessRef, in_place: bool) {
         if in_place {
             self.kept.insert(process, self.results.len());
             self.results.push(Value::Nil);
@@ -176,7 +176,7 @@ impl Bulk {
     }
 
     /// A process that says when it has reloaded.
-    pub fn wait_for_reload(&mut self, reload: Reload, entry: Entry) {
+    pub fn wait_for_reload(&mut self, reload: Reload, entry: ProcessRef) {
         self.reloads.push((reload, entry));
     }
 
@@ -206,16 +206,16 @@ impl Bulk {
         match self.action {
             // Some had their turn before others, and may have changed since.
             _ if !self.begun => Some(Mono(0)),
-            Action::Start => None,
-            Action::Signal(_) => self.reloads.iter().filter_map(|(reload, _)| reload.deadline()).min(),
-            Action::Stop => Some(self.report_at),
+            BulkAction::Start => None,
+            BulkAction::Signal(_) => self.reloads.iter().filter_map(|(reload, _)| reload.deadline()).min(),
+            BulkAction::Stop => Some(self.report_at),
         }
     }
 
     /// The answer, if nothing is waited for any more. Looks at the processes that changed, not at all: thousands may be
     /// waited for, over as many turns.
     pub fn poll(&mut self, daemon: &Daemon, now: Now) -> Option<Done> {
-        let reports = self.action == Action::Stop && now.mono >= self.report_at;
+        let reports = self.action == BulkAction::Stop && now.mono >= self.report_at;
         let looked_at: Vec<ProcId> = if std::mem::replace(&mut self.begun, true) && !reports {
             daemon.recently_changed().iter().copied().filter(|id| self.waiting.contains_key(id)).collect()
         } else {
@@ -250,14 +250,14 @@ impl Bulk {
     }
 
     /// The outcome for one process, if it is there by now.
-    fn check(&self, id: ProcId, entry: &Entry, daemon: &Daemon) -> Option<Result<(), Fault>> {
+    fn check(&self, id: ProcId, entry: &ProcessRef, daemon: &Daemon) -> Option<Result<(), Fault>> {
         match self.action {
-            Action::Signal(_) => Some(Ok(())),
-            Action::Start => {
+            BulkAction::Signal(_) => Some(Ok(())),
+            BulkAction::Start => {
                 let fault = |code: Code| code.with(crate::namespec::join(&entry.group, &entry.name));
                 is_up(daemon, id).map(|result| result.map_err(fault))
             }
-            Action::Stop => is_down(daemon, id).then_some(Ok(())),
+            BulkAction::Stop => is_down(daemon, id).then_some(Ok(())),
         }
     }
 }

@@ -31,7 +31,7 @@ pub enum Wish {
         /// The group.
         group: String,
         /// What is said of the group.
-        verb: Verb,
+        verb: GroupVerb,
         /// By names alone.
         change: Change,
     },
@@ -42,7 +42,7 @@ pub struct Step {
     /// The group.
     pub group: String,
     /// What is said of the group.
-    pub verb: Verb,
+    pub verb: GroupVerb,
     /// In this order.
     pub changes: Vec<Change>,
     /// What happens to its processes: their names and a word for it.
@@ -52,7 +52,7 @@ pub struct Step {
 /// What happens to a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Verb {
+pub enum GroupVerb {
     Added,
     Changed,
     Removed,
@@ -105,11 +105,11 @@ fn configured_step(daemon: &Daemon, name: &str) -> Option<Step> {
         (None, None) => None,
         (Some(_), None) => {
             let processes = names_of(daemon, name).into_iter().map(|name| (name, "removed")).collect();
-            step(Verb::Removed, vec![Change::RemoveGroup(name.to_string())], processes)
+            step(GroupVerb::Removed, vec![Change::RemoveGroup(name.to_string())], processes)
         }
         (None, Some(configured)) => {
             let processes = configured.processes.iter().map(|new| (new.name.clone(), "added")).collect();
-            step(Verb::Added, vec![Change::AddGroup(configured.clone())], processes)
+            step(GroupVerb::Added, vec![Change::AddGroup(configured.clone())], processes)
         }
         (Some(active), Some(configured)) => {
             let is_same = Rc::ptr_eq(&active.config, configured) || active.config.same_as(configured);
@@ -141,7 +141,7 @@ fn changed_step(daemon: &Daemon, active: &crate::daemon::Group, configured: &Rc<
     }
     let is_new = |new: &&Rc<Process>| active.process(&new.name).is_none();
     processes.extend(configured.processes.iter().filter(is_new).map(|new| (new.name.clone(), "added")));
-    Step { group, verb: Verb::Changed, changes, processes }
+    Step { group, verb: GroupVerb::Changed, changes, processes }
 }
 
 /// The steps of a change of options, one for each group.
@@ -162,7 +162,7 @@ fn option_steps(daemon: &Daemon, change: Change) -> Vec<Step> {
         let new = group.by_name();
         let gone = names_of(daemon, &group.name).into_iter().filter(|name| !new.contains_key(name.as_str()));
         processes.extend(gone.map(|name| (name, "removed")));
-        steps.push(Step { group: group.name.clone(), verb: Verb::Changed, changes: Vec::new(), processes });
+        steps.push(Step { group: group.name.clone(), verb: GroupVerb::Changed, changes: Vec::new(), processes });
     }
     // One change covers all groups; those after the first are only reported.
     if let Some(first) = steps.first_mut() {

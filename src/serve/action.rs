@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::clock::Mono;
 use crate::fault::{Code, Fault};
 use crate::rpc::{self, Context, Deferred, Done, Outcome};
-use crate::web::action::{self, Action, Verb};
+use crate::web::action::{self, Action, ProcessVerb};
 use crate::wire::value::Value;
 
 /// An action under way.
@@ -28,10 +28,10 @@ impl PageAction {
             Action::Process { verb, name } => {
                 let call = |method| (method, vec![Value::from(name.clone())]);
                 match verb {
-                    Verb::Start => vec![call("startProcess")],
-                    Verb::Stop => vec![call("stopProcess")],
-                    Verb::Restart => vec![call("stopProcess"), call("startProcess")],
-                    Verb::ClearLog => vec![call("clearProcessLogs")],
+                    ProcessVerb::Start => vec![call("startProcess")],
+                    ProcessVerb::Stop => vec![call("stopProcess")],
+                    ProcessVerb::Restart => vec![call("stopProcess"), call("startProcess")],
+                    ProcessVerb::ClearLog => vec![call("clearProcessLogs")],
                 }
             }
         };
@@ -78,7 +78,7 @@ impl PageAction {
         match (&self.action, &self.fault) {
             (Action::Process { name, .. }, Some(fault)) if fault.code == Code::BadName => action::no_such_process(name),
             // A restart is reported as done whatever came of it, and so are the actions on all processes.
-            (Action::Process { verb: Verb::Restart, .. }, _) => self.action.done(ctime),
+            (Action::Process { verb: ProcessVerb::Restart, .. }, _) => self.action.done(ctime),
             (Action::Process { .. }, Some(fault)) => self.action.failed(fault),
             _ => self.action.done(ctime),
         }

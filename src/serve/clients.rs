@@ -4,10 +4,10 @@ use super::Service;
 use super::complaints::About;
 use super::conn::{Conn, Leave, Phase, Taken};
 use super::deferred::DeferredReply;
-use super::exchange::{Exchange, Next};
+use super::exchange::{AfterRequest, Exchange};
 use super::feed::Feed;
-use super::passwords::{self, Turn};
-use super::text::Progress;
+use super::passwords::{self, Admission};
+use super::text::TextProgress;
 use crate::clock::Now;
 use crate::daemon::Host;
 use crate::eventtype::EventMask;
@@ -61,13 +61,13 @@ impl Service {
             }
             Phase::Feed(feed) => match &mut **feed {
                 Feed::Text(feed) => match feed.feed(&mut conn.output, &mut self.budget, &self.daemon, host) {
-                    Progress::Waits => false,
-                    Progress::Interrupted => true,
-                    Progress::Done if feed.keeps_alive => {
+                    TextProgress::Waits => false,
+                    TextProgress::Interrupted => true,
+                    TextProgress::Done if feed.keeps_alive => {
                         self.conns.end_feed(id);
                         self.conns.get_mut(id).is_some_and(|conn| conn.has_input())
                     }
-                    Progress::Done | Progress::Broken => {
+                    TextProgress::Done | TextProgress::Broken => {
                         conn.closing = true;
                         false
                     }
@@ -165,8 +165,8 @@ impl Service {
             let (sites, passwords) = (&self.sites, &mut self.passwords);
             let taken = conn.take(&mut input[used..], |head| {
                 if !may_look && head.authorization.is_some() {
-                    let turn = passwords.turn(address, now);
-                    if turn != Turn::Now {
+                    let turn = passwords.admission(address, now);
+                    if turn != Admission::Now {
                         return Leave::Later(turn);
                     }
                 }
@@ -178,7 +178,7 @@ impl Service {
                     conn.has_turn = may_look;
                     break;
                 }
-                Taken::Later(_, Turn::At(at)) => {
+                Taken::Later(_, Admission::At(at)) => {
                     conn.waits = true;
                     self.passwords.wait(id, at);
                     break;
@@ -262,17 +262,17 @@ impl Service {
     }
 
     /// The connection becomes what a request has made of it.
-    fn go_on(&mut self, id: ConnId, reply_to: ReplyTo, next: Next) {
+    fn go_on(&mut self, id: ConnId, reply_to: ReplyTo, next: AfterRequest) {
         match next {
-            Next::Replied => {}
-            Next::Deferred(work) => {
+            AfterRequest::Replied => {}
+            AfterRequest::Deferred(work) => {
                 let Some(conn) = self.conns.get_mut(id) else { return };
                 conn.phase = Phase::Deferred;
                 self.deferred.add(DeferredReply { conn: Some(id), peer: conn.peer.clone(), reply_to, work });
                 // One that came from behind another reply stands on no list of this turn any more.
                 self.asks_again = true;
             }
-            Next::Feed(feed) => {
+            AfterRequest::Feed(feed) => {
                 self.conns.begin_feed(id, feed);
                 self.refresh_event_mask();
             }

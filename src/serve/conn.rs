@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::feed::Feed;
-use super::passwords::Turn;
+use super::passwords::Admission;
 use crate::clock::{Mono, Now};
 use crate::daemon::host::Standing;
 use crate::level::Level;
@@ -33,7 +33,7 @@ const UNWRITTEN_BYTES_MAX: usize = 128 * 1024;
 const BUFFER_BYTES_KEPT: usize = 16 * 1024;
 
 /// Peers are shown and kept; most connections come from few of them.
-pub(super) type Peer = Rc<str>;
+pub(super) type PeerName = Rc<str>;
 
 /// What a connection is doing.
 pub(super) enum Phase {
@@ -55,7 +55,7 @@ pub(super) struct Conn {
     /// Bytes that the body of a request may have.
     body_bytes_max: u64,
     /// Who is at the other end.
-    pub(super) peer: Peer,
+    pub(super) peer: PeerName,
     /// What it is doing.
     pub(super) phase: Phase,
     /// Bytes for the client.
@@ -95,7 +95,7 @@ pub(super) enum Leave {
     /// It may not.
     Denied,
     /// That is found out later.
-    Later(Turn),
+    Later(Admission),
 }
 
 /// What one look at the input found.
@@ -110,7 +110,7 @@ pub(super) enum Taken<'a> {
     /// The head of one that may not be asked: with a wrong password, or without any.
     Unauthorized { reply_to: ReplyTo, was_wrong: bool },
     /// One whose password is to be looked at later.
-    Later(ReplyTo, Turn),
+    Later(ReplyTo, Admission),
     /// Nothing that could be read; where the next request begins is not known.
     Unreadable(ReplyTo, HttpError),
     /// The request is not whole yet.
@@ -119,7 +119,7 @@ pub(super) enum Taken<'a> {
 
 impl Conn {
     /// A connection that has just been made.
-    pub(super) fn new(server: usize, peer: Peer, body_bytes_max: u64, now: Now) -> Conn {
+    pub(super) fn new(server: usize, peer: PeerName, body_bytes_max: u64, now: Now) -> Conn {
         Conn {
             server,
             body_bytes_max,

@@ -1,7 +1,7 @@
 //! Deferred replies: asked again after each turn, whether or not their clients are still there.
 
 use super::action::PageAction;
-use super::conn::Peer;
+use super::conn::PeerName;
 use super::scrape::Scrape;
 use crate::clock::Mono;
 use crate::id::ConnId;
@@ -16,7 +16,7 @@ pub(super) struct DeferredReply {
     /// For whom; `None` once the client is gone. What it asked for goes on all the same: single actions by
     /// themselves, what consists of several steps as long as it is asked.
     pub(super) conn: Option<ConnId>,
-    pub(super) peer: Peer,
+    pub(super) peer: PeerName,
     pub(super) reply_to: ReplyTo,
     pub(super) work: Work,
 }

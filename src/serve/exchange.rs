@@ -72,7 +72,7 @@ pub(super) struct Exchange<'a> {
 }
 
 /// What becomes of the connection.
-pub(super) enum Next {
+pub(super) enum AfterRequest {
     /// The reply is written; the next request may be taken.
     Replied,
     /// The reply waits.
@@ -104,12 +104,12 @@ fn has_memory_for(body: &[u8]) -> bool {
 
 impl Exchange<'_> {
     /// Answers a request, or lets its reply wait.
-    pub(super) fn answer(&mut self, head: &Head<'_>, body: Option<&[u8]>) -> Next {
+    pub(super) fn answer(&mut self, head: &Head<'_>, body: Option<&[u8]>) -> AfterRequest {
         self.budget.spend(CALL_US);
         if body.is_some_and(|body| !has_memory_for(body)) {
             // Whoever sent it can come again.
             self.conn.give_up();
-            return Next::Replied;
+            return AfterRequest::Replied;
         }
         let (path, query) = split_target(head.target);
         if let Some(refusal) = self.sites.refusal(self.conn.server, head) {
@@ -165,7 +165,7 @@ impl Exchange<'_> {
     }
 
     /// Replies with what came of work that had to wait.
-    pub(super) fn finish(&mut self, reply_to: ReplyTo, finished: Finished) -> Next {
+    pub(super) fn finish(&mut self, reply_to: ReplyTo, finished: Finished) -> AfterRequest {
         match finished {
             Finished::Call(done) => self.answer_call(reply_to, done),
             Finished::Page { host, message } => {
@@ -187,7 +187,7 @@ impl Exchange<'_> {
     }
 
     /// A call of XML-RPC.
-    fn rpc(&mut self, head: &Head<'_>, body: Option<&[u8]>) -> Next {
+    fn rpc(&mut self, head: &Head<'_>, body: Option<&[u8]>) -> AfterRequest {
         if head.method != "POST" {
             return self.error(head.reply_to, Status::BAD_REQUEST);
         }
@@ -219,7 +219,7 @@ impl Exchange<'_> {
             Err(fault) => activity!(Trace, "XML-RPC method {method}() returned fault: [{}] {fault}", fault.code as i32),
         }
         match outcome {
-            Ok(Outcome::Deferred(deferred)) => Next::Deferred(Work::Call(deferred, method.clone())),
+            Ok(Outcome::Deferred(deferred)) => AfterRequest::Deferred(Work::Call(deferred, method.clone())),
             Ok(Outcome::Now(answer)) => self.answer_call(head.reply_to, Ok(answer)),
             Err(fault) => self.answer_call(head.reply_to, Err(fault)),
         }
@@ -248,7 +248,7 @@ impl Exchange<'_> {
     }
 
     /// The reply to a call.
-    fn answer_call(&mut self, reply_to: ReplyTo, done: rpc::Done) -> Next {
+    fn answer_call(&mut self, reply_to: ReplyTo, done: rpc::Done) -> AfterRequest {
         if let Ok(Answer::CutCharacter) = done {
             return self.error(reply_to, Status::INTERNAL_SERVER_ERROR);
         }
@@ -270,30 +270,30 @@ impl Exchange<'_> {
         (before, after): (Vec<u8>, Vec<u8>),
         text: LogText,
         escape: Escape,
-    ) -> Next {
+    ) -> AfterRequest {
         let mut body = None;
         self.write(reply_to, Status::OK, |reply| body = Some(reply.headers(headers).stream()));
         // A body is always begun; without one there is nothing to follow.
-        let Some(body) = body else { return Next::Replied };
+        let Some(body) = body else { return AfterRequest::Replied };
         // Its end is the end of the connection where there are no chunks.
         let keeps_alive = !self.conn.closing && body.is_chunked;
         self.conn.closing = false;
         body.write(&mut self.conn.output, &before);
-        Next::Feed(Feed::Text(TextFeed { text, escape, after, body, keeps_alive }))
+        AfterRequest::Feed(Feed::Text(TextFeed { text, escape, after, body, keeps_alive }))
     }
 
     /// A whole reply.
-    fn reply(&mut self, head: &Head<'_>, headers: &[(&str, &str)], body: &[u8]) -> Next {
+    fn reply(&mut self, head: &Head<'_>, headers: &[(&str, &str)], body: &[u8]) -> AfterRequest {
         self.write(head.reply_to, Status::OK, |reply| reply.headers(headers).body(body))
     }
 
     /// An error, with its page.
-    pub(super) fn error(&mut self, reply_to: ReplyTo, status: Status) -> Next {
+    pub(super) fn error(&mut self, reply_to: ReplyTo, status: Status) -> AfterRequest {
         self.write(reply_to, status, |reply| reply.error_page(&[]))
     }
 
     /// Refuses what another site may have asked a browser for, with a page for people and a line for scripts.
-    fn forbid(&mut self, head: &Head<'_>, why: Refusal<'_>) -> Next {
+    fn forbid(&mut self, head: &Head<'_>, why: Refusal<'_>) -> AfterRequest {
         self.complaints.note(About::Browser, self.now, format_args!("{}: {why}", self.conn.peer));
         if !guard::is_browser(head) {
             return self.refusal(head.reply_to, Status::FORBIDDEN, &format!("{why}\n"));
@@ -303,20 +303,20 @@ impl Exchange<'_> {
     }
 
     /// A status with a line of text that says why.
-    fn refusal(&mut self, reply_to: ReplyTo, status: Status, why: &str) -> Next {
+    fn refusal(&mut self, reply_to: ReplyTo, status: Status, why: &str) -> AfterRequest {
         self.write(reply_to, status, |reply| {
             reply.header("Content-Type", "text/plain;charset=utf-8").body(why.as_bytes())
         })
     }
 
     /// A redirection, with its page.
-    fn moved(&mut self, reply_to: ReplyTo, location: &str) -> Next {
+    fn moved(&mut self, reply_to: ReplyTo, location: &str) -> AfterRequest {
         self.write(reply_to, Status::MOVED_PERMANENTLY, |reply| reply.error_page(&[("Location", location)]))
     }
 
     /// Writes a reply as a whole. The connection goes on to the next request or is closed, and at loglevel trace
     /// a line tells what was asked and how it was answered (L-13).
-    fn write(&mut self, reply_to: ReplyTo, status: Status, write: impl FnOnce(Reply<'_>)) -> Next {
+    fn write(&mut self, reply_to: ReplyTo, status: Status, write: impl FnOnce(Reply<'_>)) -> AfterRequest {
         let before = self.conn.output.len();
         let reply = Reply::begin(&mut self.conn.output, reply_to, status, self.date);
         let closes = reply.must_close();
@@ -328,22 +328,22 @@ impl Exchange<'_> {
             let bytes = self.conn.output.len() - before;
             activity!(Trace, "{peer} - - [{time}] \"{asked}\" {} {bytes}", status.code());
         }
-        Next::Replied
+        AfterRequest::Replied
     }
 
-    fn logtail(&mut self, request: &Request<'_>) -> Next {
+    fn logtail(&mut self, request: &Request<'_>) -> AfterRequest {
         let name = request.path.strip_prefix("/logtail");
         let target = name.and_then(|rest| follow::child_log(self.daemon, rest));
         self.follow(request.head, target)
     }
 
-    fn mainlogtail(&mut self, request: &Request<'_>) -> Next {
+    fn mainlogtail(&mut self, request: &Request<'_>) -> AfterRequest {
         let target = follow::main_log(self.daemon);
         self.follow(request.head, target)
     }
 
     /// Begins to follow a log; 404 without a file.
-    fn follow(&mut self, head: &Head<'_>, target: Option<follow::Target>) -> Next {
+    fn follow(&mut self, head: &Head<'_>, target: Option<follow::Followed>) -> AfterRequest {
         if head.method != "GET" {
             return self.error(head.reply_to, Status::BAD_REQUEST);
         }
@@ -369,11 +369,11 @@ impl Exchange<'_> {
         let body = reply.stream();
         let mut feed = LogFeed::begin(self.id, target.place, extent, body, self.daemon, self.host);
         feed.feed(self.id, &mut self.conn.output, self.budget, self.daemon, self.host);
-        Next::Feed(Feed::Log(feed))
+        AfterRequest::Feed(Feed::Log(feed))
     }
 
     /// Begins a stream of events; 400 for an event type that does not exist, 403 for a page of another site.
-    fn events(&mut self, head: &Head<'_>, query: &str) -> Next {
+    fn events(&mut self, head: &Head<'_>, query: &str) -> AfterRequest {
         if !matches!(head.method, "GET" | "HEAD") {
             return self.write(head.reply_to, Status::METHOD_NOT_ALLOWED, |reply| {
                 reply.error_page(&[("Allow", "GET, HEAD")]);
@@ -398,11 +398,11 @@ impl Exchange<'_> {
             return self.refuse_feed(head);
         }
         let reply = Reply::begin(&mut self.conn.output, head.reply_to, Status::OK, self.date);
-        Next::Feed(Feed::Events(EventFeed::new(mask, reply.headers(events::HEADERS).stream())))
+        AfterRequest::Feed(Feed::Events(EventFeed::new(mask, reply.headers(events::HEADERS).stream())))
     }
 
     /// Begins the stream of a page that is open.
-    fn live(&mut self, head: &Head<'_>) -> Next {
+    fn live(&mut self, head: &Head<'_>) -> AfterRequest {
         if head.method != "GET" {
             return self.write(head.reply_to, Status::METHOD_NOT_ALLOWED, |reply| {
                 reply.error_page(&[("Allow", "GET")]);
@@ -416,11 +416,11 @@ impl Exchange<'_> {
         }
         let reply = Reply::begin(&mut self.conn.output, head.reply_to, Status::OK, self.date);
         let body = reply.headers(events::HEADERS).stream();
-        Next::Feed(Feed::Live(self.live.feed(head.last_event_id, self.daemon, body, self.now)))
+        AfterRequest::Feed(Feed::Live(self.live.feed(head.last_event_id, self.daemon, body, self.now)))
     }
 
     /// A part of a log, for who reads on from where it was.
-    fn log_part(&mut self, request: &Request<'_>) -> Next {
+    fn log_part(&mut self, request: &Request<'_>) -> AfterRequest {
         let head = request.head;
         if !matches!(head.method, "GET" | "HEAD") {
             return self.error(head.reply_to, Status::METHOD_NOT_ALLOWED);
@@ -446,7 +446,7 @@ impl Exchange<'_> {
     }
 
     /// Figures for machines, once they are collected; 403 for a page of another site, which could not read them.
-    fn metrics(&mut self, head: &Head<'_>) -> Next {
+    fn metrics(&mut self, head: &Head<'_>) -> AfterRequest {
         if guard::is_cross_site(head) {
             return self.forbid(head, Refusal::OtherSite);
         }
@@ -454,16 +454,16 @@ impl Exchange<'_> {
         if scrape.advance(self.daemon, self.now, self.host) {
             return self.finish(head.reply_to, Finished::Metrics(scrape));
         }
-        Next::Deferred(Work::Metrics(scrape))
+        AfterRequest::Deferred(Work::Metrics(scrape))
     }
 
-    fn refuse_feed(&mut self, head: &Head<'_>) -> Next {
+    fn refuse_feed(&mut self, head: &Head<'_>) -> AfterRequest {
         let why = format!("{} streams of events and logs are open already\n", self.feeds_max);
         self.refusal(head.reply_to, Status::SERVICE_UNAVAILABLE, &why)
     }
 
     /// The status page, and the actions of its links.
-    fn index(&mut self, request: &Request<'_>) -> Next {
+    fn index(&mut self, request: &Request<'_>) -> AfterRequest {
         let head = request.head;
         if !is_page_method(head) {
             return self.static_file(request);
@@ -481,7 +481,7 @@ impl Exchange<'_> {
                 self.daemon.attribute(before, &self.conn.peer, &method);
                 match finished {
                     Some(finished) => self.finish(head.reply_to, finished),
-                    None => Next::Deferred(work),
+                    None => AfterRequest::Deferred(work),
                 }
             }
             Ok(_) => {
@@ -512,7 +512,7 @@ impl Exchange<'_> {
     }
 
     /// The end of a process's log.
-    fn tail(&mut self, request: &Request<'_>) -> Next {
+    fn tail(&mut self, request: &Request<'_>) -> AfterRequest {
         let head = request.head;
         if !is_page_method(head) {
             return self.static_file(request);
@@ -543,13 +543,13 @@ impl Exchange<'_> {
         self.page(head, &page)
     }
 
-    fn page(&mut self, head: &Head<'_>, page: &str) -> Next {
+    fn page(&mut self, head: &Head<'_>, page: &str) -> AfterRequest {
         self.budget.spend_bytes(page.len());
         self.reply(head, &page_headers(head), page.as_bytes())
     }
 
     /// Where a finished action sends the browser.
-    fn redirect(&mut self, reply_to: ReplyTo, location: &str) -> Next {
+    fn redirect(&mut self, reply_to: ReplyTo, location: &str) -> AfterRequest {
         let headers = [
             ("Location", location),
             ("Content-Type", "text/html"),
@@ -562,7 +562,7 @@ impl Exchange<'_> {
     }
 
     /// A file of the live page. Browsers ask each time whether it has changed, as a new daemon may be behind the name.
-    fn page_file(&mut self, head: &Head<'_>, file: &PageFile) -> Next {
+    fn page_file(&mut self, head: &Head<'_>, file: &PageFile) -> AfterRequest {
         let headers = [("ETag", file.etag), ("Cache-Control", "no-cache"), ("X-Content-Type-Options", "nosniff")];
         if head.if_none_match.is_some_and(|known| known.contains(file.etag)) {
             return self.write(head.reply_to, Status::NOT_MODIFIED, |reply| reply.headers(&headers).no_body());
@@ -574,7 +574,7 @@ impl Exchange<'_> {
     }
 
     /// The static tree.
-    fn static_file(&mut self, request: &Request<'_>) -> Next {
+    fn static_file(&mut self, request: &Request<'_>) -> AfterRequest {
         let head = request.head;
         if head.method != "GET" && head.method != "HEAD" {
             return self.error(head.reply_to, Status::BAD_REQUEST);

@@ -21,14 +21,14 @@ const READ_BYTES: u64 = 32 * 1024;
 const LOOK_US: u32 = 10;
 
 /// What can be followed.
-pub(super) struct Target {
+pub(super) struct Followed {
     pub(super) place: LogPlace,
     /// Whether it is a child's.
     pub(super) is_child: bool,
 }
 
 /// The log that `/<name>[/<channel>]` names.
-pub(super) fn child_log(daemon: &Daemon, rest: &str) -> Option<Target> {
+pub(super) fn child_log(daemon: &Daemon, rest: &str) -> Option<Followed> {
     let (name, channel) = match rest.strip_prefix('/')?.split_once('/') {
         None => (rest.strip_prefix('/')?, Channel::Stdout),
         Some((name, "stdout")) => (name, Channel::Stdout),
@@ -36,13 +36,13 @@ pub(super) fn child_log(daemon: &Daemon, rest: &str) -> Option<Target> {
         Some(_) => return None,
     };
     let id = daemon.roster.find_process(name)?;
-    Some(Target { place: daemon.log_place(id, channel)?, is_child: true })
+    Some(Followed { place: daemon.log_place(id, channel)?, is_child: true })
 }
 
 /// The activity log.
-pub(super) fn main_log(daemon: &Daemon) -> Option<Target> {
+pub(super) fn main_log(daemon: &Daemon) -> Option<Followed> {
     let place = LogPlace::File(daemon.config.supervisord.activity_log()?.into());
-    Some(Target { place, is_child: false })
+    Some(Followed { place, is_child: false })
 }
 
 /// A log being followed.

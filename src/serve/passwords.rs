@@ -30,7 +30,7 @@ const ADDRESSES_MAX: usize = 1024;
 
 /// When the password of a client may be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum Admission {
     /// At once.
     Now,
     /// When its turn has come.
@@ -55,19 +55,19 @@ pub(super) struct Passwords {
 }
 
 impl Passwords {
-    /// Gives a client of that address its turn.
-    pub(super) fn turn(&mut self, address: Option<IpAddr>, now: Now) -> Turn {
+    /// When the password of a client of that address may be looked at.
+    pub(super) fn admission(&mut self, address: Option<IpAddr>, now: Now) -> Admission {
         let wrong = address.and_then(|address| self.addresses.get_mut(&network(address)));
         let Some(wrong) = wrong.filter(|wrong| wrong.count >= FREE && now.mono.since(wrong.last) < FORGIVEN_AFTER)
         else {
-            return Turn::Now;
+            return Admission::Now;
         };
         let at = wrong.next.max(now.mono);
         if at.since(now.mono) >= WAIT_MAX {
-            return Turn::TooMany;
+            return Admission::TooMany;
         }
         wrong.next = at.after(PAUSE);
-        if at == now.mono { Turn::Now } else { Turn::At(at) }
+        if at == now.mono { Admission::Now } else { Admission::At(at) }
     }
 
     /// An address has given a wrong password; whether it is slowed now.
@@ -134,17 +134,20 @@ mod tests {
         let (one, other) = (address("10.0.0.1:1"), address("10.0.0.2:1"));
         let mut passwords = Passwords::default();
         for _ in 1..FREE {
-            assert_eq!((passwords.turn(one, at(0)), passwords.wrong(one, at(0))), (Turn::Now, false));
+            assert_eq!((passwords.admission(one, at(0)), passwords.wrong(one, at(0))), (Admission::Now, false));
         }
-        assert_eq!((passwords.turn(one, at(0)), passwords.wrong(one, at(0))), (Turn::Now, true));
-        assert_eq!(passwords.turn(one, at(0)), Turn::At(at(500).mono));
-        assert_eq!(passwords.turn(one, at(0)), Turn::At(at(1000).mono));
-        assert_eq!((passwords.turn(other, at(0)), passwords.turn(None, at(0))), (Turn::Now, Turn::Now));
-        let waiting = (0..100).filter(|_| passwords.turn(one, at(0)) != Turn::TooMany).count();
+        assert_eq!((passwords.admission(one, at(0)), passwords.wrong(one, at(0))), (Admission::Now, true));
+        assert_eq!(passwords.admission(one, at(0)), Admission::At(at(500).mono));
+        assert_eq!(passwords.admission(one, at(0)), Admission::At(at(1000).mono));
+        assert_eq!(
+            (passwords.admission(other, at(0)), passwords.admission(None, at(0))),
+            (Admission::Now, Admission::Now)
+        );
+        let waiting = (0..100).filter(|_| passwords.admission(one, at(0)) != Admission::TooMany).count();
         assert_eq!(waiting, 17, "no more wait than have their turn in time");
-        assert_eq!(passwords.turn(one, at(30_000)), Turn::Now);
-        assert_eq!(passwords.turn(one, at(30_001)), Turn::At(at(30_500).mono));
-        assert_eq!(passwords.turn(one, at(60_000)), Turn::Now, "forgiven");
+        assert_eq!(passwords.admission(one, at(30_000)), Admission::Now);
+        assert_eq!(passwords.admission(one, at(30_001)), Admission::At(at(30_500).mono));
+        assert_eq!(passwords.admission(one, at(60_000)), Admission::Now, "forgiven");
         assert!(!passwords.wrong(one, at(60_000)));
     }
 

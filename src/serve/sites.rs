@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Credentials, Server, ServerAddress};
 use crate::sys::resolve;
-use crate::web::guard::{self, Names, Refusal};
+use crate::web::guard::{self, HostNames, Refusal};
 use crate::wire::auth;
 use crate::wire::http::Head;
 
@@ -34,7 +34,7 @@ struct Site {
 pub(super) struct Sites {
     sites: Vec<Site>,
     /// Names under which browsers may address those without a password.
-    names: Names,
+    names: HostNames,
     /// How many descriptors we may have open.
     descriptors: usize,
     /// How many of them are not for clients, as `minfds` has it.
@@ -131,13 +131,13 @@ impl Site {
 }
 
 /// The names of this machine: as configured for its servers, as the system has it, and what `[stheno] hosts` adds.
-fn names(config: &Config) -> Names {
+fn names(config: &Config) -> HostNames {
     let servers = config.servers.iter().filter_map(|server| match &server.address {
         ServerAddress::Inet { host, .. } if !host.is_empty() => Some(host.clone()),
         _ => None,
     });
     let more = config.stheno.iter().flat_map(|stheno| stheno.hosts.0.iter().cloned());
-    Names::new(servers.chain(more), &config.hostname)
+    HostNames::new(servers.chain(more), &config.hostname)
 }
 
 #[cfg(test)]
@@ -162,7 +162,7 @@ mod tests {
         for (descriptors, kept, processes, expected) in rows {
             let sites = Sites {
                 sites: Vec::new(),
-                names: Names::default(),
+                names: HostNames::default(),
                 descriptors,
                 kept,
                 connections: 512,

@@ -19,7 +19,7 @@ pub(super) enum Escape {
 
 /// How far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(super) enum TextProgress {
     /// The client has to take what there is.
     Waits,
     /// The turn has no time for more.
@@ -49,25 +49,25 @@ impl TextFeed {
         budget: &mut Budget,
         daemon: &Daemon,
         host: &mut dyn Host,
-    ) -> Progress {
+    ) -> TextProgress {
         loop {
             if output.len() >= OUTPUT_BYTES_MAX {
-                return Progress::Waits;
+                return TextProgress::Waits;
             }
             if budget.is_spent() {
-                return Progress::Interrupted;
+                return TextProgress::Interrupted;
             }
             let piece = match self.text.next(daemon, host) {
                 Ok(Some(piece)) => piece,
                 Ok(None) => break,
-                Err(_) => return Progress::Broken,
+                Err(_) => return TextProgress::Broken,
             };
             budget.spend_bytes(2 * piece.len());
             self.body.write(output, &self.escape.text(&piece));
         }
         self.body.write(output, &self.after);
         self.body.end(output);
-        Progress::Done
+        TextProgress::Done
     }
 }
 

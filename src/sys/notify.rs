@@ -12,9 +12,9 @@ use crate::id::Pid;
 const CONTROL_BYTES: usize = 2048;
 
 /// A socket's name in the file system, which goes with it.
-pub struct Name(String);
+pub struct BoundPath(String);
 
-impl Drop for Name {
+impl Drop for BoundPath {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
@@ -27,7 +27,7 @@ pub struct Socket {
     /// Where the child finds it, as NOTIFY_SOCKET has it.
     pub address: String,
     /// Its name, if it is no abstract one.
-    pub name: Option<Name>,
+    pub name: Option<BoundPath>,
 }
 
 /// A socket of that name, or of an abstract one that the kernel chooses. What an earlier daemon left there is removed.
@@ -69,7 +69,7 @@ pub fn open(path: Option<&str>) -> io::Result<Socket> {
     // SAFETY: the pointer is that of a live address, of which so many bytes are meant.
     cerr(unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), bytes as libc::socklen_t) })?;
     if let Some(path) = path {
-        return Ok(Socket { fd, address: path.to_string(), name: Some(Name(path.to_string())) });
+        return Ok(Socket { fd, address: path.to_string(), name: Some(BoundPath(path.to_string())) });
     }
     let mut size = size_of::<libc::sockaddr_un>() as libc::socklen_t;
     // SAFETY: the pointer and size are those of one live address.

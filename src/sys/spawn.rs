@@ -26,7 +26,7 @@ mod settings;
 
 pub use settings::settings;
 
-use child::Order;
+use child::ChildOrder;
 
 /// The child needs a few hundred bytes; in a build without optimisation some thousand.
 const STACK_BYTES: usize = 32 * 1024;
@@ -191,7 +191,7 @@ pub fn spawn(plan: &Plan, pipes: Pipes) -> Result<Spawned, SpawnError> {
     if plan.names_pid {
         environment.insert(environment.len() - 1, pid_variable.as_ptr().cast());
     }
-    let mut order = Order {
+    let mut order = ChildOrder {
         path: &plan.path,
         argv: argv.as_ptr(),
         environment: environment.as_ptr(),
@@ -382,7 +382,7 @@ struct Place {
 static PLACE: Mutex<Place> = Mutex::new(Place { stack: Stack([0; STACK_BYTES]), slots: None });
 
 /// Makes the child.
-fn clone(order: &Order, stack: &mut Stack) -> io::Result<Pid> {
+fn clone(order: &ChildOrder, stack: &mut Stack) -> io::Result<Pid> {
     let top = stack.0.as_mut_ptr_range().end;
     let files = if order.shares_up_to.is_some() { libc::CLONE_FILES } else { 0 };
     // SAFETY: all zero is a valid set, and is filled in at once.

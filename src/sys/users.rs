@@ -91,7 +91,7 @@ pub(super) const NO_USER: &str = "Could not set user id of effective user";
 
 /// Whom a process is to become. What is `None` is the user's, by its entry or, without one, that of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Target {
+pub struct RunAs {
     /// Numeric user id; `None` to stay who we are.
     pub uid: Option<u32>,
     /// Numeric id of the group.
@@ -102,8 +102,8 @@ pub struct Target {
 
 impl Switch {
     /// What it takes. A user without an entry has no groups but the one, which is the daemon's if none is given (K-5).
-    pub fn to(target: &Target) -> Switch {
-        let Target { uid, gid, groups } = target;
+    pub fn to(target: &RunAs) -> Switch {
+        let RunAs { uid, gid, groups } = target;
         let current = current_uid();
         if gid.is_none() && groups.is_none() && uid.is_none_or(|uid| uid == current) {
             return Switch::Keep;
@@ -127,7 +127,7 @@ impl Switch {
 ///
 /// Errors: the text of C-152. The groups may have been changed by then; the caller ends.
 pub fn drop_privileges(uid: u32, gid: Option<u32>) -> Result<(), String> {
-    match Switch::to(&Target { uid: Some(uid), gid, groups: None }) {
+    match Switch::to(&RunAs { uid: Some(uid), gid, groups: None }) {
         Switch::Keep => Ok(()),
         Switch::Refuse { reason, .. } => Err(reason),
         Switch::Become { uid, gid, groups } => {
@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn whom_a_process_becomes() {
         let to = |uid: Option<u32>, gid: Option<u32>, groups: Option<&[u32]>| {
-            Switch::to(&Target { uid, gid, groups: groups.map(Rc::from) })
+            Switch::to(&RunAs { uid, gid, groups: groups.map(Rc::from) })
         };
         assert_eq!([to(None, None, None), to(Some(current_uid()), None, None)], [Switch::Keep, Switch::Keep]);
         assert_eq!(drop_privileges(current_uid(), None), Ok(()));

@@ -15,7 +15,7 @@ pub enum Action {
     /// Something with one process.
     Process {
         /// What.
-        verb: Verb,
+        verb: ProcessVerb,
         /// The name as sent, `process` or `group:process`.
         name: String,
     },
@@ -24,7 +24,7 @@ pub enum Action {
 /// What can be done with one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Verb {
+pub enum ProcessVerb {
     Start,
     Stop,
     Restart,
@@ -40,10 +40,10 @@ impl Action {
             Some("refresh") => return Ok(Some(Action::Refresh)),
             Some("restartall") => return Ok(Some(Action::RestartAll)),
             Some("stopall") => return Ok(Some(Action::StopAll)),
-            Some("start") => Verb::Start,
-            Some("stop") => Verb::Stop,
-            Some("restart") => Verb::Restart,
-            Some("clearlog") => Verb::ClearLog,
+            Some("start") => ProcessVerb::Start,
+            Some("stop") => ProcessVerb::Stop,
+            Some("restart") => ProcessVerb::Restart,
+            Some("clearlog") => ProcessVerb::ClearLog,
             Some(_) => return Err(UnknownAction),
         };
         let name = form.get("processname").ok_or(UnknownAction)?.to_owned();
@@ -62,16 +62,16 @@ impl Action {
             Action::Refresh => format!("Page refreshed at {ctime}"),
             Action::RestartAll => format!("All restarted at {ctime}"),
             Action::StopAll => format!("All stopped at {ctime}"),
-            Action::Process { verb: Verb::Start, name } => format!("Process {name} started"),
-            Action::Process { verb: Verb::Stop, name } => format!("Process {name} stopped"),
-            Action::Process { verb: Verb::Restart, name } => format!("Process {name} restarted"),
-            Action::Process { verb: Verb::ClearLog, name } => format!("Log for {name} cleared"),
+            Action::Process { verb: ProcessVerb::Start, name } => format!("Process {name} started"),
+            Action::Process { verb: ProcessVerb::Stop, name } => format!("Process {name} stopped"),
+            Action::Process { verb: ProcessVerb::Restart, name } => format!("Process {name} restarted"),
+            Action::Process { verb: ProcessVerb::ClearLog, name } => format!("Log for {name} cleared"),
         }
     }
 
     /// What is said when it failed with that fault.
     pub fn failed(&self, fault: &Fault) -> String {
-        let Action::Process { verb: Verb::Start, name } = self else { return unexpected(fault) };
+        let Action::Process { verb: ProcessVerb::Start, name } = self else { return unexpected(fault) };
         let why = match fault.code {
             Code::NoFile => "no such file",
             Code::NotExecutable => "file not executable",

@@ -96,19 +96,19 @@ pub fn may_be_forged(head: &Head) -> bool {
 
 /// The names by which a server may be addressed.
 #[derive(Debug, Default)]
-pub struct Names {
+pub struct HostNames {
     names: Vec<String>,
     /// First label of the machine's name: `box` is also `box.example`.
     first_label: Option<String>,
 }
 
-impl Names {
+impl HostNames {
     /// Names as configured, and that of the machine.
-    pub fn new(names: impl Iterator<Item = String>, hostname: &str) -> Names {
+    pub fn new(names: impl Iterator<Item = String>, hostname: &str) -> HostNames {
         let label = first_label(hostname);
         // With these every site could name itself after us.
         let is_own = !label.is_empty() && !label.eq_ignore_ascii_case("localhost") && label.parse::<u32>().is_err();
-        Names { names: names.chain([hostname.to_owned()]).collect(), first_label: is_own.then(|| label.to_owned()) }
+        HostNames { names: names.chain([hostname.to_owned()]).collect(), first_label: is_own.then(|| label.to_owned()) }
     }
 
     /// The name in `Host`, if it is none of ours: the sign of a site that has its own name point to our address, so that
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn names_that_are_not_ours() {
-        let names = Names::new(["web.example".to_owned()].into_iter(), "box.lan");
+        let names = HostNames::new(["web.example".to_owned()].into_iter(), "box.lan");
         let rows = [
             ("web.example:9001", None),
             ("WEB.example", None),
@@ -228,7 +228,7 @@ mod tests {
             assert_eq!(names.foreign(host), expected, "{host:?}");
         }
         for hostname in ["localhost", "localhost.localdomain", "127.0.0.1", ""] {
-            let names = Names::new([].into_iter(), hostname);
+            let names = HostNames::new([].into_iter(), hostname);
             for host in ["localhost.evil", "127.evil", "evil", ".evil"] {
                 assert_eq!(names.foreign(host), Some(host), "on {hostname:?}");
             }

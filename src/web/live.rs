@@ -84,7 +84,7 @@ pub fn push_row(out: &mut String, id: ProcId, group: &Group, process: &Proc, dae
     row.flag("auto", config.program.autostart);
     row.flag("listener", matches!(group.config.kind, GroupKind::Listener(_)));
     if let Some(Known { health, status_text, .. }) = daemon.care_of(id) {
-        if health.state == health::State::Unhealthy {
+        if health.state == health::HealthState::Unhealthy {
             row.text("ill", if health.reason.is_empty() { "unhealthy" } else { &health.reason });
         }
         row.text("says", status_text);

@@ -19,7 +19,7 @@ pub enum Pulse {
 
 /// What one message says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Message {
+pub struct Notification {
     /// It is ready, or has finished reloading.
     pub ready: bool,
     /// It has begun to reload.
@@ -42,10 +42,10 @@ pub struct Message {
     pub main_pid: Option<i32>,
 }
 
-impl Message {
+impl Notification {
     /// Reads a datagram.
-    pub fn parse(datagram: &[u8]) -> Message {
-        let mut message = Message::default();
+    pub fn parse(datagram: &[u8]) -> Notification {
+        let mut message = Notification::default();
         let datagram = datagram.get(..MESSAGE_BYTES_MAX).unwrap_or(datagram);
         for line in datagram.split(|byte| *byte == b'\n') {
             let Some(at) = line.iter().position(|byte| *byte == b'=') else { continue };
@@ -97,43 +97,43 @@ mod tests {
 
     #[test]
     fn what_messages_say() {
-        let nothing = Message::default;
-        let rows: Vec<(&[u8], Message)> = vec![
+        let nothing = Notification::default;
+        let rows: Vec<(&[u8], Notification)> = vec![
             (b"", nothing()),
-            (b"READY=1", Message { ready: true, ..nothing() }),
-            (b"READY=1\n", Message { ready: true, ..nothing() }),
+            (b"READY=1", Notification { ready: true, ..nothing() }),
+            (b"READY=1\n", Notification { ready: true, ..nothing() }),
             (b"READY=0", nothing()),
             (b"READY", nothing()),
             (b"=1\nX_OWN=1\nBARRIER=1\nFDSTORE=1", nothing()),
-            (b"STATUS=a\x1b[1mb\tc", Message { status: Some("a [1mb c".into()), ..nothing() }),
-            (b"STATUS=a=b\nSTATUS=last", Message { status: Some("last".into()), ..nothing() }),
-            (b"RELOADING=1\nMONOTONIC_USEC=5", Message { reloading: true, monotonic_usec: Some(5), ..nothing() }),
-            (b"STOPPING=1\nERRNO=2", Message { stopping: true, errno: Some(2), ..nothing() }),
-            (b"WATCHDOG=1", Message { watchdog: Some(Pulse::Alive), ..nothing() }),
-            (b"WATCHDOG=trigger", Message { watchdog: Some(Pulse::Trigger), ..nothing() }),
-            (b"WATCHDOG_USEC=20000000", Message { watchdog_usec: Some(20_000_000), ..nothing() }),
-            (b"EXTEND_TIMEOUT_USEC=7\nEXTEND_TIMEOUT_USEC=x", Message { extend_usec: Some(7), ..nothing() }),
+            (b"STATUS=a\x1b[1mb\tc", Notification { status: Some("a [1mb c".into()), ..nothing() }),
+            (b"STATUS=a=b\nSTATUS=last", Notification { status: Some("last".into()), ..nothing() }),
+            (b"RELOADING=1\nMONOTONIC_USEC=5", Notification { reloading: true, monotonic_usec: Some(5), ..nothing() }),
+            (b"STOPPING=1\nERRNO=2", Notification { stopping: true, errno: Some(2), ..nothing() }),
+            (b"WATCHDOG=1", Notification { watchdog: Some(Pulse::Alive), ..nothing() }),
+            (b"WATCHDOG=trigger", Notification { watchdog: Some(Pulse::Trigger), ..nothing() }),
+            (b"WATCHDOG_USEC=20000000", Notification { watchdog_usec: Some(20_000_000), ..nothing() }),
+            (b"EXTEND_TIMEOUT_USEC=7\nEXTEND_TIMEOUT_USEC=x", Notification { extend_usec: Some(7), ..nothing() }),
             (b"MAINPID=99999999999", nothing()),
             (b"MAINPID=-4\nERRNO=\xff", nothing()),
         ];
         for (datagram, expected) in rows {
-            assert_eq!(Message::parse(datagram), expected, "{}", String::from_utf8_lossy(datagram));
+            assert_eq!(Notification::parse(datagram), expected, "{}", String::from_utf8_lossy(datagram));
         }
     }
 
     #[test]
     fn any_beginning_of_a_message_is_read_and_bounded() {
         let whole = b"STATUS=\xc3\xa9t\xc3\xa9\nREADY=1\nWATCHDOG_USEC=12\nEXTEND_TIMEOUT_USEC=34\nMAINPID=56\n";
-        let full = Message::parse(whole);
+        let full = Notification::parse(whole);
         assert!(full.ready && full.main_pid == Some(56));
         for end in 0..=whole.len() {
-            let message = Message::parse(&whole[..end]);
+            let message = Notification::parse(&whole[..end]);
             assert!(!message.ready || end >= 20, "{end}");
             assert!(message.main_pid.is_none_or(|pid| pid == 5 || pid == 56), "{end}");
         }
         let long = [b"STATUS=".as_slice(), &"é".repeat(3000).into_bytes()].concat();
-        assert_eq!(Message::parse(&long).status.unwrap().len(), STATUS_BYTES_MAX);
+        assert_eq!(Notification::parse(&long).status.unwrap().len(), STATUS_BYTES_MAX);
         let late = [b"STATUS=".as_slice(), &[b'x'; MESSAGE_BYTES_MAX], b"\nREADY=1"].concat();
-        assert!(!Message::parse(&late).ready, "what is behind the bound is not read");
+        assert!(!Notification::parse(&late).ready, "what is behind the bound is not read");
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use stheno::config::journal::{Journal, Source};
+use stheno::config::journal::{Journal, JournalFile};
 use stheno::config::{Config, GroupKind};
 use stheno::daemon::Daemon;
 use stheno::id::ProcId;
@@ -52,7 +52,7 @@ impl Kept {
     pub fn check(&mut self, daemon: &Daemon, config: &Config) {
         let base = config.base.as_ref().expect("changes are kept");
         match &base.source {
-            Source::Read { journal, .. } => assert_eq!(meaning(journal), meaning(daemon.dynamic.journal())),
+            JournalFile::Read { journal, .. } => assert_eq!(meaning(journal), meaning(daemon.dynamic.journal())),
             source => assert!(daemon.dynamic.journal().is_empty(), "{source:?}"),
         }
         self.added.retain(|id| daemon.roster.process(*id).is_some());

@@ -141,22 +141,22 @@ impl Show for Threshold {
 
 /// A command line that is run beside a program, without a shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandLine(pub Rc<str>);
+pub struct HelperCommand(pub Rc<str>);
 
-impl Datatype for CommandLine {
+impl Datatype for HelperCommand {
     const NAMES_OPTION: bool = true;
     const KIND: &'static str = "command";
 
     fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
         match words::split(text) {
             Ok(argv) if argv.is_empty() => Err("the command is empty".to_string()),
-            Ok(_) => Ok(CommandLine(text.into())),
+            Ok(_) => Ok(HelperCommand(text.into())),
             Err(error) => Err(format!("cannot parse the command {}: {error}", pyrepr::text(text))),
         }
     }
 }
 
-impl Show for CommandLine {
+impl Show for HelperCommand {
     fn shown(&self) -> Value {
         self.0.to_string().into()
     }
@@ -172,7 +172,7 @@ pub enum Cure {
     /// Nothing.
     None,
     /// A command is run.
-    Command(CommandLine),
+    Command(HelperCommand),
 }
 
 impl Datatype for Cure {
@@ -184,7 +184,7 @@ impl Datatype for Cure {
             "restart" => Ok(Cure::Restart),
             "stop" => Ok(Cure::Stop),
             "none" => Ok(Cure::None),
-            command => CommandLine::parse(command, env).map(Cure::Command),
+            command => HelperCommand::parse(command, env).map(Cure::Command),
         }
     }
 }

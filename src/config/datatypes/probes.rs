@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::{CommandLine, Datatype, Show, integer};
+use super::{Datatype, HelperCommand, Show, integer};
 use crate::config::env::Env;
 use crate::wire::pyrepr;
 use crate::wire::value::Value;
@@ -24,7 +24,7 @@ pub enum Probe {
         path: String,
     },
     /// Whether a command ends with 0.
-    Command(CommandLine),
+    Command(HelperCommand),
 }
 
 /// An address of `HOST:PORT`, numeric or localhost.
@@ -95,7 +95,7 @@ impl Datatype for Probe {
         if text.starts_with("http://") || text.starts_with("https://") {
             return http(text);
         }
-        CommandLine::parse(text, env).map(Probe::Command)
+        HelperCommand::parse(text, env).map(Probe::Command)
     }
 }
 
@@ -204,7 +204,7 @@ impl Datatype for Ready {
                 let url = if rest.starts_with("//") { text } else { rest };
                 http(url).map(Ready::Probe).map_err(wrong)
             }
-            "command" => CommandLine::parse(rest, env).map(|line| Ready::Probe(Probe::Command(line))).map_err(wrong),
+            "command" => HelperCommand::parse(rest, env).map(|line| Ready::Probe(Probe::Command(line))).map_err(wrong),
             "log" if rest.is_empty() => Err(wrong("the text is empty".to_string())),
             "log" if rest.len() > LOG_TEXT_MAX => Err(wrong(format!("the text is longer than {LOG_TEXT_MAX} bytes"))),
             "log" => Ok(Ready::Log(rest.to_string())),

@@ -217,7 +217,7 @@ fn dynamic_changes_are_read_last() {
     assert_eq!((stheno.mutation, stheno.dynamic_conf.as_deref()), (true, Some("/base/dyn.conf")));
     assert!(stheno.hosts.0.is_empty());
     let Base { document, source, .. } = config.base.unwrap();
-    assert!(matches!(source, Source::Absent));
+    assert!(matches!(source, JournalFile::Absent));
 
     let options = |options: &[(&str, &str)]| {
         options.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect::<Vec<_>>()
@@ -248,7 +248,7 @@ fn dynamic_changes_are_read_last() {
     );
     let base = config.base.unwrap();
     assert!(base.document.section("program:q").is_none());
-    let Source::Read { journal: read, text: bytes } = base.source else { panic!() };
+    let JournalFile::Read { journal: read, text: bytes } = base.source else { panic!() };
     assert_eq!((&read, &*bytes), (&journal, text.as_bytes()));
     let preview = loader.preview(&env, &base.document, &journal).unwrap();
     assert_eq!(difference(&preview.groups, &config.groups), Difference::default());
@@ -263,7 +263,7 @@ fn dynamic_changes_are_read_last() {
         let config = loader.load(&env).unwrap();
         assert_eq!(config.groups.len(), 2, "{broken:?}");
         assert!(config.warnings[0].starts_with("The changes kept in \"/base/dyn.conf\" are left out"), "{broken:?}");
-        assert!(matches!(config.base.unwrap().source, Source::Broken(_)), "{broken:?}");
+        assert!(matches!(config.base.unwrap().source, JournalFile::Broken(_)), "{broken:?}");
     }
 }
 

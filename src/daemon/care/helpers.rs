@@ -4,18 +4,18 @@ use super::super::children::log_plan;
 use super::super::environment::path_of;
 use super::super::host::{Host, Launch};
 use super::super::{Daemon, Proc};
-use super::watched::{Helper, Purpose};
+use super::watched::{Helper, HelperKind};
 use crate::clock::Now;
 use crate::exit::ExitStatus;
 use crate::id::{Channel, Pid, ProcId};
 use crate::model::hook::Hook;
-use crate::model::process::Event;
+use crate::model::process::Trigger;
 use crate::wire::notify::cleaned;
 use crate::wire::words;
 
 impl Daemon {
     pub(super) fn run_action(&mut self, id: ProcId, command: &str, host: &mut dyn Host) {
-        if let Err(problem) = self.run_helper(id, command, Purpose::Action, Vec::new(), host) {
+        if let Err(problem) = self.run_helper(id, command, HelperKind::Action, Vec::new(), host) {
             activity!(Warn, "could not run {command}: {problem}");
         }
     }
@@ -25,7 +25,7 @@ impl Daemon {
         &mut self,
         id: ProcId,
         command: &str,
-        purpose: Purpose,
+        kind: HelperKind,
         mut variables: Vec<(&'static str, String)>,
         host: &mut dyn Host,
     ) -> Result<Pid, String> {
@@ -43,18 +43,18 @@ impl Daemon {
         let launch =
             Launch { config, group, path: &path, argv: &argv, socket: None, variables, from_files, cgroup: None };
         let pid = host.spawn_helper(&launch).map_err(|error| error.text(&config.name))?;
-        self.care.helpers.insert(pid.0, Helper { process: id, purpose, line: Vec::new() });
+        self.care.helpers.insert(pid.0, Helper { process: id, kind, line: Vec::new() });
         Ok(pid)
     }
 
-    /// Begins a hook; the event is what went wrong at once.
+    /// Begins a hook; the trigger is what went wrong at once.
     pub(in super::super) fn run_hook(
         &mut self,
         id: ProcId,
         hook: Hook,
         now: Now,
         host: &mut dyn Host,
-    ) -> Option<Event> {
+    ) -> Option<Trigger> {
         self.drop_hook(id, host);
         let process = self.roster.process(id)?;
         let config = process.config.clone();
@@ -69,7 +69,7 @@ impl Daemon {
                 None => {}
             }
         }
-        match self.run_helper(id, command, Purpose::Hook(hook), variables, host) {
+        match self.run_helper(id, command, HelperKind::Hook(hook), variables, host) {
             Ok(pid) => {
                 let until = now.mono.after(config.program.hook_timeout.0);
                 self.care.watched.entry(id).or_default().hook = Some((pid, until));
@@ -77,7 +77,7 @@ impl Daemon {
             }
             Err(problem) => {
                 activity!(Warn, "{} of {} failed: {problem}", hook.option(), config.name);
-                Some(Event::HookEnded(hook, Err(problem)))
+                Some(Trigger::HookEnded(hook, Err(problem)))
             }
         }
     }
@@ -103,7 +103,7 @@ impl Daemon {
         {
             activity!(Warn, "{} of {} failed: {problem}", hook.option(), process.config.name);
         }
-        let _ = self.step(id, Event::HookEnded(hook, result), now, host);
+        let _ = self.step(id, Trigger::HookEnded(hook, result), now, host);
         if self.roster.process(id).is_some_and(|process| process.machine.pid().is_none()) {
             self.close_logs(id, host);
         }
@@ -127,21 +127,21 @@ impl Daemon {
             status => Err(format!("{}: {line}", status.text())),
         };
         let id = helper.process;
-        match helper.purpose {
-            Purpose::Dropped => {}
-            Purpose::Action => {
+        match helper.kind {
+            HelperKind::Dropped => {}
+            HelperKind::Action => {
                 if let (Err(problem), Some(process)) = (result, self.roster.process(id)) {
                     activity!(Warn, "a command for the health of {} failed: {problem}", process.config.name);
                 }
             }
-            Purpose::Hook(hook) => {
+            HelperKind::Hook(hook) => {
                 if let Some(watched) = self.care.watched.get_mut(&id) {
                     watched.hook = None;
                 }
                 self.hook_ended(id, hook, result, now, host);
                 self.reschedule_care(id, now);
             }
-            Purpose::Probe => {
+            HelperKind::Probe => {
                 if let Some(watched) = self.care.watched.get_mut(&id) {
                     watched.asked = None;
                     watched.probe_text = line.to_string();
@@ -158,8 +158,8 @@ impl Daemon {
     pub fn helper_output(&mut self, pid: Pid, bytes: &[u8], host: &mut dyn Host) {
         let Some(helper) = self.care.helpers.get_mut(&pid.0) else { return };
         keep_last_line(&mut helper.line, bytes);
-        let (id, purpose) = (helper.process, helper.purpose);
-        if matches!(purpose, Purpose::Hook(_) | Purpose::Action)
+        let (id, kind) = (helper.process, helper.kind);
+        if matches!(kind, HelperKind::Hook(_) | HelperKind::Action)
             && let Some(process) = self.roster.process_mut(id)
         {
             let channel = hook_log(id, process, host);
@@ -169,7 +169,7 @@ impl Daemon {
 
     pub(super) fn drop_helper(&mut self, pid: Pid, host: &mut dyn Host) {
         if let Some(helper) = self.care.helpers.get_mut(&pid.0) {
-            helper.purpose = Purpose::Dropped;
+            helper.kind = HelperKind::Dropped;
             let _ = host.kill(pid, libc::SIGKILL, true);
         }
     }

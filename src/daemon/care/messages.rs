@@ -7,8 +7,8 @@ use super::super::host::Host;
 use crate::clock::{Mono, Now};
 use crate::config::{NotifyAccess, Ready};
 use crate::id::{Channel, Pid, ProcId};
-use crate::model::process::Event;
-use crate::wire::notify::{Message, Pulse};
+use crate::model::process::Trigger;
+use crate::wire::notify::{Notification, Pulse};
 
 /// What a process says of its reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum Reloading {
 impl Daemon {
     /// A child's line feed on its descriptor.
     pub fn ready_line(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
-        let _ = self.step(id, Event::Ready, now, host);
+        let _ = self.step(id, Trigger::Ready, now, host);
     }
 
     /// Looks for the text that makes a process ready.
@@ -45,7 +45,7 @@ impl Daemon {
         };
         if watched.lines[usize::from(channel == Channel::Stderr)].feed(bytes, text.as_bytes()) {
             watched.lines = Default::default();
-            let _ = self.step(id, Event::Ready, now, host);
+            let _ = self.step(id, Trigger::Ready, now, host);
         }
     }
 
@@ -68,7 +68,7 @@ impl Daemon {
             }
             return;
         }
-        let message = Message::parse(bytes);
+        let message = Notification::parse(bytes);
         if let Some(status) = message.status {
             watched.status_text = status;
         }
@@ -99,10 +99,10 @@ impl Daemon {
             self.take_main_pid(id, pid, Pid(main), host);
         }
         if let Some(usec) = message.extend_usec {
-            let _ = self.step(id, Event::Extend(Duration::from_micros(usec)), now, host);
+            let _ = self.step(id, Trigger::Extend(Duration::from_micros(usec)), now, host);
         }
         if message.ready && config.ready == Ready::Notify {
-            let _ = self.step(id, Event::Ready, now, host);
+            let _ = self.step(id, Trigger::Ready, now, host);
         }
         if is_triggered {
             self.silent(id, "has said WATCHDOG=trigger".to_string(), now, host);

@@ -2,14 +2,14 @@
 
 use super::super::Daemon;
 use super::super::host::Host;
-use super::watched::{Asked, Purpose};
+use super::watched::{Asked, HelperKind};
 use crate::clock::Now;
 use crate::config::{Cure, Probe, Ready};
 use crate::id::ProcId;
 use crate::model::event;
-use crate::model::health::{Change, State};
+use crate::model::health::{HealthChange, HealthState};
 use crate::model::history::What;
-use crate::model::process::Event;
+use crate::model::process::Trigger;
 
 impl Daemon {
     /// Asks whoever waits for it, as far as there is room.
@@ -43,7 +43,7 @@ impl Daemon {
         watched.next_probe = Some(now.mono.after(period));
         let until = now.mono.after(timeout);
         let answer = match probe {
-            Probe::Command(command) => match self.run_helper(id, &command.0, Purpose::Probe, Vec::new(), host) {
+            Probe::Command(command) => match self.run_helper(id, &command.0, HelperKind::Probe, Vec::new(), host) {
                 Ok(pid) => {
                     if let Some(watched) = self.care.watched.get_mut(&id) {
                         watched.asked = Some(Asked { pid: Some(pid), until });
@@ -99,7 +99,7 @@ impl Daemon {
         if !watched.runs {
             if result.is_ok() {
                 watched.next_probe = None;
-                let _ = self.step(id, Event::Ready, now, host);
+                let _ = self.step(id, Trigger::Ready, now, host);
             }
             return;
         }
@@ -111,7 +111,7 @@ impl Daemon {
         self.announce_health(id, change, &reason, now);
         self.reorder(id, now);
         let name = &config.name;
-        if change.to == State::Healthy {
+        if change.to == HealthState::Healthy {
             if let Some(command) = &config.liveness_check_success_action {
                 self.run_action(id, &command.0, host);
             }
@@ -130,12 +130,12 @@ impl Daemon {
             Cure::Command(command) => self.run_action(id, &command.0, host),
             cure => {
                 let again = *cure == Cure::Restart;
-                let _ = self.step(id, Event::Unfit { reason, again }, now, host);
+                let _ = self.step(id, Trigger::Unfit { reason, again }, now, host);
             }
         }
     }
 
-    fn announce_health(&mut self, id: ProcId, change: Change, reason: &str, now: Now) {
+    fn announce_health(&mut self, id: ProcId, change: HealthChange, reason: &str, now: Now) {
         // Conditions of others may hang on it.
         self.just_changed.push(id);
         self.remember_what(id, What::Health(change.to.name()), now);

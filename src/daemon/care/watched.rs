@@ -14,7 +14,7 @@ pub const PROBES_MAX: usize = 16;
 
 /// What a child beside a process is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(super) enum HelperKind {
     Hook(Hook),
     Probe,
     /// A command that answers to a change of health.
@@ -27,7 +27,7 @@ pub(super) enum Purpose {
 #[derive(Clone, Debug)]
 pub(super) struct Helper {
     pub(super) process: ProcId,
-    pub(super) purpose: Purpose,
+    pub(super) kind: HelperKind,
     /// The last line of what it wrote.
     pub(super) line: Vec<u8>,
 }
@@ -42,7 +42,7 @@ pub(super) struct Asked {
 
 /// What is watched of one process.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Watched {
+pub(super) struct Watch {
     /// The child that all this is about.
     pub(super) pid: Option<Pid>,
     /// Whether that child is RUNNING.
@@ -81,7 +81,7 @@ pub(super) struct Watched {
     pub(super) warned: bool,
 }
 
-impl Watched {
+impl Watch {
     pub(super) fn deadline(&self) -> Option<Mono> {
         earliest(&[
             self.hook.map(|(_, until)| until),
@@ -96,7 +96,7 @@ impl Watched {
 /// All that is looked after.
 #[derive(Default)]
 pub struct Care {
-    pub(super) watched: IdMap<ProcId, Box<Watched>>,
+    pub(super) watched: IdMap<ProcId, Box<Watch>>,
     pub(super) helpers: IdMap<i32, Helper>,
     pub(super) agenda: Agenda,
     pub(super) probes: usize,
@@ -117,6 +117,6 @@ impl Care {
 
     /// Whether hooks run.
     pub(in super::super) fn has_hooks(&self) -> bool {
-        self.helpers.values().any(|helper| matches!(helper.purpose, Purpose::Hook(_)))
+        self.helpers.values().any(|helper| matches!(helper.kind, HelperKind::Hook(_)))
     }
 }

@@ -39,15 +39,15 @@ impl Rig {
         Rig { pool, serials: Serials::default(), running: (0..members).collect(), broken: vec![], story: vec![] }
     }
 
-    fn note(&mut self, effects: Vec<Effect>) {
+    fn note(&mut self, effects: Vec<PoolEffect>) {
         for effect in effects {
             self.story.push(match effect {
-                Effect::Log(line) => format!("{} {line}", line.level().tag()),
-                Effect::WriteStdin { process, bytes } => {
+                PoolEffect::Log(line) => format!("{} {line}", line.level().tag()),
+                PoolEffect::WriteStdin { process, bytes } => {
                     format!("stdin of {}: {}", process.0, String::from_utf8_lossy(&bytes))
                 }
-                Effect::Print(bytes) => format!("print {}", String::from_utf8_lossy(&bytes)),
-                Effect::EnteredUnknown(id) => format!("unknown {}", id.0),
+                PoolEffect::Print(bytes) => format!("print {}", String::from_utf8_lossy(&bytes)),
+                PoolEffect::EnteredUnknown(id) => format!("unknown {}", id.0),
             });
         }
         self.check();
@@ -536,11 +536,11 @@ fn rejections_that_no_line_has_named_are_named_a_second_later() {
     assert_eq!(rig.pool.wakes_at(), Some(Mono(1000 * MS)));
     let mut out = Vec::new();
     rig.pool.wake(Mono(1000 * MS), &mut out);
-    assert_eq!(out, [Effect::Log(Line::Rejected { listener: "p".into(), count: 2 })]);
+    assert_eq!(out, [PoolEffect::Log(PoolLine::Rejected { listener: "p".into(), count: 2 })]);
     assert_eq!(
         out.iter()
             .map(|effect| match effect {
-                Effect::Log(line) => line.to_string(),
+                PoolEffect::Log(line) => line.to_string(),
                 _ => String::new(),
             })
             .collect::<String>(),

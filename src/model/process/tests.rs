@@ -33,7 +33,7 @@ fn process(state: ProcessState, pid: Option<i32>, backoff: i64, due: u64) -> Pro
     Process {
         state,
         pid,
-        stage: Stage::Done,
+        stage: SetUpStage::Done,
         started,
         start_wall: 1_700_000_100,
         backoff,
@@ -52,11 +52,11 @@ fn situations() -> Vec<(&'static str, Process)> {
         ("new", Process::default()),
         ("stopped", process(Stopped, None, 2, 0)),
         ("spawning", process(Starting, None, 1, 0)),
-        ("starting", Process { stage: Stage::Done, ..process(Starting, Some(7), 1, 0) }),
-        ("setting up", setting_up(Stage::Unknown)),
-        ("asked", setting_up(Stage::Asked)),
-        ("not set up", setting_up(Stage::Failed(None))),
-        ("option unmet", setting_up(Stage::Failed(Some(unmet)))),
+        ("starting", Process { stage: SetUpStage::Done, ..process(Starting, Some(7), 1, 0) }),
+        ("setting up", setting_up(SetUpStage::Unknown)),
+        ("asked", setting_up(SetUpStage::Asked)),
+        ("not set up", setting_up(SetUpStage::Failed(None))),
+        ("option unmet", setting_up(SetUpStage::Failed(Some(unmet)))),
         ("running", process(Running, Some(7), 0, 0)),
         ("distrusted", Process { distrusted: true, ..process(Running, Some(7), 0, 0) }),
         ("backoff", process(Backoff, None, 3, START + 3 * SECOND)),
@@ -70,22 +70,22 @@ fn situations() -> Vec<(&'static str, Process)> {
 }
 
 /// The events of the table. Together with the situations they cover every pair of state and event.
-fn events() -> Vec<(&'static str, Event)> {
+fn events() -> Vec<(&'static str, Trigger)> {
     vec![
-        ("start", Event::Start),
-        ("spawned", Event::Spawned(Pid(8))),
-        ("spawn failed", Event::SpawnFailed("can't find command 'cat'".to_string())),
-        ("set up", Event::SetUp),
-        ("set-up failed", Event::SetUpFailed(Some("couldn't set nice for 'cat': EACCES".to_string()))),
-        ("deadline", Event::Deadline),
-        ("exit 0", Event::Exited(EXPECTED)),
-        ("exit 3", Event::Exited(UNEXPECTED)),
-        ("killed", Event::Exited(KILLED)),
-        ("core", Event::Exited(CORE)),
-        ("stop", Event::Stop),
-        ("give up", Event::GiveUp),
-        ("signal failed", Event::SignalFailed),
-        ("distrust", Event::Distrust),
+        ("start", Trigger::Start),
+        ("spawned", Trigger::Spawned(Pid(8))),
+        ("spawn failed", Trigger::SpawnFailed("can't find command 'cat'".to_string())),
+        ("set up", Trigger::SetUp),
+        ("set-up failed", Trigger::SetUpFailed(Some("couldn't set nice for 'cat': EACCES".to_string()))),
+        ("deadline", Trigger::Deadline),
+        ("exit 0", Trigger::Exited(EXPECTED)),
+        ("exit 3", Trigger::Exited(UNEXPECTED)),
+        ("killed", Trigger::Exited(KILLED)),
+        ("core", Trigger::Exited(CORE)),
+        ("stop", Trigger::Stop),
+        ("give up", Trigger::GiveUp),
+        ("signal failed", Trigger::SignalFailed),
+        ("distrust", Trigger::Distrust),
     ]
 }
 
@@ -139,7 +139,7 @@ fn shown(effect: &Effect) -> String {
 /// Feeds one event; gives the effects as lines.
 fn fed(
     process: &mut Process,
-    event: Event,
+    event: Trigger,
     program: &config::Process,
     daemon: SupervisorState,
     now: u64,
@@ -444,7 +444,7 @@ fn running_means_strictly_more_than_startsecs() {
         let program = program(|program| program.startsecs = startsecs);
         let mut process = process(ProcessState::Starting, Some(7), 0, 0);
         let due = process.deadline(&program, SupervisorState::Shutdown).is_some_and(|at| at.0 <= START + after);
-        fed(&mut process, Event::Deadline, &program, SupervisorState::Shutdown, START + after);
+        fed(&mut process, Trigger::Deadline, &program, SupervisorState::Shutdown, START + after);
         assert_eq!(process.state == ProcessState::Running, running, "startsecs {startsecs}, {after} ns");
         // The deadline is neither early, which would be a busy loop, nor late.
         if startsecs < i64::MAX {
@@ -456,21 +456,21 @@ fn running_means_strictly_more_than_startsecs() {
 /// Starts and fails until it gives up; gives the pauses between the attempts in seconds.
 fn pauses(process: &mut Process, program: &config::Process, mut now: u64) -> Vec<u64> {
     let mut pauses = Vec::new();
-    fed(process, Event::Start, program, SupervisorState::Running, now);
+    fed(process, Trigger::Start, program, SupervisorState::Running, now);
     loop {
-        fed(process, Event::SpawnFailed("no".to_string()), program, SupervisorState::Running, now);
+        fed(process, Trigger::SpawnFailed("no".to_string()), program, SupervisorState::Running, now);
         assert_eq!(process.state, ProcessState::Backoff);
         let due = process.deadline(program, SupervisorState::Running).unwrap();
         if due > Mono(now) {
             assert_eq!(
-                fed(process, Event::Deadline, program, SupervisorState::Running, due.0 - 1),
+                fed(process, Trigger::Deadline, program, SupervisorState::Running, due.0 - 1),
                 [""; 0],
                 "too early"
             );
             pauses.push((due.0 - now) / SECOND);
             now = due.0;
         }
-        fed(process, Event::Deadline, program, SupervisorState::Running, now);
+        fed(process, Trigger::Deadline, program, SupervisorState::Running, now);
         if process.state == ProcessState::Fatal {
             return pauses;
         }
@@ -489,7 +489,7 @@ fn retries_come_after_growing_pauses() {
 fn the_counter_goes_on_after_a_stop_in_backoff() {
     let program = program(|_| ());
     let mut process = process(ProcessState::Backoff, None, 2, START + 2 * SECOND);
-    fed(&mut process, Event::Stop, &program, SupervisorState::Running, START);
+    fed(&mut process, Trigger::Stop, &program, SupervisorState::Running, START);
     assert_eq!(pauses(&mut process, &program, START), [3]);
     // FATAL and RUNNING clear it.
     assert_eq!(pauses(&mut process, &program, START), [1, 2, 3]);
@@ -504,13 +504,13 @@ fn sigkill_is_sent_every_stopwaitsecs() {
             program.killasgroup = true;
         });
         let mut process = process(ProcessState::Running, Some(7), 0, 0);
-        fed(&mut process, Event::Stop, &program, SupervisorState::Running, LATE);
+        fed(&mut process, Trigger::Stop, &program, SupervisorState::Running, LATE);
         let sent = expected.map(|_| {
             let due = process.deadline(&program, SupervisorState::Shutdown).unwrap().0;
             if due > LATE {
-                assert_eq!(fed(&mut process, Event::Deadline, &program, SupervisorState::Running, due - 1), [""; 0]);
+                assert_eq!(fed(&mut process, Trigger::Deadline, &program, SupervisorState::Running, due - 1), [""; 0]);
             }
-            let effects = fed(&mut process, Event::Deadline, &program, SupervisorState::Shutdown, due);
+            let effects = fed(&mut process, Trigger::Deadline, &program, SupervisorState::Shutdown, due);
             let lines = [
                 "WARN killing 'cat' (7) with SIGKILL",
                 "DEBG killing cat (pid 7) process group with signal SIGKILL",
@@ -538,7 +538,7 @@ fn the_stop_signal_goes_to_the_group_with_stopasgroup_only() {
             program.stopsignal = StopSignals::one(libc::SIGINT);
         });
         let mut process = process(ProcessState::Running, Some(7), 0, 0);
-        let effects = fed(&mut process, Event::Stop, &program, SupervisorState::Running, LATE);
+        let effects = fed(&mut process, Trigger::Stop, &program, SupervisorState::Running, LATE);
         assert_eq!(effects.last().unwrap(), expected, "stopasgroup {stopasgroup}, killasgroup {killasgroup}");
     }
 }
@@ -565,10 +565,10 @@ fn autorestart_decides_after_an_exit() {
         });
         let row = format!("{autorestart:?} {exitcodes:?} {status:?}");
         let mut process = process(ProcessState::Running, Some(7), 0, 0);
-        fed(&mut process, Event::Exited(status), &program, SupervisorState::Running, LATE);
+        fed(&mut process, Trigger::Exited(status), &program, SupervisorState::Running, LATE);
         assert_eq!(process.deadline(&program, SupervisorState::Running).is_some(), restarts, "{row}");
         assert_eq!(process.deadline(&program, SupervisorState::Shutdown), None, "{row}");
-        fed(&mut process, Event::Deadline, &program, SupervisorState::Running, LATE);
+        fed(&mut process, Trigger::Deadline, &program, SupervisorState::Running, LATE);
         assert_eq!(process.state == ProcessState::Starting, restarts, "{row}");
     }
 }
@@ -580,11 +580,11 @@ fn restarts_keep_to_their_floor() {
         program.startsecs = 0;
     });
     let mut process = process(ProcessState::Running, Some(7), 0, 0);
-    fed(&mut process, Event::Exited(EXPECTED), &program, SupervisorState::Running, START + 1);
+    fed(&mut process, Trigger::Exited(EXPECTED), &program, SupervisorState::Running, START + 1);
     let floor = Mono(START).after(RESTART_FLOOR);
     assert_eq!(process.deadline(&program, SupervisorState::Running), Some(floor));
-    assert_eq!(fed(&mut process, Event::Deadline, &program, SupervisorState::Running, floor.0 - 1), [""; 0]);
-    fed(&mut process, Event::Deadline, &program, SupervisorState::Running, floor.0);
+    assert_eq!(fed(&mut process, Trigger::Deadline, &program, SupervisorState::Running, floor.0 - 1), [""; 0]);
+    fed(&mut process, Trigger::Deadline, &program, SupervisorState::Running, floor.0);
     assert_eq!(process.state, ProcessState::Starting);
 }
 
@@ -592,10 +592,10 @@ fn restarts_keep_to_their_floor() {
 fn autostart_is_for_what_was_never_started() {
     let never = program(|program| program.autostart = false);
     let mut tried = Process::default();
-    fed(&mut tried, Event::Start, &program(|_| ()), SupervisorState::Running, 0);
-    fed(&mut tried, Event::Spawned(Pid(7)), &program(|_| ()), SupervisorState::Running, 0);
-    fed(&mut tried, Event::Stop, &program(|_| ()), SupervisorState::Running, 0);
-    fed(&mut tried, Event::Exited(KILLED), &program(|_| ()), SupervisorState::Running, 0);
+    fed(&mut tried, Trigger::Start, &program(|_| ()), SupervisorState::Running, 0);
+    fed(&mut tried, Trigger::Spawned(Pid(7)), &program(|_| ()), SupervisorState::Running, 0);
+    fed(&mut tried, Trigger::Stop, &program(|_| ()), SupervisorState::Running, 0);
+    fed(&mut tried, Trigger::Exited(KILLED), &program(|_| ()), SupervisorState::Running, 0);
     assert_eq!(tried.state, ProcessState::Stopped);
     let rows = [
         ("new", Process::default(), program(|_| ()), SupervisorState::Running, Some(Mono(0))),
@@ -613,16 +613,16 @@ fn autostart_is_for_what_was_never_started() {
 #[test]
 fn a_child_that_is_held_up_waits_for_its_program_alone() {
     let program = program(|_| ());
-    let mut process = Process { stage: Stage::Unknown, ..process(ProcessState::Starting, Some(7), 0, 0) };
+    let mut process = Process { stage: SetUpStage::Unknown, ..process(ProcessState::Starting, Some(7), 0, 0) };
     assert!(process.deadline(&program, SupervisorState::Running).is_some());
-    assert_eq!(fed(&mut process, Event::Deadline, &program, SupervisorState::Running, LATE), ["ask"]);
+    assert_eq!(fed(&mut process, Trigger::Deadline, &program, SupervisorState::Running, LATE), ["ask"]);
     assert_eq!(process.deadline(&program, SupervisorState::Running), None);
     assert!(!process.came_up());
-    fed(&mut process, Event::SetUp, &program, SupervisorState::Running, LATE);
+    fed(&mut process, Trigger::SetUp, &program, SupervisorState::Running, LATE);
     assert!(process.came_up());
-    fed(&mut process, Event::Exited(EXPECTED), &program, SupervisorState::Running, LATE);
+    fed(&mut process, Trigger::Exited(EXPECTED), &program, SupervisorState::Running, LATE);
     assert!(process.came_up(), "it has ended since");
-    fed(&mut process, Event::Start, &program, SupervisorState::Running, LATE);
+    fed(&mut process, Trigger::Start, &program, SupervisorState::Running, LATE);
     assert!(!process.came_up());
 }
 
@@ -632,15 +632,21 @@ fn a_wall_clock_that_steps_moves_only_what_people_see() {
     let mut process = Process::default();
     let early = |mono: u64, wall: u64| Now { mono: Mono(mono), wall: Wall(wall * SECOND) };
     let mut out = Vec::new();
-    process.step(Event::Start, &program, SupervisorState::Running, early(START, 5_000), &mut out);
-    process.step(Event::Spawned(Pid(7)), &program, SupervisorState::Running, early(START, 5_000), &mut out);
-    process.step(Event::SetUp, &program, SupervisorState::Running, early(START, 5_000), &mut out);
-    process.step(Event::Deadline, &program, SupervisorState::Running, early(START + 2 * SECOND, 1_000), &mut out);
+    process.step(Trigger::Start, &program, SupervisorState::Running, early(START, 5_000), &mut out);
+    process.step(Trigger::Spawned(Pid(7)), &program, SupervisorState::Running, early(START, 5_000), &mut out);
+    process.step(Trigger::SetUp, &program, SupervisorState::Running, early(START, 5_000), &mut out);
+    process.step(Trigger::Deadline, &program, SupervisorState::Running, early(START + 2 * SECOND, 1_000), &mut out);
     assert_eq!(process.state, ProcessState::Running);
     // K-10: what is shown is right by the clock of now.
     let now = early(START + 2 * SECOND, 1_000);
     assert_eq!((process.uptime_secs(now), process.start_secs(now)), (2, 998));
-    process.step(Event::Exited(EXPECTED), &program, SupervisorState::Running, early(START + 3 * SECOND, 900), &mut out);
+    process.step(
+        Trigger::Exited(EXPECTED),
+        &program,
+        SupervisorState::Running,
+        early(START + 3 * SECOND, 900),
+        &mut out,
+    );
     assert_eq!((process.start_wall, process.stop_wall, process.starts), (897, 900, 1));
     // Of what is over nothing moves any more.
     assert_eq!(process.start_secs(early(START + 9 * SECOND, 90_000)), 897);
@@ -649,12 +655,12 @@ fn a_wall_clock_that_steps_moves_only_what_people_see() {
 /// One run of a listener under `unknown_action=restart` that breaks the protocol so long after its start; answers the
 /// pause before the next start, `None` for none.
 fn violation(process: &mut Process, program: &config::Process, now: &mut u64, after: u64) -> Option<u64> {
-    fed(process, Event::Start, program, SupervisorState::Running, *now);
-    fed(process, Event::Spawned(Pid(7)), program, SupervisorState::Running, *now);
-    fed(process, Event::SetUp, program, SupervisorState::Running, *now);
+    fed(process, Trigger::Start, program, SupervisorState::Running, *now);
+    fed(process, Trigger::Spawned(Pid(7)), program, SupervisorState::Running, *now);
+    fed(process, Trigger::SetUp, program, SupervisorState::Running, *now);
     *now += after;
-    fed(process, Event::Distrust, program, SupervisorState::Running, *now);
-    fed(process, Event::Exited(KILLED), program, SupervisorState::Running, *now);
+    fed(process, Trigger::Distrust, program, SupervisorState::Running, *now);
+    fed(process, Trigger::Exited(KILLED), program, SupervisorState::Running, *now);
     let due = process.deadline(program, SupervisorState::Running)?.0;
     let ended = *now;
     *now = due.max(*now);
@@ -676,7 +682,7 @@ fn a_listener_that_breaks_the_protocol_is_started_again_and_again_and_then_given
         }
         // The third violation in a row is one more than startretries.
         assert_eq!(violation(&mut process, &program, &mut now, SECOND / 10), None, "{autorestart:?}");
-        fed(&mut process, Event::Deadline, &program, SupervisorState::Running, now);
+        fed(&mut process, Trigger::Deadline, &program, SupervisorState::Running, now);
         assert_eq!(process.state, ProcessState::Fatal, "{autorestart:?}");
         // Somebody starts it: it has all its retries again.
         assert_eq!(violation(&mut process, &program, &mut now, SECOND), Some(SECOND), "{autorestart:?}");
@@ -702,7 +708,7 @@ fn a_stop_ends_the_restarting_of_a_listener() {
     let program = program(|program| program.startsecs = 0);
     let (mut process, mut now) = (Process::default(), START);
     violation(&mut process, &program, &mut now, SECOND);
-    fed(&mut process, Event::Stop, &program, SupervisorState::Running, now);
+    fed(&mut process, Trigger::Stop, &program, SupervisorState::Running, now);
     assert_eq!(process.state, ProcessState::Stopped);
     assert_eq!(process.deadline(&program, SupervisorState::Running), None);
 }
@@ -718,18 +724,18 @@ fn it_is_not_running_before_it_is_ready() {
     let program = with("ready=notify\nready_timeout=30\nstartretries=0");
     let running = SupervisorState::Running;
     let mut process = Process::default();
-    fed(&mut process, Event::Start, &program, running, START);
-    fed(&mut process, Event::Spawned(Pid(7)), &program, running, START);
-    fed(&mut process, Event::Deadline, &program, running, START + 29 * SECOND);
+    fed(&mut process, Trigger::Start, &program, running, START);
+    fed(&mut process, Trigger::Spawned(Pid(7)), &program, running, START);
+    fed(&mut process, Trigger::Deadline, &program, running, START + 29 * SECOND);
     assert_eq!(process.state, ProcessState::Starting);
     let mut late = process.clone();
-    fed(&mut process, Event::Ready, &program, running, START + 29 * SECOND);
+    fed(&mut process, Trigger::Ready, &program, running, START + 29 * SECOND);
     assert_eq!(process.state, ProcessState::Running);
     // Too late: told to stop, and a failed start once it has ended.
-    let effects = fed(&mut late, Event::Deadline, &program, running, START + 30 * SECOND);
+    let effects = fed(&mut late, Trigger::Deadline, &program, running, START + 30 * SECOND);
     assert_eq!((late.state, effects.last().unwrap().as_str()), (ProcessState::Starting, "kill SIGTERM"));
-    fed(&mut late, Event::Ready, &program, running, START + 31 * SECOND);
-    fed(&mut late, Event::Exited(KILLED), &program, running, START + 31 * SECOND);
+    fed(&mut late, Trigger::Ready, &program, running, START + 31 * SECOND);
+    fed(&mut late, Trigger::Exited(KILLED), &program, running, START + 31 * SECOND);
     assert_eq!((late.state, late.spawn_error()), (ProcessState::Backoff, "Not ready within 30 seconds"));
 }
 
@@ -737,14 +743,14 @@ fn it_is_not_running_before_it_is_ready() {
 fn signals_follow_each_other() {
     let program = with("stopsignal=TERM INT:1 QUIT\nstopwaitsecs=5");
     let mut process = process(ProcessState::Running, Some(7), 0, 0);
-    let mut sent = vec![fed(&mut process, Event::Stop, &program, SupervisorState::Running, LATE).pop().unwrap()];
+    let mut sent = vec![fed(&mut process, Trigger::Stop, &program, SupervisorState::Running, LATE).pop().unwrap()];
     let mut waits = Vec::new();
     for _ in 0..3 {
-        let before = fed(&mut process, Event::Stop, &program, SupervisorState::Running, LATE);
+        let before = fed(&mut process, Trigger::Stop, &program, SupervisorState::Running, LATE);
         assert_eq!(before, [""; 0], "a second stop begins nothing anew");
         let due = process.deadline(&program, SupervisorState::Shutdown).unwrap().0;
         waits.push((due - LATE) / SECOND);
-        sent.push(fed(&mut process, Event::Deadline, &program, SupervisorState::Shutdown, due).pop().unwrap());
+        sent.push(fed(&mut process, Trigger::Deadline, &program, SupervisorState::Shutdown, due).pop().unwrap());
     }
     assert_eq!(sent, ["kill SIGTERM", "kill SIGINT", "kill SIGQUIT", "kill SIGKILL"]);
     assert_eq!(waits, [5, 6, 11]);
@@ -762,8 +768,8 @@ fn the_next_run_waits_for_what_the_last_one_left_behind() {
     for state in [ProcessState::Exited, ProcessState::Backoff] {
         let mut process = waiting(state);
         assert_eq!(process.deadline(&program, Running), None, "{state:?}: nothing is due");
-        assert_eq!(fed(&mut process, Event::Deadline, &program, Running, LATE), [""; 0], "{state:?}");
-        assert_eq!(fed(&mut process, Event::Cleared, &program, Running, LATE), [""; 0], "{state:?}");
+        assert_eq!(fed(&mut process, Trigger::Deadline, &program, Running, LATE), [""; 0], "{state:?}");
+        assert_eq!(fed(&mut process, Trigger::Cleared, &program, Running, LATE), [""; 0], "{state:?}");
         assert!(process.deadline(&program, Running).is_some(), "{state:?}: now it is");
     }
     // Giving up is no start.
@@ -774,12 +780,12 @@ fn the_next_run_waits_for_what_the_last_one_left_behind() {
     // A start by command is STARTING without a child; it can be stopped, and goes on once all is gone.
     for daemon in [Running, SupervisorState::Shutdown] {
         let mut process = waiting(ProcessState::Stopped);
-        let started = fed(&mut process, Event::Start, &program, Running, LATE);
+        let started = fed(&mut process, Trigger::Start, &program, Running, LATE);
         assert_eq!(started, ["STOPPED -> STARTING tries:0 pid:0"]);
         assert_eq!(process.deadline(&program, daemon), None);
         let mut stopped = process.clone();
-        assert_eq!(fed(&mut stopped, Event::Stop, &program, daemon, LATE), ["STARTING -> STOPPED tries:0 pid:0"]);
-        let cleared = fed(&mut process, Event::Cleared, &program, daemon, LATE);
+        assert_eq!(fed(&mut stopped, Trigger::Stop, &program, daemon, LATE), ["STARTING -> STOPPED tries:0 pid:0"]);
+        let cleared = fed(&mut process, Trigger::Cleared, &program, daemon, LATE);
         assert_eq!(cleared, if daemon == Running { vec!["spawn"] } else { vec![] }, "{daemon:?}");
     }
 }
@@ -794,11 +800,11 @@ fn k_1_only_signals_that_were_sent_are_our_own() {
         |process: &Process| [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL].map(|n| process.was_told(n));
     let mut process = process(ProcessState::Running, Some(7), 0, 0);
     assert_eq!(told(&process), [false; 4]);
-    fed(&mut process, Event::Stop, &program, SupervisorState::Running, LATE);
+    fed(&mut process, Trigger::Stop, &program, SupervisorState::Running, LATE);
     assert_eq!(told(&process), [true, false, false, false]);
     for expected in [[true, true, false, false], [true, true, true, false], [true, true, true, false]] {
         let due = process.deadline(&program, SupervisorState::Running).unwrap().0;
-        fed(&mut process, Event::Deadline, &program, SupervisorState::Running, due);
+        fed(&mut process, Trigger::Deadline, &program, SupervisorState::Running, due);
         assert_eq!(told(&process), expected, "SIGKILL in the end is none of them");
     }
     assert!(!process.was_told(0) && !process.was_told(-1) && !process.was_told(65));
@@ -808,9 +814,9 @@ fn k_1_only_signals_that_were_sent_are_our_own() {
 fn k_1_a_start_by_command_forgets_how_earlier_runs_ended() {
     let program = program(|_| ());
     let mut process = process(ProcessState::Running, Some(7), 0, 0);
-    fed(&mut process, Event::Exited(UNEXPECTED), &program, SupervisorState::Running, LATE);
+    fed(&mut process, Trigger::Exited(UNEXPECTED), &program, SupervisorState::Running, LATE);
     assert_eq!(process.exit_since_asked(), Some(UNEXPECTED));
     process.state = ProcessState::Fatal;
-    fed(&mut process, Event::Start, &program, SupervisorState::Running, LATE);
+    fed(&mut process, Trigger::Start, &program, SupervisorState::Running, LATE);
     assert_eq!((process.exit_since_asked(), process.last_exit()), (None, Some(UNEXPECTED)));
 }

@@ -10,7 +10,7 @@ use crate::state::ProcessState;
 
 /// What happens to a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum Trigger {
     /// Somebody wants it to run.
     Start,
     /// It is to run again, which nobody asked for: it counts for `restart_limit`.
@@ -62,9 +62,9 @@ pub enum Event {
 /// What is to be done, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Spawn it and feed back [`Event::Spawned`] or [`Event::SpawnFailed`].
+    /// Spawn it and feed back [`Trigger::Spawned`] or [`Trigger::SpawnFailed`].
     Spawn,
-    /// Find out whether the child has come to its program; feed back [`Event::SetUp`] or [`Event::SetUpFailed`], now or
+    /// Find out whether the child has come to its program; feed back [`Trigger::SetUp`] or [`Trigger::SetUpFailed`], now or
     /// when it is so.
     AskSetUp,
     /// Send a signal to the child, or to its process group.
@@ -74,7 +74,7 @@ pub enum Effect {
         /// To the whole process group.
         group: bool,
     },
-    /// Run a hook, and feed back [`Event::HookEnded`]. One that runs already is killed.
+    /// Run a hook, and feed back [`Trigger::HookEnded`]. One that runs already is killed.
     Hook(Hook),
     /// Kill the hook that runs; nobody waits for its end any more.
     DropHook,

@@ -31,7 +31,7 @@ pub(super) const REPORT_BYTES_MAX: usize = 4 + OPTION_BYTES_MAX;
 pub(super) static APART: u8 = 1;
 
 /// The plan in the form that the child walks: pointers and numbers only.
-pub(super) struct Order<'a> {
+pub(super) struct ChildOrder<'a> {
     pub path: &'a CStr,
     pub argv: *const *const c_char,
     pub environment: *const *const c_char,
@@ -73,8 +73,8 @@ enum Failed<'a> {
 
 /// The child from its first moment on.
 pub(super) extern "C" fn run(order: *mut c_void) -> c_int {
-    // SAFETY: the caller passes an Order, and the child has a copy of it.
-    let order = unsafe { &*order.cast::<Order>() };
+    // SAFETY: the caller passes an ChildOrder, and the child has a copy of it.
+    let order = unsafe { &*order.cast::<ChildOrder>() };
     let failed = set_up_and_exec(order);
     let newline: &[u8] = b"\n";
     let directory = order.directory.map_or(b"".as_slice(), CStr::to_bytes);
@@ -109,7 +109,7 @@ pub(super) extern "C" fn run(order: *mut c_void) -> c_int {
 }
 
 /// The steps in the order of P-51, with the settings where they are still permitted. Returns only when one fails.
-fn set_up_and_exec<'a>(order: &Order<'a>) -> Failed<'a> {
+fn set_up_and_exec<'a>(order: &ChildOrder<'a>) -> Failed<'a> {
     // SAFETY: system calls on numbers, and on strings and arrays that `order` keeps alive. None of them allocates or
     // takes a lock. The user is changed by bare calls, which concern this process alone.
     unsafe {
@@ -185,7 +185,7 @@ fn errno() -> i32 {
 
 /// Gives the child a table of descriptors of its own, with those up to the slots in it, and says so. Kernels before
 /// 5.9, and filters of system calls that do not know close_range, copy the whole table.
-fn own_descriptors(order: &Order) -> bool {
+fn own_descriptors(order: &ChildOrder) -> bool {
     let Some(highest) = order.shares_up_to else { return true };
     let [.., report] = order.descriptors;
     // SAFETY: plain numbers, and one live byte; closes nothing that the daemon sees, for the table is unshared first.
