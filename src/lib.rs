@@ -8,7 +8,7 @@
 //! 6     rpc/ web/                           the method table and its namespaces; the pages
 //! 5     daemon/                             decisions: roster, agenda, event bus, dynamic changes; children, listeners, shutdown
 //! 4     sys/ logs/                          system calls (all unsafe is here); log files, rotation, activity log
-//! 3     model/                              pure machines: process, event, pool, tick
+//! 3     model/                              pure machines: process, its ladder and runs, gates, event, pool, tick
 //! 2     config/                             one row per option; load; expand; difference of two configurations
 //! 1     wire/                               bytes to values and back, no I/O
 //! 0     state fault namespec clock exit signal id level errno eventtype   names, codes, tiny types

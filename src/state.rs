@@ -1,9 +1,10 @@
 //! The states of a process and of the daemon, with the codes and names of the protocol (P-1, P-3).
 
 /// State of a process (P-1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ProcessState {
     /// Not running: never started, or stopped on request.
+    #[default]
     Stopped = 0,
     /// Spawned, not yet up for `startsecs`.
     Starting = 10,

@@ -75,7 +75,8 @@ impl Ending {
     /// Whether every program that was started has ended, with nothing pending. One that was stopped by request keeps the
     /// daemon alive; what was never started, and listeners, do not count.
     fn is_done(&mut self, roster: &Roster) -> bool {
-        let is_busy = |process: &Proc| process.machine.started().is_some() && !process.machine.is_over(&process.config);
+        let is_busy =
+            |process: &Proc| process.machine.runs().started().is_some() && !process.machine.is_over(&process.config);
         // The one that was busy last time most likely still is, and nobody has to look at all.
         if self.busy.and_then(|id| roster.process(id)).is_some_and(is_busy) {
             return false;
@@ -88,7 +89,7 @@ impl Ending {
                 self.busy = Some(id);
                 return false;
             }
-            self.has_started |= process.machine.started().is_some();
+            self.has_started |= process.machine.runs().started().is_some();
         }
         self.has_started
     }
@@ -114,7 +115,7 @@ fn status_of_stop(exit: ExitStatus, machine: &Process) -> i32 {
 
 /// The status of a process that was given up.
 fn status_of_fatal(process: &Proc) -> i32 {
-    match process.machine.exit_since_asked().map(status_of) {
+    match process.machine.runs().exit_since_asked().map(status_of) {
         Some(0) => OTHER_REASON,
         Some(status) => status,
         None => process.start_failure,
@@ -203,7 +204,7 @@ impl Daemon {
 
     /// A process goes: that it was started counts.
     pub(super) fn forget_started(&mut self, id: ProcId, now: Now) {
-        let was_started = self.roster.process(id).is_some_and(|process| process.machine.started().is_some());
+        let was_started = self.roster.process(id).is_some_and(|process| process.machine.runs().started().is_some());
         self.ending.has_started |= was_started && !self.roster.is_listener(id);
         self.look_whether_idle(now);
     }

@@ -13,7 +13,7 @@ impl Daemon {
     /// Remembers a change of state.
     pub(super) fn remember(&mut self, id: ProcId, change: &Transition, now: Now) {
         let Some(process) = self.roster.process_mut(id) else { return };
-        let problem = process.machine.spawn_error();
+        let problem = process.machine.runs().spawn_error();
         let tells_problem = matches!(change.to, ProcessState::Backoff | ProcessState::Fatal) && !problem.is_empty();
         let why = match change.exit {
             // Where one belongs to the other: `Exited too quickly` says less than how it ended.

@@ -86,12 +86,12 @@ fn info<'a>(group: &'a Group, process: &'a Proc, now: Now, host: &mut dyn Host) 
         name: &process.config.name,
         group: group.name(),
         description: description(process, now, host),
-        start: capped(machine.start_secs(now)),
-        stop: capped(machine.stop_wall),
+        start: capped(machine.runs().start_secs(now)),
+        stop: capped(machine.runs().stop_secs()),
         now: capped(wall),
         state: machine.state(),
-        spawnerr: machine.spawn_error(),
-        exitstatus: machine.exit_status(),
+        spawnerr: machine.runs().spawn_error(),
+        exitstatus: machine.runs().exit_status(),
         stdout_logfile: process.stdout.path.as_deref().unwrap_or(""),
         stderr_logfile: process.stderr.path.as_deref().unwrap_or(""),
         pid,
@@ -104,19 +104,19 @@ fn description(process: &Proc, now: Now, host: &mut dyn Host) -> String {
     match machine.state() {
         Running => {
             let pid = machine.pid().map_or(0, |pid| pid.0);
-            format!("pid {pid}, uptime {}", uptime(machine.uptime_secs(now)))
+            format!("pid {pid}, uptime {}", uptime(machine.runs().uptime_secs(now)))
         }
         Backoff if machine.pause_ends().is_some() => {
             let left = machine.pause_ends().map_or(0.0, |end| end.since(now.mono).as_secs_f64().ceil());
             format!("Waiting {left} s before the next start")
         }
-        Fatal | Backoff if machine.spawn_error().is_empty() => {
+        Fatal | Backoff if machine.runs().spawn_error().is_empty() => {
             format!("unknown error (try \"tail {}\")", process.config.name)
         }
-        Fatal | Backoff => machine.spawn_error().to_string(),
-        Stopped | Exited if machine.started().is_none() => "Not started".to_string(),
+        Fatal | Backoff => machine.runs().spawn_error().to_string(),
+        Stopped | Exited if machine.runs().started().is_none() => "Not started".to_string(),
         // Tried but never reaped: the stop time is 0 and shows the epoch (P-92).
-        Stopped | Exited => host.local_short(machine.stop_wall),
+        Stopped | Exited => host.local_short(machine.runs().stop_secs()),
         Starting if machine.hook() == Some(Hook::PreStart) => format!("Running {}", Hook::PreStart.option()),
         Starting | Stopping | Unknown => String::new(),
     }

@@ -489,7 +489,7 @@ fn is_delayed(process: &Proc) -> bool {
 
 /// How long its first start waits; nothing once it was started.
 fn first_delay(process: &Proc) -> Duration {
-    if process.machine.started().is_some() {
+    if process.machine.runs().started().is_some() {
         return Duration::ZERO;
     }
     let config = &process.config;
@@ -503,9 +503,10 @@ fn facts(process: &Proc) -> Facts {
     use ProcessState::*;
     let machine = &process.machine;
     let state = machine.state();
-    let is_over = machine.starts > 0 && matches!(state, Exited | Stopped | Fatal | Backoff);
+    let is_over = machine.runs().count() > 0 && matches!(state, Exited | Stopped | Fatal | Backoff);
     let is_expected = |status: crate::exit::ExitStatus| process.config.program.exitcodes.0.contains(&status.code());
-    let ended = if is_over { machine.last_exit().map(|status| state == Exited && is_expected(status)) } else { None };
+    let ended =
+        if is_over { machine.runs().last_exit().map(|status| state == Exited && is_expected(status)) } else { None };
     let is_due = || machine.deadline(&process.config, SupervisorState::Running).is_some();
     // Whether it is retried is decided once the hook after its end is over.
     let is_retried = matches!(state, Exited | Backoff) && (machine.hook().is_some() || is_due());

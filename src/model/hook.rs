@@ -1,5 +1,6 @@
 //! Hooks: commands that are run at the turns of a process's life (O-6), and why a run is ended without a stop.
 
+use super::ladder::Ladder;
 use crate::config::{HookFailure, Process};
 
 /// A turn at which a command may be run.
@@ -49,7 +50,7 @@ impl Hook {
 
 /// Why we end a run whose state stays what it is until the child is reaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cut {
+pub(super) enum Cut {
     /// The start has failed, with this `spawnerr`; another attempt follows.
     Failed(String),
     /// It has not said that it lives. What follows is decided as for any unexpected exit.
@@ -58,15 +59,13 @@ pub enum Cut {
 
 /// What is under way around a child.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Around {
+pub(super) struct Around {
     /// The hook that runs.
     pub hook: Option<Hook>,
     /// Why the run is being ended, or was.
     pub cut: Option<Cut>,
-    /// The step of `stopsignal` that was taken last.
-    pub step: u8,
-    /// The stop signals that were sent, a bit for each.
-    pub sent: u64,
+    /// How far the end of the run has come.
+    pub(super) ladder: Ladder,
     /// It is started again once it is stopped.
     pub again: bool,
     /// Nothing starts it but a command.

@@ -23,8 +23,9 @@ mod types;
 
 use std::time::Duration;
 
-use super::began::Began;
+use super::ladder::Rung;
 use super::retry::{self, Retry};
+use super::runs::Runs;
 use crate::clock::{Mono, Now};
 use crate::config::{self, Autorestart, Ready, RunType};
 use crate::exit::ExitStatus;
@@ -34,16 +35,12 @@ use crate::model::hook::{Around, Cut, Hook};
 use crate::signal;
 use crate::state::{ProcessState, SupervisorState};
 
+pub use super::ladder::KILL_FLOOR;
 pub use types::{Effect, Transition, Trigger};
 
 /// Least time between two starts of one process by `autorestart`. The original has no such floor, but its loop takes
 /// as long; without one a program that ends at once with `startsecs=0` would take a whole processor.
 pub const RESTART_FLOOR: Duration = Duration::from_millis(20);
-
-/// Least time between two SIGKILLs to one child. A child in a system call that cannot be interrupted does not die at
-/// once; with `stopwaitsecs=0` it would get signals, and the log lines, without a pause. The original's loop has a
-/// second.
-pub const KILL_FLOOR: Duration = Duration::from_secs(1);
 
 /// A listener that broke the protocol after a longer run than this is started anew as if it had done so for the first
 /// time. `startsecs` cannot be the measure: with 0 a listener that never gets the protocol right would be started for
@@ -51,9 +48,10 @@ pub const KILL_FLOOR: Duration = Duration::from_secs(1);
 pub const DISTRUST_TIME: Duration = Duration::from_secs(10);
 
 /// How far the child of a process has come, as far as that is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum SetUpStage {
     /// Nobody has asked.
+    #[default]
     Unknown,
     /// Asked; the answer comes when it is there.
     Asked,
@@ -64,43 +62,21 @@ enum SetUpStage {
 }
 
 /// One process over all its runs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Process {
     state: ProcessState,
-    pid: Option<Pid>,
-    /// That of the last child; hooks after its end are told.
-    last_pid: Option<Pid>,
+    runs: Runs,
     stage: SetUpStage,
-    /// It has been RUNNING since the last start.
-    came_up: bool,
-    /// When the last start was attempted; `None` before the first (P-5).
-    started: Option<Mono>,
-    /// The same on the wall clock of that moment, whole seconds; 0 before the first.
-    start_wall: i64,
-    /// When it was last reaped, wall clock; 0 before (P-65).
-    pub stop_wall: i64,
     /// Failed starts in a row.
     backoff: i64,
     /// The run is being ended because the protocol was broken.
     distrusted: bool,
     /// Quick runs in a row that ended so. RUNNING, which clears `backoff`, does not clear it.
     distrusts: i64,
-    /// When the last run ended.
-    ended: Mono,
     /// What was tried without being asked.
     retry: Retry,
     /// Backoff: when to try again. Stopping: when to send SIGKILL.
     due: Mono,
-    /// What `exitstatus` shows; `None` where nothing was recorded (P-63).
-    exit_status: Option<i32>,
-    /// How the last run ended, also where P-63 records nothing.
-    last_exit: Option<ExitStatus>,
-    /// The same, if that run came of the last start that somebody asked for.
-    exit_since_asked: Option<ExitStatus>,
-    /// Why the last start or run failed; empty when it did not.
-    spawn_error: String,
-    /// Runs begun by this process so far.
-    pub starts: u64,
     /// When it has to be ready.
     ready_by: Option<Mono>,
     /// Hooks, and the steps of an end.
@@ -109,112 +85,32 @@ pub struct Process {
     waits_for_leftovers: bool,
 }
 
-impl Default for Process {
-    fn default() -> Process {
-        Process {
-            state: ProcessState::Stopped,
-            pid: None,
-            last_pid: None,
-            stage: SetUpStage::Unknown,
-            came_up: false,
-            started: None,
-            start_wall: 0,
-            stop_wall: 0,
-            backoff: 0,
-            distrusted: false,
-            distrusts: 0,
-            ended: Mono(0),
-            retry: Retry::default(),
-            due: Mono(0),
-            exit_status: None,
-            last_exit: None,
-            exit_since_asked: None,
-            spawn_error: String::new(),
-            starts: 0,
-            ready_by: None,
-            around: Around::default(),
-            waits_for_leftovers: false,
-        }
-    }
-}
-
 impl Process {
     /// Its state.
     pub fn state(&self) -> ProcessState {
         self.state
     }
 
-    /// The pid of its last child, whether or not that lives.
-    pub fn last_pid(&self) -> Option<Pid> {
-        self.last_pid
+    /// What is known of its runs.
+    pub fn runs(&self) -> &Runs {
+        &self.runs
     }
 
     /// Its pid, while there is a child.
     pub fn pid(&self) -> Option<Pid> {
-        self.pid
-    }
-
-    /// Whether it has been RUNNING since its last start; it may have ended by now.
-    pub fn came_up(&self) -> bool {
-        self.came_up
+        self.runs.pid
     }
 
     /// Whether it is not known how far its child came on the way to its program.
     pub fn is_setting_up(&self) -> bool {
         self.state == ProcessState::Starting
-            && self.pid.is_some()
+            && self.runs.pid.is_some()
             && matches!(self.stage, SetUpStage::Unknown | SetUpStage::Asked)
-    }
-
-    /// Why the last start or run failed; empty when it did not.
-    pub fn spawn_error(&self) -> &str {
-        &self.spawn_error
-    }
-
-    /// What `exitstatus` shows; 0 where nothing was recorded.
-    pub fn exit_status(&self) -> i32 {
-        self.exit_status.unwrap_or(0)
-    }
-
-    /// How the last run ended.
-    pub fn last_exit(&self) -> Option<ExitStatus> {
-        self.last_exit
-    }
-
-    /// How the last run ended since somebody has asked for a start.
-    pub fn exit_since_asked(&self) -> Option<ExitStatus> {
-        self.exit_since_asked
     }
 
     /// Whether its run was told to end by this signal, as a step of `stopsignal`.
     pub fn was_told(&self, signal: i32) -> bool {
-        self.around.sent & signal_bit(signal) != 0
-    }
-
-    /// When the last start was attempted.
-    pub fn started(&self) -> Option<Mono> {
-        self.started
-    }
-
-    /// When the last run began, or was to begin, in seconds since the epoch; 0 before the first (K-10).
-    pub fn start_secs(&self, now: Now) -> i64 {
-        self.began().map_or(self.start_wall, |began| began.shown_secs(now))
-    }
-
-    /// The same by the clock of now, to the second, as it is in `uptime_secs`.
-    pub fn exact_start_secs(&self, now: Now) -> i64 {
-        self.began().map_or(self.start_wall, |began| began.exact_secs(now))
-    }
-
-    /// How long the child has been there.
-    pub fn uptime_secs(&self, now: Now) -> i64 {
-        now.wall.secs() - self.exact_start_secs(now)
-    }
-
-    /// The beginning of a run that lasts.
-    fn began(&self) -> Option<Began> {
-        let at = self.started.filter(|_| self.pid.is_some())?;
-        Some(Began { at, wall_secs: self.start_wall })
+        self.around.ladder.has_sent(signal)
     }
 
     /// The hook that runs.
@@ -241,9 +137,7 @@ impl Process {
 
     /// Whether it was told to stop and even killed, and has been killed again since.
     pub fn is_unkillable(&self, config: &config::Process) -> bool {
-        let before = self.around.step.checked_sub(1);
-        self.state == ProcessState::Stopping
-            && before.is_some_and(|step| config.program.stopsignal.step(step.into()).is_none())
+        self.state == ProcessState::Stopping && self.around.ladder.is_of_no_use(&config.program)
     }
 
     /// The next run has to wait until [`Trigger::Cleared`].
@@ -279,17 +173,17 @@ impl Process {
             // What only enters the pause between two runs does not wait.
             Exited if self.waits_for_leftovers && !retry::pauses(&config.program) => None,
             Stopped if self.around.again => may_start.then_some(Mono(0)),
-            Stopped => (may_start && self.started.is_none() && config.program.autostart).then_some(Mono(0)),
-            Starting | Running if self.pid.is_some() && self.around.cut.is_some() => Some(self.due),
-            Starting if config.ready != Ready::Startsecs => self.pid.and(self.ready_by),
+            Stopped => (may_start && self.runs.started.is_none() && config.program.autostart).then_some(Mono(0)),
+            Starting | Running if self.runs.pid.is_some() && self.around.cut.is_some() => Some(self.due),
+            Starting if config.ready != Ready::Startsecs => self.runs.pid.and(self.ready_by),
             Starting if matches!(self.stage, SetUpStage::Asked | SetUpStage::Failed(_)) => None,
-            Starting => self.pid.map(|_| self.running_at(config)),
-            Running => self.pid.and_then(|_| self.done_by(config)),
+            Starting => self.runs.pid.map(|_| self.running_at(config)),
+            Running => self.runs.pid.and_then(|_| self.done_by(config)),
             Backoff if self.are_retries_used_up(config) => Some(Mono(0)),
             Backoff => may_start.then_some(self.due),
             Stopping => Some(self.due),
             Exited if may_start && self.wants_restart(config) => {
-                Some(self.started.map_or(Mono(0), |start| start.after(RESTART_FLOOR)))
+                Some(self.runs.started.map_or(Mono(0), |start| start.after(RESTART_FLOOR)))
             }
             Exited | Fatal | Unknown => None,
         }
@@ -306,58 +200,56 @@ impl Process {
     ) {
         use ProcessState::*;
         match (self.state, trigger) {
-            (Stopped | Exited | Fatal | Backoff, Trigger::Start) if self.pid.is_none() => {
+            (Stopped | Exited | Fatal | Backoff, Trigger::Start) if self.runs.pid.is_none() => {
                 self.retry.begin_anew();
-                self.exit_since_asked = None;
+                self.runs.asked();
                 self.start(config, now, out);
             }
-            (Stopped | Exited | Fatal, Trigger::Resume) if self.pid.is_none() => {
+            (Stopped | Exited | Fatal, Trigger::Resume) if self.runs.pid.is_none() => {
                 self.start_within_limit(config, now, out);
             }
-            (Stopped | Exited | Fatal, Trigger::Refuse(text)) if self.pid.is_none() => {
+            (Stopped | Exited | Fatal, Trigger::Refuse(text)) if self.runs.pid.is_none() => {
                 out.push(Effect::Log(Level::Info, format!("gave up: {} entered FATAL state, {text}", config.name)));
-                self.spawn_error = text;
+                self.runs.spawn_error = text;
                 self.around.again = false;
                 self.around.rests = true;
                 self.change(Fatal, false, None, out);
             }
-            (Stopping | Unknown, Trigger::Start) if self.pid.is_some() => {
+            (Stopping | Unknown, Trigger::Start) if self.runs.pid.is_some() => {
                 out.push(Effect::Log(Level::Warn, format!("process '{}' already running", config.name)));
             }
 
             (Starting, Trigger::Spawned(pid)) => {
-                self.pid = Some(pid);
-                self.last_pid = self.pid;
+                self.runs.spawned(pid);
                 self.stage = SetUpStage::Unknown;
                 self.ready_by = None;
                 let ready_timeout = config.program.ready_timeout.0;
                 if config.ready != Ready::Startsecs && !ready_timeout.is_zero() {
                     self.ready_by = Some(now.mono.after(ready_timeout));
                 }
-                self.starts += 1;
                 out.push(Effect::Log(Level::Info, format!("spawned: '{}' with pid {}", config.name, pid.0)));
             }
             (Starting, Trigger::SpawnFailed(text)) => {
                 out.push(Effect::Log(Level::Info, format!("spawnerr: {text}")));
-                self.spawn_error = text;
+                self.runs.spawn_error = text;
                 self.enter_backoff(config, now, None, out);
             }
 
-            (Starting | Running, Trigger::Deadline) if self.pid.is_some() && self.around.cut.is_some() => {
+            (Starting | Running, Trigger::Deadline) if self.runs.pid.is_some() && self.around.cut.is_some() => {
                 self.go_on_ending(config, now, out);
             }
-            (Starting, Trigger::Deadline) if self.pid.is_some() && config.ready != Ready::Startsecs => {
+            (Starting, Trigger::Deadline) if self.runs.pid.is_some() && config.ready != Ready::Startsecs => {
                 self.look_whether_late(config, now, out);
             }
             (Starting, Trigger::Ready)
-                if self.pid.is_some() && self.around.cut.is_none() && config.ready != Ready::Startsecs =>
+                if self.runs.pid.is_some() && self.around.cut.is_none() && config.ready != Ready::Startsecs =>
             {
                 self.enter_running(format!("process is ready ({})", config.ready.kind()), config, out);
             }
             (Starting, Trigger::Extend(more)) => {
                 self.ready_by = self.ready_by.map(|at| at.max(now.mono.after(more)));
             }
-            (Starting, Trigger::Deadline) if self.pid.is_some() && now.mono >= self.running_at(config) => {
+            (Starting, Trigger::Deadline) if self.runs.pid.is_some() && now.mono >= self.running_at(config) => {
                 match self.stage {
                     SetUpStage::Unknown => {
                         self.stage = SetUpStage::Asked;
@@ -371,13 +263,13 @@ impl Process {
                 let secs = config.program.run_timeout.0.as_secs_f64();
                 self.fail(format!("Not done within {secs} seconds"), config, now, out);
             }
-            (Running, Trigger::Silent) if self.pid.is_some() && self.around.cut.is_none() => {
+            (Running, Trigger::Silent) if self.runs.pid.is_some() && self.around.cut.is_none() => {
                 self.around.cut = Some(Cut::Silent);
-                self.around.step = u8::MAX;
-                self.signal(config.program.watchdog_signal.0, false, self.stop_wait(config), config, now, out);
+                let rung = self.around.ladder.only(config.program.watchdog_signal.0, &config.program);
+                self.signal(rung, config, now, out);
             }
             (Starting | Running, Trigger::Unfit { reason, again })
-                if self.pid.is_some() && self.around.cut.is_none() =>
+                if self.runs.pid.is_some() && self.around.cut.is_none() =>
             {
                 self.begin_stop(config, now, out);
                 self.around.reason = Some(reason);
@@ -391,13 +283,13 @@ impl Process {
             (Starting, Trigger::Cleared) if daemon != SupervisorState::Running => {}
             (state, Trigger::Cleared) => {
                 self.waits_for_leftovers = false;
-                if state == Starting && self.pid.is_none() && self.around.hook.is_none() {
+                if state == Starting && self.runs.pid.is_none() && self.around.hook.is_none() {
                     self.prepare(config, out);
                 }
             }
             (Starting, Trigger::SetUp) if self.is_setting_up() => {
                 self.stage = SetUpStage::Done;
-                if self.pid.is_some() && now.mono >= self.running_at(config) {
+                if self.runs.pid.is_some() && now.mono >= self.running_at(config) {
                     self.stay_up(config, out);
                 }
             }
@@ -416,32 +308,33 @@ impl Process {
                 self.start_unasked(config, now, out);
             }
             (Stopping, Trigger::Deadline) if now.mono >= self.due && self.around.hook != Some(Hook::PreStop) => {
-                self.next_step(config, now, out);
+                self.next_signal(config, now, out);
             }
 
             // It goes on from the step that was taken.
-            (Starting | Running, Trigger::Stop) if self.pid.is_some() && self.around.cut.is_some() => {
+            (Starting | Running, Trigger::Stop) if self.runs.pid.is_some() && self.around.cut.is_some() => {
                 self.around.cut = None;
                 self.change(Stopping, false, None, out);
             }
-            (Starting | Running, Trigger::Stop) if self.pid.is_some() => self.begin_stop(config, now, out),
+            (Starting | Running, Trigger::Stop) if self.runs.pid.is_some() => self.begin_stop(config, now, out),
             (Starting, Trigger::Stop)
-                if self.around.hook.is_some() || self.waits_for_leftovers && self.pid.is_none() =>
+                if self.around.hook.is_some() || self.waits_for_leftovers && self.runs.pid.is_none() =>
             {
                 if self.around.hook == Some(Hook::PreStart) {
                     self.drop_hook(out);
                 }
-                self.stop_wall = now.wall.secs();
+                self.runs.stop_wall = now.wall.secs();
                 self.change(Stopped, false, None, out);
             }
             (Stopping | Stopped, Trigger::Stop) => {
                 self.around.again = false;
                 self.around.reason = None;
             }
-            (Starting | Running | Stopping, Trigger::Kill) if self.pid.is_some() => {
+            (Starting | Running | Stopping, Trigger::Kill) if self.runs.pid.is_some() => {
                 self.drop_hook(out);
                 self.around.cut = None;
-                self.signal(libc::SIGKILL, config.program.kills_group(), KILL_FLOOR, config, now, out);
+                let (group, wait) = (config.program.kills_group(), KILL_FLOOR);
+                self.signal(Rung { signal: libc::SIGKILL, group, wait, is_last: false }, config, now, out);
             }
             // Straight to STOPPED, and the counter of failures goes on from here (P-23).
             (Backoff, Trigger::Stop) => {
@@ -454,9 +347,9 @@ impl Process {
             (Backoff, Trigger::GiveUp) => self.give_up(out),
             // It stays in its state until it is reaped. While the daemon stops everything its turn will come anyway.
             (Starting | Running, Trigger::Distrust)
-                if self.pid.is_some() && !self.distrusted && daemon == SupervisorState::Running =>
+                if self.runs.pid.is_some() && !self.distrusted && daemon == SupervisorState::Running =>
             {
-                let pid = self.pid.map_or(0, |pid| pid.0);
+                let pid = self.runs.pid.map_or(0, |pid| pid.0);
                 out.push(Effect::Log(
                     Level::Warn,
                     format!(
@@ -470,7 +363,7 @@ impl Process {
             }
             (Starting | Running | Stopping, Trigger::SignalFailed) => self.change(Unknown, false, None, out),
 
-            (Starting | Running | Stopping | Unknown, Trigger::Exited(status)) if self.pid.is_some() => {
+            (Starting | Running | Stopping | Unknown, Trigger::Exited(status)) if self.runs.pid.is_some() => {
                 self.finish(status, config, now, out);
             }
             _ => {}
@@ -479,7 +372,7 @@ impl Process {
 
     /// When it counts as RUNNING: strictly more than `startsecs` after the start (P-20).
     fn running_at(&self, config: &config::Process) -> Mono {
-        let start = self.started.unwrap_or_default();
+        let start = self.runs.started.unwrap_or_default();
         match u64::try_from(config.program.startsecs) {
             Ok(secs) if secs > 0 => Mono(start.after(Duration::from_secs(secs)).0.saturating_add(1)),
             _ => start,
@@ -492,7 +385,7 @@ impl Process {
         match config.program.autorestart {
             Autorestart::Unexpected if is_silent => true,
             Autorestart::Always => true,
-            Autorestart::Unexpected => !config.program.exitcodes.0.contains(&self.exit_status.unwrap_or(-1)),
+            Autorestart::Unexpected => !config.program.exitcodes.0.contains(&self.runs.exit_status.unwrap_or(-1)),
             Autorestart::Never | Autorestart::Essential => false,
         }
     }
@@ -501,17 +394,13 @@ impl Process {
     fn done_by(&self, config: &config::Process) -> Option<Mono> {
         let limit = config.program.run_timeout.0;
         let is_limited = config.program.run_type == RunType::Oneshot && !limit.is_zero();
-        self.started.filter(|_| is_limited).map(|start| start.after(limit))
+        self.runs.started.filter(|_| is_limited).map(|start| start.after(limit))
     }
 
     fn start(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
-        self.exit_status = None;
-        self.spawn_error.clear();
         self.distrusted = false;
-        self.came_up = false;
         self.around = Around { hook: self.around.hook, ..Around::default() };
-        self.started = Some(now.mono);
-        self.start_wall = now.wall.secs();
+        self.runs.begin(now);
         self.change(ProcessState::Starting, false, None, out);
         // The end of the run before is not over while its hook runs, or something is left of it.
         if self.around.hook.is_none() && !self.waits_for_leftovers {
@@ -551,17 +440,19 @@ impl Process {
         let failure = failure.map(|problem| format!("{} failed: {problem}", hook.option()));
         match (self.state, hook, failure) {
             (Starting, Hook::PreStart, Some(text)) => {
-                self.spawn_error = text;
+                self.runs.spawn_error = text;
                 self.enter_backoff(config, now, None, out);
             }
             (Starting, Hook::PreStart, None) => out.push(Effect::Spawn),
-            (Starting, Hook::PostStop, _) if self.pid.is_none() && !self.waits_for_leftovers => {
+            (Starting, Hook::PostStop, _) if self.runs.pid.is_none() && !self.waits_for_leftovers => {
                 self.prepare(config, out)
             }
             (Running, Hook::PostStart, Some(text)) => self.fail(text, config, now, out),
             (Stopping, Hook::PreStop, _) => self.first_step(config, now, out),
             // The signal that it stands for, then.
-            (Stopping, Hook::StopCommand, Some(_)) if self.around.step == 0 => self.signal_step(0, config, now, out),
+            (Stopping, Hook::StopCommand, Some(_)) if self.around.ladder.is_at_first() => {
+                self.first_signal(config, now, out)
+            }
             _ => {}
         }
     }
@@ -589,12 +480,12 @@ impl Process {
         self.drop_hook(out);
         out.push(Effect::Log(Level::Warn, format!("ending '{}': {text}", config.name)));
         self.around.cut = Some(Cut::Failed(text));
-        self.signal_step(0, config, now, out);
+        self.first_signal(config, now, out);
     }
 
     fn go_on_ending(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
         if now.mono >= self.due {
-            self.next_step(config, now, out);
+            self.next_signal(config, now, out);
         }
     }
 
@@ -618,57 +509,31 @@ impl Process {
     /// The first stop signal, or what stands in its place.
     fn first_step(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
         if config.stop_command.is_none() {
-            return self.signal_step(0, config, now, out);
+            return self.first_signal(config, now, out);
         }
-        self.around.step = 0;
-        // The command stands for it.
-        if let Some(step) = config.program.stopsignal.step(0) {
-            self.note_sent(step.signal);
-        }
-        let wait = config.program.stopsignal.step(0).and_then(|step| step.wait);
-        self.due = now.mono.after(wait.map_or(self.stop_wait(config), |secs| Duration::from_secs(secs.into())));
+        self.due = now.mono.after(self.around.ladder.first_by_command(&config.program));
         self.change(ProcessState::Stopping, false, None, out);
         self.begin_hook(Hook::StopCommand, out);
     }
 
-    /// One of the stop signals, or SIGKILL when there are no more.
-    fn signal_step(&mut self, step: u8, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
-        self.around.step = step;
-        let Some(step) = config.program.stopsignal.step(step.into()) else {
-            let pid = self.pid.map_or(0, |pid| pid.0);
-            out.push(Effect::Log(Level::Warn, format!("killing '{}' ({pid}) with SIGKILL", config.name)));
-            let wait = self.stop_wait(config).max(KILL_FLOOR);
-            return self.signal(libc::SIGKILL, config.program.kills_group(), wait, config, now, out);
-        };
-        let wait = step.wait.map_or(self.stop_wait(config), |secs| Duration::from_secs(secs.into()));
-        self.note_sent(step.signal);
-        self.signal(step.signal, config.program.stopasgroup, wait, config, now, out);
+    fn first_signal(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
+        let rung = self.around.ladder.first(&config.program);
+        self.signal(rung, config, now, out);
     }
 
-    fn note_sent(&mut self, signal: i32) {
-        self.around.sent |= signal_bit(signal);
-    }
-
-    fn next_step(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
+    fn next_signal(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
         self.drop_hook(out);
-        self.signal_step(self.around.step.saturating_add(1), config, now, out);
-    }
-
-    fn stop_wait(&self, config: &config::Process) -> Duration {
-        Duration::from_secs(u64::try_from(config.program.stopwaitsecs).unwrap_or(0))
+        let rung = self.around.ladder.next(&config.program);
+        self.signal(rung, config, now, out);
     }
 
     /// Sends a signal and says when the next is due. Unless its run is cut short, the process is STOPPING from here on.
-    fn signal(
-        &mut self,
-        signal: i32,
-        group: bool,
-        wait: Duration,
-        config: &config::Process,
-        now: Now,
-        out: &mut Vec<Effect>,
-    ) {
-        let pid = self.pid.map_or(0, |pid| pid.0);
+    fn signal(&mut self, rung: Rung, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
+        let Rung { signal, group, wait, is_last } = rung;
+        let pid = self.runs.pid.map_or(0, |pid| pid.0);
+        if is_last {
+            out.push(Effect::Log(Level::Warn, format!("killing '{}' ({pid}) with SIGKILL", config.name)));
+        }
         out.push(Effect::Log(
             Level::Debug,
             format!(
@@ -701,7 +566,7 @@ impl Process {
         match self.state {
             ProcessState::Exited if retry::pauses(&config.program) => {
                 self.retry.is_pausing = true;
-                self.due = self.ended.after(config.program.restartpause.0);
+                self.due = self.runs.ended.after(config.program.restartpause.0);
                 self.change(ProcessState::Backoff, false, None, out);
             }
             ProcessState::Backoff => self.start_within_limit(config, now, out),
@@ -716,8 +581,9 @@ impl Process {
         let limit = config.program.restart_limit;
         match limit {
             Some(limit) if !self.retry.take(Some(limit), now.mono) => {
-                self.spawn_error = retry::exhausted(limit);
-                let text = format!("gave up: {} entered FATAL state, {}", config.name, self.spawn_error.to_lowercase());
+                self.runs.spawn_error = retry::exhausted(limit);
+                let text =
+                    format!("gave up: {} entered FATAL state, {}", config.name, self.runs.spawn_error.to_lowercase());
                 self.around.again = false;
                 self.give_up(out);
                 out.push(Effect::Log(Level::Info, text));
@@ -736,7 +602,7 @@ impl Process {
 
     fn enter_backoff(&mut self, config: &config::Process, now: Now, exit: Option<ExitStatus>, out: &mut Vec<Effect>) {
         self.backoff += 1;
-        let seed = self.starts ^ now.mono.0;
+        let seed = self.runs.count ^ now.mono.0;
         self.due = now.mono.after(retry::pause_after_failure(self.backoff, &config.program, seed));
         self.change(ProcessState::Backoff, false, exit, out);
     }
@@ -744,8 +610,6 @@ impl Process {
     /// The child was reaped (P-60 to P-67).
     fn finish(&mut self, status: ExitStatus, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
         use ProcessState::*;
-        // From here on nothing tells any more what the clock was set by.
-        self.start_wall = self.start_secs(now);
         let code = status.code();
         let is_silent = self.around.cut == Some(Cut::Silent);
         let expected = config.program.exitcodes.0.contains(&code) && !is_silent;
@@ -757,27 +621,24 @@ impl Process {
         // However long it took: it has never come to its program.
         let too_quick = config.program.startsecs > 0 && (now.mono < self.running_at(config) || failed.is_some());
         let unmet = failed.flatten();
-        self.stop_wall = now.wall.secs();
-        self.ended = now.mono;
-        self.last_exit = Some(status);
-        self.exit_since_asked = Some(status);
+        self.runs.reaped(status, now);
         match self.state {
             Stopping => {
-                self.exit_status = Some(code);
+                self.runs.exit_status = Some(code);
                 if let Some(reason) = self.around.reason.take() {
-                    self.spawn_error = reason;
+                    self.runs.spawn_error = reason;
                 }
                 self.change(Stopped, false, Some(status), out);
                 let level = if expected { Level::Info } else { Level::Warn };
                 out.push(Effect::Log(level, format!("stopped: {} ({})", config.name, status.text())));
             }
             Starting | Running if self.distrusted => {
-                let is_quick = self.started.is_some_and(|start| now.mono.since(start) < DISTRUST_TIME);
+                let is_quick = self.runs.started.is_some_and(|start| now.mono.since(start) < DISTRUST_TIME);
                 self.distrusts = if is_quick { self.distrusts + 1 } else { 1 };
                 // Failed starts before it came to the first violation count too.
                 self.backoff = self.backoff.max(self.distrusts - 1);
-                self.exit_status = Some(code);
-                self.spawn_error = "Violated the eventlistener protocol".to_string();
+                self.runs.exit_status = Some(code);
+                self.runs.spawn_error = "Violated the eventlistener protocol".to_string();
                 self.enter_backoff(config, now, Some(status), out);
                 let text = format!("exited: {} ({}; not expected)", config.name, status.text());
                 out.push(Effect::Log(Level::Warn, text));
@@ -785,8 +646,8 @@ impl Process {
             Starting
                 if too_quick || unmet.is_some() || self.around.cut.is_some() || config.ready != Ready::Startsecs =>
             {
-                self.exit_status = None;
-                self.spawn_error = match self.around.cut.take() {
+                self.runs.exit_status = None;
+                self.runs.spawn_error = match self.around.cut.take() {
                     Some(Cut::Failed(text)) => text,
                     _ if unmet.is_some() => unmet.unwrap_or_default(),
                     _ if config.ready != Ready::Startsecs => "Exited before it was ready".to_string(),
@@ -806,23 +667,23 @@ impl Process {
                 if !is_oneshot || expected {
                     self.backoff = 0;
                 }
-                self.exit_status = Some(code);
+                self.runs.exit_status = Some(code);
                 if self.state == Starting {
                     self.change(Running, false, None, out);
                 }
                 if !expected {
-                    self.spawn_error = format!("Bad exit code {code}");
+                    self.runs.spawn_error = format!("Bad exit code {code}");
                 }
                 self.change(Exited, expected, Some(status), out);
                 let (level, word) = if expected { (Level::Info, "expected") } else { (Level::Warn, "not expected") };
                 out.push(Effect::Log(level, format!("exited: {} ({}; {word})", config.name, status.text())));
                 if let Some(text) = failure {
-                    self.spawn_error = text;
+                    self.runs.spawn_error = text;
                     self.enter_backoff(config, now, Some(status), out);
                 }
             }
         }
-        self.pid = None;
+        self.runs.pid = None;
         if config.post_stop_hook.is_some() {
             self.begin_hook(Hook::PostStop, out);
         }
@@ -834,8 +695,8 @@ impl Process {
             return;
         }
         let from = std::mem::replace(&mut self.state, to);
-        self.came_up |= to == ProcessState::Running;
-        let pid = self.pid.map_or(0, |pid| pid.0);
+        self.runs.came_up |= to == ProcessState::Running;
+        let pid = self.runs.pid.map_or(0, |pid| pid.0);
         out.push(Effect::Changed(Transition {
             from,
             to,
@@ -845,11 +706,6 @@ impl Process {
             exit,
         }));
     }
-}
-
-/// The bit that stands for a signal; none for what is no signal.
-fn signal_bit(signal: i32) -> u64 {
-    u32::try_from(signal - 1).ok().and_then(|place| 1_u64.checked_shl(place)).unwrap_or(0)
 }
 
 #[cfg(test)]

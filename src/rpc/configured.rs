@@ -31,7 +31,7 @@ fn reason(daemon: &Daemon, id: ProcId, process: &Proc) -> Option<String> {
     }
     let program = &process.config.program;
     let machine = &process.machine;
-    let is_expected = || machine.last_exit().is_some_and(|exit| program.exitcodes.0.contains(&exit.code()));
+    let is_expected = || machine.runs().last_exit().is_some_and(|exit| program.exitcodes.0.contains(&exit.code()));
     let is_fine = match machine.state() {
         ProcessState::Running => true,
         ProcessState::Exited => is_expected() && !machine.is_coming_back(),

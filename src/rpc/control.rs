@@ -60,7 +60,7 @@ fn state(context: &Context<'_>, id: ProcId) -> ProcessState {
 }
 
 fn spawn_failed(context: &Context<'_>, id: ProcId) -> bool {
-    context.daemon.roster.process(id).is_some_and(|process| !process.machine.spawn_error().is_empty())
+    context.daemon.roster.process(id).is_some_and(|process| !process.machine.runs().spawn_error().is_empty())
 }
 
 /// startProcessGroup.

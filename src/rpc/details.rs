@@ -16,7 +16,7 @@ pub(super) fn extended(context: &mut Context<'_>, id: ProcId) -> Option<Value> {
     let usage = process.machine.pid().and_then(|pid| context.host.usage(pid)).unwrap_or_default();
     let info = context.daemon.info_of(id, group, process, context.now, context.host);
     let machine = &process.machine;
-    let last = machine.last_exit();
+    let last = machine.runs().last_exit();
     let signal = match last {
         Some(ExitStatus::Signal { number, .. }) => number,
         _ => 0,
@@ -52,7 +52,7 @@ pub(super) fn extended(context: &mut Context<'_>, id: ProcId) -> Option<Value> {
         ("exitsignal".into(), signal.into()),
         ("exitexpected".into(), last.is_none_or(is_expected).into()),
         ("reason".into(), last.map(ExitStatus::text).unwrap_or_default().into()),
-        ("restarts".into(), i64::try_from(machine.starts.saturating_sub(1)).unwrap_or(i64::MAX).into()),
+        ("restarts".into(), i64::try_from(machine.runs().count().saturating_sub(1)).unwrap_or(i64::MAX).into()),
         waiting_for,
         depends_on,
         ("next_start".into(), next_start.into()),

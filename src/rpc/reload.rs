@@ -35,7 +35,7 @@ impl Reload {
         let timeout = found.config.program.ready_timeout.0;
         Some(Reload {
             process,
-            run: found.machine.starts,
+            run: found.machine.runs().count(),
             told: now.mono,
             until: (!timeout.is_zero()).then(|| now.mono.after(timeout)),
             is_heard: false,
@@ -47,7 +47,7 @@ impl Reload {
     /// Errors: it has ended, or its group is gone.
     pub(super) fn poll(&mut self, daemon: &Daemon, now: Now) -> Option<Result<(), Code>> {
         let runs = daemon.roster.process(self.process).filter(|process| {
-            process.machine.pid().is_some() && process.machine.starts == self.run && !process.machine.is_cut()
+            process.machine.pid().is_some() && process.machine.runs().count() == self.run && !process.machine.is_cut()
         });
         let Some(process) = runs else { return Some(Err(Code::AbnormalTermination)) };
         match daemon.reload_since(self.process, self.told) {

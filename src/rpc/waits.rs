@@ -60,13 +60,13 @@ pub(super) fn is_up(daemon: &Daemon, id: ProcId) -> Option<Result<(), Code>> {
     }
     let machine = &process.machine;
     if process.config.program.run_type == RunType::Oneshot {
-        return is_done(machine.state(), machine.spawn_error().is_empty());
+        return is_done(machine.state(), machine.runs().spawn_error().is_empty());
     }
     // It may have ended since.
-    if machine.came_up() {
+    if machine.runs().came_up() {
         return Some(Ok(()));
     }
-    if !machine.spawn_error().is_empty() {
+    if !machine.runs().spawn_error().is_empty() {
         return Some(Err(Code::SpawnError));
     }
     match machine.state() {

@@ -65,9 +65,9 @@ fn sample(daemon: &Daemon, id: ProcId, now: Now, host: &mut dyn Host) -> Option<
         name: process.config.name.clone(),
         group: group.name().to_string(),
         state: machine.state(),
-        exit_status: machine.exit_status(),
-        start: machine.start_secs(now),
-        restarts: machine.starts.saturating_sub(1),
+        exit_status: machine.runs().exit_status(),
+        start: machine.runs().start_secs(now),
+        restarts: machine.runs().count().saturating_sub(1),
         usage: machine.pid().and_then(|pid| host.usage(pid)).map(|usage| (usage.cpu_ms, usage.rss_bytes)),
         written: [process.stdout.written, process.stderr.written],
     })

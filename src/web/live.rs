@@ -64,10 +64,10 @@ pub fn push_row(out: &mut String, id: ProcId, group: &Group, process: &Proc, dae
     row.text("p", &config.program.name);
     row.text("s", machine.state().name());
     row.number("pid", machine.pid().map_or(0, |pid| u64::try_from(pid.0).unwrap_or(0)));
-    row.number("start", u64::try_from(machine.exact_start_secs(now)).unwrap_or(0) * 1000);
-    row.number("restarts", machine.starts.saturating_sub(1));
-    row.text("err", machine.spawn_error());
-    if let Some(exit) = machine.last_exit() {
+    row.number("start", u64::try_from(machine.runs().exact_start_secs(now)).unwrap_or(0) * 1000);
+    row.number("restarts", machine.runs().count().saturating_sub(1));
+    row.text("err", machine.runs().spawn_error());
+    if let Some(exit) = machine.runs().last_exit() {
         row.text("exit", &exit.text());
         row.flag("expected", is_expected(process, exit));
     }

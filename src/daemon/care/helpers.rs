@@ -35,7 +35,7 @@ impl Daemon {
         let files = self.read_environment(id, host)?;
         let path = path_of(&process.config, files.as_ref());
         let path = host.find_command(word, path.as_deref()).map_err(|problem| problem.to_string())?;
-        if let Some(pid) = process.machine.last_pid() {
+        if let Some(pid) = process.machine.runs().last_pid() {
             variables.push(("SUPERVISOR_PID", pid.0.to_string()));
         }
         let config = &process.config;
@@ -61,7 +61,7 @@ impl Daemon {
         let command = hook.command(&config)?;
         let mut variables = Vec::new();
         if hook == Hook::PostStop {
-            match process.machine.last_exit() {
+            match process.machine.runs().last_exit() {
                 Some(ExitStatus::Code(code)) => variables.push(("SUPERVISOR_EXIT_STATUS", code.to_string())),
                 Some(ExitStatus::Signal { number, .. }) => {
                     variables.push(("SUPERVISOR_EXIT_SIGNAL", number.to_string()));

@@ -32,10 +32,8 @@ fn process(state: ProcessState, pid: Option<i32>, backoff: i64, due: u64) -> Pro
     let (pid, started) = (pid.map(Pid), Some(Mono(START)));
     Process {
         state,
-        pid,
+        runs: Runs { pid, started, start_wall: 1_700_000_100, ..Runs::default() },
         stage: SetUpStage::Done,
-        started,
-        start_wall: 1_700_000_100,
         backoff,
         due: Mono(due),
         ..Process::default()
@@ -47,7 +45,11 @@ fn situations() -> Vec<(&'static str, Process)> {
     use ProcessState::*;
     let setting_up = |stage| Process { stage, ..process(Starting, Some(7), 1, 0) };
     let unmet = "couldn't set nice for 'cat': EACCES".to_string();
-    let exited = |code| Process { exit_status: Some(code), ..process(Exited, None, 0, 0) };
+    let exited = |code| {
+        let mut process = process(Exited, None, 0, 0);
+        process.runs.exit_status = Some(code);
+        process
+    };
     vec![
         ("new", Process::default()),
         ("stopped", process(Stopped, None, 2, 0)),
@@ -421,9 +423,9 @@ fn what_an_event_leaves_behind() {
         let event = events().into_iter().find(|(other, _)| other == name).unwrap().1;
         let now = if *late { LATE } else { EARLY };
         fed(&mut process, event, &program(|_| ()), SupervisorState::Running, now);
-        let pid = process.pid.map(|pid| pid.0);
-        let stop = process.stop_wall == 1_700_000_000 + (now / SECOND) as i64;
-        assert_eq!((pid, process.exit_status, process.spawn_error(), stop), *expected, "{situation}, {name}");
+        let pid = process.runs.pid.map(|pid| pid.0);
+        let stop = process.runs.stop_wall == 1_700_000_000 + (now / SECOND) as i64;
+        assert_eq!((pid, process.runs.exit_status, process.runs.spawn_error(), stop), *expected, "{situation}, {name}");
     }
 }
 
@@ -617,13 +619,13 @@ fn a_child_that_is_held_up_waits_for_its_program_alone() {
     assert!(process.deadline(&program, SupervisorState::Running).is_some());
     assert_eq!(fed(&mut process, Trigger::Deadline, &program, SupervisorState::Running, LATE), ["ask"]);
     assert_eq!(process.deadline(&program, SupervisorState::Running), None);
-    assert!(!process.came_up());
+    assert!(!process.runs.came_up());
     fed(&mut process, Trigger::SetUp, &program, SupervisorState::Running, LATE);
-    assert!(process.came_up());
+    assert!(process.runs.came_up());
     fed(&mut process, Trigger::Exited(EXPECTED), &program, SupervisorState::Running, LATE);
-    assert!(process.came_up(), "it has ended since");
+    assert!(process.runs.came_up(), "it has ended since");
     fed(&mut process, Trigger::Start, &program, SupervisorState::Running, LATE);
-    assert!(!process.came_up());
+    assert!(!process.runs.came_up());
 }
 
 #[test]
@@ -639,7 +641,7 @@ fn a_wall_clock_that_steps_moves_only_what_people_see() {
     assert_eq!(process.state, ProcessState::Running);
     // K-10: what is shown is right by the clock of now.
     let now = early(START + 2 * SECOND, 1_000);
-    assert_eq!((process.uptime_secs(now), process.start_secs(now)), (2, 998));
+    assert_eq!((process.runs.uptime_secs(now), process.runs.start_secs(now)), (2, 998));
     process.step(
         Trigger::Exited(EXPECTED),
         &program,
@@ -647,9 +649,9 @@ fn a_wall_clock_that_steps_moves_only_what_people_see() {
         early(START + 3 * SECOND, 900),
         &mut out,
     );
-    assert_eq!((process.start_wall, process.stop_wall, process.starts), (897, 900, 1));
+    assert_eq!((process.runs.start_wall, process.runs.stop_wall, process.runs.count), (897, 900, 1));
     // Of what is over nothing moves any more.
-    assert_eq!(process.start_secs(early(START + 9 * SECOND, 90_000)), 897);
+    assert_eq!(process.runs.start_secs(early(START + 9 * SECOND, 90_000)), 897);
 }
 
 /// One run of a listener under `unknown_action=restart` that breaks the protocol so long after its start; answers the
@@ -736,7 +738,7 @@ fn it_is_not_running_before_it_is_ready() {
     assert_eq!((late.state, effects.last().unwrap().as_str()), (ProcessState::Starting, "kill SIGTERM"));
     fed(&mut late, Trigger::Ready, &program, running, START + 31 * SECOND);
     fed(&mut late, Trigger::Exited(KILLED), &program, running, START + 31 * SECOND);
-    assert_eq!((late.state, late.spawn_error()), (ProcessState::Backoff, "Not ready within 30 seconds"));
+    assert_eq!((late.state, late.runs.spawn_error()), (ProcessState::Backoff, "Not ready within 30 seconds"));
 }
 
 #[test]
@@ -815,8 +817,8 @@ fn k_1_a_start_by_command_forgets_how_earlier_runs_ended() {
     let program = program(|_| ());
     let mut process = process(ProcessState::Running, Some(7), 0, 0);
     fed(&mut process, Trigger::Exited(UNEXPECTED), &program, SupervisorState::Running, LATE);
-    assert_eq!(process.exit_since_asked(), Some(UNEXPECTED));
+    assert_eq!(process.runs.exit_since_asked(), Some(UNEXPECTED));
     process.state = ProcessState::Fatal;
     fed(&mut process, Trigger::Start, &program, SupervisorState::Running, LATE);
-    assert_eq!((process.exit_since_asked(), process.last_exit()), (None, Some(UNEXPECTED)));
+    assert_eq!((process.runs.exit_since_asked(), process.runs.last_exit()), (None, Some(UNEXPECTED)));
 }

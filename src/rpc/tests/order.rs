@@ -113,10 +113,12 @@ impl Sim {
         let daemon = &self.world.daemon;
         let seen = |(id, process): (ProcId, &crate::daemon::Proc)| {
             let machine = &process.machine;
-            let expected =
-                machine.last_exit().is_some_and(|exit| process.config.program.exitcodes.0.contains(&exit.code()));
+            let expected = machine
+                .runs()
+                .last_exit()
+                .is_some_and(|exit| process.config.program.exitcodes.0.contains(&exit.code()));
             let waits = daemon.waiting_text(id);
-            (id, Seen { state: machine.state(), starts: machine.starts, expected, waits })
+            (id, Seen { state: machine.state(), starts: machine.runs().count(), expected, waits })
         };
         daemon.roster.processes().map(seen).collect()
     }

@@ -44,8 +44,8 @@ impl World {
                 // K-10: however the clock was set, the uptime is right, and clients that subtract are a minute off at most;
                 // a second more is when seconds begin, and one what does not count as set.
                 let now = self.time();
-                let lasted = machine.started().map_or(0, |started| now.mono.since(started).as_secs() as i64);
-                let (uptime, start) = (machine.uptime_secs(now), machine.start_secs(now));
+                let lasted = machine.runs().started().map_or(0, |started| now.mono.since(started).as_secs() as i64);
+                let (uptime, start) = (machine.runs().uptime_secs(now), machine.runs().start_secs(now));
                 assert!((uptime - lasted).abs() <= 2, "{name}: uptime {uptime} after {lasted} s");
                 assert!((now.wall.secs() - start - lasted).abs() <= 62, "{name}: start {start} after {lasted} s");
                 assert!(pids.insert(*id, pid.0).is_none());
