@@ -6,6 +6,7 @@
 mod about;
 mod alone;
 mod dispatch;
+mod machine;
 mod pidfile;
 pub mod pidproxy;
 pub mod sample_conf;

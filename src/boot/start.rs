@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
 use super::pidfile::Pidfile;
-use super::{about, alone};
+use super::{about, alone, machine};
 use crate::clock::Now;
 use crate::config::cmdline::{self, CommandLine, Request};
 use crate::config::{Config, Loader, OomScoreAdj, Server, ServerAddress, Supervisord, SystemEnv, check, usage_error};
@@ -42,10 +42,7 @@ pub fn run(args: &[OsString], texts: &[String]) -> i32 {
         Request::Alone(alone) => alone::run(&alone, args.get(args.len() - alone.words..).unwrap_or_default()),
         Request::About => print(&about::text()),
         Request::Check { line, portable } => check(program, line, portable),
-        Request::Run(line) => match supervise(program, line) {
-            Ok(status) => status,
-            Err(text) => refuse(program, &text),
-        },
+        Request::Run(line) => supervise(program, &line),
     }
 }
 
@@ -82,12 +79,29 @@ struct Carried {
 enum AfterRun {
     /// Another one.
     Run(Box<Carried>),
-    /// The end, with this exit status.
-    End(i32),
+    /// The end, with this exit status, and the end of the machine if that is to be.
+    End(i32, Option<machine::End>),
+}
+
+/// Runs to the end; answers the exit status. PID 1 of a machine does not come back for an error: it waits to be rescued, and
+/// tries again.
+fn supervise(program: &str, line: &CommandLine) -> i32 {
+    loop {
+        let text = match run_all(program, line.clone()) {
+            Ok(status) => return status,
+            Err(text) => text,
+        };
+        let status = refuse(program, &text);
+        let rescue =
+            if process::is_init() { Loader::new(program, line.clone(), &SystemEnv).rescue(&SystemEnv) } else { None };
+        if !rescue.is_some_and(|rescue| machine::rescue(&rescue, &usage_error(program, &text))) {
+            return status;
+        }
+    }
 }
 
 /// Runs, and starts over as long as a restart is asked for. The error is the text of a usage error.
-fn supervise(program: &str, line: CommandLine) -> Result<i32, String> {
+fn run_all(program: &str, line: CommandLine) -> Result<i32, String> {
     // Whatever whoever started us left open is not for the children (P-57).
     let _ = fd::mark_inherited_cloexec();
     if line.main.is_some() {
@@ -101,7 +115,13 @@ fn supervise(program: &str, line: CommandLine) -> Result<i32, String> {
     loop {
         match run_once(carried)? {
             AfterRun::Run(next) => carried = *next,
-            AfterRun::End(status) => return Ok(status),
+            AfterRun::End(status, end) => {
+                if let Some(end) = end {
+                    activity::close();
+                    machine::end(end, &mut machine::Real { meanwhile: &mut || {} });
+                }
+                return Ok(status);
+            }
         }
     }
 }
@@ -182,6 +202,7 @@ fn run_service(
         None => SignalPipe::install(signals::DAEMON).map_err(cannot)?,
     };
     signals.catch_too(&options.shutdown_signals.0).map_err(cannot)?;
+    signals.catch_too(service.daemon.machine_signals()).map_err(cannot)?;
     reactor.catch_signals(signals).map_err(cannot)?;
     if is_first && !options.nodaemon {
         daemonize::daemonize(options.directory.as_ref().map(|directory| directory.0.as_str()), options.umask.0)
@@ -212,7 +233,14 @@ fn run_service(
     });
     Ok(match next.filter(|_| ended.state != SupervisorState::Shutdown) {
         Some(next) => AfterRun::Run(Box::new(next)),
-        None => AfterRun::End(service.daemon.exit_status()),
+        None => {
+            let when_done = service.daemon.when_done();
+            let end = machine::End::new(when_done, options.shutdown_timeout.0);
+            if end.is_some() {
+                activity!(Info, "everything is stopped, {} follows", when_done.word());
+            }
+            AfterRun::End(service.daemon.exit_status(), end)
+        }
     })
 }
 

@@ -149,7 +149,7 @@ impl Loader {
         self.read(&main, env)
     }
 
-    fn find_main(&mut self, env: &dyn Env) -> Result<MainFile, ConfigError> {
+    pub(super) fn find_main(&mut self, env: &dyn Env) -> Result<MainFile, ConfigError> {
         if let Some(main) = &self.main {
             return Ok(main.clone());
         }

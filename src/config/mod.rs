@@ -38,6 +38,7 @@ pub mod paths;
 mod program_default;
 pub mod programs;
 pub mod reader;
+mod rescue;
 mod row;
 pub mod search;
 pub mod servers;
@@ -59,11 +60,13 @@ pub use datatypes::{
     RotateEvery, RunType, Show, Storage, WhenFull,
 };
 pub use datatypes::{Facility, Priority, SyslogAddress, SyslogTag};
+pub use datatypes::{WatchdogTime, WhenDone};
 pub use diff::{Difference, difference};
 pub use env::Env;
 pub use error::{ConfigError, usage_error};
 pub use load::Loader;
 pub use options::{GroupOptions, ListenerOptions, LogOptions, OutputOptions, Process, Program, Stheno, Supervisord};
+pub use rescue::Rescue;
 pub use row::Row;
 pub use system::SystemEnv;
 pub use types::*;

@@ -74,6 +74,16 @@ options! {
         shutdown_parallel: bool = "false";
         /// Further signals that mean the end, such as PWR,RTMIN+3.
         shutdown_signals: ShutdownSignals = "";
+        /// What becomes of the machine after the end, as its PID 1: exit, poweroff, reboot or halt.
+        when_done: WhenDone = "exit";
+        /// With when_done, a command that is run when the file does not load; without it nothing is done but wait.
+        rescue_command: Option<HelperCommand>;
+        /// The board's watchdog, such as /dev/watchdog: it resets the board if we do not get round to petting it.
+        hw_watchdog: Option<FilePath>;
+        /// Seconds without petting after which it does that; the driver's by default.
+        hw_watchdog_timeout: Option<WatchdogTime>;
+        /// Stop it at a clean end, which resets the board otherwise.
+        hw_watchdog_stop: bool = "false";
         /// The directory below which programs with killmode=cgroup get their cgroups; our own cgroup by default.
         cgroup_root: Option<CgroupRoot>;
         /// Adopt what programs leave behind, as PID 1 does, to reap it.

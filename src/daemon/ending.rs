@@ -130,7 +130,7 @@ impl Daemon {
 
     /// Whether a signal means the end beside those that always do.
     pub fn is_shutdown_signal(&self, number: i32) -> bool {
-        self.ending.signals.contains(&number)
+        self.ending.signals.contains(&number) || self.is_machine_signal(number)
     }
 
     /// What follows for the daemon from the state that a process has entered.

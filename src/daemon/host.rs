@@ -11,6 +11,7 @@ use crate::logs::syslog::Label;
 use crate::wire::envfile::Variables;
 
 pub use crate::sys::command::CommandProblem;
+pub use crate::sys::machine::NotOurs;
 pub use crate::sys::peer::Usage;
 pub use crate::sys::remains::{MEMBERS_MAX, Member};
 pub use crate::sys::spawn::SpawnError;
@@ -255,6 +256,8 @@ pub trait Host: Children + Helpers + Remains + Logs + Files + Clients {
     fn env(&mut self) -> &dyn Env;
     /// The configuration was read anew, in vain if that is `None`: what reading took is free again.
     fn has_loaded(&mut self, config: Option<&Config>);
+    /// Whether the machine is ours to end, as PID 1; if so, Ctrl-Alt-Del is a signal to us from now on.
+    fn claim_machine(&mut self) -> Result<(), NotOurs>;
     /// Our own pid.
     fn own_pid(&mut self) -> i32;
     /// Seconds that local time is ahead of UTC at a moment.

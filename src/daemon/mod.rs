@@ -29,6 +29,7 @@ pub mod info;
 mod leftovers;
 pub mod loading;
 pub mod logplace;
+mod machine;
 mod order;
 mod ordered_stop;
 pub mod output;
@@ -84,6 +85,7 @@ pub struct Daemon {
     recently_changed: Vec<ProcId>,
     shutdown: shutdown::Shutdown,
     ending: ending::Ending,
+    machine: machine::Machine,
     order: order::Order,
     group_exits: group_exit::GroupExits,
     dependent_startup: Option<Box<dependent_startup::DependentStartup>>,
@@ -112,6 +114,7 @@ impl Daemon {
         Daemon {
             shutdown: shutdown::Shutdown::new(&config),
             ending: ending::Ending::new(&config),
+            machine: machine::Machine::new(&config),
             remaining: leftovers::Remaining::new(&config),
             strangers: strangers::Strangers::new(&config),
             config,
@@ -165,6 +168,7 @@ impl Daemon {
 
     /// The same at a restart, where a wrong setting too is only that group's trouble.
     pub fn begin_again(&mut self, now: Now, host: &mut dyn Host) {
+        self.take_machine(host);
         self.refresh_dynamic(host);
         for group in self.config.groups.clone() {
             // Of two groups of one name the first one counts, as in the original.

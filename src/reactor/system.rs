@@ -19,8 +19,8 @@ use super::token::{Source, Watched};
 use crate::clock::{Mono, Now, Wall};
 use crate::config::{self, Config, FcgiSocket, Probe, Ready, SyslogAddress, SystemEnv};
 use crate::daemon::host::{
-    self, CommandProblem, Errno, Files, FromFiles, Host, Launch, Logs, SetUp, Span, SpawnError, Standing, StdinProblem,
-    Usage,
+    self, CommandProblem, Errno, Files, FromFiles, Host, Launch, Logs, NotOurs, SetUp, Span, SpawnError, Standing,
+    StdinProblem, Usage,
 };
 use crate::id::{Channel, ConnId, IdMap, LogId, Pid, ProcId, SocketId};
 use crate::logs::child::{self, ChildLog, LogPlan};
@@ -31,7 +31,7 @@ use crate::sys::remains::Table;
 use crate::sys::spawn::{self, How, Pipes, Plan, Setting, Stdin};
 use crate::sys::users::{self, Login, RunAs, Switch};
 use crate::sys::watch::Watches;
-use crate::sys::{cgroup, command, errno_of, fd, file, notify, peer, process, sockets, standard, time};
+use crate::sys::{cgroup, command, errno_of, fd, file, machine, notify, peer, process, sockets, standard, time};
 
 /// Closed logs that wait to be written, 64 KiB of each at most: as many as programs usually are.
 const STRANDED_MAX: usize = 64;
@@ -588,6 +588,10 @@ impl Host for System {
 
     fn has_loaded(&mut self, _: Option<&Config>) {
         self.has_loaded = true;
+    }
+
+    fn claim_machine(&mut self) -> Result<(), NotOurs> {
+        machine::claim().map(drop)
     }
 
     fn utc_offset(&mut self, wall_secs: i64) -> i64 {

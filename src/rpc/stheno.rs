@@ -11,7 +11,7 @@ use super::{
     Context, Guard, Method, Outcome, changes, configured, details, history, known_group, logs, supervisor, text,
     twiddler,
 };
-use crate::config::{Group, check};
+use crate::config::{Group, WhenDone, check};
 use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
@@ -155,6 +155,13 @@ pub const METHODS: &[Method] = &[
             logs::rotate,
         )
     },
+    row(
+        "shutdown",
+        &["boolean", "string"],
+        &["how"],
+        "Shut down, and then poweroff, reboot or halt the machine whose PID 1 supervisord is, whatever when_done says.",
+        shutdown,
+    ),
     row("persist", &["string"], &[], "Write the file of changes at run time once more; answers its path.", persist),
     row(
         "forget",
@@ -272,6 +279,15 @@ fn dynamic(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     let text = dynamic.text().map_err(|text| Code::Failed.with(text))?;
     let path = dynamic.path().unwrap_or_default().to_string();
     Ok(Value::Struct(vec![("path".into(), path.into()), ("text".into(), text.into())]).into())
+}
+
+fn shutdown(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    let how = WhenDone::asked(text(params, 0)?)
+        .ok_or_else(|| Code::IncorrectParameters.with("how is poweroff, reboot or halt"))?;
+    let asked = context.daemon.request_machine_end(how, context.host);
+    asked.map_err(|reason| Code::Failed.with(format!("cannot {}: {reason}", how.word())))?;
+    activity!(Info, "{}, asked for by {} through {}", how.word(), context.peer, context.method);
+    Ok(true.into())
 }
 
 fn persist(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {

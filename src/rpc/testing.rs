@@ -10,8 +10,8 @@ use crate::clock::{Mono, Now, Wall};
 use crate::config::fake::Fake;
 use crate::config::{Config, Env, FcgiAddress, FcgiSocket, Loader, Probe, SyslogAddress};
 use crate::daemon::host::{
-    Children, Clients, CommandProblem, Errno, Files, Helpers, Launch, Logs, Member, Remains, SetUp, Span, SpawnError,
-    Standing, StdinProblem, Trail, Usage,
+    Children, Clients, CommandProblem, Errno, Files, Helpers, Launch, Logs, Member, NotOurs, Remains, SetUp, Span,
+    SpawnError, Standing, StdinProblem, Trail, Usage,
 };
 use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
@@ -29,6 +29,8 @@ pub struct Tables {
     pub children: BTreeMap<i32, String>,
     /// Children that a signal ended and that are not yet reaped.
     pub dying: Vec<i32>,
+    /// What is said when the machine is to be ended.
+    pub machine: Result<(), NotOurs>,
     /// Signals are ignored.
     pub is_deaf: bool,
     pub open_logs: usize,
@@ -192,6 +194,9 @@ impl Host for Tables {
         &self.env
     }
     fn has_loaded(&mut self, _: Option<&Config>) {}
+    fn claim_machine(&mut self) -> Result<(), NotOurs> {
+        self.machine
+    }
     fn utc_offset(&mut self, _: i64) -> i64 {
         0
     }
@@ -244,6 +249,7 @@ impl World {
             loader,
             children: BTreeMap::new(),
             dying: Vec::new(),
+            machine: Err(NotOurs::NotInit),
             is_deaf: false,
             open_logs: 0,
             auto_logs: 0,

@@ -336,6 +336,7 @@ impl Service {
             {
                 activity!(Warn, "received {name} indicating exit request");
                 self.daemon.activity.note(now.wall, &format!("received {name}: exit"), Why::Itself);
+                self.daemon.note_machine_signal(number);
                 self.daemon.signal_shutdown(now, host);
             }
             libc::SIGHUP if self.daemon.state() == SupervisorState::Shutdown => {

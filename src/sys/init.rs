@@ -50,6 +50,12 @@ impl Signals {
     }
 }
 
+/// Holds no signal any more.
+pub fn let_signals_in() {
+    // It cannot fail with a set that is ours.
+    let _ = signals::let_in();
+}
+
 /// We write to the terminal from the background, once a command has the foreground. To be called before the first spawn,
 /// which notes what children have to set back.
 pub fn ignore_background() -> io::Result<()> {

@@ -16,6 +16,7 @@ pub mod gzip;
 pub mod holder;
 pub mod init;
 pub mod limits;
+pub mod machine;
 pub mod memory;
 pub mod notify;
 pub mod oom;

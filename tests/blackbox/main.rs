@@ -25,6 +25,7 @@ mod leftovers;
 mod limits;
 mod live;
 mod logs;
+mod machine;
 mod metrics;
 mod nobody;
 mod order;

@@ -10,14 +10,14 @@ use nix::sys::signal::{Signal, kill};
 use crate::daemon::{Daemon, Folder, is_original, wait_for};
 
 /// A PID name space of its own, which ends with its first process.
-const PIDS: [&str; 6] = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc"];
+pub const PIDS: [&str; 6] = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc"];
 
-const ARGS: [&str; 3] = ["-n", "-c", "$DIR/supervisord.conf"];
+pub const ARGS: [&str; 3] = ["-n", "-c", "$DIR/supervisord.conf"];
 
-const SLEEPER: &str = "[program:a]\ncommand=sleep 1000\nstartsecs=0\n";
+pub const SLEEPER: &str = "[program:a]\ncommand=sleep 1000\nstartsecs=0\n";
 
 /// Whether these tests can run; if not, says so once.
-fn is_possible() -> bool {
+pub fn is_possible() -> bool {
     static POSSIBLE: OnceLock<bool> = OnceLock::new();
     !is_original()
         && *POSSIBLE.get_or_init(|| {
@@ -30,7 +30,7 @@ fn is_possible() -> bool {
         })
 }
 
-fn start(config: &str) -> Daemon {
+pub fn start(config: &str) -> Daemon {
     let folder = Folder::new();
     folder.configure(config);
     let mut daemon = Daemon::start_under(folder, &PIDS, &ARGS, |_| {});

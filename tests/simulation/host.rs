@@ -6,7 +6,7 @@ use stheno::config::cmdline::CommandLine;
 use stheno::config::{self, Config, Env, FcgiSocket, KillMode, Loader, Probe, ResultHandler, SyslogAddress};
 use stheno::daemon::Host;
 use stheno::daemon::host::{
-    Children, Clients, CommandProblem, Errno, Helpers, Launch, Logs, Member, Remains, SetUp, Span, SpawnError,
+    Children, Clients, CommandProblem, Errno, Helpers, Launch, Logs, Member, NotOurs, Remains, SetUp, Span, SpawnError,
     Standing, StdinProblem, Trail, Usage,
 };
 use stheno::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
@@ -601,6 +601,10 @@ impl Host for SimHost {
         if let Some(config) = config {
             self.note(Did::Loaded(Box::new(config.clone())));
         }
+    }
+
+    fn claim_machine(&mut self) -> Result<(), NotOurs> {
+        Err(NotOurs::NotInit)
     }
 
     fn utc_offset(&mut self, _: i64) -> i64 {

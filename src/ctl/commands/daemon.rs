@@ -6,15 +6,27 @@ use crate::ctl::error::Error;
 use crate::ctl::session::{Check, Session};
 use crate::fault::Code;
 
-/// `shutdown` (S-45). A daemon that is already going down is no failure. Does not wait for the end.
+/// `shutdown` (S-45); with `--poweroff`, `--reboot` or `--halt` the machine is what ends (K-2.8). A daemon that is already going down is no failure. Does not wait for the end.
 pub fn shutdown(session: &mut Session, arguments: &str) -> Result<(), Error> {
-    none("shutdown", arguments)?;
+    let how = match arguments {
+        "--poweroff" | "--reboot" | "--halt" => arguments.strip_prefix("--"),
+        _ => None,
+    };
+    if how.is_none() {
+        none("shutdown", arguments)?;
+    }
     if !confirmed(session, "Really shut the remote supervisord process down y/N? ")? {
         return Ok(());
     }
-    match session.call("supervisor.shutdown", &[]) {
+    let called = match how {
+        Some(how) => session.call("stheno.shutdown", &[how.to_string().into()]),
+        None => session.call("supervisor.shutdown", &[]),
+    };
+    match called {
         Ok(_) => session.print("Shut down"),
         Err(error) if error.is(Code::ShutdownState) => session.print("ERROR: already shutting down"),
+        // Not PID 1, or not allowed to.
+        Err(error) if error.is(Code::Failed) => session.complain(&format!("ERROR: {}", error.text()))?,
         Err(error) => {
             session.status = 1;
             match session.connection_trouble(&error) {
