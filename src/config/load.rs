@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use crate::wire::ini::Document;
+use crate::wire::ini::{Document, Section};
 use crate::wire::keyvalue;
 
 use super::cmdline::CommandLine;
@@ -20,7 +20,7 @@ use super::options::{Process, Stheno, Supervisord};
 use super::overlay::{self, Layer, read_journal};
 use super::paths;
 use super::program_default;
-use super::programs::{Common, check_prefix};
+use super::programs::{Common, Expansion, check_prefix};
 use super::reader::{Reader, Scope};
 use super::search;
 use super::servers::{default_url, servers};
@@ -428,11 +428,32 @@ impl Loader {
         named.chain(usual).find(|path| env.is_writable_dir(path)).unwrap_or_else(|| self.cwd.clone())
     }
 
-    /// The processes of a program whose options come from a call: as a section `[program:<program>]` would
-    /// give them in that group, but without `[supervisord] environment`, and with `ENV_*` only in options that are
-    /// expanded for each process. Warnings are dropped, as in the original.
+    /// A program whose options come from a call: as a section `[program:<program>]` would give it in that group, but
+    /// without `[supervisord] environment`, and with `ENV_*` only in options that are expanded for each process.
+    /// None of its processes is made yet. Warnings are dropped, as in the original.
     ///
     /// Errors: their text is the fault's.
+    pub fn begin_program(
+        &mut self,
+        env: &dyn Env,
+        group: &str,
+        program: &str,
+        options: &[(String, String)],
+    ) -> Result<CallProgram, ConfigError> {
+        let section = overlay::section(program, options, self.main_file().unwrap_or_default());
+        self.revision.0 += 1;
+        let expansion = self.for_call(env, |common| common.expansion(&section, group))?;
+        Ok(CallProgram { section, group: group.to_string(), expansion })
+    }
+
+    /// Makes some of its processes; says whether there are more.
+    pub fn expand_program(&self, env: &dyn Env, program: &mut CallProgram, count: usize) -> Result<bool, ConfigError> {
+        let CallProgram { section, group, expansion } = program;
+        self.for_call(env, |common| common.expand(section, group, expansion, count))
+    }
+
+    /// All processes of such a program.
+    #[cfg(test)]
     pub fn programs_from_options(
         &mut self,
         env: &dyn Env,
@@ -440,11 +461,15 @@ impl Loader {
         program: &str,
         options: &[(String, String)],
     ) -> Result<Vec<Rc<Process>>, ConfigError> {
-        let section = overlay::section(program, options, self.main_file().unwrap_or_default());
-        let cwd = self.cwd.clone();
-        let memo = Memo::new(env, &cwd);
-        self.revision.0 += 1;
-        let mut common = Common {
+        let mut program = self.begin_program(env, group, program, options)?;
+        while self.expand_program(env, &mut program, 3)? {}
+        Ok(program.into_processes())
+    }
+
+    /// What a section has that is no part of a file.
+    fn for_call<R>(&self, env: &dyn Env, work: impl FnOnce(&mut Common<'_>) -> R) -> R {
+        let memo = Memo::new(env, &self.cwd);
+        work(&mut Common {
             revision: self.revision,
             document: &Document::default(),
             env: &memo,
@@ -458,8 +483,21 @@ impl Loader {
             environments: HashMap::new(),
             main: None,
             nothing: &Document::default(),
-        };
-        Ok(unique(common.programs(&section, group)?))
+        })
+    }
+}
+
+/// A program that a call gives, whose processes are being made.
+pub struct CallProgram {
+    section: Section,
+    group: String,
+    expansion: Expansion,
+}
+
+impl CallProgram {
+    /// All processes that were made, each name once.
+    pub fn into_processes(self) -> Vec<Rc<Process>> {
+        unique(self.expansion.into_processes())
     }
 }
 

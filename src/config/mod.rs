@@ -64,7 +64,7 @@ pub use datatypes::{WatchdogTime, WhenDone};
 pub use diff::{Difference, difference};
 pub use env::Env;
 pub use error::{ConfigError, usage_error};
-pub use load::Loader;
+pub use load::{CallProgram, Loader};
 pub use options::{GroupOptions, ListenerOptions, LogOptions, OutputOptions, Process, Program, Stheno, Supervisord};
 pub use rescue::Rescue;
 pub use row::Row;

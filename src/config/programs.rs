@@ -52,6 +52,23 @@ pub(super) struct Common<'a> {
     pub(super) nothing: &'a Document,
 }
 
+/// A program whose processes are being made.
+pub struct Expansion {
+    program: Rc<Program>,
+    processes: Vec<Rc<Process>>,
+    /// Bytes that the values of all of them may still take.
+    left: Cell<usize>,
+}
+
+impl Expansion {
+    /// All processes that were made, ascending by name.
+    pub(super) fn into_processes(self) -> Vec<Rc<Process>> {
+        let mut processes = self.processes;
+        processes.sort_by(|a, b| a.name.cmp(&b.name));
+        processes
+    }
+}
+
 /// A program's own variables, and the same over those of `[supervisord]`.
 #[derive(Clone)]
 pub(super) struct ProgramEnvironment {
@@ -62,25 +79,79 @@ pub(super) struct ProgramEnvironment {
 impl<'a> Common<'a> {
     /// The processes of a section, ascending by name. Errors name the section (C-93).
     pub(super) fn programs(&mut self, section: &Section, group: &str) -> Result<Vec<Rc<Process>>, ConfigError> {
-        let programs = self.unlabelled_programs(section, group);
-        programs.map_err(|error| error.in_section(&section.name, &section.file))
+        let mut expansion = self.expansion(section, group)?;
+        self.expand(section, group, &mut expansion, usize::MAX)?;
+        Ok(expansion.into_processes())
     }
 
-    fn unlabelled_programs(&mut self, section: &Section, group: &str) -> Result<Vec<Rc<Process>>, ConfigError> {
-        let written = section.name.split_once(':').map_or("", |(_, name)| name);
-        let Name(name) = Name::parse(written, self.env)
-            .map_err(|message| ConfigError::new(message).at(&section.file, section.line))?;
+    /// The program of a section, none of whose processes is made yet. Errors name the section (C-93).
+    pub(super) fn expansion(&mut self, section: &Section, group: &str) -> Result<Expansion, ConfigError> {
+        let expansion = self.unlabelled_expansion(section, group);
+        expansion.map_err(|error| error.in_section(&section.name, &section.file))
+    }
+
+    /// Makes some of its processes; says whether there are more. Errors name the section.
+    pub(super) fn expand(
+        &mut self,
+        section: &Section,
+        group: &str,
+        expansion: &mut Expansion,
+        count: usize,
+    ) -> Result<bool, ConfigError> {
+        let done = self.unlabelled_expand(section, group, expansion, count);
+        done.map_err(|error| error.in_section(&section.name, &section.file))
+    }
+
+    fn unlabelled_expand(
+        &mut self,
+        section: &Section,
+        group: &str,
+        expansion: &mut Expansion,
+        count: usize,
+    ) -> Result<bool, ConfigError> {
+        let Expansion { program, processes, left } = expansion;
+        let reader = self.program_reader(section, group, &program.name);
+        let wanted = self::count(program.numprocs) as usize;
+        processes.reserve(wanted.min(processes.len().saturating_add(count)) - processes.len());
+        // One takes about as much as another: where the first has more than twice its share, they are too long together.
+        let share = Cell::new(SECTION_BYTES_MAX.saturating_mul(2) / wanted.max(1));
+        for _ in 0..count.min(wanted - processes.len()) {
+            let offset = processes.len() as i64;
+            let scope = Scope {
+                process_num: Some(program.numprocs_start.saturating_add(offset)),
+                numprocs: Some(program.numprocs),
+                variables: Some(self.process_variables),
+                left: Some(if offset == 0 { &share } else { left }),
+                ..reader.scope
+            };
+            processes.push(Rc::new(self.process(Reader { scope, ..reader }, program)?));
+        }
+        Ok(processes.len() < wanted)
+    }
+
+    /// What reads the options of a section.
+    fn program_reader<'s>(&self, section: &'s Section, group: &'s str, name: &'s str) -> Reader<'s>
+    where
+        'a: 's,
+    {
         let scope = Scope {
             here: Some(self.here),
             host_node_name: Some(self.hostname),
-            program_name: Some(&name),
+            program_name: Some(name),
             group_name: Some(group),
             variables: self.variables,
             ..Scope::default()
         };
         // Not for listeners and FastCGI programs, nor for what a call gave, whose document is empty.
         let stand_in = self.document.section(PROGRAM_DEFAULT).filter(|_| section.name.starts_with("program:"));
-        let reader = Reader { document: self.document, section, scope, env: self.env, stand_in };
+        Reader { document: self.document, section, scope, env: self.env, stand_in }
+    }
+
+    fn unlabelled_expansion(&mut self, section: &Section, group: &str) -> Result<Expansion, ConfigError> {
+        let written = section.name.split_once(':').map_or("", |(_, name)| name);
+        let Name(name) = Name::parse(written, self.env)
+            .map_err(|message| ConfigError::new(message).at(&section.file, section.line))?;
+        let reader = self.program_reader(section, group, &name);
         // That is no section of a file, and has our place at the terminal.
         let is_main = self.main.is_some() && section.name == main_program::SECTION;
         let mut program = Program::read(&reader, name.clone(), self.revision, is_main)?;
@@ -122,21 +193,7 @@ impl<'a> Common<'a> {
         if program.serverurl.is_auto {
             program.serverurl.url = self.serverurl.map(str::to_string);
         }
-        let program = Rc::new(program);
-        let mut processes = Vec::with_capacity(count(program.numprocs) as usize);
-        let left = Cell::new(SECTION_BYTES_MAX);
-        for offset in 0..program.numprocs {
-            let scope = Scope {
-                process_num: Some(program.numprocs_start.saturating_add(offset)),
-                numprocs: Some(program.numprocs),
-                variables: Some(self.process_variables),
-                left: Some(&left),
-                ..scope
-            };
-            processes.push(Rc::new(self.process(Reader { scope, ..reader }, &program)?));
-        }
-        processes.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(processes)
+        Ok(Expansion { program: Rc::new(program), processes: Vec::new(), left: Cell::new(SECTION_BYTES_MAX) })
     }
 
     fn process(&mut self, reader: Reader, program: &Rc<Program>) -> Result<Process, ConfigError> {

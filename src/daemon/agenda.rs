@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use crate::clock::{Mono, earliest};
 use crate::id::{IdMap, ProcId};
 
-/// First starts handed out in one turn. A spawn takes about a millisecond; between two shares clients are served.
-pub const FIRST_STARTS_PER_TURN: usize = 8;
+/// First starts handed out in one turn. A spawn takes some 0.3 ms; between two shares clients are served, and who has ended
+/// is started again.
+pub const FIRST_STARTS_PER_TURN: usize = 4;
 
 /// Deadlines handed out in one turn, so that a burst of them delays nobody.
 pub const DEADLINES_PER_TURN: usize = 256;

@@ -4,11 +4,13 @@
 //! happens whole or not at all; it has the change kept in the file of dynamic changes before it carries it out; it emits
 //! PROCESS_GROUP_ADDED and PROCESS_GROUP_REMOVED, and it leaves one audit line.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::change::{Addition, Change, Origin};
 use super::edits::Present;
-use super::{Daemon, Host, sockets};
+use super::growth::Then;
+use super::{Daemon, Host, Proc, sockets};
 use crate::clock::Now;
 use crate::config::{self, GroupKind, LogFile};
 use crate::fault::{Code, Fault};
@@ -21,6 +23,10 @@ impl Daemon {
     /// Faults: ALREADY_ADDED for a group that is active, BAD_NAME for an unknown group, program or process or for a
     /// process name that is taken, STILL_RUNNING for what is not stopped, FAILED for what cannot be, or cannot be kept.
     pub fn apply(&mut self, change: &Change, origin: &Origin, now: Now, host: &mut dyn Host) -> Result<(), Fault> {
+        if let Some(name) = change.groups().find(|name| self.roster.group_named(name).is_some_and(|id| self.grows(id)))
+        {
+            return Err(Code::Failed.with(format!("processes are still being added to group {name}")));
+        }
         self.validate(change)?;
         if let Change::AddGroup(group) = change {
             sockets::check(group, host).map_err(|text| Code::Failed.with(text))?;
@@ -65,21 +71,18 @@ impl Daemon {
                     self.make_group(group, *priority, now, host);
                 }
                 let Some(id) = self.roster.group_named(group) else { return };
-                for process in processes {
-                    self.add_process(id, process.clone(), now, host);
-                }
+                let names: HashSet<&str> = processes.iter().map(|process| process.name.as_str()).collect();
                 self.edit_config(id, |config| {
-                    for process in processes {
-                        config.processes.retain(|other| other.name != process.name);
-                        config.processes.push(process.clone());
-                    }
+                    config.processes.retain(|other| !names.contains(other.name.as_str()));
+                    config.processes.extend(processes.iter().cloned());
                 });
+                self.grow(id, processes.clone(), Then::Rest, now, host);
             }
-            Change::RemoveProcess { group, process } => self.remove_process(group, process, now, host),
+            Change::RemoveProcess { group, process } => {
+                self.remove_processes(group, |found| found.config.name == *process, now, host);
+            }
             Change::RemoveProgram { group, program } => {
-                for process in self.roster.processes_of_program(group, program) {
-                    self.remove_process(group, &process, now, host);
-                }
+                self.remove_processes(group, |found| found.config.program.name == *program, now, host);
             }
             Change::SetOptions { groups, configured, .. } => {
                 for group in groups {
@@ -98,10 +101,7 @@ impl Daemon {
     pub(super) fn activate(&mut self, config: Rc<config::Group>, now: Now, host: &mut dyn Host) {
         let id = self.roster.add_group(config.clone());
         self.open_pool(id);
-        for process in &config.processes {
-            self.add_process(id, process.clone(), now, host);
-        }
-        self.announce_group(&config.name, true);
+        self.grow(id, config.processes.clone(), Then::Announce, now, host);
     }
 
     /// An empty group that no file has; it counts as configured until the next reread.
@@ -121,6 +121,7 @@ impl Daemon {
         for process in group.processes.clone() {
             self.detach(process, now, host);
         }
+        self.forget_growth(id);
         self.roster.remove_group(id);
         self.bus.remove_pool(id);
         self.announce_group(name, false);
@@ -143,9 +144,16 @@ impl Daemon {
         self.config.groups[at] = Rc::new(kept);
     }
 
-    fn add_process(&mut self, group: GroupId, config: Rc<config::Process>, now: Now, host: &mut dyn Host) {
+    /// Adds a process; when it is due is still to be entered in the agenda.
+    pub(super) fn add_process(
+        &mut self,
+        group: GroupId,
+        config: Rc<config::Process>,
+        now: Now,
+        host: &mut dyn Host,
+    ) -> Option<ProcId> {
         let name = config.name.clone();
-        let Some(id) = self.roster.add_process(group, config) else { return };
+        let id = self.roster.add_process(group, config)?;
         if let Some(pool) = self.bus.pool_mut(group) {
             pool.add_member(id, &name);
         }
@@ -156,20 +164,27 @@ impl Daemon {
         self.note_order(id);
         self.mind_leftovers(id);
         self.mind_turnover(id, now, host);
-        self.reschedule(id, now);
+        Some(id)
     }
 
-    fn remove_process(&mut self, group: &str, name: &str, now: Now, host: &mut dyn Host) {
+    /// Takes processes out of an active group and of its configuration.
+    fn remove_processes(&mut self, group: &str, is_meant: impl Fn(&Proc) -> bool, now: Now, host: &mut dyn Host) {
         let Some(id) = self.roster.group_named(group) else { return };
-        self.drop_process(id, name, now, host);
-        self.edit_config(id, |config| config.processes.retain(|process| process.name != name));
+        let Some(active) = self.roster.group(id) else { return };
+        let meant = self.roster.members(active).filter(|(_, process)| is_meant(process));
+        let (ids, configs): (Vec<ProcId>, Vec<Rc<config::Process>>) =
+            meant.map(|(id, process)| (id, process.config.clone())).unzip();
+        self.drop_processes(id, &ids, now, host);
+        let names: HashSet<&str> = configs.iter().map(|config| config.name.as_str()).collect();
+        self.edit_config(id, |config| config.processes.retain(|process| !names.contains(process.name.as_str())));
     }
 
-    fn drop_process(&mut self, group: GroupId, name: &str, now: Now, host: &mut dyn Host) {
-        let Some(id) = self.roster.group(group).and_then(|group| group.process(name)) else { return };
-        self.leave_pool(id, now, host);
-        self.detach(id, now, host);
-        self.roster.remove_process(id);
+    fn drop_processes(&mut self, group: GroupId, ids: &[ProcId], now: Now, host: &mut dyn Host) {
+        for id in ids {
+            self.leave_pool(*id, now, host);
+            self.detach(*id, now, host);
+        }
+        self.roster.remove_processes(group, ids);
     }
 
     /// Lets go of all that a process has, before it is taken out of the roster.
@@ -216,23 +231,21 @@ impl Daemon {
         let members = self.roster.members(group);
         let current: Vec<(ProcId, Rc<config::Process>)> =
             members.map(|(id, process)| (id, process.config.clone())).collect();
+        let mut leaving = Vec::new();
         for (process, old) in &current {
             match wanted.get(old.name.as_str()) {
                 Some(new) if differing == Differing::TakenOver || old.same_but_for_policy(new) => {
                     self.take_config(*process, new, now, host);
                 }
-                _ => self.drop_process(id, &old.name, now, host),
+                _ => leaving.push(*process),
             }
         }
-        for process in &config.processes {
-            let known = self.roster.group(id).is_some_and(|group| group.process(&process.name).is_some());
-            if !known {
-                self.add_process(id, process.clone(), now, host);
-            }
-        }
+        self.drop_processes(id, &leaving, now, host);
         let Some(group) = self.roster.group_mut(id) else { return };
-        group.processes = config.processes.iter().filter_map(|process| group.process(&process.name)).collect();
         group.config = config.clone();
+        let is_new = |process: &&Rc<config::Process>| group.process(&process.name).is_none();
+        let new = config.processes.iter().filter(is_new).cloned().collect();
+        self.grow(id, new, Then::Order, now, host);
     }
 
     /// Gives a process another configuration, whatever it does. A log that is open stays until the child ends.

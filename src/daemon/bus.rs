@@ -5,7 +5,7 @@
 //! pool that does, and kept until the end of the turn for the streams. Handing a pool's events to its listeners is the
 //! daemon's work, for it writes to children: the bus says which pools may have something to hand out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use crate::clock::{Mono, Now};
@@ -35,6 +35,10 @@ pub struct Bus {
     pools: BTreeMap<GroupId, Pool>,
     /// Pools that may be able to dispatch, each once. There are few pools, and a set would allocate for each event.
     marked: Vec<GroupId>,
+    /// Pools that rest after a rejection, or have something to say: when that is over, the earliest first.
+    wakes: BTreeSet<(Mono, GroupId)>,
+    /// The moment with which each of them stands there.
+    moments: BTreeMap<GroupId, Mono>,
     /// What the HTTP streams want.
     stream_mask: EventMask,
     /// What they or at least one pool want.
@@ -128,6 +132,7 @@ impl Bus {
     pub(super) fn remove_pool(&mut self, id: GroupId) {
         self.marked.retain(|pool| *pool != id);
         self.pools.remove(&id);
+        self.note_wake(id);
         self.refresh_wanted();
     }
 
@@ -156,18 +161,42 @@ impl Bus {
 
     /// When the first pool that rests after a rejection goes on, or has to say something.
     pub fn next_retry(&self) -> Option<Mono> {
-        self.pools.values().filter_map(Pool::wakes_at).min()
+        self.wakes.first().map(|(at, _)| *at)
+    }
+
+    /// A pool has changed: when it wakes may have, too.
+    pub(super) fn note_wake(&mut self, id: GroupId) {
+        let at = self.pools.get(&id).and_then(Pool::wakes_at);
+        let before = self.moments.get(&id).copied();
+        if at == before {
+            return;
+        }
+        if let Some(before) = before {
+            self.wakes.remove(&(before, id));
+            self.moments.remove(&id);
+        }
+        if let Some(at) = at {
+            self.wakes.insert((at, id));
+            self.moments.insert(id, at);
+        }
     }
 
     /// Marks the pools whose rest is over, and lets them say what they have not said.
     pub(super) fn wake(&mut self, now: Mono) {
-        let mut effects = Vec::new();
-        for (id, pool) in &mut self.pools {
-            if pool.wake(now, &mut effects) {
-                mark(&mut self.marked, *id);
+        while let Some(&(at, id)) = self.wakes.first().filter(|(at, _)| *at <= now) {
+            let mut effects = Vec::new();
+            if self.pools.get_mut(&id).is_some_and(|pool| pool.wake(now, &mut effects)) {
+                mark(&mut self.marked, id);
+            }
+            log_lines(&effects);
+            self.note_wake(id);
+            // One that still wants to be woken then would be for ever.
+            if self.wakes.contains(&(at, id)) {
+                debug_assert!(false, "a pool that was woken is as it was before");
+                self.wakes.remove(&(at, id));
+                self.moments.remove(&id);
             }
         }
-        log_lines(&effects);
     }
 
     /// Whether a pool may have something to hand out.
@@ -288,6 +317,34 @@ mod tests {
         assert_eq!(bus.take_streamed().0.len(), 0, "no later stream hears what the last one did not");
         bus.remove_pool(GroupId(1));
         assert_eq!(wishes(&bus), [false, false]);
+    }
+
+    #[test]
+    fn who_rests_wakes_in_order_and_once() {
+        let mut bus = bus(&["REMOTE_COMMUNICATION"; 3]);
+        let ms = |ms: u64| Mono(ms * 1_000_000);
+        // Each of them rejects an event, the last one first.
+        for (id, at) in [(2, 10), (0, 20), (1, 10)] {
+            let pool = bus.pool_mut(GroupId(id)).unwrap();
+            let listener = crate::id::ProcId(id);
+            pool.add_member(listener, "l");
+            pool.output(listener, b"READY\n", &mut Vec::new());
+            pool.offer(Rc::new(Event::remote("a", "b")), 0, &mut Vec::new());
+            assert!(pool.next("s", |_| true, &mut Vec::new()).is_some());
+            pool.sent(&mut Vec::new());
+            pool.moved(ms(at));
+            pool.output(listener, b"RESULT 4\nFAIL", &mut Vec::new());
+            bus.note_wake(GroupId(id));
+        }
+        assert_eq!(bus.next_retry(), Some(ms(30)));
+        bus.wake(ms(29));
+        assert!(!bus.has_marked());
+        bus.wake(ms(30));
+        assert_eq!([bus.next_marked(None), bus.next_marked(None)], [Some(GroupId(1)), Some(GroupId(2))]);
+        assert_eq!(bus.next_retry(), Some(ms(40)));
+        bus.remove_pool(GroupId(0));
+        bus.wake(ms(40));
+        assert!(!bus.has_marked() && bus.next_retry().is_none_or(|at| at > ms(40)));
     }
 
     #[test]

@@ -59,6 +59,23 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Names of the groups that it changes.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        let (one, several) = match self {
+            Change::AddGroup(group) | Change::ReplaceGroup(group) => (Some(group.name.as_str()), &[][..]),
+            Change::RemoveGroup(name) | Change::DropGroup(name) | Change::NewGroup { name, .. } => {
+                (Some(name.as_str()), &[][..])
+            }
+            Change::AddProgram(Addition { group, .. })
+            | Change::RemoveProcess { group, .. }
+            | Change::RemoveProgram { group, .. } => (Some(group.as_str()), &[][..]),
+            Change::SetOptions { groups, .. } => (None, &groups[..]),
+        };
+        one.into_iter().chain(several.iter().map(|group| group.name.as_str()))
+    }
+}
+
 /// A program to be added.
 #[derive(Clone, Debug)]
 pub struct Addition {

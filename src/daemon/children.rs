@@ -114,6 +114,7 @@ impl Daemon {
     /// Deadlines and transitions. What becomes due by this very work is left to the next turn, so that an exit is
     /// always reaped before its process is judged RUNNING (P-11).
     pub fn deadlines(&mut self, now: Now, host: &mut dyn Host) {
+        self.grow_on(now, host);
         self.order_deadlines(now, host);
         for id in self.agenda.take_due(now.mono) {
             let Some(trigger) = self.order_start(id, now) else { continue };

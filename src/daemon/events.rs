@@ -102,6 +102,7 @@ impl Daemon {
         let Some(pool) = self.bus.pool_mut(group) else { return };
         let mut effects = std::mem::take(&mut self.pool_effects);
         work(pool, &mut effects);
+        self.bus.note_wake(group);
         self.bus.mark(group);
         self.perform(group, effects, now, host);
     }
@@ -141,6 +142,7 @@ impl Daemon {
                 break;
             }
         }
+        self.bus.note_wake(id);
         if budget == 0 {
             self.bus.mark(id);
         }

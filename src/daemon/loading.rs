@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Daemon, Host};
 use crate::config::journal::Journal;
-use crate::config::{Config, Loader, Process};
+use crate::config::{CallProgram, Config, Loader};
 use crate::wire::ini::Document;
 
 /// What a run is made of. It was read and checked before anything of the run before was stopped.
@@ -58,14 +58,19 @@ impl Daemon {
         self.loader.preview(host.env(), base, journal).map_err(|error| error.to_string())
     }
 
-    /// The processes that a program with these options would have in a group; the error is the reason.
-    pub fn programs_from_options(
+    /// A program with these options in a group; the error is the reason why there cannot be one.
+    pub fn begin_program(
         &mut self,
         group: &str,
         program: &str,
         options: &[(String, String)],
         host: &mut dyn Host,
-    ) -> Result<Vec<Rc<Process>>, String> {
-        self.loader.programs_from_options(host.env(), group, program, options).map_err(|error| error.to_string())
+    ) -> Result<CallProgram, String> {
+        self.loader.begin_program(host.env(), group, program, options).map_err(|error| error.to_string())
+    }
+
+    /// Makes some of its processes; says whether there are more.
+    pub fn expand_program(&self, program: &mut CallProgram, count: usize, host: &mut dyn Host) -> Result<bool, String> {
+        self.loader.expand_program(host.env(), program, count).map_err(|error| error.to_string())
     }
 }

@@ -23,6 +23,7 @@ pub mod framing;
 mod graph;
 mod group_exit;
 mod groups;
+mod growth;
 mod history;
 pub mod host;
 pub mod info;
@@ -91,6 +92,7 @@ pub struct Daemon {
     dependent_startup: Option<Box<dependent_startup::DependentStartup>>,
     remaining: leftovers::Remaining,
     strangers: strangers::Strangers,
+    growing: growth::Growing,
     /// When beginnings of lines are let out that wait for their ends.
     line_deadlines: BTreeSet<(Mono, ProcId, Channel)>,
     /// Logs that are rotated by the clock.
@@ -132,6 +134,7 @@ impl Daemon {
             order: order::Order::default(),
             group_exits: group_exit::GroupExits::default(),
             dependent_startup: None,
+            growing: growth::Growing::default(),
             line_deadlines: BTreeSet::new(),
             turnovers: turnover::Turnovers::default(),
             has_ring_news: false,
@@ -179,6 +182,7 @@ impl Daemon {
                 activity!(Critical, "{text}; group {} starts nothing before it can be made", group.name);
             }
             self.activate(group, now, host);
+            self.grow_up(now, host);
         }
         self.tell_of_unkept_logs();
         // That all of them are new is no news.
@@ -231,6 +235,7 @@ impl Daemon {
     /// When [`Daemon::deadlines`] or [`Daemon::shutdown_step`] has something to do again; `None` is never.
     pub fn next_deadline(&self, now: Now) -> Option<Mono> {
         earliest(&[
+            self.is_growing().then_some(now.mono),
             self.agenda.next(now.mono),
             self.care.deadline(now.mono),
             self.order_deadline(now),

@@ -230,14 +230,20 @@ impl Roster {
         }
     }
 
-    /// Takes one process out of its group.
-    pub(super) fn remove_process(&mut self, id: ProcId) {
-        let Some(process) = self.forget(id) else { return };
-        let Some(group) = self.groups.get_mut(&process.group) else { return };
-        group.by_name.remove(process.config.name.as_str());
-        group.processes.retain(|other| *other != id);
-        if !process.machine.state().is_stopped() {
-            group.unstopped = group.unstopped.saturating_sub(1);
+    /// Takes processes of one group out of it. One by one, its list would be gone through as often.
+    pub(super) fn remove_processes(&mut self, group: GroupId, ids: &[ProcId]) {
+        for id in ids {
+            let Some(process) = self.forget(*id) else { continue };
+            debug_assert_eq!(process.group, group, "{}", process.config.name);
+            let Some(group) = self.groups.get_mut(&process.group) else { continue };
+            group.by_name.remove(process.config.name.as_str());
+            if !process.machine.state().is_stopped() {
+                group.unstopped = group.unstopped.saturating_sub(1);
+            }
+        }
+        let processes = &self.processes;
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.processes.retain(|id| processes.contains_key(id));
         }
     }
 
@@ -383,17 +389,26 @@ mod tests {
         }
         check(&roster, "started");
         assert_eq!(roster.process_of(Pid(10)), Some(a0));
-        roster.remove_process(a0);
+        let g = roster.group_named("g").unwrap();
+        roster.remove_processes(g, &[a0]);
         check(&roster, "one removed");
         assert_eq!((roster.process_of(Pid(10)), roster.find("g:a0")), (None, None));
-        let again = roster.add_process(roster.group_named("g").unwrap(), config);
+        let again = roster.add_process(g, config);
         assert!(again.is_some_and(|again| again.0 > a1.0), "ids are not used twice");
         check(&roster, "added again");
-        roster.remove_group(roster.group_named("g").unwrap());
+        let b = roster.find_process("g:b").unwrap();
+        let a1_of = |roster: &Roster| roster.process_of(Pid(11));
+        let mut less = roster.members_by_priority(g);
+        less.retain(|id| *id != b);
+        assert_eq!((less.len(), a1_of(&roster)), (2, Some(a1)));
+        roster.remove_processes(g, &less);
+        check(&roster, "all but one removed");
+        assert_eq!((roster.find_process("g:b"), a1_of(&roster)), (Some(b), None));
+        roster.remove_group(g);
         check(&roster, "its group removed");
         assert_eq!((roster.process_of(Pid(11)), roster.find("g:b"), roster.process_count()), (None, None, 2));
         roster.remove_group(GroupId(77));
-        roster.remove_process(a0);
+        roster.remove_processes(g, &[a0]);
         check(&roster, "removed again");
     }
 

@@ -19,6 +19,9 @@ pub const START_US: u32 = 200;
 /// What telling a process to stop, or another signal, costs.
 pub const SIGNAL_US: u32 = 20;
 
+/// What reading the configuration anew costs, at least: once in a turn is enough.
+pub const LOAD_US: u32 = TURN_US;
+
 /// Bytes that are read, written or encoded in a microsecond.
 const BYTES_PER_US: usize = 1024;
 

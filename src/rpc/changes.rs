@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use super::{Context, Outcome, text};
+use super::budget::LOAD_US;
+use super::{Context, Outcome, supervisor, text};
 use crate::config::{Process, Program, Row, Show};
 use crate::fault::{Code, Fault};
 use crate::namespec;
@@ -22,6 +23,7 @@ pub(super) fn options(context: &mut Context<'_>, params: &[Value]) -> Result<Out
     let process = roster.find_process(name).and_then(|id| roster.process(id));
     let config = process.ok_or_else(|| Code::BadName.with(name))?.config.clone();
     // Files that cannot be read now have no places to show.
+    context.budget.spend(LOAD_US);
     let document = context.daemon.read_files(context.host).unwrap_or_default();
     let mut all = Vec::with_capacity(Program::ROWS.len() + Process::ROWS.len());
     for (row, value) in shown(&config) {
@@ -65,7 +67,7 @@ fn entry<'d>(document: &'d Document, program: &str, row: &Row) -> Option<&'d Ent
 
 /// What a reread and an update would change, process by process, and what would come of it.
 pub(super) fn all(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
-    let config = context.daemon.load_config(context.host).map_err(|text| Code::CantReread.with(text))?;
+    let config = supervisor::load(context)?;
     let mut changes = Changes::default();
     let roster = &context.daemon.roster;
     for (id, active) in roster.groups_by_name() {

@@ -1,5 +1,6 @@
 //! Deferred answers: plain data, asked after each turn. And multicalls, which may hold one within them.
 
+use super::adding::Adding;
 use super::clear::ClearAll;
 use super::control;
 use super::mutate::Update;
@@ -9,6 +10,7 @@ use super::waits::{Bulk, Start, Stop};
 use super::{Answer, Context, Done, LogAnswer, Outcome};
 use crate::clock::Mono;
 use crate::fault::{Code, Fault};
+use crate::id::GroupId;
 use crate::wire::value::Value;
 use crate::wire::xmlrpc::Writer;
 
@@ -40,6 +42,10 @@ pub enum Deferred {
     Update(Box<Update>),
     /// Processes to be restarted, some at a time.
     Rolling(Box<Rolling>),
+    /// A program to be added, of which there are many processes.
+    Addition(Box<Adding>),
+    /// All processes of a group to have come in; what is answered then.
+    Growth(GroupId, Answer),
 }
 
 impl Deferred {
@@ -65,6 +71,9 @@ impl Deferred {
             Deferred::ClearAll(clear) => clear.advance(context),
             Deferred::Update(update) => update.advance(context),
             Deferred::Rolling(rolling) => rolling.advance(context),
+            Deferred::Addition(adding) => adding.advance(context),
+            Deferred::Growth(group, _) if context.daemon.grows(*group) => None,
+            Deferred::Growth(_, answer) => Some(Ok(answer.clone())),
         }
     }
 
@@ -87,13 +96,14 @@ impl Deferred {
     /// When to ask again although no process changed; `None` is never.
     pub fn deadline(&self) -> Option<Mono> {
         match self {
-            Deferred::Start(_) | Deferred::Update(_) => None,
+            Deferred::Start(_) => None,
+            Deferred::Update(update) => update.is_interrupted().then_some(AT_ONCE),
             Deferred::Reload(reload, _) => reload.deadline(),
             Deferred::Stop(stop) => Some(stop.report_at),
             Deferred::Bulk(bulk) => bulk.deadline(),
             Deferred::Rolling(rolling) => rolling.deadline(),
             Deferred::Multicall(multicall) => multicall.deadline(),
-            Deferred::ClearAll(_) => Some(AT_ONCE),
+            Deferred::ClearAll(_) | Deferred::Addition(_) | Deferred::Growth(..) => Some(AT_ONCE),
         }
     }
 }

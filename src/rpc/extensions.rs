@@ -2,6 +2,7 @@
 //! whatever the namespaces are called.
 
 use std::collections::BTreeMap;
+use std::rc::Weak;
 
 use super::cache::Cache;
 use super::claims::Claims;
@@ -18,6 +19,8 @@ const NAMES_MAX: usize = 100_000;
 pub struct Extensions {
     /// What mutations that wait will change.
     pub(super) claims: Claims,
+    /// The addition of many processes that is being made.
+    pub(super) adding: Weak<()>,
     /// The store of supervisor_cache.
     pub(super) cache: Cache,
     /// What supervisor_loader added.

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod adding;
 pub mod budget;
 mod cache;
 mod changes;
@@ -299,11 +300,17 @@ pub fn call(context: &mut Context<'_>, method: &str, params: &[Value]) -> Result
         return Err(Code::NotInWhitelist.with(row.name));
     }
     context.budget.spend(budget::CALL_US);
-    let outcome = (row.call)(context, params);
-    if let Ok(Outcome::Now(Answer::Xml(xml))) = &outcome {
+    // What an earlier one has begun, somebody else waits for.
+    context.daemon.take_begun();
+    let outcome = (row.call)(context, params)?;
+    if let Outcome::Now(Answer::Xml(xml)) = &outcome {
         context.budget.spend_bytes(xml.len());
     }
-    outcome
+    Ok(match (context.daemon.take_begun(), outcome) {
+        // What is answered is not true before.
+        (Some(group), Outcome::Now(answer)) => Outcome::Deferred(Deferred::Growth(group, answer)),
+        (_, outcome) => outcome,
+    })
 }
 
 /// Calls a method of the main interface, whether or not it is configured.

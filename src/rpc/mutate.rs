@@ -1,8 +1,8 @@
 //! Mutations that take their time: processes are stopped, waited for, and only then changed (`stheno.update` and its
 //! kin). Plain data, asked after each turn, as every answer that waits.
 //!
-//! First everything that stands in the way is stopped, all at once; when nothing does any more, all changes are made in
-//! one turn; then, where that was asked for, processes are restarted, at once or one after another. Up to the changes
+//! First everything that stands in the way is stopped, all at once; when nothing does any more, all changes are made, group
+//! by group; then, where that was asked for, processes are restarted, at once or one after another. Up to the changes
 //! no other call may change the same ([`Claims`](super::claims::Claims)).
 
 use std::collections::{HashMap, VecDeque};
@@ -13,9 +13,12 @@ use super::waits::{is_down, is_up};
 use super::wish::{GroupVerb, Step, Wish};
 use super::{Answer, Context, Done};
 use crate::fault::{Code, Fault};
-use crate::id::ProcId;
+use crate::id::{GroupId, ProcId};
 use crate::state::SupervisorState;
 use crate::wire::value::Value;
+
+/// What changing a group costs, beside the processes that come into it.
+const STEP_US: u32 = 20;
 
 /// A mutation under way.
 pub struct Update {
@@ -23,8 +26,14 @@ pub struct Update {
     wish: Option<Wish>,
     /// What nobody else may change before that; `None` once given up.
     claim: Option<ClaimId>,
-    /// What that takes, as it was last found out.
-    steps: Vec<Step>,
+    /// What that takes, as it was last found out, and what is left of it once it is being made.
+    steps: VecDeque<Step>,
+    /// The change under way is not the file's, and its first fault is what is answered.
+    is_single: bool,
+    /// Groups whose processes are coming in.
+    growing: Vec<GroupId>,
+    /// Whether it was left to the next turn.
+    is_interrupted: bool,
     /// Whether nothing else can have happened since.
     is_fresh: bool,
     /// The words for processes, by group and name, as it was when the call came: who is stopped for the change counts
@@ -91,8 +100,11 @@ impl Update {
         Ok(Update {
             words: words.collect(),
             claim: Some(claim),
+            is_single: !matches!(wish, Wish::Configured(_)),
             wish: Some(wish),
-            steps,
+            steps: steps.into(),
+            growing: Vec::new(),
+            is_interrupted: false,
             is_fresh: true,
             restart: None,
             restarts: Restarts::default(),
@@ -156,41 +168,64 @@ impl Update {
         })
     }
 
-    /// Makes the changes as soon as nothing stands in their way; says whether they are made.
+    /// Makes the changes as soon as nothing stands in their way; says whether they are made. Each group is changed at once,
+    /// and as many in a turn as it has time for.
     fn make(&mut self, context: &mut Context<'_>) -> Result<bool, Fault> {
-        let Some(wish) = &self.wish else { return Ok(true) };
-        if self.is_obstructed(context) {
-            self.is_fresh = false;
-            return Ok(false);
-        }
-        if !self.is_fresh {
-            self.steps = wish.steps(context)?;
-            if self.is_obstructed(context) {
+        if let Some(wish) = &self.wish {
+            if self.is_obstructed(&self.steps, context) {
+                self.is_fresh = false;
                 return Ok(false);
             }
+            if !self.is_fresh {
+                self.steps = wish.steps(context)?.into();
+                if self.is_obstructed(&self.steps, context) {
+                    return Ok(false);
+                }
+            }
+            self.wish = None;
         }
-        let is_configured = matches!(wish, Wish::Configured(_));
-        self.wish = None;
-        self.give_up(context);
-        for mut step in std::mem::take(&mut self.steps) {
+        let mut is_first = true;
+        while let Some(mut step) = self.steps.pop_front() {
+            // One in any case: finding out what it takes may have been more than the turn's work.
+            self.is_interrupted = !std::mem::take(&mut is_first) && context.budget.is_spent();
+            // Somebody may have started one of them again since.
+            if self.is_interrupted || self.is_obstructed([&step], context) {
+                self.steps.push_front(step);
+                return Ok(false);
+            }
             for (name, word) in &mut step.processes {
                 if let Some(first) = self.words.get(&(step.group.clone(), name.clone())) {
                     *word = first;
                 }
             }
+            context.budget.spend(STEP_US);
             self.report.make(step, context);
+            self.growing.extend(context.daemon.take_begun());
             // Of a change at run time there is nothing to report but the fault: it is one, and it was not made.
-            if !is_configured && let Some(fault) = self.report.fault.take() {
+            if self.is_single
+                && let Some(fault) = self.report.fault.take()
+            {
                 return Err(fault);
             }
         }
+        self.growing.retain(|group| context.daemon.grows(*group));
+        self.is_interrupted = !self.growing.is_empty();
+        if self.is_interrupted {
+            return Ok(false);
+        }
+        self.give_up(context);
         Ok(true)
+    }
+
+    /// Whether it waits for nothing but its next turn.
+    pub fn is_interrupted(&self) -> bool {
+        self.is_interrupted
     }
 
     /// Stops what stands in the way; says whether something still does. Somebody may start a process again meanwhile:
     /// then it is stopped again.
-    fn is_obstructed(&self, context: &mut Context<'_>) -> bool {
-        let changes = self.steps.iter().flat_map(|step| &step.changes);
+    fn is_obstructed<'s>(&self, steps: impl IntoIterator<Item = &'s Step>, context: &mut Context<'_>) -> bool {
+        let changes = steps.into_iter().flat_map(|step| &step.changes);
         let obstacles: Vec<ProcId> = changes.flat_map(|change| context.daemon.obstacles(change)).collect();
         for id in &obstacles {
             stop(context, *id);

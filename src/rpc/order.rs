@@ -1,6 +1,7 @@
 //! `stheno.*` about order (O-1, O-2, O-7, O-8): what depends on what, starts and stops that follow it, and which programs
 //! start by themselves.
 
+use super::budget::LOAD_US;
 use super::control::{begin_in_order, begin_starts};
 use super::rolling::Rolling;
 use super::{Context, Deferred, Guard, Method, Outcome, stheno, wait};
@@ -159,6 +160,7 @@ fn set_autostart(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome,
         }
         context.extensions.claims.check(&group, Some(&program))?;
         let wanted = Wanted { program: &program, group: Some(&group), whole: false };
+        context.budget.spend(LOAD_US);
         if let Some(change) = context.daemon.with_options(wanted, &options, context.host)? {
             let origin = context.origin();
             // It holds from the next start of the daemon on; who wants it at once says so.

@@ -3,9 +3,9 @@
 
 use std::rc::Rc;
 
+use super::adding::{New, add};
 use super::deferred::Deferred;
 use super::mutate::{Restart, Shape, Update};
-use super::twiddler::New;
 use super::wish::{GroupVerb, Wish};
 use super::{
     Context, Guard, Method, Outcome, changes, configured, details, history, known_group, logs, supervisor, text,
@@ -332,8 +332,8 @@ fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, F
     let (group, program) = (text(params, 0)?, text(params, 1)?);
     known_group(context, group)?;
     let options = known_options(params, 2)?;
-    let names = twiddler::add(context, New { group, create: None, program, instance: None, options })?;
-    Ok(Value::Array(names.into_iter().map(Value::from).collect()).into())
+    let new = New { group, create: None, program, instance: None, options };
+    add(context, new, |names| Value::Array(names.into_iter().map(Value::from).collect()))
 }
 
 fn remove_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {

@@ -1,5 +1,6 @@
 //! `supervisor.*`: the rows, and the methods about the daemon as a whole (X §4).
 
+use super::budget::LOAD_US;
 use super::{Context, Guard, Method, Outcome, control, info, logs, scalar};
 use crate::config::{Config, diff};
 use crate::daemon::change::Change;
@@ -239,6 +240,7 @@ fn shutdown(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
 }
 
 fn restart(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
+    context.budget.spend(LOAD_US);
     context.daemon.request_restart(context.host).map_err(|text| Code::CantReread.with(text))?;
     Ok(true.into())
 }
@@ -259,6 +261,7 @@ pub(super) fn reread(context: &mut Context<'_>) -> Result<diff::Difference, Faul
 
 /// What the files say now; nothing has come of it yet. Faults: CANT_REREAD.
 pub(super) fn load(context: &mut Context<'_>) -> Result<Config, Fault> {
+    context.budget.spend(LOAD_US);
     context.daemon.load_config(context.host).map_err(|text| Code::CantReread.with(text))
 }
 

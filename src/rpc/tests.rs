@@ -6,6 +6,7 @@ use super::Outcome;
 use super::testing::{KEPT, PATH, World, options, params};
 use crate::wire::value::Value;
 
+mod additions;
 mod beside;
 mod changes;
 mod dynamic;

@@ -2,10 +2,9 @@
 //!
 //! The rows of loader and grace that do the same are made of the functions here.
 
-use std::rc::Rc;
-
+use super::adding::{New, add};
 use super::{Context, Guard, Method, Outcome, integer, known_group, text};
-use crate::daemon::change::{Addition, Change};
+use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
 use crate::level::Level;
 use crate::wire::pyrepr;
@@ -116,49 +115,7 @@ pub(super) fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result
     let (group, program) = (text(params, 0)?, text(params, 1)?);
     known_group(context, group)?;
     let options = options(params, 2)?;
-    add(context, New { group, create: None, program, instance: None, options })?;
-    Ok(true.into())
-}
-
-/// A program to be added.
-pub(super) struct New<'a> {
-    pub group: &'a str,
-    /// Priority of the group, should it have to be made.
-    pub create: Option<i64>,
-    pub program: &'a str,
-    /// What this instance of the program is called, where each is a program by itself.
-    pub instance: Option<String>,
-    pub options: Vec<(String, String)>,
-}
-
-/// Adds a program and answers the names of its processes.
-pub(super) fn add(context: &mut Context<'_>, new: New<'_>) -> Result<Vec<String>, Fault> {
-    let New { group, create, program, instance, mut options } = new;
-    // As a file would give them: blanks around names are no part of them.
-    let program = program.trim();
-    let name = instance.as_deref().unwrap_or(program);
-    context.extensions.claims.check(group, Some(name))?;
-    for (_, value) in options.iter_mut().filter(|(name, _)| name == "process_name") {
-        *value = value.trim().to_string();
-    }
-    let made = context.daemon.programs_from_options(group, program, &options, context.host);
-    let mut processes = made.map_err(|text| Code::IncorrectParameters.with(text))?;
-    // The option was looked at before names were put in, and `group:process` must lead to it.
-    if let Some(process) = processes.iter().find(|process| process.name.contains(['/', ':'])) {
-        let text = format!("process_name stands for {}, which no process may be called", pyrepr::text(&process.name));
-        return Err(Code::IncorrectParameters.with(text));
-    }
-    if let Some(instance) = &instance {
-        for process in &mut processes {
-            Rc::make_mut(&mut Rc::make_mut(process).program).name.clone_from(instance);
-        }
-    }
-    let names = processes.iter().map(|process| process.name.clone()).collect();
-    let (group, program) = (group.to_string(), program.to_string());
-    let change = Change::AddProgram(Addition { group, create, program, instance, options, processes });
-    let origin = context.origin();
-    context.daemon.apply(&change, &origin, context.now, context.host)?;
-    Ok(names)
+    add(context, New { group, create: None, program, instance: None, options }, |_| true.into())
 }
 
 pub(super) fn remove_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {

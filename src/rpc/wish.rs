@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use super::Context;
+use super::budget::LOAD_US;
 use super::claims::Claim;
 use crate::config::{Group, Process};
 use crate::daemon::change::Change;
@@ -85,6 +86,8 @@ impl Wish {
             }
             Wish::Options { program, group, whole, options } => {
                 let wanted = Wanted { program, group: group.as_deref(), whole: *whole };
+                // All files and all changes are read to find that out.
+                context.budget.spend(LOAD_US);
                 let change = context.daemon.with_options(wanted, options, context.host)?;
                 Ok(change.map_or(Vec::new(), |change| option_steps(context.daemon, change)))
             }

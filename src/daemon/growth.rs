@@ -1,0 +1,140 @@
+//! Groups that grow. An addition is decided as a whole, and what it adds comes in over as many turns as it takes: making
+//! the log files of a thousand processes takes half a second, in which others end and are to be started again.
+//!
+//! What is small is there at once. Until all have come, no other change of the group is made; none of them is started by
+//! itself, since what it depends on may be among those that are still to come; and whoever asked waits for his answer.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::{Daemon, Host};
+use crate::clock::Now;
+use crate::config::{self, LogFile, Storage};
+use crate::id::{Channel, GroupId, ProcId};
+use crate::state::SupervisorState;
+
+/// Microseconds of work of one turn, about: as much as is done for clients.
+const PIECE_US: u32 = 1000;
+
+/// What a process costs that comes in.
+const PROCESS_US: u32 = 4;
+
+/// What making a file costs.
+const FILE_US: u32 = 150;
+
+/// All that grow, each in its turn.
+#[derive(Default)]
+pub(super) struct Growing {
+    groups: VecDeque<Growth>,
+    /// The last call has begun something that is not done yet.
+    has_begun: Option<GroupId>,
+}
+
+struct Growth {
+    group: GroupId,
+    /// Those that are still to come.
+    rest: std::vec::IntoIter<Rc<config::Process>>,
+    /// Those that have come.
+    new: Vec<ProcId>,
+    then: Then,
+}
+
+/// What is to be done when all have come.
+pub(super) enum Then {
+    /// Nothing.
+    Rest,
+    /// The group is announced.
+    Announce,
+    /// The processes are listed as they stand in the group's configuration.
+    Order,
+}
+
+impl Daemon {
+    /// Has processes come into a group: those that one turn has time for at once.
+    pub(super) fn grow(
+        &mut self,
+        group: GroupId,
+        processes: Vec<Rc<config::Process>>,
+        then: Then,
+        now: Now,
+        host: &mut dyn Host,
+    ) {
+        let growth = Growth { group, rest: processes.into_iter(), new: Vec::new(), then };
+        self.bring_in(growth, now, host);
+        if self.growing.groups.iter().any(|growth| growth.group == group) {
+            self.growing.has_begun = Some(group);
+        }
+    }
+
+    /// Goes on with one of them.
+    pub(super) fn grow_on(&mut self, now: Now, host: &mut dyn Host) {
+        let Some(growth) = self.growing.groups.pop_front() else { return };
+        if self.state != SupervisorState::Running {
+            // Nothing that is not there yet is to be started any more.
+            self.growing = Growing::default();
+            return;
+        }
+        self.bring_in(growth, now, host);
+    }
+
+    /// Has all of them come in now: before anybody is served.
+    pub(super) fn grow_up(&mut self, now: Now, host: &mut dyn Host) {
+        while self.is_growing() {
+            self.grow_on(now, host);
+        }
+    }
+
+    /// Whether some are still coming in.
+    pub fn is_growing(&self) -> bool {
+        !self.growing.groups.is_empty()
+    }
+
+    /// Whether a group is.
+    pub fn grows(&self, id: GroupId) -> bool {
+        self.growing.groups.iter().any(|growth| growth.group == id)
+    }
+
+    /// The group that the last change has begun to make or to enlarge, if that is not done yet.
+    pub fn take_begun(&mut self) -> Option<GroupId> {
+        self.growing.has_begun.take()
+    }
+
+    /// A group is gone.
+    pub(super) fn forget_growth(&mut self, id: GroupId) {
+        self.growing.groups.retain(|growth| growth.group != id);
+    }
+
+    fn bring_in(&mut self, mut growth: Growth, now: Now, host: &mut dyn Host) {
+        let mut left = PIECE_US;
+        while left > 0
+            && let Some(config) = growth.rest.next()
+        {
+            left = left.saturating_sub(PROCESS_US + FILE_US * auto_logs(&config));
+            growth.new.extend(self.add_process(growth.group, config, now, host));
+        }
+        if growth.rest.len() > 0 {
+            return self.growing.groups.push_back(growth);
+        }
+        let Some(group) = self.roster.group_mut(growth.group) else { return };
+        let config = group.config.clone();
+        match growth.then {
+            Then::Rest => {}
+            Then::Announce => self.announce_group(&config.name, true),
+            Then::Order => {
+                group.processes = config.processes.iter().filter_map(|new| group.process(&new.name)).collect();
+            }
+        }
+        for id in growth.new {
+            self.reschedule(id, now);
+        }
+    }
+}
+
+/// How many files are made for a process.
+fn auto_logs(config: &config::Process) -> u32 {
+    let is_made = |channel: &Channel| {
+        let log = config.log(*channel);
+        log.logfile == LogFile::Auto && log.logfile_storage == Storage::File
+    };
+    [Channel::Stdout, Channel::Stderr].iter().filter(|channel| is_made(channel)).count() as u32
+}
