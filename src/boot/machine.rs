@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use crate::config::{Rescue, WhenDone};
+use crate::reactor::Watchdog;
 use crate::sys::machine::{self, Finish, Reach};
-use crate::sys::{init, process};
+use crate::sys::{init, process, time};
 
 /// Time between TERM and KILL for what is left, without `shutdown_timeout`.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -87,12 +88,19 @@ fn is_anybody_left(patience: Duration, world: &mut dyn World) -> bool {
     false
 }
 
-/// The machine that we run on. `meanwhile` is called while something is waited for.
-pub(super) struct Real<'a> {
-    pub(super) meanwhile: &'a mut dyn FnMut(),
+/// The machine that we run on.
+pub(super) struct Real {
+    /// Petted while something is waited for.
+    pub(super) watchdog: Option<Watchdog>,
 }
 
-impl World for Real<'_> {
+fn pet(watchdog: &mut Option<Watchdog>) {
+    if let Some(watchdog) = watchdog {
+        watchdog.look(None, time::now());
+    }
+}
+
+impl World for Real {
     fn signal_all(&mut self, signal: i32) {
         machine::signal_all(signal);
     }
@@ -102,7 +110,7 @@ impl World for Real<'_> {
     }
 
     fn rest(&mut self, time: Duration) {
-        (self.meanwhile)();
+        pet(&mut self.watchdog);
         std::thread::sleep(time);
     }
 
@@ -111,10 +119,13 @@ impl World for Real<'_> {
     }
 
     fn release_disks(&mut self) {
-        machine::release_disks(self.meanwhile);
+        machine::release_disks(&mut || pet(&mut self.watchdog));
     }
 
     fn finish(&mut self, how: Finish) {
+        if let Some(watchdog) = self.watchdog.take() {
+            watchdog.end();
+        }
         let _ = machine::finish(how);
     }
 }
@@ -152,7 +163,7 @@ pub(super) fn rescue(rescue: &Rescue, error: &str) -> bool {
             _ => None,
         };
         if let Some(end_) = asked.and_then(|asked| End::new(asked, Duration::ZERO)) {
-            end(end_, &mut Real { meanwhile: &mut || {} });
+            end(end_, &mut Real { watchdog: None });
         }
         let mut has_ended = false;
         while let Ok(Some(reaped)) = process::reap() {

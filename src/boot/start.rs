@@ -14,7 +14,7 @@ use crate::level::Level;
 use crate::logs::activity::{self, Destination, Settings};
 use crate::logs::auto;
 use crate::model::event::Serials;
-use crate::reactor::{Manager, Reactor};
+use crate::reactor::{Manager, Reactor, Watchdog};
 use crate::serve::{Service, UNIX_SERVER_NAME};
 use crate::state::SupervisorState;
 use crate::sys::signals::{self, SignalPipe};
@@ -71,6 +71,7 @@ struct Carried {
     /// What was read and checked before the run before was stopped; at the first start the files are read only now.
     config: Option<Config>,
     signals: Option<SignalPipe>,
+    watchdog: Option<Watchdog>,
     serial: Serials,
     is_first: bool,
 }
@@ -80,7 +81,7 @@ enum AfterRun {
     /// Another one.
     Run(Box<Carried>),
     /// The end, with this exit status, and the end of the machine if that is to be.
-    End(i32, Option<machine::End>),
+    End(i32, Option<machine::End>, Option<Watchdog>),
 }
 
 /// Runs to the end; answers the exit status. PID 1 of a machine does not come back for an error: it waits to be rescued, and
@@ -111,14 +112,17 @@ fn run_all(program: &str, line: CommandLine) -> Result<i32, String> {
     if loader.needs_root_warning(&SystemEnv) {
         let _ = writeln!(std::io::stderr(), "{}", crate::config::search::ROOT_WARNING);
     }
-    let mut carried = Carried { loader, config: None, signals: None, serial: Serials::default(), is_first: true };
+    let mut carried =
+        Carried { loader, config: None, signals: None, watchdog: None, serial: Serials::default(), is_first: true };
     loop {
         match run_once(carried)? {
             AfterRun::Run(next) => carried = *next,
-            AfterRun::End(status, end) => {
+            AfterRun::End(status, end, watchdog) => {
                 if let Some(end) = end {
                     activity::close();
-                    machine::end(end, &mut machine::Real { meanwhile: &mut || {} });
+                    machine::end(end, &mut machine::Real { watchdog });
+                } else if let Some(watchdog) = watchdog {
+                    watchdog.end();
                 }
                 return Ok(status);
             }
@@ -127,7 +131,7 @@ fn run_all(program: &str, line: CommandLine) -> Result<i32, String> {
 }
 
 fn run_once(carried: Carried) -> Result<AfterRun, String> {
-    let Carried { mut loader, config, signals, serial, is_first } = carried;
+    let Carried { mut loader, config, signals, watchdog, serial, is_first } = carried;
     let mut config = match config {
         Some(config) => config,
         None => loader.load(&SystemEnv).map_err(|error| error.to_string())?,
@@ -139,6 +143,8 @@ fn run_once(carried: Carried) -> Result<AfterRun, String> {
     // More protection is root's to give; less of it a user can take back for its children, if it did it itself.
     let score = config.supervisord.oom_score_adj.map(|OomScoreAdj(score)| i32::from(score));
     let lowered = if oom::is_lower(score) { oom::set(score) } else { Ok(()) };
+    // While we are root.
+    let watchdog = watchdog.map_or_else(|| Watchdog::open(&config.supervisord), |open| Ok(Some(open)));
     if let Some(user) = &user {
         users::drop_privileges(user.uid, user.gid)?;
     }
@@ -172,17 +178,23 @@ fn run_once(carried: Carried) -> Result<AfterRun, String> {
     if !config.supervisord.nocleanup {
         auto::clean_up(config.supervisord.auto_log_directory(), &config.supervisord.identifier);
     }
-    run_service(config, loader, signals, serial, is_first, now)
+    let watchdog = watchdog.unwrap_or_else(|text| {
+        activity!(Warn, "{text}");
+        None
+    });
+    run_service(config, loader, Kept { signals, watchdog, serial, is_first }, now)
 }
 
-fn run_service(
-    config: Config,
-    loader: Loader,
+/// What a run has from start-up and from the run before.
+struct Kept {
     signals: Option<SignalPipe>,
+    watchdog: Option<Watchdog>,
     serial: Serials,
     is_first: bool,
-    now: Now,
-) -> Result<AfterRun, String> {
+}
+
+fn run_service(config: Config, loader: Loader, kept: Kept, now: Now) -> Result<AfterRun, String> {
+    let Kept { signals, mut watchdog, serial, is_first } = kept;
     let servers = config.servers.clone();
     let interfaces: Vec<String> = config.interfaces.iter().map(|interface| interface.namespace.clone()).collect();
     let options = config.supervisord.clone();
@@ -214,6 +226,10 @@ fn run_service(
     {
         activity!(Warn, "subreaper: orphans of programs are not adopted: {error}");
     }
+    if let Some(watchdog) = &mut watchdog {
+        watchdog.begin(&options, now);
+    }
+    reactor.pet(watchdog);
     reactor.tell(Manager::inherited());
     let pidfile = Pidfile::write(&options.pidfile.0);
     let ended = reactor.run(&mut service).map_err(|error| format!("the event loop failed: {error}"));
@@ -228,18 +244,19 @@ fn run_service(
         loader,
         config: Some(config),
         signals: ended.signals,
+        watchdog: None,
         serial,
         is_first: false,
     });
     Ok(match next.filter(|_| ended.state != SupervisorState::Shutdown) {
-        Some(next) => AfterRun::Run(Box::new(next)),
+        Some(next) => AfterRun::Run(Box::new(Carried { watchdog: ended.watchdog, ..next })),
         None => {
             let when_done = service.daemon.when_done();
             let end = machine::End::new(when_done, options.shutdown_timeout.0);
             if end.is_some() {
                 activity!(Info, "everything is stopped, {} follows", when_done.word());
             }
-            AfterRun::End(service.daemon.exit_status(), end)
+            AfterRun::End(service.daemon.exit_status(), end, ended.watchdog)
         }
     })
 }

@@ -42,6 +42,8 @@ pub struct Loader {
     serverurl: Option<Option<String>>,
     /// The number of the last load.
     revision: Revision,
+    /// Whether the last load named a watchdog of the board.
+    has_watchdog: bool,
     /// Whether a main file without `[supervisord]` is read as if it had one.
     is_fragment: bool,
 }
@@ -73,7 +75,18 @@ impl Loader {
     pub fn new(program: &str, command_line: CommandLine, env: &dyn Env) -> Loader {
         let variables = env.variables().into_iter().collect();
         let (program, cwd, revision) = (program.to_string(), env.cwd(), Revision::default());
-        Loader { program, command_line, cwd, main: None, variables, serverurl: None, revision, is_fragment: false }
+        let (has_watchdog, is_fragment) = (false, false);
+        Loader {
+            program,
+            command_line,
+            cwd,
+            main: None,
+            variables,
+            serverurl: None,
+            revision,
+            has_watchdog,
+            is_fragment,
+        }
     }
 
     /// Forgets what earlier loads left, as a fresh start would not have it (P-120).
@@ -315,6 +328,7 @@ impl Loader {
             None => servers.as_ref().ok().and_then(|servers| default_url(servers)),
         };
         self.revision.0 += 1;
+        self.has_watchdog = supervisord.hw_watchdog.is_some();
         let mut common = Common {
             revision: self.revision,
             document: &document,
@@ -328,6 +342,7 @@ impl Loader {
             warnings: Vec::new(),
             environments: HashMap::new(),
             main: self.command_line.main.as_ref(),
+            has_watchdog: self.has_watchdog,
             nothing: &Document::default(),
         };
         let mut groups = common.groups(&mut failed)?;
@@ -482,6 +497,7 @@ impl Loader {
             warnings: Vec::new(),
             environments: HashMap::new(),
             main: None,
+            has_watchdog: self.has_watchdog,
             nothing: &Document::default(),
         })
     }

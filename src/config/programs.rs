@@ -9,7 +9,9 @@ use crate::wire::ini::{Document, Section};
 use crate::wire::{keyvalue, prefix};
 
 use super::care;
-use super::datatypes::{Compression, Datatype, LinePrefix, LogFile, LogFormat, Name, RunType, Storage, Unexpanded};
+use super::datatypes::{
+    Compression, Datatype, LinePrefix, LogFile, LogFormat, Name, OnFatal, RunType, Storage, Unexpanded,
+};
 use super::env::Env;
 use super::error::ConfigError;
 use super::main_program;
@@ -48,6 +50,8 @@ pub(super) struct Common<'a> {
     pub(super) environments: HashMap<String, ProgramEnvironment>,
     /// The command that is a program beside the file's.
     pub(super) main: Option<&'a super::cmdline::Main>,
+    /// `[supervisord] hw_watchdog` is set.
+    pub(super) has_watchdog: bool,
     /// An empty document, for programs that calls gave.
     pub(super) nothing: &'a Document,
 }
@@ -165,7 +169,12 @@ impl<'a> Common<'a> {
         if program.essential {
             // The success of a one-shot is the end of nothing unless that is written (O-5).
             let says_exit = program.on_exit.is_some() && program.run_type == RunType::Simple;
-            for (name, is_written) in [("on_exit", says_exit), ("on_fatal", program.on_fatal.is_some())] {
+            // Where the board's watchdog is petted no more, its being given up is no less than an end (K-2.9).
+            let says_fatal = match program.on_fatal {
+                Some(OnFatal::Ignore) => !self.has_watchdog,
+                other => other.is_some(),
+            };
+            for (name, is_written) in [("on_exit", says_exit), ("on_fatal", says_fatal)] {
                 if is_written {
                     return Err(reader.error(name, format!("{name} cannot be used together with essential=true")));
                 }

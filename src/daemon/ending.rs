@@ -36,6 +36,8 @@ pub(super) struct Ending {
     /// Nothing was left to do.
     is_idle: bool,
     first_failure: Option<i32>,
+    /// An essential program that was given up, where that does not end the daemon.
+    lost: Option<String>,
     /// How the process that is named ended last.
     named: Option<i32>,
     /// One that keeps the daemon from being idle, when it was last looked for.
@@ -128,6 +130,11 @@ impl Daemon {
         self.ending.status()
     }
 
+    /// An essential program that was given up without ending the daemon: the board's watchdog is what ends it then.
+    pub fn lost_essential(&self) -> Option<&str> {
+        self.ending.lost.as_deref()
+    }
+
     /// Whether a signal means the end beside those that always do.
     pub fn is_shutdown_signal(&self, number: i32) -> bool {
         self.ending.signals.contains(&number) || self.is_machine_signal(number)
@@ -147,6 +154,10 @@ impl Daemon {
         if self.ending.from.names(group.name(), &process.config.name) {
             self.ending.named = Some(status);
         }
+        let ignores_fatal = program.on_fatal == Some(OnFatal::Ignore);
+        if entered.to == Fatal && program.essential && ignores_fatal {
+            self.ending.lost.get_or_insert_with(|| process.config.name.clone());
+        }
         if self.state != SupervisorState::Running || !matches!(entered.to, Exited | Fatal) {
             return;
         }
@@ -158,7 +169,7 @@ impl Daemon {
         }
         let name = &process.config.name;
         let reason = match entered.to {
-            Fatal if program.essential || program.on_fatal == Some(OnFatal::Shutdown) => {
+            Fatal if !ignores_fatal && (program.essential || program.on_fatal.is_some()) => {
                 Some(format!("on_fatal: {name} gave up"))
             }
             // The success of a one-shot is not the end of anything; its failure ends in FATAL (O-5).

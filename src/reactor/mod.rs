@@ -14,6 +14,7 @@ mod manager;
 mod remains;
 mod system;
 mod token;
+mod watchdog;
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -40,6 +41,7 @@ use token::Source;
 
 pub use manager::Manager;
 pub use system::System;
+pub use watchdog::Watchdog;
 
 /// Bytes of one read. A pipe holds 64 KiB, so one read usually empties it.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -80,6 +82,8 @@ pub struct Reactor {
     signals: Option<SignalPipe>,
     /// Who has started us and wants to be told how we are.
     manager: Option<Manager>,
+    /// The board's, which resets it when we stand still.
+    watchdog: Option<Watchdog>,
     /// Signals that arrived and were not handled yet.
     arrived: Vec<i32>,
     /// Sources that were not read to their end.
@@ -125,6 +129,7 @@ impl Reactor {
             system,
             signals: None,
             manager: None,
+            watchdog: None,
             arrived: Vec::new(),
             unfinished: Vec::new(),
             failed: Vec::new(),
@@ -165,6 +170,11 @@ impl Reactor {
         Ok(())
     }
 
+    /// Keeps the board's watchdog quiet, from now on.
+    pub fn pet(&mut self, watchdog: Option<Watchdog>) {
+        self.watchdog = watchdog;
+    }
+
     /// Tells a service manager how we are, from now on.
     pub fn tell(&mut self, manager: Option<Manager>) {
         self.manager = manager;
@@ -198,6 +208,9 @@ impl Reactor {
             self.sort(&events, now);
             serve::turn(&mut Turning { reactor: &mut self, service }, now);
             self.trim_memory(service, now);
+            if let Some(watchdog) = &mut self.watchdog {
+                watchdog.look(service.daemon.lost_essential(), now);
+            }
             if let Some(manager) = &mut self.manager {
                 manager.tell(service.daemon.state(), service.daemon.is_starting(), now);
             }
@@ -206,7 +219,7 @@ impl Reactor {
             }
         };
         self.write_all(service, now);
-        Ok(Ended { state, signals: self.signals })
+        Ok(Ended { state, signals: self.signals, watchdog: self.watchdog })
     }
 
     /// The time of this wake-up, for everybody.
@@ -225,7 +238,8 @@ impl Reactor {
         }
         let streams = stream::deadline();
         let manager = self.manager.as_ref().and_then(Manager::deadline);
-        let ours = [self.trims_after_load_at, self.trims_at, self.backoff.deadline(), streams, manager];
+        let watchdog = self.watchdog.as_ref().and_then(Watchdog::deadline);
+        let ours = [self.trims_after_load_at, self.trims_at, self.backoff.deadline(), streams, manager, watchdog];
         let deadlines = [service.next_deadline(now), earliest(&ours)];
         earliest(&deadlines).map(|at| at.since(now.mono))
     }
@@ -537,4 +551,6 @@ pub struct Ended {
     pub state: SupervisorState,
     /// The signal pipe, for the next run.
     pub signals: Option<SignalPipe>,
+    /// The board's watchdog, which is kept open.
+    pub watchdog: Option<Watchdog>,
 }

@@ -34,6 +34,7 @@ pub mod terminal;
 pub mod time;
 pub mod users;
 pub mod watch;
+pub mod watchdog;
 
 /// Turns the -1 of a system call into the error it left behind.
 fn cerr(result: libc::c_int) -> io::Result<libc::c_int> {

@@ -218,3 +218,97 @@ fn k_2_8_errors_end_who_does_not_ask_for_rescue() {
         assert!(!daemon.folder.path("rescued").exists());
     }
 }
+
+/// A board's watchdog: an ordinary file counts the signs of life, of which the first comes with the opening.
+const DOG: &str = "[supervisord]\nhw_watchdog=$DIR/dog\nhw_watchdog_timeout=3\n";
+
+/// It is petted every third of its time, no child has it, and it is not stopped at the end unless that is wanted.
+#[test]
+fn k_2_9_the_watchdog_is_petted_from_the_loop() {
+    if is_original() {
+        return;
+    }
+    for (stop, last) in [("", 0), ("hw_watchdog_stop=true\n", b'V')] {
+        let folder = Folder::new();
+        folder.write("dog", "");
+        let holders = "[program:fds]\ncommand=sh -c 'ls -l /proc/self/fd >$DIR/fds; touch $DIR/looked; sleep 1000'\nstartsecs=0\n";
+        let mut daemon = Daemon::start_in(folder, &format!("{DOG}{stop}{holders}"));
+        let began = std::time::Instant::now();
+        wait_for("three signs of life", || (daemon.folder.read("dog").len() >= 3).then_some(()));
+        let took = began.elapsed().as_secs_f64();
+        assert!((1.5..4.0).contains(&took), "{took}");
+        wait_for("the descriptors", || daemon.folder.path("looked").exists().then_some(()));
+        assert!(!daemon.folder.read("fds").contains("/dog"));
+        daemon.signal(Signal::SIGTERM);
+        assert_eq!(daemon.wait_end(), 0);
+        assert_eq!(daemon.folder.read("dog").bytes().last(), Some(last));
+    }
+}
+
+/// It stays open over a restart: what was opened is written to, not what is at its path now.
+#[test]
+fn k_2_9_the_watchdog_is_kept_over_restarts() {
+    if is_original() {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("dog", "");
+    let mut daemon = Daemon::start_in(folder, &format!("{DOG}{SLEEPER}"));
+    fs::rename(daemon.folder.path("dog"), daemon.folder.path("old")).expect("it is there");
+    daemon.folder.write("dog", "");
+    let before = daemon.folder.read("old").len();
+    daemon.signal(Signal::SIGHUP);
+    wait_for("the second run", || (daemon.log_lines("supervisord started with pid").len() == 2).then_some(()));
+    daemon.wait_until_it_answers();
+    wait_for("more signs of life", || (daemon.folder.read("old").len() > before + 1).then_some(()));
+    assert_eq!(daemon.folder.read("dog"), "");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_end(), 0);
+}
+
+/// It is petted no more, for good, once an essential program is FATAL that is not to end the daemon.
+#[test]
+fn k_2_9_the_watchdog_ends_what_the_daemon_does_not() {
+    if is_original() {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("dog", "");
+    let program = "[program:a]\ncommand=false\nstartretries=0\nessential=true\non_fatal=ignore\n";
+    let mut daemon = Daemon::start_in(folder, &format!("{DOG}hw_watchdog_stop=true\n{program}"));
+    daemon.wait_state("a", "FATAL");
+    let line = "hw_watchdog: a gave up, so ";
+    wait_for("the line", || (daemon.log_lines(line).len() == 1).then_some(()));
+    let signs = daemon.folder.read("dog");
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_eq!(daemon.state("a"), "FATAL");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_end(), 0);
+    assert_eq!(daemon.folder.read("dog"), signs);
+}
+
+/// One that cannot be opened is a WARN line, and everything goes on; without one, `on_fatal` beside `essential` is an error.
+#[test]
+fn k_2_9_without_a_watchdog_it_goes_on() {
+    if is_original() {
+        return;
+    }
+    let mut daemon = Daemon::start(&format!("{DOG}{SLEEPER}"));
+    daemon.wait_state("a", "RUNNING");
+    assert_eq!(daemon.log_lines("hw_watchdog: ").len(), 1);
+    assert!(daemon.log().contains(" WARN hw_watchdog: "));
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_end(), 0);
+    let folder = Folder::new();
+    let refused = |text: &str| {
+        folder.configure(text);
+        let ended = folder.supervisord(&["-n", "-c", "$DIR/supervisord.conf"]);
+        (ended.status, ended.stderr)
+    };
+    let (status, text) = refused("[program:a]\ncommand=x\nessential=true\non_fatal=ignore\n");
+    assert_eq!(status, 2);
+    assert!(text.contains("on_fatal cannot be used together with essential=true in section 'program:a'"), "{text}");
+    let (status, text) = refused("[supervisord]\nhw_watchdog=$DIR/dog\nhw_watchdog_timeout=2\n");
+    assert_eq!(status, 2);
+    assert!(text.contains("hw_watchdog_timeout: expected seconds, 3 to 86400, not '2'"), "{text}");
+}
