@@ -18,7 +18,7 @@ use crate::id::{Pid, ProcId};
 use crate::model::event;
 use crate::model::health::{Health, HealthState};
 use crate::model::process::Trigger;
-use crate::state::ProcessState;
+use crate::state::{ProcessState, SupervisorState};
 
 pub use messages::Reloading;
 use watched::Watch;
@@ -206,6 +206,10 @@ impl Daemon {
     }
 
     fn silent(&mut self, id: ProcId, why: String, now: Now, host: &mut dyn Host) {
+        // While everything is stopped, each is stopped in its turn.
+        if self.state != SupervisorState::Running {
+            return;
+        }
         let Some(process) = self.roster.process(id) else { return };
         let signal = crate::signal::name(process.config.program.watchdog_signal.0);
         activity!(Warn, "{} {why}, sending {signal}", process.config.name);
@@ -217,6 +221,9 @@ impl Daemon {
         let Some(watched) = self.care.watched.get_mut(&id) else { return };
         let Some(pid) = watched.pid else { return };
         watched.memory_at = Some(next_look(now.mono, program));
+        if self.state != SupervisorState::Running {
+            return;
+        }
         let limit = u64::try_from(program.memory_limit.0).unwrap_or(0);
         let used = host.memory(pid, program.memory_limit_of == MemoryOf::Tree).unwrap_or(0);
         // One reading may be a peak.

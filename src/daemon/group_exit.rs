@@ -74,6 +74,9 @@ impl Daemon {
             self.group_exits.pending.push(at);
         }
         let others = self.roster.members_by_priority(at);
+        for other in &others {
+            self.give_up_wait(*other, now);
+        }
         self.stop_in_order(&others, now);
     }
 

@@ -213,6 +213,10 @@ impl Daemon {
         if self.is_waiting(id) {
             return true;
         }
+        // What is asked for while its last child is there is what it always was.
+        if self.roster.process(id).is_some_and(|process| process.machine.pid().is_some()) {
+            return false;
+        }
         let delay = self.roster.process(id).map_or(Duration::ZERO, first_delay);
         if self.order.gates.is_open(id) && delay.is_zero() {
             return false;
@@ -362,7 +366,7 @@ impl Daemon {
     }
 
     /// When the wait of a process ends that has nothing but a time to wait for.
-    pub(super) fn wait_ends(&self, id: ProcId) -> Option<Mono> {
+    pub fn wait_ends(&self, id: ProcId) -> Option<Mono> {
         self.order.waits.get(&id).filter(|_| self.order.gates.is_open(id))?.not_before
     }
 
@@ -423,8 +427,9 @@ impl Daemon {
         self.is_waiting(id)
     }
 
-    /// Nothing is started any more, and nothing pending is of any use.
+    /// Nothing is started any more, and nothing pending is of any use. Whoever waits for the start of one of them is told.
     pub(super) fn end_waits(&mut self) {
+        self.just_changed.extend(self.order.waits.keys().chain(self.order.released.keys()));
         let Order { gates, is_used, is_stale, .. } = std::mem::take(&mut self.order);
         self.order = Order { gates, is_used, is_stale, ..Order::default() };
     }
@@ -458,7 +463,7 @@ impl Daemon {
     /// How a dependency is, in one word.
     fn word_for(&self, id: ProcId) -> &'static str {
         let Some((group, process)) = self.roster.member(id) else { return "removed" };
-        let state = process.machine.state();
+        let state = self.facts(id).map_or(process.machine.state(), |facts| facts.state);
         let is_off = state == ProcessState::Stopped && !process.config.program.autostart;
         match is_off && self.dynamic.overrides(group.name(), &process.config.program.name, "autostart") {
             true => "disabled",
@@ -505,8 +510,9 @@ fn facts(process: &Proc) -> Facts {
     let state = machine.state();
     let is_over = machine.runs().count() > 0 && matches!(state, Exited | Stopped | Fatal | Backoff);
     let is_expected = |status: crate::exit::ExitStatus| process.config.program.exitcodes.0.contains(&status.code());
-    let ended =
-        if is_over { machine.runs().last_exit().map(|status| state == Exited && is_expected(status)) } else { None };
+    // In the pause before the next run it is as it was when the last one ended.
+    let has_exited = state == Exited || machine.pause_ends().is_some();
+    let ended = if is_over { machine.runs().last_exit().map(|status| has_exited && is_expected(status)) } else { None };
     let is_due = || machine.deadline(&process.config, SupervisorState::Running).is_some();
     // Whether it is retried is decided once the hook after its end is over.
     let is_retried = matches!(state, Exited | Backoff) && (machine.hook().is_some() || is_due());

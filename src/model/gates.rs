@@ -101,8 +101,10 @@ struct Waiter {
     gates: Vec<usize>,
     /// How many of them are closed.
     closed: usize,
-    /// It is to be stopped, and counts among those of its gates.
+    /// It is to be stopped, and is not yet.
     is_stopping: bool,
+    /// It counts among those of its gates: it is to be stopped, or what depends on it is.
+    counts: bool,
     /// Its stop has no place in the order; listeners are among the last to stop.
     is_last: bool,
 }
@@ -203,7 +205,7 @@ impl Gates {
         !self.stops_before.contains_key(&id)
     }
 
-    /// A process is to be stopped, and what it depends on not before it.
+    /// A process is to be stopped, and what it depends on not before it, nor what that depends on.
     pub fn begin_stop(&mut self, id: ProcId) {
         self.count_stop(id, true, &mut Vec::new());
     }
@@ -213,31 +215,38 @@ impl Gates {
         self.count_stop(id, false, out);
     }
 
-    /// Costs a look at the gates of the process, and one at each member of those where it is the first or the last.
+    /// Costs a look at the gates of the process, and one at each member of those where it is the first or the last. One
+    /// that is not to be stopped before another hands that on, though it may be down itself.
     fn count_stop(&mut self, id: ProcId, is_stopping: bool, out: &mut Vec<GateEffect>) {
         let Some(waiter) = self.waiters.get_mut(&id) else { return };
-        let is_stopping = is_stopping && !waiter.is_last;
-        if std::mem::replace(&mut waiter.is_stopping, is_stopping) == is_stopping {
-            return;
-        }
-        for number in &waiter.gates {
-            let gate = &mut self.gates[*number];
-            if !gate.item.condition.orders_stops() {
+        waiter.is_stopping = is_stopping;
+        let mut changed = vec![id];
+        while let Some(id) = changed.pop() {
+            let is_late = self.stops_before.contains_key(&id);
+            let Some(waiter) = self.waiters.get_mut(&id) else { continue };
+            let counts = !waiter.is_last && (waiter.is_stopping || is_late);
+            if std::mem::replace(&mut waiter.counts, counts) == counts {
                 continue;
             }
-            let had = gate.stopping > 0;
-            gate.stopping = if is_stopping { gate.stopping + 1 } else { gate.stopping - 1 };
-            if had == (gate.stopping > 0) {
-                continue;
-            }
-            for member in &gate.members {
-                if is_stopping {
-                    *self.stops_before.entry(member.process).or_default() += 1;
-                } else if let Some(count) = self.stops_before.get_mut(&member.process) {
-                    *count -= 1;
-                    if *count == 0 {
+            for number in &waiter.gates {
+                let gate = &mut self.gates[*number];
+                if !gate.item.condition.orders_stops() {
+                    continue;
+                }
+                let had = gate.stopping > 0;
+                gate.stopping = if counts { gate.stopping + 1 } else { gate.stopping - 1 };
+                if had == (gate.stopping > 0) {
+                    continue;
+                }
+                for member in &gate.members {
+                    let before = self.stops_before.entry(member.process).or_default();
+                    *before = if counts { *before + 1 } else { before.saturating_sub(1) };
+                    if *before == 0 {
                         self.stops_before.remove(&member.process);
                         out.push(GateEffect::Free(member.process));
+                        changed.push(member.process);
+                    } else if counts && *before == 1 {
+                        changed.push(member.process);
                     }
                 }
             }
@@ -448,6 +457,27 @@ mod tests {
             assert_eq!(effects, expected, "step {step}");
             assert_eq!([A, B, WEB].map(|id| gates.is_free(id)), free, "step {step}");
         }
+    }
+
+    /// O-2, transitively: the one in the middle is down already.
+    #[test]
+    fn one_that_is_down_hands_on_what_holds_it() {
+        let on = |name: &str| DependsOn(vec![Dependency { name: name.to_string(), condition: Condition::Running }]);
+        let (on_a, on_b) = (on("a"), on("b"));
+        let node = |name, depends_on| Node { group: name, name, program: name, depends_on, group_depends_on: &[] };
+        let nodes = [node("a", &[][..]), node("b", &on_a.0), node("web", &on_b.0)];
+        let mut gates =
+            Gates::new(&resolve(&nodes).unwrap(), &[A, B, WEB], |_| facts(ProcessState::Stopped), |_| false);
+        gates.begin_stop(A);
+        gates.begin_stop(WEB);
+        assert_eq!([A, B, WEB].map(|id| gates.is_free(id)), [false, false, true]);
+        // It comes up and goes down meanwhile.
+        let mut turns = Vec::new();
+        gates.begin_stop(B);
+        gates.end_stop(B, &mut turns);
+        assert_eq!((turns.as_slice(), gates.is_free(A)), (&[][..], false));
+        gates.end_stop(WEB, &mut turns);
+        assert_eq!(turns, [GateEffect::Free(B), GateEffect::Free(A)]);
     }
 
     /// O-9: ten thousand in one chain, in one star, and one half waiting for all of the other: what a change costs is the

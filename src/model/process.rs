@@ -277,7 +277,14 @@ impl Process {
             }
             (_, Trigger::HookEnded(hook, result)) if self.around.hook == Some(hook) => {
                 self.around.hook = None;
-                self.hook_ended(hook, result, config, now, out);
+                let is_next = self.state == Starting && self.runs.pid.is_none() && !self.waits_for_leftovers;
+                let is_spoilt = result.is_err() && hook.spoils_start(config);
+                if is_next && !is_spoilt && daemon != SupervisorState::Running {
+                    // Nothing is started while the daemon stops everything.
+                    self.end_before_start(now, out);
+                } else {
+                    self.hook_ended(hook, result, config, now, out);
+                }
             }
             // Nothing is started while the daemon stops everything; its turn to be told so will come.
             (Starting, Trigger::Cleared) if daemon != SupervisorState::Running => {}
@@ -323,8 +330,7 @@ impl Process {
                 if self.around.hook == Some(Hook::PreStart) {
                     self.drop_hook(out);
                 }
-                self.runs.stop_wall = now.wall.secs();
-                self.change(Stopped, false, None, out);
+                self.end_before_start(now, out);
             }
             (Stopping | Stopped, Trigger::Stop) => {
                 self.around.again = false;
@@ -455,6 +461,12 @@ impl Process {
             }
             _ => {}
         }
+    }
+
+    /// A start ends before there is a child.
+    fn end_before_start(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.runs.stop_wall = now.wall.secs();
+        self.change(ProcessState::Stopped, false, None, out);
     }
 
     /// It has stayed up for `startsecs`, by which it is RUNNING.
@@ -660,6 +672,8 @@ impl Process {
             _ => {
                 let is_oneshot = config.program.run_type == RunType::Oneshot;
                 let failure = match &mut self.around.cut {
+                    // Where nothing could be done about it, nothing more is.
+                    _ if self.state == Unknown => None,
                     Some(Cut::Failed(text)) => Some(std::mem::take(text)),
                     _ => (is_oneshot && !expected).then(|| format!("Bad exit code {code}")),
                 };

@@ -39,3 +39,4 @@ mod stack;
 mod startup;
 mod states;
 mod terminal;
+mod traps;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use stheno::exit::ExitStatus;
-use stheno::id::{Channel, ConnId};
+use stheno::id::{Channel, ConnId, Pid, ProcId};
 
 pub const MS: u64 = 1_000_000;
 pub const SECOND: u64 = 1_000 * MS;
@@ -19,6 +19,14 @@ pub enum Happening {
     SetUp { pid: i32 },
     /// A child ends.
     Exit { pid: i32, status: ExitStatus },
+    /// A hook or a probe writes.
+    HelperOutput { pid: i32, bytes: Vec<u8> },
+    /// A question over the network has its answer; the number is that of the question.
+    Probed { process: ProcId, number: u64, result: Result<(), String> },
+    /// A child, or a stranger, says something on the child's notify socket.
+    Notified { pid: i32, sender: Pid, text: String },
+    /// A child writes a line feed to its descriptor for that.
+    ReadyLine { pid: i32 },
     /// A process that we inherited ends.
     Stranger { pid: i32, status: ExitStatus },
     /// A signal for the daemon.

@@ -7,6 +7,7 @@ use stheno::id::{Channel, LogId, ProcId};
 use stheno::wire::capture;
 
 use crate::agenda::{Agenda, Happening, MS, SECOND, Spoken};
+use crate::helpers::READY_TEXT;
 use crate::random::Random;
 
 /// A child, alive or dead and not yet reaped.
@@ -22,6 +23,8 @@ pub struct Child {
     pub failure: Option<Option<String>>,
     /// It has ended; its exit is being delivered.
     pub is_dead: bool,
+    /// What was heard of it on each channel, since it began a line.
+    pub heard: [Vec<u8>; 2],
     /// SIGKILL was sent to it.
     pub is_killed: bool,
     pub listener: Option<Listening>,
@@ -67,6 +70,15 @@ fn output(random: &mut Random) -> Vec<u8> {
 }
 
 impl Child {
+    /// Takes what it wrote; whether it has written the line that makes it ready.
+    pub fn hear(&mut self, channel: Channel, bytes: &[u8]) -> bool {
+        let line = &mut self.heard[usize::from(channel == Channel::Stderr)];
+        line.extend_from_slice(bytes);
+        let Some(end) = line.iter().rposition(|byte| *byte == b'\n') else { return false };
+        let whole: Vec<u8> = line.drain(..=end).collect();
+        String::from_utf8_lossy(&whole).contains(READY_TEXT)
+    }
+
     /// Begins its life.
     pub fn begin(&self, pid: i32, now: u64, random: &mut Random, agenda: &mut Agenda) {
         if self.failure.is_some() {

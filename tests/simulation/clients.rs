@@ -38,6 +38,22 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// Whether it may start something, and be answered when that is up.
+    pub fn starts(&self) -> bool {
+        let is_start = |call: &Call| {
+            let word = call.method.rsplit('.').next().unwrap_or_default();
+            word.starts_with("start") || word.starts_with("update") || word == "setNumprocs"
+        };
+        match self {
+            Asked::Call(call) => is_start(call),
+            Asked::Multicall(calls) => calls.iter().any(is_start),
+            Asked::Page(_) => true,
+            Asked::Stream { .. } | Asked::Unauthorized => false,
+        }
+    }
+}
+
 /// A request under way.
 #[derive(Debug)]
 pub struct Request {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::ordering::{self, Need};
 use crate::random::Random;
 
 /// Names of groups; few, so that a reread meets those that are active.
@@ -77,19 +78,43 @@ supervisor.rpcinterface_factory=supervisor_cache.rpcinterface:make_cache_rpcinte
 /// A configuration file.
 pub struct File {
     head: String,
-    /// The sections of each group.
-    groups: BTreeMap<&'static str, String>,
+    groups: BTreeMap<&'static str, Group>,
     /// Changes at run time are kept.
     pub is_dynamic: bool,
+    /// Programs depend on each other, are looked after, and have hooks.
+    pub is_ordered: bool,
+    /// The end has to be in time.
+    pub is_hurried: bool,
 }
+
+/// The sections of a group, but for what is depended on: that stands where [`MARK`] is, and is written as far as it is there.
+struct Group {
+    text: String,
+    needs: Vec<Vec<Need>>,
+    /// Its processes have numbers.
+    is_numbered: bool,
+}
+
+/// A line in the place of `depends_on`.
+const MARK: &str = "#depends\n";
 
 impl File {
     /// A file with some groups.
     pub fn new(random: &mut Random) -> File {
-        let chosen: Vec<&str> = GROUPS.iter().copied().filter(|_| random.one_in(2)).collect();
-        let groups = chosen.into_iter().map(|name| (name, group(name, random))).collect();
+        let chosen: Vec<&'static str> = GROUPS.iter().copied().filter(|_| random.one_in(2)).collect();
+        let is_ordered = random.one_in(2);
+        let groups = chosen.into_iter().map(|name| (name, group(name, is_ordered, random))).collect();
         let is_dynamic = random.one_in(3);
-        File { head: head(is_dynamic, random), groups, is_dynamic }
+        let mut head = head(is_dynamic, random);
+        let is_hurried = is_ordered && random.one_in(5);
+        if is_hurried {
+            let seconds = random.word(&["2", "30"]);
+            head = head.replace("[supervisord]\n", &format!("[supervisord]\nshutdown_timeout={seconds}\n"));
+        }
+        if is_ordered && random.one_in(4) {
+            head = head.replace("[supervisord]\n", "[supervisord]\nshutdown_parallel=true\n");
+        }
+        File { head, groups, is_dynamic, is_ordered, is_hurried }
     }
 
     /// Somebody edits it.
@@ -100,14 +125,22 @@ impl File {
                     self.groups.remove(name);
                 }
                 (true, 1) | (false, 0 | 1) => {
-                    self.groups.insert(name, group(name, random));
+                    self.groups.insert(name, group(name, self.is_ordered, random));
                 }
                 (true, 2) => {
                     // More or fewer processes, and nothing else.
-                    if let Some(text) = self.groups.get_mut(name)
+                    if let Some(Group { text, .. }) = self.groups.get_mut(name)
                         && let Some((before, after)) = text.split_once("numprocs=")
                     {
                         *text = format!("{before}numprocs={}{}", random.between(1, 4), &after[1..]);
+                    }
+                }
+                (true, 3) if self.is_ordered => {
+                    // Something else to depend on, and nothing else.
+                    if let Some(group) = self.groups.get_mut(name) {
+                        for needs in &mut group.needs {
+                            *needs = Need::some(before(name), random);
+                        }
                     }
                 }
                 _ => {}
@@ -117,9 +150,39 @@ impl File {
 
     /// Its text.
     pub fn text(&self) -> String {
-        let groups: Vec<&str> = self.groups.values().map(String::as_str).collect();
-        format!("{}{FIXED}{}", self.head, groups.concat())
+        let mut text = format!("{}{FIXED}", self.head);
+        for group in self.groups.values() {
+            let mut needs = group.needs.iter();
+            for (index, piece) in group.text.split(MARK).enumerate() {
+                if index > 0 {
+                    text.push_str(&self.depends_on(needs.next().map_or(&[], Vec::as_slice)));
+                }
+                text.push_str(piece);
+            }
+        }
+        text
     }
+
+    /// What of it is in the file.
+    fn depends_on(&self, needs: &[Need]) -> String {
+        let known = needs.iter().filter_map(|need| Some(need.text(self.groups.get(need.group)?.is_numbered)));
+        let items: Vec<String> = known.collect();
+        if items.is_empty() { String::new() } else { format!("depends_on={}\n", items.join(", ")) }
+    }
+}
+
+/// The groups that one of that name may depend on.
+fn before(name: &str) -> &'static [&'static str] {
+    let place = GROUPS.iter().position(|other| *other == name).unwrap_or_default();
+    &GROUPS[..place]
+}
+
+/// The sections of one group, and what it depends on.
+fn group(name: &str, is_ordered: bool, random: &mut Random) -> Group {
+    let text = sections(name, is_ordered, random);
+    let needs = text.matches(MARK).map(|_| Need::some(before(name), random)).collect();
+    let is_numbered = text.contains(&format!("[program:{name}_0]")) || text.contains("process_num)d\n");
+    Group { text, needs, is_numbered }
 }
 
 fn head(is_dynamic: bool, random: &mut Random) -> String {
@@ -134,8 +197,7 @@ fn head(is_dynamic: bool, random: &mut Random) -> String {
     text
 }
 
-/// The sections of one group.
-fn group(name: &str, random: &mut Random) -> String {
+fn sections(name: &str, is_ordered: bool, random: &mut Random) -> String {
     let numprocs = random.between(1, 4);
     let several = format!("numprocs={numprocs}\nprocess_name=%(program_name)s_%(process_num)d\n");
     match random.below(8) {
@@ -154,28 +216,35 @@ fn group(name: &str, random: &mut Random) -> String {
                 random.one_in(3),
                 random.one_in(3),
                 random.pick(&["ignore", "ignore", "restart"]),
-                options(true, random)
+                options(true, is_ordered, random)
             )
         }
         2 => format!(
             "[fcgi-program:{name}]\nsocket=unix:///run/{name}.sock\n{several}command={}\npriority={}\n{}",
             random.pick(COMMANDS),
             priority(random),
-            options(false, random)
+            options(false, is_ordered, random)
         ),
-        3 => format!("[program:{name}]\ncommand={}\n{}", random.pick(COMMANDS), options(false, random)),
+        3 => format!("[program:{name}]\ncommand={}\n{}", random.pick(COMMANDS), options(false, is_ordered, random)),
         4 => {
             let command = random.pick(COMMANDS);
-            format!("[program:{name}]\n{several}command={command}\n{}", options(false, random))
+            format!("[program:{name}]\n{several}command={command}\n{}", options(false, is_ordered, random))
         }
         _ => {
             let programs: Vec<String> = (0..numprocs).map(|index| format!("{name}_{index}")).collect();
             let mut text = format!("[group:{name}]\nprograms={}\npriority={}\n", programs.join(","), priority(random));
+            if is_ordered {
+                text.push_str(&format!(
+                    "on_group_member_exit={}\n",
+                    *random.pick(&["ignore", "stop_group", "restart_group"])
+                ));
+                text.push_str(MARK);
+            }
             for program in programs {
                 let command = random.pick(COMMANDS);
                 text.push_str(&format!("[program:{program}]\ncommand={command}\n"));
                 text.push_str(&format!("priority={}\n", *random.pick(&["999", "999", "1", "2"])));
-                text.push_str(&options(false, random));
+                text.push_str(&options(false, is_ordered, random));
             }
             text
         }
@@ -187,9 +256,14 @@ fn priority(random: &mut Random) -> &'static str {
 }
 
 /// Options that every kind of program has, as lines.
-fn options(is_listener: bool, random: &mut Random) -> String {
+fn options(is_listener: bool, is_ordered: bool, random: &mut Random) -> String {
     let mut text = String::new();
-    for (key, value) in option_list(is_listener, random) {
+    let mut list = option_list(is_listener, random);
+    if is_ordered {
+        ordering::add_options(&mut list, is_listener, random);
+        text.push_str(MARK);
+    }
+    for (key, value) in list {
         text.push_str(&format!("{key}={value}\n"));
     }
     text

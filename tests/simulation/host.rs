@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use stheno::config::cmdline::CommandLine;
-use stheno::config::{self, Config, Env, FcgiSocket, KillMode, Loader, Probe, ResultHandler, SyslogAddress};
+use stheno::config::{self, Config, Env, FcgiSocket, KillMode, Loader, ResultHandler, SyslogAddress};
 use stheno::daemon::Host;
 use stheno::daemon::host::{
-    Children, Clients, CommandProblem, Errno, Helpers, Launch, Logs, Member, NotOurs, Remains, SetUp, Span, SpawnError,
+    Children, Clients, CommandProblem, Errno, Launch, Logs, Member, NotOurs, Remains, SetUp, Span, SpawnError,
     Standing, StdinProblem, Trail, Usage,
 };
 use stheno::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
@@ -17,6 +17,7 @@ use crate::agenda::{Agenda, Happening, MS, SECOND};
 use crate::children::{Child, Envelope, Listening};
 use crate::configuration;
 use crate::files::{Files, MAIN_FILE};
+use crate::helpers::Helper;
 use crate::lines;
 use crate::orphans::Orphans;
 use crate::random::Random;
@@ -96,6 +97,11 @@ pub struct SimHost {
     pub trouble: Trouble,
     /// By pid.
     pub children: BTreeMap<i32, Child>,
+    /// Hooks and probes, by pid.
+    pub helpers: BTreeMap<i32, Helper>,
+    /// Questions over the network that are under way, and the number of each.
+    pub probes: BTreeMap<ProcId, u64>,
+    pub next_probe: u64,
     /// What they leave behind.
     pub orphans: Orphans,
     /// The child whose end is being told, which has been reaped.
@@ -104,11 +110,13 @@ pub struct SimHost {
     has_proc: bool,
     /// Slots whose pipes are open, and the pid of each.
     pub pipes: BTreeMap<ProcId, i32>,
-    /// Logs opened for the child that is spawned next.
-    opened: Vec<LogId>,
-    /// Open logs and their paths.
-    pub logs: BTreeMap<LogId, String>,
+    /// Logs opened for a child that is not spawned yet.
+    opened: Vec<(ProcId, LogId)>,
+    /// Open logs: whose each is, and its path.
+    pub logs: BTreeMap<LogId, (ProcId, String)>,
     pub sockets: BTreeSet<SocketId>,
+    /// Those whose children have said that they are ready, or of whom others said so.
+    pub ready: BTreeSet<ProcId>,
     /// Connections given up by the service.
     pub closed: Vec<ConnId>,
     /// Each with the number of lines logged before it.
@@ -144,6 +152,9 @@ impl SimHost {
             agenda: Agenda::default(),
             trouble,
             children: BTreeMap::new(),
+            helpers: BTreeMap::new(),
+            probes: BTreeMap::new(),
+            next_probe: 0,
             orphans: Orphans::default(),
             reaped: None,
             has_proc,
@@ -151,6 +162,7 @@ impl SimHost {
             opened: Vec::new(),
             logs: BTreeMap::new(),
             sockets: BTreeSet::new(),
+            ready: BTreeSet::new(),
             closed: Vec::new(),
             did: VecDeque::new(),
             changes: 0,
@@ -201,36 +213,22 @@ impl SimHost {
     }
 
     fn log_path(&self, log: LogId) -> String {
-        self.logs.get(&log).unwrap_or_else(|| panic!("{log:?} is used and not open")).clone()
+        self.logs.get(&log).unwrap_or_else(|| panic!("{log:?} is used and not open")).1.clone()
     }
 
     fn note(&mut self, did: Did) {
         self.did.push_back((lines::count(), did));
     }
 
-    /// Whether a kind of trouble strikes now.
-    fn strikes(&mut self, rate: u64) -> bool {
-        self.random.one_in(rate)
+    /// A number that no process had before.
+    pub fn new_pid(&mut self) -> i32 {
+        self.next_pid += 1;
+        self.next_pid
     }
-}
 
-impl Helpers for SimHost {
-    fn spawn_helper(&mut self, _: &Launch<'_>) -> Result<Pid, SpawnError> {
-        Err(SpawnError::Fork(libc::EAGAIN))
-    }
-    fn close_helper(&mut self, _: Pid) {}
-    fn begin_probe(&mut self, _: ProcId, _: &Probe) -> Option<Result<(), String>> {
-        Some(Ok(()))
-    }
-    fn end_probe(&mut self, _: ProcId) {}
-    fn process_group(&mut self, pid: Pid) -> Option<Pid> {
-        Some(pid)
-    }
-    fn is_our_child(&mut self, _: Pid) -> bool {
-        false
-    }
-    fn memory(&mut self, _: Pid, _: bool) -> Option<u64> {
-        None
+    /// Whether a kind of trouble strikes now.
+    pub fn strikes(&mut self, rate: u64) -> bool {
+        self.random.one_in(rate)
     }
 }
 
@@ -316,8 +314,7 @@ impl Children for SimHost {
         if self.strikes(self.trouble.fork) {
             return Err(SpawnError::Fork(*self.random.pick(&[libc::EAGAIN, libc::ENOMEM])));
         }
-        self.next_pid += 1;
-        let pid = self.next_pid;
+        let pid = self.new_pid();
         let listener = handler(&launch.config.command).map(|handler| Listening {
             handler,
             counts_bytes: launch.config.command.ends_with(" bytes"),
@@ -332,18 +329,26 @@ impl Children for SimHost {
             _ => self.now,
         };
         let failure = self.random.one_in(40).then(|| self.random.one_in(2).then(|| "nice".to_string()));
+        let (own, rest) = std::mem::take(&mut self.opened).into_iter().partition(|(owner, _)| *owner == process);
+        self.opened = rest;
+        let logs = Vec::into_iter(own).map(|(_, log)| log).collect();
         let child = Child {
             process,
             set_up_at,
             failure,
             name: launch.config.name.clone(),
             command: launch.config.command.clone(),
-            logs: std::mem::take(&mut self.opened),
+            logs,
             is_dead: false,
+            heard: Default::default(),
             is_killed: false,
             listener,
         };
         child.begin(pid, set_up_at, &mut self.random, &mut self.agenda);
+        self.ready.remove(&process);
+        if child.failure.is_none() {
+            self.plan_messages(pid, set_up_at, launch.config);
+        }
         self.children.insert(pid, child);
         self.pipes.insert(process, pid);
         if launch.config.program.killmode.minds_leftovers() {
@@ -374,6 +379,10 @@ impl Children for SimHost {
 
     fn kill(&mut self, pid: Pid, signal: i32, group: bool) -> Result<(), Errno> {
         self.changes += 1;
+        if let Some(helper) = self.helpers.get_mut(&pid.0) {
+            helper.take_signal(pid.0, signal, self.now, &mut self.agenda);
+            return Ok(());
+        }
         if group {
             self.orphans.signal_group(pid, signal, self.now);
             // The rest of the group of one that has ended.
@@ -450,8 +459,8 @@ impl Logs for SimHost {
             return Err(Errno(*self.random.pick(&[libc::EMFILE, libc::EISDIR, libc::EACCES])));
         }
         self.next_log += 1;
-        self.logs.insert(LogId(self.next_log), path.to_string());
-        self.opened.push(LogId(self.next_log));
+        self.logs.insert(LogId(self.next_log), (plan.outlet.0, path.to_string()));
+        self.opened.push((plan.outlet.0, LogId(self.next_log)));
         self.append(path, b"");
         Ok(LogId(self.next_log))
     }
@@ -491,7 +500,7 @@ impl Logs for SimHost {
         self.changes += 1;
         self.log_path(log);
         self.logs.remove(&log);
-        self.opened.retain(|other| *other != log);
+        self.opened.retain(|(_, other)| *other != log);
     }
 
     fn log_make_auto(&mut self, dir: &str, process: &str, channel: Channel, _: &str) -> Result<String, Errno> {

@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("STARTING", &["STOPPED", "BACKOFF", "EXITED", "FATAL"]),
     ("RUNNING", &["STARTING"]),
-    // From RUNNING: a listener that broke the protocol under unknown_action=restart.
-    ("BACKOFF", &["STARTING", "RUNNING"]),
+    // From RUNNING: a listener that broke the protocol under unknown_action=restart. From EXITED: a one-shot that has
+    // failed, or the pause before the next run.
+    ("BACKOFF", &["STARTING", "RUNNING", "EXITED"]),
     ("STOPPING", &["STARTING", "RUNNING"]),
     // From STARTING: it still waited for what the last run left behind.
     ("STOPPED", &["STARTING", "STOPPING", "BACKOFF"]),
     ("EXITED", &["RUNNING", "UNKNOWN"]),
-    ("FATAL", &["BACKOFF"]),
+    // From STOPPED and EXITED: what it waits for has failed, or it was restarted too often.
+    ("FATAL", &["BACKOFF", "STOPPED", "EXITED"]),
     ("UNKNOWN", &["STARTING", "RUNNING", "STOPPING"]),
 ];
 

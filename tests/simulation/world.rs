@@ -4,6 +4,7 @@ mod conversation;
 mod deeds;
 mod inbox;
 mod invariants;
+mod order;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +26,7 @@ use crate::observer::Observer;
 use crate::pools::Pools;
 use crate::random::Random;
 use inbox::Inbox;
+use order::Track;
 
 /// The wall clock when a schedule begins.
 const EPOCH_SECS: u64 = 1_700_000_000;
@@ -75,6 +77,7 @@ pub struct World {
     /// The configuration file was edited in this run.
     is_edited: bool,
     kept: Kept,
+    track: Track,
     is_traced: bool,
 }
 
@@ -143,6 +146,7 @@ impl World {
             is_changed: false,
             is_edited: false,
             kept: Kept::default(),
+            track: Track::default(),
             is_traced: trace,
         }
     }
@@ -164,6 +168,7 @@ impl World {
         self.model = Model::new(config.clone());
         self.pools = Pools::default();
         self.group_of.clear();
+        self.track = Track::default();
         self.is_uncertain = false;
         self.is_edited = false;
         self.service = Service::new(config, self.host.loader(), serial);
@@ -250,9 +255,17 @@ impl World {
         if self.now > before {
             self.idle_turns = 0;
         }
-        assert!(self.now < self.end_at + END_NANOS_MAX, "it was told to end and does not");
+        assert!(self.now < self.end_at + END_NANOS_MAX, "it was told to end and does not: {}", self.those_left());
         self.host.now = self.now;
         self.host.wall_secs = self.time().wall.secs();
+    }
+
+    /// Who is not stopped, and what runs beside.
+    fn those_left(&self) -> String {
+        let left = self.service.daemon.roster.processes().filter(|(_, process)| !process.machine.state().is_stopped());
+        let left: Vec<_> = left.map(|(_, process)| (&process.config.name, process.machine.state().name())).collect();
+        let helpers: Vec<_> = self.host.helpers.values().map(|helper| &helper.names).collect();
+        format!("{left:?}, helpers of {helpers:?}")
     }
 
     /// Has the service do something, then looks at what it did.
@@ -277,6 +290,9 @@ impl Inputs for World {
             } else {
                 self.deliver_output(output);
             }
+        }
+        for told in std::mem::take(&mut self.inbox.told) {
+            self.deliver_told(told);
         }
     }
 

@@ -82,11 +82,18 @@ impl Daemon {
         }
     }
 
-    /// Kills the hook that runs.
+    /// Kills the hook that runs. The log that was opened for what it writes is closed, unless a child has it.
     pub(in super::super) fn drop_hook(&mut self, id: ProcId, host: &mut dyn Host) {
         let hook = self.care.watched.get_mut(&id).and_then(|watched| watched.hook.take());
         if let Some((pid, _)) = hook {
             self.drop_helper(pid, host);
+            self.close_idle_logs(id, host);
+        }
+    }
+
+    fn close_idle_logs(&mut self, id: ProcId, host: &mut dyn Host) {
+        if self.roster.process(id).is_some_and(|process| process.machine.pid().is_none()) {
+            self.close_logs(id, host);
         }
     }
 
@@ -104,9 +111,7 @@ impl Daemon {
             activity!(Warn, "{} of {} failed: {problem}", hook.option(), process.config.name);
         }
         let _ = self.step(id, Trigger::HookEnded(hook, result), now, host);
-        if self.roster.process(id).is_some_and(|process| process.machine.pid().is_none()) {
-            self.close_logs(id, host);
-        }
+        self.close_idle_logs(id, host);
     }
 
     /// A hook or a probe was reaped; false if it is none.
@@ -159,9 +164,14 @@ impl Daemon {
         let Some(helper) = self.care.helpers.get_mut(&pid.0) else { return };
         keep_last_line(&mut helper.line, bytes);
         let (id, kind) = (helper.process, helper.kind);
-        if matches!(kind, HelperKind::Hook(_) | HelperKind::Action)
-            && let Some(process) = self.roster.process_mut(id)
-        {
+        let Some(process) = self.roster.process_mut(id) else { return };
+        let goes_into_log = match kind {
+            HelperKind::Hook(_) => true,
+            // It may outlive the child, whose log is closed then.
+            HelperKind::Action => process.machine.pid().is_some(),
+            HelperKind::Probe | HelperKind::Dropped => false,
+        };
+        if goes_into_log {
             let channel = hook_log(id, process, host);
             self.append_log(id, channel, bytes, host);
         }

@@ -10,6 +10,7 @@ use crate::model::event;
 use crate::model::health::{HealthChange, HealthState};
 use crate::model::history::What;
 use crate::model::process::Trigger;
+use crate::state::SupervisorState;
 
 impl Daemon {
     /// Asks whoever waits for it, as far as there is room.
@@ -101,6 +102,10 @@ impl Daemon {
                 watched.next_probe = None;
                 let _ = self.step(id, Trigger::Ready, now, host);
             }
+            return;
+        }
+        // While everything is stopped each is stopped in its turn, and nothing is done about how it is.
+        if self.state != SupervisorState::Running {
             return;
         }
         let program = &config.program;

@@ -1,3 +1,5 @@
+mod asked_otherwise;
+
 use super::*;
 use crate::clock::Wall;
 use crate::config::Program;

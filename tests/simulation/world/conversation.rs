@@ -107,6 +107,7 @@ impl World {
     }
 
     pub(super) fn disconnect(&mut self, index: usize, conn: ConnId) {
+        self.note_gone();
         // What it asked for goes on, and nobody sees what comes of it.
         self.is_uncertain |= self.clients[index].is_uncertain();
         self.clients[index].disconnected();

@@ -1,6 +1,6 @@
 //! What the daemon did to the system and what it logged, in the order in which it did.
 
-use stheno::id::{GroupId, Pid};
+use stheno::id::{GroupId, Pid, ProcId};
 
 use super::World;
 use crate::host::Did;
@@ -31,6 +31,7 @@ impl World {
         for id in replaced {
             self.pools.replaced(id);
         }
+        self.check_order();
         assert!(self.spawned.is_empty(), "no line for children spawned: {:?}", self.spawned);
         assert!(self.reaped.len() <= 1, "no line for strangers reaped: {:?}", self.reaped);
         self.fresh.extend(self.service.take_dirty());
@@ -53,7 +54,8 @@ impl World {
             }
             Did::Killed { pid, signal } => {
                 self.say(|| format!("signal {signal} to {pid}"));
-                if !self.was_running && signal != libc::SIGKILL {
+                // Who depends on whom goes before.
+                if !self.was_running && signal != libc::SIGKILL && !self.host.file.is_ordered {
                     self.check_stop_order(pid);
                 }
             }
@@ -95,8 +97,13 @@ impl World {
             assert_eq!(self.reaped.pop(), pid, "the line of a stranger: {text}");
         } else if let Some(rest) = text.strip_prefix("success: ") {
             let name = rest.split(' ').next().unwrap_or_default();
-            let alive = self.host.children.values().any(|child| child.name == name && !child.is_dead);
-            assert!(alive, "{name} is said to run and has ended before");
+            // One that said so may end at the same moment.
+            let stays_up = text.ends_with("(startsecs)");
+            let alive = self.host.children.values().filter(|child| child.name == name && !(stays_up && child.is_dead));
+            let alive: Vec<ProcId> = alive.map(|child| child.process).collect();
+            assert!(!alive.is_empty(), "{name} is said to run and has ended before");
+            let is_ready = stays_up || alive.iter().any(|id| self.host.ready.contains(id));
+            assert!(is_ready, "O-3: {name} is said to be ready and has not said so");
         } else if let Some(rest) = text.strip_prefix("pool ") {
             let pool = rest.split(' ').next().and_then(|name| self.group_names.get(name).copied());
             let serial = rest.rsplit(' ').next().and_then(|serial| serial.parse().ok());

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use stheno::config::NotifyAccess;
 use stheno::exit::ExitStatus;
 use stheno::id::{Channel, ConnId, Pid, ProcId};
 use stheno::serve::Input;
@@ -16,7 +17,9 @@ use crate::host::Trouble;
 pub(super) struct Inbox {
     /// What children wrote; what has to wait for listeners stays.
     pub(super) outputs: Vec<Happening>,
-    /// Children and strangers that ended; those that were not reaped yet stay.
+    /// What helpers wrote, what was answered, and what children told of themselves.
+    pub(super) told: Vec<Happening>,
+    /// Children, helpers and strangers that ended; those that were not reaped yet stay.
     pub(super) exits: VecDeque<(i32, ExitStatus)>,
     /// Whether a signal tells of an exit that came since the last turn.
     pub(super) is_told: bool,
@@ -30,6 +33,7 @@ pub(super) struct Inbox {
 impl Inbox {
     pub(super) fn len(&self) -> usize {
         self.outputs.len()
+            + self.told.len()
             + self.exits.len()
             + self.reports.len()
             + self.signals.len()
@@ -51,13 +55,19 @@ impl World {
                     }
                 }
                 Happening::Exit { pid, status } => {
-                    if let Some(child) = self.host.children.get_mut(&pid)
-                        && !std::mem::replace(&mut child.is_dead, true)
+                    let child = self.host.children.get_mut(&pid).map(|child| &mut child.is_dead);
+                    let helper = self.host.helpers.get_mut(&pid).map(|helper| &mut helper.is_dead);
+                    if let Some(is_dead) = child.or(helper)
+                        && !std::mem::replace(is_dead, true)
                     {
                         self.inbox.is_told = !has_rest;
                         self.inbox.exits.push_back((pid, status));
                     }
                 }
+                Happening::HelperOutput { .. }
+                | Happening::Probed { .. }
+                | Happening::Notified { .. }
+                | Happening::ReadyLine { .. } => self.inbox.told.push(happening),
                 Happening::SetUp { pid } => self.inbox.reports.push(pid),
                 Happening::Stranger { pid, status } => self.inbox.exits.push_back((pid, status)),
                 Happening::Signal(number) => self.inbox.signals.push(number),
@@ -106,11 +116,14 @@ impl World {
     pub(super) fn deliver_output(&mut self, output: Happening) {
         match output {
             Happening::Output { pid, channel, bytes, spoken } => {
-                let Some(child) = self.host.children.get(&pid) else { return };
+                let Some(child) = self.host.children.get_mut(&pid) else { return };
                 let process = child.process;
                 // Its pipes may be closed already, if it was removed in state UNKNOWN.
                 if self.host.pipes.get(&process) != Some(&pid) || bytes.is_empty() {
                     return;
+                }
+                if child.hear(channel, &bytes) {
+                    self.host.ready.insert(process);
                 }
                 let is_garbage = spoken.contains(&Spoken::Garbage);
                 if is_garbage && child.listener.as_ref().is_some_and(|listener| listener.is_answering) {
@@ -132,6 +145,51 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// Hands over what is told beside the output of children.
+    pub(super) fn deliver_told(&mut self, told: Happening) {
+        match told {
+            Happening::HelperOutput { pid, bytes } if self.host.helpers.contains_key(&pid) => {
+                let input = Input::HelperOutput { pid: Pid(pid), bytes: &bytes };
+                self.step(|service, now, host| service.handle(input, now, host));
+            }
+            Happening::Probed { process, number, result } => {
+                if self.host.probes.get(&process) != Some(&number) {
+                    return;
+                }
+                self.say(|| format!("{process:?} is answered for: {result:?}"));
+                if result.is_ok() {
+                    self.host.ready.insert(process);
+                }
+                self.step(|service, now, host| service.handle(Input::Probed { process, result }, now, host));
+            }
+            Happening::Notified { pid, sender, text } => {
+                let Some(process) = self.process_of_open(pid) else { return };
+                self.say(|| format!("{} tells for {pid}: {text:?}", sender.0));
+                let config = self.service.daemon.roster.process(process).map(|process| &process.config.program);
+                let is_heard =
+                    sender.0 == pid || config.is_some_and(|config| config.notify_access == NotifyAccess::All);
+                if is_heard && text.contains("READY=1") {
+                    self.host.ready.insert(process);
+                }
+                let input = Input::Notified { process, sender, bytes: text.as_bytes() };
+                self.step(|service, now, host| service.handle(input, now, host));
+            }
+            Happening::ReadyLine { pid } => {
+                let Some(process) = self.process_of_open(pid) else { return };
+                self.say(|| format!("{pid} writes a line feed"));
+                self.host.ready.insert(process);
+                self.step(|service, now, host| service.handle(Input::ReadyLine { process }, now, host));
+            }
+            _ => {}
+        }
+    }
+
+    /// The process of a child that was not reaped yet.
+    fn process_of_open(&self, pid: i32) -> Option<ProcId> {
+        let process = self.host.children.get(&pid)?.process;
+        (self.host.pipes.get(&process) == Some(&pid)).then_some(process)
     }
 
     /// A listener has said something whole.
@@ -158,6 +216,16 @@ impl World {
 
     pub(super) fn deliver_exit(&mut self, pid: i32, status: ExitStatus) {
         self.say(|| format!("{pid} ends, {}", status.text()));
+        if let Some(helper) = self.host.helpers.get(&pid) {
+            if helper.is_probe() && status == ExitStatus::Code(0) {
+                let name = format!("{}:{}", helper.names.0, helper.names.1);
+                self.host.ready.extend(self.service.daemon.roster.find_process(&name));
+            }
+            assert!(self.service.daemon.is_helper(Pid(pid)), "a helper that the daemon does not know");
+            self.step(|service, now, host| service.handle(Input::Exited { pid: Pid(pid), status }, now, host));
+            self.host.helpers.remove(&pid);
+            return;
+        }
         self.deliver_last(pid);
         if let Some(child) = self.host.children.get(&pid) {
             let process = child.process;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use stheno::config::GroupKind;
-use stheno::id::LogId;
 use stheno::state::ProcessState;
 
 use super::World;
 use crate::agenda::SECOND;
+use crate::clients::Request;
 use crate::{answers, lines};
 
 /// How long one call may take: a stop, and a few of them in a multicall.
@@ -18,7 +18,6 @@ impl World {
     pub(super) fn check(&self) {
         let daemon = &self.service.daemon;
         let mut pids = BTreeMap::new();
-        let mut logs: Vec<LogId> = Vec::new();
         let mut sockets = 0;
         for (_, group) in daemon.roster.groups() {
             let mut uses_socket = false;
@@ -32,8 +31,9 @@ impl World {
                     state,
                     ProcessState::Starting | ProcessState::Running | ProcessState::Stopping | ProcessState::Unknown
                 );
-                // It waits for what the last run left behind.
-                let may_lack = state == ProcessState::Starting && machine.waits_for_leftovers();
+                // It waits for what the last run left behind, or for a hook.
+                let may_lack =
+                    state == ProcessState::Starting && (machine.waits_for_leftovers() || machine.hook().is_some());
                 assert!(
                     machine.pid().is_some() == has_pid || may_lack,
                     "{name} is {} with {:?}",
@@ -53,16 +53,21 @@ impl World {
                 let child = self.host.children.get(&pid.0);
                 assert!(child.is_some_and(|child| child.process == *id), "{name} is {} without a child", state.name());
                 uses_socket |= matches!(group.config.kind, GroupKind::Fcgi(_));
-                logs.extend(child.iter().flat_map(|child| &child.logs));
+                for log in child.iter().flat_map(|child| &child.logs) {
+                    assert!(self.host.logs.contains_key(log), "{log:?} of {name} is closed and it runs");
+                }
             }
             sockets += usize::from(uses_socket);
         }
         let unique: BTreeSet<i32> = pids.values().copied().collect();
         assert_eq!(unique.len(), pids.len(), "two processes with one pid");
         assert_eq!(pids, self.host.pipes, "children that are known against children whose pipes are open");
-        let open: Vec<LogId> = self.host.logs.keys().copied().collect();
-        logs.sort_unstable();
-        assert_eq!(logs, open, "logs of children against logs that are open");
+        for (owner, path) in self.host.logs.values() {
+            let machine = daemon.roster.process(*owner).map(|process| &process.machine);
+            // What a hook writes goes there too.
+            let is_used = machine.is_some_and(|machine| machine.pid().is_some() || machine.hook().is_some());
+            assert!(is_used, "{path} is open, and nobody writes to it");
+        }
         assert_eq!(sockets, self.host.sockets.len(), "FastCGI sockets that are open");
         if !self.is_uncertain() {
             assert_eq!(answers::active(daemon), self.model.groups, "the groups there are against those of the calls");
@@ -81,7 +86,13 @@ impl World {
             }
         }
         for client in &self.clients {
-            for request in client.requests.iter().filter(|request| request.sent_at < self.now && request.unsent == 0) {
+            let is_asked = |request: &&Request| request.sent_at < self.now && request.unsent == 0;
+            for request in client.requests.iter().filter(is_asked) {
+                // What waits for others, or to be ready, may do so for ever, and with it who asked for its start, and what
+                // else was asked behind that.
+                if self.host.file.is_ordered && request.asked.starts() {
+                    break;
+                }
                 assert!(self.now - request.sent_at < ANSWER_NANOS_MAX, "no answer for a long time: {request:?}");
             }
         }
@@ -110,6 +121,7 @@ impl World {
         let deadline = self.service.next_deadline(self.time()).map(|at| at.0);
         if self.dirty.is_empty() && deadline.is_none_or(|at| at > self.now) && self.service.finished().is_none() {
             self.check_quiet_now("after a turn");
+            self.check_waits();
         }
     }
 
@@ -150,6 +162,13 @@ impl World {
                 .is_none_or(|process| process.machine.state() == ProcessState::Unknown);
             assert!(is_unknown, "{} (pid {pid}) is left behind", child.name);
         }
+        // Hooks are waited for, unless the time for it was over.
+        for (pid, helper) in std::mem::take(&mut self.host.helpers) {
+            let may_stay = !helper.is_hook() || !helper.counts() || self.host.file.is_hurried;
+            assert!(may_stay, "a hook of {:?} (pid {pid}) is left behind", helper.names);
+        }
+        self.host.probes.clear();
+        self.host.ready.clear();
         self.host.pipes.clear();
         self.host.logs.clear();
         self.host.sockets.clear();
