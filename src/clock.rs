@@ -34,7 +34,8 @@ impl Mono {
 /// The earliest of these deadlines; `None` is never. Every turn asks for it, and this compiles to a few comparisons.
 pub fn earliest(deadlines: &[Option<Mono>]) -> Option<Mono> {
     let never = Mono(u64::MAX);
-    deadlines.iter().map(|at| at.unwrap_or(never)).min().filter(|at| *at < never)
+    let first = deadlines.iter().fold(never, |first, at| first.min(at.unwrap_or(never)));
+    (first < never).then_some(first)
 }
 
 impl Wall {

@@ -4,6 +4,7 @@
 //! Messages that clients may know are the original's, word for word. Those that come from Python itself
 //! (`invalid literal for int() …`) are our own words and contain the offending text.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::level::Level;
@@ -112,7 +113,7 @@ impl Datatype for Autorestart {
     const KIND: &'static str = "true, false or unexpected";
 
     fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
-        let lower = text.to_lowercase();
+        let lower = lowercase(text);
         match truth(&lower) {
             Some(true) => Ok(Autorestart::Always),
             Some(false) => Ok(Autorestart::Never),
@@ -143,7 +144,7 @@ impl Datatype for ByteSize {
     const KIND: &'static str = "size";
 
     fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
-        let lower = text.to_lowercase();
+        let lower = lowercase(text);
         let units = [("kb", 1 << 10), ("mb", 1 << 20), ("gb", 1 << 30)];
         let (number, unit) =
             units.iter().find_map(|(name, unit)| Some((lower.strip_suffix(name)?, *unit))).unwrap_or((&lower, 1));
@@ -231,7 +232,7 @@ impl Datatype for LogFile {
     const KIND: &'static str = "path, AUTO or NONE";
 
     fn parse(text: &str, env: &dyn Env) -> Result<Self, String> {
-        match text.to_lowercase().as_str() {
+        match &*lowercase(text) {
             "none" | "off" => Ok(LogFile::None),
             "auto" => Ok(LogFile::Auto),
             "syslog" => Ok(LogFile::Syslog),
@@ -376,7 +377,7 @@ impl Datatype for Level {
     const KIND: &'static str = "log level";
 
     fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
-        let lower = text.to_lowercase();
+        let lower = lowercase(text);
         let found = Level::ALL.into_iter().find(|level| level.config_name() == lower);
         found.ok_or_else(|| format!("bad logging level name {}", pyrepr::text(text)))
     }
@@ -453,8 +454,16 @@ fn number(text: &str, base: u32) -> Option<i64> {
     Some(if negative { -value } else { value })
 }
 
+/// `str.lower`; most texts are in lower case already, the defaults of the rows above all.
+pub(super) fn lowercase(text: &str) -> Cow<'_, str> {
+    match text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(text.to_lowercase()),
+    }
+}
+
 fn truth(text: &str) -> Option<bool> {
-    match text.to_lowercase().as_str() {
+    match &*lowercase(text) {
         "true" | "yes" | "on" | "1" => Some(true),
         "false" | "no" | "off" | "0" => Some(false),
         _ => None,
@@ -473,7 +482,7 @@ macro_rules! words {
             const KIND: &'static str = $kind;
 
             fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
-                match text.to_lowercase().as_str() {
+                match &*super::lowercase(text) {
                     $($word => Ok($name::$variant),)+
                     _ => Err(format!("expected {}, not {}", $kind, pyrepr::text(text))),
                 }

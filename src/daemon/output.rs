@@ -11,6 +11,7 @@ use crate::level::Level;
 use crate::logs::syslog::Label;
 use crate::model::backpressure::{Outlet, WaitsFor};
 use crate::model::event::Event;
+use crate::state::SupervisorState;
 use crate::wire::ansi::Stripper;
 use crate::wire::capture::Piece;
 use crate::wire::pyrepr;
@@ -42,6 +43,17 @@ impl Daemon {
         } else {
             self.captured(id, channel, bytes, now, host);
         }
+    }
+
+    /// Whether something may follow from what a process has just written: somebody is to hear of it, a state has changed,
+    /// a line waits for its end.
+    pub fn minds_output(&self, id: ProcId) -> bool {
+        self.has_changed()
+            || self.has_ring_news
+            || self.bus.has_marked()
+            || !self.line_deadlines.is_empty()
+            || self.state != SupervisorState::Running
+            || self.roster.is_listener(id)
     }
 
     /// Takes as many of these bytes as there is room for, and says how many.

@@ -232,7 +232,9 @@ impl Reactor {
         now
     }
 
-    fn timeout(&self, service: &Service, now: Now) -> Option<Duration> {
+    fn timeout(&self, service: &mut Service, now: Now) -> Option<Duration> {
+        // Asked in any case: a turn in which nothing is due is a quick one.
+        let of_service = service.next_deadline(now);
         if !self.unfinished.is_empty() || self.reaping || signals::has_missed() {
             return Some(Duration::ZERO);
         }
@@ -240,8 +242,7 @@ impl Reactor {
         let manager = self.manager.as_ref().and_then(Manager::deadline);
         let watchdog = self.watchdog.as_ref().and_then(Watchdog::deadline);
         let ours = [self.trims_after_load_at, self.trims_at, self.backoff.deadline(), streams, manager, watchdog];
-        let deadlines = [service.next_deadline(now), earliest(&ours)];
-        earliest(&deadlines).map(|at| at.since(now.mono))
+        earliest(&[of_service, earliest(&ours)]).map(|at| at.since(now.mono))
     }
 
     /// Gives memory back some time after a configuration was read. With ten programs that is two thirds of it.

@@ -106,6 +106,11 @@ impl DeferredReplies {
         std::mem::take(&mut self.all)
     }
 
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// Whether clients wait.
     pub(super) fn have_clients(&self) -> bool {
         self.all.iter().any(|reply| reply.conn.is_some())

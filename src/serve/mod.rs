@@ -61,6 +61,9 @@ pub use turn::{Inputs, turn};
 /// go on asking cannot hold the end up for longer.
 const LAST_TURNS_MAX: usize = 64;
 
+/// How far apart the same moment may come out that is told by the wall clock and shown by the other.
+const CLOCKS_DIFFER: Duration = Duration::from_millis(5);
+
 /// What happens, as the reactor tells it.
 #[derive(Debug)]
 pub enum Input<'a> {
@@ -187,6 +190,9 @@ pub struct Service {
     turns: Option<Histogram>,
     /// How long to rest before the next turn.
     rest: Option<Duration>,
+    /// Nothing is to be done before that moment, for since it was found out nothing has happened but output that was
+    /// written to a log. `None`: something has.
+    idle_until: Option<Mono>,
 }
 
 impl Service {
@@ -212,6 +218,7 @@ impl Service {
             backpressure: Backpressure::default(),
             pace: Pace::default(),
             rest: None,
+            idle_until: None,
         }
     }
 
@@ -225,6 +232,9 @@ impl Service {
     pub fn handle(&mut self, input: Input<'_>, now: Now, host: &mut dyn Host) {
         if !matches!(input, Input::Output { .. } | Input::Drained { .. }) {
             self.pace.other();
+        }
+        if !matches!(input, Input::Output { .. }) {
+            self.idle_until = None;
         }
         match input {
             Input::Output { .. } => self.take_output(&input, now, host),
@@ -279,8 +289,20 @@ impl Service {
             .finish(process, |outlet, bytes, waits_for| daemon.offer_output(outlet, bytes, waits_for, now, host));
     }
 
-    /// When the next turn is due at the latest; `None` is never.
-    pub fn next_deadline(&self, now: Now) -> Option<Mono> {
+    /// When the next turn is due at the latest; `None` is never. To be asked between turns.
+    pub fn next_deadline(&mut self, now: Now) -> Option<Mono> {
+        const NEVER: Mono = Mono(u64::MAX);
+        let until = self.idle_until.unwrap_or_else(|| self.deadline(now).unwrap_or(NEVER));
+        debug_assert!(
+            self.deadline(now).is_none_or(|at| at.after(CLOCKS_DIFFER) >= until),
+            "something has become due that nobody told of"
+        );
+        self.idle_until = Some(until);
+        (until < NEVER).then_some(until)
+    }
+
+    /// The same from what everybody says.
+    fn deadline(&self, now: Now) -> Option<Mono> {
         if self.daemon.bus.has_marked() || self.asks_again || !self.unserved.is_empty() {
             return Some(now.mono);
         }
@@ -324,6 +346,7 @@ impl Service {
 
     /// A connection was closed; what it asked for goes on.
     pub fn drop_connection(&mut self, id: ConnId, host: &mut dyn Host) {
+        self.idle_until = None;
         self.forget(id, host);
     }
 

@@ -4,6 +4,7 @@
 use super::{Input, Service};
 use crate::clock::Now;
 use crate::daemon::Host;
+use crate::id::ProcId;
 use crate::rpc::budget::Budget;
 
 /// Where the inputs of a turn come from. Each method hands what there is of its kind to [`Service::handle`].
@@ -65,6 +66,15 @@ pub fn turn(inputs: &mut impl Inputs, now: Now) {
 impl Service {
     /// What follows from the inputs of a turn.
     pub fn decide(&mut self, now: Now, host: &mut dyn Host) {
+        if self.idle_until.is_none_or(|until| until <= now.mono) {
+            self.decide_all(now, host);
+        }
+        let daemon = &self.daemon;
+        self.rest = self.pace.end_turn(|id| daemon.roster.is_listener(id), now.mono);
+    }
+
+    fn decide_all(&mut self, now: Now, host: &mut dyn Host) {
+        self.idle_until = None;
         // Deadlines come after exits, so that a quick exit is never judged RUNNING, and after requests, so that a
         // start request and an automatic restart do not meet.
         self.daemon.deadlines(now, host);
@@ -88,8 +98,6 @@ impl Service {
             self.end_live();
         }
         self.budget = Budget::default();
-        let daemon = &self.daemon;
-        self.rest = self.pace.end_turn(|id| daemon.roster.is_listener(id), now.mono);
     }
 
     /// Takes what a child wrote, as far as there is room for the messages in it.
@@ -100,10 +108,26 @@ impl Service {
         self.backpressure.take(outlet, bytes, now.mono, |outlet, bytes, waits_for| {
             daemon.offer_output(outlet, bytes, waits_for, now, host)
         });
+        if self.minds_output(process) {
+            self.idle_until = None;
+        }
+    }
+
+    /// Whether something may follow from output, other than that it is in a log.
+    fn minds_output(&self, process: ProcId) -> bool {
+        self.daemon.minds_output(process)
+            || self.backpressure.deadline().is_some()
+            || !self.deferred.is_empty()
+            || !self.conns.live().is_empty()
+            || !self.conns.fed_with_events().is_empty()
     }
 
     /// Hands on what has found room.
     fn advance_output(&mut self, now: Now, host: &mut dyn Host) {
+        if self.backpressure.deadline().is_none() {
+            return;
+        }
+        self.idle_until = None;
         let daemon = &mut self.daemon;
         self.backpressure
             .advance(now.mono, |outlet, bytes, waits_for| daemon.offer_output(outlet, bytes, waits_for, now, host));
@@ -111,6 +135,6 @@ impl Service {
 
     /// Whether a deadline has come.
     fn is_due(&self, now: Now) -> bool {
-        self.next_deadline(now).is_some_and(|at| at <= now.mono)
+        self.idle_until.or_else(|| self.deadline(now)).is_some_and(|at| at <= now.mono)
     }
 }

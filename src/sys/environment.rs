@@ -46,6 +46,15 @@ impl CStrings {
         Ok(())
     }
 
+    /// A copy with room for more strings of these lengths, each with its zero byte.
+    fn with_room(&self, more: impl ExactSizeIterator<Item = usize>) -> CStrings {
+        let mut starts = Vec::with_capacity(self.starts.len() + more.len());
+        starts.extend_from_slice(&self.starts);
+        let mut bytes = Vec::with_capacity(self.bytes.len() + more.sum::<usize>());
+        bytes.extend_from_slice(&self.bytes);
+        CStrings { bytes, starts }
+    }
+
     /// The strings without their zero bytes, in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let ends = self.starts.iter().skip(1).copied().chain([self.bytes.len()]);
@@ -68,7 +77,11 @@ const OF_SERVICE_MANAGER: [&str; 6] =
 
 /// The daemon's own environment, read once.
 #[derive(Clone, Debug, Default)]
-pub struct Environment(Vec<(OsString, OsString)>);
+pub struct Environment {
+    variables: Vec<(OsString, OsString)>,
+    /// The same as a child gets it, for the many that change nothing of it.
+    encoded: CStrings,
+}
 
 impl Environment {
     /// That of this process, as far as it is for children.
@@ -80,27 +93,39 @@ impl Environment {
         if all.iter().any(|(key, _)| key == "NOTIFY_SOCKET") {
             all.retain(|(key, _)| !OF_SERVICE_MANAGER.iter().any(|name| key == name));
         }
-        Environment(all)
+        Environment::from_variables(all)
+    }
+
+    fn from_variables(variables: Vec<(OsString, OsString)>) -> Environment {
+        let mut encoded = CStrings::default();
+        for (key, value) in &variables {
+            // A variable that has come to us holds no zero byte.
+            let _ = encoded.push(&[key.as_bytes(), b"=", value.as_bytes()]);
+        }
+        Environment { variables, encoded }
     }
 
     /// The value of a variable.
     pub fn get(&self, key: &str) -> Option<&OsStr> {
-        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_os_str())
+        self.variables.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_os_str())
     }
 
     /// Every variable, in the order of the environment.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.0.iter().map(|(key, value)| (key.as_os_str(), value.as_os_str()))
+        self.variables.iter().map(|(key, value)| (key.as_os_str(), value.as_os_str()))
     }
 
     /// The environment of a child: what `is_inherited` lets through of ours, overlaid by `pairs`, of which a later one wins
     /// over an earlier (P-58). What is redefined keeps its place, as in the original. Shape: `KEY=value` strings.
     pub fn overlaid(&self, is_inherited: impl Fn(&[u8]) -> bool, pairs: &[Pair<'_>]) -> Result<CStrings, ZeroByte> {
+        if let Some(all) = self.extended(&is_inherited, pairs) {
+            return all;
+        }
         // Files may bring thousands.
         let mut last: BTreeMap<&[u8], (&[u8], bool)> =
             pairs.iter().map(|(key, value)| (*key, (*value, false))).collect();
         let mut all = CStrings::default();
-        for (key, value) in self.0.iter().filter(|(key, _)| is_inherited(key.as_bytes())) {
+        for (key, value) in self.variables.iter().filter(|(key, _)| is_inherited(key.as_bytes())) {
             let value = match last.get_mut(key.as_bytes()) {
                 Some((value, is_placed)) => {
                     *is_placed = true;
@@ -118,7 +143,27 @@ impl Environment {
         }
         Ok(all)
     }
+
+    /// The same where `pairs` only add to what is ours, which is then copied in one piece; `None` if they do more.
+    fn extended(&self, is_inherited: impl Fn(&[u8]) -> bool, pairs: &[Pair<'_>]) -> Option<Result<CStrings, ZeroByte>> {
+        let is_new = |at: usize, key: &[u8]| {
+            let is_same = |other: &[u8]| other.len() == key.len() && other == key;
+            !pairs[..at].iter().any(|(other, _)| is_same(other))
+                && !self.variables.iter().any(|(other, _)| is_same(other.as_bytes()))
+        };
+        if pairs.len() > FEW_PAIRS
+            || !pairs.iter().enumerate().all(|(at, (key, _))| is_new(at, key))
+            || !self.variables.iter().all(|(key, _)| is_inherited(key.as_bytes()))
+        {
+            return None;
+        }
+        let mut all = self.encoded.with_room(pairs.iter().map(|(key, value)| key.len() + value.len() + 2));
+        Some(pairs.iter().try_for_each(|(key, value)| all.push(&[*key, b"=", *value])).map(|()| all))
+    }
 }
+
+/// Variables that are compared with each of ours one by one; more are worth a tree.
+const FEW_PAIRS: usize = 16;
 
 /// A variable and its value.
 pub type Pair<'a> = (&'a [u8], &'a [u8]);
@@ -129,11 +174,13 @@ mod tests {
 
     #[test]
     fn later_pairs_win_in_the_place_of_earlier_ones() {
-        let own = Environment(vec![("A".into(), "1".into()), ("B".into(), "2".into())]);
+        let own = Environment::from_variables(vec![("A".into(), "1".into()), ("B".into(), "2".into())]);
         type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
         let rows: &[Row] = &[
             (&[], &["A=1", "B=2"]),
             (&[("B", "3")], &["A=1", "B=3"]),
+            (&[("C", "x"), ("D", "")], &["A=1", "B=2", "C=x", "D="]),
+            (&[("C", "x"), ("C", "y")], &["A=1", "B=2", "C=y"]),
             (&[("C", "x"), ("A", ""), ("C", "y=z")], &["A=", "B=2", "C=y=z"]),
         ];
         for (pairs, expected) in rows {
@@ -142,7 +189,9 @@ mod tests {
             let made: Vec<_> = made.iter().map(|bytes| std::str::from_utf8(bytes).unwrap()).collect();
             assert_eq!(&made, expected, "{pairs:?}");
         }
-        assert_eq!(own.overlaid(|_| true, &[(b"A", b"1\x002")]), Err(ZeroByte));
+        for key in [b"A", b"C"] {
+            assert_eq!(own.overlaid(|_| true, &[(key, b"1\x002")]), Err(ZeroByte));
+        }
         let some = own.overlaid(|key| key == b"B", &[(b"A", b"3"), (b"C", b"")]).unwrap();
         assert_eq!(some.iter().collect::<Vec<_>>(), [b"B=2".as_slice(), b"A=3", b"C="], "K-7 environment_inherit");
         assert_eq!(own.get("B"), Some(OsStr::new("2")));
@@ -156,7 +205,8 @@ mod tests {
             (&["A", "LISTEN_FDS", "WATCHDOG_USEC"], &["A", "LISTEN_FDS", "WATCHDOG_USEC"]),
         ];
         for (keys, expected) in rows {
-            let kept: Vec<OsString> = Environment::for_children(all(keys)).0.into_iter().map(|(key, _)| key).collect();
+            let kept: Vec<OsString> =
+                Environment::for_children(all(keys)).variables.into_iter().map(|(key, _)| key).collect();
             assert_eq!(kept, expected, "{keys:?}");
         }
     }

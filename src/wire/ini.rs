@@ -50,6 +50,9 @@ pub struct Section {
     pub options: Vec<Entry>,
     /// Where the options stand that came before the last few; see [`Section::position`].
     index: HashMap<String, usize>,
+    /// Bit n: there is or was an option whose name has n bytes, or n and a multiple of 64. A program is asked for a hundred
+    /// options of which it has five.
+    lengths: u64,
 }
 
 /// One option.
@@ -344,7 +347,7 @@ impl Default for Section {
 impl Section {
     /// A section without options.
     pub fn new(name: &str, file: Rc<str>, line: u32) -> Section {
-        Section { name: name.to_string(), file, line, options: Vec::new(), index: HashMap::new() }
+        Section { name: name.to_string(), file, line, options: Vec::new(), index: HashMap::new(), lengths: 0 }
     }
 
     /// The option of that name, in lower case, if the section itself sets it.
@@ -358,6 +361,7 @@ impl Section {
             self.options[option] = entry;
             return option;
         }
+        self.lengths |= length_bit(&entry.key);
         self.options.push(entry);
         let indexed = self.index.len();
         if self.options.len() - indexed > SCAN_MAX {
@@ -381,6 +385,9 @@ impl Section {
 
     /// The index holds the first options, in batches; the few after them are compared one by one.
     fn position(&self, key: &str) -> Option<usize> {
+        if self.lengths & length_bit(key) == 0 {
+            return None;
+        }
         let indexed = self.index.len();
         if let Some(&option) = self.index.get(key) {
             return Some(option);
@@ -441,6 +448,10 @@ fn comment_start(line: &str) -> Option<usize> {
             return Some(at);
         }
     }
+}
+
+fn length_bit(key: &str) -> u64 {
+    1 << (key.len() % 64)
 }
 
 fn positions(line: &str, prefix: char) -> impl Iterator<Item = usize> + '_ {

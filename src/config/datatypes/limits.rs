@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Datatype, Show, integer};
+use super::{Datatype, Show, integer, lowercase};
 use crate::config::env::Env;
 use crate::wire::pyrepr;
 use crate::wire::value::Value;
@@ -29,7 +29,7 @@ impl ResourceLimit {
 
 /// One limit: a number, with a unit if wanted, or `unlimited`.
 fn amount(text: &str) -> Option<u64> {
-    let lower = text.trim().to_lowercase();
+    let lower = lowercase(text.trim());
     if lower == "unlimited" {
         return Some(UNLIMITED);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Datatype, Expansion, Show, integer};
+use super::{Datatype, Expansion, Show, integer, lowercase};
 use crate::config::env::Env;
 use crate::wire::pyrepr;
 use crate::wire::value::Value;
@@ -45,7 +45,7 @@ impl Datatype for Storage {
     const NAMES_OPTION: bool = true;
 
     fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
-        match text.to_lowercase().as_str() {
+        match &*lowercase(text) {
             "file" => Ok(Storage::File),
             // How many bytes, another option says.
             "memory" => Ok(Storage::Memory(RING_BYTES)),
@@ -91,7 +91,7 @@ impl Datatype for RotateEvery {
     const KIND: &'static str = "daily, hourly or a number of seconds";
 
     fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
-        match text.to_lowercase().as_str() {
+        match &*lowercase(text) {
             "daily" => Ok(RotateEvery::Day),
             "hourly" => Ok(RotateEvery::Hour),
             other => match integer(other) {

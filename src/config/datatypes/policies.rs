@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Datatype, Show};
+use super::{Datatype, Show, lowercase};
 use crate::config::env::Env;
 use crate::signal;
 use crate::wire::pyrepr;
@@ -91,7 +91,7 @@ impl Datatype for OnExit {
     const KIND: &'static str = "ignore, shutdown or shutdown_unexpected";
 
     fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
-        match text.to_lowercase().as_str() {
+        match &*lowercase(text) {
             "ignore" => Ok(OnExit::Ignore),
             "shutdown" => Ok(OnExit::Shutdown),
             "shutdown_unexpected" => Ok(OnExit::ShutdownUnexpected),
@@ -124,7 +124,7 @@ impl Datatype for OnFatal {
     const KIND: &'static str = "ignore or shutdown";
 
     fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
-        match text.to_lowercase().as_str() {
+        match &*lowercase(text) {
             "ignore" => Ok(OnFatal::Ignore),
             "shutdown" => Ok(OnFatal::Shutdown),
             _ => Err(format!("expected {}, not {}", Self::KIND, pyrepr::text(text))),

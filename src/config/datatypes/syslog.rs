@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Datatype, Show};
+use super::{Datatype, Show, lowercase};
 use crate::config::env::Env;
 use crate::wire::pyrepr;
 use crate::wire::value::Value;
@@ -120,7 +120,7 @@ impl Datatype for SyslogAddress {
     fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
         let wrong = || format!("expected {}, not {}", Self::KIND, pyrepr::text(text));
         let (kind, rest) = text.trim().split_once(':').ok_or_else(wrong)?;
-        match kind.to_lowercase().as_str() {
+        match &*lowercase(kind) {
             "unix" if !rest.starts_with('/') => Err(format!("{} is not an absolute path", pyrepr::text(rest))),
             "unix" if rest.len() > PATH_MAX => Err(format!("{} is too long for a socket", pyrepr::text(rest))),
             "unix" => Ok(SyslogAddress::Unix(rest.to_string())),

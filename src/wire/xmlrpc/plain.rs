@@ -8,6 +8,7 @@
 use super::Call;
 use super::decode::CALL_ELEMENTS_MAX;
 use super::keep_last_of_each;
+use crate::wire::scan;
 use crate::wire::value::Value;
 use std::borrow::Cow;
 
@@ -77,9 +78,7 @@ impl<'a> Reader<'a> {
     fn begin(body: &'a [u8]) -> Option<Reader<'a>> {
         let text = std::str::from_utf8(body).ok()?;
         // Line ends are translated, and other control characters refused, by the library.
-        if body.iter().any(|byte| *byte < b' ' && !matches!(byte, b'\n' | b'\t')) {
-            return None;
-        }
+        scan::position(body, |byte| byte < b' ' && !matches!(byte, b'\n' | b'\t')).is_none().then_some(())?;
         let declaration = DECLARATIONS.iter().find(|declaration| text.starts_with(**declaration))?;
         Some(Reader { rest: &text[declaration.len()..], elements_left: usize::MAX })
     }
