@@ -292,7 +292,11 @@ impl Service {
     /// When the next turn is due at the latest; `None` is never. To be asked between turns.
     pub fn next_deadline(&mut self, now: Now) -> Option<Mono> {
         const NEVER: Mono = Mono(u64::MAX);
-        let until = self.idle_until.unwrap_or_else(|| self.deadline(now).unwrap_or(NEVER));
+        let until = match self.idle_until {
+            // The clock that ticks are told by may have been set.
+            Some(until) => self.daemon.bus.next_tick(now).map_or(until, |tick| tick.min(until)),
+            None => self.deadline(now).unwrap_or(NEVER),
+        };
         debug_assert!(
             self.deadline(now).is_none_or(|at| at.after(CLOCKS_DIFFER) >= until),
             "something has become due that nobody told of"
