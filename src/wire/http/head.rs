@@ -123,7 +123,7 @@ fn leading_empty_lines(buf: &[u8]) -> usize {
 pub fn parse_head(head: &mut [u8]) -> Result<Head<'_>, HttpError> {
     unfold(head)?;
     let head = &head[leading_empty_lines(head)..];
-    let line_end = head.iter().position(|&byte| byte == b'\r').ok_or(HttpError::BadLine)?;
+    let line_end = scan::position(head, |byte| byte == b'\r').ok_or(HttpError::BadLine)?;
     let (method, target, version) = request_line(&head[..line_end])?;
     let (target, authority) = split_authority(target);
 
@@ -248,7 +248,7 @@ fn request_line(line: &[u8]) -> Result<(&str, &str, Version), HttpError> {
     let readable = !method.is_empty()
         && method.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         && !target.is_empty()
-        && target.iter().all(|&byte| byte > b' ' && byte != 0x7f);
+        && scan::position(target, |byte| byte <= b' ' || byte == 0x7f).is_none();
     match (from_utf8(method), from_utf8(target)) {
         (Ok(method), Ok(target)) if readable => Ok((method, target, version)),
         _ => Err(HttpError::BadLine),

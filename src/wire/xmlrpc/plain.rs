@@ -101,8 +101,15 @@ impl<'a> Reader<'a> {
 
     /// The text up to the next tag, which must be this one.
     fn text(&mut self, end: &str) -> Option<Cow<'a, str>> {
-        let (text, rest) = self.rest.split_at(self.rest.find('<')?);
+        // Mostly nothing else comes before it.
+        let special = scan::position(self.rest.as_bytes(), |byte| matches!(byte, b'<' | b'&' | b']' | 0xef))?;
+        let is_plain = self.rest.as_bytes()[special] == b'<';
+        let length = if is_plain { special } else { special + self.rest.get(special..)?.find('<')? };
+        let (text, rest) = self.rest.split_at(length);
         self.rest = rest.strip_prefix(end)?;
+        if is_plain {
+            return Some(Cow::Borrowed(text));
+        }
         if text.contains("]]>") || text.contains(['\u{fffe}', '\u{ffff}']) {
             return None;
         }
