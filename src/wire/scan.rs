@@ -24,7 +24,11 @@ pub fn position(bytes: &[u8], wanted: impl Fn(u8) -> bool + Copy) -> Option<usiz
 
 #[inline]
 fn position_in_step(step: &[u8; STEP_BYTES], wanted: impl Fn(u8) -> bool) -> Option<usize> {
-    let found = u128::from_le_bytes(step.map(|byte| if wanted(byte) { u8::MAX } else { 0 }));
+    let mut found = [0; STEP_BYTES];
+    for (found, byte) in found.iter_mut().zip(step) {
+        *found = if wanted(*byte) { u8::MAX } else { 0 };
+    }
+    let found = u128::from_le_bytes(found);
     (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }
 
