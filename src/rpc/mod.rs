@@ -24,6 +24,7 @@ mod info;
 mod loader;
 mod logs;
 pub mod logtext;
+mod method;
 pub mod mutate;
 mod order;
 mod reload;
@@ -41,12 +42,14 @@ pub mod wish;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use crate::clock::Now;
 use crate::config::{Config, Interface, InterfaceKind};
 use crate::daemon::change::Origin;
 use crate::daemon::{Daemon, Host};
 use crate::fault::{Code, Fault};
+use crate::model::history::{Asker, Why};
 use crate::state::SupervisorState;
 use crate::wire::pyrepr;
 use crate::wire::value::Value;
@@ -58,39 +61,9 @@ use logtext::LogText;
 pub use deferred::Deferred;
 pub use extensions::Extensions;
 pub use logs::end as log_end;
+pub use method::{Guard, Method};
 pub use stheno::{VERSION, features};
 pub use supervisor::SUPERVISOR_VERSION;
-
-/// One method.
-pub struct Method {
-    /// Its name within the namespace.
-    pub name: &'static str,
-    /// Type of the result, then of the parameters; empty where none is documented.
-    pub signature: &'static [&'static str],
-    /// How many of the last parameters may be left out.
-    pub optional: usize,
-    /// What it does, in a sentence or two. The `@param` and `@return` lines are made from the names below.
-    pub help: &'static str,
-    /// Names of the parameters, for the help.
-    pub params: &'static [&'static str],
-    /// What the result is called in the help.
-    pub returns: &'static str,
-    /// When it faults although the call is in order.
-    pub guard: Guard,
-    /// Carries it out.
-    pub call: fn(&mut Context<'_>, &[Value]) -> Result<Outcome, Fault>,
-}
-
-/// In which states of the daemon a method faults with SHUTDOWN_STATE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guard {
-    /// Never.
-    Open,
-    /// While restarting or shutting down.
-    Running,
-    /// While shutting down.
-    NotShutdown,
-}
 
 /// What a method has to work with.
 pub struct Context<'a> {
@@ -303,6 +276,9 @@ pub fn call(context: &mut Context<'_>, method: &str, params: &[Value]) -> Result
     // What an earlier one has begun, somebody else waits for.
     context.daemon.take_begun();
     let outcome = (row.call)(context, params)?;
+    if row.is_noted {
+        note(context, row.name, params.first().and_then(Value::as_str));
+    }
     if let Outcome::Now(Answer::Xml(xml)) = &outcome {
         context.budget.spend_bytes(xml.len());
     }
@@ -311,6 +287,13 @@ pub fn call(context: &mut Context<'_>, method: &str, params: &[Value]) -> Result
         (Some(group), Outcome::Now(answer)) => Outcome::Deferred(Deferred::Growth(group, answer)),
         (_, outcome) => outcome,
     })
+}
+
+/// Remembers a call that shows in no state.
+fn note(context: &mut Context<'_>, method: &str, subject: Option<&str>) {
+    let text = subject.map_or(method.to_string(), |subject| format!("{method} {subject}"));
+    let asker = Asker { peer: context.peer.to_string(), method: "XML-RPC".to_string() };
+    context.daemon.activity.note(context.now.wall, &text, Why::Asked(Rc::new(asker)));
 }
 
 /// Calls a method of the main interface, whether or not it is configured.

@@ -3,8 +3,9 @@
 
 use super::budget::LOAD_US;
 use super::control::{begin_in_order, begin_starts};
+use super::method::row;
 use super::rolling::Rolling;
-use super::{Context, Deferred, Guard, Method, Outcome, stheno, wait};
+use super::{Context, Deferred, Guard, Method, Outcome, wait};
 use crate::config::depends::Dependency;
 use crate::daemon::reshape::Wanted;
 use crate::daemon::{Daemon, Named};
@@ -22,14 +23,14 @@ const fn about_names(
     help: &'static str,
     call: fn(&mut Context<'_>, &[Value]) -> Result<Outcome, Fault>,
 ) -> Method {
-    Method { optional: 1, ..stheno::row(name, NAMES, &["names", "wait"], help, call) }
+    Method { optional: 1, ..row(name, NAMES, &["names", "wait"], help, call) }
 }
 
 /// The rows.
 pub const METHODS: &[Method] = &[
     Method {
         guard: Guard::Open,
-        ..stheno::row(
+        ..row(
             "getGraph",
             &["struct"],
             &[],
@@ -56,7 +57,7 @@ pub const METHODS: &[Method] = &[
     ),
     Method {
         optional: 2,
-        ..stheno::row(
+        ..row(
             "restartRolling",
             &["array", "array", "int", "double"],
             &["names", "max_unavailable", "timeout"],
@@ -66,7 +67,7 @@ pub const METHODS: &[Method] = &[
             restart_rolling,
         )
     },
-    stheno::row(
+    row(
         "setAutostart",
         &["boolean", "string", "boolean"],
         &["name", "autostart"],

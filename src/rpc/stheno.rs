@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::adding::{New, add};
 use super::deferred::Deferred;
+use super::method::row;
 use super::mutate::{Restart, Shape, Update};
 use super::wish::{GroupVerb, Wish};
 use super::{
@@ -33,16 +34,6 @@ pub fn features() -> Vec<&'static str> {
         ("gzip", cfg!(feature = "gzip")),
     ];
     all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
-}
-
-pub(super) const fn row(
-    name: &'static str,
-    signature: &'static [&'static str],
-    params: &'static [&'static str],
-    help: &'static str,
-    call: fn(&mut Context<'_>, &[Value]) -> Result<Outcome, Fault>,
-) -> Method {
-    Method { guard: Guard::Running, ..twiddler::row(name, signature, params, help, call) }
 }
 
 /// The rows that are always there.
@@ -154,14 +145,16 @@ pub const METHODS: &[Method] = &[
              and the activity log. An empty file stays.",
             logs::rotate,
         )
-    },
+    }
+    .noted(),
     row(
         "shutdown",
         &["boolean", "string"],
         &["how"],
         "Shut down, and then poweroff, reboot or halt the machine whose PID 1 supervisord is, whatever when_done says.",
         shutdown,
-    ),
+    )
+    .noted(),
     row("persist", &["string"], &[], "Write the file of changes at run time once more; answers its path.", persist),
     row(
         "forget",

@@ -1,23 +1,13 @@
 //! `supervisor.*`: the rows, and the methods about the daemon as a whole (X §4).
 
 use super::budget::LOAD_US;
+use super::method::row;
 use super::{Context, Guard, Method, Outcome, control, info, logs, scalar};
 use crate::config::{Config, diff};
 use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
 use crate::wire::pyrepr;
 use crate::wire::value::Value;
-
-/// A row with the usual guard.
-const fn row(
-    name: &'static str,
-    signature: &'static [&'static str],
-    params: &'static [&'static str],
-    help: &'static str,
-    call: fn(&mut Context<'_>, &[Value]) -> Result<Outcome, Fault>,
-) -> Method {
-    Method { name, signature, optional: 0, help, params, returns: "result", guard: Guard::Running, call }
-}
 
 /// A row whose last parameter `wait` may be left out.
 const fn waiting(
@@ -27,15 +17,7 @@ const fn waiting(
     help: &'static str,
     call: fn(&mut Context<'_>, &[Value]) -> Result<Outcome, Fault>,
 ) -> Method {
-    Method { name, signature, optional: 1, help, params, returns: "result", guard: Guard::Running, call }
-}
-
-impl Method {
-    /// With another name for its result, as clients know it from the original.
-    const fn returning(mut self, returns: &'static str) -> Method {
-        self.returns = returns;
-        self
-    }
+    Method { optional: 1, ..row(name, signature, params, help, call) }
 }
 
 const STRING: &[&str] = &["string"];
@@ -66,9 +48,10 @@ pub const METHODS: &[Method] = &[
         logs::read_main,
     ),
     row("readMainLog", &["string", "int", "int"], &["offset", "length"], "The old name of readLog.", logs::read_main),
-    row("clearLog", BOOLEAN, &[], "Empty the activity log.", logs::clear_main),
-    row("shutdown", BOOLEAN, &[], "Stop all processes, then end the daemon.", shutdown),
-    row("restart", BOOLEAN, &[], "Stop all processes, then start the daemon over with its file read anew.", restart),
+    row("clearLog", BOOLEAN, &[], "Empty the activity log.", logs::clear_main).noted(),
+    row("shutdown", BOOLEAN, &[], "Stop all processes, then end the daemon.", shutdown).noted(),
+    row("restart", BOOLEAN, &[], "Stop all processes, then start the daemon over with its file read anew.", restart)
+        .noted(),
     row(
         "reloadConfig",
         ARRAY,
@@ -76,7 +59,8 @@ pub const METHODS: &[Method] = &[
         "Read the configuration file anew, without acting on it. The answer is [[added, changed, removed]], each an \
          array of group names.",
         reload_config,
-    ),
+    )
+    .noted(),
     row(
         "addProcessGroup",
         BOOLEAN_OF_NAME,
@@ -140,6 +124,7 @@ pub const METHODS: &[Method] = &[
         "Send a signal, by its name or number, to a process.",
         control::signal_process,
     )
+    .noted()
     .returning(""),
     row(
         "signalProcessGroup",
@@ -148,6 +133,7 @@ pub const METHODS: &[Method] = &[
         "Send a signal to all processes of a group; the answer tells of each how it went.",
         control::signal_group,
     )
+    .noted()
     .returning(""),
     row(
         "signalAllProcesses",
@@ -156,6 +142,7 @@ pub const METHODS: &[Method] = &[
         "Send a signal to all processes; the answer tells of each how it went.",
         control::signal_all,
     )
+    .noted()
     .returning("An outcome for each process"),
     row("getAllConfigInfo", ARRAY, &[], "Give the options of every configured process.", info::all_config_info),
     row("getProcessInfo", &["struct", "string"], &["name"], "Give the status of a process.", info::process_info),
@@ -179,31 +166,34 @@ pub const METHODS: &[Method] = &[
         "Read the end of a process's stderr log: [bytes, offset, overflow].",
         logs::tail_stderr,
     ),
-    row("clearProcessLogs", BOOLEAN_OF_NAME, &["name"], "Empty and reopen the logs of a process.", logs::clear),
-    row("clearProcessLog", BOOLEAN_OF_NAME, &["name"], "The old name of clearProcessLogs.", logs::clear),
+    row("clearProcessLogs", BOOLEAN_OF_NAME, &["name"], "Empty and reopen the logs of a process.", logs::clear).noted(),
+    row("clearProcessLog", BOOLEAN_OF_NAME, &["name"], "The old name of clearProcessLogs.", logs::clear).noted(),
     row(
         "clearAllProcessLogs",
         ARRAY,
         &[],
         "Empty and reopen the logs of all processes; the answer tells of each how it went.",
         logs::clear_all,
-    ),
+    )
+    .noted(),
     row(
         "sendProcessStdin",
         &["boolean", "string", "string"],
         &["name", "chars"],
         "Write text to the stdin of a process.",
         control::send_stdin,
-    ),
+    )
+    .noted(),
     Method {
-        name: "sendRemoteCommEvent",
-        signature: &["boolean", "string", "string"],
-        optional: 0,
-        help: "Emit an event that listeners of REMOTE_COMMUNICATION receive.",
-        params: &["type", "data"],
-        returns: "Always true",
         guard: Guard::Open,
-        call: send_remote_event,
+        ..row(
+            "sendRemoteCommEvent",
+            &["boolean", "string", "string"],
+            &["type", "data"],
+            "Emit an event that listeners of REMOTE_COMMUNICATION receive.",
+            send_remote_event,
+        )
+        .returning("Always true")
     },
 ];
 

@@ -1,6 +1,7 @@
 //! `system.*`: what there is, and several calls in one (X-95 to X-97).
 
 use super::deferred::{Deferred, Multicall};
+use super::method::row;
 use super::{Context, Guard, Method, Outcome};
 use crate::fault::{Code, Fault};
 use crate::wire::value::Value;
@@ -8,45 +9,33 @@ use crate::wire::value::Value;
 /// The rows of `system.*`.
 pub const METHODS: &[Method] = &[
     Method {
-        name: "listMethods",
-        signature: &["array"],
-        optional: 0,
-        help: "Name every method that can be called here.",
-        params: &[],
-        returns: "result",
         guard: Guard::Open,
-        call: list_methods,
+        ..row("listMethods", &["array"], &[], "Name every method that can be called here.", list_methods)
     },
     Method {
-        name: "methodHelp",
-        signature: &["string", "string"],
-        optional: 0,
-        help: "Explain one method.",
-        params: &["name"],
-        returns: "result",
         guard: Guard::Open,
-        call: method_help,
+        ..row("methodHelp", &["string", "string"], &["name"], "Explain one method.", method_help)
     },
     Method {
-        name: "methodSignature",
-        signature: &["array", "string"],
-        optional: 0,
-        help: "Give the types of a method: of its result, then of its parameters.",
-        params: &["name"],
-        returns: "result",
         guard: Guard::Open,
-        call: method_signature,
+        ..row(
+            "methodSignature",
+            &["array", "string"],
+            &["name"],
+            "Give the types of a method: of its result, then of its parameters.",
+            method_signature,
+        )
     },
     Method {
-        name: "multicall",
-        signature: &["array", "array"],
-        optional: 0,
-        help: "Carry out several calls, one after another. Each is a struct of methodName and params; the answer holds \
+        guard: Guard::Open,
+        ..row(
+            "multicall",
+            &["array", "array"],
+            &["calls"],
+            "Carry out several calls, one after another. Each is a struct of methodName and params; the answer holds \
                for each its result, or a struct of faultCode and faultString.",
-        params: &["calls"],
-        returns: "result",
-        guard: Guard::Open,
-        call: multicall,
+            multicall,
+        )
     },
 ];
 

@@ -3,7 +3,7 @@
 //! The rows of loader and grace that do the same are made of the functions here.
 
 use super::adding::{New, add};
-use super::{Context, Guard, Method, Outcome, integer, known_group, text};
+use super::{Context, Guard, Method, Outcome, integer, known_group, method, text};
 use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
 use crate::level::Level;
@@ -21,7 +21,7 @@ pub(super) const fn row(
     help: &'static str,
     call: fn(&mut Context<'_>, &[Value]) -> Result<Outcome, Fault>,
 ) -> Method {
-    Method { name, signature, optional: 0, help, params, returns: "result", guard: Guard::NotShutdown, call }
+    Method { guard: Guard::NotShutdown, ..method::row(name, signature, params, help, call) }
 }
 
 /// `getAPIVersion`. The documented type is not that of the answer, as in the original.

@@ -1,7 +1,5 @@
 //! One request and its reply.
 
-use std::rc::Rc;
-
 use super::action::PageAction;
 use super::complaints::{About, Complaints};
 use super::conn::Conn;
@@ -21,7 +19,6 @@ use crate::daemon::{Daemon, Host};
 use crate::fault::Code;
 use crate::id::ConnId;
 use crate::model::histogram::Histogram;
-use crate::model::history::{Asker, Why};
 use crate::rpc::budget::{Budget, CALL_US};
 use crate::rpc::logtext::{LogText, PIECE_BYTES};
 use crate::rpc::{self, Answer, Context, Extensions, Outcome, Registry};
@@ -33,7 +30,6 @@ use crate::web::{action, files, guard, page};
 use crate::wire::form::{Form, unquote};
 use crate::wire::http::{Head, Reply, ReplyTo, Status, error_body, format_date, split_target};
 use crate::wire::pyrepr;
-use crate::wire::value::Value;
 use crate::wire::xmlrpc::{CallMemo, DecodeError, RESPONSE_BEGIN, RESPONSE_END};
 
 /// Bytes of a body that a line of the log shows; more would bury the rest of it.
@@ -210,9 +206,6 @@ impl Exchange<'_> {
         let before = self.daemon.activity.last();
         let outcome = rpc::call(&mut self.context(method), method, &call.params);
         self.daemon.attribute(before, &self.conn.peer, method);
-        if outcome.is_ok() && is_worth_a_note(method) {
-            self.note_call(method, call.params.first().and_then(Value::as_str));
-        }
         // An answer that waits counts as returned: what becomes of it is not logged (L-14).
         match &outcome {
             Ok(_) => activity!(Trace, "XML-RPC method {method}() returned successfully"),
@@ -223,14 +216,6 @@ impl Exchange<'_> {
             Ok(Outcome::Now(answer)) => self.answer_call(head.reply_to, Ok(answer)),
             Err(fault) => self.answer_call(head.reply_to, Err(fault)),
         }
-    }
-
-    /// Remembers a call that shows in no state.
-    fn note_call(&mut self, method: &str, subject: Option<&str>) {
-        let method = method.split_once('.').map_or(method, |(_, name)| name);
-        let text = subject.map_or(method.to_string(), |subject| format!("{method} {subject}"));
-        let asker = Asker { peer: self.conn.peer.to_string(), method: "XML-RPC".to_string() };
-        self.daemon.activity.note(self.now.wall, &text, Why::Asked(Rc::new(asker)));
     }
 
     /// What a call that came by this connection works with.
@@ -600,25 +585,6 @@ impl Exchange<'_> {
             }),
         }
     }
-}
-
-/// Whether people want to know that a call was made, of those that change something else than a state.
-fn is_worth_a_note(method: &str) -> bool {
-    matches!(
-        method,
-        "supervisor.shutdown"
-            | "supervisor.restart"
-            | "supervisor.reloadConfig"
-            | "supervisor.signalProcess"
-            | "supervisor.signalProcessGroup"
-            | "supervisor.signalAllProcesses"
-            | "supervisor.clearLog"
-            | "supervisor.clearProcessLog"
-            | "supervisor.clearProcessLogs"
-            | "supervisor.clearAllProcessLogs"
-            | "supervisor.sendProcessStdin"
-            | "stheno.rotateLogs"
-    )
 }
 
 fn page_headers(head: &Head<'_>) -> Vec<(&'static str, &'static str)> {

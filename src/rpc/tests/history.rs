@@ -32,6 +32,19 @@ fn what_happened_is_told_with_its_cause_and_who_asked() {
     assert!(world.call("stheno.getHistory", &["none".into()]).is_err());
 }
 
+/// What is no state is remembered, too; a call that failed is not.
+#[test]
+fn calls_that_show_in_no_state_are_remembered() {
+    let mut world = World::new(TEXT);
+    world.ok("supervisor.signalProcess", &["up".into(), "HUP".into()]);
+    world.ok("supervisor.clearProcessLogs", &["up".into()]);
+    world.ok("supervisor.getState", &[]);
+    assert!(world.call("supervisor.signalProcess", &["none".into(), "HUP".into()]).is_err());
+    let all = lines(&world.ok("stheno.getActivity", &[]), "what");
+    let expected = ["signalProcess up  uid 0", "up EXITED terminated by SIGTERM", "clearProcessLogs up  uid 0"];
+    assert_eq!(all[3..], expected);
+}
+
 #[test]
 fn processes_come_and_go_with_who_changed_what() {
     let mut world = World::new(TEXT);
