@@ -201,6 +201,10 @@ fn run_service(config: Config, loader: Loader, kept: Kept, now: Now) -> Result<A
     let mut reactor = Reactor::new().map_err(|error| format!("cannot make the event loop: {error}"))?;
     let mut service = Service::new(config, loader, serial);
     service.limit_descriptors(limits::open_files());
+    if let Some(max) = u64::try_from(options.log_total_max.0).ok().filter(|max| *max > 0) {
+        let backups = u32::try_from(options.logfile_backups.max(0)).unwrap_or(u32::MAX);
+        reactor.system().limit_logs(max, options.activity_log().map(|path| (path, backups)));
+    }
     if is_first {
         service.daemon.begin(now, reactor.system())?;
     } else {

@@ -96,6 +96,9 @@ options! {
         childlog_prefix: Option<LinePrefix>;
         /// How lines in the logs of programs look: text or json.
         childlog_format: LogFormat = "text";
+        /// Bytes of all logs together, with their backups and the daemon's own: the oldest backups are removed first. 0 is without
+        /// limit.
+        log_total_max: ByteSize = "0";
         /// Largest body of a request.
         http_body_max: BodyMax = "1MB";
         /// Connections of clients at one time, over all servers.

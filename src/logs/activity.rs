@@ -145,6 +145,24 @@ pub fn clear() -> io::Result<()> {
     Ok(())
 }
 
+/// Bytes written to the file since the last call.
+pub fn take_written() -> u64 {
+    std::mem::take(&mut ACTIVITY.lock().written)
+}
+
+/// Whether the log is the file of that path.
+pub fn is_at(path: &str) -> bool {
+    matches!(&ACTIVITY.lock().output, Output::Sink { sink: Sink::File(file), .. } if file.path() == path)
+}
+
+/// Empties the file where it is.
+pub fn begin_anew() -> io::Result<()> {
+    match &mut ACTIVITY.lock().output {
+        Output::Sink { sink, .. } => sink.begin_anew(),
+        _ => Ok(()),
+    }
+}
+
 /// Closes everything; records vanish from now on.
 pub fn close() {
     let mut log = ACTIVITY.lock();
@@ -214,12 +232,22 @@ struct ActivityLog {
     line: Vec<u8>,
     /// A failed write has been reported since the log was last opened.
     reported: bool,
+    /// Bytes written since [`take_written`].
+    written: u64,
 }
 
 impl ActivityLog {
     const fn new() -> ActivityLog {
         let stamp = Stamp { secs: i64::MIN, text: String::new() };
-        ActivityLog { output: Output::None, echo: None, now: UNTOLD, stamp, line: Vec::new(), reported: false }
+        ActivityLog {
+            output: Output::None,
+            echo: None,
+            now: UNTOLD,
+            stamp,
+            line: Vec::new(),
+            reported: false,
+            written: 0,
+        }
     }
 
     // Nothing below may use `activity!`: the lock is held.
@@ -257,6 +285,7 @@ impl ActivityLog {
                 }
             }
         }
+        self.written += line.len() as u64;
         line.shrink_to(LINE_KEPT);
         self.line = line;
         self.tell_loss();

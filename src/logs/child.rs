@@ -91,6 +91,16 @@ impl ChildLog {
         self.sink.clear()
     }
 
+    /// Whether it is a regular file.
+    pub fn is_file(&self) -> bool {
+        matches!(self.sink, Sink::File(_))
+    }
+
+    /// Empties the file where it is; a stream is left alone.
+    pub fn begin_anew(&mut self) -> io::Result<()> {
+        self.sink.begin_anew()
+    }
+
     /// Begins a new file; a stream is left alone. Whether that is done.
     pub fn rotate(&mut self) -> bool {
         self.sink.rotate().unwrap_or_else(|error| {

@@ -251,6 +251,13 @@ impl RotatingFile {
         Ok(true)
     }
 
+    /// Empties the file where it is, as one without backups does when it is full.
+    pub fn begin_anew(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        (self.position, self.is_mid_line) = (0, false);
+        Ok(())
+    }
+
     /// Renames `.n-1` to `.n` and so on, the file to `.1`, and begins a new one (L-52).
     fn shift(&mut self) -> io::Result<()> {
         let path = &self.path;

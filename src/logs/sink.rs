@@ -92,6 +92,14 @@ impl Sink {
         }
     }
 
+    /// Empties the file where it is; nothing for a stream.
+    pub fn begin_anew(&mut self) -> io::Result<()> {
+        match self {
+            Sink::File(file) => file.begin_anew(),
+            Sink::Stream(_) => Ok(()),
+        }
+    }
+
     /// Begins a new file; nothing for a stream. Whether that is done. Errors: see [`RotatingFile::rotate`].
     pub fn rotate(&mut self) -> io::Result<bool> {
         match self {

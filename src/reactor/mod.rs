@@ -10,6 +10,7 @@ mod clients;
 mod compressor;
 mod exits;
 mod helpers;
+mod log_total;
 mod manager;
 mod remains;
 mod system;
@@ -208,6 +209,7 @@ impl Reactor {
             self.sort(&events, now);
             serve::turn(&mut Turning { reactor: &mut self, service }, now);
             self.trim_memory(service, now);
+            self.system.mind_log_total();
             if let Some(watchdog) = &mut self.watchdog {
                 watchdog.look(service.daemon.lost_essential(), now);
             }

@@ -15,6 +15,7 @@ use super::children::Children;
 use super::clients::Clients;
 use super::compressor::Compressor;
 use super::helpers::Helpers;
+use super::log_total::LogTotal;
 use super::token::{Source, Watched};
 use crate::clock::{Mono, Now, Wall};
 use crate::config::{self, Config, FcgiSocket, Probe, Ready, SyslogAddress, SystemEnv};
@@ -90,6 +91,8 @@ pub struct System {
     syslogs: HashMap<SyslogAddress, Syslog>,
     /// Compresses rotated logs.
     pub(super) compressor: Compressor,
+    /// Keeps all logs together within a limit.
+    log_total: Option<LogTotal>,
     /// Made when the first client follows a log.
     watches: Option<Watches<ConnId>>,
 }
@@ -120,7 +123,38 @@ impl System {
             logins: HashMap::new(),
             syslogs: HashMap::new(),
             compressor: Compressor::default(),
+            log_total: None,
             watches: None,
+        }
+    }
+
+    /// Keeps all logs together below so many bytes: those of programs, and our own of that path with so many backups.
+    pub fn limit_logs(&mut self, max: u64, own: Option<(&str, u32)>) {
+        let mut total = LogTotal::new(max);
+        if let Some((path, backups)) = own {
+            total.add(path, backups);
+        }
+        self.log_total = Some(total);
+    }
+
+    /// Removes logs if there may be too much of them.
+    pub(super) fn mind_log_total(&mut self) {
+        let Some(total) = self.log_total.as_mut() else { return };
+        total.count(activity::take_written());
+        if !total.is_due() {
+            return;
+        }
+        let logs = &mut self.logs;
+        let emptied = total.make_room(&mut |path| {
+            match logs.values_mut().find(|open| open.log.path() == path) {
+                Some(open) => open.log.begin_anew(),
+                None if activity::is_at(path) => activity::begin_anew(),
+                // Of a program that does not run.
+                None => OpenOptions::new().write(true).open(path).and_then(|file| file.set_len(0)),
+            }
+        });
+        for path in emptied {
+            activity!(Warn, "log_total_max: {path} begins anew, for there are no older logs to be removed");
         }
     }
 
@@ -402,6 +436,9 @@ impl Logs for System {
             }
             None => ChildLog::open(plan).map_err(errno)?,
         };
+        if let Some(total) = self.log_total.as_mut().filter(|_| log.is_file()) {
+            total.add(plan.path, plan.backups);
+        }
         let id = LogId(self.next_log);
         self.next_log += 1;
         self.logs.insert(id, Log { log, outlet: plan.outlet });
@@ -410,6 +447,9 @@ impl Logs for System {
 
     fn log_write(&mut self, id: LogId, bytes: &[u8]) {
         let Some(Log { log, outlet }) = self.logs.get_mut(&id) else { return };
+        if let Some(total) = &mut self.log_total {
+            total.count(bytes.len() as u64);
+        }
         if log.write(bytes, self.now.mono) {
             if log.is_full() {
                 self.paused.insert(*outlet);

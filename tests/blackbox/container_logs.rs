@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use stheno::wire::value::Value;
 
 use crate::daemon::{Daemon, Folder, is_original, wait_for};
@@ -315,4 +316,63 @@ fn logs_are_rotated_by_the_clock() {
     wait_for("two periods", || (seconds() > begun + 1).then_some(()));
     assert_eq!(daemon.folder.names("a.log"), ["a.log", "a.log.1", "a.log.2"]);
     assert_eq!(daemon.folder.names("b.log"), ["b.log", "b.log.1"]);
+}
+
+/// K-9: all logs together stay within a limit, those of programs that have ended and our own among them.
+#[test]
+fn k_9_log_total_max_bounds_all_logs_together() {
+    if is_original() {
+        return;
+    }
+    let folder = Folder::new();
+    for (name, size) in [("old.log.1", 50_000), ("old.log.2", 50_000)] {
+        std::fs::write(folder.path(name), vec![b'o'; size]).expect("a file");
+    }
+    // One ends at once, whose backups are the oldest; the other writes a megabyte.
+    let program = |name: &str, command: &str| {
+        format!(
+            "[program:{name}]\ncommand={command}\nstartsecs=0\nautorestart=false\nredirect_stderr=true\n\
+             stdout_logfile=$DIR/{name}.log\nstdout_logfile_maxbytes=20KB\nstdout_logfile_backups=5\n"
+        )
+    };
+    let flood =
+        "sh -c 'i=0; while [ $i -lt 1000 ]; do printf %%01000d $i; i=$((i+1)); done; touch $DIR/done; sleep 1000'";
+    let config = format!("[supervisord]\nlog_total_max=100KB\n{}{}", program("old", "true"), program("new", flood));
+    let mut daemon = Daemon::start_in(folder, &config);
+    let total = |daemon: &Daemon| -> u64 {
+        let logs = ["old.log", "new.log", "supervisord.log"].map(|name| daemon.folder.names(name));
+        let sizes = logs.iter().flatten().filter_map(|name| std::fs::metadata(daemon.folder.path(name)).ok());
+        sizes.map(|metadata| metadata.len()).sum()
+    };
+    wait_for("the flood to end", || {
+        // A turn may bring 64 KiB before it is looked.
+        let total = total(&daemon);
+        assert!(daemon.folder.path("old.log.2").exists() || total <= 102_400 + 2 * 65_536, "{total}");
+        daemon.folder.path("done").exists().then_some(())
+    });
+    assert!(!daemon.folder.path("old.log.2").exists() && !daemon.folder.path("old.log.1").exists());
+    assert!(daemon.folder.path("new.log.1").exists());
+    assert!(daemon.log_lines("log_total_max: ").is_empty());
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_end(), 0);
+}
+
+/// K-9: where there is nothing older left, the largest log begins anew, with a line that says so.
+#[test]
+fn k_9_log_total_max_empties_what_is_too_large() {
+    if is_original() {
+        return;
+    }
+    let flood =
+        "sh -c 'i=0; while [ $i -lt 400 ]; do printf %%01000d $i; i=$((i+1)); done; touch $DIR/done; sleep 1000'";
+    let daemon = Daemon::start(&format!(
+        "[supervisord]\nlog_total_max=100KB\n[program:a]\ncommand={flood}\nstartsecs=0\nstdout_logfile=$DIR/a.log\n"
+    ));
+    wait_for("the flood to end", || daemon.folder.path("done").exists().then_some(()));
+    wait_for("the line", || {
+        (!daemon.log_lines("a.log begins anew, for there are no older logs").is_empty()).then_some(())
+    });
+    let size = std::fs::metadata(daemon.folder.path("a.log")).expect("a log").len();
+    assert!(size <= 102_400 + 2 * 65_536, "{size}");
+    assert_eq!(daemon.state("a"), "RUNNING");
 }

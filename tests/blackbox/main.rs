@@ -13,6 +13,7 @@ mod command;
 mod container_logs;
 mod differences;
 mod dynamic;
+mod emulated;
 mod endings;
 mod environment;
 mod events;
