@@ -30,11 +30,19 @@ impl Message {
 
 /// A listener that accepts every event.
 pub trait Applet {
+    /// Says what there is to say before the first event.
+    fn begin(&mut self, _: &mut dyn World) {}
+
     /// Does what is to be done about an event. An error ends the program.
     fn handle(&mut self, message: &Message, world: &mut dyn World) -> Result<(), Exit>;
+
+    /// Whether it has nothing more to do, and ends.
+    fn is_done(&self) -> bool {
+        false
+    }
 }
 
-/// Handles events until the input ends, which is when the daemon has gone or closed it.
+/// Handles events until the input ends, which is when the daemon has gone or closed it, or until nothing is left to do.
 pub fn serve(
     input: &mut dyn BufRead,
     output: &mut dyn Write,
@@ -42,12 +50,14 @@ pub fn serve(
     world: &mut dyn World,
 ) -> Result<(), Exit> {
     let broken = |error: io::Error| Exit::failed(format!("event stream: {error}\n"));
-    loop {
+    applet.begin(world);
+    while !applet.is_done() {
         answer(output, b"READY\n").map_err(broken)?;
         let Some(message) = read(input).map_err(broken)? else { return Ok(()) };
         applet.handle(&message, world)?;
         answer(output, b"RESULT 2\nOK").map_err(broken)?;
     }
+    Ok(())
 }
 
 fn answer(output: &mut dyn Write, bytes: &[u8]) -> io::Result<()> {

@@ -1,5 +1,5 @@
 //! Native event listeners with superlance's names, options and wording: `httpok`, `memmon`, `crashmail`,
-//! `crashmailbatch`, `fatalmailbatch`.
+//! `crashmailbatch`, `fatalmailbatch`; and `supervisord-dependent-startup`, with that of the listener of this name.
 //!
 //! They are clients, like supervisorctl: run by the daemon as `[eventlistener:x]`, they read events from standard input
 //! and call back through SUPERVISOR_SERVER_URL. Each one is a machine that handles a message through one seam,
@@ -9,6 +9,7 @@
 
 mod batch;
 mod crashmail;
+mod dependent;
 mod httpok;
 mod letter;
 mod listener;
@@ -41,7 +42,7 @@ struct Program {
 }
 
 /// A new applet is a row here and a file.
-const PROGRAMS: [Program; 5] = [
+const PROGRAMS: [Program; 6] = [
     Program {
         name: "httpok",
         read: |args| boxed(httpok::from_args(args)),
@@ -66,6 +67,11 @@ const PROGRAMS: [Program; 5] = [
         name: "fatalmailbatch",
         read: |args| boxed(batch::from_args(batch::Kind::Fatal, args)),
         outside: ("Must run as a supervisor event listener", 1),
+    },
+    Program {
+        name: dependent::NAME,
+        read: |args| boxed(dependent::from_args(args)),
+        outside: ("supervisord-dependent-startup must be run as a supervisor event listener", dependent::FAILED),
     },
 ];
 

@@ -29,7 +29,7 @@ struct Entry<K> {
     is_started: bool,
 }
 
-impl<K: Copy + Ord> Dependents<K> {
+impl<K: Clone + Ord> Dependents<K> {
     /// Services and their processes, as `processes_of` knows them.
     pub fn new(services: Vec<Dependent>, processes_of: impl Fn(&str) -> Vec<K>) -> Dependents<K> {
         let mut of: BTreeMap<K, Vec<usize>> = BTreeMap::new();
@@ -43,7 +43,7 @@ impl<K: Copy + Ord> Dependents<K> {
         for ((index, service), waiters) in services.into_iter().enumerate().zip(waiters) {
             let processes = processes_of(&service.name);
             for process in &processes {
-                of.entry(*process).or_default().push(index);
+                of.entry(process.clone()).or_default().push(index);
             }
             entries.push(Entry { service, processes, reached: BTreeMap::new(), waiters, is_started: false });
         }
@@ -67,12 +67,22 @@ impl<K: Copy + Ord> Dependents<K> {
             if reached.contains(&process) {
                 continue;
             }
-            reached.push(process);
+            reached.push(process.clone());
             if reached.len() == entry.processes.len() {
                 concerned.extend(&entry.waiters);
             }
         }
         self.hand_out(concerned)
+    }
+
+    /// Whether all that were to be started are up, or were given up.
+    pub fn are_up(&self) -> bool {
+        self.services.iter().all(|entry| {
+            let has_been = |state: ProcessState| {
+                entry.reached.get(&state.code()).is_some_and(|reached| reached.len() == entry.processes.len())
+            };
+            !entry.service.is_handled || has_been(ProcessState::Running) || has_been(ProcessState::Fatal)
+        })
     }
 
     /// Whether nobody is left to be started.
@@ -96,7 +106,7 @@ impl<K: Copy + Ord> Dependents<K> {
             if entry.is_started || !entry.service.is_handled || !entry.service.waits.iter().all(is_met) {
                 continue;
             }
-            processes.extend(&entry.processes);
+            processes.extend_from_slice(&entry.processes);
             self.services[index].is_started = true;
         }
         processes
@@ -154,8 +164,8 @@ mod tests {
     fn one_that_somebody_started_is_left_alone() {
         let mut dependents = dependents();
         dependents.begin();
-        assert_eq!(dependents.entered(40, Starting), []);
-        assert_eq!(dependents.entered(20, Exited), []);
+        assert_eq!(dependents.entered(40, Starting), [0; 0]);
+        assert_eq!(dependents.entered(20, Exited), [0; 0]);
         assert!(!dependents.is_done());
     }
 }

@@ -11,6 +11,7 @@ mod daemon;
 mod children;
 mod command;
 mod container_logs;
+mod dependent;
 mod differences;
 mod dynamic;
 mod emulated;
