@@ -85,8 +85,8 @@ impl Log {
         }
         let word = match level {
             ..=10 => "DEBUG",
-            ..=20 => "INFO",
-            ..=30 => "WARNING",
+            11..=20 => "INFO",
+            21..=30 => "WARNING",
             _ => "ERROR",
         };
         let line = format!("{} - supervisord_dependent_startup - [{word:<7}] {text}\n", timestamp(world.now()));
