@@ -7,9 +7,13 @@ use crate::clock::Mono;
 use crate::id::ConnId;
 use crate::rpc::{Context, Deferred, Done};
 use crate::wire::http::ReplyTo;
+use crate::wire::xmlrpc::{Call, CallDecoder, DecodeError};
 
 /// Replies whose clients are gone and that are still under way. Each ends by itself.
 const ABANDONED_MAX: usize = 1024;
+
+/// Microseconds for which a call is decoded before the turn's time is looked at.
+const DECODING_PIECE_US: u32 = 100;
 
 /// A reply that waits for something to happen.
 pub(super) struct DeferredReply {
@@ -29,6 +33,8 @@ pub(super) enum Work {
     Page(PageAction),
     /// Figures that are being collected.
     Metrics(Scrape),
+    /// A call that is being decoded.
+    Decoding(Box<CallDecoder>),
 }
 
 /// What came of it.
@@ -39,6 +45,8 @@ pub(super) enum Finished {
     Page { host: Option<String>, message: String },
     /// All figures are there.
     Metrics(Scrape),
+    /// A call, or why it is none, and what it was decoded from.
+    Decoded(Result<Call, DecodeError>, Box<CallDecoder>),
 }
 
 /// Through which method an action of the web page comes, for the audit line.
@@ -53,6 +61,7 @@ impl Work {
             Work::Call(_, method) => method.clone(),
             Work::Page(_) => PAGE_METHOD.to_string(),
             Work::Metrics(_) => METRICS_METHOD.to_string(),
+            Work::Decoding(_) => String::new(),
         }
     }
 
@@ -62,7 +71,7 @@ impl Work {
             Work::Call(deferred, _) => deferred.deadline(),
             Work::Page(action) => action.deadline(),
             // The next turn comes at once.
-            Work::Metrics(_) => Some(Mono(0)),
+            Work::Metrics(_) | Work::Decoding(_) => Some(Mono(0)),
         }
     }
 
@@ -71,6 +80,7 @@ impl Work {
             Work::Call(deferred, _) => deferred.bytes(),
             Work::Page(_) => 0,
             Work::Metrics(scrape) => scrape.bytes(),
+            Work::Decoding(decoder) => decoder.bytes(),
         }
     }
 
@@ -85,6 +95,15 @@ impl Work {
             Work::Metrics(scrape) => scrape
                 .advance(context.daemon, context.now, context.host)
                 .then(|| Finished::Metrics(std::mem::take(scrape))),
+            Work::Decoding(decoder) => loop {
+                if context.budget.is_spent() {
+                    break None;
+                }
+                context.budget.spend(DECODING_PIECE_US);
+                if let Some(done) = decoder.go_on(DECODING_PIECE_US as usize) {
+                    break Some(Finished::Decoded(done, std::mem::replace(decoder, Box::new(CallDecoder::new(b"")))));
+                }
+            },
         }
     }
 }
@@ -135,7 +154,10 @@ impl DeferredReplies {
     /// The client of one is gone.
     pub(super) fn abandon(&mut self, conn: ConnId) {
         let Some(at) = self.all.iter().position(|reply| reply.conn == Some(conn)) else { return };
-        if self.all.iter().filter(|reply| reply.conn.is_none()).count() < ABANDONED_MAX {
+        if let Work::Decoding(_) = self.all[at].work {
+            // Nobody knows yet what it has asked for.
+            self.all.remove(at);
+        } else if self.all.iter().filter(|reply| reply.conn.is_none()).count() < ABANDONED_MAX {
             self.all[at].conn = None;
             if let Work::Call(deferred, _) = &mut self.all[at].work {
                 deferred.abandon();

@@ -30,7 +30,7 @@ use crate::web::{action, files, guard, page};
 use crate::wire::form::{Form, unquote};
 use crate::wire::http::{Head, Reply, ReplyTo, Status, error_body, format_date, split_target};
 use crate::wire::pyrepr;
-use crate::wire::xmlrpc::{CallMemo, DecodeError, RESPONSE_BEGIN, RESPONSE_END};
+use crate::wire::xmlrpc::{COPIES, Call, CallMemo, DecodeError, Decoded, RESPONSE_BEGIN, RESPONSE_END};
 
 /// Bytes of a body that a line of the log shows; more would bury the rest of it.
 const SHOWN_BYTES_MAX: usize = 1024;
@@ -89,13 +89,9 @@ struct Request<'a> {
 /// A body that is shorter is never the reason that memory is short.
 const SMALL_BODY_BYTES: usize = 16 * 1024;
 
-/// How many times its size a body takes until it is answered: as text, as values, as what they are used for, and as what of
-/// them is answered.
-const BODY_COPIES: usize = 8;
-
 /// Whether there is memory for what a body takes: without, what takes it next would end the daemon (K-9).
 fn has_memory_for(body: &[u8]) -> bool {
-    body.len() <= SMALL_BODY_BYTES || Vec::<u8>::new().try_reserve_exact(body.len() * BODY_COPIES).is_ok()
+    body.len() <= SMALL_BODY_BYTES || Vec::<u8>::new().try_reserve_exact(body.len() * COPIES).is_ok()
 }
 
 impl Exchange<'_> {
@@ -164,6 +160,13 @@ impl Exchange<'_> {
     pub(super) fn finish(&mut self, reply_to: ReplyTo, finished: Finished) -> AfterRequest {
         match finished {
             Finished::Call(done) => self.answer_call(reply_to, done),
+            Finished::Decoded(Ok(call), _) => self.call(reply_to, &call),
+            Finished::Decoded(Err(DecodeError::NoMemory), _) => {
+                // Whoever sent it can come again.
+                self.conn.give_up();
+                AfterRequest::Replied
+            }
+            Finished::Decoded(Err(error), decoder) => self.no_call(reply_to, &error, decoder.body()),
             Finished::Page { host, message } => {
                 let host = host.unwrap_or_else(|| {
                     let (name, port) = self.sites.name_and_port(self.conn.server);
@@ -193,15 +196,23 @@ impl Exchange<'_> {
             return self.forbid(head, Refusal::OtherSite);
         }
         self.budget.spend_bytes(DECODING_COST * body.len());
-        let call = match self.memo.decode(body) {
-            Ok(call) => call,
-            Err(error) => {
-                let why = if error == DecodeError::NoMethodName { "no method name" } else { "unmarshallable" };
-                activity!(Error, "XML-RPC request data {} is invalid: {why}", shown(body));
-                activity!(Debug, "{error}");
-                return self.error(head.reply_to, Status::BAD_REQUEST);
-            }
-        };
+        match self.memo.begin(body) {
+            Ok(Decoded::Call(call)) => self.call(head.reply_to, &call),
+            Ok(Decoded::UnderWay(decoder)) => AfterRequest::Deferred(Work::Decoding(decoder)),
+            Err(error) => self.no_call(head.reply_to, &error, body),
+        }
+    }
+
+    /// What a call should be decoded from, but is none.
+    fn no_call(&mut self, reply_to: ReplyTo, error: &DecodeError, body: &[u8]) -> AfterRequest {
+        let why = if *error == DecodeError::NoMethodName { "no method name" } else { "unmarshallable" };
+        activity!(Error, "XML-RPC request data {} is invalid: {why}", shown(body));
+        activity!(Debug, "{error}");
+        self.error(reply_to, Status::BAD_REQUEST)
+    }
+
+    /// Carries out a call.
+    fn call(&mut self, reply_to: ReplyTo, call: &Call) -> AfterRequest {
         let method = &call.method;
         let before = self.daemon.activity.last();
         let outcome = rpc::call(&mut self.context(method), method, &call.params);
@@ -213,8 +224,8 @@ impl Exchange<'_> {
         }
         match outcome {
             Ok(Outcome::Deferred(deferred)) => AfterRequest::Deferred(Work::Call(deferred, method.clone())),
-            Ok(Outcome::Now(answer)) => self.answer_call(head.reply_to, Ok(answer)),
-            Err(fault) => self.answer_call(head.reply_to, Err(fault)),
+            Ok(Outcome::Now(answer)) => self.answer_call(reply_to, Ok(answer)),
+            Err(fault) => self.answer_call(reply_to, Err(fault)),
         }
     }
 

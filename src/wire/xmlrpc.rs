@@ -17,9 +17,9 @@ use std::fmt;
 
 use super::value::Value;
 
-pub use decode::{decode_call, decode_response};
+pub use decode::{COPIES, CallDecoder, decode_call, decode_response};
 pub use encode::{RESPONSE_BEGIN, RESPONSE_END, Writer, encode_call, write_fault, write_response};
-pub use memo::CallMemo;
+pub use memo::{CallMemo, Decoded};
 
 /// A decoded call.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +47,8 @@ pub enum DecodeError {
     Incomplete(&'static str),
     /// No method name, or an empty one.
     NoMethodName,
+    /// There is no memory to go on.
+    NoMemory,
 }
 
 impl fmt::Display for DecodeError {
@@ -59,6 +61,7 @@ impl fmt::Display for DecodeError {
             DecodeError::BadScalar(kind, text) => write!(f, "not a value of type {kind}: {text:?}"),
             DecodeError::Incomplete(element) => write!(f, "incomplete element <{element}>"),
             DecodeError::NoMethodName => f.write_str("no method name"),
+            DecodeError::NoMemory => f.write_str("no memory"),
         }
     }
 }

@@ -509,3 +509,37 @@ fn clients_are_bounded_and_memory_may_be_short() {
     }
     assert_eq!(daemon.state("a"), "RUNNING");
 }
+
+/// A call in a layout that neither Supervisor nor Python's library writes is decoded in pieces, and answered as any other.
+#[test]
+fn a_long_call_of_an_unusual_layout_holds_nobody_up() {
+    let daemon = Daemon::start("[program:a]\ncommand=sleep 1000\nstartsecs=0\n");
+    let socket = daemon.folder.path("s.sock");
+    let one = "<value><struct><member><name>methodName</name><value><string>supervisor.getState</string></value></member>\
+               </struct></value>";
+    let usual = format!(
+        "<?xml version='1.0'?><methodCall><methodName>system.multicall</methodName><params><param><value><array><data>{}\
+         </data></array></value></param></params></methodCall>",
+        one.repeat(2000)
+    );
+    let ask = |body: &str| request(&socket, "POST", "/RPC2", &[], Some(body.as_bytes())).expect("an answer");
+    let unusual = usual.replacen("?>", " ?><!-- by hand -->", 1);
+    let (expected, answer) = (ask(&usual), ask(&unusual));
+    assert_eq!((expected.head.status, answer.head.status), (200, 200));
+    assert_eq!(expected.body, answer.body);
+    for broken in [unusual.replace("</methodCall>", ""), unusual.replacen("<data>", "<date>", 1)] {
+        assert_eq!(ask(&broken).head.status, 400);
+    }
+    // One that does not wait for the answer, and one that sends no more.
+    let head = format!("POST /RPC2 HTTP/1.1\r\nContent-Length: {}\r\n\r\n", unusual.len());
+    let bytes = [head.as_bytes(), unusual.as_bytes()].concat();
+    let connect = || UnixStream::connect(&socket).expect("a connection");
+    connect().write_all(&bytes).expect("room");
+    let mut client = connect();
+    client.write_all(&bytes).expect("room");
+    client.shutdown(std::net::Shutdown::Write).expect("a socket");
+    let mut answers = Vec::new();
+    client.read_to_end(&mut answers).expect("answers");
+    assert_eq!(String::from_utf8_lossy(&answers).matches("<methodResponse>").count(), 1);
+    assert_eq!(daemon.state("a"), "RUNNING");
+}

@@ -82,6 +82,32 @@ pub const ATTACKS: &[Attack] = &[
         let call = post(&body);
         Repeated::start(daemon, move |port| ask(port, &call))
     }),
+    ("a megabyte of values in an unusual layout", |daemon| {
+        let values = "<value><struct><member><name>a</name><value><int>1</int></value></member></struct></value>";
+        let body = format!(
+            "<?xml version='1.0' ?><methodCall><methodName>system.multicall</methodName><params><param><value><array><data>{}</data></array></value></param></params></methodCall>",
+            values.repeat(9_900)
+        );
+        let call = post(&body);
+        Repeated::start(daemon, move |port| ask(port, &call))
+    }),
+    ("20 000 processes added and removed", |daemon| {
+        let add = add_program("flood", "sleep 1000", &[("numprocs", "20000"), ("process_name", "%(process_num)d")]);
+        let gone = call_with("stheno.removeProgram", &[string_param("late"), string_param("flood")]);
+        Repeated::start(daemon, move |port| {
+            ask(port, &add);
+            ask(port, &gone);
+        })
+    }),
+    ("200 processes with AUTO logs added and removed", |daemon| {
+        let more = [("numprocs", "200"), ("process_name", "%(process_num)d"), ("stdout_logfile", "AUTO")];
+        let add = add_program("flood", "sleep 1000", &more);
+        let gone = call_with("stheno.removeProgram", &[string_param("late"), string_param("flood")]);
+        Repeated::start(daemon, move |port| {
+            ask(port, &add);
+            ask(port, &gone);
+        })
+    }),
     ("512 half heads", |daemon| {
         Box::new((0..512).map(|_| daemon.send(b"GET / HTTP/1.1\r\nHost: x")).collect::<Vec<_>>())
     }),

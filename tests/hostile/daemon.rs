@@ -23,6 +23,11 @@ const UPTIME: Duration = Duration::from_millis(30);
 /// Bytes of the log that is asked for.
 const LOG_BYTES: usize = 17 << 20;
 
+/// What is killed and started: by the daemon, and by a loop that does nothing else. It says its pid as soon as it runs.
+fn victim(births: &Path) -> String {
+    format!("echo $$ > {}; exec sleep 1000", births.display())
+}
+
 /// A running daemon, ended when it is dropped.
 pub struct Daemon {
     child: Child,
@@ -47,7 +52,8 @@ impl Daemon {
         let at = folder.display();
         let silent = Silent::mount();
         let held = silent.as_ref().map_or(at.to_string(), |silent| silent.at.join("below").display().to_string());
-        let births = births(&folder);
+        let births = births(&folder.join("births"));
+        let victim = victim(&folder.join("births"));
         // Kept by the daemon as the log of a program, which goes on writing to it.
         fs::write(folder.join("noise.log"), "the quick brown fox & its log\n".repeat(LOG_BYTES / 30)).expect("a log");
         let conf = format!(
@@ -57,7 +63,7 @@ impl Daemon {
              [inet_http_server:guarded]\nport=127.0.0.1:{guarded}\nusername=u\npassword=p\n\
              [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
              [stheno]\nmutation=true\n\
-             [program:victim]\ncommand=sh -c 'echo $$ > {at}/births; exec sleep 1000'\nstartsecs=0\n\
+             [program:victim]\ncommand=sh -c '{victim}'\nstartsecs=0\n\
              [program:held]\ncommand=sleep 1000\ndirectory={held}\nautostart=false\nstartsecs=0\n\
              [program:late]\ncommand=sleep 1000\nautostart=false\n[group:late]\nprograms=late\n\
              [eventlistener:sulky]\nevents=REMOTE_COMMUNICATION\nstderr_logfile=NONE\n\
@@ -139,6 +145,13 @@ impl Daemon {
         line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).expect("a number") * 1024
     }
 
+    /// How long it has been on a processor, and how long it has waited for one.
+    pub fn schedule(&self) -> (Duration, Duration) {
+        let text = fs::read_to_string(format!("/proc/{}/schedstat", self.child.id())).unwrap_or_default();
+        let mut numbers = text.split_whitespace().map(|word| Duration::from_nanos(word.parse().unwrap_or(0)));
+        (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default())
+    }
+
     /// How many descriptors it has open.
     pub fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it is alive").count()
@@ -153,12 +166,52 @@ impl Drop for Daemon {
     }
 }
 
-/// What the victim says, as it comes, and when.
-fn births(folder: &Path) -> Receiver<(i32, Instant)> {
-    let path = folder.join("births");
-    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+/// The same as the daemon does for its victim, by a loop that does nothing else: what is left of the machine.
+pub struct Limit {
+    script: String,
+    births: Receiver<(i32, Instant)>,
+    child: Child,
+    started: Instant,
+}
+
+impl Limit {
+    /// Starts one.
+    pub fn start(daemon: &Daemon) -> Limit {
+        let path = daemon.folder.join("limit");
+        let (births, script) = (births(&path), victim(&path));
+        let child = Limit::spawn(&script);
+        let (_, started) = births.recv_timeout(PATIENCE).expect("it starts");
+        Limit { script, births, child, started }
+    }
+
+    fn spawn(script: &str) -> Child {
+        Command::new("sh").args(["-c", script]).stdin(Stdio::null()).spawn().expect("a shell")
+    }
+
+    /// Kills it and starts it again: the time between.
+    pub fn kill_and_await(&mut self) -> Duration {
+        std::thread::sleep((self.started + UPTIME).saturating_duration_since(Instant::now()));
+        let killed = Instant::now();
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("our child");
+        self.child = Limit::spawn(&self.script);
+        self.started = self.births.recv_timeout(PATIENCE).expect("it starts").1;
+        self.started.saturating_duration_since(killed)
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a victim says, as it comes, and when.
+fn births(path: &Path) -> Receiver<(i32, Instant)> {
+    nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
     // For writing too, so that it never ends.
-    let fifo = fs::OpenOptions::new().read(true).write(true).open(&path).expect("the FIFO");
+    let fifo = fs::OpenOptions::new().read(true).write(true).open(path).expect("the FIFO");
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(fifo).lines() {

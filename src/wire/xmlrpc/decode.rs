@@ -1,4 +1,5 @@
-//! Reading: one pass over the events of `xml-rs`, one function per kind of element.
+//! Reading: one pass over tokens, one function per kind of element. The tokens are the events of `xml-rs` without what means
+//! nothing here; to find them takes most of the time, so those of a long call are found in pieces ([`CallDecoder`]).
 //!
 //! `xml-rs` has neither a depth limit nor a switch against document types, so both are refused here, at the event.
 
@@ -8,12 +9,15 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::borrow::Cow;
+use std::io::{Cursor, Read};
+use std::rc::Rc;
 use xml::reader::{EventReader, ParserConfig, XmlEvent};
 
 /// Depth of elements. A call needs about six levels and two per nested array; the cost of the parser grows with the
 /// square of the depth.
 const DEPTH_MAX: usize = 64;
-/// Elements of a call: some four thousand calls in one `system.multicall`, at about 20 ms.
+/// Elements of a call: some four thousand calls in one `system.multicall`, at about 5 ms in the layout of
+/// [`plain`](super::plain), and 80 ms, in pieces, in any other.
 pub(super) const CALL_ELEMENTS_MAX: usize = 60_000;
 /// Elements of an answer: 57 for each process of getAllProcessInfo, which a daemon we trust sends.
 const RESPONSE_ELEMENTS_MAX: usize = 4_000_000;
@@ -37,17 +41,82 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Decodes a call. The name of the outermost element does not matter, as in the original.
 pub fn decode_call(body: &[u8]) -> Result<Call, DecodeError> {
-    plain::call(body).map_or_else(|| decode_call_with_library(body), Ok)
+    plain::call(body)?.map_or_else(|| decode_call_with_library(body), Ok)
 }
 
 /// The same for any call that is XML-RPC.
 pub(super) fn decode_call_with_library(body: &[u8]) -> Result<Call, DecodeError> {
-    let mut reader = Reader::new(body, CALL_ELEMENTS_MAX, CALL_TEXT_BYTES_MAX);
+    read_call(Lexer::new(body, CALL_ELEMENTS_MAX, CALL_TEXT_BYTES_MAX))
+}
+
+/// Microseconds that a token takes, about: so many take one.
+const TOKENS_PER_US: usize = 2;
+/// Bytes of text that are read in a microsecond.
+const TEXT_BYTES_PER_US: usize = 32;
+
+/// How many times its size a call takes at most until it is answered: as text, as values, as what they are used for, and as
+/// what of them is answered.
+pub const COPIES: usize = 8;
+
+/// A call that is decoded in pieces.
+pub struct CallDecoder {
+    body: Rc<[u8]>,
+    lexer: Lexer<Cursor<Rc<[u8]>>>,
+    tokens: Vec<Token>,
+    text_bytes: usize,
+}
+
+impl CallDecoder {
+    /// A call of which nothing is decoded yet.
+    pub fn new(body: &[u8]) -> CallDecoder {
+        let body: Rc<[u8]> = body.into();
+        let lexer = Lexer::new(Cursor::new(Rc::clone(&body)), CALL_ELEMENTS_MAX, CALL_TEXT_BYTES_MAX);
+        CallDecoder { body, lexer, tokens: Vec::new(), text_bytes: 0 }
+    }
+
+    /// What it decodes.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Bytes that it holds, about.
+    pub fn bytes(&self) -> usize {
+        self.body.len() + self.tokens.capacity() * size_of::<Token>() + self.text_bytes
+    }
+
+    /// Goes on for about so many microseconds; the call, or why it is none, at the end.
+    pub fn go_on(&mut self, us: usize) -> Option<Result<Call, DecodeError>> {
+        // What is refused here is a call; what could not be had in the middle of it would be the end of the daemon (K-9).
+        let has_memory = Vec::<u8>::new().try_reserve_exact(self.body.len() * COPIES).is_ok();
+        let mut left = us * TOKENS_PER_US;
+        while left > 0 {
+            if !has_memory || self.tokens.try_reserve(1).is_err() {
+                return Some(Err(DecodeError::NoMemory));
+            }
+            let token = match self.lexer.next() {
+                Ok(token) => token,
+                Err(error) => return Some(Err(error)),
+            };
+            let is_last = matches!(token, Token::Last);
+            let text_bytes = if let Token::Text(text) = &token { text.len() } else { 0 };
+            self.text_bytes += text_bytes;
+            left = left.saturating_sub(1 + text_bytes * TOKENS_PER_US / TEXT_BYTES_PER_US);
+            self.tokens.push(token);
+            if is_last {
+                return Some(read_call(std::mem::take(&mut self.tokens).into_iter()));
+            }
+        }
+        None
+    }
+}
+
+fn read_call(tokens: impl Tokens) -> Result<Call, DecodeError> {
+    let mut reader = Reader { tokens, depth: 0 };
     reader.root()?;
     let mut method = String::new();
     let mut params = Vec::new();
     while let Some(child) = reader.child()? {
-        match child.as_str() {
+        match &*child {
             "methodName" => method = reader.text()?,
             "params" => params = reader.params()?,
             _ => reader.skip()?,
@@ -64,11 +133,11 @@ pub fn decode_response(body: &[u8]) -> Result<Result<Value, (i64, String)>, Deco
 
 /// The same for any answer that is XML-RPC.
 pub(super) fn decode_response_with_library(body: &[u8]) -> Result<Result<Value, (i64, String)>, DecodeError> {
-    let mut reader = Reader::new(body, RESPONSE_ELEMENTS_MAX, RESPONSE_TEXT_BYTES_MAX);
+    let mut reader = Reader { tokens: Lexer::new(body, RESPONSE_ELEMENTS_MAX, RESPONSE_TEXT_BYTES_MAX), depth: 0 };
     reader.root()?;
     let mut answer = None;
     while let Some(child) = reader.child()? {
-        match child.as_str() {
+        match &*child {
             "params" => answer = reader.params()?.into_iter().next().map(Ok),
             "fault" => answer = Some(Err(reader.fault()?)),
             _ => reader.skip()?,
@@ -78,16 +147,38 @@ pub(super) fn decode_response_with_library(body: &[u8]) -> Result<Result<Value, 
     answer.ok_or(DecodeError::Incomplete("methodResponse"))
 }
 
-/// The stream of events with our bounds. Every function that reads an element is called after its start tag and
-/// returns after its end tag.
-struct Reader<'a> {
-    events: EventReader<&'a [u8]>,
+/// A piece of a document.
+enum Token {
+    /// An element begins; its name.
+    Begin(Cow<'static, str>),
+    /// An element ends.
+    End,
+    Text(String),
+    /// The document ends.
+    Last,
+}
+
+/// Where tokens come from.
+trait Tokens {
+    /// The next one. After [`Token::Last`] there is none.
+    fn next(&mut self) -> Result<Token, DecodeError>;
+}
+
+impl Tokens for std::vec::IntoIter<Token> {
+    fn next(&mut self) -> Result<Token, DecodeError> {
+        Ok(Iterator::next(self).unwrap_or(Token::Last))
+    }
+}
+
+/// The tokens of a document, within our bounds.
+struct Lexer<R: Read> {
+    events: EventReader<R>,
     depth: usize,
     elements_left: usize,
 }
 
-impl<'a> Reader<'a> {
-    fn new(body: &'a [u8], elements_max: usize, text_bytes_max: usize) -> Reader<'a> {
+impl<R: Read> Lexer<R> {
+    fn new(body: R, elements_max: usize, text_bytes_max: usize) -> Lexer<R> {
         let mut config = ParserConfig::new();
         config.whitespace_to_characters = true;
         config.cdata_to_characters = true;
@@ -98,54 +189,90 @@ impl<'a> Reader<'a> {
         config.max_attributes = ATTRIBUTES_MAX;
         config.max_attribute_length = ATTRIBUTE_BYTES_MAX;
         config.max_data_length = text_bytes_max;
-        Reader { events: config.create_reader(body), depth: 0, elements_left: elements_max }
+        Lexer { events: config.create_reader(body), depth: 0, elements_left: elements_max }
     }
+}
 
-    fn next(&mut self) -> Result<XmlEvent, DecodeError> {
-        let event = self.events.next().map_err(|error| DecodeError::Syntax(error.to_string()))?;
-        match &event {
-            XmlEvent::StartElement { .. } => {
-                self.depth += 1;
-                if self.depth > DEPTH_MAX {
-                    return Err(DecodeError::TooDeep);
+/// The name of an element. Those of all elements of a long call are held at one time, and most are of these.
+fn known(name: String) -> Cow<'static, str> {
+    const NAMES: [&str; 12] =
+        ["value", "member", "name", "string", "int", "boolean", "i4", "array", "data", "struct", "param", "double"];
+    NAMES.iter().find(|known| **known == name).map_or(Cow::Owned(name), |known| Cow::Borrowed(*known))
+}
+
+impl<R: Read> Tokens for Lexer<R> {
+    fn next(&mut self) -> Result<Token, DecodeError> {
+        loop {
+            match self.events.next().map_err(|error| DecodeError::Syntax(error.to_string()))? {
+                XmlEvent::StartElement { name, .. } => {
+                    self.depth += 1;
+                    if self.depth > DEPTH_MAX {
+                        return Err(DecodeError::TooDeep);
+                    }
+                    self.elements_left = self.elements_left.checked_sub(1).ok_or(DecodeError::TooManyElements)?;
+                    return Ok(Token::Begin(known(name.local_name)));
                 }
-                self.elements_left = self.elements_left.checked_sub(1).ok_or(DecodeError::TooManyElements)?;
+                XmlEvent::EndElement { .. } => {
+                    self.depth -= 1;
+                    return Ok(Token::End);
+                }
+                XmlEvent::Characters(text) => return Ok(Token::Text(text)),
+                XmlEvent::Doctype { .. } => return Err(DecodeError::Doctype),
+                XmlEvent::EndDocument => return Ok(Token::Last),
+                _ => {}
             }
-            XmlEvent::EndElement { .. } => self.depth -= 1,
-            XmlEvent::Doctype { .. } => return Err(DecodeError::Doctype),
-            _ => {}
         }
-        Ok(event)
+    }
+}
+
+/// Reads elements. Every function that reads one is called after its start tag and returns after its end tag.
+struct Reader<T> {
+    tokens: T,
+    depth: usize,
+}
+
+impl<T: Tokens> Reader<T> {
+    fn next(&mut self) -> Result<Token, DecodeError> {
+        let token = self.tokens.next()?;
+        match token {
+            Token::Begin(_) => self.depth += 1,
+            // The lexer has seen that they match.
+            Token::End => self.depth = self.depth.saturating_sub(1),
+            Token::Text(_) | Token::Last => {}
+        }
+        Ok(token)
     }
 
     /// Goes into the outermost element.
     fn root(&mut self) -> Result<(), DecodeError> {
-        while !matches!(self.next()?, XmlEvent::StartElement { .. }) {}
-        Ok(())
+        self.child()?.map(drop).ok_or(DecodeError::Incomplete("document"))
     }
 
     /// Sees to it that nothing follows the outermost element.
     fn end(&mut self) -> Result<(), DecodeError> {
-        while !matches!(self.next()?, XmlEvent::EndDocument) {}
+        while !matches!(self.next()?, Token::Last) {}
         Ok(())
     }
 
     /// The next child of the current element, or None after its end tag. Text between children is passed over.
-    fn child(&mut self) -> Result<Option<String>, DecodeError> {
+    fn child(&mut self) -> Result<Option<Cow<'static, str>>, DecodeError> {
         loop {
             match self.next()? {
-                XmlEvent::StartElement { name, .. } => return Ok(Some(name.local_name)),
-                XmlEvent::EndElement { .. } => return Ok(None),
-                _ => {}
+                Token::Begin(name) => return Ok(Some(name)),
+                Token::End => return Ok(None),
+                Token::Text(_) => {}
+                Token::Last => return Err(DecodeError::Incomplete("document")),
             }
         }
     }
 
     /// Passes over the current element.
     fn skip(&mut self) -> Result<(), DecodeError> {
-        let outside = self.depth - 1;
+        let outside = self.depth.saturating_sub(1);
         while self.depth > outside {
-            self.next()?;
+            if let Token::Last = self.next()? {
+                return Err(DecodeError::Incomplete("document"));
+            }
         }
         Ok(())
     }
@@ -155,15 +282,15 @@ impl<'a> Reader<'a> {
         let mut text = String::new();
         loop {
             match self.next()? {
-                XmlEvent::Characters(more) if text.is_empty() => text = more,
-                XmlEvent::Characters(more) => text.push_str(&more),
-                XmlEvent::EndElement { .. } => return Ok(text),
-                XmlEvent::StartElement { .. } => {
+                Token::Text(more) if text.is_empty() => text = more,
+                Token::Text(more) => text.push_str(&more),
+                Token::End => return Ok(text),
+                Token::Begin(_) => {
                     self.skip()?;
                     self.skip()?;
                     return Ok(text);
                 }
-                _ => {}
+                Token::Last => return Err(DecodeError::Incomplete("document")),
             }
         }
     }
@@ -204,15 +331,15 @@ impl<'a> Reader<'a> {
         let mut text = String::new();
         loop {
             match self.next()? {
-                XmlEvent::Characters(more) if text.is_empty() => text = more,
-                XmlEvent::Characters(more) => text.push_str(&more),
-                XmlEvent::EndElement { .. } => return Ok(Value::from(text)),
-                XmlEvent::StartElement { name, .. } => {
-                    let value = self.typed(&name.local_name)?;
+                Token::Text(more) if text.is_empty() => text = more,
+                Token::Text(more) => text.push_str(&more),
+                Token::End => return Ok(Value::from(text)),
+                Token::Begin(name) => {
+                    let value = self.typed(&name)?;
                     self.skip()?;
                     return Ok(value);
                 }
-                _ => {}
+                Token::Last => return Err(DecodeError::Incomplete("document")),
             }
         }
     }
@@ -255,7 +382,7 @@ impl<'a> Reader<'a> {
         while self.child()?.is_some() {
             let (mut name, mut value) = (None, None);
             while let Some(child) = self.child()? {
-                match child.as_str() {
+                match &*child {
                     "name" => name = Some(self.text()?),
                     "value" => value = Some(self.value()?),
                     _ => return Err(DecodeError::Incomplete("member")),

@@ -1,6 +1,6 @@
 //! Decoded calls by their bytes. Pollers send the same body again and again, and the parser takes some 20 us for it.
 
-use super::{Call, DecodeError, decode_call};
+use super::{Call, CallDecoder, DecodeError, decode_call, plain};
 use std::rc::Rc;
 
 /// Bodies that are remembered; longer ones are rarely repeated.
@@ -9,6 +9,17 @@ const BODY_BYTES_MAX: usize = 2048;
 const WAYS: usize = 4;
 /// Groups of `WAYS` calls; 64 calls in all, so at most some 300 KiB.
 const SETS: usize = 16;
+
+/// Bodies that are decoded at once, whatever is in them: that takes two milliseconds at most.
+const AT_ONCE_BYTES_MAX: usize = 16 * 1024;
+
+/// What became of a body.
+pub enum Decoded {
+    /// A call.
+    Call(Rc<Call>),
+    /// It takes longer than others should wait.
+    UnderWay(Box<CallDecoder>),
+}
 
 /// A bounded memo from body to decoded call.
 #[derive(Default)]
@@ -35,8 +46,18 @@ impl CallMemo {
         CallMemo::default()
     }
 
-    /// The call that `body` contains. Errors are not remembered.
-    pub fn decode(&mut self, body: &[u8]) -> Result<Rc<Call>, DecodeError> {
+    /// The call that `body` contains, or what finds it out in pieces. Errors are not remembered.
+    pub fn begin(&mut self, body: &[u8]) -> Result<Decoded, DecodeError> {
+        if body.len() <= AT_ONCE_BYTES_MAX {
+            return self.decode(body).map(Decoded::Call);
+        }
+        Ok(match plain::call(body)? {
+            Some(call) => Decoded::Call(Rc::new(call)),
+            None => Decoded::UnderWay(Box::new(CallDecoder::new(body))),
+        })
+    }
+
+    fn decode(&mut self, body: &[u8]) -> Result<Rc<Call>, DecodeError> {
         if body.len() > BODY_BYTES_MAX {
             return decode_call(body).map(Rc::new);
         }
@@ -76,6 +97,7 @@ fn hash(body: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::value::Value;
 
     fn body(n: usize) -> Vec<u8> {
         super::super::encode_call(&format!("m{n}"), &[])
@@ -108,5 +130,30 @@ mod tests {
         let long = super::super::encode_call(&"m".repeat(BODY_BYTES_MAX), &[]);
         assert!(memo.decode(&long).is_ok());
         assert!(memo.sets.iter().all(|set| set.entries.is_empty()));
+    }
+
+    #[test]
+    fn long_bodies_of_an_unusual_layout_are_decoded_in_pieces() {
+        let usual = super::super::encode_call("m", &[Value::Array(vec!["a & b".into(); 2000])]);
+        assert!(matches!(CallMemo::new().begin(&usual), Ok(Decoded::Call(_))));
+        let text = String::from_utf8(usual.clone()).unwrap();
+        let unusual = text.replacen("?>", " ?>", 1);
+        for (unusual, is_call) in [
+            (unusual.clone(), true),
+            (unusual.replace("</methodCall>", ""), false),
+            (unusual.replacen("a &amp; b", "&nbsp;", 1), false),
+        ] {
+            let Ok(Decoded::UnderWay(mut decoder)) = CallMemo::new().begin(unusual.as_bytes()) else { panic!() };
+            let (mut pieces, whole) = (0, decode_call(unusual.as_bytes()));
+            let got = loop {
+                pieces += 1;
+                if let Some(done) = decoder.go_on(100) {
+                    break done;
+                }
+            };
+            assert_eq!(got, whole);
+            assert_eq!(got.ok(), is_call.then(|| decode_call(&usual).unwrap()));
+            assert!(pieces > 10 || !is_call, "{pieces}");
+        }
     }
 }

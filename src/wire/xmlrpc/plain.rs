@@ -5,9 +5,8 @@
 //! Whatever is not exactly that layout (attributes, comments, CDATA, other entities, other types, control characters)
 //! is left to the library, whose answer then counts; where this reader answers, the two agree.
 
-use super::Call;
 use super::decode::CALL_ELEMENTS_MAX;
-use super::keep_last_of_each;
+use super::{Call, DecodeError, keep_last_of_each};
 use crate::wire::scan;
 use crate::wire::value::Value;
 use std::borrow::Cow;
@@ -24,17 +23,23 @@ const DECLARATIONS: [&str; 3] =
     ["<?xml version='1.0'?>", "<?xml version=\"1.0\"?>", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"];
 
 /// A call; `None` if the library has to look at it.
-pub fn call(body: &[u8]) -> Option<Call> {
-    let mut reader = Reader::begin(body)?;
-    // Beyond its bound the library says what is wrong.
+///
+/// Errors: it has too many elements, which the library would only find out again.
+pub fn call(body: &[u8]) -> Result<Option<Call>, DecodeError> {
+    let Some(mut reader) = Reader::begin(body) else { return Ok(None) };
     reader.elements_left = CALL_ELEMENTS_MAX - OUTER_ELEMENTS;
+    let call = read_call(&mut reader);
+    if reader.has_too_many { Err(DecodeError::TooManyElements) } else { Ok(call) }
+}
+
+fn read_call(reader: &mut Reader<'_>) -> Option<Call> {
     reader.tag("<methodCall>")?;
     reader.tag("<methodName>")?;
     let method = reader.text("</methodName>")?.into_owned();
     let mut params = Vec::new();
     if reader.tag("<params>").is_some() {
         while reader.tag("</params>").is_none() {
-            reader.elements_left = reader.elements_left.checked_sub(1)?;
+            reader.count(1)?;
             reader.tag("<param>")?;
             params.push(reader.value(DEPTH_MAX)?);
             reader.tag("</param>")?;
@@ -71,16 +76,25 @@ struct Reader<'a> {
     rest: &'a str,
     /// Tags that may still begin or end an element: of a call no more than the library takes.
     elements_left: usize,
+    has_too_many: bool,
 }
 
 impl<'a> Reader<'a> {
+    /// So many elements more.
+    fn count(&mut self, elements: usize) -> Option<()> {
+        let left = self.elements_left.checked_sub(elements);
+        self.has_too_many |= left.is_none();
+        self.elements_left = left?;
+        Some(())
+    }
+
     /// Behind the declaration, which is there, for without one the encoding is the library's business, too.
     fn begin(body: &'a [u8]) -> Option<Reader<'a>> {
         let text = std::str::from_utf8(body).ok()?;
         // Line ends are translated, and other control characters refused, by the library.
         scan::position(body, |byte| byte < b' ' && !matches!(byte, b'\n' | b'\t')).is_none().then_some(())?;
         let declaration = DECLARATIONS.iter().find(|declaration| text.starts_with(**declaration))?;
-        Some(Reader { rest: &text[declaration.len()..], elements_left: usize::MAX })
+        Some(Reader { rest: &text[declaration.len()..], elements_left: usize::MAX, has_too_many: false })
     }
 
     fn is_at_end(&mut self) -> bool {
@@ -119,7 +133,7 @@ impl<'a> Reader<'a> {
     fn value(&mut self, depth: usize) -> Option<Value> {
         let depth = depth.checked_sub(1)?;
         // This element and the one in it; those of structs count with their members.
-        self.elements_left = self.elements_left.checked_sub(2)?;
+        self.count(2)?;
         self.tag("<value>")?;
         self.blanks();
         let kind = &self.rest[..=self.rest.find('>')?];
@@ -131,7 +145,7 @@ impl<'a> Reader<'a> {
             "<i8>" => Value::Int(self.text("</i8>")?.parse().ok()?),
             "<boolean>" => Value::Bool(self.text("</boolean>")?.trim() == "1"),
             "<array>" => {
-                self.elements_left = self.elements_left.checked_sub(1)?;
+                self.count(1)?;
                 self.tag("<data>")?;
                 let mut items = Vec::new();
                 while self.tag("</data>").is_none() {
@@ -143,7 +157,7 @@ impl<'a> Reader<'a> {
             "<struct>" => {
                 let mut members = Vec::new();
                 while self.tag("</struct>").is_none() {
-                    self.elements_left = self.elements_left.checked_sub(2)?;
+                    self.count(2)?;
                     self.tag("<member>")?;
                     self.tag("<name>")?;
                     let name = self.text("</name>")?.into_owned();
@@ -237,10 +251,10 @@ mod tests {
             b"<?xml version='1.0'?>\n<methodCall><methodName> a </methodName></methodCall>\n".to_vec(),
         ];
         for body in calls {
-            let plain = call(&body).expect("the layout it is made for");
+            let plain = call(&body).unwrap().expect("the layout it is made for");
             assert_eq!(Ok(plain), decode_call_with_library(&body));
             for mutant in mutants(&body) {
-                if let Some(plain) = call(&mutant) {
+                if let Ok(Some(plain)) = call(&mutant) {
                     let shown = String::from_utf8_lossy(&mutant);
                     assert_eq!(Ok(plain), decode_call_with_library(&mutant), "{shown}");
                 }
@@ -248,9 +262,12 @@ mod tests {
         }
         let deep = |levels| (0..levels).fold(Value::Nil, |value, _| Value::Array(vec![value]));
         let wide = Value::Array(vec![Value::Bool(true); CALL_ELEMENTS_MAX / 2]);
-        for body in [encode_call("a", &[deep(DEPTH_MAX)]), encode_call("", &[]), encode_call("a", &[wide])] {
-            assert_eq!(call(&body), None, "{}", String::from_utf8_lossy(&body[..100]));
+        for body in [encode_call("a", &[deep(DEPTH_MAX)]), encode_call("", &[])] {
+            assert_eq!(call(&body), Ok(None), "{}", String::from_utf8_lossy(&body[..100]));
         }
+        let body = encode_call("a", &[wide]);
+        assert_eq!(call(&body), Err(DecodeError::TooManyElements));
+        assert_eq!(decode_call_with_library(&body), Err(DecodeError::TooManyElements));
     }
 
     /// Every byte lost, and every byte replaced by one that means something somewhere.
