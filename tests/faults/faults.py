@@ -4,13 +4,13 @@
     faults.py target/release/supervisord [-k WORD] [-j JOBS]
 
 strace fails system calls of a daemon that is at work, once or every third time, while programs are killed, write, are
-reloaded, and clients ask. Other rows take the disk, descriptors, or the processor from it. After each fault the same must hold:
+reloaded, and clients ask. Other rows take the disk, descriptors, memory or the processor from it, or set the clock. After each fault the same must hold:
 
 - the daemon lives and answers, and ends when it is told to, with status 0;
 - every process that it calls RUNNING is a child that lives, and it has no other child;
 - no byte that a program wrote is lost, but where the row says so.
 
-Ends with `N passed, N failed`; exit status 0 if nothing failed. Rows that need what is not there (strace, root) are
+Ends with `N passed, N failed`; exit status 0 if nothing failed. Rows that need what is not there (strace, root, cc) are
 skipped, which is said.
 """
 
@@ -126,8 +126,10 @@ def children(pid):
 class Daemon:
     """A daemon with its folder, removed at the end with all that it left."""
 
-    def __init__(self, program, logs=None, prefix=(), maxbytes="2KB", **how):
+    def __init__(self, program, logs=None, prefix=(), maxbytes="2KB", open_to_all=False, **how):
         self.dir = tempfile.mkdtemp(prefix="stheno-faults-")
+        if open_to_all:
+            os.chmod(self.dir, 0o777)
         self.logs = logs or self.dir
         with open(f"{self.dir}/conf", "w") as conf:
             conf.write(CONF.format(dir=self.dir, logs=self.logs, maxbytes=maxbytes))
@@ -156,6 +158,10 @@ class Daemon:
         """Pids of what is RUNNING, by name."""
         infos = self.call("supervisor.getAllProcessInfo")
         return {info["name"]: info["pid"] for info in infos if info["statename"] == "RUNNING"}
+
+    def states(self):
+        """The states of all processes."""
+        return {info["statename"] for info in self.call("supervisor.getAllProcessInfo")}
 
     def all_run(self):
         assert self.child.poll() is None, f"the daemon ended: {open(self.dir + '/out').read()[-400:]}"
@@ -285,6 +291,7 @@ ERRORS = [
     ("fcntl", "EINTR"),
     ("inotify_init1,inotify_add_watch", "EMFILE ENOSPC"),
     ("mmap,brk", "ENOMEM"),
+    ("close", "EINTR EIO"),
     ("read", "EIO"),
     ("write", "EIO"),
 ]
@@ -370,6 +377,109 @@ def limited(what, number, maxbytes="2KB", loses=False):
     return row
 
 
+def grown(what, field, room):
+    """What the daemon has of something, and a little more: what others ask for beyond that is not to be had."""
+
+    def row(program):
+        daemon = Daemon(program)
+        try:
+            status = open(f"/proc/{daemon.child.pid}/status").read()
+            taken = int(re.search(rf"^{field}:\s+(\d+) kB$", status, re.M)[1]) << 10
+            soft, hard = resource.prlimit(daemon.child.pid, what)
+            resource.prlimit(daemon.child.pid, what, (taken + room, hard))
+            for _ in range(3):
+                for text in ("x" * 900_000, "y" * 300_000):
+                    try:
+                        server = xmlrpc.client.ServerProxy("http://localhost", transport=Unix(f"{daemon.dir}/s"))
+                        server.supervisor.sendRemoteCommEvent("kind", text)
+                    except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+                        pass  # It may be refused; what matters is who goes on.
+            daemon.work()
+            resource.prlimit(daemon.child.pid, what, (soft, hard))
+            daemon.work()
+            daemon.hold()
+        finally:
+            daemon.remove()
+
+    return row
+
+
+@needs_root
+def no_more_processes(program):
+    """RLIMIT_NPROC, which binds nobody but root: no program can be started for a while."""
+    # Of a user of its own, whose processes are all counted.
+    as_user = ["setpriv", f"--reuid={60000 + os.getpid() % 5000}", "--clear-groups"]
+    daemon = Daemon(program, prefix=as_user, open_to_all=True)
+
+    def limit(processes):
+        subprocess.run([*as_user, "prlimit", "--pid", str(daemon.child.pid), f"--nproc={processes}:"], check=True)
+
+    try:
+        before = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+        limit(1)
+        subprocess.run([*as_user, "kill", "-9", str(daemon.pids()["victim"])], check=True)
+        wait_for("a start that fails", lambda: "BACKOFF" in daemon.states())
+        limit(before if before != resource.RLIM_INFINITY else "unlimited")
+        daemon.work()
+        daemon.hold()
+    finally:
+        daemon.remove()
+
+
+# The clock that can be set, some seconds from where it is: as many as the file says that is shared with the test.
+# It is read in user space, where neither strace nor a namespace reaches.
+STEPPED_CLOCK = r"""
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+static volatile int64_t *offset;
+__attribute__((constructor)) static void begin(void) {
+    int fd = open(getenv("STEPPED_CLOCK"), O_RDONLY | O_CLOEXEC);
+    void *at = fd < 0 ? MAP_FAILED : mmap(0, sizeof *offset, PROT_READ, MAP_SHARED, fd, 0);
+    if (at != MAP_FAILED) offset = at;
+    if (fd >= 0) close(fd);
+}
+int clock_gettime(clockid_t id, struct timespec *time) {
+    int result = syscall(SYS_clock_gettime, id, time);
+    if (!result && id == CLOCK_REALTIME && offset) time->tv_sec += *offset;
+    return result;
+}
+"""
+
+
+def clock_steps(program):
+    """The wall clock is set, back and forth, by seconds and by years: what is decided goes by another."""
+    folder = tempfile.mkdtemp(prefix="stheno-clock-")
+    daemon = None
+    try:
+        with open(f"{folder}/c.c", "w") as source:
+            source.write(STEPPED_CLOCK)
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", f"{folder}/c.so", f"{folder}/c.c"], check=True)
+        with open(f"{folder}/offset", "wb") as file:
+            file.write(bytes(8))
+        environment = {**os.environ, "LD_PRELOAD": f"{folder}/c.so", "STEPPED_CLOCK": f"{folder}/offset"}
+        daemon = Daemon(program, env=environment)
+        for step in (3600, -86400, 2**31 - 1 - int(time.time()) - 5, -int(time.time()) + 5, 40 * 365 * 86400, 0):
+            with open(f"{folder}/offset", "r+b") as file:
+                file.write(step.to_bytes(8, "little", signed=True))
+            begun = time.monotonic()
+            infos = daemon.call("supervisor.getAllProcessInfo")
+            away = [info["now"] - time.time() - step for info in infos if info["now"] < 2**31 - 1]
+            assert all(abs(seconds) < 5 for seconds in away), f"the step by {step} is not seen: {away}"
+            daemon.work()
+            assert time.monotonic() - begun < 10, f"the step by {step} held it up"
+        daemon.hold()
+    finally:
+        if daemon:
+            daemon.remove()
+        shutil.rmtree(folder)
+
+
 def closed(*numbers):
     def row(program):
         redirections = " ".join(f"{number}>&-" for number in numbers)
@@ -400,6 +510,29 @@ def stopped(program):
         daemon.remove()
 
 
+def stopped_and_continued(program):
+    """SIGSTOP and SIGCONT by the hundred, to the daemon and to what it runs; and a program that stays stopped is stopped."""
+    daemon = Daemon(program)
+    try:
+        for _ in range(200):
+            for pid in (daemon.child.pid, *daemon.pids().values()):
+                os.kill(pid, signal.SIGSTOP)
+                os.kill(pid, signal.SIGCONT)
+        daemon.work()
+        held = daemon.pids()["cat"]
+        os.kill(held, signal.SIGSTOP)
+        assert daemon.pids()["cat"] == held, "a program that is stopped has not ended"
+        # It does not hear of its stop signal before it goes on.
+        daemon.call("supervisor.stopProcess", "cat", False)
+        os.kill(held, signal.SIGCONT)
+        wait_for("cat to be stopped", lambda: "cat" not in daemon.pids())
+        daemon.call("supervisor.startProcess", "cat", False)
+        daemon.work()
+        daemon.hold()
+    finally:
+        daemon.remove()
+
+
 def storm(program):
     """Signals by the thousand, the child's among them."""
     daemon = Daemon(program)
@@ -420,15 +553,26 @@ def rows():
             for when, times in (("1", "once"), ("2+3", "every third time")):
                 if error == "ENOMEM" and calls == "mmap,brk" and when != "1":
                     continue  # Without memory there is no going on.
+                if calls == "close" and when != "1":
+                    continue  # strace leaves open what Linux closes whatever it answers: a pipe that never ends.
                 yield f"{calls.split(',')[0]} {error} {times}", injected(calls, error, when, error == "EIO") if strace else None
     yield "a full disk", full_disk
     yield "a read-only disk", read_only_disk
     yield "RLIMIT_NOFILE 12", limited(resource.RLIMIT_NOFILE, 12)
     yield "RLIMIT_NOFILE 30", limited(resource.RLIMIT_NOFILE, 30)
     yield "RLIMIT_FSIZE 300", limited(resource.RLIMIT_FSIZE, 300)
+    yield "RLIMIT_AS", grown(resource.RLIMIT_AS, "VmSize", 6 << 20)
+    yield "RLIMIT_DATA", grown(resource.RLIMIT_DATA, "VmData", 6 << 20)
+    yield "RLIMIT_STACK 128 kB", limited(resource.RLIMIT_STACK, 128 << 10)
+    yield "RLIMIT_NPROC 1", no_more_processes
+    yield "clock steps", clock_steps if shutil.which("cc") else None
     yield "stdin closed", closed(0)
+    yield "stdout closed", closed(1)
+    yield "stderr closed", closed(2)
+    yield "stdout and stderr closed", closed(1, 2)
     yield "all three closed", closed(0, 1, 2)
     yield "SIGSTOP", stopped
+    yield "SIGSTOP and SIGCONT", stopped_and_continued
     yield "a storm of signals", storm
 
 
@@ -460,7 +604,7 @@ def main():
             failed += bool(problem)
             passed += problem == ""
     if skipped:
-        print(f"SKIPPED: {skipped} rows, for want of strace or of root")
+        print(f"SKIPPED: {skipped} rows, for want of strace, cc or root")
     print(f"{passed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
 
