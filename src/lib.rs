@@ -44,15 +44,15 @@
 //! the reactor sleeps; nothing outside `sys` is unsafe; no state lives in a closure or a thread-local.
 
 pub mod clock;
-pub mod errno;
-pub mod eventtype;
+mod errno;
+mod eventtype;
 pub mod exit;
-pub mod fault;
+mod fault;
 pub mod id;
 #[macro_use]
-pub mod level;
-pub mod namespec;
-pub mod signal;
+mod level;
+mod namespec;
+mod signal;
 pub mod state;
 
 pub mod wire;
@@ -62,7 +62,7 @@ pub mod config;
 pub mod model;
 
 pub mod logs;
-pub mod sys;
+mod sys;
 
 pub mod daemon;
 
@@ -72,8 +72,8 @@ pub mod web;
 pub mod serve;
 
 #[cfg(feature = "applets")]
-pub mod applets;
+mod applets;
 pub mod boot;
 #[cfg(feature = "ctl")]
 pub mod ctl;
-pub mod reactor;
+mod reactor;

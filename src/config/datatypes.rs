@@ -384,6 +384,7 @@ impl Datatype for Level {
 }
 
 /// The URL of a server, for supervisorctl (C-89).
+#[cfg_attr(not(any(feature = "ctl", feature = "applets")), allow(dead_code))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url(pub String);
 

@@ -10,43 +10,44 @@
 #![forbid(unsafe_code)]
 
 #[macro_use]
-pub mod rows;
+pub(crate) mod rows;
 
-pub mod accounts;
+pub(crate) mod accounts;
 mod care;
-pub mod check;
+pub(crate) mod check;
 pub mod cmdline;
-pub mod ctlfile;
-pub mod datatypes;
-pub mod dependent;
+#[cfg(any(feature = "ctl", feature = "applets"))]
+pub(crate) mod ctlfile;
+pub(crate) mod datatypes;
+pub(crate) mod dependent;
 pub mod depends;
-pub mod diff;
+pub(crate) mod diff;
 pub mod env;
-pub mod error;
+pub(crate) mod error;
 #[cfg(test)]
-pub mod fake;
-pub mod glob;
-pub mod groups;
-pub mod interfaces;
+pub(crate) mod fake;
+pub(crate) mod glob;
+pub(crate) mod groups;
+pub(crate) mod interfaces;
 pub mod journal;
-pub mod load;
+pub(crate) mod load;
 mod main_program;
 mod nearest;
 pub mod options;
 mod overlay;
-pub mod paths;
+pub(crate) mod paths;
 mod program_default;
-pub mod programs;
-pub mod reader;
+pub(crate) mod programs;
+pub(crate) mod reader;
 mod rescue;
 mod row;
-pub mod search;
-pub mod servers;
+pub(crate) mod search;
+pub(crate) mod servers;
 mod show;
-pub mod sources;
-pub mod system;
+pub(crate) mod sources;
+pub(crate) mod system;
 pub mod types;
-pub mod values;
+pub(crate) mod values;
 
 pub use datatypes::{
     CgroupRoot, DependsOnFailure, ExitCodeFrom, KillMode, LogReaped, OnDependencyStop, OnExit, OnFatal,

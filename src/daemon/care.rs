@@ -21,8 +21,8 @@ use crate::model::process::Trigger;
 use crate::state::{ProcessState, SupervisorState};
 
 pub use messages::Reloading;
+pub use watched::Care;
 use watched::Watch;
-pub use watched::{Care, PROBES_MAX};
 
 /// What is known of a process beside its state.
 #[derive(Clone, Copy, Debug)]

@@ -67,8 +67,6 @@ pub enum Destination {
         /// The name before the text of each message.
         tag: String,
     },
-    /// Nowhere, apart from standard output: a level set by a test, or a foreground without a file.
-    None,
 }
 
 /// Opens the log, in the place of one that is open already; from now on records are written.
@@ -82,7 +80,6 @@ pub fn open(settings: &Settings) -> io::Result<()> {
         Destination::Syslog { address, facility, tag } => {
             Output::Syslog { syslog: Syslog::new(address), facility: *facility, tag: tag.clone() }
         }
-        Destination::None => Output::None,
     };
     let echo = if settings.echo { StreamLog::inherited(STDOUT).ok() } else { None };
     let mut log = ACTIVITY.lock();

@@ -6,12 +6,12 @@
 
 #![forbid(unsafe_code)]
 
-pub mod activity;
-pub mod auto;
-pub mod child;
-pub mod file;
+pub(crate) mod activity;
+pub(crate) mod auto;
+pub(crate) mod child;
+pub(crate) mod file;
 pub mod sink;
-pub mod stream;
+pub(crate) mod stream;
 pub mod syslog;
 
 pub use child::{ChildLog, LogPlan};

@@ -356,7 +356,7 @@ mod tests {
         }
 
         fn lost(&self) -> u64 {
-            lock(&self.stream).queue.lost()
+            lock(&self.stream).queue.lost
         }
 
         fn flush(&self) {

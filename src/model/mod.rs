@@ -2,23 +2,23 @@
 
 #![forbid(unsafe_code)]
 
-pub mod backoff;
-pub mod backpressure;
+pub(crate) mod backoff;
+pub(crate) mod backpressure;
 mod began;
-pub mod counted;
-pub mod dependent;
+pub(crate) mod counted;
+pub(crate) mod dependent;
 pub mod event;
-pub mod gates;
-pub mod health;
-pub mod histogram;
-pub mod history;
-pub mod hook;
+pub(crate) mod gates;
+pub(crate) mod health;
+pub(crate) mod histogram;
+pub(crate) mod history;
+pub(crate) mod hook;
 mod ladder;
 pub mod leftovers;
-pub mod logs;
-pub mod pace;
+pub(crate) mod logs;
+pub(crate) mod pace;
 pub mod pool;
 pub mod process;
 mod retry;
-pub mod runs;
-pub mod tick;
+pub(crate) mod runs;
+pub(crate) mod tick;

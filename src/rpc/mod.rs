@@ -7,14 +7,14 @@
 #![forbid(unsafe_code)]
 
 mod adding;
-pub mod budget;
+pub(crate) mod budget;
 mod cache;
 mod changes;
-pub mod claims;
+pub(crate) mod claims;
 mod clear;
 mod configured;
 mod control;
-pub mod deferred;
+pub(crate) mod deferred;
 mod details;
 mod entry;
 mod extensions;
@@ -23,9 +23,9 @@ mod history;
 mod info;
 mod loader;
 mod logs;
-pub mod logtext;
+pub(crate) mod logtext;
 mod method;
-pub mod mutate;
+pub(crate) mod mutate;
 mod order;
 mod reload;
 mod rolling;
@@ -37,8 +37,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod twiddler;
-pub mod waits;
-pub mod wish;
+pub(crate) mod waits;
+pub(crate) mod wish;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

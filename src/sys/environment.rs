@@ -110,11 +110,6 @@ impl Environment {
         self.variables.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_os_str())
     }
 
-    /// Every variable, in the order of the environment.
-    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.variables.iter().map(|(key, value)| (key.as_os_str(), value.as_os_str()))
-    }
-
     /// The environment of a child: what `is_inherited` lets through of ours, overlaid by `pairs`, of which a later one wins
     /// over an earlier (P-58). What is redefined keeps its place, as in the original. Shape: `KEY=value` strings.
     pub fn overlaid(&self, is_inherited: impl Fn(&[u8]) -> bool, pairs: &[Pair<'_>]) -> Result<CStrings, ZeroByte> {

@@ -6,35 +6,36 @@
 
 use std::io;
 
-pub mod cgroup;
-pub mod command;
-pub mod daemonize;
-pub mod environment;
-pub mod fd;
-pub mod file;
-pub mod gzip;
-pub mod holder;
-pub mod init;
-pub mod limits;
-pub mod machine;
-pub mod memory;
-pub mod notify;
-pub mod oom;
-pub mod peer;
-pub mod process;
-pub mod remains;
-pub mod resolve;
+pub(crate) mod cgroup;
+pub(crate) mod command;
+pub(crate) mod daemonize;
+pub(crate) mod environment;
+pub(crate) mod fd;
+pub(crate) mod file;
+pub(crate) mod gzip;
+pub(crate) mod holder;
+pub(crate) mod init;
+pub(crate) mod limits;
+pub(crate) mod machine;
+pub(crate) mod memory;
+pub(crate) mod notify;
+pub(crate) mod oom;
+pub(crate) mod peer;
+pub(crate) mod process;
+pub(crate) mod remains;
+pub(crate) mod resolve;
 #[cfg(test)]
-pub mod scratch;
-pub mod signals;
-pub mod sockets;
-pub mod spawn;
-pub mod standard;
-pub mod terminal;
-pub mod time;
-pub mod users;
-pub mod watch;
-pub mod watchdog;
+pub(crate) mod scratch;
+pub(crate) mod signals;
+pub(crate) mod sockets;
+pub(crate) mod spawn;
+pub(crate) mod standard;
+#[cfg(any(feature = "ctl", feature = "applets"))]
+pub(crate) mod terminal;
+pub(crate) mod time;
+pub(crate) mod users;
+pub(crate) mod watch;
+pub(crate) mod watchdog;
 
 /// Turns the -1 of a system call into the error it left behind.
 fn cerr(result: libc::c_int) -> io::Result<libc::c_int> {

@@ -77,7 +77,8 @@ fn wait_now(which: libc::pid_t) -> Result<Option<Reaped>, i32> {
     }
 }
 
-/// Waits for one child to end. For programs that have nothing else to do.
+/// Waits for one child to end.
+#[cfg(test)]
 pub fn wait_for(pid: Pid) -> io::Result<ExitStatus> {
     loop {
         let mut status = 0;

@@ -27,11 +27,6 @@ fn current_gid() -> u32 {
     Gid::current().as_raw()
 }
 
-/// The user called so.
-pub fn by_name(name: &str) -> Option<Account> {
-    lookup::user(name)
-}
-
 /// The user of that number.
 pub fn by_uid(uid: u32) -> Option<Account> {
     lookup::user_by_id(uid)
@@ -49,16 +44,6 @@ pub struct Login {
     pub name: String,
     pub home: String,
     pub shell: String,
-}
-
-/// The number of the group called so.
-pub fn group_by_name(name: &str) -> Option<u32> {
-    lookup::group(name)
-}
-
-/// Whether a group of that number exists.
-pub fn group_exists(gid: u32) -> bool {
-    lookup::group_exists(gid)
 }
 
 /// How a process becomes a user: all that has to be looked up, found out beforehand.
@@ -145,16 +130,12 @@ pub fn drop_privileges(uid: u32, gid: Option<u32>) -> Result<(), String> {
 mod lookup {
     use std::ffi::CString;
 
-    use nix::unistd::{Gid, Group, Uid, User};
+    use nix::unistd::{Gid, Uid, User};
 
     use super::{Account, Login};
 
     fn account(user: User) -> Account {
         Account { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() }
-    }
-
-    pub fn user(name: &str) -> Option<Account> {
-        User::from_name(name).ok().flatten().map(account)
     }
 
     pub fn user_by_id(uid: u32) -> Option<Account> {
@@ -165,14 +146,6 @@ mod lookup {
         let user = User::from_uid(Uid::from_raw(uid)).ok().flatten()?;
         let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
         Some(Login { name: user.name, home: text(user.dir), shell: text(user.shell) })
-    }
-
-    pub fn group(name: &str) -> Option<u32> {
-        Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw())
-    }
-
-    pub fn group_exists(gid: u32) -> bool {
-        matches!(Group::from_gid(Gid::from_raw(gid)), Ok(Some(_)))
     }
 
     pub fn groups_of(account: &Account) -> Vec<u32> {
@@ -201,24 +174,12 @@ mod lookup {
         std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
-    pub fn user(name: &str) -> Option<Account> {
-        tables::accounts(&passwd()).find(|account| account.name == name)
-    }
-
     pub fn user_by_id(uid: u32) -> Option<Account> {
         tables::accounts(&passwd()).find(|account| account.uid == uid)
     }
 
     pub fn login(uid: u32) -> Option<Login> {
         tables::login(&passwd(), uid)
-    }
-
-    pub fn group(name: &str) -> Option<u32> {
-        tables::groups(&groups()).find(|group| group.name == name).map(|group| group.gid)
-    }
-
-    pub fn group_exists(gid: u32) -> bool {
-        tables::groups(&groups()).any(|group| group.gid == gid)
     }
 
     pub fn groups_of(account: &Account) -> Vec<u32> {
@@ -283,16 +244,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_is_found_by_name_and_number() {
-        let root = Account { name: "root".to_string(), uid: 0, gid: 0 };
-        assert_eq!(by_name("root"), Some(root.clone()));
-        assert_eq!(by_uid(0), Some(root));
-        assert_eq!(group_by_name("root"), Some(0));
-        assert!(group_exists(0));
-        assert_eq!(by_name("no such user"), None);
+    fn root_is_found_by_its_number() {
+        assert_eq!(by_uid(0), Some(Account { name: "root".to_string(), uid: 0, gid: 0 }));
         assert_eq!(by_uid(4_000_000_001), None);
-        assert_eq!(group_by_name("no such group"), None);
-        assert!(!group_exists(4_000_000_001));
     }
 
     #[test]
@@ -335,7 +289,8 @@ mod tests {
         for (got, expected) in rows {
             assert_eq!(got, expected);
         }
-        if let Some(daemon) = by_name("daemon") {
+        // The user `daemon`, where there is one.
+        if let Some(daemon) = by_uid(1) {
             assert_eq!(to(Some(daemon.uid), None, None), made(daemon.uid, daemon.gid, &[daemon.gid]));
             assert_eq!(to(Some(daemon.uid), Some(77), None), made(daemon.uid, 77, &[77]));
         }

@@ -6,9 +6,9 @@
 
 #![forbid(unsafe_code)]
 
-pub mod action;
+pub(crate) mod action;
 pub mod files;
-pub mod guard;
-pub mod live;
-pub mod metrics;
-pub mod page;
+pub(crate) mod guard;
+pub(crate) mod live;
+pub(crate) mod metrics;
+pub(crate) mod page;

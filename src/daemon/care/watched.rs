@@ -10,7 +10,7 @@ use crate::model::health::{Health, LineWatch};
 use crate::model::hook::Hook;
 
 /// Probes that are under way at a time; the others wait for their turn. Each may be a child.
-pub const PROBES_MAX: usize = 16;
+const PROBES_MAX: usize = 16;
 
 /// What a child beside a process is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

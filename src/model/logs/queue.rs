@@ -77,7 +77,7 @@ pub struct Queue {
     pending: Vec<u8>,
     open: Open,
     parked: BTreeMap<Writer, Parked>,
-    lost: u64,
+    pub(crate) lost: u64,
 }
 
 impl Queue {
@@ -254,11 +254,6 @@ impl Queue {
     /// The number of lost bytes, told once.
     pub fn take_lost(&mut self) -> u64 {
         std::mem::take(&mut self.lost)
-    }
-
-    /// The number of lost bytes.
-    pub fn lost(&self) -> u64 {
-        self.lost
     }
 
     /// When an open line that others wait for is closed; `None` is never.
