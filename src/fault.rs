@@ -24,6 +24,11 @@ pub enum Code {
     AlreadyAdded = 90,
     StillRunning = 91,
     CantReread = 92,
+    /// Of Supvisors, as those that follow (V-201).
+    BadSupvisorsState = 101,
+    NotManaged = 102,
+    Disabled = 103,
+    NotApplicable = 104,
     /// Of the extensions; the core does not know its name, so its text begins with `UNKNOWN`.
     NotInWhitelist = 230,
 }
@@ -50,6 +55,10 @@ impl Code {
             Code::AlreadyAdded => "ALREADY_ADDED",
             Code::StillRunning => "STILL_RUNNING",
             Code::CantReread => "CANT_REREAD",
+            Code::BadSupvisorsState => "BAD_SUPVISORS_STATE",
+            Code::NotManaged => "NOT_MANAGED",
+            Code::Disabled => "DISABLED",
+            Code::NotApplicable => "NOT_APPLICABLE",
             Code::NotInWhitelist => "UNKNOWN",
         }
     }

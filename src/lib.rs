@@ -4,8 +4,9 @@
 //!
 //! ```text
 //! ROOF  bin/ boot/ reactor/ ctl/ applets/   start-up, the mio loop and every polled descriptor, clients
-//! 7     serve/                              connections, routing, authentication, replies that wait
-//! 6     rpc/ web/                           the method table and its namespaces; the pages
+//! 8     serve/                              connections, routing, authentication, replies that wait
+//! 7     rpc/ web/                           the method table and its namespaces; the pages
+//! 6     fleet/                              sequences and policies over applications, as Supvisors has them
 //! 5     daemon/                             decisions: roster, agenda, event bus, dynamic changes; children, listeners, shutdown
 //! 4     sys/ logs/                          system calls (all unsafe is here); log files, rotation, activity log
 //! 3     model/                              pure machines: process, its ladder and runs, gates, event, pool, tick
@@ -65,6 +66,9 @@ pub mod logs;
 mod sys;
 
 pub mod daemon;
+
+#[cfg(feature = "fleet")]
+pub mod fleet;
 
 pub mod rpc;
 pub mod web;

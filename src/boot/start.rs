@@ -210,6 +210,8 @@ fn run_service(config: Config, loader: Loader, kept: Kept, now: Now) -> Result<A
     } else {
         service.daemon.begin_again(now, reactor.system());
     }
+    #[cfg(feature = "fleet")]
+    service.begin_fleet(now, reactor.system());
     let sockets = SocketFiles::default();
     let sockets = open_servers(&mut reactor, &servers, &interfaces, now, sockets)?;
     let cannot = |error: std::io::Error| format!("cannot catch signals: {error}");

@@ -73,6 +73,11 @@ pub trait Env {
     fn group_by_name(&self, name: &str) -> Option<u32>;
     /// Whether a group of that number exists.
     fn group_exists(&self, gid: u32) -> bool;
+    /// The interfaces of the network that are up, loopback left out, each with an address of IPv4.
+    #[cfg(feature = "fleet")]
+    fn nics(&self) -> Vec<super::fleet::Nic> {
+        Vec::new()
+    }
     /// The most that a daemon started here can have, if so many are too many.
     fn too_many(&self, _: Scarce, _number: u64) -> Option<u64> {
         None
@@ -198,6 +203,11 @@ impl Env for Memo<'_> {
 
     fn group_exists(&self, gid: u32) -> bool {
         self.env.group_exists(gid)
+    }
+
+    #[cfg(feature = "fleet")]
+    fn nics(&self) -> Vec<super::fleet::Nic> {
+        self.env.nics()
     }
 
     fn too_many(&self, what: Scarce, number: u64) -> Option<u64> {

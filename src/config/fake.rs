@@ -141,6 +141,12 @@ impl Env for Fake {
         self.user_by_name(name).map(|user| user.gid)
     }
 
+    #[cfg(feature = "fleet")]
+    fn nics(&self) -> Vec<super::fleet::Nic> {
+        let (address, netmask) = ([10, 0, 0, 1].into(), [255, 255, 255, 0].into());
+        vec![super::fleet::Nic { name: "eth0".to_string(), address, netmask }]
+    }
+
     fn too_many(&self, _: Scarce, number: u64) -> Option<u64> {
         (number > self.most).then_some(self.most)
     }

@@ -1,6 +1,6 @@
 //! Sections that name a factory: `[rpcinterface:x]` here, `[ctlplugin:x]` for supervisorctl (C-118 to C-122).
 
-use crate::wire::ini::Document;
+use crate::wire::ini::{Document, Section};
 
 use super::datatypes::{Datatype, Strings};
 use super::env::Env;
@@ -40,12 +40,42 @@ const RPC: PluginKind = PluginKind {
         "supervisor_loader.rpcinterface:make_loader_rpcinterface",
         "supervisor_grace.rpcinterface:make_grace_rpcinterface",
         "supervisor_cache.rpcinterface:make_cache_rpcinterface",
+        #[cfg(feature = "fleet")]
+        SUPVISORS,
     ],
 };
 
+/// The factory of Supvisors (V-10).
+#[cfg(feature = "fleet")]
+const SUPVISORS: &str = "supvisors.plugin:make_supvisors_rpcinterface";
+
 /// What the factories of [`RPC`] make.
-const INTERFACES: [InterfaceKind; 5] =
-    [InterfaceKind::Main, InterfaceKind::Twiddler, InterfaceKind::Loader, InterfaceKind::Grace, InterfaceKind::Cache];
+const INTERFACES: &[InterfaceKind] = &[
+    InterfaceKind::Main,
+    InterfaceKind::Twiddler,
+    InterfaceKind::Loader,
+    InterfaceKind::Grace,
+    InterfaceKind::Cache,
+    #[cfg(feature = "fleet")]
+    InterfaceKind::Supvisors,
+];
+
+/// Whether a section asks for Supvisors.
+#[cfg(feature = "fleet")]
+pub(super) fn is_supvisors(document: &Document, section: &Section) -> bool {
+    let factory = || section.get(RPC.key).or_else(|| document.defaults.get(RPC.key));
+    section.name.starts_with(RPC.prefix) && factory().is_some_and(|entry| entry.value == SUPVISORS)
+}
+
+/// Its values may name what those of other factories may not (V-13).
+fn scope_of<'s>(document: &Document, section: &Section, scope: Scope<'s>) -> Scope<'s> {
+    #[cfg(feature = "fleet")]
+    if is_supvisors(document, section) {
+        return scope;
+    }
+    let _ = (document, section);
+    Scope { here: None, host_node_name: None, ..scope }
+}
 
 /// The sections of a kind, in file order.
 pub fn plugins(
@@ -57,7 +87,7 @@ pub fn plugins(
     let mut plugins = Vec::new();
     for section in &document.sections {
         let Some(name) = section.name.strip_prefix(kind.prefix) else { continue };
-        let reader = Reader { document, section, scope, env, stand_in: None };
+        let reader = Reader { document, section, scope: scope_of(document, section, scope), env, stand_in: None };
         let Some(factory) = reader.value::<String>(kind.key).transpose()? else {
             let message = format!("section [{}] does not specify a {}", section.name, kind.key);
             return Err(reader.error(kind.key, message));
@@ -83,7 +113,7 @@ pub(super) fn interfaces(document: &Document, scope: Scope, env: &dyn Env) -> Re
 
 fn interface(plugin: Plugin, env: &dyn Env) -> Result<Interface, ConfigError> {
     use InterfaceKind::*;
-    let made = RPC.factories.iter().zip(INTERFACES).find(|(factory, _)| **factory == plugin.factory);
+    let made = RPC.factories.iter().zip(INTERFACES.iter().copied()).find(|(factory, _)| **factory == plugin.factory);
     let kind = made.map_or(Main, |(_, kind)| kind);
     let mut interface = Interface { namespace: plugin.name, kind, whitelist: Vec::new(), unexpected: Vec::new() };
     for (name, value) in plugin.arguments {
@@ -93,6 +123,9 @@ fn interface(plugin: Plugin, env: &dyn Env) -> Result<Interface, ConfigError> {
                 interface.whitelist = words.into_iter().filter(|word| !word.is_empty()).collect();
             }
             (Cache | Loader, _) => {}
+            // Unknown ones are ignored (V-12).
+            #[cfg(feature = "fleet")]
+            (Supvisors, _) => {}
             (Main | Twiddler | Grace, _) => interface.unexpected.push(name),
         }
     }

@@ -12,6 +12,8 @@ use super::dependent;
 use super::depends::{self, Misordered};
 use super::env::{Env, Memo};
 use super::error::{ConfigError, Place};
+#[cfg(feature = "fleet")]
+use super::fleet;
 use super::groups::unique;
 use super::interfaces::interfaces;
 use super::journal::{Base, Journal, JournalFile, Laid};
@@ -317,7 +319,7 @@ impl Loader {
 
         let scope = self.scope(main);
         program_default::check(&document).or_else(&mut failed)?;
-        let interfaces = match interfaces(&document, Scope { here: None, ..scope }, env) {
+        let interfaces = match interfaces(&document, Scope { host_node_name: Some(&hostname), ..scope }, env) {
             Ok(interfaces) => interfaces,
             Err(error) => failed(error).map(|()| Vec::new())?,
         };
@@ -383,9 +385,34 @@ impl Loader {
             return Err(ConfigError::new("-- COMMAND beside a file needs -n: it has our place, which a daemon leaves"));
         }
         let stheno = self.stheno(main, &document, env)?;
+        #[cfg(feature = "fleet")]
+        let fleet = fleet::Sources {
+            document: &document,
+            scope: Scope { host_node_name: Some(&hostname), ..self.scope(main) },
+            env,
+            servers: &servers,
+            groups: &groups,
+            identifier: &supervisord.identifier,
+            cwd: &self.cwd,
+        }
+        .read()
+        .or_else(|error| failed(error).map(|()| None))?;
         self.serverurl = Some(url);
         let revision = self.revision;
-        Ok(Config { revision, hostname, supervisord, stheno, servers, interfaces, groups, infos, warnings, base: None })
+        Ok(Config {
+            revision,
+            hostname,
+            supervisord,
+            stheno,
+            servers,
+            interfaces,
+            groups,
+            infos,
+            warnings,
+            base: None,
+            #[cfg(feature = "fleet")]
+            fleet,
+        })
     }
 
     /// The user to become: the command line's, else the file's (C-145).

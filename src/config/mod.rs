@@ -26,6 +26,8 @@ pub mod env;
 pub(crate) mod error;
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(feature = "fleet")]
+pub(crate) mod fleet;
 pub(crate) mod glob;
 pub(crate) mod groups;
 pub(crate) mod interfaces;

@@ -547,9 +547,15 @@ pub const TABLES: &[Table] = &[
     table(Program::ROWS, PROGRAMS),
     Table { is_per_process: true, ..table(Process::ROWS, PROGRAMS) },
     table(GroupOptions::ROWS, &["group:"]),
+    #[cfg(feature = "fleet")]
+    table(super::fleet::PlainProgram::ROWS, &["program:", "fcgi-program:"]),
+    #[cfg(feature = "fleet")]
+    table(super::fleet::PlainGroup::ROWS, &["group:"]),
     table(ListenerOptions::ROWS, &["eventlistener:"]),
     table(FcgiOptions::ROWS, &["fcgi-program:"]),
     table(FcgiSocketOptions::ROWS, &["fcgi-program:"]),
+    #[cfg(feature = "fleet")]
+    table(super::fleet::SupvisorsOptions::ROWS, &["rpcinterface:supvisors"]),
     table(CtlPathOptions::ROWS, &["supervisorctl"]),
     table(CtlOptions::ROWS, &["supervisorctl"]),
 ];

@@ -159,6 +159,11 @@ impl<'a> Common<'a> {
         // That is no section of a file, and has our place at the terminal.
         let is_main = self.main.is_some() && section.name == main_program::SECTION;
         let mut program = Program::read(&reader, name.clone(), self.revision, is_main)?;
+        // Its turn comes by its rank.
+        #[cfg(feature = "fleet")]
+        if super::fleet::is_sequenced(&reader) {
+            program.autostart = false;
+        }
         if program.numprocs > 1 && !program.process_name.0.contains("%(process_num)") {
             let message = "%(process_num) must be present within process_name when numprocs > 1";
             return Err(reader.error("process_name", message));

@@ -112,6 +112,27 @@ impl Env for SystemEnv {
         found.map(|group| group.gid).or_else(|| service::group_by_name(name))
     }
 
+    #[cfg(feature = "fleet")]
+    fn nics(&self) -> Vec<super::fleet::Nic> {
+        use nix::net::if_::InterfaceFlags;
+        let Ok(addresses) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
+        let mut nics: Vec<super::fleet::Nic> = Vec::new();
+        for one in addresses {
+            let is_wanted =
+                one.flags.contains(InterfaceFlags::IFF_UP) && !one.flags.contains(InterfaceFlags::IFF_LOOPBACK);
+            let Some(address) = one.address.as_ref().and_then(|address| address.as_sockaddr_in()).filter(|_| is_wanted)
+            else {
+                continue;
+            };
+            let netmask = one.netmask.as_ref().and_then(|mask| mask.as_sockaddr_in()).map(|mask| mask.ip());
+            if nics.iter().all(|known| known.name != one.interface_name) {
+                let netmask = netmask.unwrap_or(std::net::Ipv4Addr::BROADCAST);
+                nics.push(super::fleet::Nic { name: one.interface_name, address: address.ip(), netmask });
+            }
+        }
+        nics
+    }
+
     fn too_many(&self, what: Scarce, number: u64) -> Option<u64> {
         use nix::sys::resource::{Resource, getrlimit, setrlimit};
         let resource = match what {

@@ -38,6 +38,9 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// What changes at run time are made against; with `[stheno]` only.
     pub base: Option<Base>,
+    /// Sequences and policies, if any are asked for.
+    #[cfg(feature = "fleet")]
+    pub fleet: Option<Rc<super::fleet::Fleet>>,
 }
 
 /// The `logfile` of `[supervisord]` that is no path.
@@ -116,6 +119,8 @@ pub enum InterfaceKind {
     Loader,
     Grace,
     Cache,
+    #[cfg(feature = "fleet")]
+    Supvisors,
 }
 
 /// A group of processes, configured.

@@ -136,6 +136,10 @@ impl Daemon {
     /// Starts a process (X-85, after its checks).
     pub fn start_process(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
         self.end_wait(id, now);
+        #[cfg(feature = "fleet")]
+        if self.is_disabled(id) {
+            return;
+        }
         let _ = self.step(id, Trigger::Start, now, host);
     }
 
@@ -220,6 +224,13 @@ impl Daemon {
             return Err(CommandProblem::Empty);
         };
         let command = &process.config.command;
+        #[cfg(feature = "fleet")]
+        let with_more = match process.marks().extra_args.as_str() {
+            "" => std::borrow::Cow::Borrowed(command),
+            more => std::borrow::Cow::Owned(format!("{command} {more}")),
+        };
+        #[cfg(feature = "fleet")]
+        let command = &*with_more;
         let unparsable = |error: words::SplitError| CommandProblem::Unparsable(command.clone(), error.to_string());
         let argv = words::split(command).map_err(unparsable)?;
         let Some(word) = argv.first() else {

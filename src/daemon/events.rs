@@ -19,6 +19,8 @@ impl Daemon {
     /// The event of a change of state, and all that hangs on a process's state.
     pub(super) fn changed(&mut self, id: ProcId, change: &Transition) {
         self.just_changed.push(id);
+        #[cfg(feature = "fleet")]
+        self.note_change(id, change);
         self.roster.count(id, change);
         self.note_reached(id, change.to);
         let Some((group, process)) = self.roster.member(id) else { return };

@@ -49,6 +49,9 @@ pub struct Proc {
     pub(super) uses_socket: bool,
     /// Its last changes of state.
     pub history: History,
+    /// What a fleet adds to it.
+    #[cfg(feature = "fleet")]
+    pub(super) marks: Option<Box<super::marks::Marks>>,
     /// Its name as people give it, for what is remembered of it.
     pub(super) namespec: Rc<str>,
 }

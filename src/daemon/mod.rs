@@ -31,6 +31,8 @@ mod leftovers;
 pub(crate) mod loading;
 pub(crate) mod logplace;
 mod machine;
+#[cfg(feature = "fleet")]
+pub mod marks;
 mod order;
 mod ordered_stop;
 pub(crate) mod output;
@@ -88,6 +90,9 @@ pub struct Daemon {
     ending: ending::Ending,
     machine: machine::Machine,
     order: order::Order,
+    /// What a fleet is told of, if there is one.
+    #[cfg(feature = "fleet")]
+    news: Option<Box<marks::News>>,
     group_exits: group_exit::GroupExits,
     dependent_startup: Option<Box<dependent_startup::DependentStartup>>,
     remaining: leftovers::Remaining,
@@ -132,6 +137,8 @@ impl Daemon {
             just_changed: Vec::new(),
             recently_changed: Vec::new(),
             order: order::Order::default(),
+            #[cfg(feature = "fleet")]
+            news: None,
             group_exits: group_exit::GroupExits::default(),
             dependent_startup: None,
             growing: growth::Growing::default(),

@@ -93,6 +93,8 @@ struct Wait {
 impl Daemon {
     /// A process has come, has gone, or has got another configuration.
     pub(super) fn note_order(&mut self, id: ProcId) {
+        #[cfg(feature = "fleet")]
+        self.note_set();
         let Some((group, process)) = self.roster.member(id) else { return };
         let of_group = group.config.options.as_ref().is_some_and(|options| !options.depends_on.0.is_empty());
         self.order.is_used |= of_group || !process.config.depends_on.0.is_empty() || is_delayed(process);
@@ -344,6 +346,10 @@ impl Daemon {
 
     /// What happens to a process whose moment has come; `None` for one that has to wait.
     pub(super) fn order_start(&mut self, id: ProcId, now: Now) -> Option<Trigger> {
+        #[cfg(feature = "fleet")]
+        if self.stays_down(id) {
+            return None;
+        }
         if !self.order.is_used {
             return Some(Trigger::Deadline);
         }

@@ -215,6 +215,8 @@ impl Roster {
             start_failure: 0,
             uses_socket: false,
             history: History::default(),
+            #[cfg(feature = "fleet")]
+            marks: None,
             namespec,
         };
         self.processes.insert(id, process);

@@ -55,6 +55,8 @@ pub(super) struct Shutdown {
     killed_until: Option<Mono>,
     /// What is left by then is waited for no longer, nor are hooks.
     is_over: bool,
+    /// A fleet stops processes in an order of its own first.
+    pub(super) is_held: bool,
     /// When to report again.
     report_at: Mono,
 }
@@ -130,6 +132,8 @@ impl Daemon {
         }
         if let Some(until) = self.shutdown.killed_until {
             self.await_killed(until, now);
+        } else if self.shutdown.is_held {
+            // Its deadlines are the fleet's.
         } else if self.shutdown.ordered.is_some() {
             self.stop_in_order_of_graph(now, host);
         } else {

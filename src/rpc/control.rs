@@ -32,6 +32,10 @@ pub fn start_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outc
 
 /// Starts one process; says whether it is RUNNING already.
 fn try_start(context: &mut Context<'_>, id: ProcId, name: &str) -> Result<bool, Fault> {
+    #[cfg(feature = "fleet")]
+    if context.daemon.is_disabled(id) {
+        return Err(Code::Disabled.with(name));
+    }
     if let Err(problem) = context.daemon.find_command(id, context.host) {
         let code = if matches!(problem, CommandProblem::NotFound(_)) { Code::NoFile } else { Code::NotExecutable };
         return Err(code.with(problem.to_string()));

@@ -46,6 +46,9 @@ pub enum Deferred {
     Addition(Box<Adding>),
     /// All processes of a group to have come in; what is answered then.
     Growth(GroupId, Answer),
+    /// What the fleet has begun.
+    #[cfg(feature = "fleet")]
+    Fleet(Box<super::fleet::waits::Wait>),
 }
 
 impl Deferred {
@@ -74,6 +77,8 @@ impl Deferred {
             Deferred::Addition(adding) => adding.advance(context),
             Deferred::Growth(group, _) if context.daemon.grows(*group) => None,
             Deferred::Growth(_, answer) => Some(Ok(answer.clone())),
+            #[cfg(feature = "fleet")]
+            Deferred::Fleet(wait) => wait.poll(context),
         }
     }
 
@@ -98,6 +103,8 @@ impl Deferred {
         match self {
             Deferred::Start(_) => None,
             Deferred::Update(update) => update.is_interrupted().then_some(AT_ONCE),
+            #[cfg(feature = "fleet")]
+            Deferred::Fleet(_) => None,
             Deferred::Reload(reload, _) => reload.deadline(),
             Deferred::Stop(stop) => Some(stop.report_at),
             Deferred::Bulk(bulk) => bulk.deadline(),

@@ -25,6 +25,9 @@ pub struct Extensions {
     pub(super) cache: Cache,
     /// What supervisor_loader added.
     pub(super) loaded: Loaded,
+    /// Sequences and policies, if any are asked for.
+    #[cfg(feature = "fleet")]
+    pub fleet: Option<Box<crate::fleet::Fleet>>,
 }
 
 /// Which programs supervisor_loader added, and how often.

@@ -18,6 +18,8 @@ pub(crate) mod deferred;
 mod details;
 mod entry;
 mod extensions;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod grace;
 mod history;
 mod info;
@@ -174,11 +176,12 @@ pub struct About {
 }
 
 /// All namespaces there are, whatever a configuration asks for.
-pub fn namespaces() -> [About; 8] {
+pub fn namespaces() -> Vec<About> {
     const fn about(name: &'static str, about: &'static str, methods: &'static [Method]) -> About {
         About { name, about, methods }
     }
-    [
+    #[allow(unused_mut)]
+    let mut all = vec![
         about("supervisor", "Supervisor's own, there with `[rpcinterface:supervisor]`.", supervisor::METHODS),
         about("system", "What can be called, and several calls at once. Always there.", system::METHODS),
         about("stheno", "What goes beyond Supervisor. Always there, listed with `[stheno]`.", stheno::METHODS),
@@ -187,7 +190,10 @@ pub fn namespaces() -> [About; 8] {
         about("loader", "Those of supervisor_loader, with `[rpcinterface:loader]`.", loader::METHODS),
         about("grace", "Those of supervisor_grace, with `[rpcinterface:grace]`.", grace::METHODS),
         about("cache", "Those of supervisor_cache, with `[rpcinterface:cache]`.", cache::METHODS),
-    ]
+    ];
+    #[cfg(feature = "fleet")]
+    all.extend(fleet::THEMES.iter().zip(fleet::METHODS).map(|(theme, methods)| about("supvisors", theme, methods)));
+    all
 }
 
 /// The namespaces of a configuration.
@@ -215,6 +221,19 @@ impl Registry {
                 InterfaceKind::Loader => loader::METHODS,
                 InterfaceKind::Grace => grace::METHODS,
                 InterfaceKind::Cache => cache::METHODS,
+                #[cfg(feature = "fleet")]
+                InterfaceKind::Supvisors => {
+                    let has_effect = config.fleet.as_ref().is_some_and(|fleet| fleet.supvisors.is_some());
+                    let slices = if has_effect { fleet::METHODS } else { &[] };
+                    namespaces.retain(|namespace| namespace.name != *name);
+                    namespaces.extend(slices.iter().map(|methods| Namespace {
+                        name: name.clone(),
+                        methods,
+                        whitelist: Vec::new(),
+                        listed: true,
+                    }));
+                    continue;
+                }
             };
             let (name, whitelist) = (name.clone(), whitelist.clone());
             // Of two sections of one name the later one counts, as in the original.

@@ -222,6 +222,12 @@ impl Service {
         }
     }
 
+    /// Begins with the fleet, if one is asked for; the groups are there by now.
+    #[cfg(feature = "fleet")]
+    pub fn begin_fleet(&mut self, now: Now, host: &mut dyn Host) {
+        self.extensions.fleet = crate::fleet::Fleet::new(now, &mut self.daemon, host);
+    }
+
     /// No more than so many descriptors may be open, of which clients get what the processes leave.
     pub fn limit_descriptors(&mut self, descriptors: u64) {
         self.sites.limit_descriptors(usize::try_from(descriptors).unwrap_or(usize::MAX));
@@ -318,6 +324,8 @@ impl Service {
             self.passwords.deadline(),
             self.complaints.deadline(),
             self.live.deadline(),
+            #[cfg(feature = "fleet")]
+            self.extensions.fleet.as_ref().and_then(|fleet| fleet.deadline(&self.daemon, now)),
         ])
     }
 

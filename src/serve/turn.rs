@@ -78,6 +78,9 @@ impl Service {
         // Deadlines come after exits, so that a quick exit is never judged RUNNING, and after requests, so that a
         // start request and an automatic restart do not meet.
         self.daemon.deadlines(now, host);
+        // What follows for applications, before the end of the daemon goes on, which may wait for it.
+        #[cfg(feature = "fleet")]
+        self.follow_fleet(now, host);
         // After the exits of this turn, so that the next group is told to stop at once.
         self.daemon.shutdown_step(now, host);
         // Listeners hear of everything above in this very turn.
@@ -98,6 +101,14 @@ impl Service {
             self.end_live();
         }
         self.budget = Budget::default();
+    }
+
+    /// Lets the fleet follow what has happened.
+    #[cfg(feature = "fleet")]
+    fn follow_fleet(&mut self, now: Now, host: &mut dyn Host) {
+        if let Some(fleet) = &mut self.extensions.fleet {
+            fleet.turn(&mut self.daemon, now, host);
+        }
     }
 
     /// Takes what a child wrote, as far as there is room for the messages in it.

@@ -9,6 +9,8 @@ pub(crate) mod decimal;
 pub mod envfile;
 pub mod expand;
 pub mod form;
+#[cfg(feature = "fleet")]
+pub(crate) mod formula;
 pub(crate) mod frame;
 pub mod http;
 pub mod ini;

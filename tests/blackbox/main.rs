@@ -19,6 +19,8 @@ mod endings;
 mod environment;
 mod events;
 mod fcgi;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod health;
 mod hooks;
 mod http;

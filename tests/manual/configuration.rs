@@ -26,6 +26,12 @@ pub const SECTIONS: &[(&str, &str, &str)] = &[
     ("[group:NAME]", "group:", "Programs under one name, started and stopped together."),
     ("[program-default]", "program-default", "Options that stand in for those that a `[program:NAME]` does not have."),
     ("[include]", "include", "Further files."),
+    (
+        "[rpcinterface:supvisors]",
+        "rpcinterface:supvisors",
+        "Supvisors, with its own options and `supervisor.rpcinterface_factory=supvisors.plugin:make_supvisors_rpcinterface`: \
+         see [fleet.md](fleet.md). A value that cannot be read is told of in the log, and the default counts.",
+    ),
     ("[supervisorctl]", "supervisorctl", "What `supervisorctl` reads when no option says otherwise."),
     (
         "[stheno]",

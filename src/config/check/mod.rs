@@ -73,6 +73,11 @@ pub fn check(loader: &mut Loader, env: &dyn Env, portable: bool) -> Report {
             let refusals = config.interfaces.iter().filter_map(|interface| interface.refusal());
             findings.extend(refusals.map(|(reason, _)| Finding::new(Severity::Error, reason)));
             findings.extend(limits::look(&config, env));
+            #[cfg(feature = "fleet")]
+            findings.extend(config.fleet.iter().flat_map(|fleet| &fleet.problems).map(|problem| {
+                let severity = if problem.is_error { Severity::Error } else { Severity::Warning };
+                Finding::new(severity, problem.text.as_str())
+            }));
             if let Some(sources) = &sources {
                 findings.extend(order::look(&sources.document, &config.groups));
             }

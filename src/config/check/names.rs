@@ -24,7 +24,7 @@ const SECTIONS: &[&str] = &[
 ];
 
 /// What the names begin with of options that well-known plug-ins read in sections of programs: they are no typing errors.
-const PLUGINS: &[&str] = &["dependent_startup", "startinorder"];
+const PLUGINS: &[&str] = &["dependent_startup", "startinorder", "supervisor.rpcinterface_factory"];
 
 /// Sections and options that nobody reads.
 pub(super) fn look(document: &Document) -> Vec<Finding> {

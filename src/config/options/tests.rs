@@ -67,10 +67,10 @@ fn an_empty_section_has_the_defaults() {
 #[test]
 fn sections_and_their_tables() {
     let rows = [
-        ("program:x", Some(2)),
+        ("program:x", Some(2 + usize::from(cfg!(feature = "fleet")))),
         ("program", None),
         ("eventlistener:x", Some(3)),
-        ("fcgi-program:x", Some(4)),
+        ("fcgi-program:x", Some(4 + usize::from(cfg!(feature = "fleet")))),
         ("inet_http_server", Some(1)),
         ("inet_http_server:second", Some(1)),
         ("unix_http_server2", Some(2)),

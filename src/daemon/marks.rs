@@ -1,0 +1,116 @@
+//! What a fleet adds to processes: who may not be started, with which arguments, and what has become of them since it looked.
+//! Without one there is a null pointer for each process, and nothing is noted.
+
+use super::{Daemon, Proc};
+use crate::id::ProcId;
+use crate::model::process::Transition;
+use crate::state::ProcessState;
+
+/// Changes that are noted between two looks of the fleet, which looks in each turn.
+const NEWS_MAX: usize = 100_000;
+
+/// What a fleet adds to a process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Nobody starts it (V-460).
+    pub is_disabled: bool,
+    /// It is not started again by itself (V-85).
+    pub stays_down: bool,
+    /// It has been given up, or has exited unexpectedly, since it is known.
+    pub has_crashed: bool,
+    /// Appended to its command line (V-465).
+    pub extra_args: String,
+}
+
+/// What the fleet is told of.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Changes of state since it looked.
+    changes: Vec<(ProcId, Transition)>,
+    /// Processes have come, gone, or got another configuration.
+    is_other_set: bool,
+}
+
+impl Daemon {
+    /// From here on a fleet is told what happens.
+    pub fn watch(&mut self) {
+        self.news = Some(Box::new(News { changes: Vec::new(), is_other_set: true }));
+    }
+
+    /// What has changed since the last call.
+    pub fn take_changes(&mut self) -> Vec<(ProcId, Transition)> {
+        self.news.as_mut().map_or(Vec::new(), |news| std::mem::take(&mut news.changes))
+    }
+
+    /// Whether the set of processes is another one than at the last call.
+    pub fn take_is_other_set(&mut self) -> bool {
+        self.news.as_mut().is_some_and(|news| std::mem::take(&mut news.is_other_set))
+    }
+
+    /// Whether there is something to look at.
+    pub fn has_news(&self) -> bool {
+        self.news.as_ref().is_some_and(|news| !news.changes.is_empty() || news.is_other_set)
+    }
+
+    pub(super) fn note_change(&mut self, id: ProcId, change: &Transition) {
+        if let Some(news) = self.news.as_mut().filter(|news| news.changes.len() < NEWS_MAX) {
+            news.changes.push((id, *change));
+        }
+    }
+
+    pub(super) fn note_set(&mut self) {
+        if let Some(news) = &mut self.news {
+            news.is_other_set = true;
+        }
+    }
+
+    /// Changes what a fleet adds to a process.
+    pub fn mark(&mut self, id: ProcId, change: impl FnOnce(&mut Marks)) {
+        let Some(process) = self.roster.process_mut(id) else { return };
+        change(process.marks.get_or_insert_default());
+        if process.marks.as_deref() == Some(&Marks::default()) {
+            process.marks = None;
+        }
+    }
+
+    /// Whether nobody may start a process.
+    pub fn is_disabled(&self, id: ProcId) -> bool {
+        self.roster.process(id).is_some_and(|process| process.marks().is_disabled)
+    }
+
+    /// Whether a process stays down of which something is due.
+    pub(super) fn stays_down(&self, id: ProcId) -> bool {
+        let Some(process) = self.roster.process(id) else { return false };
+        let Some(marks) = &process.marks else { return false };
+        match process.machine.state() {
+            ProcessState::Exited => marks.is_disabled || marks.stays_down,
+            ProcessState::Stopped => marks.is_disabled,
+            _ => false,
+        }
+    }
+
+    /// Looks at autostart of a process anew, because it may be started again (V-460).
+    pub fn reconsider(&mut self, id: ProcId, now: crate::clock::Now) {
+        self.reschedule(id, now);
+    }
+
+    /// Whether a process is to be stopped and waits for others.
+    pub fn is_to_stop(&self, id: ProcId) -> bool {
+        let is_told = |process: &Proc| process.machine.state() == ProcessState::Stopping;
+        self.order.stops.contains_key(&id) && !self.roster.process(id).is_some_and(is_told)
+    }
+
+    /// Has the end wait until the fleet has stopped what it stops in an order of its own.
+    pub fn hold_end(&mut self, is_held: bool) {
+        self.shutdown.is_held = is_held;
+    }
+}
+
+impl Proc {
+    /// What a fleet adds to it.
+    pub fn marks(&self) -> &Marks {
+        static NONE: Marks =
+            Marks { is_disabled: false, stays_down: false, has_crashed: false, extra_args: String::new() };
+        self.marks.as_deref().unwrap_or(&NONE)
+    }
+}

@@ -1,0 +1,108 @@
+//! Programs that nobody starts until they are enabled again, and the file that keeps their names (V-460 to V-462).
+
+use std::collections::BTreeSet;
+
+use super::Fleet;
+use crate::clock::Now;
+use crate::daemon::host::Span;
+use crate::daemon::{Daemon, Host};
+use crate::id::ProcId;
+use crate::wire::json;
+use crate::wire::value::Value;
+
+/// Longest file that is read: a hundred thousand names.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Names of programs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Disabled {
+    names: BTreeSet<String>,
+    /// The file was no JSON and stays as it is.
+    is_broken: bool,
+}
+
+impl Fleet {
+    fn disabilities_file(&self, host: &mut dyn Host) -> Option<String> {
+        let path = self.supvisors()?.options.disabilities_file.clone().filter(|path| !path.is_empty())?;
+        Some(host.env().expand_user(&path))
+    }
+
+    /// Reads the file. One that cannot be read disables nobody.
+    pub(super) fn read_disabled(&mut self, host: &mut dyn Host) {
+        let Some(path) = self.disabilities_file(host) else { return };
+        if !host.file_exists(&path) {
+            return;
+        }
+        let bytes = host.file_read(&path, Span { offset: 0, length: FILE_BYTES_MAX }).unwrap_or_default();
+        match String::from_utf8(bytes).ok().as_deref().and_then(json::read) {
+            Some(Value::Struct(members)) => {
+                let is_off = |value: &Value| *value == Value::Bool(true);
+                self.disabled.names =
+                    members.iter().filter(|(_, value)| is_off(value)).map(|(name, _)| name.to_string()).collect();
+            }
+            _ => {
+                self.disabled.is_broken = true;
+                activity!(
+                    Error,
+                    "disabilities_file {path} is no JSON object: nobody is disabled, and it stays as it is"
+                );
+            }
+        }
+    }
+
+    fn write_disabled(&mut self, daemon: &Daemon, host: &mut dyn Host) {
+        let Some(path) = self.disabilities_file(host) else {
+            return activity!(Warn, "without disabilities_file it is not kept which programs are disabled");
+        };
+        if self.disabled.is_broken {
+            return;
+        }
+        let mut names: BTreeSet<&str> = self.disabled.names.iter().map(String::as_str).collect();
+        names.extend(daemon.roster.processes().map(|(_, process)| process.config.program.name.as_str()));
+        let members =
+            names.into_iter().map(|name| (name.to_string().into(), self.disabled.names.contains(name).into()));
+        let text = json::write(&Value::Struct(members.collect()));
+        if let Err(error) = host.file_replace(&path, text.as_bytes()) {
+            activity!(Error, "disabilities_file {path} cannot be written: {error}");
+        }
+    }
+
+    /// Tells the daemon who may not be started.
+    pub(super) fn mark_disabled(&mut self, daemon: &mut Daemon) {
+        let names = &self.disabled.names;
+        let is_off = |name: &str| names.contains(name);
+        let all: Vec<(ProcId, bool)> =
+            daemon.roster.processes().map(|(id, process)| (id, is_off(&process.config.program.name))).collect();
+        for (id, is_off) in all {
+            if daemon.is_disabled(id) != is_off {
+                daemon.mark(id, |marks| marks.is_disabled = is_off);
+            }
+        }
+    }
+
+    /// Disables or enables a program, and answers its processes.
+    pub fn set_disabled(
+        &mut self,
+        program: &str,
+        is_off: bool,
+        daemon: &mut Daemon,
+        now: Now,
+        host: &mut dyn Host,
+    ) -> Vec<ProcId> {
+        if is_off {
+            self.disabled.names.insert(program.to_string());
+        } else {
+            self.disabled.names.remove(program);
+        }
+        self.mark_disabled(daemon);
+        self.write_disabled(daemon, host);
+        let of_program = daemon.roster.processes().filter(|(_, process)| process.config.program.name == program);
+        let ids: Vec<ProcId> = of_program.map(|(id, _)| id).collect();
+        if !is_off {
+            for id in &ids {
+                daemon.reconsider(*id, now);
+            }
+        }
+        ids
+    }
+}

@@ -1,0 +1,10 @@
+//! The machines and tables of the fleet: values and the time in, values out.
+//!
+//! [`status`] says how an application is, [`placement`] where a process would be started, [`sequencer`] what is started and
+//! stopped next, [`failure`] what follows from a process that has failed, and [`phase`] which calls are answered meanwhile.
+
+pub mod failure;
+pub mod phase;
+pub mod placement;
+pub mod sequencer;
+pub mod status;

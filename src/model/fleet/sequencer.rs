@@ -1,0 +1,491 @@
+//! What is started and stopped, in which order, and when the next is due (V-380 to V-402).
+//!
+//! One tree of plain data: jobs, each of one application; in a job ranks, in a rank processes. Jobs that were planned together
+//! have one batch: of those with the first rank all are under way, the next follow when they are done. Within a job it is the
+//! same with processes. A call that waits for what it began holds a [`Ticket`], which is over when no process has it any more.
+//!
+//! The sequencer starts nothing itself. [`Sequencer::next`] looks at what has become of what it wanted and says what it wants
+//! now; whoever asks does that, and asks again until nothing is wanted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::clock::Mono;
+use crate::config::fleet::StartingFailure;
+use crate::id::{GroupId, ProcId};
+use crate::state::ProcessState;
+
+/// Commands of one look. Whoever asks comes again at once, so that a thousand processes take no long turn.
+const COMMANDS_MAX: usize = 64;
+
+/// What a call waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// A process that is to be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Which.
+    pub process: ProcId,
+    /// Its rank within its application.
+    pub rank: i64,
+    /// It is done when it has exited as expected, not when it runs.
+    pub waits_for_exit: bool,
+    /// What becomes of the rest when it does not start.
+    pub on_failure: StartingFailure,
+    /// How long it may be STARTING; `None` where something else limits that.
+    pub starting_limit: Option<Duration>,
+    /// How long it may run before its exit.
+    pub exit_limit: Option<Duration>,
+}
+
+/// A process that is to be stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// Which.
+    pub process: ProcId,
+    /// Its rank within its application.
+    pub rank: i64,
+    /// How long that may take.
+    pub limit: Duration,
+}
+
+/// What is known of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Its state.
+    pub state: ProcessState,
+    /// Whether its last exit was expected.
+    pub expected: bool,
+    /// It has been RUNNING since its last start.
+    pub came_up: bool,
+    /// Its start or stop has been asked for and waits for others.
+    pub is_pending: bool,
+    /// It could not be started at all.
+    pub is_refused: bool,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Start a process.
+    Start(ProcId),
+    /// Stop a process.
+    Stop(ProcId),
+    /// Say of a process that it did not become what it should in time.
+    GiveUp {
+        /// Which.
+        process: ProcId,
+        /// What it is shown as from here on.
+        shown: ProcessState,
+        /// What did not happen.
+        reason: &'static str,
+    },
+    /// Stop an application whose start has failed.
+    StopApplication(GroupId, Vec<Ticket>),
+    /// Start an application that was stopped for it.
+    StartAgain(GroupId, Again, Vec<Ticket>),
+}
+
+/// What is started after a stop (V-402).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// The application in its sequence.
+    Application,
+    /// These processes alone.
+    Processes(Vec<ProcId>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Start,
+    Stop,
+}
+
+/// A process in a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Item {
+    process: ProcId,
+    ticket: Ticket,
+    /// Of a start: `None` for a stop.
+    start: Option<Start>,
+    stop_limit: Duration,
+}
+
+/// A process whose turn it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Running {
+    item: Item,
+    /// The state in which it was seen last, and since when.
+    seen: Option<(ProcessState, Mono)>,
+    /// When it is given up if it stays in that state.
+    due: Option<Mono>,
+}
+
+/// What is done with one application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Job {
+    application: GroupId,
+    kind: Kind,
+    batch: u64,
+    /// Among the applications of its batch.
+    rank: i64,
+    /// Processes whose turn is to come.
+    planned: BTreeMap<i64, Vec<Item>>,
+    current: Vec<Running>,
+    /// What is started afterwards.
+    again: Option<(Again, Vec<Ticket>)>,
+    /// The application is to be stopped afterwards, because a start has failed.
+    has_failed: bool,
+    /// Tickets of those that were planned and are not started because of that.
+    failed: Vec<Ticket>,
+}
+
+/// All that is under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sequencer {
+    jobs: Vec<Job>,
+    next_ticket: u64,
+}
+
+/// What has become of a process that was told to start or to stop.
+enum Outcome {
+    UnderWay,
+    Done,
+    Failed,
+    TimedOut(ProcessState, &'static str),
+}
+
+impl Sequencer {
+    /// A new ticket. It is over at once if nothing is planned with it.
+    pub fn ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        Ticket(self.next_ticket)
+    }
+
+    /// Plans the start of an application. What was planned of it before is replaced (V-390); what is under way goes on.
+    pub fn start(&mut self, application: GroupId, rank: i64, starts: Vec<Start>, ticket: Ticket, batch: u64) {
+        self.jobs.retain_mut(|job| {
+            let is_it = job.application == application && job.kind == Kind::Start;
+            if is_it {
+                job.planned.clear();
+            }
+            !is_it || !job.current.is_empty()
+        });
+        let mut planned: BTreeMap<i64, Vec<Item>> = BTreeMap::new();
+        for start in starts {
+            planned.entry(start.rank).or_default().push(Item::start(start, ticket));
+        }
+        if !planned.is_empty() {
+            self.jobs.push(Job { rank, planned, ..Job::new(application, Kind::Start, batch) });
+        }
+    }
+
+    /// Plans the start of a process; it joins the start of its application if there is one (V-390). False if it is planned
+    /// there already.
+    pub fn start_process(&mut self, application: GroupId, start: Start, ticket: Ticket, batch: u64) -> bool {
+        if self.is_starting(start.process) {
+            return false;
+        }
+        let rank = start.rank;
+        let item = Item::start(start, ticket);
+        match self.job_mut(application, Kind::Start) {
+            Some(job) => job.planned.entry(rank).or_default().push(item),
+            None => {
+                let planned = BTreeMap::from([(rank, vec![item])]);
+                self.jobs.push(Job { planned, ..Job::new(application, Kind::Start, batch) });
+            }
+        }
+        true
+    }
+
+    /// Plans stops of processes of an application, and what is started afterwards. What was to be started of it is not.
+    pub fn stop(
+        &mut self,
+        application: GroupId,
+        rank: i64,
+        stops: Vec<Stop>,
+        again: Option<Again>,
+        ticket: Ticket,
+        batch: u64,
+    ) {
+        let is_meant = |process: ProcId| stops.iter().any(|stop| stop.process == process);
+        for job in self.jobs.iter_mut().filter(|job| job.application == application && job.kind == Kind::Start) {
+            for items in job.planned.values_mut() {
+                items.retain(|item| !is_meant(item.process));
+            }
+            job.planned.retain(|_, items| !items.is_empty());
+        }
+        let mut planned: BTreeMap<i64, Vec<Item>> = BTreeMap::new();
+        for stop in stops {
+            let item = Item { process: stop.process, ticket, start: None, stop_limit: stop.limit };
+            planned.entry(stop.rank).or_default().push(item);
+        }
+        if planned.is_empty() && again.is_none() {
+            return;
+        }
+        let again = again.map(|again| (again, vec![ticket]));
+        self.jobs.push(Job { rank, planned, again, ..Job::new(application, Kind::Stop, batch) });
+    }
+
+    /// Forgets all that is planned and under way: somebody wants everything to end (V-450).
+    pub fn abort(&mut self) {
+        self.jobs.clear();
+    }
+
+    /// Forgets processes that are no more.
+    pub fn retain(&mut self, is_there: impl Fn(ProcId) -> bool) {
+        for job in &mut self.jobs {
+            for items in job.planned.values_mut() {
+                items.retain(|item| is_there(item.process));
+            }
+            job.planned.retain(|_, items| !items.is_empty());
+            job.current.retain(|running| is_there(running.item.process));
+        }
+    }
+
+    /// Whether nothing is started.
+    pub fn is_starting_nothing(&self) -> bool {
+        self.jobs.iter().all(|job| job.kind != Kind::Start)
+    }
+
+    /// Whether nothing is stopped.
+    pub fn is_stopping_nothing(&self) -> bool {
+        self.jobs.iter().all(|job| job.kind != Kind::Stop)
+    }
+
+    /// Whether nothing at all is to be done.
+    pub fn is_idle(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// Whether something of an application is started or stopped.
+    pub fn is_busy(&self, application: GroupId) -> bool {
+        self.jobs.iter().any(|job| job.application == application)
+    }
+
+    /// Whether a process is being started or its turn is to come.
+    pub fn is_starting(&self, process: ProcId) -> bool {
+        self.jobs
+            .iter()
+            .filter(|job| job.kind == Kind::Start)
+            .any(|job| job.items().any(|item| item.process == process))
+    }
+
+    /// Whether it is a process's turn to start.
+    pub fn is_started_now(&self, process: ProcId) -> bool {
+        let jobs = self.jobs.iter().filter(|job| job.kind == Kind::Start);
+        jobs.flat_map(|job| &job.current).any(|running| running.item.process == process)
+    }
+
+    /// Whether a ticket is over.
+    pub fn is_over(&self, ticket: Ticket) -> bool {
+        !self.jobs.iter().any(|job| {
+            job.items().any(|item| item.ticket == ticket)
+                || job.again.as_ref().is_some_and(|(_, tickets)| tickets.contains(&ticket))
+                || (job.has_failed && job.failed.contains(&ticket))
+        })
+    }
+
+    /// When [`Sequencer::next`] has something to do although nothing happens.
+    pub fn deadline(&self) -> Option<Mono> {
+        self.jobs.iter().flat_map(|job| &job.current).filter_map(|running| running.due).min()
+    }
+
+    fn job_mut(&mut self, application: GroupId, kind: Kind) -> Option<&mut Job> {
+        self.jobs.iter_mut().find(|job| job.application == application && job.kind == kind)
+    }
+
+    /// Looks at what is under way, and says what is to be done. To be asked again once that is done, until it is nothing.
+    pub fn next(&mut self, now: Mono, facts: &dyn Fn(ProcId) -> Option<Facts>) -> Vec<Command> {
+        let mut commands = Vec::new();
+        // What is done without a command, because it was so before, may make others due. Each pass leaves less to do.
+        while self.pass(now, facts, &mut commands) && commands.is_empty() {}
+        commands
+    }
+
+    /// Looks at each job once; says whether that has changed what others wait for.
+    fn pass(&mut self, now: Mono, facts: &dyn Fn(ProcId) -> Option<Facts>, commands: &mut Vec<Command>) -> bool {
+        let mut has_begun = false;
+        for at in 0..self.jobs.len() {
+            if commands.len() >= COMMANDS_MAX {
+                return true;
+            }
+            let may_begin = self.is_turn_of(at);
+            let Some(job) = self.jobs.get_mut(at) else { break };
+            job.look(now, facts, commands);
+            has_begun |= may_begin && job.begin(facts, commands);
+        }
+        let is_last = |job: &Job| job.planned.is_empty() && job.current.is_empty();
+        let before = self.jobs.len();
+        let mut followers = Vec::new();
+        self.jobs.retain_mut(|job| {
+            if !is_last(job) {
+                return true;
+            }
+            if job.has_failed {
+                followers.push(Command::StopApplication(job.application, std::mem::take(&mut job.failed)));
+            } else if let Some((again, tickets)) = job.again.take() {
+                followers.push(Command::StartAgain(job.application, again, tickets));
+            }
+            false
+        });
+        commands.extend(followers);
+        has_begun || self.jobs.len() < before
+    }
+
+    /// Whether a job may go on: none of its batch comes before it.
+    fn is_turn_of(&self, at: usize) -> bool {
+        let Some(job) = self.jobs.get(at) else { return false };
+        let is_before = |other: &Job| match job.kind {
+            Kind::Start => other.rank < job.rank,
+            Kind::Stop => other.rank > job.rank,
+        };
+        // A start of what is being stopped waits until it is.
+        let is_held =
+            |other: &Job| job.kind == Kind::Start && other.kind == Kind::Stop && other.application == job.application;
+        !self
+            .jobs
+            .iter()
+            .any(|other| (other.batch == job.batch && other.kind == job.kind && is_before(other)) || is_held(other))
+    }
+}
+
+impl Item {
+    fn start(start: Start, ticket: Ticket) -> Item {
+        Item { process: start.process, ticket, start: Some(start), stop_limit: Duration::ZERO }
+    }
+}
+
+impl Job {
+    fn new(application: GroupId, kind: Kind, batch: u64) -> Job {
+        Job {
+            application,
+            kind,
+            batch,
+            rank: 0,
+            planned: BTreeMap::new(),
+            current: Vec::new(),
+            again: None,
+            has_failed: false,
+            failed: Vec::new(),
+        }
+    }
+
+    fn items(&self) -> impl Iterator<Item = &Item> {
+        self.planned.values().flatten().chain(self.current.iter().map(|running| &running.item))
+    }
+
+    /// Takes out what is done, failed, or late.
+    fn look(&mut self, now: Mono, facts: &dyn Fn(ProcId) -> Option<Facts>, commands: &mut Vec<Command>) {
+        for mut running in std::mem::take(&mut self.current) {
+            let process = running.item.process;
+            match running.look(now, facts(process)) {
+                Outcome::UnderWay => self.current.push(running),
+                Outcome::Done => {}
+                Outcome::Failed => self.fail(&running.item),
+                Outcome::TimedOut(shown, reason) => {
+                    commands.push(Command::GiveUp { process, shown, reason });
+                    self.fail(&running.item);
+                }
+            }
+        }
+    }
+
+    /// A start has failed (V-395).
+    fn fail(&mut self, item: &Item) {
+        let Some(start) = &item.start else { return };
+        if start.on_failure == StartingFailure::Continue {
+            return;
+        }
+        if start.on_failure == StartingFailure::Stop {
+            self.has_failed = true;
+            self.failed.push(item.ticket);
+            self.failed.extend(self.planned.values().flatten().map(|item| item.ticket));
+            self.failed.dedup();
+        }
+        self.planned.clear();
+    }
+
+    /// Begins the next rank with something to do in it, once nothing of the last one is under way; says whether there is one.
+    fn begin(&mut self, facts: &dyn Fn(ProcId) -> Option<Facts>, commands: &mut Vec<Command>) -> bool {
+        let is_free = self.current.is_empty();
+        while self.current.is_empty() && commands.len() < COMMANDS_MAX {
+            let next = match self.kind {
+                Kind::Start => self.planned.pop_first(),
+                Kind::Stop => self.planned.pop_last(),
+            };
+            let Some((_, items)) = next else { return false };
+            for item in items {
+                let Some(known) = facts(item.process) else { continue };
+                match self.kind {
+                    Kind::Start if known.state.is_stopped() => commands.push(Command::Start(item.process)),
+                    Kind::Stop if !known.state.is_stopped() || known.is_pending => {
+                        commands.push(Command::Stop(item.process));
+                    }
+                    // One that starts already is waited for, as long as it is not clear what becomes of it.
+                    Kind::Start if known.state.is_running() => {}
+                    Kind::Start | Kind::Stop => continue,
+                }
+                self.current.push(Running { item, seen: None, due: None });
+            }
+        }
+        is_free && !self.current.is_empty()
+    }
+}
+
+impl Running {
+    fn look(&mut self, now: Mono, facts: Option<Facts>) -> Outcome {
+        // One that is no more is waited for no longer.
+        let Some(facts) = facts else { return Outcome::Done };
+        let since = match self.seen {
+            Some((state, since)) if state == facts.state && !facts.is_pending => since,
+            _ => now,
+        };
+        self.seen = Some((facts.state, since));
+        let (outcome, limit) = match &self.item.start {
+            Some(start) => starting(start, facts),
+            None => stopping(facts, self.item.stop_limit),
+        };
+        self.due = limit.filter(|_| !facts.is_pending).map(|limit| since.after(limit));
+        match (outcome, self.due) {
+            (Outcome::UnderWay, Some(due)) if due <= now => match &self.item.start {
+                Some(_) if facts.state == ProcessState::Running => {
+                    Outcome::TimedOut(ProcessState::Fatal, "process EXITED event not received in time")
+                }
+                Some(_) => Outcome::TimedOut(ProcessState::Fatal, "process RUNNING event not received in time"),
+                None => Outcome::TimedOut(ProcessState::Stopped, "process STOPPED event not received in time"),
+            },
+            (outcome, _) => outcome,
+        }
+    }
+}
+
+/// What has become of a start (V-385), and how long it may be like that.
+fn starting(start: &Start, facts: Facts) -> (Outcome, Option<Duration>) {
+    use ProcessState::*;
+    if facts.is_refused {
+        return (Outcome::Failed, None);
+    }
+    if facts.is_pending {
+        return (Outcome::UnderWay, None);
+    }
+    match facts.state {
+        Starting => (Outcome::UnderWay, start.starting_limit),
+        // The pause between two attempts has an end of its own.
+        Backoff => (Outcome::UnderWay, None),
+        Running if start.waits_for_exit => (Outcome::UnderWay, start.exit_limit),
+        Running => (Outcome::Done, None),
+        Exited if start.waits_for_exit && facts.expected => (Outcome::Done, None),
+        Exited if !start.waits_for_exit && facts.came_up => (Outcome::Done, None),
+        Exited | Fatal | Stopped | Stopping | Unknown => (Outcome::Failed, None),
+    }
+}
+
+/// What has become of a stop (V-400), and how long it may be like that.
+fn stopping(facts: Facts, limit: Duration) -> (Outcome, Option<Duration>) {
+    if facts.state.is_stopped() && !facts.is_pending { (Outcome::Done, None) } else { (Outcome::UnderWay, Some(limit)) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! The fleet as a whole: its sequence, its end, its switches (V-252 to V-258).
+
+use super::control::answer;
+use super::waits::Goal;
+use super::{
+    Code, Context, FROM_DISTRIBUTION, Fault, Method, OPERATING, Outcome, Value, conciliation_strategy, fleet, gate,
+    list, parts, row,
+};
+use crate::config::fleet::{ConciliationStrategy, Period, Synchro};
+use crate::level::Level;
+use crate::model::fleet::phase::{Phase, Wish};
+use crate::rpc::{text, wait};
+use crate::wire::pyrepr;
+
+/// The rows.
+pub const METHODS: &[Method] = &[
+    row(
+        "conciliate",
+        &["boolean", "string|int"],
+        &["strategy"],
+        "Resolve the conflicts there are. False if that is left to the user.",
+        conciliate,
+    ),
+    Method {
+        optional: 1,
+        ..row(
+            "restart_sequence",
+            &["boolean", "boolean"],
+            &["wait"],
+            "Start the applications that were never started or have failed, in their sequence.",
+            restart_sequence,
+        )
+    },
+    row("restart", &["boolean"], &[], "Stop all applications in their sequence, and begin anew.", |context, _| {
+        end(context, Wish::Restart)
+    }),
+    row("shutdown", &["boolean"], &[], "Stop all applications in their sequence, and end.", |context, _| {
+        end(context, Wish::Shutdown)
+    }),
+    Method {
+        optional: 1,
+        ..row(
+            "end_sync",
+            &["boolean", "string"],
+            &["master"],
+            "End the synchronisation, with this Master if one is named.",
+            end_sync,
+        )
+    },
+    row(
+        "change_log_level",
+        &["boolean", "string|int"],
+        &["level"],
+        "Accepted: everything is in the activity log, whose level is that of [supervisord].",
+        change_log_level,
+    ),
+    row(
+        "enable_host_statistics",
+        &["boolean", "boolean"],
+        &["enabled"],
+        "Say whether statistics of the host are collected.",
+        |context, params| {
+            fleet(context)?.stats.host = truth(params)?;
+            Ok(true.into())
+        },
+    ),
+    row(
+        "enable_process_statistics",
+        &["boolean", "boolean"],
+        &["enabled"],
+        "Say whether statistics of processes are collected.",
+        |context, params| {
+            fleet(context)?.stats.processes = truth(params)?;
+            Ok(true.into())
+        },
+    ),
+    row(
+        "update_collecting_period",
+        &["boolean", "double"],
+        &["period"],
+        "Set the seconds between two samples, 1 to 3600.",
+        update_collecting_period,
+    ),
+];
+
+/// A truth value, as Python takes one.
+fn truth(params: &[Value]) -> Result<bool, Fault> {
+    Ok(wait(params, 0))
+}
+
+/// Alone there is never a conflict, and so never a state for this.
+fn conciliate(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    gate(context, &[Phase::Conciliation])?;
+    let strategy = conciliation_strategy(params.first())?;
+    Ok((strategy != ConciliationStrategy::User).into())
+}
+
+fn restart_sequence(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    gate(context, OPERATING)?;
+    let (fleet, daemon, now, host) = parts!(context);
+    if fleet.jobs() != (false, false) {
+        return Err(Code::BadSupvisorsState.with("jobs in progress"));
+    }
+    let begun = fleet.start_sequence(daemon, now, host);
+    let failed = || Code::AbnormalTermination.with("failed to trigger start sequence");
+    answer(context, begun, Goal::End, wait(params, 0), failed, true.into())
+}
+
+fn end(context: &mut Context<'_>, wish: Wish) -> Result<Outcome, Fault> {
+    gate(context, FROM_DISTRIBUTION)?;
+    let (fleet, daemon, ..) = parts!(context);
+    fleet.ask(wish, daemon);
+    Ok(true.into())
+}
+
+fn end_sync(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    gate(context, &[Phase::Synchronization])?;
+    let master = if params.is_empty() { "" } else { text(params, 0)? };
+    let (fleet, ..) = parts!(context);
+    let allows = fleet.supvisors().is_some_and(|one| one.options.synchro_options.0.contains(&Synchro::User));
+    if !allows {
+        return Err(Code::NotApplicable.with("USER expected in synchro_options"));
+    }
+    if !master.is_empty() {
+        let found = fleet.instances_called(master);
+        match found[..] {
+            [] => return Err(Code::BadName.with(format!("unknown Supvisors identifier={master}"))),
+            [(_, true)] => {}
+            [(other, false)] => {
+                let text = format!("Supvisors instance={} is not RUNNING (STOPPED)", other.identifier);
+                return Err(Code::NotRunning.with(text));
+            }
+            _ => {
+                let names = list(found.iter().map(|(one, _)| one.identifier.as_str()));
+                let text = format!("multiple identifiers={names} found for Supvisors master={master}");
+                return Err(Code::IncorrectParameters.with(text));
+            }
+        }
+    }
+    fleet.end_synchronisation();
+    Ok(true.into())
+}
+
+/// Levels in the order in which they are told, the most severe first.
+fn levels() -> Vec<Level> {
+    let mut levels = Level::ALL.to_vec();
+    levels.sort_by_key(|level| std::cmp::Reverse(*level as i64));
+    levels
+}
+
+fn change_log_level(_: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    let wrong = |text: String| Code::IncorrectParameters.with(format!("invalid logger value={text}"));
+    match params.first() {
+        Some(Value::Str(name)) if levels().iter().any(|level| level.config_name() == name.to_lowercase()) => {}
+        Some(Value::Str(name)) => {
+            let names = list(levels().into_iter().map(Level::config_name));
+            return Err(wrong(format!("{name} - string expected in {names}")));
+        }
+        Some(Value::Int(number)) if levels().iter().any(|level| *level as i64 == *number) => {}
+        Some(Value::Int(number)) => {
+            let numbers: Vec<String> = levels().iter().map(|level| (*level as i64).to_string()).collect();
+            return Err(wrong(format!("{number} - integer expected in [{}]", numbers.join(", "))));
+        }
+        other => {
+            let text = other.map_or("None".to_string(), pyrepr::value);
+            return Err(wrong(format!("{text} - type string or integer expected")));
+        }
+    }
+    Ok(true.into())
+}
+
+fn update_collecting_period(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    let (secs, is_exact) = match params.first() {
+        Some(Value::Double(secs)) => (*secs, true),
+        Some(Value::Int(secs)) => (*secs as f64, false),
+        _ => return Err(Code::IncorrectParameters.bare()),
+    };
+    if !Period::allows(secs) {
+        return Err(Code::IncorrectParameters.with(format!("period={} - 1 to 3600 expected", pyrepr::float(secs))));
+    }
+    let stats = &mut fleet(context)?.stats;
+    (stats.period, stats.is_exact) = (secs, is_exact);
+    Ok(true.into())
+}

@@ -1,0 +1,171 @@
+//! The namespace of Supvisors (V-200 to V-265): methods by theme, each file with its rows.
+
+mod applications;
+mod control;
+mod daemon;
+mod instances;
+mod processes;
+mod programs;
+pub mod waits;
+
+use std::borrow::Cow;
+
+use super::{Context, Guard, Method, Outcome};
+use crate::config::fleet::{ConciliationStrategy, StartingStrategy};
+use crate::fault::{Code, Fault};
+use crate::fleet::Fleet;
+use crate::id::{GroupId, ProcId};
+use crate::model::fleet::phase::Phase;
+use crate::wire::pyrepr;
+use crate::wire::value::Value;
+
+/// All rows.
+pub const METHODS: &[&[Method]] = &[
+    instances::METHODS,
+    applications::METHODS,
+    processes::METHODS,
+    control::METHODS,
+    programs::METHODS,
+    daemon::METHODS,
+];
+
+/// What each of them is about.
+pub const THEMES: &[&str] = &[
+    "Those of Supvisors, with `[rpcinterface:supvisors]`: the fleet and its instances.",
+    "Supvisors: applications.",
+    "Supvisors: processes.",
+    "Supvisors: starting and stopping.",
+    "Supvisors: programs of this instance.",
+    "Supvisors: the fleet as a whole.",
+];
+
+/// A row. Methods look at the state of the fleet, not at that of the daemon.
+const fn row(
+    name: &'static str,
+    signature: &'static [&'static str],
+    params: &'static [&'static str],
+    help: &'static str,
+    call: fn(&mut Context<'_>, &[Value]) -> Result<Outcome, Fault>,
+) -> Method {
+    Method { guard: Guard::Open, ..super::method::row(name, signature, params, help, call) }
+}
+
+/// The states in which queries about applications and processes are answered (V-116).
+const FROM_DISTRIBUTION: &[Phase] =
+    &[Phase::Distribution, Phase::Operation, Phase::Conciliation, Phase::Restarting, Phase::ShuttingDown];
+/// Those in which something is started (V-117).
+const OPERATING: &[Phase] = &[Phase::Operation];
+/// Those in which something is stopped (V-118).
+const STOPPING: &[Phase] = &[Phase::Operation, Phase::Conciliation];
+
+/// The fleet. The namespace is there only with it.
+fn fleet<'c>(context: &'c mut Context<'_>) -> Result<&'c mut Fleet, Fault> {
+    context.extensions.fleet.as_deref_mut().ok_or_else(|| Code::UnknownMethod.bare())
+}
+
+/// The same, and what it works with.
+macro_rules! parts {
+    ($context:ident) => {{
+        let fleet = $context.extensions.fleet.as_deref_mut().ok_or_else(|| crate::fault::Code::UnknownMethod.bare())?;
+        (fleet, &mut *$context.daemon, $context.now, &mut *$context.host)
+    }};
+}
+use parts;
+
+/// Refuses in other states than these (V-120).
+fn gate(context: &mut Context<'_>, phases: &[Phase]) -> Result<(), Fault> {
+    let phase = fleet(context)?.phase();
+    if phases.contains(&phase) {
+        return Ok(());
+    }
+    let names = list(phases.iter().map(|phase| phase.name()));
+    let name = phase.name();
+    Err(Code::BadSupvisorsState.with(format!("invalid Supvisors state={name} - state expected in {names}")))
+}
+
+/// A list of names as Python shows it.
+fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let names: Vec<String> = names.map(pyrepr::text).collect();
+    format!("[{}]", names.join(", "))
+}
+
+/// A struct.
+fn record<const N: usize>(members: [(&'static str, Value); N]) -> Value {
+    Value::Struct(members.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect())
+}
+
+fn strings<'s>(texts: impl IntoIterator<Item = &'s String>) -> Value {
+    Value::Array(texts.into_iter().map(|text| Value::from(text.clone())).collect())
+}
+
+/// A value of an enumeration, by name or by number (V-202).
+fn enumerated<T: Copy + 'static>(
+    value: Option<&Value>,
+    class: &str,
+    all: &[T],
+    name: fn(T) -> &'static str,
+) -> Result<T, Fault> {
+    let wrong = |text: String| Code::IncorrectParameters.with(format!("invalid <enum '{class}'> value={text}"));
+    match value {
+        Some(Value::Str(text)) => all.iter().copied().find(|one| name(*one) == text).ok_or_else(|| {
+            let names = list(all.iter().map(|one| name(*one)));
+            wrong(format!("{text} - string expected in {names}"))
+        }),
+        Some(Value::Int(number)) => {
+            let found = usize::try_from(*number).ok().and_then(|at| all.get(at)).copied();
+            let numbers: Vec<String> = (0..all.len()).map(|number| number.to_string()).collect();
+            found.ok_or_else(|| wrong(format!("{number} - integer expected in [{}]", numbers.join(", "))))
+        }
+        other => {
+            let kind = match other {
+                Some(Value::Bool(_)) => "bool",
+                Some(Value::Double(_)) => "float",
+                Some(Value::Array(_)) => "list",
+                Some(Value::Struct(_)) => "dict",
+                _ => "NoneType",
+            };
+            let text = other.map_or("None".to_string(), pyrepr::value);
+            Err(wrong(format!("{text} type=<class '{kind}'> - type string or integer expected")))
+        }
+    }
+}
+
+fn starting_strategy(value: Option<&Value>) -> Result<StartingStrategy, Fault> {
+    enumerated(value, "StartingStrategies", StartingStrategy::ALL, StartingStrategy::name)
+}
+
+fn conciliation_strategy(value: Option<&Value>) -> Result<ConciliationStrategy, Fault> {
+    enumerated(value, "ConciliationStrategies", ConciliationStrategy::ALL, ConciliationStrategy::name)
+}
+
+/// The application of that name (V-203).
+fn application(context: &Context<'_>, name: &str) -> Result<GroupId, Fault> {
+    let unknown = || Code::BadName.with(format!("application={name} unknown to Supvisors"));
+    context.daemon.roster.group_named(name).ok_or_else(unknown)
+}
+
+/// The application of that name, which has to be managed.
+fn managed(context: &mut Context<'_>, name: &str) -> Result<GroupId, Fault> {
+    let id = application(context, name)?;
+    let is_managed = fleet(context)?.application(id).is_some_and(|application| application.rules.managed);
+    if is_managed { Ok(id) } else { Err(Code::NotManaged.with(name)) }
+}
+
+/// The processes that a namespec stands for: one, or with `group:*` all of an application, by their names (V-203).
+fn processes(context: &Context<'_>, name: &str) -> Result<Vec<ProcId>, Fault> {
+    let spec = crate::namespec::split(name);
+    let id = application(context, spec.group)?;
+    let Some(group) = context.daemon.roster.group(id) else { return Ok(Vec::new()) };
+    match spec.process {
+        None => Ok(context.daemon.roster.members(group).map(|(id, _)| id).collect()),
+        Some(process) => match group.process(process) {
+            Some(id) => Ok(vec![id]),
+            None => Err(Code::BadName.with(format!("process={process} unknown in application={}", spec.group))),
+        },
+    }
+}
+
+/// `group:process`, also where both are the same (V-246).
+fn namespec(context: &Context<'_>, id: ProcId) -> String {
+    context.daemon.roster.namespec(id).unwrap_or_default()
+}

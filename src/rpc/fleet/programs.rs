@@ -1,0 +1,87 @@
+//! Programs of this instance: started with arguments, disabled and enabled (V-249, V-251).
+
+use super::control::answer;
+use super::waits::Goal;
+use super::{Code, Context, Fault, Method, OPERATING, Outcome, ProcId, Value, gate, parts, row};
+use crate::fleet::acts::Begun;
+use crate::rpc::{control, text, wait};
+
+/// The rows.
+pub const METHODS: &[Method] = &[
+    Method {
+        optional: 1,
+        ..row(
+            "start_args",
+            &["boolean", "string", "string", "boolean"],
+            &["namespec", "extra_args", "wait"],
+            "Start a process of this instance with more arguments.",
+            start_args,
+        )
+    },
+    Method {
+        optional: 1,
+        ..row(
+            "enable",
+            &["boolean", "string", "boolean"],
+            &["program", "wait"],
+            "Let a program be started again.",
+            enable,
+        )
+    },
+    Method {
+        optional: 1,
+        ..row(
+            "disable",
+            &["boolean", "string", "boolean"],
+            &["program", "wait"],
+            "Stop a program and let nobody start it until it is enabled again, also after the next start of the daemon.",
+            disable,
+        )
+    },
+];
+
+fn start_args(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    let (name, arguments) = (text(params, 0)?, text(params, 1)?);
+    super::processes(context, name)?;
+    let unknown = || Code::BadName.with(format!("namespec={name} unknown to Supervisor"));
+    let id = context.daemon.roster.find_process(name).ok_or_else(unknown)?;
+    context.daemon.mark(id, |marks| arguments.clone_into(&mut marks.extra_args));
+    let params = [Value::from(name.to_string()), wait(params, 2).into()];
+    let started = control::start_process(context, &params);
+    if let Err(fault) = &started
+        && matches!(fault.code, Code::NoFile | Code::NotExecutable)
+    {
+        let reason = fault.extra.clone().unwrap_or_default();
+        let (fleet, _, now, _) = parts!(context);
+        fleet.show_fatal(id, &reason, now);
+    }
+    started
+}
+
+/// The program of that name (V-203).
+fn program<'p>(context: &Context<'_>, params: &'p [Value]) -> Result<&'p str, Fault> {
+    let name = text(params, 0)?;
+    match context.daemon.roster.processes().any(|(_, process)| process.config.program.name == name) {
+        true => Ok(name),
+        false => Err(Code::BadName.with(format!("program={name} unknown to Supvisors"))),
+    }
+}
+
+fn enable(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    gate(context, OPERATING)?;
+    let name = program(context, params)?;
+    let (fleet, daemon, now, host) = parts!(context);
+    fleet.set_disabled(name, false, daemon, now, host);
+    Ok(true.into())
+}
+
+fn disable(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    gate(context, OPERATING)?;
+    let name = program(context, params)?;
+    let (fleet, daemon, now, host) = parts!(context);
+    let ids: Vec<ProcId> = fleet.set_disabled(name, true, daemon, now, host);
+    match fleet.stop_processes(&ids, daemon, now, host) {
+        Begun::Nothing => Ok(true.into()),
+        begun => answer(context, begun, Goal::AreDown(ids), wait(params, 1), || Code::Failed.bare(), true.into()),
+    }
+}

@@ -1,0 +1,59 @@
+//! What calls wait for: that what they began is over, and then that it is as it should be (V-204).
+
+use super::{Code, Context, GroupId, ProcId, Value, list};
+use crate::model::fleet::sequencer::Ticket;
+use crate::model::fleet::status::ApplicationState;
+use crate::rpc::{Answer, Done};
+
+/// A wait.
+pub struct Wait {
+    /// What was begun.
+    pub ticket: Ticket,
+    /// What is to come of it.
+    pub goal: Goal,
+    /// What is answered then.
+    pub answer: Value,
+}
+
+/// What is to come of it.
+pub enum Goal {
+    /// Nothing more than its end.
+    End,
+    /// That an application runs; its name.
+    Up(GroupId, String),
+    /// That it is stopped.
+    Down(GroupId, String),
+    /// That processes run.
+    AreUp(Vec<ProcId>),
+    /// That they are stopped.
+    AreDown(Vec<ProcId>),
+}
+
+impl Wait {
+    /// The answer, if it is there by now.
+    pub fn poll(&self, context: &mut Context<'_>) -> Option<Done> {
+        let Some(fleet) = context.extensions.fleet.as_deref() else { return Some(Err(Code::Failed.bare())) };
+        if !fleet.is_over(self.ticket) {
+            return None;
+        }
+        let daemon = &*context.daemon;
+        let is_state = |id: GroupId, state| fleet.status(daemon, id).is_some_and(|status| status.state == state);
+        let is_stopped = |id: &ProcId| fleet.shown(daemon, *id).is_stopped();
+        let others = |ids: &[ProcId], is_wrong: &dyn Fn(&ProcId) -> bool| {
+            let names: Vec<String> =
+                ids.iter().filter(|id| is_wrong(id)).filter_map(|id| daemon.roster.namespec(*id)).collect();
+            (!names.is_empty()).then(|| format!("processes={}", list(names.iter().map(String::as_str))))
+        };
+        let fault = match &self.goal {
+            Goal::End => None,
+            Goal::Up(id, name) => (!is_state(*id, ApplicationState::Running)).then(|| Code::NotRunning.with(name)),
+            Goal::Down(id, name) => (!is_state(*id, ApplicationState::Stopped)).then(|| Code::StillRunning.with(name)),
+            Goal::AreUp(ids) => others(ids, &is_stopped).map(|text| Code::NotRunning.with(text)),
+            Goal::AreDown(ids) => others(ids, &|id| !is_stopped(id)).map(|text| Code::StillRunning.with(text)),
+        };
+        Some(match fault {
+            Some(fault) => Err(fault),
+            None => Ok(Answer::Value(self.answer.clone())),
+        })
+    }
+}
