@@ -94,7 +94,7 @@ pub fn failed_start(session: &mut Session, name: &str) {
     for (channel, method) in [("stderr", "readProcessStderrLog"), ("stdout", "readProcessStdoutLog")] {
         let params = [param(), Value::from(-LINE_BYTES_MAX), Value::from(0)];
         let answer = session.call_aside(&format!("supervisor.{method}"), &params).unwrap_or(Value::Nil);
-        if let Some(line) = answer.as_str().and_then(|text| text.lines().rfind(|line| !line.trim().is_empty())) {
+        if let Some(line) = answer.as_str().and_then(last_line) {
             session.hint(&format!("the last line of its {channel}: {line}"));
             said = Some(line.to_string());
             break;
@@ -107,6 +107,14 @@ pub fn failed_start(session: &mut Session, name: &str) {
     {
         session.hint(&problem);
     }
+}
+
+/// What comes behind the reason why a program was not executed, and says nothing by itself.
+const NOT_SPAWNED: &str = "supervisor: child process was not spawned";
+
+/// The last line that says something.
+fn last_line(text: &str) -> Option<&str> {
+    text.lines().rfind(|line| !line.trim().is_empty() && *line != NOT_SPAWNED)
 }
 
 /// The path in `couldn't exec PATH: ENOENT`.
@@ -206,5 +214,8 @@ mod tests {
         std::fs::remove_dir_all(&folder).expect("ours");
         assert_eq!(not_executed("supervisor: couldn't exec /a b: ENOENT"), Some("/a b"));
         assert_eq!(not_executed("Exited too quickly"), None);
+        let said = "old\n\nsupervisor: couldn't exec /a b: ENOENT\nsupervisor: child process was not spawned\n";
+        assert_eq!(last_line(said).and_then(not_executed), Some("/a b"));
+        assert_eq!((last_line("because\n \n"), last_line("\n")), (Some("because"), None));
     }
 }

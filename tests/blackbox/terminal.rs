@@ -1,5 +1,8 @@
 //! `supervisorctl` for a person at a terminal, and in the moment in which a program is being stopped.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use crate::daemon::{Daemon, is_original};
 
 /// Says at its end when it was told to stop, and takes its time.
@@ -13,14 +16,22 @@ fn hints_are_for_terminals_only() {
     }
     let daemon = Daemon::start(
         "[program:nginx]\ncommand=sleep 1000\nstartsecs=0\n[group:site]\nprograms=nginx\n\
-         [program:broken]\ncommand=sh -c 'echo because >&2; exit 1'\nautostart=false\nstartsecs=2\nstartretries=0\n",
+         [program:broken]\ncommand=sh -c 'echo because >&2; exit 1'\nautostart=false\nstartsecs=2\nstartretries=0\n\
+         [program:dos]\ncommand=%(here)s/dos\nautostart=false\nstartretries=0\n\
+         [program:gone]\ncommand=%(here)s/gone\nautostart=false\nstartretries=0\n",
     );
+    for (name, text) in [("dos", "#!/bin/sh\r\necho\r\n"), ("gone", "#!/nope/python\n")] {
+        daemon.folder.write(name, text);
+        fs::set_permissions(daemon.folder.path(name), fs::Permissions::from_mode(0o755)).expect("our own file");
+    }
     daemon.wait_state("site:nginx", "RUNNING");
-    let rows: [(&[&str], &str, &str, i32); 6] = [
+    let rows: [(&[&str], &str, &str, i32); 8] = [
         (&["start", "nginx"], "nginx: ERROR (no such process)", "hint: did you mean site:nginx?", 1),
         (&["strat", "nginx"], "*** Unknown syntax: strat nginx", "hint: did you mean start?", 1),
         (&["start", "broken"], "broken: ERROR (", "hint: the last line of its stderr: because", 7),
         (&["start", "broken"], "broken: ERROR (", "hint: waits until broken has been up for 2 seconds", 7),
+        (&["start", "dos"], "dos: ERROR (", "ends in a carriage return", 7),
+        (&["start", "gone"], "gone: ERROR (", "the interpreter /nope/python, which does not exist", 7),
         (&["tail", "-f", "nope"], "nope: ERROR (no such process)", "", 1),
         (&["help"], "default commands (type help <topic>):", "supervisord --check", 0),
     ];
