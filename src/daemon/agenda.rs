@@ -1,7 +1,7 @@
 //! What is due: deadlines of processes, and first starts.
 //!
-//! A process stands here at most once: as never started and to be started at once, or with one moment. Both are handed
-//! out in bounded shares, first starts in order of creation (P-5), deadlines earliest first. Nothing here knows what is
+//! A process stands here at most once: as never started and to be started at once, as one that is looked at after those,
+//! or with one moment. All are handed out in bounded shares, first starts in order of creation (P-5), deadlines earliest first. Nothing here knows what is
 //! then to be done.
 
 use std::collections::BTreeSet;
@@ -23,6 +23,9 @@ pub enum Due {
     Never,
     /// As soon as those created before it have been started.
     FirstStart,
+    /// As soon as nobody waits for a first start: in the original all programs have been tried once before the first is
+    /// given up.
+    AfterFirstStarts,
     /// At that moment.
     At(Mono),
 }
@@ -31,6 +34,7 @@ pub enum Due {
 #[derive(Clone, Debug, Default)]
 pub struct Agenda {
     first_starts: BTreeSet<ProcId>,
+    after_first_starts: BTreeSet<ProcId>,
     /// Earliest first.
     deadlines: BTreeSet<(Mono, ProcId)>,
     /// The moment with which each process stands in `deadlines`.
@@ -43,7 +47,7 @@ impl Agenda {
     pub fn set(&mut self, id: ProcId, due: Due, now: Mono) {
         let moment = match due {
             Due::At(at) => Some(at.max(now)),
-            Due::Never | Due::FirstStart => None,
+            Due::Never | Due::FirstStart | Due::AfterFirstStarts => None,
         };
         if self.moments.get(&id).copied() != moment {
             self.forget_deadline(id);
@@ -57,12 +61,18 @@ impl Agenda {
         } else if !self.first_starts.is_empty() {
             self.first_starts.remove(&id);
         }
+        if due == Due::AfterFirstStarts {
+            self.after_first_starts.insert(id);
+        } else if !self.after_first_starts.is_empty() {
+            self.after_first_starts.remove(&id);
+        }
     }
 
     /// Forgets a process.
     pub fn forget(&mut self, id: ProcId) {
         self.forget_deadline(id);
         self.first_starts.remove(&id);
+        self.after_first_starts.remove(&id);
     }
 
     fn forget_deadline(&mut self, id: ProcId) {
@@ -74,6 +84,7 @@ impl Agenda {
     /// Forgets all processes for which `stays` does not hold.
     pub fn retain(&mut self, stays: impl Fn(ProcId) -> bool) {
         self.first_starts.retain(|id| stays(*id));
+        self.after_first_starts.retain(|id| stays(*id));
         self.deadlines.retain(|(_, id)| stays(*id));
         self.moments.retain(|id, _| stays(*id));
     }
@@ -88,6 +99,13 @@ impl Agenda {
             self.moments.remove(&id);
             due.push(id);
         }
+        if self.first_starts.is_empty() {
+            while due.len() < DEADLINES_PER_TURN
+                && let Some(id) = self.after_first_starts.pop_first()
+            {
+                due.push(id);
+            }
+        }
         for _ in 0..FIRST_STARTS_PER_TURN {
             let Some(id) = self.first_starts.pop_first() else { break };
             due.push(id);
@@ -97,7 +115,8 @@ impl Agenda {
 
     /// When [`Agenda::take_due`] has something to give; `None` is never.
     pub fn next(&self, now: Mono) -> Option<Mono> {
-        let start = (!self.first_starts.is_empty()).then_some(now);
+        let has_starts = !self.first_starts.is_empty() || !self.after_first_starts.is_empty();
+        let start = has_starts.then_some(now);
         earliest(&[start, self.deadlines.first().map(|(at, _)| *at)])
     }
 
@@ -117,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_last_word_about_a_process_counts() {
-        use Due::{At, FirstStart, Never};
+        use Due::{AfterFirstStarts, At, FirstStart, Never};
         // What is said of process 1 one after another, at moment 10; when something is due then, and what at moment 20.
         let rows: &[(&[Due], Option<u64>, &[u32])] = &[
             (&[], None, &[]),
@@ -133,6 +152,8 @@ mod tests {
             (&[FirstStart, At(Mono(30))], Some(30), &[]),
             (&[At(Mono(15)), FirstStart], Some(10), &[1]),
             (&[FirstStart, Never], None, &[]),
+            (&[AfterFirstStarts], Some(10), &[1]),
+            (&[At(Mono(15)), AfterFirstStarts, Never], None, &[]),
         ];
         for (said, next, due) in rows {
             let mut agenda = Agenda::default();
@@ -167,6 +188,19 @@ mod tests {
         assert!(agenda.has_first_starts());
         assert_eq!(ids(agenda.take_due(Mono(30))), [1, 3, 5]);
         assert!(!agenda.has_first_starts());
+    }
+
+    #[test]
+    fn all_are_tried_before_one_is_given_up() {
+        let mut agenda = Agenda::default();
+        agenda.set(ProcId(0), Due::AfterFirstStarts, Mono(0));
+        for id in 1..=FIRST_STARTS_PER_TURN as u32 + 1 {
+            agenda.set(ProcId(id), Due::FirstStart, Mono(0));
+        }
+        let turns = [(); 3].map(|()| ids(agenda.take_due(Mono(0))));
+        let last = FIRST_STARTS_PER_TURN as u32 + 1;
+        assert_eq!(turns, [(1..last).collect(), vec![last], vec![0]]);
+        assert_eq!(agenda.next(Mono(0)), None);
     }
 
     #[test]

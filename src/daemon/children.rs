@@ -6,7 +6,7 @@ use super::ending;
 use super::environment::path_of;
 use super::framing::LineFraming;
 use super::host::{CommandProblem, Errno, FromFiles, Host, Launch, SetUp, SpawnError};
-use crate::clock::Now;
+use crate::clock::{Mono, Now};
 use crate::config::{self, Compression, WhenFull};
 use crate::exit::ExitStatus;
 use crate::id::{Channel, Pid, ProcId, SocketId};
@@ -106,6 +106,7 @@ impl Daemon {
         let due = match process.machine.deadline(&process.config, state) {
             None => Due::Never,
             Some(_) if process.machine.state() == ProcessState::Stopped => Due::FirstStart,
+            Some(Mono(0)) if process.machine.state() == ProcessState::Backoff => Due::AfterFirstStarts,
             Some(at) => Due::At(at),
         };
         self.agenda.set(id, due, now.mono);
