@@ -35,6 +35,7 @@ mod nobody;
 mod order;
 mod pid1;
 mod readiness;
+mod real;
 mod reload;
 mod shutdown;
 mod silent;
