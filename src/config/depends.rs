@@ -186,6 +186,8 @@ pub struct Need {
     pub item: Dependency,
     /// Which of the sets it means.
     pub set: usize,
+    /// It is a group's, and its set lacks the members of that group.
+    pub is_partial: bool,
 }
 
 /// Finds what the items of each process mean.
@@ -238,7 +240,7 @@ pub fn look_up(nodes: &[Node<'_>]) -> Resolved {
                 }
             };
             if !needs.iter().any(|other| other.item == *item) {
-                needs.push(Need { item: item.clone(), set });
+                needs.push(Need { item: item.clone(), set, is_partial: without.is_some() });
             }
         }
         resolved.needs.push(needs);

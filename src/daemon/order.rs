@@ -10,13 +10,14 @@
 //! *released*, and started in its turn without a second look.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::agenda::{Agenda, Due};
 use super::{Daemon, Host, Proc, ending, ordered_stop};
 use crate::clock::{Mono, Now, earliest};
-use crate::config::DependsOnFailure;
 use crate::config::depends::{self, Node};
+use crate::config::{self, DependsOnFailure};
 use crate::id::ProcId;
 use crate::model::event;
 use crate::model::gates::{Facts, GateEffect, Gates};
@@ -91,21 +92,31 @@ struct Wait {
 }
 
 impl Daemon {
-    /// A process has come, has gone, or has got another configuration.
+    /// A process has come or has got another configuration. The gates are made anew only if it has to do with them; one
+    /// that nothing depends on is added to what it depends on.
     pub(super) fn note_order(&mut self, id: ProcId) {
         #[cfg(feature = "fleet")]
         self.note_set();
         let Some((group, process)) = self.roster.member(id) else { return };
         let of_group = group.config.options.as_ref().is_some_and(|options| !options.depends_on.0.is_empty());
-        self.order.is_used |= of_group || !process.config.depends_on.0.is_empty() || is_delayed(process);
-        self.order.is_stale = self.order.is_used;
+        let config = process.config.clone();
+        let needs = &config.depends_on.0;
+        let order = &mut self.order;
+        order.is_used |= of_group || !needs.is_empty() || is_delayed(process);
+        if !order.is_used || order.is_stale {
+            return;
+        }
+        let names = called(group.name(), &config);
+        let is_concerned = of_group || order.gates.concerns(id, &names.each_ref().map(String::as_str));
+        let is_last = self.roster.is_listener(id);
+        order.is_stale = is_concerned || !order.gates.join(id, needs, is_last);
     }
 
     /// A process is about to be taken out.
     pub(super) fn forget_order(&mut self, id: ProcId) {
-        self.note_order(id);
         let order = &mut self.order;
         if order.is_used {
+            order.is_stale |= !order.gates.leave(id);
             order.waits.remove(&id);
             order.released.remove(&id);
             order.owed.remove(&id);
@@ -114,6 +125,18 @@ impl Daemon {
         }
         order.hushed.remove(&id);
         order.stops.remove(&id);
+    }
+
+    /// Whether new processes of a group leave the gates as they are, and depend on nothing but what is known: then they
+    /// cannot close a circle.
+    pub(super) fn are_apart(&self, group: &str, processes: &[Rc<config::Process>]) -> bool {
+        let gates = &self.order.gates;
+        let is_apart = |process: &Rc<config::Process>| {
+            let names = called(group, process);
+            let is_named = names.iter().any(|name| gates.has_name(name));
+            !is_named && process.depends_on.0.iter().all(|item| gates.knows(&item.name))
+        };
+        !self.order.is_stale && processes.iter().all(is_apart)
     }
 
     /// Makes the gates anew if the set of processes has changed. Whoever waits is looked at again.
@@ -486,6 +509,12 @@ impl Daemon {
         let names = names.join(", ");
         if more == 0 { names } else { format!("{names} and {more} more") }
     }
+}
+
+/// What an item may call a process: by itself, by its group, by its program.
+fn called(group: &str, process: &config::Process) -> [String; 4] {
+    let program = process.program.name.clone();
+    [group.to_string(), format!("{group}:*"), format!("{group}:{}", process.name), program]
 }
 
 /// What is known of a process that is not there.

@@ -224,6 +224,8 @@ impl Daemon {
             activity!(Warn, "the time for stopping is over, killing {}", names.join(", "));
         }
         self.shutdown.killed_until = Some(now.mono.after(REAPING_TIME));
+        // Nobody hears of anything any more.
+        self.shutdown.drain_until = None;
         let waiting = self.roster.processes().filter(|(_, process)| !is_left(process)).map(|(id, _)| id);
         for id in waiting.collect::<Vec<_>>() {
             // One that waits for its first hook has no child yet.

@@ -137,8 +137,12 @@ impl Daemon {
         if !processes.iter().any(|process| !process.depends_on.0.is_empty()) && !self.stops_in_order() {
             return Ok(());
         }
-        let (_, mut nodes) = self.order_nodes();
         let of_group = self.group_or_fault(group).ok().and_then(|group| group.config.options.as_ref());
+        let is_plain = of_group.is_none_or(|options| options.depends_on.0.is_empty());
+        if is_plain && self.are_apart(group, processes) {
+            return Ok(());
+        }
+        let (_, mut nodes) = self.order_nodes();
         let known = nodes.len();
         nodes.extend(processes.iter().map(|process| depends::Node {
             group,

@@ -5,6 +5,8 @@
 //! makes hopeless comes out as [`GateEffect`]s. Counters do the work: a change costs one look at each gate the process
 //! stands in, and one for each that waits at a gate which opened or closed; how many processes there are does not matter.
 
+use std::collections::HashMap;
+
 use crate::config::depends::{Condition, Dependency, Resolved};
 use crate::id::{IdMap, ProcId};
 use crate::state::ProcessState;
@@ -81,6 +83,8 @@ struct Gate {
     unmet: usize,
     /// Nothing has the name: it does not open.
     is_absent: bool,
+    /// It has all that have the name, not all but those of a group.
+    is_whole: bool,
     /// Who waits at it.
     waiters: Vec<ProcId>,
     /// How many are to be stopped before its members, and are not yet (O-2).
@@ -127,6 +131,8 @@ pub struct Gates {
     /// Where a process stands: gate and place in it.
     places: IdMap<ProcId, Vec<(usize, usize)>>,
     waiters: IdMap<ProcId, Waiter>,
+    /// The gates of a name.
+    names: HashMap<String, Vec<usize>>,
     /// Of each process that stands in gates at which somebody is to be stopped first, how many gates those are.
     stops_before: IdMap<ProcId, usize>,
     /// Places and waiters that changes have looked at.
@@ -144,7 +150,7 @@ impl Gates {
         is_last: impl Fn(ProcId) -> bool,
     ) -> Gates {
         let mut gates = Gates::default();
-        let mut known: std::collections::HashMap<(usize, Condition), usize> = std::collections::HashMap::new();
+        let mut known: HashMap<(usize, Condition), usize> = HashMap::new();
         for (needs, waiter) in resolved.needs.iter().zip(ids) {
             for need in needs {
                 let gate = *known.entry((need.set, need.item.condition)).or_insert_with(|| {
@@ -152,15 +158,71 @@ impl Gates {
                     let is_absent = resolved.absent.get(need.set) == Some(&true);
                     gates.add(&need.item, is_absent, members.filter_map(|index| ids.get(*index).copied()), &facts)
                 });
-                gates.gates[gate].waiters.push(*waiter);
-                let is_closed = gates.gates[gate].unmet > 0;
-                let entry = gates.waiters.entry(*waiter).or_default();
-                entry.gates.push(gate);
-                entry.closed += usize::from(is_closed);
-                entry.is_last = is_last(*waiter);
+                gates.gates[gate].is_whole = !need.is_partial;
+                gates.enter(*waiter, gate, is_last(*waiter));
             }
         }
         gates
+    }
+
+    fn enter(&mut self, waiter: ProcId, gate: usize, is_last: bool) {
+        self.gates[gate].waiters.push(waiter);
+        let entry = self.waiters.entry(waiter).or_default();
+        entry.gates.push(gate);
+        entry.closed += usize::from(self.gates[gate].unmet > 0);
+        entry.is_last = is_last;
+    }
+
+    /// Whether a process stands in a gate or waits at one, or something is called by one of its names: then the gates are
+    /// others when it comes, goes or changes.
+    pub fn concerns(&self, id: ProcId, names: &[&str]) -> bool {
+        let is_in = self.places.contains_key(&id) || self.waiters.contains_key(&id);
+        is_in || names.iter().any(|name| self.has_name(name))
+    }
+
+    /// Whether somebody depends on what has that name, if anything has.
+    pub fn has_name(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
+    /// Whether a name is known, and something has it.
+    pub fn knows(&self, name: &str) -> bool {
+        self.names.get(name).is_some_and(|gates| gates.iter().any(|gate| !self.gates[*gate].is_absent))
+    }
+
+    /// A process has come that no gate concerns, and depends on these. Others depend on the same already: the cost is that
+    /// of its items. False, and nothing is done, if one of them is new.
+    pub fn join(&mut self, id: ProcId, items: &[Dependency], is_last: bool) -> bool {
+        let mut found: Vec<usize> = Vec::with_capacity(items.len());
+        for item in items {
+            let is_same = |gate: &&usize| {
+                let gate = &self.gates[**gate];
+                gate.is_whole && gate.item.condition == item.condition
+            };
+            match self.names.get(&item.name).and_then(|gates| gates.iter().find(is_same)) {
+                Some(gate) if found.contains(gate) => {}
+                Some(gate) => found.push(*gate),
+                None => return false,
+            }
+        }
+        found.into_iter().for_each(|gate| self.enter(id, gate, is_last));
+        true
+    }
+
+    /// A process goes on which nothing depends: the cost is that of those that wait beside it. False, and nothing is done,
+    /// if it stands in a gate itself.
+    pub fn leave(&mut self, id: ProcId) -> bool {
+        if self.places.contains_key(&id) {
+            return false;
+        }
+        self.end_stop(id, &mut Vec::new());
+        for gate in self.waiters.remove(&id).into_iter().flat_map(|waiter| waiter.gates) {
+            let waiters = &mut self.gates[gate].waiters;
+            if let Some(place) = waiters.iter().position(|waiter| *waiter == id) {
+                waiters.remove(place);
+            }
+        }
+        true
     }
 
     fn add(
@@ -176,9 +238,11 @@ impl Gates {
             members: Vec::new(),
             unmet: usize::from(is_absent),
             is_absent,
+            is_whole: true,
             waiters: Vec::new(),
             stopping: 0,
         };
+        self.names.entry(item.name.clone()).or_default().push(number);
         for process in members {
             let facts = facts(process);
             let (meets, fails) = (facts.meets(item.condition), facts.fails(item.condition));
@@ -192,7 +256,7 @@ impl Gates {
 
     /// Whether nobody waits for anybody.
     pub fn is_empty(&self) -> bool {
-        self.gates.is_empty()
+        self.waiters.is_empty()
     }
 
     /// Whether all gates of a process are open. One that has none may start at any time.
@@ -478,6 +542,33 @@ mod tests {
         assert_eq!((turns.as_slice(), gates.is_free(A)), (&[][..], false));
         gates.end_stop(WEB, &mut turns);
         assert_eq!(turns, [GateEffect::Free(B), GateEffect::Free(A)]);
+    }
+
+    /// One that comes to what is known is added, one that nobody needs is taken out, and both leave the gates as they would be
+    /// made; what else comes or goes is for gates that are made anew.
+    #[test]
+    fn who_comes_and_goes_at_the_edge() {
+        let on = |name: &str, condition| DependsOn(vec![Dependency { name: name.to_string(), condition }]);
+        let (first, second) = (on("a", Condition::Running), on("a", Condition::Ended));
+        let node = |name, depends_on| Node { group: name, name, program: name, depends_on, group_depends_on: &[] };
+        let nodes = [node("a", &[][..]), node("web", &first.0)];
+        let stopped = |_| facts(ProcessState::Stopped);
+        let mut gates = Gates::new(&resolve(&nodes).unwrap(), &[A, WEB], stopped, |_| false);
+        assert!(gates.concerns(WEB, &[]) && gates.concerns(A, &[]) && gates.concerns(B, &["x", "a"]));
+        assert!(!gates.concerns(B, &["x", "x:*"]) && gates.knows("a") && !gates.knows("x"));
+        assert!(!gates.join(B, &second.0, false), "that condition is new");
+        assert!(gates.join(B, &first.0, false));
+        assert_eq!(gates.obstacles(B).map(|found| found.process).collect::<Vec<_>>(), [A]);
+        let mut effects = Vec::new();
+        gates.update(A, facts(ProcessState::Running), &mut effects);
+        assert_eq!(effects, [GateEffect::Opened(WEB), GateEffect::Opened(B)]);
+        assert_eq!(gates.dependents(A).collect::<Vec<_>>(), [WEB, B]);
+        gates.begin_stop(B);
+        assert!(!gates.is_free(A));
+        assert!(gates.leave(B) && gates.is_free(A));
+        assert!(!gates.leave(A), "something depends on it");
+        assert_eq!(gates.dependents(A).collect::<Vec<_>>(), [WEB]);
+        assert!(gates.leave(WEB) && gates.is_empty());
     }
 
     /// O-9: ten thousand in one chain, in one star, and one half waiting for all of the other: what a change costs is the
