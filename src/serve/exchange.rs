@@ -17,7 +17,7 @@ use crate::clock::Now;
 use crate::daemon::logplace::LogPlace;
 use crate::daemon::{Daemon, Host};
 use crate::fault::Code;
-use crate::id::ConnId;
+use crate::id::{Channel, ConnId};
 use crate::model::histogram::Histogram;
 use crate::rpc::budget::{Budget, CALL_US};
 use crate::rpc::logtext::{LogText, PIECE_BYTES};
@@ -515,8 +515,9 @@ impl Exchange<'_> {
         }
         let form = Form::parse(request.query, request.body.unwrap_or_default());
         let limit = page::tail_limit(form.get("limit"));
-        let name = form.get("processname");
-        let found = name.map(|name| (name, rpc::log_end(self.daemon, self.host, name, limit)));
+        let channel = if form.get("stream") == Some("stderr") { Channel::Stderr } else { Channel::Stdout };
+        let tail = page::Tail { name: form.get("processname"), channel, limit };
+        let found = tail.name.map(|name| (name, rpc::log_end(self.daemon, self.host, (name, channel), limit)));
         let text = match found {
             None => action::NO_PROCESS_NAME.to_string(),
             Some((name, Err(fault))) => action::no_tail(name, &fault),
@@ -526,7 +527,7 @@ impl Exchange<'_> {
                 });
             }
             Some((_, Ok(text))) if text.left() > PIECE_BYTES => {
-                let (before, after) = page::tail_page_around(name, limit);
+                let (before, after) = tail.around();
                 let around = (before.into_bytes(), after.into_bytes());
                 return self.text(head.reply_to, &page_headers(head), around, text, Escape::Html);
             }
@@ -535,8 +536,7 @@ impl Exchange<'_> {
                 Err(_) => action::no_tail(name, &Code::Failed.bare()),
             },
         };
-        let page = page::tail_page(name, limit, &text);
-        self.page(head, &page)
+        self.page(head, &tail.page(&text))
     }
 
     fn page(&mut self, head: &Head<'_>, page: &str) -> AfterRequest {

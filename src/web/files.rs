@@ -3,7 +3,7 @@
 use crate::wire::http::parse_date;
 
 /// When the files were last changed, in seconds since the epoch; to be moved on with each change of one of them.
-pub const MODIFIED_SECS: i64 = 1_767_225_600;
+pub const MODIFIED_SECS: i64 = 1_796_000_000;
 
 /// A static file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,6 @@ macro_rules! files {
 
 const FILES: &[StaticFile] = files! {
     "stylesheets/supervisor.css" "text/css",
-    "scripts/actions.js" "text/javascript",
     "images/icon.png" "image/png",
     "images/supervisor.gif" "image/gif",
     "images/rule.gif" "image/gif",
@@ -72,7 +71,7 @@ const FILES: &[StaticFile] = files! {
     "images/state3.gif" "image/gif",
 };
 
-const FOLDERS: &[&str] = &["images", "scripts", "stylesheets"];
+const FOLDERS: &[&str] = &["images", "stylesheets"];
 
 /// Looks up an unquoted path, of which `.`, `..` and empty parts are worked off as in the original. Only the files of
 /// the table exist, so there is nothing that `..` could escape to.

@@ -2,6 +2,7 @@
 //! X-34, X-39).
 
 use super::files::HAS_PAGE;
+use crate::id::Channel;
 use crate::namespec;
 use crate::state::ProcessState;
 use crate::wire::form::quote;
@@ -23,6 +24,8 @@ pub const OK_TYPE: &str = "text/plain";
 const TAIL_BYTES_DEFAULT: u64 = 1024;
 /// The most it shows: what a browser still scrolls through, and what is copied once for a page.
 const TAIL_BYTES_MAX: u64 = 4 << 20;
+/// What more of it is offered.
+const TAIL_CHOICES: [u64; 3] = [16 << 10, 256 << 10, TAIL_BYTES_MAX];
 
 /// What the index page shows of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +41,9 @@ pub struct Row<'a> {
 }
 
 /// The page at `/` and `/index.html`. Sorts the rows by group and name.
+///
+/// Each action is there twice: as the link that scripts follow, and as the button that people press, which is sent as POST.
+/// Where the live page is built in, browsers that run scripts pass the table over and do not even build it.
 pub fn index_page(rows: &mut [Row], message: Option<&str>, version: &str, year: i32) -> String {
     rows.sort_by_key(|row| (row.group, row.name));
     let mut page = Page::begin("Supervisor Status");
@@ -47,19 +53,31 @@ pub fn index_page(rows: &mut [Row], message: Option<&str>, version: &str, year: 
              <script src=\"page/app.js\" type=\"module\"></script>\n",
         );
     }
+    page.raw("</head>\n<body>\n");
+    page.raw(if HAS_PAGE { "<noscript>\n" } else { "" });
     page.raw(
-        "<script src=\"scripts/actions.js\" defer></script>\n</head>\n<body>\n<div id=\"header\">\
-         <img src=\"images/supervisor.gif\" alt=\"Supervisor status\" width=\"128\" height=\"48\"></div>\n",
+        "<h1 id=\"header\"><img src=\"images/supervisor.gif\" alt=\"Supervisor status\" width=\"128\" height=\"48\"></h1>\n",
     );
     if let Some(message) = message {
-        page.raw("<div class=\"status_msg\">");
+        page.raw("<div class=\"status_msg\" role=\"status\">");
         page.text(message);
         page.raw("</div>\n");
     }
-    page.raw("<ul id=\"buttons\">\n");
+    page.raw("<form action=\"index.html\" method=\"post\">\n<ul id=\"buttons\">\n");
     for (action, label) in [("refresh", "Refresh"), ("restartall", "Restart All"), ("stopall", "Stop All")] {
         page.raw("<li class=\"action-button\">");
-        page.link(&format!("index.html?action={action}"), label, if action == "refresh" { "" } else { CHANGES });
+        let href = format!("index.html?action={action}");
+        if action == "refresh" {
+            page.link(&href, label, "");
+        } else {
+            // One slip must not stop everything.
+            page.link(&href, label, FOR_SCRIPTS);
+            page.raw("<details><summary>");
+            page.text(label);
+            page.raw(" …</summary>");
+            page.button(&href, &format!("{label} now"), "");
+            page.raw("</details>");
+        }
         page.raw("</li>\n");
     }
     page.raw("</ul>\n");
@@ -67,49 +85,85 @@ pub fn index_page(rows: &mut [Row], message: Option<&str>, version: &str, year: 
         page.raw("<p>No programs to manage</p>\n");
     } else {
         page.raw(
-            "<table>\n<thead>\n<tr><th class=\"state\">State</th><th class=\"desc\">Description</th>\
-             <th class=\"name\">Name</th><th class=\"action\">Action</th></tr>\n</thead>\n<tbody>\n",
+            "<table>\n<thead>\n<tr>\n<th class=\"state\" scope=\"col\">State</th>\n\
+             <th class=\"desc\" scope=\"col\">Description</th>\n<th class=\"name\" scope=\"col\">Name</th>\n\
+             <th class=\"action\" scope=\"col\">Action</th>\n</tr>\n</thead>\n<tbody>\n",
         );
         for (at, row) in rows.iter().enumerate() {
             page.row(row, at % 2 == 1);
         }
         page.raw("</tbody>\n</table>\n");
     }
-    page.raw("<div id=\"footer\"><div class=\"left\"><a href=\"http://supervisord.org\">Supervisor</a> <span>");
+    page.raw(
+        "</form>\n<div id=\"footer\"><div class=\"left\"><a href=\"http://supervisord.org\">Supervisor</a> <span>",
+    );
     page.text(version);
-    page.raw(&format!("</span></div><div class=\"right\">Stheno <span>{year}</span></div></div>\n"));
+    page.raw(&format!("</span></div>\n<div class=\"right\">Stheno <span>{year}</span></div></div>\n"));
+    page.raw(if HAS_PAGE { "</noscript>\n" } else { "" });
     page.end()
-}
-
-/// The page at `/tail.html`. `tail` is the end of the log, or why there is none; `limit` is from [`tail_limit`].
-pub fn tail_page(processname: Option<&str>, limit: u64, tail: &str) -> String {
-    let (mut page, end) = tail_page_around(processname, limit);
-    push_text(&mut page, tail);
-    page.push_str(&end);
-    page
 }
 
 /// The page that says why a browser is refused.
 pub fn refusal_page(why: &str) -> String {
     let mut page = Page::begin("Supervisor: refused");
-    page.raw("</head>\n<body>\n<p>");
+    page.raw("</head>\n<body>\n<h1>Refused</h1>\n<p>");
     page.text(why);
     page.raw("</p>\n");
     page.end()
 }
 
-/// What of that page comes before the log's text, and what behind it.
-pub fn tail_page_around(processname: Option<&str>, limit: u64) -> (String, String) {
-    let mut page = Page::begin(&format!("Supervisor tail of process {}", processname.unwrap_or("None")));
-    page.raw("</head>\n<body>\n<pre>");
-    let before = std::mem::take(&mut page.html);
-    page.raw("</pre>\n");
-    if let Some(name) = processname {
-        page.raw("<ul id=\"buttons\">\n<li class=\"action-button\">");
-        page.link(&format!("tail.html?processname={}&limit={limit}", quote(name)), "Refresh", "");
-        page.raw("</li>\n</ul>\n");
+/// What the page at `/tail.html` shows the end of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail<'a> {
+    /// `processname`, if there is one.
+    pub name: Option<&'a str>,
+    /// Which of its outputs.
+    pub channel: Channel,
+    /// From [`tail_limit`].
+    pub limit: u64,
+}
+
+impl Tail<'_> {
+    /// The whole page; `text` is the end of the log, or why there is none.
+    pub fn page(self, text: &str) -> String {
+        let (mut page, end) = self.around();
+        push_text(&mut page, text);
+        page.push_str(&end);
+        page
     }
-    (before, page.end())
+
+    /// What of that page comes before the log's text, and what behind it.
+    pub fn around(self) -> (String, String) {
+        let mut page = Page::begin(&format!("Supervisor tail of process {}", self.name.unwrap_or("None")));
+        page.raw("</head>\n<body class=\"tail\">\n<ul id=\"buttons\">\n");
+        page.raw("<li class=\"action-button\"><a href=\"index.html\">All processes</a></li>\n");
+        if let Some(name) = self.name {
+            for channel in [Channel::Stdout, Channel::Stderr] {
+                let current = if channel == self.channel { " aria-current=\"page\"" } else { "" };
+                page.tab(&self.href(name, channel, self.limit), channel.name(), current);
+            }
+            for more in TAIL_CHOICES.into_iter().filter(|more| *more > self.limit) {
+                page.tab(&self.href(name, self.channel, more), &format!("{} kB", more / 1024), "");
+            }
+        }
+        page.raw("</ul>\n<h1>");
+        page.text(self.name.unwrap_or("No process"));
+        page.raw("</h1>\n<pre tabindex=\"0\">");
+        let before = std::mem::take(&mut page.html);
+        page.raw("</pre>\n");
+        if let Some(name) = self.name {
+            page.raw("<ul>\n");
+            page.tab(&self.href(name, self.channel, self.limit), "Refresh", "");
+            page.raw("</ul>\n");
+        }
+        (before, page.end())
+    }
+
+    /// Where the same page of another choice is. That of stdout is the original's.
+    fn href(self, name: &str, channel: Channel, limit: u64) -> String {
+        let stream = if channel == Channel::Stderr { "&stream=stderr" } else { "" };
+        format!("tail.html?processname={}&limit={limit}{stream}", quote(name))
+    }
 }
 
 /// Appends text between tags. `>` and quotes stay, as in the original.
@@ -137,8 +191,8 @@ pub fn tail_limit(limit: Option<&str>) -> u64 {
     digits.map_or(TAIL_BYTES_DEFAULT, |text| text.parse().unwrap_or(u64::MAX)).clamp(TAIL_BYTES_DEFAULT, TAIL_BYTES_MAX)
 }
 
-/// The class of links that `actions.js` sends as POST.
-const CHANGES: &str = " class=\"change\"";
+/// The class of links that nobody sees: beside each stands the button that does the same.
+const FOR_SCRIPTS: &str = " class=\"get\"";
 /// Attributes of links into a window of their own.
 const NEW_WINDOW: &str = " target=\"_blank\" rel=\"noopener\"";
 
@@ -172,28 +226,52 @@ impl Page {
     fn row(&mut self, row: &Row, shaded: bool) {
         let name = namespec::join(row.group, row.name);
         let quoted = quote(&name);
-        self.raw(if shaded { "<tr class=\"shade\">" } else { "<tr class=\"\">" });
+        self.raw(if shaded { "<tr class=\"shade\">\n" } else { "<tr class=\"\">\n" });
         self.raw("<td class=\"status\"><span class=\"");
         self.raw(class_of(row.state));
         self.raw("\">");
         self.raw(&row.state.name().to_ascii_lowercase());
-        self.raw("</span></td><td><span>");
+        self.raw("</span></td>\n<td class=\"desc\"><span>");
         self.text(row.description);
-        self.raw("</span></td><td>");
+        self.raw("</span></td>\n<td class=\"name\">");
         self.link(&format!("tail.html?processname={quoted}"), &name, NEW_WINDOW);
-        self.raw("</td><td class=\"action\"><ul>\n");
+        self.raw("</td>\n<td class=\"action\">\n<ul>\n");
         for (action, label) in actions_of(row.state).iter().chain(&[("clearlog", "Clear Log")]) {
-            self.item(&format!("index.html?processname={quoted}&action={action}"), label, CHANGES);
+            let href = format!("index.html?processname={quoted}&action={action}");
+            self.raw("<li>");
+            self.link(&href, label, &format!("{FOR_SCRIPTS} name=\"{label}\""));
+            self.button(&href, label, &name);
+            self.raw("</li>\n");
         }
-        self.item(&format!("logtail/{quoted}"), "Tail -f Stdout", NEW_WINDOW);
-        self.item(&format!("logtail/{quoted}/stderr"), "Tail -f Stderr", NEW_WINDOW);
-        self.raw("</ul></td></tr>\n");
+        for (label, channel) in [("Tail -f Stdout", ""), ("Tail -f Stderr", "/stderr")] {
+            self.item(&format!("logtail/{quoted}{channel}"), label, &format!("{NEW_WINDOW} name=\"{label}\""));
+        }
+        self.raw("</ul>\n</td>\n</tr>\n");
     }
 
     fn item(&mut self, href: &str, label: &str, attributes: &str) {
         self.raw("<li>");
         self.link(href, label, attributes);
         self.raw("</li>\n");
+    }
+
+    fn tab(&mut self, href: &str, label: &str, attributes: &str) {
+        self.raw("<li class=\"action-button\">");
+        self.link(href, label, attributes);
+        self.raw("</li>\n");
+    }
+
+    /// A button that sends by POST what the link asks for; `of` says whom it is about, for who does not see the row.
+    fn button(&mut self, href: &str, label: &str, of: &str) {
+        self.raw("<input type=\"submit\" formaction=\"");
+        self.attribute(href);
+        self.raw("\" value=\"");
+        self.attribute(label);
+        if !of.is_empty() {
+            self.raw("\" aria-label=\"");
+            self.attribute(&format!("{label} {of}"));
+        }
+        self.raw("\">");
     }
 
     fn link(&mut self, href: &str, label: &str, attributes: &str) {
@@ -290,14 +368,14 @@ mod tests {
         ];
         let page = index_page(&mut rows, Some("<script>alert(1)</script>&"), "4.3.0", 2026);
         let names: Vec<&str> =
-            page.split("rel=\"noopener\">").skip(1).step_by(3).filter_map(|rest| rest.split("</a>").next()).collect();
+            page.split("rel=\"noopener\">").skip(1).filter_map(|rest| rest.split("</a>").next()).collect();
         assert_eq!(names, ["a:&lt;b>&amp;\"", "a:y", "z"]);
         let classes: Vec<&str> = page.split("<tr class=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert_eq!(classes, ["", "shade", ""]);
         assert!(page.contains("tail.html?processname=a%3A%3Cb%3E%26%22\""));
         assert!(page.contains("<span>&lt;i>&amp;\"'</span>"));
-        assert_eq!(between(&page, "<div class=\"status_msg\">", "</div>"), "&lt;script>alert(1)&lt;/script>&amp;");
-        assert_eq!(page.matches("<script").count(), if HAS_PAGE { 3 } else { 1 }, "only our own scripts");
+        assert_eq!(between(&page, "<div class=\"status_msg\" role=\"status\">", "</div>"), "&lt;script>alert(1)&lt;/script>&amp;");
+        assert_eq!(page.matches("<script").count(), if HAS_PAGE { 2 } else { 0 }, "only our own scripts");
     }
 
     #[test]
@@ -310,14 +388,50 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_as_text_has_a_line_for_each_cell() {
+        let page = one_row(ProcessState::Running);
+        let table = between(&page, "<tbody>", "</tbody>");
+        let mut text = String::new();
+        for part in table.split('<').skip(1) {
+            text.push_str(part.split_once('>').map_or("", |(_, text)| text));
+        }
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+        let expected =
+            ["running", "Not started", "g:a", "Restart", "Stop", "Clear Log", "Tail -f Stdout", "Tail -f Stderr"];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn what_a_link_does_a_button_does_by_post() {
+        let page = one_row(ProcessState::Stopped);
+        let targets: Vec<&str> =
+            page.split("formaction=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let changes = hrefs(&page).into_iter().filter(|href| href.contains("action=") && !href.contains("=refresh"));
+        assert_eq!(targets, changes.collect::<Vec<_>>());
+        assert!(page.contains("<form action=\"index.html\" method=\"post\">"));
+    }
+
+    #[test]
     fn tail_pages() {
-        let page = tail_page(Some("g:<a>"), 2048, "the <log> text\n");
+        let tail = Tail { name: Some("g:<a>"), channel: Channel::Stderr, limit: 16 << 10 };
+        let page = tail.page("the <log> text\n");
         assert_eq!(between(&page, "<title>", "</title>"), "Supervisor tail of process g:&lt;a>");
-        assert_eq!(between(&page, "<pre>", "</pre>"), "the &lt;log> text\n");
-        assert_eq!(hrefs(&page), ["tail.html?processname=g%3A%3Ca%3E&amp;limit=2048"]);
-        let page = tail_page(None, 1024, "No process name found");
+        assert_eq!(between(&page, "<h1>", "</h1>"), "g:&lt;a>");
+        assert_eq!(between(&page, "<pre tabindex=\"0\">", "</pre>"), "the &lt;log> text\n");
+        let of = |limit: u64, rest: &str| format!("tail.html?processname=g%3A%3Ca%3E&amp;limit={limit}{rest}");
+        let expected = [
+            "index.html".to_string(),
+            of(16384, ""),
+            of(16384, "&amp;stream=stderr"),
+            of(262_144, "&amp;stream=stderr"),
+            of(4 << 20, "&amp;stream=stderr"),
+            of(16384, "&amp;stream=stderr"),
+        ];
+        assert_eq!(hrefs(&page), expected);
+        let nobody = Tail { name: None, channel: Channel::Stdout, limit: 1024 };
+        let page = nobody.page("No process name found");
         assert_eq!(between(&page, "<title>", "</title>"), "Supervisor tail of process None");
-        assert!(hrefs(&page).is_empty());
+        assert_eq!(hrefs(&page), ["index.html"]);
     }
 
     #[test]
