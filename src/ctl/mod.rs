@@ -28,6 +28,7 @@ mod help;
 mod hints;
 mod input;
 mod interpreter;
+mod lines;
 mod options;
 mod pretty;
 mod printable;

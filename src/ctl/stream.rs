@@ -24,6 +24,11 @@ pub struct Stream {
 impl Stream {
     /// Connects and asks. Errors: the line for standard error (S-35).
     pub fn open(server: &Server, path: &str) -> Result<Stream, String> {
+        Stream::open_with(server, path, &[])
+    }
+
+    /// The same with more headers.
+    pub fn open_with(server: &Server, path: &str, more: &[(&str, &str)]) -> Result<Stream, String> {
         let name = format!("{}{path}", server.url);
         let failed = |error: Error| format!("{name} Cannot connect, error: {}", error.class_and_text());
         let target = Target::of(&server.url).map_err(failed)?;
@@ -34,6 +39,7 @@ impl Stream {
         if let Some(authorization) = &authorization {
             headers.push(("Authorization", authorization));
         }
+        headers.extend_from_slice(more);
         let mut request = Vec::new();
         write_request(&mut request, "GET", &quoted(path), &target.host(), &headers, None);
         socket.write_all(&request).map_err(|error| failed(Error::Io { error, url: server.url.clone() }))?;

@@ -28,9 +28,14 @@ impl Daemon {
 
     /// Remembers something else that happened to a process.
     pub(super) fn remember_what(&mut self, id: ProcId, what: What, now: Now) {
+        self.remember_because(id, what, Why::Itself, now);
+    }
+
+    /// The same, where the cause is known.
+    pub(super) fn remember_because(&mut self, id: ProcId, what: What, why: Why, now: Now) {
         let Some(process) = self.roster.process(id) else { return };
         let process = Some((id, process.namespec.clone()));
-        self.activity.push(Moment { at: now.wall, process, what, why: Why::Itself });
+        self.activity.push(Moment { at: now.wall, process, what, why });
     }
 
     /// Whatever has happened since that moment and has no other cause was asked for.

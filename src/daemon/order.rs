@@ -21,6 +21,7 @@ use crate::config::{self, DependsOnFailure};
 use crate::id::ProcId;
 use crate::model::event;
 use crate::model::gates::{Facts, GateEffect, Gates};
+use crate::model::history::{What, Why};
 use crate::model::process::Trigger;
 use crate::state::{ProcessState, SupervisorState};
 
@@ -270,6 +271,7 @@ impl Daemon {
         let name = self.roster.namespec(id).unwrap_or_default();
         let obstacles = self.obstacle_names(id, false);
         activity!(Info, "waiting: {name} for {obstacles}");
+        self.remember_because(id, What::Word("waiting"), Why::Text(format!("for {obstacles}").into()), now);
         if self.bus.wants(crate::eventtype::EventType::SthenoWaiting)
             && let Some((subject, _)) = self.subject(id)
         {
@@ -414,7 +416,11 @@ impl Daemon {
         if !self.order.is_used {
             return false;
         }
-        let waited = self.order.waits.remove(&id).is_some() | self.order.released.remove(&id).is_some();
+        let was_waiting = self.order.waits.remove(&id).is_some();
+        if was_waiting {
+            self.remember_what(id, What::Word("no longer waiting"), now);
+        }
+        let waited = was_waiting | self.order.released.remove(&id).is_some();
         if waited {
             self.agenda.set(id, Due::Never, now.mono);
             self.order.agenda.forget(id);
@@ -473,6 +479,17 @@ impl Daemon {
         let secs = first_delay(process).as_secs_f64();
         wait.not_before?;
         Some(format!("Waiting {secs} s before the first start"))
+    }
+
+    /// Who waits.
+    pub fn waiting(&self) -> impl Iterator<Item = ProcId> {
+        self.order.waits.keys().copied()
+    }
+
+    /// `db, migrate`: for what a process waits; `None` for one that does not.
+    pub fn waits_for(&self, id: ProcId) -> Option<String> {
+        let waits = self.order.waits.contains_key(&id) && !self.order.gates.is_open(id);
+        waits.then(|| self.obstacle_names(id, false))
     }
 
     /// Each process that one waits for, by the first item that it stands in the way of; then the names of items that

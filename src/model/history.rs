@@ -68,8 +68,8 @@ pub enum What {
     Made,
     /// A process was removed.
     Gone,
-    /// A process was found to be well, or not.
-    Health(&'static str),
+    /// A process was found to be well, or not, or waits, or no longer.
+    Word(&'static str),
     /// Something else that concerns the daemon, in words.
     Note(Rc<str>),
 }

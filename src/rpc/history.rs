@@ -28,7 +28,7 @@ pub(super) fn of_all(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, 
             What::State(state) => state.name(),
             What::Made => "added",
             What::Gone => "removed",
-            What::Health(word) => word,
+            What::Word(word) => word,
             What::Note(text) => text,
         };
         let mut members =

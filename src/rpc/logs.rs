@@ -30,7 +30,12 @@ pub fn read_main(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome,
 }
 
 /// The last `bytes` bytes of a process's log, for the page that shows it.
-pub fn end(daemon: &Daemon, host: &mut dyn Host, (name, channel): (&str, Channel), bytes: u64) -> Result<LogText, Fault> {
+pub fn end(
+    daemon: &Daemon,
+    host: &mut dyn Host,
+    (name, channel): (&str, Channel),
+    bytes: u64,
+) -> Result<LogText, Fault> {
     let id = daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
     let place = daemon.log_place(id, channel).filter(|place| exists(place, host));
     let place = place.ok_or_else(|| Code::NoFile.bare())?;

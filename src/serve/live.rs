@@ -177,6 +177,10 @@ impl LiveFeed {
         if self.told == before {
             return None;
         }
+        // What these wait for may have become less by it, which is no moment of their own.
+        let room = ROWS_MAX.saturating_sub(ids.len());
+        let waiting: Vec<ProcId> = daemon.waiting().filter(|id| !ids.contains(id)).take(room).collect();
+        ids.extend(waiting);
         let (mut text, mut gone) = (String::new(), Vec::new());
         for id in ids {
             match daemon.roster.member(id) {

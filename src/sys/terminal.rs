@@ -107,6 +107,53 @@ impl Drop for NoEcho<'_> {
     }
 }
 
+/// While this lives, keys come one by one and are not echoed; Ctrl-C is a signal as ever.
+pub struct Keys<'a> {
+    terminal: BorrowedFd<'a>,
+    old: Termios,
+}
+
+impl<'a> Keys<'a> {
+    /// Takes the keys. Fails if the descriptor is no terminal.
+    pub fn on(terminal: BorrowedFd<'a>) -> io::Result<Keys<'a>> {
+        let old = termios::tcgetattr(terminal)?;
+        let mut by_key = old.clone();
+        by_key.local_flags.remove(LocalFlags::ECHO | LocalFlags::ICANON);
+        termios::tcsetattr(terminal, SetArg::TCSAFLUSH, &by_key)?;
+        Ok(Keys { terminal, old })
+    }
+
+    /// Readable once a key was pressed.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.terminal
+    }
+
+    /// The bytes of what was pressed; nothing once the terminal is gone.
+    pub fn read(&self) -> Vec<u8> {
+        let mut buffer = [0; 16];
+        let count = nix::unistd::read(self.terminal, &mut buffer).unwrap_or(0);
+        buffer[..count].to_vec()
+    }
+}
+
+impl Drop for Keys<'_> {
+    fn drop(&mut self) {
+        let _ = termios::tcsetattr(self.terminal, SetArg::TCSAFLUSH, &self.old);
+    }
+}
+
+/// Columns and lines of the terminal on standard output; 80 and 24 where it does not say.
+pub fn size() -> (usize, usize) {
+    // SAFETY: a winsize of zeros is one, and the call fills it or leaves it alone.
+    let size = unsafe {
+        let mut size: libc::winsize = std::mem::zeroed();
+        libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &mut size);
+        size
+    };
+    let or = |given: u16, usual: usize| if given == 0 { usual } else { given.into() };
+    (or(size.ws_col, 80), or(size.ws_row, 24))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -374,7 +374,10 @@ mod tests {
         assert_eq!(classes, ["", "shade", ""]);
         assert!(page.contains("tail.html?processname=a%3A%3Cb%3E%26%22\""));
         assert!(page.contains("<span>&lt;i>&amp;\"'</span>"));
-        assert_eq!(between(&page, "<div class=\"status_msg\" role=\"status\">", "</div>"), "&lt;script>alert(1)&lt;/script>&amp;");
+        assert_eq!(
+            between(&page, "<div class=\"status_msg\" role=\"status\">", "</div>"),
+            "&lt;script>alert(1)&lt;/script>&amp;"
+        );
         assert_eq!(page.matches("<script").count(), if HAS_PAGE { 2 } else { 0 }, "only our own scripts");
     }
 

@@ -47,7 +47,7 @@ fn supervisord() -> PathBuf {
     std::env::var_os("STHENO_SUPERVISORD").map_or(env!("CARGO_BIN_EXE_supervisord").into(), PathBuf::from)
 }
 
-fn supervisorctl() -> PathBuf {
+pub fn supervisorctl() -> PathBuf {
     match std::env::var_os("STHENO_SUPERVISORD") {
         Some(daemon) => Path::new(&daemon).with_file_name("supervisorctl"),
         None => env!("CARGO_BIN_EXE_supervisorctl").into(),

@@ -182,3 +182,49 @@ fn the_live_page_is_sent_packed_and_once() {
     }
     assert!(index.contains("tail.html?processname=a"), "the table is there without JavaScript");
 }
+
+#[test]
+fn who_waits_for_what_is_told_when_that_changes() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(
+        "[program:one]\ncommand=sleep 1000\nautostart=false\nstartsecs=0\n\
+         [program:two]\ncommand=sleep 1000\nautostart=false\nstartsecs=0\n\
+         [program:late]\ncommand=sleep 1000\nstartsecs=0\ndepends_on=one,two\n",
+    );
+    let mut stream = Stream::open(&daemon, None);
+    assert!(stream.next("rows").contains("\"waits\":\"one, two\""));
+    daemon.must("supervisor.startProcess", &["one".into()]);
+    while !stream.next("change").contains("\"waits\":\"two\"") {}
+    daemon.must("supervisor.stopProcess", &["late".into()]);
+    while stream.next("change").contains("\"waits\"") {}
+    let text = format!("{:?}", daemon.must("stheno.getActivity", &[]));
+    assert!(text.contains("waiting") && text.contains("for one, two"), "{text}");
+}
+
+#[test]
+fn without_javascript_there_are_buttons_and_both_logs() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(
+        "[program:a]\ncommand=sh -c 'echo said; echo complained >&2; exec sleep 1000'\nautostart=false\nstartsecs=0\n",
+    );
+    let socket = daemon.folder.path("s.sock");
+    let get = |target: &str| request(&socket, "GET", target, &[], None).expect("an answer").text();
+    let page = get("/");
+    let target = page
+        .split("formaction=\"")
+        .find(|part| part.starts_with("index.html?processname=a&amp;action=start"))
+        .expect("a button");
+    let target = format!("/{}", target.split('"').next().expect("a target").replace("&amp;", "&"));
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let answer = request(&socket, "POST", &target, &form, Some(b"")).expect("an answer");
+    assert_eq!(answer.head.status, 301);
+    daemon.wait_state("a", "RUNNING");
+    wait_for("both logs", || {
+        let pages = [get("/tail.html?processname=a"), get("/tail.html?processname=a&stream=stderr")];
+        (pages[0].contains(">said\n") && pages[1].contains(">complained\n")).then_some(())
+    });
+}

@@ -45,3 +45,4 @@ mod startup;
 mod states;
 mod terminal;
 mod traps;
+mod watch;

@@ -15,6 +15,7 @@ mod names;
 mod order;
 mod status;
 mod stopping;
+mod watch;
 mod wildcards;
 
 /// The help texts are those of the original where it has the command, tabs included: people's documentation and the

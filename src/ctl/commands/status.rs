@@ -1,17 +1,21 @@
 //! status, pid, avail, check: what is, without changing anything.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::names::{array, expand, expand_in, namespec_of, none, number, text};
+
+use super::watch::{Choice, watch};
 
 use crate::ctl::colour;
 use crate::ctl::error::Error;
 use crate::ctl::hints;
+use crate::ctl::lines::{Line, table};
 use crate::ctl::printable;
 use crate::ctl::session::{Check, Session};
 use crate::fault::Code;
 use crate::namespec;
 use crate::state::ProcessState;
+use crate::sys::terminal::size;
 use crate::wire::json;
 use crate::wire::value::Value;
 
@@ -21,20 +25,35 @@ const NAME_GAP: usize = 3;
 /// How many processes `check` names: what runs health checks keeps a short line of each.
 const CHECK_NAMES_MAX: usize = 3;
 
-/// `status [--json] [name …]` (S-19 to S-22).
+/// Literal words that say how `status` shows; anything else that begins with a dash is a name as ever.
+const WAYS: [&str; 5] = ["--json", "--verbose", "--long", "--failed", "--watch"];
+
+/// `status [--json|--verbose|--long|--watch] [--failed] [name …]` (S-19 to S-22).
 pub fn status(session: &mut Session, arguments: &str) -> Result<(), Error> {
     if session.check()? != Check::Passed {
         session.status = 4;
         return Ok(());
     }
-    let infos = array(session.call("supervisor.getAllProcessInfo", &[])?)?;
     let mut names: Vec<String> = arguments.split_whitespace().map(str::to_string).collect();
-    // Only the literal word: `-x` is a name as ever.
-    let is_json = names.iter().any(|name| name == "--json");
-    let is_verbose = !is_json && names.iter().any(|name| name == "--verbose");
-    names.retain(|name| name != "--json" && name != "--verbose");
-
-    let (chosen, errors) = choose(&infos, names)?;
+    let [is_json, is_verbose, is_long, is_failed, is_watch] = WAYS.map(|way| names.iter().any(|name| name == way));
+    names.retain(|name| !WAYS.contains(&name.as_str()));
+    if is_watch {
+        return watch(session, &Choice { names, only_failed: is_failed });
+    }
+    let infos = array(session.call("supervisor.getAllProcessInfo", &[])?)?;
+    // What the original's answers have no place for is asked for only where it is shown.
+    let lines = if is_long || is_failed { known_lines(session)? } else { BTreeMap::new() };
+    let (mut chosen, errors) = choose(&infos, names)?;
+    if is_failed {
+        let mut failed = Vec::new();
+        for info in chosen {
+            if lines.get(&namespec_of(info)?).is_some_and(|line| line.is_wrong) {
+                failed.push(info);
+            }
+        }
+        chosen = failed;
+        session.status = if chosen.is_empty() { 0 } else { 3 };
+    }
     for error in &errors {
         // What is piped as JSON stays JSON.
         if is_json {
@@ -49,6 +68,8 @@ pub fn status(session: &mut Session, arguments: &str) -> Result<(), Error> {
         session.print(&json::write(&Value::Array(chosen.iter().map(|&info| info.clone()).collect())));
     } else if is_verbose {
         show_more(session, &chosen)?;
+    } else if is_long {
+        show_long(session, &chosen, &lines)?;
     } else {
         show(session, &chosen)?;
     }
@@ -112,7 +133,7 @@ fn show(session: &mut Session, infos: &[&Value]) -> Result<(), Error> {
 /// The same with two more lines for each process, of what the original's answers have no place for (O-8).
 fn show_more(session: &mut Session, infos: &[&Value]) -> Result<(), Error> {
     let all = array(session.call("stheno.getAllProcessInfo", &[])?)?;
-    let mut known: std::collections::BTreeMap<String, &Value> = std::collections::BTreeMap::new();
+    let mut known: BTreeMap<String, &Value> = BTreeMap::new();
     for more in &all {
         known.insert(namespec_of(more)?, more);
     }
@@ -121,6 +142,33 @@ fn show_more(session: &mut Session, infos: &[&Value]) -> Result<(), Error> {
         let Some(more) = known.get(&namespec_of(info)?) else { continue };
         for line in super::order::verbose_lines(more)? {
             session.print(&line);
+        }
+    }
+    Ok(())
+}
+
+/// What is known of all processes, by their names.
+fn known_lines(session: &mut Session) -> Result<BTreeMap<String, Line>, Error> {
+    let infos = array(session.call("stheno.getAllProcessInfo", &[])?)?;
+    Ok(infos.iter().map(Line::of_info).map(|line| (line.name.clone(), line)).collect())
+}
+
+/// A table with figures and reasons; as wide as it gets, but on a terminal as wide as that.
+fn show_long(session: &mut Session, infos: &[&Value], lines: &BTreeMap<String, Line>) -> Result<(), Error> {
+    let mut shown = Vec::with_capacity(infos.len());
+    for info in infos {
+        shown.extend(lines.get(&namespec_of(info)?));
+    }
+    if shown.is_empty() {
+        return Ok(());
+    }
+    let width = session.is_on_terminal.then(|| size().0);
+    for (at, text) in table(&shown, width).into_iter().enumerate() {
+        match at.checked_sub(1).and_then(|at| colour::of(&shown[at].state)) {
+            Some(colour) if session.colours => {
+                session.write(format!("\x1b[{colour}m{text}\x1b[0m\n").as_bytes());
+            }
+            _ => session.print(&text),
         }
     }
     Ok(())

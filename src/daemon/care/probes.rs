@@ -143,7 +143,7 @@ impl Daemon {
     fn announce_health(&mut self, id: ProcId, change: HealthChange, reason: &str, now: Now) {
         // Conditions of others may hang on it.
         self.just_changed.push(id);
-        self.remember_what(id, What::Health(change.to.name()), now);
+        self.remember_what(id, What::Word(change.to.name()), now);
         if self.bus.wants(crate::eventtype::EventType::SthenoHealth)
             && let Some((subject, _)) = self.subject(id)
         {
