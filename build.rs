@@ -10,6 +10,7 @@ const FOLDER: &str = "src/web/page";
 
 fn main() {
     println!("cargo::rerun-if-changed={FOLDER}");
+    println!("cargo::rerun-if-changed=build.rs");
     let out = env::var("OUT_DIR").expect("cargo names a folder");
     let mut table = String::from("&[\n");
     #[cfg(feature = "page")]
@@ -21,7 +22,7 @@ fn main() {
 /// The modules that become one file: packed together they take a fifth less, and a page is there after one question. None
 /// uses a name of another one that it does not import, and each name is there once.
 #[cfg(feature = "page")]
-const MODULES: &[&str] = &["base.js", "daemon.js", "process.js", "list.js", "log.js", "views.js", "app.js"];
+const MODULES: &[&str] = &["base.js", "daemon.js", "process.js", "list.js", "log.js", "forms.js", "views.js", "app.js"];
 
 /// What is sent, of which files, and as what.
 #[cfg(feature = "page")]
@@ -29,7 +30,6 @@ const SENT: &[(&str, &[&str], &str)] = &[
     ("app.js", MODULES, "text/javascript;charset=utf-8"),
     ("boot.js", &["boot.js"], "text/javascript;charset=utf-8"),
     ("page.css", &["page.css"], "text/css;charset=utf-8"),
-    ("well.svg", &["well.svg"], "image/svg+xml"),
     ("bad.svg", &["bad.svg"], "image/svg+xml"),
 ];
 
@@ -38,10 +38,20 @@ const SENT: &[(&str, &[&str], &str)] = &[
 fn pack_all(out: &Path, table: &mut String) {
     for (name, sources, content_type) in SENT {
         let read = |source: &&str| fs::read_to_string(Path::new(FOLDER).join(source)).expect("a source is readable");
-        let text: String = sources.iter().map(|source| bare(&read(source))).collect();
-        let sum = crc32(text.as_bytes());
+        let mut text: String = sources.iter().map(|source| bare(&read(source))).collect();
+        let signs = if name.ends_with(".js") { "=<>&|?:;,(){}[]*!" } else { "{};:,>" };
+        if !name.ends_with(".svg") {
+            text = text.lines().map(|line| tight(line, signs) + "\n").collect();
+        }
+        let gzip = gzip(text.as_bytes());
+        // Its end is the sum of what is packed, and its length.
+        let sum = gzip
+            .len()
+            .checked_sub(8)
+            .map(|at| u32::from_le_bytes([gzip[at], gzip[at + 1], gzip[at + 2], gzip[at + 3]]));
+        let sum = sum.expect("gzip has an end");
         let packed = out.join(format!("{name}.gz"));
-        fs::write(&packed, gzip(text.as_bytes(), sum)).expect("the folder can be written");
+        fs::write(&packed, &gzip).expect("the folder can be written");
         writeln!(
             table,
             "PageFile {{ path: \"page/{name}\", content_type: \"{content_type}\", etag: \"\\\"{sum:08x}\\\"\", \
@@ -63,18 +73,42 @@ fn bare(source: &str) -> String {
     lines.map(|line| line.strip_prefix("export ").unwrap_or(line).to_string() + "\n").collect()
 }
 
-/// The bytes as gzip has them (RFC 1952), without a name and a time, so that they are the same each time.
+/// A line of a script or a sheet without the blanks around its signs. What stands in quotes, in templates and in patterns stays; a
+/// slash begins a pattern where no value stands before it.
 #[cfg(feature = "page")]
-fn gzip(bytes: &[u8], sum: u32) -> Vec<u8> {
-    let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255];
-    packed.extend(miniz_oxide::deflate::compress_to_vec(bytes, 10));
-    packed.extend(sum.to_le_bytes());
-    packed.extend(u32::try_from(bytes.len()).expect("a page is small").to_le_bytes());
-    packed
+fn tight(line: &str, signs: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut quote = None;
+    let mut in_class = false;
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        if let Some(end) = quote {
+            out.push(c);
+            match c {
+                '\\' => out.extend(chars.next()),
+                '[' if end == '/' => in_class = true,
+                ']' => in_class = false,
+                c if c == end && !in_class => quote = None,
+                _ => {}
+            }
+            continue;
+        }
+        let last = out.chars().last().unwrap_or(';');
+        match c {
+            ' ' if signs.contains(last) || chars.peek().is_some_and(|next| signs.contains(*next)) => continue,
+            '"' | '\'' | '`' => quote = Some(c),
+            '/' if signs.contains(last) && !")]}".contains(last) => quote = Some(c),
+            _ => {}
+        }
+        out.push(c);
+    }
+    out
 }
 
+/// The bytes as gzip has them, packed as tightly as it allows; without a name and a time, so that they are the same each time.
 #[cfg(feature = "page")]
-fn crc32(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
-    !bytes.iter().fold(!0, |crc: u32, byte| (0..8).fold(crc ^ u32::from(*byte), step))
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    zopfli::compress(zopfli::Options::default(), zopfli::Format::Gzip, bytes, &mut packed).expect("a vector takes it");
+    packed
 }

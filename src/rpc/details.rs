@@ -9,8 +9,9 @@ use crate::model::health::Health;
 use crate::state::ProcessState;
 use crate::wire::value::Value;
 
-/// All that is known of a process.
-pub(super) fn extended(context: &mut Context<'_>, id: ProcId) -> Option<Value> {
+/// What is known of a process, and with `options` the options in force: three quarters of all there is to say, which
+/// pollers do not ask for.
+pub(super) fn extended(context: &mut Context<'_>, id: ProcId, options: bool) -> Option<Value> {
     let process = context.daemon.roster.process(id)?;
     let group = context.daemon.roster.group_of(id)?;
     let usage = process.machine.pid().and_then(|pid| context.host.usage(pid)).unwrap_or_default();
@@ -36,7 +37,7 @@ pub(super) fn extended(context: &mut Context<'_>, id: ProcId) -> Option<Value> {
         ("time".into(), info.stop.into()),
         ("reason".into(), last.map(ExitStatus::text).unwrap_or_default().into()),
     ]);
-    Some(Value::Struct(vec![
+    let mut members = vec![
         ("name".into(), info.name.to_string().into()),
         ("group".into(), info.group.to_string().into()),
         ("program".into(), process.config.program.name.clone().into()),
@@ -74,8 +75,11 @@ pub(super) fn extended(context: &mut Context<'_>, id: ProcId) -> Option<Value> {
         ("rss_kib".into(), i64::try_from(usage.rss_bytes / 1024).unwrap_or(i64::MAX).into()),
         ("stdout_logfile".into(), info.stdout_logfile.to_string().into()),
         ("stderr_logfile".into(), info.stderr_logfile.to_string().into()),
-        ("options".into(), options_in_force(&process.config)),
-    ]))
+    ];
+    if options {
+        members.push(("options".into(), options_in_force(&process.config)));
+    }
+    Some(Value::Struct(members))
 }
 
 /// The options of a process and its program, expanded. The environment is never given out (DESIGN, safety 7): its row

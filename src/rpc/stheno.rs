@@ -59,7 +59,7 @@ pub const METHODS: &[Method] = &[
             "getAllProcessInfo",
             &["array"],
             &[],
-            "Give the same of all processes, sorted by group and name.",
+            "Give the same of all processes, sorted by group and name, without the options in force.",
             all_process_info,
         )
     },
@@ -230,12 +230,12 @@ fn version(_: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
 fn process_info(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
     let id = context.daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
-    Ok(details::extended(context, id).ok_or_else(|| Code::BadName.with(name))?.into())
+    Ok(details::extended(context, id, true).ok_or_else(|| Code::BadName.with(name))?.into())
 }
 
 fn all_process_info(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     let ids: Vec<ProcId> = context.daemon.roster.processes_by_name().map(|(id, _, _)| id).collect();
-    let infos = ids.into_iter().filter_map(|id| details::extended(context, id)).collect();
+    let infos = ids.into_iter().filter_map(|id| details::extended(context, id, false)).collect();
     Ok(Value::Array(infos).into())
 }
 

@@ -103,9 +103,9 @@ pub fn index_page(rows: &mut [Row], message: Option<&str>, version: &str, year: 
     page.end()
 }
 
-/// The page that says why a browser is refused.
+/// The page that says why a browser is refused. A sheet would be refused, too.
 pub fn refusal_page(why: &str) -> String {
-    let mut page = Page::begin("Supervisor: refused");
+    let mut page = Page::begin_bare("Supervisor: refused");
     page.raw("</head>\n<body>\n<h1>Refused</h1>\n<p>");
     page.text(why);
     page.raw("</p>\n");
@@ -205,16 +205,23 @@ impl Page {
     /// Begins a page, up to inside its head. The policy for scripts stands in the page itself too, for the case that
     /// a header gets lost on the way.
     fn begin(title: &str) -> Page {
+        let mut page = Page::begin_bare(title);
+        page.raw(
+            "<link href=\"stylesheets/supervisor.css\" rel=\"stylesheet\" type=\"text/css\">\n\
+             <link href=\"images/icon.png\" rel=\"icon\" type=\"image/png\">\n",
+        );
+        page
+    }
+
+    /// The same without anything that would have to be asked for.
+    fn begin_bare(title: &str) -> Page {
         let mut page = Page { html: String::with_capacity(4096) };
         page.raw("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
         page.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"");
         page.raw(super::guard::CONTENT_POLICY);
         page.raw("\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
         page.text(title);
-        page.raw(
-            "</title>\n<link href=\"stylesheets/supervisor.css\" rel=\"stylesheet\" type=\"text/css\">\n\
-             <link href=\"images/icon.png\" rel=\"icon\" type=\"image/png\">\n",
-        );
+        page.raw("</title>\n");
         page
     }
 

@@ -45,9 +45,12 @@ class Daemon {
 		this.child.kill("SIGTERM");
 		await ended;
 	}
+	async call(method, name) {
+		const body = `<?xml version="1.0"?><methodCall><methodName>${method}</methodName><params><param><value><string>${name.replace(/</g, "&lt;")}</string></value></param></params></methodCall>`;
+		return (await fetch(`${this.url}RPC2`, { method: "POST", headers: { "Content-Type": "text/xml" }, body })).text();
+	}
 	async state(name) {
-		const body = `<?xml version="1.0"?><methodCall><methodName>supervisor.getProcessInfo</methodName><params><param><value><string>${name.replace(/</g, "&lt;")}</string></value></param></params></methodCall>`;
-		const text = await (await fetch(`${this.url}RPC2`, { method: "POST", headers: { "Content-Type": "text/xml" }, body })).text();
+		const text = await this.call("supervisor.getProcessInfo", name);
 		return { state: /<name>statename<\/name>\s*<value><string>(\w+)/.exec(text)?.[1], pid: +/<name>pid<\/name>\s*<value><int>(\d+)/.exec(text)?.[1] };
 	}
 	async remove() {
@@ -63,6 +66,11 @@ async function until(what, look) {
 
 const PROGRAMS = `[stheno]
 mutation=true
+metrics=true
+[program:flood]
+command=sh -c 'while :; do head -c 1000000 /dev/zero | tr "\\0" x | fold -w 99; sleep 0.1; done'
+autostart=false
+startsecs=0
 [program:web]
 command=sh -c 'i=0; while :; do i=$((i+1)); echo "GET /item/$i 200"; sleep 0.2; done'
 numprocs=4
@@ -86,7 +94,7 @@ startsecs=0
 `;
 
 const daemon = new Daemon(PROGRAMS, await freePort());
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--host-resolver-rules=MAP foreign.example 127.0.0.1"] });
 const errors = [];
 
 async function open(hash = "", options = {}) {
@@ -101,6 +109,8 @@ async function open(hash = "", options = {}) {
 }
 
 const row = (page, name) => page.locator(`tr.p:has(a[href="#processes/${encodeURIComponent(name)}"])`);
+/** What the streams of open pages and all else have open. */
+const connections = async () => +/^stheno_connections (\d+)/m.exec(await (await fetch(`${daemon.url}metrics`)).text())[1];
 const said = (page, text) => page.waitForFunction((it) => document.body.innerText.includes(it), text);
 const press = (page, label, within = page) => within.getByRole("button", { name: label }).first().click();
 
@@ -166,7 +176,7 @@ const TESTS = {
 		await page.waitForFunction(() => document.querySelectorAll("tr.p").length === 1);
 		await press(page, /^All/);
 		await page.locator(".list thead").getByText("Memory").click();
-		await page.waitForFunction(() => document.querySelectorAll("tr.p").length === 8);
+		await page.waitForFunction(() => document.querySelectorAll("tr.p").length === 9);
 		await page.locator(".list thead").getByText("Name").click();
 		await page.getByRole("button", { name: /^web/ }).click();
 		await row(page, "site:web_02").waitFor();
@@ -230,8 +240,104 @@ const TESTS = {
 	async "without JavaScript there is the table, and its links act"() {
 		const page = await open("", { javaScriptEnabled: false });
 		assert.match(await page.locator("table").innerText(), /site:web_03/);
-		await page.locator("tr", { hasText: "idle" }).getByText("Start", { exact: true }).click();
+		await page.getByRole("button", { name: "Start idle" }).click();
 		await until("it runs", async () => (await daemon.state("idle")).state === "RUNNING");
+		await page.getByText("Process idle started").waitFor();
+		await page.goto(`${daemon.url}tail.html?processname=beat`);
+		await page.getByRole("link", { name: "stderr" }).click();
+		assert.match(await page.locator("pre").innerText(), /no connection/);
+		await page.getByRole("link", { name: "All processes" }).click();
+		// One press does not stop everything.
+		await page.getByText("Stop All …").click();
+		assert.equal((await daemon.state("idle")).state, "RUNNING");
+		await page.getByRole("button", { name: "Stop All now" }).click();
+		await until("all are stopped", async () => (await daemon.state("site:db")).state === "STOPPED");
+		await page.getByText("Restart All …").click();
+		await page.getByRole("button", { name: "Restart All now" }).click();
+		await until("all run", async () => (await daemon.state("site:web_03")).state === "RUNNING");
+		await page.context().close();
+	},
+	async "programs are added, changed, resized and removed by forms"() {
+		const page = await open();
+		await press(page, "Add program");
+		const field = (name) => page.locator(`dialog input[name=${name}]`);
+		await field("name").fill("made");
+		await field("command").fill("sleep 1000");
+		await field("numprocs").fill("two");
+		await press(page, "Add", page.locator("dialog"));
+		await page.locator("dialog label:has(input[name=numprocs]) .bad").filter({ hasText: "expected a whole number" }).waitFor();
+		await field("numprocs").fill("1");
+		await page.getByLabel("One more option").selectOption("startsecs");
+		await field("startsecs").fill("0");
+		assert.equal(await page.locator("dialog pre").innerText(), "[program:made]\ncommand=sleep 1000\nnumprocs=1\nstartsecs=0");
+		await press(page, "Add", page.locator("dialog .b"));
+		await until("it runs", async () => (await daemon.state("made")).state === "RUNNING");
+		const { pid } = await daemon.state("made");
+		await page.goto(`${daemon.url}#processes/made/options`);
+		await press(page, "Change…");
+		await field("command").fill("sleep 2000");
+		await press(page, "Change and restart");
+		await until("another pid", async () => ((it) => it.state === "RUNNING" && it.pid !== pid)(await daemon.state("made")));
+		await page.goto(`${daemon.url}#config`);
+		await said(page, "sleep 2000");
+		await page.goto(`${daemon.url}#processes/made/options`);
+		await press(page, "Remove…");
+		await press(page, "Remove", page.locator("dialog"));
+		await until("it is gone", async () => !(await daemon.state("made")).state);
+		await page.goto(`${daemon.url}#processes/site%3Aweb_00/options`);
+		for (const count of ["5", "4"]) {
+			await press(page, "Resize…");
+			await field("numprocs").fill(count);
+			await press(page, "Resize", page.locator("dialog .b"));
+			await until(`${count} of them`, async () => Boolean((await daemon.state("site:web_04")).state) === (count === "5"));
+		}
+		await page.context().close();
+	},
+	async "a name that is markup is a name"() {
+		const name = "<script>alert(1)<b>";
+		const page = await open();
+		await row(page, name).hover();
+		await press(page, `Stop ${name}`);
+		await until("it is stopped", async () => (await daemon.state(name)).state === "STOPPED");
+		await page.goto(`${daemon.url}#processes/${encodeURIComponent(name)}/details`);
+		await page.locator(".detail h2").getByText(name).waitFor();
+		await press(page, "Start", page.locator(".detail"));
+		await until("it runs", async () => (await daemon.state(name)).state === "RUNNING");
+		await page.context().close();
+	},
+	async "a log of 10 MB/s is followed"() {
+		const page = await open("#processes/flood");
+		await press(page, "Start", page.locator(".detail"));
+		await said(page, "bytes were too many to show");
+		for (let at = 0; at < 10; at += 1) {
+			const begin = Date.now();
+			assert.ok((await page.locator(".lines div").count()) <= 3000, "it holds no more");
+			await page.waitForTimeout(300);
+			assert.ok(Date.now() - begin < 3000, "it answers");
+		}
+		await press(page, "Stop", page.locator(".detail"));
+		await until("it is stopped", async () => (await daemon.state("flood")).state === "STOPPED");
+		await page.context().close();
+	},
+	async "a page that nobody sees has no stream"() {
+		const page = await open();
+		await row(page, "idle").waitFor();
+		await page.waitForTimeout(100);
+		const before = await connections();
+		const turn = (is) => page.evaluate((to) => {
+			Object.defineProperty(document, "hidden", { get: () => to, configurable: true });
+			document.dispatchEvent(new Event("visibilitychange"));
+		}, is);
+		await turn(true);
+		await until("it is closed", async () => (await connections()) < before);
+		await turn(false);
+		await page.locator(".live").getByText("Live").waitFor();
+		await page.context().close();
+	},
+	async "a foreign host is refused, and told the cure"() {
+		const page = await open();
+		await page.goto(`http://foreign.example:${daemon.port}/`);
+		assert.match(await page.locator("body").innerText(), /does not know itself as foreign\.example[\s\S]*\[stheno\] hosts=foreign\.example/);
 		await page.context().close();
 	},
 	async "nothing that axe-core finds, in any view and theme"() {
@@ -263,6 +369,15 @@ const TESTS = {
 			}
 		}
 	},
+	async "pictures without JavaScript"() {
+		for (const [size, viewport] of Object.entries({ wide: { width: 1200, height: 800 }, phone: { width: 390, height: 844 } })) {
+			for (const [name, path] of Object.entries({ plain: "", tail: "tail.html?processname=site:web_00" })) {
+				const page = await open(path, { viewport, javaScriptEnabled: false, colorScheme: size === "wide" ? "light" : "dark" });
+				await page.screenshot({ path: join(pictures, `${name}-${size}.png`) });
+				await page.context().close();
+			}
+		}
+	},
 	async "two thousand processes"() {
 		await daemon.stop();
 		daemon.write("[program:p]\ncommand=sleep 1000\nautostart=false\nstartsecs=0\nnumprocs=1990\nprocess_name=p%(process_num)04d\n" + PROGRAMS);
@@ -274,6 +389,20 @@ const TESTS = {
 		await page.waitForFunction(() => document.querySelectorAll("tr.p").length > 20);
 		assert.ok((await page.locator("tr.p").count()) < 100, "only what is seen is there");
 		console.log(`    first paint after ${Math.round(paint)} ms`);
+		await page.getByLabel("Filter the processes").fill("");
+		await page.waitForTimeout(500);
+		const metrics = await page.context().newCDPSession(page);
+		await metrics.send("Performance.enable");
+		const spent = async () => {
+			const all = Object.fromEntries((await metrics.send("Performance.getMetrics")).metrics.map((it) => [it.name, it.value]));
+			return all.ScriptDuration + all.LayoutDuration + all.RecalcStyleDuration;
+		};
+		const [before, UPDATES] = [await spent(), 40];
+		for (let at = 0; at < UPDATES; at += 1) {
+			await daemon.call(`supervisor.${at % 2 ? "start" : "stop"}Process`, "idle");
+			await page.waitForTimeout(30);
+		}
+		console.log(`    an update takes ${(((await spent()) - before) / UPDATES * 1000).toFixed(1)} ms`);
 		await page.context().close();
 	},
 };

@@ -1,8 +1,9 @@
 // The page as a whole: its frame, which view is open by the address, keys, and what the stream sets off.
 
 import { $, announce, clock, dialog, h, icon, many, mark, put, span, swap, toast, toggle } from "./base.js";
-import { begin, byName, daemon, lastLine, now, processes, retry } from "./daemon.js";
-import { arrange, CHIPS, current, fold, hangsOnFigures, makeTable, move, paint, pick, refreshLines, reveal, sight, wrongOnes } from "./js";
+import { begin, byName, call, daemon, lastLine, now, processes, retry } from "./daemon.js";
+import { arrange, CHIPS, current, fold, hangsOnFigures, makeTable, move, paint, pick, refreshLines, reveal, sight, wrongOnes } from "./list.js";
+import { addProgram } from "./forms.js";
 import { everything, href, isOn, kind, reason, restartAll, since, start, startAll, startOrRestart, stop, word } from "./process.js";
 import { activity, config, logs, logsOf, panel } from "./views.js";
 
@@ -20,18 +21,19 @@ const bell = toggle(icon("bell"), "bell", (is) => is && globalThis.Notification?
 bell.className = "icon";
 mark(bell, "aria-label", "Have the browser tell of failures");
 
-const [name, about, count] = [h("h1"), h("small"), h("span.n")];
+const [name, about, count, pending] = [h("h1"), h("small"), h("span.n.dng"), h("span.n")];
 const live = h("span.live", h("i"), h("span", "Connecting"));
-const nav = h("nav.tabs", { "aria-label": "Views" }, Object.entries(VIEWS).map(([key, [title]]) => h("a", { href: `#${key}` }, title, key === view && count)));
+const nav = h("nav.tabs", { "aria-label": "Views" }, Object.entries(VIEWS).map(([key, [title]]) => h("a", { href: `#${key}` }, title, { processes: count, config: pending }[key])));
 const lost = h("div.lost", { role: "alert", hidden: "" });
 const main = h("main");
 const need = h("section.card.need", { "aria-label": "Needs attention" });
 const text = h("input", { type: "search", placeholder: "Filter: name, state, cpu>50", "aria-label": "Filter the processes", input: () => ((sight.text = text.value), arrange()) });
 const chips = Object.entries(CHIPS).map(([key, [title]]) => h("button.chip", `${title} `, h("b"), () => chip(key)));
 const listBox = makeTable({ open: (it) => go(href(it.name)), picked });
+const adding = h("button.btn", "Add program", { hidden: "" }, addProgram);
 const tools = h("div.tools", text, h("span.chips", { role: "group", "aria-label": "Show" }, chips), h("span.sp"),
 	toggle("Compact", "compact", (is) => (document.body.classList.toggle("compact", is), paint())),
-	h("button.btn", "Restart all", () => restartAll(everything(), "everything")), h("button.btn.dng", "Stop all", () => stop(everything(), "everything")));
+	adding, h("button.btn", "Restart all", () => restartAll(everything(), "everything")), h("button.btn.dng", "Stop all", () => stop(everything(), "everything")));
 const split = h("div.split", listBox);
 const bulk = h("div.bulk", { role: "group", "aria-label": "Selected processes", hidden: "" });
 document.body.append(h("div", { id: "app" },
@@ -42,6 +44,7 @@ document.body.append(h("div", { id: "app" },
 /** Shows what the address says. */
 function show() {
 	const [what, of, tab] = location.hash.slice(1).split("/");
+	lookAtFiles();
 	view = VIEWS[what] ? what : "processes";
 	for (const link of nav.children) mark(link, "aria-current", link.hash === `#${view}` && "page");
 	open = null;
@@ -68,10 +71,11 @@ function chip(key) {
 	refresh();
 }
 
-/** What stands around the  */
+/** What stands around the list. */
 function refresh() {
 	const host = daemon.host || daemon.identifier || "Supervisor";
 	put(name, host);
+	adding.hidden = !daemon.mutation;
 	put(about, `${daemon.identifier} · up ${span(now() - daemon.up)} · ${many(processes.size)}`);
 	const all = [...processes.values()];
 	Object.entries(CHIPS).forEach(([key, [, is]], at) => {
@@ -80,10 +84,10 @@ function refresh() {
 	});
 	const wrong = wrongOnes();
 	document.title = (wrong.length ? `(${wrong.length}) ` : "") + host;
-	mark($("link[rel=icon]"), "href", `page/${wrong.length ? "bad" : "well"}.svg`);
-	mark($("link[rel=icon]"), "type", "image/svg+xml");
-	count.hidden = !wrong.length;
-	put(count, `${wrong.length}`);
+	const tab = $("link[rel=icon]");
+	tab.removeAttribute("type");
+	mark(tab, "href", wrong.length ? "page/bad.svg" : "images/icon.png");
+	put(count, `${wrong.length || ""}`);
 	needs(wrong);
 }
 
@@ -191,6 +195,12 @@ function keys(event) {
 	act(item);
 }
 
+/** How much the files would change, beside the name of that view. */
+async function lookAtFiles() {
+	const { changes } = await call("stheno.getChanges").catch(() => ({ changes: [] }));
+	put(pending, `${changes.length || ""}`);
+}
+
 const TELL = {
 	lost({ since: from, again, why }) {
 		document.body.classList.add("stale");
@@ -208,6 +218,7 @@ const TELL = {
 	all() {
 		TELL.found();
 		refresh();
+		lookAtFiles();
 		// What the address names is known only now.
 		if (isFirst || !open || open.process) show();
 		isFirst = false;

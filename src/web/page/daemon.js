@@ -1,6 +1,8 @@
 // The daemon: its stream, the processes as that tells of them, calls by XML-RPC as every other client makes them, and parts of
 // logs. While the page is hidden there is no stream; later it goes on where it was, also after the connection was lost.
 
+import { $ } from "./base.js";
+
 export const processes = new Map();
 /** The daemon itself, as `begin` told. */
 export const daemon = { skew: 0 };
@@ -17,12 +19,12 @@ let wait = 500;
 
 function take(rows) {
 	return rows.map((row) => {
-		const { cpu = 0, mem = 0, cpus = [], mems = [], used, at, bytes = 0, line, lineAt, s: was } = processes.get(row.id) ?? {};
-		const it = processes.get(row.id) ?? {};
+		const it = processes.get(row.id) ?? { told: [], cpu: 0, mem: 0, cpus: [], mems: [], bytes: 0 };
+		const was = it.s;
 		// What is not told is not so any more; what the page found out itself stays.
-		for (const key in it) delete it[key];
-		Object.assign(it, { h: [], cpu: row.pid ? cpu : 0, mem: row.pid ? mem : 0, cpus, mems, used, at, bytes, line, lineAt, was }, row);
-		it.name = row.g === row.n ? row.n : `${row.g}:${row.n}`;
+		for (const key of it.told) delete it[key];
+		Object.assign(it, { h: [], was, told: Object.keys(row), name: row.g === row.n ? row.n : `${row.g}:${row.n}` }, row);
+		if (!row.pid) it.cpu = it.mem = 0;
 		processes.set(row.id, it);
 		seen?.add(row.id);
 		return it;
@@ -125,7 +127,9 @@ const escape = (text) => `${text}`.replace(/[&<>]/g, (c) => `&#${c.charCodeAt()}
 
 function encode(value) {
 	if (typeof value === "boolean") return `<value><boolean>${+value}</boolean></value>`;
+	if (typeof value === "number") return `<value><int>${value}</int></value>`;
 	if (Array.isArray(value)) return `<value><array><data>${value.map(encode).join("")}</data></array></value>`;
+	if (typeof value === "object") return `<value><struct>${Object.entries(value).map(([name, one]) => `<member><name>${escape(name)}</name>${encode(one)}</member>`).join("")}</struct></value>`;
 	return `<value><string>${escape(value)}</string></value>`;
 }
 
@@ -147,11 +151,10 @@ export async function call(method, ...params) {
 	const text = await answer.text();
 	if (!answer.ok) throw Error(text.startsWith("<") ? `${answer.status} ${answer.statusText}` : text);
 	const xml = new DOMParser().parseFromString(text, "text/xml");
-	const value = decode($value(xml));
-	if (xml.querySelector("fault")) throw Error(value.faultString);
+	const value = decode($("value", xml));
+	if ($("fault", xml)) throw Error(value.faultString);
 	return value;
 }
-const $value = (xml) => xml.querySelector("value");
 
 /** A part of a log as bytes, and where it stands; nothing where there is no file. */
 export async function part(name, stream, where) {

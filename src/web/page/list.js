@@ -199,6 +199,7 @@ function makeRow(key) {
 			put(label, item.name);
 			put(more, isGroup ? `${isAll ? "" : `${running.length} of `}${members.length} running` : `× ${members.length}`);
 			mark(name, "aria-expanded", !isShut);
+			if (!isGroup) put(made.last, members.reduce((last, it) => (it.heard > (last.heard ?? 0) ? it : last)).line ?? "");
 			put(made.up, running.length ? `≥ ${span(now() - Math.max(...running.map((it) => it.start)))}` : "");
 			if (!isGroup) dots(strip, members);
 		}
@@ -214,7 +215,7 @@ function makeRow(key) {
 		for (const it of [go, end]) mark(it, "aria-label", `${it.textContent} ${process?.name ?? item.name}`);
 		end.hidden = !isAny;
 	}
-	return { tr, update, get process() { return item.process; } };
+	return { tr, update, get writers() { return isGroup ? [] : item.members; } };
 }
 
 /** Points of a curve; its height goes by its own greatest value. */
@@ -252,9 +253,10 @@ function dots(strip, members) {
 /** Asks for the last lines of what is seen and has written something since. */
 export async function refreshLines() {
 	if (!$("td.c-last", box)?.offsetParent) return;
-	const stale = [...rows.values()].map((row) => row.process).filter((it) => it?.out && it.lineAt !== it.bytes);
+	const stale = [...rows.values()].flatMap((row) => row.writers).filter((it) => it.out && it.lineAt !== it.bytes);
 	await Promise.all(stale.slice(0, LINES_PER_ROUND).map(async (it) => {
 		it.lineAt = it.bytes;
+		it.heard = now();
 		it.line = await lastLine(it.name, "stdout").catch(() => "");
 	}));
 	if (stale.length) paint();

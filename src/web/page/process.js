@@ -102,7 +102,7 @@ function ask(verb, list, what, act, option) {
 	const on = list.filter(isOn);
 	if (!on.length) toast("Nothing of that runs.");
 	else if (on.length === 1 && !what) act(on);
-	else confirm(`${verb} ${what ?? many(on.length)}?`, "supervisord itself goes on.", on.map((it) => it.name), `${verb} ${on.length}`, (is) => act(on, is), option);
+	else confirm(`${verb} ${what ?? many(on.length)}?`, "", on.map((it) => it.name), `${verb} ${on.length}`, (is) => act(on, is), option);
 }
 export const stop = (list, what) => ask("Stop", list, what, stopMany);
 export const restartAll = (list, what) => ask("Restart", list, what, restartMany, "one after another, each once the one before it runs");

@@ -2,6 +2,7 @@
 
 import { $, clock, confirm, h, icon, percent, put, size, span, svg, swap, toast } from "./base.js";
 import { byName, call, daemon, now, processes } from "./daemon.js";
+import { addProgram, programButtons } from "./forms.js";
 import { curve } from "./list.js";
 import { makeLog } from "./log.js";
 import { age, askClear, askSignal, href, isOn, kind, reason, startOrRestart, stop, word } from "./process.js";
@@ -72,7 +73,7 @@ const TABS = {
 	async options(it, content) {
 		const all = await call("stheno.getOptions", it.name);
 		const row = ({ name, value, file, line }) => h(file ? "tr" : "tr.def", h("th", { scope: "row" }, name), h("td", code(value)), h("td", file ? `${file.split("/").pop()}:${line}` : "default"));
-		content.replaceChildren(h("div.pad", { tabindex: 0 }, table(["Option", "Value", "From"], h("tbody", all.sort((a, b) => !a.file - !b.file).map(row)))));
+		content.replaceChildren(h("div.pad", { tabindex: 0 }, daemon.mutation && programButtons(it), table(["Option", "Value", "From"], h("tbody", all.sort((a, b) => !a.file - !b.file).map(row)))));
 	},
 	async history(it, content) {
 		const all = (await call("stheno.getHistory", it.name)).reverse();
@@ -128,8 +129,9 @@ export function config() {
 		changes.replaceChildren(h("ul.changes", all.map((it) => h(`li.${it.kind}`, h("b", what(it)), it.options.map(option)))), h("p.b", h("span.sp", effect), h("button.btn.pri", "Apply", apply)));
 	};
 	read().catch((error) => changes.replaceChildren(failed(error)));
-	return { box: h("div.scroll", section("What the files would change", changes), section("In force", h("div.pad", terms({
-		Identifier: daemon.identifier, Host: daemon.host, Version: `Stheno ${daemon.version}, as Supervisor ${daemon.supervisor}`, Process: `pid ${daemon.pid}`, Up: span(now() - daemon.up),
-		Processes: `${processes.size}`, "Changes at run time": daemon.mutation ? "allowed" : "not allowed: [stheno] mutation=true allows them",
-	})))) };
+	const atRunTime = section("Changed at run time", h("div.pad", "…"));
+	call("stheno.dynamic").then(({ path, text }) => atRunTime.lastChild.replaceChildren(path && h("p", "Kept in ", code(path)), h("pre", text.replace(/^;.*\n*/gm, "") || "Nothing.")), (error) => atRunTime.append(failed(error)));
+	return { box: h("div.scroll", section("What the files would change", changes), daemon.mutation && atRunTime, section("In force", h("div.pad", terms({
+		Identifier: daemon.identifier, Version: `Stheno ${daemon.version}, as Supervisor ${daemon.supervisor}`, Process: `pid ${daemon.pid}`, "Changes at run time": daemon.mutation ? "allowed" : "not allowed: [stheno] mutation=true allows them",
+	}), daemon.mutation && h("p.b", h("button.btn", "Add a program…", addProgram))))) };
 }
