@@ -149,7 +149,7 @@ function palette() {
 		["restart all", "command", () => restartAll(everything(), "everything")], ["stop all", "command", () => stop(everything(), "everything")]);
 	let [at, found] = [0, []];
 	const options = h("ol", { role: "listbox", id: "found", "aria-label": "Found" });
-	const input = h("input", { placeholder: "Name of a process, or: restart …", "aria-label": "Find a process or a command", role: "combobox", "aria-expanded": true, "aria-controls": "found", autocomplete: "off",
+	const input = h("input", { placeholder: "Name, or: restart …", "aria-label": "Find a process or a command", role: "combobox", "aria-expanded": true, "aria-controls": "found", autocomplete: "off",
 		input: () => ((at = 0), paint()),
 		keydown(event) {
 			const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];

@@ -15,7 +15,7 @@ const allOptions = (it) => (it ? call("stheno.getOptions", it.name) : []);
 function form(title, verb, values, more, section, send) {
 	const fields = {};
 	const field = (name) => {
-		const input = h("input", { name, value: values[name] ?? "", spellcheck: false, "aria-describedby": `e-${name}` });
+		const input = h("input", { name, value: values[name] ?? "", "aria-describedby": `e-${name}` });
 		fields[name] = input;
 		return h("label", name, input, h("small.bad", { id: `e-${name}` }));
 	};

@@ -114,4 +114,4 @@ export function askSignal(it) {
 	const send = (signal) => h("button.btn", signal, async () => (box.close(), (await one("signalProcess", it, signal)) && toast(`SIG${signal} sent to ${it.name}`)));
 	const box = dialog(`Signal to ${it.name}`, h("div.pad.b", ["HUP", "USR1", "USR2", "INT", "TERM", "QUIT", "CONT", "STOP", "KILL"].map(send)), h("button.btn", "Cancel", () => box.close()));
 }
-export const askClear = (it) => confirm("Clear the logs?", "What they say is gone for good.", [it.name], "Clear", async () => (await one("clearProcessLogs", it)) && toast(`Logs of ${it.name} cleared`));
+export const askClear = (it) => confirm("Clear the logs?", "", [it.name], "Clear", async () => (await one("clearProcessLogs", it)) && toast(`Logs of ${it.name} cleared`));
