@@ -18,7 +18,7 @@ BUILT = $(CARGO_TARGET_DIR)/release
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 MUSL = $(subst -gnu,-musl,$(HOST))
 
-.PHONY: help run build test check bench curve figures peers micro budgets sizes hostile faults fuzz sim interop dev browser-test install \
+.PHONY: help run build test check bench curve figures peers micro budgets sizes hostile faults fuzz sim interop dev browser-test machines-test install \
 	deb package-test dist static docs clean
 
 help: ## list the targets
@@ -99,8 +99,18 @@ dev: ## what developing needs beyond Rust, on Debian: valgrind, and Supervisor 4
 browser-test: ## drive the live page in headless Chromium, and leave pictures; Debian: apt-get install chromium nodejs npm
 	cargo build
 	@mkdir -p run/browser
-	cd run/browser && npm install --silent --no-save playwright-core@1.65.1 axe-core@4.14.1
-	BROWSER_MODULES=$(CURDIR)/run/browser node tests/browser/run.mjs $(abspath $(CARGO_TARGET_DIR))/debug/supervisord run/browser/pictures
+	@if ! { command -v $${CHROMIUM:-chromium} && command -v node && command -v npm; } >/dev/null; then \
+		echo "SKIPPED: the page in a browser needs chromium, node and npm"; \
+	elif ! (cd run/browser && timeout 120 npm install --silent --no-save playwright-core@1.65.1 axe-core@4.14.1); then \
+		echo "SKIPPED: npm cannot get playwright-core and axe-core"; \
+	else \
+		CHROMIUM=$$(command -v $${CHROMIUM:-chromium}) BROWSER_MODULES=$(CURDIR)/run/browser timeout 600 \
+			node tests/browser/run.mjs $(abspath $(CARGO_TARGET_DIR))/debug/supervisord run/browser/pictures; \
+	fi
+
+machines-test: ## nginx before the page, and a Prometheus that scrapes; Debian: apt-get install nginx-light prometheus
+	cargo build
+	tests/machines/run $(abspath $(CARGO_TARGET_DIR))/debug/supervisord
 
 install: ## install what is built below PREFIX: one executable, three names for it, man pages, completions
 	@test -x $(BUILT)/supervisord || { echo "Nothing is built yet: make build"; exit 1; }

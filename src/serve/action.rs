@@ -11,7 +11,7 @@ use crate::wire::value::Value;
 /// An action under way.
 pub(super) struct PageAction {
     action: Action,
-    /// `Host` of the request, which the redirection follows.
+    /// `Host` of the request, which the redirection follows; nothing for browsers, which may have come by a path of a proxy.
     pub(super) host: Option<String>,
     steps: VecDeque<(&'static str, Vec<Value>)>,
     current: Option<Deferred>,

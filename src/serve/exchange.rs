@@ -470,7 +470,8 @@ impl Exchange<'_> {
             Ok(Some(action)) if action.changes() && guard::may_be_forged(head) => self.forbid(head, Refusal::OtherSite),
             // HEAD asks what a GET would say, and does nothing.
             Ok(Some(action)) if !head.reply_to.head_only => {
-                let mut work = Work::Page(PageAction::new(action, head.host));
+                let mut work =
+                    Work::Page(PageAction::new(action, if guard::is_browser(head) { Some("") } else { head.host }));
                 let method = work.method();
                 let before = self.daemon.activity.last();
                 let finished = work.poll(&mut self.context(&method));

@@ -109,8 +109,11 @@ pub fn no_tail(name: &str, fault: &Fault) -> String {
 }
 
 /// Where a finished action sends the browser: back to the page, which then shows the message. `host` is the
-/// `Host` header, for servers behind a proxy, or the server's own `name:port`.
+/// `Host` header, for servers behind a proxy, or the server's own `name:port`; without one it is said where that is from here.
 pub fn location(host: &str, message: &str) -> String {
+    if host.is_empty() {
+        return format!("index.html?message={}", quote(message));
+    }
     let host = host.strip_suffix(":80").unwrap_or(host);
     format!("http://{host}/?message={}", quote(message))
 }
@@ -171,6 +174,7 @@ mod tests {
     #[test]
     fn locations() {
         let rows = [
+            ("", "index.html?message=a%20b"),
             ("localhost", "http://localhost/?message=a%20b"),
             ("h:80", "http://h/?message=a%20b"),
             ("h:8080", "http://h:8080/?message=a%20b"),

@@ -43,18 +43,19 @@ pub struct Row<'a> {
 /// The page at `/` and `/index.html`. Sorts the rows by group and name.
 ///
 /// Each action is there twice: as the link that scripts follow, and as the button that people press, which is sent as POST.
-/// Where the live page is built in, browsers that run scripts pass the table over and do not even build it.
+/// Where the live page is built in, it does not wait for the end of this one: of thousands of processes that would be seen.
 pub fn index_page(rows: &mut [Row], message: Option<&str>, version: &str, year: i32) -> String {
     rows.sort_by_key(|row| (row.group, row.name));
     let mut page = Page::begin("Supervisor Status");
     if HAS_PAGE {
         page.raw(
-            "<link href=\"page/page.css\" rel=\"stylesheet\" media=\"not all\">\n<script src=\"page/boot.js\"></script>\n\
-             <script src=\"page/app.js\" type=\"module\"></script>\n",
+            "<link href=\"page/page.css\" rel=\"stylesheet\" media=\"not all\">\n<script src=\"page/boot.js\"></script>\n",
         );
     }
     page.raw("</head>\n<body>\n");
-    page.raw(if HAS_PAGE { "<noscript>\n" } else { "" });
+    if HAS_PAGE {
+        page.raw("<script src=\"page/app.js\" type=\"module\" async></script>\n");
+    }
     page.raw(
         "<h1 id=\"header\"><img src=\"images/supervisor.gif\" alt=\"Supervisor status\" width=\"128\" height=\"48\"></h1>\n",
     );
@@ -99,7 +100,6 @@ pub fn index_page(rows: &mut [Row], message: Option<&str>, version: &str, year: 
     );
     page.text(version);
     page.raw(&format!("</span></div>\n<div class=\"right\">Stheno <span>{year}</span></div></div>\n"));
-    page.raw(if HAS_PAGE { "</noscript>\n" } else { "" });
     page.end()
 }
 

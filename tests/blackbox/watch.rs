@@ -6,12 +6,11 @@ use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::Pid;
-
-use stheno::sys::terminal::wait_readable;
 
 use crate::daemon::{Daemon, is_original, supervisorctl, wait_for};
 
@@ -81,8 +80,9 @@ impl Watch {
                 return std::mem::replace(&mut self.shown, rest);
             }
             let mut piece = [0; 4096];
-            let ready = wait_readable(&[self.master.as_fd()], Some(PATIENCE)).expect("poll");
-            assert!(ready[0], "waited in vain for {text:?} behind {}", self.shown);
+            let mut polled = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
+            let ready = poll(&mut polled, PollTimeout::try_from(PATIENCE).expect("a time")).expect("poll");
+            assert!(ready == 1, "waited in vain for {text:?} behind {}", self.shown);
             let count = self.master.read(&mut piece).unwrap_or(0);
             assert!(count > 0, "it has ended behind {}, before {text:?}", self.shown);
             self.shown.push_str(&String::from_utf8_lossy(&piece[..count]));
