@@ -98,7 +98,6 @@ impl Kind {
     }
 }
 
-/// A batching listener.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     kind: Kind,

@@ -1,9 +1,7 @@
 //! What is handed to an SMTP server, and which.
 
-/// An SMTP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// Name or address.
     pub host: String,
     /// 25 if not given.
     pub port: u16,
@@ -26,11 +24,8 @@ impl Server {
 /// What is handed over.
 #[derive(Clone, Copy, Debug)]
 pub struct Letter<'a> {
-    /// To whom.
     pub server: &'a Server,
-    /// The sender.
     pub from: &'a str,
-    /// The recipients.
     pub to: &'a [String],
     /// Headers and body, lines ending in `\n`.
     pub text: &'a str,

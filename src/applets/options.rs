@@ -11,11 +11,8 @@ const USAGE: i32 = 255;
 /// An end of the program: what it still prints, and its exit code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
-    /// Exit code.
     pub code: i32,
-    /// For standard output.
     pub stdout: String,
-    /// For standard error.
     pub stderr: String,
 }
 
@@ -37,7 +34,6 @@ pub struct Manual {
     pub usage: &'static str,
     /// What it does and when, after the usage line.
     pub about: &'static str,
-    /// Its options.
     pub flags: &'static [Flag],
 }
 

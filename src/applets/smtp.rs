@@ -128,7 +128,6 @@ impl Reply {
     }
 }
 
-/// The conversation.
 struct Talk<'a> {
     input: &'a mut dyn BufRead,
     output: &'a mut dyn Write,

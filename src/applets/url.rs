@@ -3,7 +3,6 @@
 /// A URL, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
-    /// As given.
     pub text: String,
     /// Name or address, without brackets.
     pub host: String,

@@ -19,7 +19,6 @@ pub trait World {
     fn call(&mut self, method: &str, params: &[Value]) -> Result<Value, CallError>;
     /// The wall clock.
     fn now(&mut self) -> Wall;
-    /// Sleeps.
     fn pause(&mut self, span: Duration);
     /// Runs a command line in a shell, with `input` on its standard input; its standard output.
     fn shell(&mut self, command: &str, input: &str) -> String;
@@ -77,9 +76,7 @@ pub struct GetError {
 /// A process of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// Its id.
     pub pid: i64,
-    /// Its parent's id.
     pub parent: i64,
     /// Resident set in bytes.
     pub rss_bytes: u64,

@@ -3,7 +3,6 @@
 use crate::config::cmdline;
 use crate::rpc::{VERSION, features};
 
-/// The text.
 pub fn text() -> String {
     format!(
         "Stheno {VERSION}, compatible with Supervisor {}\nfeatures: {}\ntarget: {}-{}{}\n\nsupervisord [options] [-- COMMAND [ARG...]]\n{}",

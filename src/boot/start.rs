@@ -78,7 +78,6 @@ struct Carried {
 
 /// What comes after a run.
 enum AfterRun {
-    /// Another one.
     Run(Box<Carried>),
     /// The end, with this exit status, and the end of the machine if that is to be.
     End(i32, Option<machine::End>, Option<Watchdog>),

@@ -8,9 +8,7 @@ use super::env::Account;
 /// A line of `/etc/group`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupEntry {
-    /// Its name.
     pub name: String,
-    /// Its number.
     pub gid: u32,
     /// Login names of the users listed in it.
     pub members: Vec<String>,

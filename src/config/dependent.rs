@@ -29,7 +29,6 @@ pub type Waits = Vec<(usize, Vec<ProcessState>)>;
 /// A program, to be started once others have reached some state, or only waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dependent {
-    /// The program.
     pub name: String,
     /// Whether it is to be started.
     pub is_handled: bool,

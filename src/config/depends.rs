@@ -21,7 +21,7 @@ const ITEMS_MAX: usize = 1000;
 /// What has to be true of a process that another one waits for (O-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Condition {
-    /// It is RUNNING.
+    /// It is RUNNING, whether or not it says that it is ready.
     Running,
     /// It is RUNNING by its own `ready=`; a program without one is ready when it is RUNNING.
     Ready,
@@ -144,14 +144,12 @@ impl Datatype for DependsOn {
 /// A process, as far as names and dependencies go.
 #[derive(Clone, Copy, Debug)]
 pub struct Node<'a> {
-    /// Its group.
-    pub group: &'a str,
+    pub(crate) group: &'a str,
     /// Its name within the group.
     pub name: &'a str,
     /// The section it comes from.
     pub program: &'a str,
-    /// Its own items.
-    pub depends_on: &'a [Dependency],
+    pub(crate) depends_on: &'a [Dependency],
     /// Those of its group, which hold towards everything outside of it.
     pub group_depends_on: &'a [Dependency],
 }
@@ -182,8 +180,7 @@ pub struct Resolved {
 /// One item of one process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// The item.
-    pub item: Dependency,
+    pub(crate) item: Dependency,
     /// Which of the sets it means.
     pub set: usize,
     /// It is a group's, and its set lacks the members of that group.
@@ -282,12 +279,10 @@ pub fn nodes(groups: &[Rc<Group>]) -> Vec<(Node<'_>, &Rc<Process>)> {
 /// What is wrong with what a process depends on.
 #[derive(Clone, Debug)]
 pub struct Misordered {
-    /// The process.
-    pub process: Rc<Process>,
+    pub(crate) process: Rc<Process>,
     /// Its group, if what is wrong stands there.
     pub group: Option<String>,
-    /// What is wrong.
-    pub text: String,
+    pub(crate) text: String,
     /// The known name that may have been meant.
     pub meant: Option<String>,
 }
@@ -316,7 +311,6 @@ pub fn check(groups: &[Rc<Group>], others: &[Rc<Group>]) -> Result<(), Misordere
     Err(Misordered { process: Rc::clone(process), group, text: wrong.text, meant })
 }
 
-/// What names mean.
 struct Names<'a> {
     groups: BTreeMap<&'a str, Vec<usize>>,
     programs: HashMap<&'a str, Vec<usize>>,

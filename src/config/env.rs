@@ -12,20 +12,16 @@ use super::paths;
 /// An entry of the user database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Login name.
-    pub name: String,
-    /// Numeric id.
-    pub uid: u32,
-    /// Primary group.
-    pub gid: u32,
-    /// Home directory.
-    pub home: String,
+    pub(crate) name: String,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) home: String,
 }
 
 /// What a process may have only so many of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scarce {
-    /// Open files.
+    /// Open files of this process (RLIMIT_NOFILE).
     Descriptors,
     /// Processes of its user.
     Processes,
@@ -61,7 +57,7 @@ pub trait Env {
     fn cwd(&self) -> String;
     /// The node name of uname (C-68).
     fn hostname(&self) -> String;
-    /// The environment.
+    /// The environment as it was given to this process, in its order.
     fn variables(&self) -> Vec<(String, String)>;
     /// The real user id of this process.
     fn uid(&self) -> u32;

@@ -22,7 +22,6 @@ struct Owner {
     file: String,
 }
 
-/// Where something stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The file, as it was named.

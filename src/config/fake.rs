@@ -18,11 +18,8 @@ pub struct Fake {
     pub files: BTreeMap<String, Vec<u8>>,
     /// Directories by absolute path.
     pub dirs: BTreeSet<String>,
-    /// The environment.
     pub variables: BTreeMap<String, String>,
-    /// The working directory.
     pub cwd: String,
-    /// Who runs this.
     pub uid: u32,
     /// The most descriptors and processes that there can be.
     pub most: u64,

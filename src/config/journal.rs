@@ -44,8 +44,7 @@ pub struct Note {
 /// A program added at run time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Own {
-    /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its options, as a section would have them.
     pub options: Options,
     /// Processes of it that were removed one by one.
@@ -70,9 +69,9 @@ pub enum Definition {
     Files(String),
     /// A program added at run time.
     Own {
-        /// Its group.
+        /// The group that it was added to.
         group: String,
-        /// Its name.
+        /// Its name there.
         program: String,
     },
 }
@@ -97,9 +96,9 @@ pub enum JournalFile {
     Off,
     /// There is no file yet.
     Absent,
-    /// It was read.
+    /// It was read whole, and is what it says.
     Read {
-        /// Its meaning.
+        /// What it means, whatever has become of the files.
         journal: Journal,
         /// Its bytes.
         text: Rc<[u8]>,
@@ -204,8 +203,7 @@ impl Gone {
 }
 
 impl Definition {
-    /// The program's name.
-    pub fn program(&self) -> &str {
+    pub(crate) fn program(&self) -> &str {
         match self {
             Definition::Files(section) => section.split_once(':').map_or("", |(_, name)| name.trim()),
             Definition::Own { program, .. } => program,

@@ -93,9 +93,7 @@ const UNCLOSED: &str = "No closing quotation";
 pub struct Reader<'a> {
     /// What was read from files, for the defaults.
     pub document: &'a Document,
-    /// The section.
     pub section: &'a Section,
-    /// The names.
     pub scope: Scope<'a>,
     /// For users and directories.
     pub env: &'a dyn Env,

@@ -41,7 +41,6 @@ impl MainFile {
 /// Everything the files say, and what is to be logged about their reading.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// The merged text.
     pub document: Document,
     /// Messages for the log, INFO.
     pub infos: Vec<String>,

@@ -51,8 +51,7 @@ pub(super) const SYSLOG: &str = "syslog";
 pub struct Server {
     /// The section's name, `inet_http_server` (L-11).
     pub section: String,
-    /// Where it listens.
-    pub address: ServerAddress,
+    pub(crate) address: ServerAddress,
     /// Basic authentication; `None` lets everybody in (C-100).
     pub credentials: Option<Credentials>,
 }
@@ -60,15 +59,16 @@ pub struct Server {
 /// Where an HTTP server listens.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ServerAddress {
-    /// TCP.
+    /// `[inet_http_server]`: TCP on one address and port.
     Inet {
         /// Lower-case, without brackets; empty for every interface of IPv4.
         host: String,
         /// 1 to 65535.
         port: u16,
     },
-    /// A socket file.
+    /// `[unix_http_server]`: a socket in the file system.
     Unix {
+        /// The path of its file, absolute.
         /// Absolute path.
         path: String,
         /// Its mode, 0o700 by default.
@@ -126,7 +126,7 @@ pub enum InterfaceKind {
 /// A group of processes, configured.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// Its name.
+    /// The name of its section, without what is before the colon.
     pub name: String,
     /// The load that it came of.
     pub revision: Revision,
@@ -189,8 +189,7 @@ pub struct Fcgi {
 pub struct FcgiSocket {
     /// `unix:///path` or `tcp://host:port`, as messages show it.
     pub url: String,
-    /// Where to bind.
-    pub address: FcgiAddress,
+    pub(crate) address: FcgiAddress,
     /// Listen backlog; `None` is the system's maximum.
     pub backlog: Option<u32>,
 }

@@ -20,8 +20,7 @@ pub struct User {
 /// `chown`, looked up (C-85).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// Numeric user.
-    pub uid: u32,
+    pub(crate) uid: u32,
     /// Numeric group; `None` leaves it.
     pub gid: Option<u32>,
 }
@@ -38,7 +37,7 @@ pub enum UnknownAction {
 /// `autorestart` (C-72).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Autorestart {
-    /// Always.
+    /// Whenever it has ended and nobody asked for that.
     Always,
     /// After an unexpected exit.
     Unexpected,

@@ -23,7 +23,6 @@ const SIGN_WAIT: Duration = Duration::from_secs(10);
 pub struct Call(Vec<u8>);
 
 impl Call {
-    /// Encodes it.
     pub fn new(method: &str, params: &[Value]) -> Call {
         Call(xmlrpc::encode_call(method, params))
     }
@@ -40,7 +39,6 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// One call.
     pub fn one(call: Call) -> Batch {
         Batch { calls: vec![call], answered: 0, sent: 0, together: false }
     }

@@ -24,16 +24,12 @@ pub enum Error {
     },
     /// The answer's HTTP status was not 200.
     Status {
-        /// The status.
         code: u16,
-        /// Its reason phrase.
         reason: String,
     },
     /// The system refused: connecting, writing, reading.
     Io {
-        /// What it said.
         error: io::Error,
-        /// The server's URL.
         url: String,
     },
     /// The server's name has no address.
@@ -50,9 +46,7 @@ pub enum Error {
     BadAnswer(String),
     /// A result code that the command has no words for (S-30).
     UnknownResult {
-        /// The code.
         code: i64,
-        /// The process.
         name: String,
     },
     /// The command's words cannot be split (an open quote).
@@ -66,7 +60,6 @@ pub enum Error {
     },
     /// Standard input ended at a question.
     EndOfInput,
-    /// Ctrl-C while waiting.
     Interrupted,
 }
 

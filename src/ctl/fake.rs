@@ -22,9 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is answered to a call.
 pub enum Reply {
-    /// The method's result.
     Value(Value),
-    /// A fault.
     Fault(i32, &'static str),
     /// An HTTP status without a body.
     Status(u16),

@@ -28,7 +28,6 @@ pub enum Line {
     Text(String),
     /// Not yet a whole one.
     Partial,
-    /// The end.
     End,
 }
 

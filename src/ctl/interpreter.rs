@@ -10,7 +10,6 @@ use super::session::{Check, Session};
 /// Whether the shell goes on after a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
-    /// It does.
     Continue,
     /// `quit`, `exit`, end of input.
     Leave,

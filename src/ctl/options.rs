@@ -14,7 +14,6 @@ use crate::config::interfaces;
 pub struct Options {
     /// Whether it asks before it stops a daemon, and for credentials: in the shell, and with `-i` (S-4).
     pub is_interactive: bool,
-    /// The daemon.
     pub server: Server,
     /// What the prompt begins with.
     pub prompt: String,
@@ -31,7 +30,6 @@ pub struct Options {
 pub struct Plugin {
     /// The title in `help`.
     pub label: String,
-    /// What it is.
     pub kind: Kind,
     /// `match_group` of the wildcards: compare with `group:name`.
     pub match_group: bool,

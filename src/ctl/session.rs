@@ -19,7 +19,6 @@ const API_VERSION: &str = "3.0";
 /// What came of the connection check (S-10 to S-12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// Fine.
     Passed,
     /// Not; it has been said why, and the exit status is set.
     Failed,
@@ -37,7 +36,6 @@ pub struct Session {
     pub is_on_terminal: bool,
     /// Whether standard error is that person's too, who then gets hints there.
     pub gives_hints: bool,
-    /// Standard input.
     pub input: Input,
     out: Box<dyn Write>,
     client: Client,
@@ -185,7 +183,6 @@ impl Session {
         self.aside.answer(&self.options.server, &mut batch, self.interrupts.as_ref())
     }
 
-    /// Lets time pass.
     pub fn pause(&mut self, time: Duration) -> Result<(), Error> {
         self.flush();
         let Some(interrupts) = &self.interrupts else {

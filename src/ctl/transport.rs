@@ -25,7 +25,6 @@ const DEFAULT_PORT: u16 = 80;
 /// The daemon that is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// Its URL.
     pub url: String,
     /// For Basic authentication; sent only together with the password (S-15).
     pub username: Option<String>,
@@ -53,7 +52,6 @@ pub enum Target {
     Tcp {
         /// A name or an address, without brackets.
         host: String,
-        /// The port.
         port: u16,
     },
     /// `unix://path`
@@ -91,7 +89,6 @@ impl Target {
         }
     }
 
-    /// Connects.
     pub fn connect(&self, url: &str) -> Result<Socket, Error> {
         let failed = |error| Error::Io { error, url: url.to_string() };
         match self {
@@ -191,13 +188,9 @@ pub struct Connection {
     pub was_used: bool,
 }
 
-/// An answer.
 pub struct Answer {
-    /// The HTTP status.
     pub status: u16,
-    /// Its words.
     pub reason: String,
-    /// The body.
     pub body: Vec<u8>,
     /// Whether the server keeps the connection.
     pub keep_alive: bool,

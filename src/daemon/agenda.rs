@@ -68,7 +68,6 @@ impl Agenda {
         }
     }
 
-    /// Forgets a process.
     pub fn forget(&mut self, id: ProcId) {
         self.forget_deadline(id);
         self.first_starts.remove(&id);

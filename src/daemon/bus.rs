@@ -22,13 +22,10 @@ pub const STREAMED_MAX: usize = 4096;
 /// An event for the HTTP streams.
 #[derive(Clone, Debug)]
 pub struct Streamed {
-    /// The daemon's serial.
     pub serial: u64,
-    /// The event.
     pub event: Rc<Event>,
 }
 
-/// The event bus.
 #[derive(Default)]
 pub struct Bus {
     /// By the group whose processes are the listeners.

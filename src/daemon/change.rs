@@ -17,30 +17,15 @@ pub enum Change {
     /// differ or are gone must be stopped, and are replaced or dropped.
     ReplaceGroup(Rc<config::Group>),
     /// Make an empty group.
-    NewGroup {
-        /// Its name.
-        name: String,
-        /// Its priority.
-        priority: i64,
-    },
+    NewGroup { name: String, priority: i64 },
     /// Drop a group for good, also from what is configured; all its processes must be stopped.
     DropGroup(String),
     /// Add the processes of a program to an active group.
     AddProgram(Addition),
     /// Drop one process of a group; it must be stopped.
-    RemoveProcess {
-        /// Group's name.
-        group: String,
-        /// Process's name.
-        process: String,
-    },
+    RemoveProcess { group: String, process: String },
     /// Drop all processes of a program of a group; they must be stopped.
-    RemoveProgram {
-        /// Group's name.
-        group: String,
-        /// Program's name.
-        program: String,
-    },
+    RemoveProgram { group: String, program: String },
     /// Change options of a program. Its processes take the new configuration without being stopped, and run by it from
     /// their next start on; new ones are added, and those that are gone must be stopped.
     SetOptions {
@@ -79,11 +64,9 @@ impl Change {
 /// A program to be added.
 #[derive(Clone, Debug)]
 pub struct Addition {
-    /// Group's name.
     pub group: String,
     /// Priority of the group, should it have to be made.
     pub create: Option<i64>,
-    /// The program's name.
     pub program: String,
     /// What this instance of it is called, where each is a program by itself.
     pub instance: Option<String>,

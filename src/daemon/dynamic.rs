@@ -85,7 +85,6 @@ impl Dynamic {
         self.path.as_deref()
     }
 
-    /// The changes.
     pub fn journal(&self) -> &Journal {
         &self.kept.journal
     }

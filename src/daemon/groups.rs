@@ -29,18 +29,16 @@ pub struct Group {
     pub(super) socket_users: usize,
 }
 
-/// An active process.
+/// A process of an active group: its configuration, machine and outputs.
 pub struct Proc {
     /// The group it belongs to.
     pub group: GroupId,
-    /// Its configuration.
+    /// What it is configured as; from its next start on, if it runs.
     pub config: Rc<config::Process>,
-    /// Its machine.
+    /// Its state, and what is known of its runs.
     pub machine: Process,
-    /// Standard output.
-    pub stdout: OutputChannel,
-    /// Standard error.
-    pub stderr: OutputChannel,
+    pub(crate) stdout: OutputChannel,
+    pub(crate) stderr: OutputChannel,
     /// What its last child was made by.
     pub(super) launched: Option<Rc<config::Process>>,
     /// The status of a start that failed before there was a run (K-1).
@@ -109,7 +107,7 @@ impl Group {
         }
     }
 
-    /// Its name.
+    /// The name by which the roster finds it.
     pub fn name(&self) -> &str {
         &self.config.name
     }

@@ -41,7 +41,6 @@ struct Growth {
 
 /// What is to be done when all have come.
 pub(super) enum Then {
-    /// Nothing.
     Rest,
     /// The group is announced.
     Announce,

@@ -32,7 +32,7 @@ impl std::fmt::Display for Errno {
 pub struct Launch<'a> {
     /// The configuration: directory, umask, user, environment, redirect_stderr.
     pub config: &'a config::Process,
-    /// SUPERVISOR_GROUP_NAME.
+    /// The name of its group, SUPERVISOR_GROUP_NAME.
     pub group: &'a str,
     /// What is executed, as found.
     pub path: &'a str,
@@ -83,7 +83,7 @@ pub struct Tree<'a> {
 pub enum SetUp {
     /// It is on its way; an input tells when it is worth asking again.
     UnderWay,
-    /// Its program runs.
+    /// Its program runs: execve has succeeded.
     Done,
     /// It failed, and ends: the option that could not be met, if it was one, and why.
     Failed(Option<String>, Errno),
@@ -101,7 +101,7 @@ pub enum StdinProblem {
 /// A slice of a file, for the log-reading calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// First byte.
+    /// The place of its first byte in the file.
     pub offset: u64,
     /// Number of bytes.
     pub length: u64,
@@ -141,7 +141,7 @@ pub trait Children {
     fn usage(&mut self, pid: Pid) -> Option<Usage>;
     /// Binds a FastCGI socket; the error is the reason for the message.
     fn fcgi_open(&mut self, socket: &FcgiSocket) -> Result<SocketId, String>;
-    /// Closes it.
+    /// Closes the socket of a FastCGI group; nobody spawns with it any more.
     fn fcgi_close(&mut self, socket: SocketId);
 }
 
@@ -200,7 +200,7 @@ pub trait Logs {
     /// Begins a new file, unless it is empty, and keeps the old one as a backup. Whether that is done; a log that is rotated
     /// between lines only does it at the end of the line.
     fn log_rotate(&mut self, log: LogId) -> bool;
-    /// Closes it.
+    /// Closes a log; what could not be written yet goes on waiting for its disk.
     fn log_close(&mut self, log: LogId);
     /// Makes an empty AUTO log and returns its path (L-40).
     fn log_make_auto(
@@ -258,7 +258,7 @@ pub trait Host: Children + Helpers + Remains + Logs + Files + Clients {
     fn has_loaded(&mut self, config: Option<&Config>);
     /// Whether the machine is ours to end, as PID 1; if so, Ctrl-Alt-Del is a signal to us from now on.
     fn claim_machine(&mut self) -> Result<(), NotOurs>;
-    /// Our own pid.
+    /// The pid of the daemon itself.
     fn own_pid(&mut self) -> i32;
     /// Seconds that local time is ahead of UTC at a moment.
     fn utc_offset(&mut self, wall_secs: i64) -> i64;

@@ -9,9 +9,7 @@ use crate::state::ProcessState;
 /// One process as `getProcessInfo` shows it. Strings are borrowed from the daemon where they stand there.
 #[derive(Debug)]
 pub struct Info<'a> {
-    /// Process name.
     pub name: &'a str,
-    /// Group name.
     pub group: &'a str,
     /// P-90.
     pub description: String,
@@ -21,7 +19,6 @@ pub struct Info<'a> {
     pub stop: i64,
     /// The same for this moment.
     pub now: i64,
-    /// Its state.
     pub state: ProcessState,
     /// Why the last start or run failed; empty when it did not.
     pub spawnerr: &'a str,

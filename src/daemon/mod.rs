@@ -74,8 +74,7 @@ pub struct Daemon {
     pub bus: Bus,
     /// What was changed at run time, and the file that keeps it.
     pub dynamic: Dynamic,
-    /// What happened lately.
-    pub activity: Lately,
+    pub(crate) activity: Lately,
     loader: Loader,
     /// What the next run is made of, once a restart was asked for.
     next: Option<NextRun>,

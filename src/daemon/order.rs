@@ -78,7 +78,6 @@ impl StartAs {
     }
 }
 
-/// A wait.
 #[derive(Clone, Copy, Debug)]
 struct Wait {
     start_as: StartAs,
@@ -401,7 +400,6 @@ impl Daemon {
         self.order.waits.get(&id).filter(|_| self.order.gates.is_open(id))?.not_before
     }
 
-    /// Whether processes wait.
     pub(super) fn has_waits(&self) -> bool {
         !self.order.waits.is_empty() || !self.order.released.is_empty()
     }

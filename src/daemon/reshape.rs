@@ -9,10 +9,8 @@ use crate::config::journal::{Definition, Laid};
 use crate::config::{Group, Process};
 use crate::fault::{Code, Fault};
 
-/// Whose options change.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// The program's name.
     pub program: &'a str,
     /// One group; `None` is every group that holds the program. Options of a program of the files hold for all groups
     /// that list it, whichever is named.

@@ -18,7 +18,7 @@ use crate::namespec;
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Named {
-    /// One process.
+    /// `group:process`, or a name that is its own group.
     Process(ProcId),
     /// A whole group (`group:*`).
     Group(GroupId),
@@ -41,12 +41,12 @@ impl Roster {
         self.group_ids.get(name).copied()
     }
 
-    /// A group.
+    /// An active group; `None` is one that is gone.
     pub fn group(&self, id: GroupId) -> Option<&Group> {
         self.groups.get(&id)
     }
 
-    /// A process.
+    /// An active process; `None` is one that is gone.
     pub fn process(&self, id: ProcId) -> Option<&Proc> {
         self.processes.get(&id)
     }
@@ -127,7 +127,7 @@ impl Roster {
         group.processes.iter().filter_map(|id| self.processes.get(id).map(|process| (*id, process)))
     }
 
-    /// Number of processes.
+    /// How many processes all groups have together.
     pub fn process_count(&self) -> usize {
         self.processes.len()
     }

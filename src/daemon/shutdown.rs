@@ -41,7 +41,6 @@ pub(super) struct Shutdown {
     /// `shutdown_timeout` and `shutdown_parallel` as they were at start: `[supervisord]` is not reread.
     timeout: Option<Duration>,
     is_parallel: bool,
-    /// When it began.
     began: Option<Mono>,
     /// Groups not yet stopped; the last one is next. `None` until the stopping begins.
     order: Option<Vec<GroupId>>,

@@ -60,7 +60,6 @@ pub enum Destination {
     },
     /// Syslog, under the name of the program (L-4).
     Syslog {
-        /// Who listens.
         address: SyslogAddress,
         /// What kind of program the messages come from.
         facility: Facility,

@@ -11,7 +11,7 @@ use crate::sys::errno_of;
 /// How a log is to be kept.
 #[derive(Clone, Copy, Debug)]
 pub struct LogPlan<'a> {
-    /// Whose it is.
+    /// Whose output goes there: process and channel.
     pub outlet: (ProcId, Channel),
     /// Its path, or what it is called.
     pub path: &'a str,
@@ -50,8 +50,7 @@ impl ChildLog {
         Ok(ChildLog { sink, waits: plan.waits, reported: false })
     }
 
-    /// Its path.
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.sink.path()
     }
 

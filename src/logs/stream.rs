@@ -33,7 +33,6 @@ static STREAMS: Mutex<Vec<Arc<Mutex<LogStream>>>> = Mutex::new(Vec::new());
 /// Whether bytes or lines wait somewhere, so that a turn without slow readers looks at no stream.
 static ARE_WAITING: AtomicBool = AtomicBool::new(false);
 
-/// The next writer.
 static NEXT_WRITER: AtomicU64 = AtomicU64::new(0);
 
 /// A log's share in a stream.

@@ -30,8 +30,7 @@ pub struct Label<'a> {
     pub facility: Facility,
     /// How important it is.
     pub priority: Priority,
-    /// Its name.
-    pub tag: &'a str,
+    pub(crate) tag: &'a str,
 }
 
 /// The client; connects when something is to be sent, and again when that fails.

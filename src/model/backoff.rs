@@ -8,7 +8,6 @@ use crate::clock::Mono;
 /// noticed.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
-/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often an attempt has failed, and when the next is due.

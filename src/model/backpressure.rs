@@ -30,7 +30,6 @@ const PATIENCE_TIME: Duration = Duration::from_millis(50);
 /// Where output comes from.
 pub type Outlet = (ProcId, Channel);
 
-/// Whose room counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitsFor {
     /// That of every pool.

@@ -14,7 +14,6 @@ use crate::state::ProcessState;
 /// What conditions look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Its state.
     pub state: ProcessState,
     /// Its last liveness checks passed, or it has none.
     pub is_healthy: bool,
@@ -65,12 +64,7 @@ pub enum GateEffect {
     /// All that have to be stopped before this process are.
     Free(ProcId),
     /// This process waits for one that has failed.
-    Hopeless {
-        /// Who waits.
-        waiter: ProcId,
-        /// Who has failed.
-        failed: ProcId,
-    },
+    Hopeless { waiter: ProcId, failed: ProcId },
 }
 
 /// A set of processes and a condition.
@@ -98,7 +92,6 @@ struct Member {
     fails: bool,
 }
 
-/// One that waits.
 #[derive(Clone, Debug, Default)]
 struct Waiter {
     /// Its gates, in the order of its items.
@@ -116,7 +109,6 @@ struct Waiter {
 /// One process that another one waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Obstacle<'a> {
-    /// The process.
     pub process: ProcId,
     /// The item that names it.
     pub item: &'a Dependency,
@@ -124,7 +116,6 @@ pub struct Obstacle<'a> {
     pub fails: bool,
 }
 
-/// All gates.
 #[derive(Clone, Debug, Default)]
 pub struct Gates {
     gates: Vec<Gate>,

@@ -26,7 +26,6 @@ impl HealthState {
 /// The health of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
-    /// What is known.
     pub state: HealthState,
     /// Why the last check was bad; empty after a good one.
     pub reason: String,

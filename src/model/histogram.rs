@@ -14,7 +14,6 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// One more.
     pub fn add(&mut self, time: Duration) {
         let micros = time.as_nanos().div_ceil(1000);
         if let Some(class) = BOUNDS_US.iter().position(|bound| micros <= u128::from(*bound)) {

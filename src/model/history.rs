@@ -25,13 +25,11 @@ pub const TEXT_BYTES_MAX: usize = 160;
 /// Bytes that the texts among the moments of all take together; the oldest moments go first.
 pub const TEXTS_BYTES_MAX: usize = 12 * 1024;
 
-/// Why something happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Why {
     /// It follows from what was before, or from the configuration.
     #[default]
     Itself,
-    /// A child ended.
     Exit(ExitStatus),
     /// As `spawnerr` says it.
     Text(Rc<str>),
@@ -39,7 +37,6 @@ pub enum Why {
     Asked(Rc<Asker>),
 }
 
-/// Who asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asker {
     /// `127.0.0.1:4711`, `uid 1000`.
@@ -51,15 +48,11 @@ pub struct Asker {
 /// A process entered a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateEntry {
-    /// When.
     pub at: Wall,
-    /// Which.
     pub state: ProcessState,
-    /// Why.
     pub why: Why,
 }
 
-/// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// A process entered a state.
@@ -77,13 +70,10 @@ pub enum What {
 /// One moment of all processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// When.
     pub at: Wall,
     /// The process it is about, and its name.
     pub process: Option<(ProcId, Rc<str>)>,
-    /// What happened.
     pub what: What,
-    /// Why.
     pub why: Why,
 }
 
@@ -101,7 +91,6 @@ pub struct History {
 }
 
 impl History {
-    /// Remembers one more.
     pub fn push(&mut self, entered: StateEntry) {
         if self.changes.len() == CHANGES_MAX {
             self.changes.pop_front();
@@ -132,7 +121,6 @@ impl History {
     }
 }
 
-/// What happened lately.
 #[derive(Clone, Debug, Default)]
 pub struct Lately {
     moments: VecDeque<Moment>,
@@ -143,7 +131,6 @@ pub struct Lately {
 }
 
 impl Lately {
-    /// Remembers one more.
     pub fn push(&mut self, moment: Moment) {
         self.begun.get_or_insert(moment.at);
         self.text_bytes += moment.text_bytes();

@@ -22,7 +22,6 @@ pub(super) struct Ladder {
 /// A signal that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rung {
-    /// Its number.
     pub(super) signal: i32,
     /// It goes to the whole process group.
     pub(super) group: bool,

@@ -37,7 +37,6 @@ enum Turn {
 }
 
 impl Pace {
-    /// Output has come.
     pub fn output(&mut self, outlet: Outlet, bytes: usize) {
         self.turn = match self.turn {
             Turn::Nothing => Turn::Output(outlet, bytes),

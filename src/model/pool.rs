@@ -190,7 +190,6 @@ pub struct Pool {
     envelope: Vec<u8>,
     /// Events lost because the queue was full.
     dropped: u64,
-    /// Rests after rejections.
     retry: Backoff,
     /// Lines about rejections; a listener that takes every other event makes thousands a second without any rest.
     rejections: Counted,

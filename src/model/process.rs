@@ -50,12 +50,10 @@ pub const DISTRUST_TIME: Duration = Duration::from_secs(10);
 /// How far the child of a process has come, as far as that is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum SetUpStage {
-    /// Nobody has asked.
     #[default]
     Unknown,
     /// Asked; the answer comes when it is there.
     Asked,
-    /// Its program runs.
     Done,
     /// It failed on the way, and ends.
     Failed(Option<String>),
@@ -86,7 +84,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Its state.
+    /// The state that people are shown, but that a process which waits for others is shown as STOPPED.
     pub fn state(&self) -> ProcessState {
         self.state
     }

@@ -31,7 +31,6 @@ pub struct Runs {
     pub(super) exit_since_asked: Option<ExitStatus>,
     /// Why the last start or run failed; empty when it did not.
     pub(super) spawn_error: String,
-    /// Children so far.
     pub(super) count: u64,
 }
 

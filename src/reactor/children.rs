@@ -57,7 +57,6 @@ fn close(end: &mut Option<End>, watched: &mut Watched) -> RawFd {
 pub(super) enum Read {
     /// So many bytes; more may be there if the buffer was filled.
     Bytes(usize),
-    /// Nothing now.
     Nothing,
     /// It could not be read this time; that may pass.
     Failed,

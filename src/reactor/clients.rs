@@ -11,11 +11,8 @@ use crate::daemon::host::Standing;
 use crate::id::{ConnId, IdMap};
 use crate::sys::{fd, peer};
 
-/// A listening socket.
 pub(super) enum ListenSocket {
-    /// TCP.
     Tcp(TcpListener),
-    /// A socket file.
     Unix(UnixListener),
 }
 
@@ -25,7 +22,6 @@ const DRAIN_ROUNDS: usize = 64;
 /// Bytes of output that may be moved for every write to a slow client.
 const MOVED_BYTES_MAX: usize = 256 * 1024;
 
-/// A client's socket.
 enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
@@ -76,7 +72,6 @@ pub(super) enum Accepted {
     Client(ConnId, String),
     /// There was one; the next may be there.
     Gone,
-    /// Nobody waits.
     Nobody,
     /// Somebody may wait and cannot be accepted now.
     Failed,
@@ -86,7 +81,6 @@ pub(super) enum Accepted {
 pub(super) enum Read {
     /// So many bytes; more may be there if the buffer was filled.
     Bytes(usize),
-    /// Nothing now.
     Nothing,
     /// It could not be read this time; that may pass.
     Failed,
@@ -97,7 +91,6 @@ pub(super) enum Read {
 /// How a write went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
-    /// Everything is written.
     All,
     /// The socket is full; it will be reported writable.
     Blocked,
@@ -248,7 +241,6 @@ impl Clients {
         gone
     }
 
-    /// Closes a connection.
     pub(super) fn close(&mut self, id: ConnId, watched: &mut Watched) {
         if let Some(client) = self.clients.remove(&id) {
             watched.forget(client.token);

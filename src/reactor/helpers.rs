@@ -43,7 +43,6 @@ struct Asking {
     answer: Vec<u8>,
 }
 
-/// All of them.
 #[derive(Default)]
 pub(super) struct Helpers {
     outputs: IdMap<i32, Polled>,
@@ -97,7 +96,6 @@ impl Helpers {
         }
     }
 
-    /// Ends a question.
     pub(super) fn end_probe(&mut self, id: ProcId, watched: &mut Watched) {
         if let Some(asking) = self.asking.remove(&id) {
             watched.forget(asking.token);

@@ -17,7 +17,6 @@ const PER_TIMEOUT: u32 = 2;
 pub struct Manager {
     socket: UnixDatagram,
     address: SocketAddr,
-    /// What it knows.
     told: Option<SupervisorState>,
     /// Time between two signs of life, and when the next one is due.
     life: Option<(Duration, Mono)>,

@@ -550,7 +550,6 @@ impl Inputs for Turning<'_> {
 
 /// How a run ended.
 pub struct Ended {
-    /// SHUTDOWN or RESTARTING.
     pub state: SupervisorState,
     /// The signal pipe, for the next run.
     pub signals: Option<SignalPipe>,

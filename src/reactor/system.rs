@@ -89,7 +89,6 @@ pub struct System {
     logins: HashMap<u32, Option<Login>>,
     /// Clients of syslog daemons, by who listens.
     syslogs: HashMap<SyslogAddress, Syslog>,
-    /// Compresses rotated logs.
     pub(super) compressor: Compressor,
     /// Keeps all logs together within a limit.
     log_total: Option<LogTotal>,

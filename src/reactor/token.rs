@@ -7,16 +7,12 @@ use mio::{Interest, Registry, Token};
 
 use crate::id::{Channel, ConnId, IdMap, Pid, ProcId};
 
-/// A source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
-    /// The signal pipe.
     Signals,
     /// A server's listening socket, by its index.
     Listener(usize),
-    /// A client.
     Conn(ConnId),
-    /// A child's output.
     Output(ProcId, Channel),
     /// A child's input that was full.
     Stdin(ProcId),

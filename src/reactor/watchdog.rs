@@ -14,7 +14,6 @@ const PER_TIMEOUT: u32 = 3;
 /// The time of a watchdog that does not tell it: the default of most drivers.
 const UNKNOWN_TIMEOUT_SECS: i32 = 60;
 
-/// An open watchdog.
 #[derive(Debug)]
 pub struct Watchdog {
     device: Device,

@@ -137,7 +137,6 @@ impl Adding {
         Ok(())
     }
 
-    /// Adds them all.
     fn make(&mut self, mut processes: Vec<Rc<Process>>, context: &mut Context<'_>) -> Result<(), Fault> {
         // The option was looked at before names were put in, and `group:process` must lead to it.
         if let Some(process) = processes.iter().find(|process| process.name.contains(['/', ':'])) {

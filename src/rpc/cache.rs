@@ -42,7 +42,6 @@ impl Cache {
     }
 }
 
-/// The rows.
 pub const METHODS: &[Method] = &[
     row("getAPIVersion", &["string"], &[], "Give the version of this interface.", api_version),
     row("getKeys", &["array"], &[], "Give all keys, sorted.", keys),

@@ -6,7 +6,6 @@ use crate::fault::{Code, Fault};
 /// A group, or one program of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// The group.
     pub group: String,
     /// `None` is all of it.
     pub program: Option<String>,

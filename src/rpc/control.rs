@@ -67,7 +67,6 @@ fn spawn_failed(context: &Context<'_>, id: ProcId) -> bool {
     context.daemon.roster.process(id).is_some_and(|process| !process.machine.runs().spawn_error().is_empty())
 }
 
-/// startProcessGroup.
 pub fn start_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     start_group_named(context, &scalar(params, 0)?, wait(params, 1))
 }
@@ -77,7 +76,6 @@ fn start_group_named(context: &mut Context<'_>, name: &str, wait: bool) -> Resul
     begin(context, BulkAction::Start, processes, wait)
 }
 
-/// startAllProcesses.
 pub fn start_all(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let processes = context.daemon.roster.processes_by_priority();
     begin(context, BulkAction::Start, processes, wait(params, 0))
@@ -160,7 +158,6 @@ fn begin(context: &mut Context<'_>, action: BulkAction, processes: Vec<ProcId>, 
     Deferred::Bulk(Bulk::new(action, processes, waits)).begin(context)
 }
 
-/// stopProcess.
 pub fn stop_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
     match context.daemon.roster.find(name).ok_or_else(|| Code::BadName.with(name))? {
@@ -189,7 +186,6 @@ fn try_stop(context: &mut Context<'_>, id: ProcId, name: &str) -> Result<(), Fau
     context.daemon.stop_process(id, context.now, context.host).map_err(|text| Code::Failed.with(text))
 }
 
-/// stopProcessGroup.
 pub fn stop_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     stop_group_named(context, &scalar(params, 0)?, wait(params, 1))
 }
@@ -218,7 +214,6 @@ pub(super) fn begin_in_order(context: &mut Context<'_>, processes: Vec<ProcId>, 
     Deferred::Bulk(bulk).begin(context)
 }
 
-/// signalProcess.
 pub fn signal_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
     let signal = signal_text(params, 1)?;
@@ -256,13 +251,11 @@ fn try_signal(context: &mut Context<'_>, id: ProcId, name: &str, text: &str) -> 
     context.daemon.signal_process(id, signal, context.now, context.host).map_err(|text| Code::Failed.with(text))
 }
 
-/// signalProcessGroup.
 pub fn signal_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let processes = group_members(context, &scalar(params, 0)?)?;
     begin(context, BulkAction::Signal(signal_text(params, 1)?), processes, false)
 }
 
-/// signalAllProcesses.
 pub fn signal_all(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let processes = context.daemon.roster.processes_by_priority();
     begin(context, BulkAction::Signal(signal_text(params, 0)?), processes, false)

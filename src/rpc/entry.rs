@@ -6,9 +6,7 @@ use crate::wire::value::Value;
 /// Whose outcome it is.
 #[derive(Clone, Debug)]
 pub struct ProcessRef {
-    /// Process name.
     pub name: String,
-    /// Group name.
     pub group: String,
 }
 

@@ -23,7 +23,6 @@ pub struct Extensions {
     pub(super) adding: Weak<()>,
     /// The store of supervisor_cache.
     pub(super) cache: Cache,
-    /// What supervisor_loader added.
     pub(super) loaded: Loaded,
     /// Sequences and policies, if any are asked for.
     #[cfg(feature = "fleet")]

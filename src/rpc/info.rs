@@ -16,7 +16,6 @@ use crate::wire::xmlrpc::Writer;
 /// Bytes of XML that one process takes, about; so that a buffer grows once.
 const INFO_BYTES: usize = 1400;
 
-/// getProcessInfo.
 pub fn process_info(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
     let id = context.daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;

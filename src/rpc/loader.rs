@@ -8,7 +8,6 @@ use crate::daemon::Daemon;
 use crate::fault::Fault;
 use crate::wire::value::Value;
 
-/// The rows.
 pub const METHODS: &[Method] = &[
     GET_API_VERSION,
     GET_GROUP_NAMES,

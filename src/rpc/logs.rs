@@ -20,7 +20,6 @@ pub const READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Bytes of a log that are answered as a whole. Longer parts are read and sent piece by piece.
 const WHOLE_BYTES_MAX: u64 = 2 * PIECE_BYTES;
 
-/// readLog.
 pub fn read_main(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let (offset, length) = (integer(params, 0)?, integer(params, 1)?);
     // Logging to syslog, the original looks for a file of that name.
@@ -44,12 +43,10 @@ pub fn end(
     Ok(LogText::new(place, Span { offset: end - length, length }, daemon, host))
 }
 
-/// readProcessStdoutLog.
 pub fn read_stdout(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     read_channel(context, params, Channel::Stdout)
 }
 
-/// readProcessStderrLog.
 pub fn read_stderr(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     read_channel(context, params, Channel::Stderr)
 }
@@ -130,12 +127,10 @@ fn ends_in_character(context: &mut Context<'_>, place: &LogPlace, span: Span, si
     })
 }
 
-/// tailProcessStdoutLog.
 pub fn tail_stdout(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     tail(context, params, Channel::Stdout)
 }
 
-/// tailProcessStderrLog.
 pub fn tail_stderr(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     tail(context, params, Channel::Stderr)
 }
@@ -216,12 +211,10 @@ pub fn clear(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fau
     Ok(true.into())
 }
 
-/// clearAllProcessLogs.
 pub fn clear_all(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     Deferred::ClearAll(ClearAll::new(context.daemon.roster.processes_by_priority())).begin(context)
 }
 
-/// stheno.rotateLogs.
 pub fn rotate(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let mut chosen = Vec::new();
     match params.first() {

@@ -4,7 +4,7 @@ use super::{Context, Outcome};
 use crate::fault::Fault;
 use crate::wire::value::Value;
 
-/// One method.
+/// A method: what is said of it, and the function that carries it out.
 pub struct Method {
     /// Its name within the namespace.
     pub name: &'static str,
@@ -22,8 +22,7 @@ pub struct Method {
     pub guard: Guard,
     /// A call that went well is remembered for people: it changes something else than a state, which would tell of it.
     pub is_noted: bool,
-    /// Carries it out.
-    pub call: fn(&mut Context<'_>, &[Value]) -> Result<Outcome, Fault>,
+    pub(crate) call: fn(&mut Context<'_>, &[Value]) -> Result<Outcome, Fault>,
 }
 
 impl Method {
@@ -47,7 +46,7 @@ pub enum Guard {
     Open,
     /// While restarting or shutting down.
     Running,
-    /// While shutting down.
+    /// While shutting down, but not while restarting.
     NotShutdown,
 }
 

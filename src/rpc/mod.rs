@@ -69,16 +69,12 @@ pub use supervisor::SUPERVISOR_VERSION;
 
 /// What a method has to work with.
 pub struct Context<'a> {
-    /// The daemon.
-    pub daemon: &'a mut Daemon,
-    /// The system.
-    pub host: &'a mut dyn Host,
-    /// The time.
-    pub now: Now,
+    pub(crate) daemon: &'a mut Daemon,
+    pub(crate) host: &'a mut dyn Host,
+    pub(crate) now: Now,
     /// The methods there are.
     pub registry: &'a Registry,
-    /// What they remember.
-    pub extensions: &'a mut Extensions,
+    pub(crate) extensions: &'a mut Extensions,
     /// Who calls: `127.0.0.1:4711`, `uid 1000`.
     pub peer: &'a str,
     /// The method called, in full.
@@ -119,7 +115,7 @@ pub enum Outcome {
 /// An answer on its way out.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// A value.
+    /// A tree of values, encoded when it is written.
     Value(Value),
     /// A value that was written straight as XML, without a tree of values.
     Xml(Vec<u8>),
@@ -140,8 +136,7 @@ impl<V: Into<Value>> From<V> for Outcome {
 pub struct LogAnswer {
     /// What comes before the text.
     pub before: Vec<u8>,
-    /// The text.
-    pub text: LogText,
+    pub(crate) text: LogText,
     /// What comes behind it.
     pub after: Vec<u8>,
 }
@@ -171,7 +166,7 @@ pub struct About {
     pub name: &'static str,
     /// When it is there.
     pub about: &'static str,
-    /// Its rows.
+    /// Its rows, of which a configuration may not show all.
     pub methods: &'static [Method],
 }
 

@@ -66,9 +66,7 @@ struct Report {
 
 /// The running processes of a program whose children were made by older options.
 pub struct Restart {
-    /// The program.
     pub program: String,
-    /// Its groups.
     pub groups: Vec<String>,
     /// One after another, each once the one before it is up.
     pub is_rolling: bool,

@@ -26,7 +26,6 @@ const fn about_names(
     Method { optional: 1, ..row(name, NAMES, &["names", "wait"], help, call) }
 }
 
-/// The rows.
 pub const METHODS: &[Method] = &[
     Method {
         guard: Guard::Open,

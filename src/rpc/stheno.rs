@@ -18,7 +18,7 @@ use crate::fault::{Code, Fault};
 use crate::id::ProcId;
 use crate::wire::value::Value;
 
-/// Our own version.
+/// The version of this package, as Cargo.toml has it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Options that decide which processes there are: they are not changed in passing.

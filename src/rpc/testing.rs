@@ -21,7 +21,6 @@ use crate::logs::syslog::Label;
 use crate::model::event::Serials;
 use crate::wire::value::Value;
 
-/// The system.
 pub struct Tables {
     pub env: Fake,
     pub loader: Loader,
@@ -31,7 +30,6 @@ pub struct Tables {
     pub dying: Vec<i32>,
     /// What is said when the machine is to be ended.
     pub machine: Result<(), NotOurs>,
-    /// Signals are ignored.
     pub is_deaf: bool,
     pub open_logs: usize,
     pub auto_logs: usize,
@@ -220,7 +218,6 @@ pub struct World {
     pub now: Now,
 }
 
-/// All namespaces.
 const INTERFACES: &str = "[rpcinterface:supervisor]\n\
     supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
     [rpcinterface:twiddler]\n\
@@ -399,7 +396,6 @@ pub fn options(pairs: &[(&'static str, &str)]) -> Value {
     Value::Struct(pairs.iter().map(|(name, text)| ((*name).into(), Value::from(text.to_string()))).collect())
 }
 
-/// Parameters.
 macro_rules! params {
     ($($value:expr),* $(,)?) => { &[$($crate::wire::value::Value::from($value)),*] };
 }

@@ -59,7 +59,6 @@ pub(super) const REMOVE_PROCESS: Method = row(
     remove_process,
 );
 
-/// The rows.
 pub const METHODS: &[Method] = &[
     GET_API_VERSION,
     GET_GROUP_NAMES,

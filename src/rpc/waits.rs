@@ -22,7 +22,6 @@ const REPORT_EVERY: Duration = Duration::from_secs(2);
 
 /// The wait of startProcess.
 pub struct Start {
-    /// The process.
     pub process: ProcId,
     /// Its name as the client gave it.
     pub name: String,
@@ -83,7 +82,6 @@ pub(super) fn is_down(daemon: &Daemon, id: ProcId) -> bool {
 
 /// The wait of stopProcess.
 pub struct Stop {
-    /// The process.
     pub process: ProcId,
     /// When the next line says that it is waited for.
     pub report_at: Mono,
@@ -107,9 +105,7 @@ impl Stop {
 /// What a bulk call does to its processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BulkAction {
-    /// Start.
     Start,
-    /// Stop.
     Stop,
     /// Send the signal of this name, for which nobody waits.
     Signal(String),
@@ -117,7 +113,6 @@ pub enum BulkAction {
 
 /// The wait of a bulk call: outcomes in the order in which they come.
 pub struct Bulk {
-    /// What is done.
     pub action: BulkAction,
     /// Whether it is waited for.
     pub waits: bool,

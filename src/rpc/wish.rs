@@ -18,18 +18,15 @@ pub enum Wish {
     Configured(Vec<String>),
     /// A program is to have these options on top of its own.
     Options {
-        /// The program's name.
         program: String,
         /// One group; `None` is every group that holds the program.
         group: Option<String>,
         /// Processes of the program that were removed one by one come back.
         whole: bool,
-        /// The options.
         options: Vec<(String, String)>,
     },
     /// Something of a group, or all of it, is to be gone.
     Gone {
-        /// The group.
         group: String,
         /// What is said of the group.
         verb: GroupVerb,
@@ -40,7 +37,6 @@ pub enum Wish {
 
 /// Changes of one group that belong together: if one cannot be made, the others after it are not.
 pub struct Step {
-    /// The group.
     pub group: String,
     /// What is said of the group.
     pub verb: GroupVerb,

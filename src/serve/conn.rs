@@ -48,7 +48,6 @@ pub(super) enum Phase {
     Refused,
 }
 
-/// One connection.
 pub(super) struct Conn {
     /// Index of the server section it came by.
     pub(super) server: usize,
@@ -90,7 +89,6 @@ pub(super) struct Conn {
 /// Whether a request may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leave {
-    /// It may.
     Given,
     /// It may not.
     Denied,

@@ -12,7 +12,6 @@ use crate::id::{ConnId, IdMap};
 /// Closing a connection that holds less makes no room.
 const WORTH_CLOSING_BYTES: usize = 32 * 1024;
 
-/// The connections.
 #[derive(Default)]
 pub(super) struct Connections {
     all: IdMap<ConnId, Conn>,

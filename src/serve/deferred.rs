@@ -115,7 +115,6 @@ pub(super) struct DeferredReplies {
 }
 
 impl DeferredReplies {
-    /// One more.
     pub(super) fn add(&mut self, reply: DeferredReply) {
         self.all.push(reply);
     }
@@ -130,7 +129,6 @@ impl DeferredReplies {
         self.all.is_empty()
     }
 
-    /// Whether clients wait.
     pub(super) fn have_clients(&self) -> bool {
         self.all.iter().any(|reply| reply.conn.is_some())
     }

@@ -71,7 +71,6 @@ pub(super) struct Exchange<'a> {
 pub(super) enum AfterRequest {
     /// The reply is written; the next request may be taken.
     Replied,
-    /// The reply waits.
     Deferred(Work),
     /// The connection is served by a feed from now on.
     Feed(Feed),

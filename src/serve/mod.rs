@@ -64,60 +64,44 @@ const LAST_TURNS_MAX: usize = 64;
 /// How far apart the same moment may come out that is told by the wall clock and shown by the other.
 const CLOCKS_DIFFER: Duration = Duration::from_millis(5);
 
-/// What happens, as the reactor tells it.
+/// What happens, as the reactor tells it. `process`, `pid` and `conn` say whose it is; they may be gone.
 #[derive(Debug)]
+#[allow(missing_docs)]
 pub enum Input<'a> {
-    /// A child wrote.
+    /// A child wrote on one of its channels.
     Output {
-        /// The child's slot.
         process: ProcId,
-        /// On which channel.
         channel: Channel,
         /// What; never empty.
         bytes: &'a [u8],
     },
     /// A child's channel reached its end.
     OutputEnded {
-        /// The child's slot.
         process: ProcId,
-        /// Which channel.
         channel: Channel,
         /// The descriptor it had.
         fd: i32,
     },
     /// A child, ours or inherited, was reaped; its output came before.
-    Exited {
-        /// Its pid.
-        pid: Pid,
-        /// How it ended.
-        status: ExitStatus,
-    },
+    Exited { pid: Pid, status: ExitStatus },
     /// A child that was on the way to its program when that was last asked may be there.
-    SetUp {
-        /// The child's slot.
-        process: ProcId,
-    },
+    SetUp { process: ProcId },
     /// A hook or a probe wrote.
     HelperOutput {
-        /// Its pid.
         pid: Pid,
         /// What; never empty.
         bytes: &'a [u8],
     },
     /// A child told something of itself.
     Notified {
-        /// The child's slot.
         process: ProcId,
         /// Who sent it; pid 0 for somebody out of sight.
         sender: Pid,
-        /// The datagram.
+        /// The whole datagram, in the format of sd_notify.
         bytes: &'a [u8],
     },
     /// A child wrote a line feed to its descriptor for that.
-    ReadyLine {
-        /// The child's slot.
-        process: ProcId,
-    },
+    ReadyLine { process: ProcId },
     /// A question has its answer.
     Probed {
         /// The process that it is about.
@@ -129,7 +113,6 @@ pub enum Input<'a> {
     Signal(i32),
     /// A client has connected.
     Accepted {
-        /// Its connection.
         conn: ConnId,
         /// Index of the server section.
         server: usize,
@@ -138,31 +121,21 @@ pub enum Input<'a> {
     },
     /// A client sent bytes.
     Received {
-        /// Its connection.
         conn: ConnId,
         /// What; never empty.
         bytes: &'a [u8],
     },
     /// A file that a connection follows has changed.
-    FileChanged {
-        /// The connection.
-        conn: ConnId,
-    },
+    FileChanged { conn: ConnId },
     /// All output of a connection has been written.
-    Drained {
-        /// The connection.
-        conn: ConnId,
-    },
+    Drained { conn: ConnId },
     /// A client sends no more, or is gone.
-    Hangup {
-        /// Its connection.
-        conn: ConnId,
-    },
+    Hangup { conn: ConnId },
 }
 
 /// The daemon and its clients.
 pub struct Service {
-    /// The daemon.
+    /// All that is decided; connections stand beside it.
     pub daemon: Daemon,
     registry: Registry,
     extensions: Extensions,

@@ -31,7 +31,6 @@ const ADDRESSES_MAX: usize = 1024;
 /// When the password of a client may be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
-    /// At once.
     Now,
     /// When its turn has come.
     At(Mono),

@@ -3,7 +3,7 @@
 /// Who handles a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handler {
-    /// XML-RPC.
+    /// `/RPC2`: calls over XML-RPC.
     Rpc,
     /// A child's log, followed.
     Logtail,
@@ -15,15 +15,15 @@ pub enum Handler {
     Live,
     /// A part of a log, for a page.
     LogPart,
-    /// Figures for machines.
+    /// `/metrics`: figures for Prometheus.
     Metrics,
-    /// The status page.
+    /// `/`: the status page, and the actions of its links.
     Index,
     /// The page with the end of a log.
     Tail,
     /// `OK`.
     Ok,
-    /// The static tree.
+    /// Everything else: files that are built in.
     Static,
 }
 

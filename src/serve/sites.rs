@@ -24,7 +24,6 @@ const UNIX_SLOTS: usize = 64;
 /// Connections that a port always has room for.
 const INET_SLOTS: usize = 32;
 
-/// A server section.
 struct Site {
     credentials: Option<Credentials>,
     address: ServerAddress,

@@ -12,7 +12,7 @@ pub trait Inputs {
     /// Has the service do something.
     fn with<R>(&mut self, work: impl FnOnce(&mut Service, &mut dyn Host) -> R) -> R;
 
-    /// What children wrote.
+    /// Reads what children wrote, before any exit is told.
     fn outputs(&mut self, now: Now);
 
     /// Whether a child is known to have ended, and nothing else than its like has come.
@@ -34,7 +34,7 @@ pub trait Inputs {
     /// Clients that connect, ask, and hang up.
     fn requests(&mut self, now: Now);
 
-    /// Writes to clients.
+    /// Writes to clients what the turn has appended for them.
     fn flush(&mut self, now: Now);
 }
 

@@ -12,11 +12,8 @@ use super::{cerr, errno_of, process};
 /// What reboot(2) is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
-    /// Switch off.
     Poweroff,
-    /// Begin anew.
     Reboot,
-    /// Stop.
     Halt,
 }
 

@@ -22,7 +22,6 @@ impl Drop for BoundPath {
 
 /// A socket on which a child says how it is.
 pub struct Socket {
-    /// Our end.
     pub fd: OwnedFd,
     /// Where the child finds it, as NOTIFY_SOCKET has it.
     pub address: String,

@@ -19,12 +19,12 @@ pub const MEMBERS_MAX: usize = 1024;
 /// Bytes of an environment that are read: ours stand at its beginning.
 const ENVIRONMENT_BYTES_MAX: u64 = 64 * 1024;
 
-/// A process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A living process that belongs to a run, found in /proc or a cgroup.
 pub struct Member {
-    /// Its pid.
+    /// Its number, which another may have later.
     pub pid: Pid,
-    /// Its process group.
+    /// The number of its process group.
     pub group: Pid,
     /// When it started, in the kernel's ticks.
     pub started: u64,
@@ -123,7 +123,6 @@ pub fn of_group(group: Pid) -> Option<Vec<Member>> {
     (!is_empty).then_some(found)
 }
 
-/// A living process.
 pub fn member(pid: i32) -> Option<Member> {
     row(pid).filter(|row| !row.is_dead).map(|row| row.member)
 }
@@ -133,7 +132,6 @@ pub fn is_group_empty(group: Pid) -> bool {
     process::kill_group(group, 0) == Err(libc::ESRCH)
 }
 
-/// Whether it lives.
 pub fn is_alive(member: Member) -> bool {
     row(member.pid.0).is_some_and(|row| row.member.started == member.started && !row.is_dead)
 }

@@ -85,7 +85,6 @@ pub struct Setting {
 pub enum How {
     /// A text is written to a file: `/proc/self/oom_score_adj`, or a cgroup's `cgroup.procs`, in which 0 is the writer.
     Write {
-        /// The file.
         path: CString,
         /// The text, in one piece.
         text: Vec<u8>,
@@ -290,7 +289,6 @@ pub struct Pipes {
 }
 
 impl Pipes {
-    /// Makes them.
     pub fn open(plan: &Plan) -> Result<Pipes, SpawnError> {
         Pipes::try_open(plan).map_err(|error| SpawnError::Pipe(errno_of(&error)))
     }
@@ -381,7 +379,6 @@ struct Place {
 /// The lock is for tests, which spawn from several threads: the child never takes it.
 static PLACE: Mutex<Place> = Mutex::new(Place { stack: Stack([0; STACK_BYTES]), slots: None });
 
-/// Makes the child.
 fn clone(order: &ChildOrder, stack: &mut Stack) -> io::Result<Pid> {
     let top = stack.0.as_mut_ptr_range().end;
     let files = if order.shares_up_to.is_some() { libc::CLONE_FILES } else { 0 };

@@ -10,11 +10,9 @@ pub enum Action {
     Refresh,
     /// Stop all processes, then start all.
     RestartAll,
-    /// Stop all processes.
     StopAll,
     /// Something with one process.
     Process {
-        /// What.
         verb: ProcessVerb,
         /// The name as sent, `process` or `group:process`.
         name: String,

@@ -5,21 +5,20 @@ use crate::wire::http::parse_date;
 /// When the files were last changed, in seconds since the epoch; to be moved on with each change of one of them.
 pub const MODIFIED_SECS: i64 = 1_796_000_000;
 
-/// A static file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A file of the static tree of the original, built in.
 pub struct StaticFile {
     /// Its path, without a slash in front.
     pub path: &'static str,
     /// Its `Content-Type`.
     pub content_type: &'static str,
-    /// Its contents.
-    pub bytes: &'static [u8],
+    pub(crate) bytes: &'static [u8],
 }
 
 /// What is at a path of the static tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// A file.
+    /// A file of the original, with its type.
     File(&'static StaticFile),
     /// A folder whose path lacks its slash: the reply is a redirection to `/<folder>/`.
     Folder(&'static str),

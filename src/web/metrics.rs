@@ -9,7 +9,6 @@ use crate::id::Channel;
 use crate::model::histogram::{BOUNDS_US, Histogram};
 use crate::state::ProcessState;
 
-/// The two forms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     #[default]
@@ -37,14 +36,11 @@ impl Format {
     }
 }
 
-/// One process.
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// Its name in the group.
     pub name: String,
-    /// Its group.
     pub group: String,
-    /// Its state.
     pub state: ProcessState,
     /// As `exitstatus` shows it.
     pub exit_status: i32,
@@ -61,9 +57,7 @@ pub struct Sample {
 /// One pool of listeners.
 #[derive(Clone, Debug)]
 pub struct PoolSample {
-    /// Its name.
     pub name: String,
-    /// Events that wait.
     pub queued: usize,
     /// Events that were lost because it was full.
     pub dropped: u64,
@@ -72,17 +66,12 @@ pub struct PoolSample {
 /// All there is to tell.
 #[derive(Debug)]
 pub struct Figures<'a> {
-    /// Our version.
     pub version: &'a str,
-    /// That of Supervisor.
     pub supervisor: &'a str,
     /// The daemon's own CPU and memory.
     pub own: Option<(u64, u64)>,
-    /// The processes.
     pub processes: &'a [Sample],
-    /// The pools.
     pub pools: &'a [PoolSample],
-    /// Open connections.
     pub connections: usize,
     /// How long turns take.
     pub turns: &'a Histogram,

@@ -30,11 +30,9 @@ const TAIL_CHOICES: [u64; 3] = [16 << 10, 256 << 10, TAIL_BYTES_MAX];
 /// What the index page shows of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row<'a> {
-    /// Its group.
     pub group: &'a str,
     /// Its name in the group.
     pub name: &'a str,
-    /// Its state.
     pub state: ProcessState,
     /// As in getProcessInfo: `pid 42, uptime 0:01:02`.
     pub description: &'a str,

@@ -7,9 +7,9 @@
 
 use std::collections::VecDeque;
 
-/// Starts a message.
+/// The token before a message, as the original has it (L-70).
 pub const BEGIN: &[u8] = b"<!--XSUPERVISOR:BEGIN-->";
-/// Ends a message.
+/// The token behind a message.
 pub const END: &[u8] = b"<!--XSUPERVISOR:END-->";
 
 /// What comes out of the stream.

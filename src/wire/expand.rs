@@ -33,7 +33,7 @@ pub trait Names {
 pub enum ExpandError {
     /// It contains a name that is not available.
     Unknown {
-        /// That name.
+        /// The name between the parentheses.
         name: String,
     },
     /// It is not a format string.

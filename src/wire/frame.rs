@@ -21,7 +21,6 @@ pub enum Style {
 /// What comes behind a piece of a line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Follows {
-    /// The next line.
     Line,
     /// The rest, as a piece of its own.
     Piece,

@@ -45,7 +45,7 @@ impl ListenerState {
 /// What a listener has said. The state has already changed when this is returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said<'a> {
-    /// ACKNOWLEDGED → READY.
+    /// It is ready for the next event: ACKNOWLEDGED becomes READY.
     Ready,
     /// The whole result, BUSY → ACKNOWLEDGED. Whether it is accepted is not decided here.
     Result(Cow<'a, [u8]>),

@@ -11,7 +11,6 @@ pub const STATUS_BYTES_MAX: usize = 200;
 /// What a program says about its watchdog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pulse {
-    /// It lives.
     Alive,
     /// It wants to be treated as if it had been silent.
     Trigger,
@@ -30,7 +29,6 @@ pub struct Notification {
     pub stopping: bool,
     /// How it is, for people; printable, at most [`STATUS_BYTES_MAX`] bytes.
     pub status: Option<String>,
-    /// About its watchdog.
     pub watchdog: Option<Pulse>,
     /// A new period of the watchdog in microseconds; 0 is none.
     pub watchdog_usec: Option<u64>,
@@ -43,7 +41,6 @@ pub struct Notification {
 }
 
 impl Notification {
-    /// Reads a datagram.
     pub fn parse(datagram: &[u8]) -> Notification {
         let mut message = Notification::default();
         let datagram = datagram.get(..MESSAGE_BYTES_MAX).unwrap_or(datagram);

@@ -26,7 +26,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// A string value.
+    /// A string, borrowed where it is fixed.
     pub fn str(text: impl Into<Cow<'static, str>>) -> Value {
         Value::Str(text.into())
     }

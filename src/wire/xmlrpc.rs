@@ -21,8 +21,8 @@ pub use decode::{COPIES, CallDecoder, decode_call, decode_response};
 pub use encode::{RESPONSE_BEGIN, RESPONSE_END, Writer, encode_call, write_fault, write_response};
 pub use memo::{CallMemo, Decoded};
 
-/// A decoded call.
 #[derive(Clone, Debug, PartialEq)]
+/// A decoded `methodCall`: the method and its parameters.
 pub struct Call {
     /// The method as sent, never empty; nothing else of it has been checked.
     pub method: String,

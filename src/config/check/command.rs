@@ -57,7 +57,6 @@ struct Daemon {
     stays: &'static [&'static str],
     /// Arguments that send it to the background.
     leaves: &'static [&'static str],
-    /// What to write.
     cure: &'static str,
 }
 

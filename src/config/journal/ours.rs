@@ -21,7 +21,6 @@ use super::{Gone, Options, list};
 use crate::wire::form;
 use crate::wire::ini::Section;
 
-/// Its name.
 pub(super) const OWN_SECTION: &str = "stheno:dynamic";
 
 /// What stands in the section of ours.
@@ -38,7 +37,6 @@ pub(super) struct Ours {
 }
 
 impl Ours {
-    /// The section's options.
     pub(super) fn options(&self) -> Options {
         // Section names hold a colon already.
         let sections = |names: &BTreeSet<String>| -> Vec<String> {

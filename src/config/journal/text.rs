@@ -222,7 +222,6 @@ impl Journal {
     }
 }
 
-/// Appends a section.
 fn write(map: &mut IniMap, name: String, options: &Options) -> Result<(), String> {
     let encoded = options.iter().map(|(key, value)| match encode(value) {
         Some(value) => Ok((key.clone(), Some(value.into_owned()))),

@@ -13,7 +13,6 @@ use crate::wire::notify::{Notification, Pulse};
 /// What a process says of its reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reloading {
-    /// Nothing yet.
     Unheard,
     /// RELOADING=1.
     UnderWay,

@@ -115,7 +115,6 @@ impl Care {
         self.probes < PROBES_MAX && !self.queue.is_empty()
     }
 
-    /// Whether hooks run.
     pub(in super::super) fn has_hooks(&self) -> bool {
         self.helpers.values().any(|helper| matches!(helper.kind, HelperKind::Hook(_)))
     }

@@ -52,7 +52,7 @@ pub enum Trigger {
     Unfit {
         /// `spawnerr` afterwards.
         reason: String,
-        /// Start it again.
+        /// Whether it is started again once it is stopped.
         again: bool,
     },
     /// It is a listener that broke the protocol, and is to be started anew (`unknown_action=restart`).
@@ -87,10 +87,8 @@ pub enum Effect {
 /// A change of state, with the values as they were when it happened (E-5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transition {
-    /// The state left.
-    pub from: ProcessState,
-    /// The state entered.
-    pub to: ProcessState,
+    pub(crate) from: ProcessState,
+    pub(crate) to: ProcessState,
     /// Failures so far (E-4).
     pub tries: u32,
     /// The child's pid, 0 without one.

@@ -36,7 +36,7 @@ pub fn write_request(
 /// The head of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseHead {
-    /// The code.
+    /// The number behind the version, 100 to 999.
     pub status: u16,
     /// The words behind it; may be empty.
     pub reason: String,

@@ -26,7 +26,6 @@ impl Status {
     pub const INTERNAL_SERVER_ERROR: Status = Status(500, "Internal Server Error");
     pub const SERVICE_UNAVAILABLE: Status = Status(503, "Service Unavailable");
 
-    /// The number.
     pub fn code(self) -> u16 {
         self.0
     }
@@ -73,8 +72,7 @@ impl<'a> Reply<'a> {
         self
     }
 
-    /// Adds several headers.
-    pub fn headers(self, headers: &[(&str, &str)]) -> Reply<'a> {
+    pub(crate) fn headers(self, headers: &[(&str, &str)]) -> Reply<'a> {
         headers.iter().fold(self, |reply, (name, value)| reply.header(name, value))
     }
 

@@ -14,8 +14,7 @@ pub struct Oddity {
     pub section: String,
     /// The option it belongs to; empty where it is the section itself.
     pub key: String,
-    /// What is odd.
-    pub kind: OddKind,
+    pub(crate) kind: OddKind,
 }
 
 /// See [`Oddity`].
@@ -32,7 +31,7 @@ pub enum OddKind {
     Again {
         /// The file where it was before.
         file: Rc<str>,
-        /// The line there.
+        /// The number of the line, from 1.
         line: u32,
     },
     /// The line is indented, so it belongs to the value of the option, although it looks like an option or a header.

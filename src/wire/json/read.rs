@@ -105,7 +105,6 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Four hexadecimal digits.
     fn unit(&mut self) -> Option<u16> {
         let digits = self.rest.get(..4).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
         let unit = u16::from_str_radix(digits, 16).ok()?;

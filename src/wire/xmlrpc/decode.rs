@@ -74,8 +74,7 @@ impl CallDecoder {
         CallDecoder { body, lexer, tokens: Vec::new(), text_bytes: 0 }
     }
 
-    /// What it decodes.
-    pub fn body(&self) -> &[u8] {
+    pub(crate) fn body(&self) -> &[u8] {
         &self.body
     }
 
@@ -151,10 +150,8 @@ pub(super) fn decode_response_with_library(body: &[u8]) -> Result<Result<Value, 
 enum Token {
     /// An element begins; its name.
     Begin(Cow<'static, str>),
-    /// An element ends.
     End,
     Text(String),
-    /// The document ends.
     Last,
 }
 

@@ -17,7 +17,7 @@ const RESPONSE_BYTES: usize = 512;
 /// Bytes of base64 in a line, as Python breaks them.
 const BASE64_LINE_BYTES: usize = 76;
 
-/// Encodes a call.
+/// A whole `methodCall` document.
 pub fn encode_call(method: &str, params: &[Value]) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     let mut writer = Writer::new(&mut out);
@@ -34,7 +34,7 @@ pub fn encode_call(method: &str, params: &[Value]) -> Vec<u8> {
     out
 }
 
-/// Appends an answer.
+/// Appends a whole `methodResponse` document with one value.
 pub fn write_response(out: &mut Vec<u8>, value: &Value) {
     out.reserve(RESPONSE_BYTES);
     let mut writer = Writer::new(out);
@@ -43,7 +43,7 @@ pub fn write_response(out: &mut Vec<u8>, value: &Value) {
     writer.raw(RESPONSE_END);
 }
 
-/// Appends a fault.
+/// Appends a whole `methodResponse` document with a fault: its code, and its text.
 pub fn write_fault(out: &mut Vec<u8>, code: i32, text: &str) {
     let mut writer = Writer::new(out);
     writer.raw(DECLARATION);
@@ -77,7 +77,7 @@ impl<'a> Writer<'a> {
         self.raw("<value><array><data>\n");
     }
 
-    /// Ends an array.
+    /// Closes what `begin_array` has opened.
     pub fn end_array(&mut self) {
         self.raw("</data></array></value>\n");
     }
@@ -87,7 +87,7 @@ impl<'a> Writer<'a> {
         self.raw("<value><struct>\n");
     }
 
-    /// Ends a struct.
+    /// Closes what `begin_struct` has opened.
     pub fn end_struct(&mut self) {
         self.raw("</struct></value>\n");
     }
@@ -99,7 +99,7 @@ impl<'a> Writer<'a> {
         self.raw("</name>\n");
     }
 
-    /// Ends a member.
+    /// Closes what `begin_member` has opened.
     pub fn end_member(&mut self) {
         self.raw("</member>\n");
     }
@@ -144,7 +144,7 @@ impl<'a> Writer<'a> {
         self.end_member();
     }
 
-    /// A string.
+    /// A `string` element, escaped.
     pub fn str(&mut self, text: &str) {
         self.raw("<value><string>");
         self.text(text);
@@ -163,7 +163,7 @@ impl<'a> Writer<'a> {
         self.raw("<value><string>");
     }
 
-    /// Ends it.
+    /// Closes what `begin_str` has opened.
     pub fn end_str(&mut self) {
         self.raw("</string></value>\n");
     }
@@ -186,7 +186,7 @@ impl<'a> Writer<'a> {
         self.raw(if fits { "</int></value>\n" } else { "</i8></value>\n" });
     }
 
-    /// A boolean.
+    /// A `boolean` element, 0 or 1.
     pub fn bool(&mut self, value: bool) {
         self.raw(if value { "<value><boolean>1</boolean></value>\n" } else { "<value><boolean>0</boolean></value>\n" });
     }

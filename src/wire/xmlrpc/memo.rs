@@ -15,7 +15,7 @@ const AT_ONCE_BYTES_MAX: usize = 16 * 1024;
 
 /// What became of a body.
 pub enum Decoded {
-    /// A call.
+    /// The whole call, which the memo may keep.
     Call(Rc<Call>),
     /// It takes longer than others should wait.
     UnderWay(Box<CallDecoder>),
@@ -41,7 +41,7 @@ struct Entry {
 }
 
 impl CallMemo {
-    /// An empty memo.
+    /// A memo that remembers nothing yet.
     pub fn new() -> CallMemo {
         CallMemo::default()
     }
