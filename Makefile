@@ -18,7 +18,7 @@ BUILT = $(CARGO_TARGET_DIR)/release
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 MUSL = $(subst -gnu,-musl,$(HOST))
 
-.PHONY: help run build test check bench curve figures peers micro budgets sizes hostile faults fuzz sim interop dev browser-test machines-test install \
+.PHONY: help run build test check bench curve figures graph peers micro budgets sizes hostile faults fuzz sim interop dev browser-test machines-test install \
 	deb package-test dist static docs clean
 
 help: ## list the targets
@@ -71,6 +71,9 @@ figures: build ## all figures of docs/performance.md anew, on a quiet machine wi
 	@test -n "$(AGAINST)" || { echo "No Supervisor to compare with: make dev, or PYTHON_SUPERVISOR=/path/to/venv/bin"; exit 1; }
 	benches/bench.py $(BUILT)/supervisord $(AGAINST) --json docs/bench.json --plot docs/bench.svg --markdown docs/performance.md --readme README.md $(BENCH)
 	$(MAKE) curve
+
+graph: build ## what a change costs where ten, and ten thousand, programs depend on each other
+	python3 benches/graph.py $(BUILT)/supervisord
 
 peers: build ## the same battery for tini, dumb-init, dinit, s6, runit and Supervisor, where installed (as root)
 	benches/peers.py $(BUILT)/supervisord $(AGAINST) --markdown docs/performance.md

@@ -97,6 +97,8 @@ fn schedules_that_have_failed() {
         ("a hook before a start ended during the shutdown, and the program was started", 131),
         ("bad health stopped a program during the shutdown, before those that depend on it", 156),
         ("what a command for the health wrote opened a log that nobody closed", 19),
+        ("when the time for stopping was over, a pool that had been waited for kept the daemon from sleeping", 110),
+        ("a program that could not be stopped in time was tried again during the shutdown", 1806),
         ("a program that was still being stopped began to wait for its next start", 8),
     ];
     for (symptom, seed) in rows {
