@@ -91,14 +91,6 @@ pub const ATTACKS: &[Attack] = &[
         let call = post(&body);
         Repeated::start(daemon, move |port| ask(port, &call))
     }),
-    ("20 000 processes added and removed", |daemon| {
-        let add = add_program("flood", "sleep 1000", &[("numprocs", "20000"), ("process_name", "%(process_num)d")]);
-        let gone = call_with("stheno.removeProgram", &[string_param("late"), string_param("flood")]);
-        Repeated::start(daemon, move |port| {
-            ask(port, &add);
-            ask(port, &gone);
-        })
-    }),
     ("200 processes with AUTO logs added and removed", |daemon| {
         let more = [("numprocs", "200"), ("process_name", "%(process_num)d"), ("stdout_logfile", "AUTO")];
         let add = add_program("flood", "sleep 1000", &more);
@@ -160,6 +152,14 @@ pub const ATTACKS: &[Attack] = &[
         Repeated::start(daemon, move |port| {
             ask(port, &call);
             ask(port, &stop);
+        })
+    }),
+    ("20 000 processes added and removed", |daemon| {
+        let add = add_program("flood", "sleep 1000", &[("numprocs", "20000"), ("process_name", "%(process_num)d")]);
+        let gone = call_with("stheno.removeProgram", &[string_param("late"), string_param("flood")]);
+        Repeated::start(daemon, move |port| {
+            ask(port, &add);
+            ask(port, &gone);
         })
     }),
 ];

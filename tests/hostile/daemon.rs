@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::attacks::post;
 use super::read_all;
 use super::silent::Silent;
+use super::turns::Turns;
 
 /// How long anything is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -37,6 +38,8 @@ pub struct Daemon {
     victim: Cell<i32>,
     started: Cell<Instant>,
     _silent: Option<Silent>,
+    /// How long it works at a stretch, where that can be counted.
+    pub turns: Option<Turns>,
     /// A port without a password.
     pub open: u16,
     /// A port with one.
@@ -75,14 +78,15 @@ impl Daemon {
         fs::write(folder.join("conf"), conf).expect("a configuration");
         // A release build is made otherwise than tests are.
         let program = std::env::var_os("STHENO_SUPERVISORD");
-        let child = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_supervisord").into()))
-            .args(["-n", "-c"])
-            .arg(folder.join("conf"))
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("it starts");
+        let mut command = Command::new(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_supervisord").into()));
+        let turns = Turns::new(&folder);
+        if let Some(turns) = &turns {
+            turns.count(&mut command);
+        }
+        command.args(["-n", "-c"]).arg(folder.join("conf")).stdout(Stdio::null());
+        let child = command.spawn().expect("it starts");
         let (victim, started) = (Cell::new(0), Cell::new(Instant::now()));
-        let daemon = Daemon { child, folder, births, victim, started, _silent: silent, open, guarded };
+        let daemon = Daemon { child, folder, births, victim, started, _silent: silent, turns, open, guarded };
         daemon.await_victim();
         let begun = Instant::now();
         while !(daemon.folder.join("sock").exists() && daemon.ask().contains("RUNNING")) {

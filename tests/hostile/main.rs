@@ -1,14 +1,16 @@
 //! Attacks: one client asks for much and reads nothing, or hundreds take every connection there is. Throughout each of
-//! them the daemon's memory is watched, a program is killed again and again, beside another that a loop starts again which
-//! does nothing else, and an administrator asks over the socket file. One test, for the attacks must not disturb each other's figures; it prints them.
+//! them the daemon's memory is watched, and how long it works at a stretch; a program is killed again and again, beside
+//! another that a loop starts again which does nothing else; and an administrator asks over the socket file. One test, for
+//! the attacks must not disturb each other's figures; it prints them.
 //!
 //! `make hostile` does each for longer, with the release executable, and holds the figures to what docs/reliability.md
-//! promises: on a machine that does nothing else. `STHENO_HOSTILE=WORD` picks attacks by a word of their names.
+//! promises. `STHENO_HOSTILE=WORD` picks attacks by a word of their names.
 
 mod attacks;
 mod daemon;
 #[path = "../blackbox/silent.rs"]
 mod silent;
+mod turns;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use attacks::ATTACKS;
 use daemon::{Daemon, Limit};
+use turns::Turns;
 
 /// Memory of the daemon under any attack.
 const RSS_BYTES_MAX: u64 = 100 << 20;
@@ -27,9 +30,12 @@ const ATTACK_SECONDS: u64 = 3;
 /// ten times as long; what is shown is the figure.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
 
-/// How much longer a program that was killed is away than one that a loop starts again which does nothing else, at the same
-/// time: 99 times of a hundred, and ever. Held where the machine is ours.
-const RESTART_TIMES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(20));
+/// For how long the daemon works at a stretch: what somebody meets who comes while it does, 99 times of a hundred; and ever.
+/// Held where its executable is the optimised one.
+const STRETCHES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(20));
+
+/// Attacks that are known to take longer; docs/reliability.md says why.
+const SLOWER: &[&str] = &["20 000 processes added and removed"];
 
 #[test]
 fn nothing_ends_it_and_nobody_is_locked_out() {
@@ -45,6 +51,8 @@ fn nothing_ends_it_and_nobody_is_locked_out() {
         let begun = Instant::now();
         let (mut answers, mut restarts, mut limits) = (Vec::new(), Vec::new(), Vec::new());
         let before = daemon.schedule();
+        // What starting and the attack before took.
+        drop(daemon.turns.as_ref().map(Turns::take));
         let (mut most, mut descriptors) = (0, 0);
         while begun.elapsed() < time {
             let asked = Instant::now();
@@ -78,14 +86,14 @@ fn nothing_ends_it_and_nobody_is_locked_out() {
             worst.1,
         );
         assert!(at(&answers, 100) < ANSWER_TIME_MAX, "{name}: {answers:?}");
-        if p99.0 > p99.1 + RESTART_TIMES.0 || worst.0 > worst.1 + RESTART_TIMES.1 {
+        let Some(turns) = &daemon.turns else { continue };
+        let stretches = turns.take();
+        println!("    at a stretch: p99 {:.1?}, worst {:.1?}", stretches.p99(), stretches.worst());
+        if !SLOWER.contains(name) && (stretches.p99() > STRETCHES.0 || stretches.worst() > STRETCHES.1) {
             slow.push(name);
         }
     }
-    assert!(
-        slow.is_empty() || !is_ours,
-        "restarts took more than {RESTART_TIMES:?} longer than those of a loop: {slow:?}"
-    );
+    assert!(slow.is_empty() || !is_ours, "it works for more than {STRETCHES:?} at a stretch: {slow:?}");
 }
 
 /// Reads what a stream has until it ends or nothing comes for a moment.
