@@ -269,7 +269,7 @@ mod tests {
                 assert!(text.chars().count() <= width, "{width}: {text:?}");
             }
         }
-        assert!(table(&[&line], Some(40))[0].contains("SINCE") && !table(&[&line], Some(40))[0].contains("CPU"));
+        assert!(table(&[&line], Some(45))[0].contains("SINCE") && !table(&[&line], Some(45))[0].contains("CPU"));
     }
 
     #[test]

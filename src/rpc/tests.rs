@@ -296,6 +296,9 @@ fn more_is_told_of_a_process() {
     }
     assert_eq!(info.member("options").and_then(|options| options.member("command")), Some(&"a".into()));
     assert!(!format!("{info:?}").contains("SECRET"));
-    assert_eq!(world.ok("stheno.getAllProcessInfo", &[]), Value::Array(vec![info]));
+    // Three quarters of it, which pollers do not need.
+    let Value::Struct(mut members) = info else { panic!("a struct") };
+    members.retain(|(name, _)| name != "options");
+    assert_eq!(world.ok("stheno.getAllProcessInfo", &[]), Value::Array(vec![Value::Struct(members)]));
     assert_eq!(fault(&mut world, "stheno.getProcessInfo", params!["b"]), "BAD_NAME: b");
 }
