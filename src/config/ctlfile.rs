@@ -24,6 +24,8 @@ const PLUGINS: PluginKind = PluginKind {
         "supervisor_serialrestart.controllerplugin:make_serialrestart_controllerplugin",
         "supervisorwildcards.controllerplugin:make_wildcards_controllerplugin",
         "supervisor_wildcards.controllerplugin:make_wildcards_controllerplugin",
+        #[cfg(feature = "fleet")]
+        "supvisors.supvisorsctl:make_supvisors_controller_plugin",
     ],
 };
 

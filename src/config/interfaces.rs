@@ -67,6 +67,17 @@ pub(super) fn is_supvisors(document: &Document, section: &Section) -> bool {
     section.name.starts_with(RPC.prefix) && factory().is_some_and(|entry| entry.value == SUPVISORS)
 }
 
+/// Whether a section brings in methods that change programs at run time.
+pub(super) fn changes_programs(document: &Document) -> bool {
+    #[cfg(feature = "fleet")]
+    return document.sections.iter().any(|section| is_supvisors(document, section));
+    #[cfg(not(feature = "fleet"))]
+    {
+        let _ = document;
+        false
+    }
+}
+
 /// Its values may name what those of other factories may not (V-13).
 fn scope_of<'s>(document: &Document, section: &Section, scope: Scope<'s>) -> Scope<'s> {
     #[cfg(feature = "fleet")]

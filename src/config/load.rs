@@ -15,7 +15,7 @@ use super::error::{ConfigError, Place};
 #[cfg(feature = "fleet")]
 use super::fleet;
 use super::groups::unique;
-use super::interfaces::interfaces;
+use super::interfaces::{self, interfaces};
 use super::journal::{Base, Journal, JournalFile, Laid};
 use super::main_program;
 use super::options::{Process, Stheno, Supervisord};
@@ -204,11 +204,12 @@ impl Loader {
             }
             problems
         });
-        let Some(stheno) = self.stheno(&main, &sources.document, &memo)? else {
+        let stheno = self.stheno(&main, &sources.document, &memo)?;
+        if stheno.is_none() && !interfaces::changes_programs(&sources.document) {
             return self.interpret(&main, sources, &memo, None, problems);
-        };
+        }
         let document = Rc::new(sources.document.clone());
-        let path = stheno.dynamic_conf.as_deref();
+        let path = stheno.as_ref().and_then(|stheno| stheno.dynamic_conf.as_deref());
         let mut warnings = Vec::new();
         let source = read_journal(path, &document, &memo, &mut warnings);
         // A journal that is broken must keep the daemon neither from starting nor from going on.

@@ -43,6 +43,7 @@ pub enum Run {
 }
 
 /// One command.
+#[derive(Clone, Copy)]
 pub struct Command {
     /// What people type.
     pub name: &'static str,

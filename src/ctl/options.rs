@@ -43,6 +43,8 @@ pub enum Kind {
     Grace,
     SerialRestart,
     Wildcards,
+    #[cfg(feature = "fleet")]
+    Supvisors,
 }
 
 /// Why no session begins.
@@ -55,13 +57,15 @@ pub enum Stop {
 }
 
 /// The factories that name a built-in plugin (C-119), with the spellings of packages that were renamed.
-const FACTORIES: [(&str, Kind); 6] = [
+const FACTORIES: &[(&str, Kind)] = &[
     ("supervisor_cache.controllerplugin:make_cache_controllerplugin", Kind::Cache),
     ("supervisor_grace.controllerplugin:make_grace_controllerplugin", Kind::Grace),
     ("supervisorserialrestart.controllerplugin:make_serialrestart_controllerplugin", Kind::SerialRestart),
     ("supervisor_serialrestart.controllerplugin:make_serialrestart_controllerplugin", Kind::SerialRestart),
     ("supervisorwildcards.controllerplugin:make_wildcards_controllerplugin", Kind::Wildcards),
     ("supervisor_wildcards.controllerplugin:make_wildcards_controllerplugin", Kind::Wildcards),
+    #[cfg(feature = "fleet")]
+    ("supvisors.supvisorsctl:make_supvisors_controller_plugin", Kind::Supvisors),
 ];
 
 const fn flag(short: char, long: &'static str, argument: Option<&'static str>) -> Flag {

@@ -11,6 +11,7 @@
 
 pub mod acts;
 mod disabled;
+mod resize;
 pub mod sequence;
 pub mod view;
 
@@ -62,6 +63,8 @@ pub struct Fleet {
     assigned: BTreeMap<ProcId, bool>,
     /// Names of disabled programs, and whether the file that keeps them may be written.
     disabled: disabled::Disabled,
+    /// Programs that are to have fewer processes.
+    resizes: BTreeMap<String, resize::Resize>,
     /// Starts of this turn.
     started: usize,
     /// The turn had no time for all that is due.
@@ -140,6 +143,7 @@ impl Fleet {
             refused: BTreeSet::new(),
             assigned: BTreeMap::new(),
             disabled: disabled::Disabled::default(),
+            resizes: BTreeMap::new(),
             started: 0,
             is_unfinished: false,
             last_changes: BTreeMap::new(),
@@ -165,6 +169,9 @@ impl Fleet {
         self.follow_the_end(daemon);
         self.started = 0;
         self.go_on(daemon, now, host);
+        if !self.resizes.is_empty() && daemon.state() == SupervisorState::Running {
+            self.resize_further(daemon, now, host);
+        }
         self.end_if_done(daemon, host);
     }
 
@@ -209,6 +216,7 @@ impl Fleet {
             down.extend(daemon.roster.members(group).map(|(id, process)| {
                 let of = rules_of(&process.config).running_failure;
                 let is_ours = matches!(of, RunningFailure::StopApplication | RunningFailure::RestartApplication);
+                let is_ours = is_ours || self.is_leaving(process);
                 (id, is_ours, process.config.program.autorestart != Autorestart::Never && !process.marks().stays_down)
             }));
             applications.insert(id, Application { rules: Rc::new(found), processes });
@@ -276,6 +284,8 @@ impl Fleet {
                 self.is_unfinished = true;
                 return;
             }
+            // First, for what it is done with lets the rest go on.
+            let has_run = self.run_sequencer(daemon, now, host);
             let has_moved = self.move_phase(daemon, now);
             let sequencer = &self.sequencer;
             let cures = self.failures.due(now.mono, |application| sequencer.is_busy(application));
@@ -283,7 +293,7 @@ impl Fleet {
             for cure in cures {
                 self.cure(cure, daemon);
             }
-            if !self.run_sequencer(daemon, now, host) && !has_moved && !has_cured {
+            if !has_run && !has_moved && !has_cured {
                 return;
             }
         }

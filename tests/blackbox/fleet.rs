@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use stheno::wire::value::Value;
 
-use crate::daemon::{Daemon, is_original, wait_for};
+use crate::daemon::{Daemon, Folder, free_port, is_original, wait_for};
 
 /// A program that notes when it starts and when it is told to stop.
 fn noting(name: &str, more: &str) -> String {
@@ -82,4 +82,58 @@ fn an_application_falls_or_is_restarted_with_one_of_its_programs() {
         wait_order(&daemon, expected);
         daemon.wait_state("g:b", if strategy == "STOP_APPLICATION" { "STOPPED" } else { "RUNNING" });
     }
+}
+
+/// V-10, V-300, V-450, V-460, V-470: Supvisors' section and commands; the end it asks for stops in sequence.
+#[test]
+fn supvisors_section_and_commands() {
+    if is_original() {
+        return;
+    }
+    let port = free_port();
+    let config = [
+        format!("[inet_http_server]\nport=127.0.0.1:{port}\n"),
+        format!(
+            "[rpcinterface:supvisors]\nsupervisor.rpcinterface_factory=supvisors.plugin:make_supvisors_rpcinterface\n\
+             supvisors_list=<n1>127.0.0.1:{port}\nrules_files=%(here)s/rules.xml\n"
+        ),
+        "[ctlplugin:supvisors]\nsupervisor.ctl_factory=supvisors.supvisorsctl:make_supvisors_controller_plugin\n"
+            .to_string(),
+        noting("a", "autostart=false"),
+        noting("b", "autostart=false"),
+        "[group:g]\nprograms=b,a\n[program:n]\ncommand=sleep 1000\nautostart=false\nstartsecs=0\nnumprocs=2\n\
+         process_name=n%(process_num)d\n"
+            .to_string(),
+    ];
+    let folder = Folder::new();
+    let rules = "<root><application name='g'><start_sequence>1</start_sequence><programs><program name='a'>\
+                 <start_sequence>1</start_sequence></program><program name='b'><start_sequence>2</start_sequence>\
+                 </program></programs></application></root>";
+    folder.write("rules.xml", rules);
+    let mut daemon = Daemon::start_in(folder, &config.concat());
+    wait_order(&daemon, "+a +b");
+    wait_for("OPERATION", || {
+        let state = daemon.must("supvisors.get_supvisors_state", &[]);
+        (state.member("fsm_statename") == Some(&"OPERATION".into())).then_some(())
+    });
+    let ctl = |words: &[&str]| {
+        let ended = daemon.folder.ctl(words);
+        (ended.status, ended.stdout)
+    };
+    assert_eq!(ctl(&["sversion"]), (0, "0.19\n".to_string()));
+    assert_eq!(ctl(&["start_process", "CONFIG", "n:*"]), (0, "n:* started: True\n".to_string()));
+    assert_eq!(ctl(&["update_numprocs", "n", "1"]), (0, "n numprocs updated: True\n".to_string()));
+    assert!(daemon.call("supvisors.get_process_info", &["n:n1".into()]).is_err(), "it is gone");
+    assert_eq!(ctl(&["disable", "n"]), (0, "n disabled: True\n".to_string()));
+    let fault = daemon.call("supervisor.startProcess", &["n:n0".into()]).unwrap_err();
+    assert_eq!(fault, (103, "DISABLED: n:n0".to_string()));
+    assert_eq!(ctl(&["enable", "n"]), (0, "n enabled: True\n".to_string()));
+    let (status, text) = ctl(&["start_application", "FOO", "g"]);
+    assert!(
+        status == 2 && text.starts_with("ERROR: unknown strategy for start_application. use one of ['CONFIG'"),
+        "{text}"
+    );
+    assert_eq!(ctl(&["sshutdown"]), (0, "Shut down: True\n".to_string()));
+    assert_eq!(daemon.wait_end(), 0);
+    assert_eq!(order(&daemon), "+a +b -b -a");
 }

@@ -54,6 +54,7 @@ const START: Action = Action {
         (Code::AlreadyStarted, "already started"),
         (Code::SpawnError, "spawn error"),
         (Code::AbnormalTermination, "abnormal termination"),
+        (Code::Disabled, "disabled"),
     ],
     failed_is_text: false,
     harmless: Some(Code::AlreadyStarted),

@@ -8,6 +8,8 @@ mod completion;
 mod control;
 mod daemon;
 mod extensions;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod foreground;
 mod groups;
 mod logs;
@@ -21,7 +23,7 @@ mod wildcards;
 /// The help texts are those of the original where it has the command, tabs included: people's documentation and the
 /// output of other tools quote them.
 #[rustfmt::skip]
-pub const COMMANDS: &[Command] = &[
+const OWN: &[Command] = &[
     Command { name: "add", check: false, completes: Completes::Groups, owner: Owner::Default, run: Run::Words(groups::add),
         help: "add <name> [...]\tActivates any updates in config for process/group" },
     Command { name: "avail", check: false, completes: Completes::Nothing, owner: Owner::Default, run: Run::Words(status::avail),
@@ -155,6 +157,26 @@ pub const COMMANDS: &[Command] = &[
                Note: each process is started again before the next one is stopped.\n\
                Note: names may be wildcard expressions: serialrestart a* restarts all whose names begin with \"a\"." },
 ];
+
+/// All commands. Supvisors' come first: with its section two of them have the names of others.
+#[cfg(feature = "fleet")]
+pub const COMMANDS: &[Command] = &{
+    let mut all = [OWN[0]; OWN.len() + fleet::COMMANDS.len()];
+    let mut at = 0;
+    while at < all.len() {
+        let own = at.checked_sub(fleet::COMMANDS.len());
+        all[at] = match own {
+            Some(own) => OWN[own],
+            None => fleet::COMMANDS[at],
+        };
+        at += 1;
+    }
+    all
+};
+
+/// All commands.
+#[cfg(not(feature = "fleet"))]
+pub const COMMANDS: &[Command] = OWN;
 
 const CACHE: Owner = Owner::Extension { kind: Kind::Cache, always: true };
 const GRACE: Owner = Owner::Extension { kind: Kind::Grace, always: true };

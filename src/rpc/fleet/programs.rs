@@ -1,10 +1,11 @@
-//! Programs of this instance: started with arguments, disabled and enabled (V-249, V-251).
+//! Programs of this instance: started with arguments, disabled and enabled, given another number of processes (V-249 to V-251).
 
 use super::control::answer;
 use super::waits::Goal;
 use super::{Code, Context, Fault, Method, OPERATING, Outcome, ProcId, Value, gate, parts, row};
 use crate::fleet::acts::Begun;
 use crate::rpc::{control, text, wait};
+use crate::wire::pyrepr;
 
 /// The rows.
 pub const METHODS: &[Method] = &[
@@ -16,6 +17,17 @@ pub const METHODS: &[Method] = &[
             &["namespec", "extra_args", "wait"],
             "Start a process of this instance with more arguments.",
             start_args,
+        )
+    },
+    Method {
+        optional: 2,
+        ..row(
+            "update_numprocs",
+            &["boolean", "string", "int", "boolean", "boolean"],
+            &["program", "numprocs", "wait", "lazy"],
+            "Give a program another number of processes. Of too many the last are stopped and removed; if it is lazy, only \
+             when they stop by themselves.",
+            update_numprocs,
         )
     },
     Method {
@@ -84,4 +96,46 @@ fn disable(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault
         Begun::Nothing => Ok(true.into()),
         begun => answer(context, begun, Goal::AreDown(ids), wait(params, 1), || Code::Failed.bare(), true.into()),
     }
+}
+
+/// The number of processes, as Python's `int` makes it of what was given (V-470).
+fn count(name: &str, value: Option<&Value>) -> Result<i64, Fault> {
+    let number = match value {
+        Some(Value::Int(number)) => Some(*number),
+        Some(Value::Bool(truth)) => Some(i64::from(*truth)),
+        Some(Value::Double(number)) if number.is_finite() => Some(*number as i64),
+        Some(Value::Str(text)) => text.trim().parse().ok(),
+        _ => None,
+    };
+    number.filter(|number| *number > 0).ok_or_else(|| {
+        let text = match value {
+            Some(Value::Str(text)) => text.to_string(),
+            Some(other) => pyrepr::value(other),
+            None => String::new(),
+        };
+        Code::IncorrectParameters.with(format!("program={name} incorrect numprocs={text} - integer > 0 expected"))
+    })
+}
+
+fn update_numprocs(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    gate(context, OPERATING)?;
+    let name = program(context, params)?;
+    let number = count(name, params.get(1))?;
+    let is_fixed = context.daemon.roster.processes().any(|(_, process)| {
+        let program = &process.config.program;
+        program.name == name && !program.process_name.0.contains("%(process_num)")
+    });
+    if is_fixed {
+        return Err(Code::NotApplicable.with(format!("numprocs not applicable to program={name}")));
+    }
+    let origin = context.origin();
+    let is_lazy = params.len() > 3 && wait(params, 3);
+    let (fleet, daemon, now, host) = parts!(context);
+    let left = fleet.resize(name, number, origin, daemon, now, host)?;
+    if left.is_empty() || is_lazy {
+        return Ok(true.into());
+    }
+    let begun = fleet.stop_processes(&left, daemon, now, host);
+    let goal = Goal::Resized(name.to_string(), left);
+    answer(context, begun, goal, wait(params, 2), || Code::Failed.bare(), true.into())
 }

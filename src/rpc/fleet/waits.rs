@@ -27,6 +27,8 @@ pub enum Goal {
     AreUp(Vec<ProcId>),
     /// That they are stopped.
     AreDown(Vec<ProcId>),
+    /// That a program has no more processes than it is to have.
+    Resized(String, Vec<ProcId>),
 }
 
 impl Wait {
@@ -44,12 +46,20 @@ impl Wait {
                 ids.iter().filter(|id| is_wrong(id)).filter_map(|id| daemon.roster.namespec(*id)).collect();
             (!names.is_empty()).then(|| format!("processes={}", list(names.iter().map(String::as_str))))
         };
+        if let Goal::Resized(program, ids) = &self.goal
+            && ids.iter().all(&is_stopped)
+            && !fleet.is_resized(program)
+        {
+            return None;
+        }
         let fault = match &self.goal {
             Goal::End => None,
             Goal::Up(id, name) => (!is_state(*id, ApplicationState::Running)).then(|| Code::NotRunning.with(name)),
             Goal::Down(id, name) => (!is_state(*id, ApplicationState::Stopped)).then(|| Code::StillRunning.with(name)),
             Goal::AreUp(ids) => others(ids, &is_stopped).map(|text| Code::NotRunning.with(text)),
-            Goal::AreDown(ids) => others(ids, &|id| !is_stopped(id)).map(|text| Code::StillRunning.with(text)),
+            Goal::AreDown(ids) | Goal::Resized(_, ids) => {
+                others(ids, &|id| !is_stopped(id)).map(|text| Code::StillRunning.with(text))
+            }
         };
         Some(match fault {
             Some(fault) => Err(fault),
