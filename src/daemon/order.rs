@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::agenda::{Agenda, Due};
-use super::{Daemon, Host, Proc, ending, ordered_stop};
+use super::{Daemon, Host, Proc, ending};
 use crate::clock::{Mono, Now, earliest};
 use crate::config::depends::{self, Node};
 use crate::config::{self, DependsOnFailure};
@@ -47,7 +47,7 @@ pub(super) struct Order {
     /// Those that are to be restarted when what they depend on is back, and when it went last.
     pub(super) owed: BTreeMap<ProcId, Mono>,
     /// Those that are to be stopped, each after what depends on it.
-    pub(super) stops: BTreeMap<ProcId, ordered_stop::Then>,
+    pub(super) stops: BTreeMap<ProcId, AfterStop>,
     /// Those whose stop by command does not concern what depends on them.
     pub(super) hushed: BTreeSet<ProcId>,
     /// When to look at a process.
@@ -58,6 +58,15 @@ pub(super) struct Order {
     is_stale: bool,
     /// Reused by every change.
     effects: Vec<GateEffect>,
+}
+
+/// What follows when a process is stopped that was to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterStop {
+    /// Nothing: it rests.
+    Rest,
+    /// It waits for what it depends on.
+    Wait,
 }
 
 /// How a process is started whose wait is over.

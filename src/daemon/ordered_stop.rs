@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::order::StartAs;
+use super::order::{AfterStop, StartAs};
 use super::{Daemon, Host, Proc};
 use crate::clock::Now;
 use crate::config::OnDependencyStop;
@@ -13,15 +13,6 @@ use crate::id::{GroupId, IdMap, ProcId};
 use crate::model::gates::GateEffect;
 use crate::model::process::Trigger;
 use crate::state::{ProcessState, SupervisorState};
-
-/// What follows when a process is stopped that was to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
-    /// Nothing: it rests.
-    Rest,
-    /// It waits for what it depends on.
-    Wait,
-}
 
 /// The place of a process in the order of the end: its group's, its own within the group. The last is first.
 type Place = (usize, usize, ProcId);
@@ -52,17 +43,17 @@ impl Daemon {
     /// Has processes stopped, each after those of them that depend on it. What comes of it is seen in their states.
     pub fn stop_in_order(&mut self, ids: &[ProcId], now: Now) {
         self.refresh_order(now);
-        self.begin_stops(ids, Then::Rest, now);
+        self.begin_stops(ids, AfterStop::Rest, now);
     }
 
-    fn begin_stops(&mut self, ids: &[ProcId], then: Then, now: Now) {
+    fn begin_stops(&mut self, ids: &[ProcId], then: AfterStop, now: Now) {
         let is_up = |id: &ProcId| self.roster.process(*id).is_some_and(is_up);
         let ids: Vec<ProcId> = ids.iter().copied().filter(is_up).collect();
         let mut added = Vec::new();
         for id in &ids {
             let before = self.order.stops.get(id).copied();
             // Who is stopped by command does not wait, whatever else was meant for it.
-            self.order.stops.insert(*id, if before == Some(Then::Rest) { Then::Rest } else { then });
+            self.order.stops.insert(*id, if before == Some(AfterStop::Rest) { AfterStop::Rest } else { then });
             if before.is_none() {
                 self.order.gates.begin_stop(*id);
                 added.push(*id);
@@ -103,9 +94,9 @@ impl Daemon {
         let Some(process) = self.roster.process_mut(id) else { return };
         match then {
             // It may have ended by itself before it was its turn.
-            Then::Rest => process.machine.rest(),
-            Then::Wait if process.machine.state() == ProcessState::Fatal => {}
-            Then::Wait => self.begin_wait(id, StartAs::Resume, now),
+            AfterStop::Rest => process.machine.rest(),
+            AfterStop::Wait if process.machine.state() == ProcessState::Fatal => {}
+            AfterStop::Wait => self.begin_wait(id, StartAs::Resume, now),
         }
     }
 
@@ -132,7 +123,7 @@ impl Daemon {
                         self.begin_wait(*id, StartAs::Resume, now);
                     }
                 }
-                self.begin_stops(&above, Then::Wait, now);
+                self.begin_stops(&above, AfterStop::Wait, now);
             }
         }
     }

@@ -51,3 +51,37 @@ impl Complaints {
         earliest(&self.counts.each_ref().map(Counted::deadline))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Wall;
+
+    fn at(millis: u64) -> Now {
+        Now { mono: Mono(millis * 1_000_000), wall: Wall(0) }
+    }
+
+    /// (ms, what there is to complain of, when something is left to be said after it, in ms)
+    #[test]
+    fn each_kind_is_counted_for_itself() {
+        let rows = [
+            (0, About::Browser, None),
+            (100, About::Browser, Some(1000)),
+            (200, About::Password, Some(1000)),
+            (300, About::Password, Some(1000)),
+            (1000, About::Browser, Some(1200)),
+            (1100, About::Connection, Some(1200)),
+            (1150, About::Connection, Some(1200)),
+        ];
+        let mut complaints = Complaints::default();
+        for (millis, about, deadline) in rows {
+            complaints.note(about, at(millis), "line");
+            assert_eq!(complaints.deadline(), deadline.map(|millis| at(millis).mono), "after {millis} ms");
+        }
+        complaints.catch_up(at(1200));
+        assert_eq!(complaints.deadline(), Some(at(2100).mono), "what is not due waits");
+        complaints.catch_up(at(2100));
+        assert_eq!(complaints.deadline(), None);
+        assert!(ALL.iter().enumerate().all(|(place, (about, _))| *about as usize == place));
+    }
+}

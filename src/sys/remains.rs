@@ -19,8 +19,8 @@ pub const MEMBERS_MAX: usize = 1024;
 /// Bytes of an environment that are read: ours stand at its beginning.
 const ENVIRONMENT_BYTES_MAX: u64 = 64 * 1024;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 /// A living process that belongs to a run, found in /proc or a cgroup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Its number, which another may have later.
     pub pid: Pid,

@@ -5,8 +5,8 @@ use crate::wire::http::parse_date;
 /// When the files were last changed, in seconds since the epoch; to be moved on with each change of one of them.
 pub const MODIFIED_SECS: i64 = 1_796_000_000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 /// A file of the static tree of the original, built in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StaticFile {
     /// Its path, without a slash in front.
     pub path: &'static str,

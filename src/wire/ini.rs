@@ -55,8 +55,8 @@ pub struct Section {
     lengths: u64,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
 /// An option as it stands in the file: name, value, line.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The name, in lower case.
     pub key: String,

@@ -21,8 +21,12 @@ pub use decode::{COPIES, CallDecoder, decode_call, decode_response};
 pub use encode::{RESPONSE_BEGIN, RESPONSE_END, Writer, encode_call, write_fault, write_response};
 pub use memo::{CallMemo, Decoded};
 
-#[derive(Clone, Debug, PartialEq)]
+/// Elements of a call: some four thousand calls in one `system.multicall`, at about 5 ms in the layout of
+/// [`plain`], and 80 ms, in pieces, in any other.
+const CALL_ELEMENTS_MAX: usize = 60_000;
+
 /// A decoded `methodCall`: the method and its parameters.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     /// The method as sent, never empty; nothing else of it has been checked.
     pub method: String,

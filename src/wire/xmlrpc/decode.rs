@@ -3,7 +3,7 @@
 //!
 //! `xml-rs` has neither a depth limit nor a switch against document types, so both are refused here, at the event.
 
-use super::{Call, DecodeError, keep_last_of_each, plain};
+use super::{CALL_ELEMENTS_MAX, Call, DecodeError, keep_last_of_each, plain};
 use crate::wire::value::Value;
 use base64::Engine;
 use base64::alphabet;
@@ -16,9 +16,6 @@ use xml::reader::{EventReader, ParserConfig, XmlEvent};
 /// Depth of elements. A call needs about six levels and two per nested array; the cost of the parser grows with the
 /// square of the depth.
 const DEPTH_MAX: usize = 64;
-/// Elements of a call: some four thousand calls in one `system.multicall`, at about 5 ms in the layout of
-/// [`plain`](super::plain), and 80 ms, in pieces, in any other.
-pub(super) const CALL_ELEMENTS_MAX: usize = 60_000;
 /// Elements of an answer: 57 for each process of getAllProcessInfo, which a daemon we trust sends.
 const RESPONSE_ELEMENTS_MAX: usize = 4_000_000;
 /// Bytes of one text in a call; the body as a whole is bounded before.

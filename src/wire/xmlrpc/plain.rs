@@ -5,7 +5,7 @@
 //! Whatever is not exactly that layout (attributes, comments, CDATA, other entities, other types, control characters)
 //! is left to the library, whose answer then counts; where this reader answers, the two agree.
 
-use super::decode::CALL_ELEMENTS_MAX;
+use super::CALL_ELEMENTS_MAX;
 use super::{Call, DecodeError, keep_last_of_each};
 use crate::wire::scan;
 use crate::wire::value::Value;
