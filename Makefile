@@ -18,7 +18,7 @@ BUILT = $(CARGO_TARGET_DIR)/release
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 MUSL = $(subst -gnu,-musl,$(HOST))
 
-.PHONY: help run build test check bench curve figures graph peers micro budgets sizes hostile faults fuzz sim interop dev browser-test machines-test install \
+.PHONY: help run build test check bench curve figures graph peers micro budgets sizes cross hostile faults fuzz sim interop dev browser-test machines-test install \
 	deb package-test dist static docs clean
 
 help: ## list the targets
@@ -90,6 +90,13 @@ sizes: build ## bytes of the executable and of two static ones, against benches/
 	$(MAKE) static MUSL=none FEATURES=--no-default-features
 	benches/budgets.py sizes full=$(BUILT)/supervisord static=$(CARGO_TARGET_DIR)/static \
 		bare=$(CARGO_TARGET_DIR)/$(HOST)/small/supervisord
+
+# Processors that devices have. Where a standard library is not to be had ready, that of the toolchain's sources is checked along.
+CROSS = armv5te-unknown-linux-gnueabi armv7-unknown-linux-gnueabihf aarch64-unknown-linux-musl mipsel-unknown-linux-musl \
+	riscv64gc-unknown-linux-gnu i686-unknown-linux-gnu i686-unknown-linux-musl powerpc-unknown-linux-gnu
+
+cross: ## check that it compiles for other processors; says for which that could not be tried
+	tests/cross $(CROSS)
 
 docs: ## the manual anew: docs/configuration.md, docs/xmlrpc.md, docs/man
 	STHENO_WRITE_MANUAL=1 cargo test -q --test manual

@@ -1,5 +1,12 @@
 //! Signals by name and number (C-75, P-15).
 
+/// Whether the processor is a mips, which numbers signals its own way and has twice as many.
+const IS_MIPS: bool =
+    cfg!(any(target_arch = "mips", target_arch = "mips32r6", target_arch = "mips64", target_arch = "mips64r6"));
+
+/// The highest number of a signal.
+pub const LAST: i32 = if IS_MIPS { 127 } else { 64 };
+
 /// Names as they are printed, without aliases; 29 prints as SIGPOLL.
 const NAMES: &[(&str, i32)] = &[
     ("SIGHUP", libc::SIGHUP),
@@ -17,6 +24,12 @@ const NAMES: &[(&str, i32)] = &[
     ("SIGPIPE", libc::SIGPIPE),
     ("SIGALRM", libc::SIGALRM),
     ("SIGTERM", libc::SIGTERM),
+    #[cfg(not(any(
+        target_arch = "mips",
+        target_arch = "mips32r6",
+        target_arch = "mips64",
+        target_arch = "mips64r6"
+    )))]
     ("SIGSTKFLT", libc::SIGSTKFLT),
     ("SIGCHLD", libc::SIGCHLD),
     ("SIGCONT", libc::SIGCONT),
@@ -34,7 +47,7 @@ const NAMES: &[(&str, i32)] = &[
     ("SIGPWR", libc::SIGPWR),
     ("SIGSYS", libc::SIGSYS),
     ("SIGRTMIN", 34),
-    ("SIGRTMAX", 64),
+    ("SIGRTMAX", LAST),
 ];
 
 /// Further names that are accepted.

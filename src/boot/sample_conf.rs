@@ -17,6 +17,7 @@ pub fn run() -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::options::TABLES;
     use crate::wire::ini::Document;
 
     #[test]
@@ -49,6 +50,30 @@ mod tests {
     }
 
     #[test]
+    fn every_option_is_shown_in_its_section() {
+        let shown_in = |section: &str, name: &str| {
+            let mut is_there = false;
+            SAMPLE.lines().map(|line| line.strip_prefix(';').unwrap_or(line)).any(|line| {
+                if line.starts_with('[') {
+                    is_there = line.trim_end_matches(']').trim_start_matches('[').starts_with(section);
+                }
+                is_there && line.split_once('=').is_some_and(|(key, _)| key.eq_ignore_ascii_case(name))
+            })
+        };
+        let mut missing = Vec::new();
+        for table in TABLES {
+            // What several kinds of sections have stands in the first of them.
+            let section = table.sections[0].trim_end_matches('*');
+            for row in table.rows.iter().filter(|row| row.doc != "Not allowed here.") {
+                if !shown_in(section, row.name) {
+                    missing.push(format!("[{section}] {}={}\t{}", row.name, row.default.unwrap_or(""), row.doc));
+                }
+            }
+        }
+        assert!(missing.is_empty(), "conf/sample.conf does not show:\n{}", missing.join("\n"));
+    }
+
+    #[test]
     fn everything_else_reads_once_it_is_activated() {
         let activated: String = SAMPLE
             .lines()
@@ -62,6 +87,7 @@ mod tests {
             "unix_http_server",
             "inet_http_server",
             "supervisord",
+            "stheno",
             "rpcinterface:supervisor",
             "supervisorctl",
             "program:example",

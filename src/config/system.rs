@@ -140,6 +140,8 @@ impl Env for SystemEnv {
             Scarce::Processes => Resource::RLIMIT_NPROC,
         };
         let (soft, hard) = getrlimit(resource).ok()?;
+        // Limits have 32 bits on some processors, where more than those is none.
+        let number = number.min(libc::rlim_t::MAX as u64) as libc::rlim_t;
         if number <= hard {
             return None;
         }
@@ -148,7 +150,8 @@ impl Env for SystemEnv {
         if is_raised {
             let _ = setrlimit(resource, soft, hard);
         }
-        (!is_raised).then_some(hard)
+        #[allow(clippy::unnecessary_cast, reason = "it has 32 bits on some processors")]
+        (!is_raised).then_some(hard as u64)
     }
 
     fn group_exists(&self, gid: u32) -> bool {

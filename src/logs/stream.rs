@@ -13,7 +13,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::{Mono, earliest};
@@ -33,7 +33,8 @@ static STREAMS: Mutex<Vec<Arc<Mutex<LogStream>>>> = Mutex::new(Vec::new());
 /// Whether bytes or lines wait somewhere, so that a turn without slow readers looks at no stream.
 static ARE_WAITING: AtomicBool = AtomicBool::new(false);
 
-static NEXT_WRITER: AtomicU64 = AtomicU64::new(0);
+/// The next writer. Some processors have no atomics of 64 bits.
+static NEXT_WRITER: Mutex<u64> = Mutex::new(0);
 
 /// A log's share in a stream.
 #[derive(Debug)]
@@ -160,7 +161,9 @@ impl StreamLog {
     }
 
     fn new(target: LogPath, identity: Option<(u64, u64)>, channel: Option<OpenEnd>) -> StreamLog {
-        let writer = NEXT_WRITER.fetch_add(1, Ordering::Relaxed);
+        let mut next = lock(&NEXT_WRITER);
+        let writer = *next;
+        *next += 1;
         let (LogPath::Inherited(path) | LogPath::Path(path)) = &target;
         let path = path.clone();
         let mut streams = lock(&STREAMS);

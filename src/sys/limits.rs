@@ -2,6 +2,27 @@
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
+/// What stands for no limit, whatever the width that the C library gives to limits: 32 bits on some processors.
+const UNLIMITED: u64 = u64::MAX;
+
+fn wide(limit: libc::rlim_t) -> u64 {
+    #[allow(clippy::unnecessary_cast, reason = "it has 32 bits on some processors")]
+    if limit == RLIM_INFINITY { UNLIMITED } else { limit as u64 }
+}
+
+fn narrow(limit: u64) -> libc::rlim_t {
+    if limit >= wide(RLIM_INFINITY - 1) { RLIM_INFINITY } else { limit as libc::rlim_t }
+}
+
+/// The soft and the hard limit.
+fn get(resource: Resource) -> nix::Result<(u64, u64)> {
+    getrlimit(resource).map(|(soft, hard)| (wide(soft), wide(hard)))
+}
+
+fn set(resource: Resource, soft: u64, hard: u64) -> nix::Result<()> {
+    setrlimit(resource, narrow(soft), narrow(hard))
+}
+
 /// Raises the soft limits of open files and processes that are lower than the configuration asks for, and the hard
 /// ones with them where needed. Nothing is ever lowered. Children inherit the result (P-59).
 ///
@@ -15,12 +36,12 @@ pub fn raise(minfds: u64, minprocs: u64) -> Result<Vec<String>, String> {
     ];
     let mut infos = Vec::new();
     for (resource, name, minimum, option, things) in rows {
-        let Ok((soft, hard)) = getrlimit(resource) else { continue };
-        if soft >= minimum || soft == RLIM_INFINITY {
+        let Ok((soft, hard)) = get(resource) else { continue };
+        if soft >= minimum {
             continue;
         }
         // Only root may raise the hard limit.
-        match setrlimit(resource, minimum, hard.max(minimum)) {
+        match set(resource, minimum, hard.max(minimum)) {
             Ok(()) => infos.push(format!("Increased {name} limit to {minimum}")),
             Err(_) => {
                 return Err(format!(
@@ -37,7 +58,7 @@ pub fn raise(minfds: u64, minprocs: u64) -> Result<Vec<String>, String> {
 
 /// How many descriptors this process may have open at one time; `u64::MAX` without a limit.
 pub fn open_files() -> u64 {
-    getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft)
+    get(Resource::RLIMIT_NOFILE).map_or(UNLIMITED, |(soft, _)| soft)
 }
 
 #[cfg(test)]
@@ -47,20 +68,20 @@ mod tests {
     // One test: limits belong to the whole process.
     #[test]
     fn limits_are_raised_and_never_lowered() {
-        let before = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        let before = get(Resource::RLIMIT_NOFILE).unwrap();
         assert_eq!(raise(1, 1), Ok(vec![]));
-        assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap(), before);
-        if before.0 > 64 && before.0 != RLIM_INFINITY && before.0 == before.1 {
-            setrlimit(Resource::RLIMIT_NOFILE, before.0 - 1, before.1).unwrap();
+        assert_eq!(get(Resource::RLIMIT_NOFILE).unwrap(), before);
+        if before.0 > 64 && before.0 != UNLIMITED && before.0 == before.1 {
+            set(Resource::RLIMIT_NOFILE, before.0 - 1, before.1).unwrap();
         }
-        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        let (soft, hard) = get(Resource::RLIMIT_NOFILE).unwrap();
         if soft < hard {
             assert_eq!(raise(soft + 1, 1), Ok(vec![format!("Increased RLIMIT_NOFILE limit to {}", soft + 1)]));
-            assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap(), (soft + 1, hard));
+            assert_eq!(get(Resource::RLIMIT_NOFILE).unwrap(), (soft + 1, hard));
         }
         // Above what the kernel gives to anybody (fs.nr_open).
         let error = raise(1 << 40, 1).unwrap_err();
         assert!(error.contains("1099511627776") && error.contains("\"minfds\""), "{error}");
-        setrlimit(Resource::RLIMIT_NOFILE, before.0, before.1).unwrap();
+        set(Resource::RLIMIT_NOFILE, before.0, before.1).unwrap();
     }
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 use super::{cerr, fd};
 use crate::id::Pid;
+use crate::signal::LAST;
 
 /// What the daemon reacts to (P-13).
 pub const DAEMON: &[i32] = &[libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGUSR2, libc::SIGCHLD];
@@ -18,8 +19,8 @@ pub const DAEMON: &[i32] = &[libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::S
 /// as the original's are (P-56).
 pub const IGNORED: &[i32] = &[libc::SIGPIPE, libc::SIGXFSZ];
 
-/// The highest signal number of Linux (mips aside).
-pub(super) const LAST: i32 = 64;
+/// A set of signals, with room for those of mips.
+pub(super) type Set = u128;
 
 /// Where the handler writes; -1 before a pipe is there.
 static PIPE: AtomicI32 = AtomicI32::new(-1);
@@ -35,7 +36,7 @@ static MISSED: AtomicBool = AtomicBool::new(false);
 static ENDED: AtomicI32 = AtomicI32::new(0);
 
 /// The bit of a signal in a set.
-pub(super) const fn bit(signal: i32) -> u64 {
+pub(super) const fn bit(signal: i32) -> Set {
     1 << (signal - 1)
 }
 
@@ -195,7 +196,7 @@ pub(super) fn let_in() -> io::Result<()> {
 }
 
 /// The signals that do something else than their default, as a set of bits.
-pub(super) fn not_default() -> u64 {
+pub(super) fn not_default() -> Set {
     let mut set = 0;
     for signal in 1..=LAST {
         // SAFETY: all zero is a valid sigaction.

@@ -357,8 +357,8 @@ fn refusal(switch: &Switch) -> String {
 
 /// The signals whose action the child sets back to the default: ours, and those that were inherited as ignored.
 /// SIGPIPE and SIGXFSZ stay ignored as in the original's children (P-56).
-fn signals_to_reset() -> u64 {
-    static INHERITED: OnceLock<u64> = OnceLock::new();
+fn signals_to_reset() -> signals::Set {
+    static INHERITED: OnceLock<signals::Set> = OnceLock::new();
     // Handlers come from `signals` only, so what else was not default at the first spawn remains so.
     let inherited = *INHERITED.get_or_init(signals::not_default);
     let ours = signals::DAEMON.iter().fold(0, |set, signal| set | signals::bit(*signal));

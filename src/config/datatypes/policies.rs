@@ -220,7 +220,7 @@ impl Show for ShutdownTime {
 pub struct ShutdownSignals(pub Vec<i32>);
 
 /// The numbers of the first and the last real-time signal, as service managers count them.
-const REAL_TIME: (i32, i32) = (34, 64);
+const REAL_TIME: (i32, i32) = (34, signal::LAST);
 
 impl Datatype for ShutdownSignals {
     const NAMES_OPTION: bool = true;

@@ -50,7 +50,7 @@ pub(super) struct ChildOrder<'a> {
     pub parent: libc::pid_t,
     pub directory: Option<&'a CStr>,
     pub umask: Option<u32>,
-    pub reset: u64,
+    pub reset: signals::Set,
     /// A further descriptor, and the number that it gets.
     pub extra: Option<(RawFd, RawFd)>,
     /// [`PID_VARIABLE`] in the environment, to be completed; null without.
@@ -281,7 +281,7 @@ const CLOSED_SINGLY_MAX: RawFd = 65_536;
 
 /// Sets signals back as a program expects them (P-56) and lets them in: from here on no handler of ours can run, and a
 /// child that is held up can be stopped.
-fn answer_to_signals(reset: u64) {
+fn answer_to_signals(reset: signals::Set) {
     let mut left = reset;
     while left != 0 {
         let signal = left.trailing_zeros() as i32 + 1;

@@ -279,7 +279,7 @@ fn signals_are_default_except_the_two_ignored_ones() {
     let outcome = run(&plan("/bin/cat", &["cat", "/proc/self/status"]));
     let set = |name: &str| {
         let line = outcome.stdout.lines().find(|line| line.starts_with(name)).unwrap();
-        u64::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap()
+        signals::Set::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap()
     };
     assert_eq!(set("SigBlk:"), 0);
     // The C library keeps 32 and 33 to itself; whatever started the test may have left them ignored.
