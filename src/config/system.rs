@@ -133,6 +133,7 @@ impl Env for SystemEnv {
         nics
     }
 
+    #[allow(clippy::unnecessary_cast, reason = "limits have 32 bits on some processors")]
     fn too_many(&self, what: Scarce, number: u64) -> Option<u64> {
         use nix::sys::resource::{Resource, getrlimit, setrlimit};
         let resource = match what {
@@ -150,7 +151,6 @@ impl Env for SystemEnv {
         if is_raised {
             let _ = setrlimit(resource, soft, hard);
         }
-        #[allow(clippy::unnecessary_cast, reason = "it has 32 bits on some processors")]
         (!is_raised).then_some(hard as u64)
     }
 

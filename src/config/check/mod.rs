@@ -14,6 +14,7 @@ mod limits;
 mod names;
 mod order;
 mod programs;
+mod restart;
 mod text;
 mod whole;
 
@@ -103,6 +104,7 @@ fn looked_at(sources: &Sources, here: &str, env: &dyn Env, is_fragment: bool) ->
     found.extend(programs::look(document, here, env));
     found.extend(whole::look(document, is_fragment));
     found.extend(care::look(document));
+    found.extend(restart::look(document));
     found.extend(names::look(document));
     found
 }
