@@ -36,6 +36,8 @@ struct Job {
     is_group_gone: bool,
     /// How many there were, if that could be known.
     count: Option<usize>,
+    /// How many there were at the last look.
+    left: usize,
     machine: Leftovers,
 }
 
@@ -81,6 +83,11 @@ impl Daemon {
     /// Whether [`Daemon::before_reaping`] is to be called.
     pub fn minds_leftovers(&self) -> bool {
         self.remaining.is_minded
+    }
+
+    /// How many processes an earlier run of a process has left behind that are not gone yet.
+    pub fn leftovers_of(&self, id: ProcId) -> usize {
+        self.remaining.jobs.values().find(|job| job.process == id).map_or(0, |job| job.left)
     }
 
     /// A process may mind what its runs leave behind, from now on; it waits for what one of its name has left.
@@ -208,10 +215,12 @@ impl Daemon {
             known,
             is_group_gone: false,
             count: None,
+            left: 0,
             machine,
         };
         let left = self.look_for(&job, host);
         job.count = left.as_ref().map(Vec::len);
+        job.left = job.count.unwrap_or(0);
         // It may have come to more since it was looked at, so that the group is told in any case.
         let signal = job.signal;
         signal_left(&mut job, left.unwrap_or_default(), signal, host);
@@ -288,6 +297,7 @@ impl Daemon {
         };
         // Without /proc the group is all that is known.
         let is_left = left.as_ref().map_or(!job.is_group_gone, |left| !left.is_empty());
+        job.left = left.as_ref().map_or(usize::from(is_left), Vec::len);
         let next = job.machine.look(is_left, now.mono);
         let new: Vec<Member> = left.unwrap_or_default();
         match next {

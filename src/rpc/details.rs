@@ -57,6 +57,7 @@ pub(super) fn extended(context: &mut Context<'_>, id: ProcId, options: bool) -> 
         waiting_for,
         depends_on,
         ("next_start".into(), next_start.into()),
+        ("leftovers".into(), i64::try_from(context.daemon.leftovers_of(id)).unwrap_or(i64::MAX).into()),
         ("last_exit".into(), last_exit),
         ("ready".into(), (machine.state() == ProcessState::Running).into()),
         ("readiness".into(), process.config.ready.kind().into()),

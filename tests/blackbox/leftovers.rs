@@ -68,6 +68,12 @@ fn k_4_what_ignores_the_signal_is_killed_and_holds_up_only_the_next_start() {
     let daemon = Daemon::start(&format!("[program:a]\n{program}"));
     let left = pids(&daemon);
     crash(&daemon);
+    // K-0.7: how many there still are is among what only we tell.
+    let leftovers = |daemon: &Daemon| {
+        let info = daemon.must("stheno.getProcessInfo", &["a".into()]);
+        info.member("leftovers").cloned()
+    };
+    wait_for("the leftover to be counted", || (leftovers(&daemon) == Some(1.into())).then_some(()));
     daemon.wait_state("a", "EXITED");
     assert!(lives(left[0]), "EXITED at once");
     assert_eq!(daemon.log_lines("left, stopped"), ["a: 1 process was left, stopped"]);
@@ -77,6 +83,7 @@ fn k_4_what_ignores_the_signal_is_killed_and_holds_up_only_the_next_start() {
     assert_eq!((daemon.state("a").as_str(), daemon.pid_of("a")), ("STARTING", 0));
     daemon.wait_state("a", "RUNNING");
     assert!(!lives(left[0]), "gone before the next start");
+    assert_eq!(leftovers(&daemon), Some(0.into()));
     // While it waits it can be stopped.
     let again = pids(&daemon);
     daemon.must("supervisor.stopProcess", &["a".into()]);
