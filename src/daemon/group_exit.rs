@@ -105,10 +105,13 @@ impl Daemon {
         let ready: Vec<GroupId> = self.group_exits.pending.iter().copied().filter(is_stopped).collect();
         self.group_exits.pending.retain(|id| !ready.contains(id));
         for group in ready {
-            for id in self.roster.members_by_priority(group) {
+            let members = self.roster.members_by_priority(group);
+            self.ask_to_start(&members, now);
+            for id in members {
                 if !self.wait_to_start(id, now) {
                     self.start_process(id, now, host);
                 }
+                self.had_its_turn(id, now);
             }
         }
     }

@@ -42,6 +42,8 @@ pub(super) struct Order {
     waits: BTreeMap<ProcId, Wait>,
     /// Those whose wait is over, until their turn comes, and how they are started.
     released: BTreeMap<ProcId, StartAs>,
+    /// Those that a call about several is to start, until it comes to them.
+    asked: BTreeSet<ProcId>,
     /// Those whose wait has ended in failure, until they are started.
     refused: BTreeSet<ProcId>,
     /// Those that are to be restarted when what they depend on is back, and when it went last.
@@ -131,6 +133,7 @@ impl Daemon {
             order.owed.remove(&id);
             order.agenda.forget(id);
             order.refused.remove(&id);
+            order.asked.remove(&id);
         }
         order.hushed.remove(&id);
         order.stops.remove(&id);
@@ -193,6 +196,11 @@ impl Daemon {
     fn facts(&self, id: ProcId) -> Option<Facts> {
         let process = self.roster.process(id)?;
         let facts = Facts { is_healthy: self.is_healthy(id), ..facts(process) };
+        // How its last run ended says nothing any more of one that is to run again.
+        let is_to_run = self.is_waiting(id) || self.order.asked.contains(&id);
+        if is_to_run && facts.state.is_stopped() {
+            return Some(Facts { state: ProcessState::Stopped, ended: None, is_retried: false, ..facts });
+        }
         // One that is about to be stopped is nothing to start upon.
         let is_going = self.order.stops.contains_key(&id) && facts.state.is_running();
         Some(Facts { state: if is_going { ProcessState::Stopping } else { facts.state }, ..facts })
@@ -238,6 +246,27 @@ impl Daemon {
         }
     }
 
+    /// A call is about to start these, one after another: from here on they are to run again.
+    pub fn ask_to_start(&mut self, ids: &[ProcId], now: Now) {
+        if !self.order.is_used {
+            return;
+        }
+        self.refresh_order(now);
+        for id in ids {
+            let is_down = self.roster.process(*id).is_some_and(|process| process.machine.state().is_stopped());
+            if is_down && self.order.asked.insert(*id) {
+                self.reorder(*id, now);
+            }
+        }
+    }
+
+    /// The call has come to a process: it was started, waits, or cannot be started.
+    pub fn had_its_turn(&mut self, id: ProcId, now: Now) {
+        if self.order.asked.remove(&id) {
+            self.reorder(id, now);
+        }
+    }
+
     /// Has a process that is to be started wait for what it depends on; says whether there is something to wait for.
     pub fn wait_to_start(&mut self, id: ProcId, now: Now) -> bool {
         if !self.order.is_used {
@@ -270,6 +299,7 @@ impl Daemon {
         self.agenda.set(id, Due::Never, now.mono);
         self.order.agenda.set(id, Due::At(now.mono), now.mono);
         self.just_changed.push(id);
+        self.reorder(id, now);
         if self.order.gates.is_open(id) {
             return;
         }
@@ -368,6 +398,8 @@ impl Daemon {
         }
         self.just_changed.push(id);
         let _ = self.step(id, Trigger::Refuse(text), now, host);
+        // It may have been FATAL before it waited.
+        self.reorder(id, now);
     }
 
     /// The first thing that a process waits for in vain.
@@ -432,6 +464,7 @@ impl Daemon {
             self.agenda.set(id, Due::Never, now.mono);
             self.order.agenda.forget(id);
             self.just_changed.push(id);
+            self.reorder(id, now);
         }
         waited
     }

@@ -104,7 +104,12 @@ pub fn advance(bulk: &mut Bulk, context: &mut Context<'_>) -> Option<Done> {
             bulk.give_up();
         }
         match bulk.next_process() {
-            Some(id) => act(bulk, id, context),
+            Some(id) => {
+                act(bulk, id, context);
+                if bulk.action == BulkAction::Start {
+                    context.daemon.had_its_turn(id, context.now);
+                }
+            }
             None => return bulk.answered(),
         }
     }
@@ -155,6 +160,9 @@ pub(super) fn begin_starts(context: &mut Context<'_>, processes: Vec<ProcId>, wa
 
 /// A call about several, which goes on over as many turns as it takes.
 fn begin(context: &mut Context<'_>, action: BulkAction, processes: Vec<ProcId>, waits: bool) -> Result<Outcome, Fault> {
+    if action == BulkAction::Start {
+        context.daemon.ask_to_start(&processes, context.now);
+    }
     Deferred::Bulk(Bulk::new(action, processes, waits)).begin(context)
 }
 

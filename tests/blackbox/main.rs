@@ -33,6 +33,7 @@ mod machine;
 mod metrics;
 mod nobody;
 mod order;
+mod order_again;
 mod pid1;
 mod readiness;
 mod real;
