@@ -452,6 +452,7 @@ impl Process {
                 self.prepare(config, out)
             }
             (Running, Hook::PostStart, Some(text)) => self.fail(text, config, now, out),
+            (Running, Hook::PostStart, None) => self.start_succeeded(config),
             (Stopping, Hook::PreStop, _) => self.first_step(config, now, out),
             // The signal that it stands for, then.
             (Stopping, Hook::StopCommand, Some(_)) if self.around.ladder.is_at_first() => {
@@ -474,14 +475,21 @@ impl Process {
     }
 
     fn enter_running(&mut self, why: String, config: &config::Process, out: &mut Vec<Effect>) {
-        // A one-shot has succeeded when it has ended, not before.
-        if config.program.run_type == RunType::Simple {
-            self.backoff = 0;
+        // A hook that may spoil the start has its say first.
+        if config.post_start_hook.is_none() || !Hook::PostStart.spoils_start(config) {
+            self.start_succeeded(config);
         }
         self.change(ProcessState::Running, false, None, out);
         out.push(Effect::Log(Level::Info, format!("success: {} entered RUNNING state, {why}", config.name)));
         if config.post_start_hook.is_some() {
             self.begin_hook(Hook::PostStart, out);
+        }
+    }
+
+    /// Failed starts are no more in a row. A one-shot has succeeded when it has ended, not before.
+    fn start_succeeded(&mut self, config: &config::Process) {
+        if config.program.run_type == RunType::Simple {
+            self.backoff = 0;
         }
     }
 
@@ -676,7 +684,8 @@ impl Process {
                     _ => (is_oneshot && !expected).then(|| format!("Bad exit code {code}")),
                 };
                 let expected = expected && failure.is_none();
-                if !is_oneshot || expected {
+                // A start that has failed after all is one more in a row.
+                if failure.is_none() && (!is_oneshot || expected) {
                     self.backoff = 0;
                 }
                 self.runs.exit_status = Some(code);

@@ -35,6 +35,8 @@ fn hooks_that_fail_or_hang() {
          [program:hangs]\ncommand=sleep 1000\npre_start_hook=sleep 1000\nhook_timeout=0.3\n{fail}\
          [program:missing]\ncommand=sleep 1000\npre_start_hook=/nowhere/x\n{fail}\
          [program:after]\ncommand=sleep 1000\npost_start_hook=sh -c 'exit 4'\n{fail}\
+         [program:twice]\ncommand=sleep 1000\npost_start_hook=sh -c 'echo x >> $DIR/tries; exit 4'\n\
+         hook_failure=fail\nstartretries=1\nstartsecs=0\n\
          [program:ignored]\ncommand=sleep 1000\npre_start_hook=false\npost_start_hook=/nowhere/x\nstartsecs=0\n\
          [program:stops]\ncommand=sleep 1000\npre_stop_hook=sleep 1000\nstop_command=false\nhook_timeout=0.3\n\
          hook_failure=fail\nstartsecs=0\n",
@@ -44,12 +46,14 @@ fn hooks_that_fail_or_hang() {
         ("hangs", "pre_start_hook failed: not done within 0.3 seconds"),
         ("missing", "pre_start_hook failed: can't find command '/nowhere/x'"),
         ("after", "post_start_hook failed: exit status 4"),
+        ("twice", "post_start_hook failed: exit status 4"),
     ];
     for (name, error) in rows {
         daemon.wait_state(name, "FATAL");
         assert_eq!(daemon.info(name, "spawnerr").as_str(), Some(error), "{name}");
     }
     assert!(!daemon.folder.path("ran").exists());
+    assert_eq!(daemon.folder.read("tries"), "x\nx\n", "RUNNING before its hook has passed is no success");
     daemon.wait_state("ignored", "RUNNING");
     daemon.wait_state("stops", "RUNNING");
     // The hook is killed, the command fails, and the signal that it stands for is sent.
