@@ -118,7 +118,7 @@ impl Datatype for DependsOn {
             return Ok(DependsOn::default());
         }
         let mut items = Vec::new();
-        for item in text.split(',').map(str::trim) {
+        for (count, item) in text.split(',').map(str::trim).enumerate() {
             let (name, condition) = match item.split_once('=') {
                 None => (item, Condition::Running),
                 Some((name, condition)) => {
@@ -129,7 +129,7 @@ impl Datatype for DependsOn {
             if name.is_empty() {
                 return Err(format!("depends_on has an item without a name in '{text}'"));
             }
-            if items.len() == ITEMS_MAX {
+            if count == ITEMS_MAX {
                 return Err(format!("depends_on has more than {ITEMS_MAX} items"));
             }
             let item = Dependency { name: name.to_string(), condition };
@@ -288,10 +288,11 @@ pub struct Misordered {
 }
 
 /// Sees that everything that groups depend on is there, and that nothing goes in a circle. Does nothing where nothing
-/// depends on anything. A name that stands among `others` counts as there: it was removed at run time.
+/// depends on anything. A name that stands among `others` counts as there, for it was removed at run time, and so does one
+/// that `may_miss`.
 ///
 /// Errors: what is wrong, about that process.
-pub fn check(groups: &[Rc<Group>], others: &[Rc<Group>]) -> Result<(), Misordered> {
+pub fn check(groups: &[Rc<Group>], others: &[Rc<Group>], may_miss: impl Fn(&str) -> bool) -> Result<(), Misordered> {
     if !groups.iter().any(is_used) {
         return Ok(());
     }
@@ -299,7 +300,9 @@ pub fn check(groups: &[Rc<Group>], others: &[Rc<Group>]) -> Result<(), Misordere
     let nodes: Vec<Node<'_>> = members.iter().map(|(node, _)| *node).collect();
     let removed: Vec<Node<'_>> = self::nodes(others).into_iter().map(|(node, _)| node).collect();
     let removed = Names::of(&removed);
-    let Err(wrong) = resolve_but_for(&nodes, |_, name| removed.find(name).is_some()) else { return Ok(()) };
+    let Err(wrong) = resolve_but_for(&nodes, |_, name| removed.find(name).is_some() || may_miss(name)) else {
+        return Ok(());
+    };
     let Some((_, process)) = members.get(wrong.node) else { return Ok(()) };
     let is_own = |unknown: &String| process.depends_on.0.iter().any(|item| item.name == *unknown);
     let of_group = wrong.unknown.as_ref().is_some_and(|unknown| !is_own(unknown));
@@ -429,6 +432,7 @@ mod tests {
         let many: Vec<String> = (0..=ITEMS_MAX).map(|n| format!("p{n}")).collect();
         assert!(parse(&many.join(",")).is_err());
         assert!(parse(&many[1..].join(",")).is_ok());
+        assert!(parse(&vec!["p"; ITEMS_MAX + 1].join(",")).is_err(), "one name as often counts as often");
     }
 
     /// `group:name/program`, its items, those of its group.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
+use super::types::Group;
 use crate::wire::ini::{Document, Section};
 
 mod ours;
@@ -139,6 +140,21 @@ impl Journal {
     pub fn own_mut(&mut self, group: &str, program: &str) -> Option<&mut Own> {
         let note = Rc::make_mut(self.groups.get_mut(group)?);
         note.programs.iter_mut().find(|own| own.name == program).map(Rc::make_mut)
+    }
+
+    /// Whether `depends_on` may name what is gone with this name, because a program got another number of processes: one of
+    /// these groups has it, or it is that program's.
+    pub fn renumbers(&self, name: &str, groups: &[Rc<Group>]) -> bool {
+        let is_numbered = |options: &Options| options.iter().any(|(name, _)| name.starts_with("numprocs"));
+        let head = name.split_once(':').map_or(name, |(group, _)| group);
+        let own = || self.groups.values().flat_map(|note| &note.programs).filter(|own| is_numbered(&own.options));
+        let amended = || self.amended.iter().filter(|(_, options)| is_numbered(options));
+        let is_program = || {
+            let mut of_files = amended().filter_map(|(section, _)| section.split_once(':'));
+            of_files.any(|(_, program)| program == head) || own().any(|own| own.name == head)
+        };
+        let is_renumbered = own().next().is_some() || amended().next().is_some();
+        is_renumbered && (groups.iter().any(|group| group.name == head) || is_program())
     }
 
     /// Whether what the files say of a group does not count.

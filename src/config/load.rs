@@ -351,11 +351,13 @@ impl Loader {
         let mut groups = common.groups(&mut failed)?;
         let mut removed = Vec::new();
         let wrong_in_files = wrong_process(&supervisord.exit_code_from, &groups);
+        let journal = layer.as_ref().map(|layer| layer.journal);
         if let Some(layer) = layer {
             removed.clone_from(&groups);
             common.lay_over(layer, &mut groups);
         }
-        if let Err(wrong) = depends::check(&groups, &removed) {
+        let is_renumbered = |name: &str| journal.is_some_and(|journal| journal.renumbers(name, &groups));
+        if let Err(wrong) = depends::check(&groups, &removed, is_renumbered) {
             failed(common.misordered(wrong))?;
         }
         if supervisord.dependent_startup

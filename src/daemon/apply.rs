@@ -261,6 +261,7 @@ impl Daemon {
         }
         self.remember_what(id, What::Made, now);
         self.note_order(id);
+        self.look_at_wait_anew(id, &old, now);
         self.mind_leftovers(id);
         self.look_whether_idle(now);
         self.mind_turnover(id, now, host);

@@ -97,14 +97,13 @@ impl Dynamic {
         }
     }
 
-    /// Whether an option of a program was given at run time.
-    pub fn overrides(&self, group: &str, program: &str, option: &str) -> bool {
+    /// Whether an option of a program of the files was given at run time in place of what they say.
+    pub fn overrides(&self, program: &str, option: &str) -> bool {
         let journal = &self.kept.journal;
-        let of_files = ["program", "fcgi-program", "eventlistener"]
+        let mut of_files = ["program", "fcgi-program", "eventlistener"]
             .iter()
-            .filter_map(|kind| journal.amended.get(&format!("{kind}:{program}")).map(|options| &**options));
-        let own = journal.own(group, program).map(|own| &own.options);
-        own.into_iter().chain(of_files).flatten().any(|(name, _)| name == option)
+            .filter_map(|kind| journal.amended.get(&format!("{kind}:{program}")));
+        of_files.any(|options| options.iter().any(|(name, _)| name == option))
     }
 
     /// Names of the programs that were added to a group at run time.

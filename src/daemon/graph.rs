@@ -16,6 +16,11 @@ impl Daemon {
         self.order.gates.needs(id)
     }
 
+    /// The items of a process whose names nothing has any more.
+    pub fn absent_of(&self, id: ProcId) -> impl Iterator<Item = &Dependency> {
+        self.order.gates.absent(id)
+    }
+
     /// The items of a process and of its group.
     pub fn items_of(&self, id: ProcId) -> impl Iterator<Item = &Dependency> {
         let member = self.roster.member(id);

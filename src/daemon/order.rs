@@ -16,11 +16,12 @@ use std::time::Duration;
 use super::agenda::{Agenda, Due};
 use super::{Daemon, Host, Proc, ending};
 use crate::clock::{Mono, Now, earliest};
-use crate::config::depends::{self, Node};
+use crate::config::depends::{self, Condition, Node};
 use crate::config::{self, DependsOnFailure};
 use crate::id::ProcId;
 use crate::model::event;
-use crate::model::gates::{Facts, GateEffect, Gates};
+use crate::model::gates::{Facts, GateEffect, Gates, Obstacle};
+use crate::model::health::HealthState;
 use crate::model::history::{What, Why};
 use crate::model::process::Trigger;
 use crate::state::{ProcessState, SupervisorState};
@@ -52,6 +53,8 @@ pub(super) struct Order {
     pub(super) stops: BTreeMap<ProcId, AfterStop>,
     /// Those whose stop by command does not concern what depends on them.
     pub(super) hushed: BTreeSet<ProcId>,
+    /// Those that `disable` was said of, of programs that were added at run time.
+    disabled: BTreeSet<ProcId>,
     /// When to look at a process.
     pub(super) agenda: Agenda,
     /// Something depends on something, or a first start is delayed.
@@ -136,6 +139,7 @@ impl Daemon {
             order.asked.remove(&id);
         }
         order.hushed.remove(&id);
+        order.disabled.remove(&id);
         order.stops.remove(&id);
     }
 
@@ -286,6 +290,18 @@ impl Daemon {
         }
         self.begin_wait(id, StartAs::Start, now);
         true
+    }
+
+    /// The options of a process were changed in passing: if it waits, what they say of that holds from now on.
+    pub(super) fn look_at_wait_anew(&mut self, id: ProcId, old: &config::Process, now: Now) {
+        let Some(process) = self.roster.process(id) else { return };
+        let timeout = process.config.program.depends_on_timeout;
+        if let Some(wait) = self.order.waits.get_mut(&id)
+            && timeout != old.program.depends_on_timeout
+        {
+            wait.until = (!timeout.0.is_zero()).then(|| now.mono.after(timeout.0));
+        }
+        self.look_soon(id, now);
     }
 
     /// From here on a process waits.
@@ -479,11 +495,15 @@ impl Daemon {
     }
 
     /// Processes of a program that are down and wait for nothing stay so until a command starts them, whatever autostart
-    /// comes to be.
-    pub fn leave_down(&mut self, group: &str, program: &str) {
-        for name in self.roster.processes_of_program(group, program) {
-            let group = self.roster.group_named(group).and_then(|id| self.roster.group(id));
+    /// comes to be; `is_disabled` is what that is.
+    pub fn leave_down(&mut self, group_name: &str, program: &str, is_disabled: bool) {
+        for name in self.roster.processes_of_program(group_name, program) {
+            let group = self.roster.group_named(group_name).and_then(|id| self.roster.group(id));
             let Some(id) = group.and_then(|group| group.process(&name)) else { continue };
+            match is_disabled && self.dynamic.journal().own(group_name, program).is_some() {
+                true => self.order.disabled.insert(id),
+                false => self.order.disabled.remove(&id),
+            };
             let is_waiting = self.is_waiting(id);
             let down = |process: &&mut Proc| process.machine.state() == ProcessState::Stopped && !is_waiting;
             if let Some(process) = self.roster.process_mut(id).filter(down) {
@@ -540,21 +560,29 @@ impl Daemon {
         let known = self.order.gates.obstacles(id).filter(|obstacle| seen.insert(obstacle.process));
         let known = known.map(|obstacle| {
             let name = self.roster.namespec(obstacle.process).unwrap_or_default();
-            (name, obstacle.item.condition.name(), self.word_for(obstacle.process))
+            (name, obstacle.item.condition.name(), self.word_for(&obstacle))
         });
         let known: Vec<_> = known.collect();
         known.into_iter().chain(absent).collect()
     }
 
-    /// How a dependency is, in one word.
-    fn word_for(&self, id: ProcId) -> &'static str {
+    /// Why a dependency is not as it has to be, in a word.
+    fn word_for(&self, obstacle: &Obstacle<'_>) -> &'static str {
+        let id = obstacle.process;
         let Some((group, process)) = self.roster.member(id) else { return "removed" };
         let state = self.facts(id).map_or(process.machine.state(), |facts| facts.state);
         let is_off = state == ProcessState::Stopped && !process.config.program.autostart;
-        match is_off && self.dynamic.overrides(group.name(), &process.config.program.name, "autostart") {
-            true => "disabled",
-            false => state.name(),
+        if obstacle.item.condition == Condition::Healthy && state == ProcessState::Running {
+            let is_known = self.care_of(id).is_some_and(|known| known.health.state == HealthState::Unhealthy);
+            return if is_known { "unhealthy" } else { "health unknown" };
         }
+        // One that was added at run time has all its options from there, and may have been added so.
+        let is_added = self.dynamic.journal().own(group.name(), &process.config.program.name).is_some();
+        let is_disabled = match is_added {
+            true => self.order.disabled.contains(&id),
+            false => self.dynamic.overrides(&process.config.program.name, "autostart"),
+        };
+        if is_off && is_disabled { "disabled" } else { state.name() }
     }
 
     fn obstacle_names(&self, id: ProcId, with_states: bool) -> String {

@@ -164,7 +164,7 @@ fn set_autostart(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome,
         if let Some(change) = context.daemon.with_options(wanted, &options, context.host)? {
             let origin = context.origin();
             // It holds from the next start of the daemon on; who wants it at once says so.
-            context.daemon.leave_down(&group, &program);
+            context.daemon.leave_down(&group, &program, !autostart);
             context.daemon.apply(&change, &origin, context.now, context.host)?;
         }
     }
@@ -185,18 +185,19 @@ fn graph(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
             ("state".into(), process.machine.state().name().into()),
             ("waiting".into(), daemon.is_waiting(id).into()),
         ]));
-        for (item, on) in daemon.needs_of(id) {
-            for on in on {
-                if edges.len() == EDGES_MAX {
-                    is_cut = true;
-                    break;
-                }
-                edges.push(Value::Struct(vec![
-                    ("from".into(), name(id)),
-                    ("to".into(), name(on)),
-                    ("condition".into(), item.condition.name().into()),
-                ]));
+        let present = daemon.needs_of(id).flat_map(|(item, on)| on.map(move |on| (item, name(on))));
+        // What has been removed is no node.
+        let absent = daemon.absent_of(id).map(|item| (item, Value::from(item.name.clone())));
+        for (item, to) in present.chain(absent) {
+            if edges.len() == EDGES_MAX {
+                is_cut = true;
+                break;
             }
+            edges.push(Value::Struct(vec![
+                ("from".into(), name(id)),
+                ("to".into(), to),
+                ("condition".into(), item.condition.name().into()),
+            ]));
         }
     }
     let lists = |lists: Vec<Vec<ProcId>>| {

@@ -40,7 +40,8 @@ fn stop_none_and_a_command() {
     };
     daemon.folder.configure(&format!(
         "[program:none]\ncommand=sleep 1000\n{}liveness_check_success_action=touch $DIR/cured\n\
-         [program:stop]\ncommand=sleep 1000\n{}[program:command]\ncommand=sleep 1000\n{}",
+         [program:stop]\ncommand=sleep 1000\n{}[program:command]\ncommand=sleep 1000\n{}\
+         [program:web]\ncommand=sleep 1000\ndepends_on=none=healthy\n",
         check("none"),
         check("stop"),
         check("touch $DIR/told")
@@ -51,9 +52,12 @@ fn stop_none_and_a_command() {
     assert_eq!(error, "Not healthy (2 failures: exit status 1)");
     wait_for("the command", || daemon.folder.path("told").exists().then_some(()));
     wait_for("none to be ill", || (state_of_health(&daemon, "none") == "unhealthy").then_some(()));
+    let description = daemon.info("web", "description");
+    assert_eq!(description.as_str(), Some("Waiting for none (unhealthy)"));
     daemon.folder.write("well", "");
     wait_for("none to be well", || (state_of_health(&daemon, "none") == "healthy").then_some(()));
     wait_for("the other command", || daemon.folder.path("cured").exists().then_some(()));
+    daemon.wait_state("web", "RUNNING");
     assert_eq!(["none", "command"].map(|name| daemon.pid_of(name)), pids, "nothing was restarted");
 }
 

@@ -364,6 +364,58 @@ fn at_run_time_names_count_when_they_are_added() {
     daemon.wait_state("g:x", "RUNNING");
 }
 
+/// O-7: a smaller number of processes is not refused either, not even at the next start of the daemon; `deps` has a line for
+/// what is gone.
+#[test]
+fn fewer_processes_are_not_refused() {
+    if is_original() {
+        return;
+    }
+    let stheno = "[stheno]\nmutation=true\ndynamic_conf=%(here)s/dynamic.conf\n".to_string();
+    let db = program("db", "numprocs=2\nprocess_name=db_%(process_num)d");
+    let daemon = Daemon::start(&[db, program("web", "depends_on=db:db_1"), stheno].concat());
+    daemon.wait_state("web", "RUNNING");
+    let set = |number: i64| daemon.must("stheno.setNumprocs", &["db".into(), Value::Int(number)]);
+    set(1);
+    set(0);
+    daemon.must("supervisor.reloadConfig", &[]);
+    daemon.signal(Signal::SIGHUP);
+    wait_for("another start", || (daemon.log_lines("supervisord started").len() == 2).then_some(()));
+    wait_description(&daemon, "web", "Waiting for db:db_1 (removed)");
+    assert_eq!(daemon.folder.ctl(&["deps"]).stdout, "web waiting\n  db:db_1=running removed\n");
+    set(2);
+    daemon.wait_state("web", "RUNNING");
+}
+
+/// O-1: what an update changes for one that waits holds at once, and a program that was added without autostart is down, not
+/// disabled.
+#[test]
+fn an_update_is_looked_at_by_those_that_wait() {
+    if is_original() {
+        return;
+    }
+    let stheno = "[stheno]\nmutation=true\n".to_string();
+    let config = |more: &str| {
+        let web = program("web", &format!("depends_on=off\n{more}"));
+        [program("off", "autostart=false"), web, stheno.clone()].concat()
+    };
+    let daemon = Daemon::start(&config(""));
+    wait_description(&daemon, "web", "Waiting for off (STOPPED)");
+    daemon.folder.configure(&config("depends_on_timeout=0.2"));
+    daemon.folder.ctl(&["update", "--minimal"]);
+    daemon.wait_state("web", "FATAL");
+    let options = |more: &[(&'static str, &'static str)]| {
+        let options = [("command", "sleep 1000"), ("startsecs", "0")].iter().chain(more);
+        Value::Struct(options.map(|(key, value)| ((*key).into(), Value::from(*value))).collect())
+    };
+    let add = |name: &'static str, more| {
+        daemon.must("stheno.addProgram", &["off".into(), name.into(), options(more)]);
+    };
+    add("x", &[("autostart", "false")]);
+    add("y", &[("depends_on", "off:x")]);
+    wait_description(&daemon, "off:y", "Waiting for off:x (STOPPED)");
+}
+
 /// O-7: a delayed first start waits like for a dependency, and a start by command does not.
 #[test]
 fn first_starts_can_be_delayed() {
@@ -394,6 +446,8 @@ fn the_graph_is_shown() {
     assert_eq!((deps.status, deps.stdout.as_str()), (0, "top waiting\n  web=running waiting\n    db=ready STOPPED\n"));
     let stops = daemon.folder.ctl(&["deps", "--stop"]);
     assert_eq!((stops.status, stops.stdout.as_str()), (0, "1: top\n2: web\n3: db\n"));
+    let stops = daemon.folder.ctl(&["deps", "--stop", "web", "nope"]);
+    assert_eq!((stops.status, stops.stdout.as_str()), (1, "nope: ERROR (no such process)\n1: top\n2: web\n"));
     let verbose = daemon.folder.ctl(&["status", "--verbose", "web"]);
     let lines: Vec<&str> = verbose.stdout.lines().skip(1).collect();
     assert_eq!(lines, ["    not ready, health unknown, restarts 0", "    depends on db=ready; waits for db (STOPPED)"]);

@@ -214,7 +214,8 @@ pub fn deps(session: &mut Session, arguments: &str) -> Result<(), Error> {
     names.retain(|name| name != "--stop");
     let names = expand(session, names)?;
     let Some(graph) = call(session, "stheno.getGraph", &[])? else { return Ok(()) };
-    let lines = if is_stop { stops(&graph)? } else { Tree::read(&graph)?.lines(&names) };
+    let tree = Tree::read(&graph)?;
+    let lines = if is_stop { stops(&graph, &tree, &names)? } else { tree.lines(&names) };
     for line in lines {
         match line {
             Ok(line) => session.print(&line),
@@ -230,11 +231,25 @@ pub fn deps(session: &mut Session, arguments: &str) -> Result<(), Error> {
 /// A line to be printed, or a name that nothing has.
 type Line = Result<String, String>;
 
-fn stops(graph: &Value) -> Result<Vec<Line>, Error> {
-    let steps = array(graph.member("stops").cloned().unwrap_or(Value::Nil))?;
-    let mut lines = Vec::new();
-    for (at, step) in steps.iter().enumerate() {
-        lines.push(Ok(format!("{}: {}", at + 1, texts(Some(step))?.join(" "))));
+/// The order of stopping: of all, or of these and what depends on them.
+fn stops(graph: &Value, tree: &Tree, names: &[String]) -> Result<Vec<Line>, Error> {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut found = Vec::new();
+    for name in names {
+        match tree.named(name) {
+            none if none.is_empty() => lines.push(Err(name.clone())),
+            some => found.extend(some),
+        }
+    }
+    let concerned = tree.with_dependents(found);
+    let mut at = 0;
+    for step in array(graph.member("stops").cloned().unwrap_or(Value::Nil))? {
+        let mut step = texts(Some(&step))?;
+        step.retain(|name| names.is_empty() || concerned.contains(&**name));
+        if !step.is_empty() {
+            at += 1;
+            lines.push(Ok(format!("{at}: {}", step.join(" "))));
+        }
     }
     Ok(lines)
 }
@@ -263,6 +278,32 @@ impl Tree {
         Ok(tree)
     }
 
+    /// The processes that a name means: one, or all of a group.
+    fn named(&self, name: &str) -> Vec<&str> {
+        let group = name.strip_suffix(":*").unwrap_or(name);
+        let is_meant = |process: &&str| {
+            *process == name || process.split_once(':').map_or(*process, |(of_group, _)| of_group) == group
+        };
+        self.states.keys().map(String::as_str).filter(is_meant).collect()
+    }
+
+    /// Processes and all that are to be stopped before them.
+    fn with_dependents<'t>(&'t self, mut found: Vec<&'t str>) -> BTreeSet<&'t str> {
+        let mut above: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (from, needs) in &self.needs {
+            for (to, _) in needs.iter().filter(|(_, condition)| !matches!(&**condition, "completed" | "ended")) {
+                above.entry(to).or_default().push(from);
+            }
+        }
+        let mut seen = BTreeSet::new();
+        while let Some(name) = found.pop() {
+            if seen.insert(name) {
+                found.extend(above.get(name).into_iter().flatten());
+            }
+        }
+        seen
+    }
+
     /// The trees of these names, or of all on which nothing depends. What has been shown is not shown again.
     fn lines(&self, names: &[String]) -> Vec<Line> {
         let is_root = |name: &&String| self.needs.contains_key(*name) && !self.needed.contains(*name);
@@ -285,7 +326,7 @@ impl Tree {
             let below = |name: &String| self.needs.get(name).into_iter().flatten().rev();
             let mut left: Vec<(usize, &(String, String))> = below(root).map(|need| (1, need)).collect();
             while let Some((depth, (name, condition))) = left.pop() {
-                let state = self.states.get(name).map_or("", String::as_str);
+                let state = self.states.get(name).map_or("removed", String::as_str);
                 let is_new = shown.insert(name);
                 let has_more = self.needs.contains_key(name);
                 let again = if !is_new && has_more { " (see above)" } else { "" };
