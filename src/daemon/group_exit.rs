@@ -1,6 +1,6 @@
 //! What the unexpected end of one of its members does to a group (`on_group_member_exit`, O-1).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::{Daemon, Group, Host, Proc};
@@ -21,7 +21,14 @@ const WINDOW: Duration = Duration::from_secs(60);
 pub(super) struct GroupExits {
     groups: IdMap<GroupId, Restarts>,
     /// Groups that are started when all their members are stopped.
-    pending: Vec<GroupId>,
+    pending: Vec<Pending>,
+}
+
+/// A group that is to be started.
+struct Pending {
+    group: GroupId,
+    /// Members that somebody has stopped since.
+    kept_down: BTreeSet<ProcId>,
 }
 
 /// The restarts of one group, oldest first; at most [`RESTARTS_MAX`].
@@ -70,8 +77,8 @@ impl Daemon {
         if let Some(process) = self.roster.process_mut(id) {
             process.machine.rest();
         }
-        if is_restart && !self.group_exits.pending.contains(&at) {
-            self.group_exits.pending.push(at);
+        if is_restart && !self.group_exits.pending.iter().any(|pending| pending.group == at) {
+            self.group_exits.pending.push(Pending { group: at, kept_down: BTreeSet::new() });
         }
         let others = self.roster.members_by_priority(at);
         for other in &others {
@@ -91,6 +98,21 @@ impl Daemon {
                 .any(|(id, process)| process.machine.state().is_running() && !self.order.stops.contains_key(&id))
     }
 
+    /// Whether a process is to be started with its group.
+    pub(super) fn is_to_return_with_group(&self, id: ProcId) -> bool {
+        let Some(process) = self.roster.process(id) else { return false };
+        let is_its = |pending: &Pending| pending.group == process.group && !pending.kept_down.contains(&id);
+        self.group_exits.pending.iter().any(is_its)
+    }
+
+    /// A process is not to be started with its group.
+    pub(super) fn leave_out_of_restart(&mut self, id: ProcId) {
+        let Some(process) = self.roster.process(id) else { return };
+        for pending in self.group_exits.pending.iter_mut().filter(|pending| pending.group == process.group) {
+            pending.kept_down.insert(id);
+        }
+    }
+
     /// Starts the groups that are to be restarted and are stopped by now.
     pub(super) fn restart_groups(&mut self, now: Now, host: &mut dyn Host) {
         if self.group_exits.pending.is_empty() {
@@ -101,11 +123,13 @@ impl Daemon {
             return;
         }
         let roster = &self.roster;
-        let is_stopped = |id: &GroupId| roster.group(*id).is_none_or(Group::is_stopped);
-        let ready: Vec<GroupId> = self.group_exits.pending.iter().copied().filter(is_stopped).collect();
-        self.group_exits.pending.retain(|id| !ready.contains(id));
-        for group in ready {
-            let members = self.roster.members_by_priority(group);
+        let is_stopped = |pending: &Pending| roster.group(pending.group).is_none_or(Group::is_stopped);
+        let pending = std::mem::take(&mut self.group_exits.pending).into_iter();
+        let (ready, pending): (Vec<Pending>, Vec<Pending>) = pending.partition(is_stopped);
+        self.group_exits.pending = pending;
+        for Pending { group, kept_down } in ready {
+            let mut members = self.roster.members_by_priority(group);
+            members.retain(|id| !kept_down.contains(id));
             self.ask_to_start(&members, now);
             for id in members {
                 if !self.wait_to_start(id, now) {

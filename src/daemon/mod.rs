@@ -13,6 +13,7 @@ pub(crate) mod bus;
 pub(crate) mod care;
 pub(crate) mod change;
 mod children;
+mod comeback;
 mod dependent_startup;
 pub(crate) mod dynamic;
 pub(crate) mod edits;

@@ -51,6 +51,8 @@ pub(super) struct Order {
     pub(super) owed: BTreeMap<ProcId, Mono>,
     /// Those that are to be stopped, each after what depends on it.
     pub(super) stops: BTreeMap<ProcId, AfterStop>,
+    /// Those that a call starts again when they are stopped.
+    pub(super) expected_back: BTreeSet<ProcId>,
     /// Those whose stop by command does not concern what depends on them.
     pub(super) hushed: BTreeSet<ProcId>,
     /// Those that `disable` was said of, of programs that were added at run time.
@@ -138,6 +140,7 @@ impl Daemon {
             order.refused.remove(&id);
             order.asked.remove(&id);
         }
+        order.expected_back.remove(&id);
         order.hushed.remove(&id);
         order.disabled.remove(&id);
         order.stops.remove(&id);

@@ -47,8 +47,16 @@ impl Daemon {
     }
 
     fn begin_stops(&mut self, ids: &[ProcId], then: AfterStop, now: Now) {
-        let is_up = |id: &ProcId| self.roster.process(*id).is_some_and(is_up);
-        let ids: Vec<ProcId> = ids.iter().copied().filter(is_up).collect();
+        // Somebody stops it already, and that holds.
+        let is_left = |id: &ProcId, process: &Proc| {
+            then == AfterStop::Wait
+                && process.machine.state() == ProcessState::Stopping
+                && !process.machine.is_coming_back()
+                && !self.order.stops.contains_key(id)
+        };
+        let is_concerned = |process: &Proc, id: &ProcId| is_up(process) && !is_left(id, process);
+        let is_concerned = |id: &ProcId| self.roster.process(*id).is_some_and(|process| is_concerned(process, id));
+        let ids: Vec<ProcId> = ids.iter().copied().filter(is_concerned).collect();
         let mut added = Vec::new();
         for id in &ids {
             let before = self.order.stops.get(id).copied();

@@ -58,6 +58,9 @@ impl Fleet {
                 }
             }
         }
+        for id in &stops {
+            daemon.keep_down(*id);
+        }
         if daemon.stops_in_order() {
             daemon.stop_in_order(&stops, now);
         } else {

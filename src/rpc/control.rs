@@ -120,9 +120,10 @@ pub fn advance(bulk: &mut Bulk, context: &mut Context<'_>) -> Option<Done> {
 fn act(bulk: &mut Bulk, id: ProcId, context: &mut Context<'_>) {
     let state_before = state(context, id);
     let is_waiting = context.daemon.is_waiting(id);
+    let returns = context.daemon.is_to_return(id);
     let (is_concerned, cost) = match bulk.action {
         BulkAction::Start => (!state_before.is_running(), START_US),
-        BulkAction::Stop => (bulk.in_order || is_up(context, id) || is_waiting, SIGNAL_US),
+        BulkAction::Stop => (bulk.in_order || is_up(context, id) || is_waiting || returns, SIGNAL_US),
         BulkAction::Signal(_) => (state_before.is_signallable(), SIGNAL_US),
     };
     context.budget.spend(if is_concerned { cost } else { 1 });
@@ -187,9 +188,10 @@ fn is_up(context: &Context<'_>, id: ProcId) -> bool {
 }
 
 fn try_stop(context: &mut Context<'_>, id: ProcId, name: &str) -> Result<(), Fault> {
+    let was_to_return = context.daemon.keep_down(id);
     if !is_up(context, id) {
         let waited = context.daemon.give_up_wait(id, context.now);
-        return if waited { Ok(()) } else { Err(Code::NotRunning.with(name)) };
+        return if waited || was_to_return { Ok(()) } else { Err(Code::NotRunning.with(name)) };
     }
     context.daemon.stop_process(id, context.now, context.host).map_err(|text| Code::Failed.with(text))
 }
@@ -215,8 +217,11 @@ pub fn stop_all(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, 
 /// Stops several, each after those that depend on it (O-2).
 pub(super) fn begin_in_order(context: &mut Context<'_>, processes: Vec<ProcId>, waits: bool) -> Result<Outcome, Fault> {
     // All at once: one that has its turn later holds up others that have it sooner.
-    let is_concerned = |id: &ProcId| state(context, *id).is_running() || context.daemon.is_waiting(*id);
-    let processes: Vec<ProcId> = processes.into_iter().filter(is_concerned).collect();
+    let mut processes = processes;
+    processes.retain(|id| {
+        let was_to_return = context.daemon.keep_down(*id);
+        was_to_return || state(context, *id).is_running() || context.daemon.is_waiting(*id)
+    });
     context.daemon.stop_in_order(&processes, context.now);
     let bulk = Bulk::new(BulkAction::Stop, processes, waits).in_order();
     Deferred::Bulk(bulk).begin(context)

@@ -155,6 +155,7 @@ impl Update {
         }
         if let Some(restart) = self.restart.take() {
             self.restarts.batches = restart.batches(context);
+            context.daemon.expect_back(self.restarts.batches.iter().flatten().copied());
         }
         if self.report.fault.is_none() && !self.restarts.advance(context, &mut self.report) {
             return None;
@@ -298,6 +299,11 @@ impl Restarts {
         loop {
             let current = std::mem::take(&mut self.current);
             for (id, stage) in current {
+                if stage == Stage::Stopping && !context.daemon.is_expected_back(id) {
+                    let fault = Code::Failed.with("not restarted, because it was stopped meanwhile");
+                    self.note(context, id, report, Err(fault));
+                    continue;
+                }
                 match self.step(context, id, stage) {
                     Ok(Some(stage)) => self.current.push((id, stage)),
                     Ok(None) => self.note(context, id, report, Ok(())),
@@ -313,6 +319,7 @@ impl Restarts {
             let Some(batch) = self.batches.pop_front() else { return true };
             if self.has_failed {
                 for id in batch {
+                    context.daemon.is_back(id);
                     let fault = Code::Failed.with("not restarted, because an earlier one did not come up");
                     self.note(context, id, report, Err(fault));
                 }
@@ -329,6 +336,7 @@ impl Restarts {
             if !is_down(context.daemon, id) {
                 return Ok(Some(Stage::Stopping));
             }
+            context.daemon.is_back(id);
             context.daemon.start_process(id, context.now, context.host);
             context.daemon.transition(id, context.now, context.host);
         }

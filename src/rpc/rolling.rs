@@ -15,6 +15,9 @@ use crate::wire::value::Value;
 /// A rolling restart under way.
 pub struct Rolling {
     claim: Option<ClaimId>,
+    /// All of them.
+    processes: Vec<ProcId>,
+    /// Those that have not had their turn.
     left: std::vec::IntoIter<ProcId>,
     at_a_time: usize,
     timeout: Option<Duration>,
@@ -50,9 +53,11 @@ impl Rolling {
         groups.dedup();
         let claims = groups.into_iter().map(|group| Claim { group: group.to_string(), program: None }).collect();
         let claim = context.extensions.claims.lay(claims, context.method)?;
+        context.daemon.expect_back(processes.iter().copied());
         Ok(Rolling {
             claim: Some(claim),
-            left: processes.into_iter(),
+            left: processes.clone().into_iter(),
+            processes,
             at_a_time: at_a_time.unwrap_or(least).max(1),
             timeout,
             current: Vec::new(),
@@ -73,6 +78,7 @@ impl Rolling {
             && let Some(claim) = self.claim.take()
         {
             context.extensions.claims.give_up(claim);
+            self.processes.iter().for_each(|id| context.daemon.is_back(*id));
         }
         done
     }
@@ -83,6 +89,11 @@ impl Rolling {
         }
         loop {
             for (id, stage, until) in std::mem::take(&mut self.current) {
+                if stage == Stage::Stopping && !context.daemon.is_expected_back(id) {
+                    // Somebody has stopped it meanwhile, and that holds; the others are no worse for it.
+                    self.note(context, id, Err(Code::Failed.with("not restarted")));
+                    continue;
+                }
                 match step(context, id, stage, until) {
                     Ok(Some(stage)) => self.current.push((id, stage, until)),
                     Ok(None) => self.note(context, id, Ok(())),
@@ -129,6 +140,7 @@ fn step(context: &mut Context<'_>, id: ProcId, stage: Stage, until: Option<Mono>
                 let _ = context.daemon.stop_process(id, context.now, context.host);
             }
             if is_down(context.daemon, id) {
+                context.daemon.is_back(id);
                 context.daemon.start_process(id, context.now, context.host);
                 context.daemon.transition(id, context.now, context.host);
                 Stage::Starting

@@ -1,12 +1,40 @@
 //! Starts and stops that meet what is pending already: a wait, a stop that is to be followed by a start, a change that goes on
 //! (O-1, O-2, O-7).
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use stheno::wire::value::Value;
+
 use crate::daemon::{Daemon, is_original, wait_for};
 
 /// A program that stays up.
 fn program(name: &str, more: &str) -> String {
     format!("[program:{name}]\ncommand=sleep 1000\nstartsecs=0\n{more}\n")
 }
+
+/// A program that stays up, and once told to stop ends when there is a file `go`.
+fn slow(name: &str, more: &str) -> String {
+    let ends = "while test ! -e go; do sleep 0.02; done; exit 0";
+    let script = format!("trap '{ends}' TERM; echo up > %(process_num)d{name}.up; while :; do sleep 0.02; done");
+    format!("[program:{name}]\ncommand=sh -c \"{script}\"\nstartsecs=0\ndirectory=%(here)s\n{more}\n")
+}
+
+/// Kills a process so that it exits unexpectedly.
+fn kill_it(daemon: &Daemon, name: &str) {
+    kill(Pid::from_raw(daemon.pid_of(name)), Signal::SIGKILL).unwrap();
+}
+
+/// How often a process was started.
+fn starts(daemon: &Daemon, name: &str) -> usize {
+    daemon.log_lines(&format!("spawned: '{name}'")).len()
+}
+
+/// Lets the daemon do whatever it would do next: a program is started after all that.
+fn let_it_go_on(daemon: &Daemon) {
+    daemon.must("supervisor.startProcess", &["later".into()]);
+}
+
+const LATER: &str = "[program:later]\ncommand=sleep 1000\nstartsecs=1\nautostart=false\n";
 
 fn description(daemon: &Daemon, name: &str) -> String {
     daemon.info(name, "description").as_str().unwrap_or_default().to_string()
@@ -76,4 +104,113 @@ fn one_that_is_to_run_again_has_not_completed() {
     }
     daemon.folder.write("go", "");
     dependents.iter().for_each(|(name, _)| daemon.wait_state(name, "RUNNING"));
+}
+
+/// O-1: a stop by command of one that is being stopped because of what it depends on, to wait again, holds; and one that is
+/// being stopped by command is not put into a wait.
+#[test]
+fn a_stop_holds_for_one_that_was_to_wait() {
+    if is_original() {
+        return;
+    }
+    let config = [program("db", "autorestart=true"), slow("s", "depends_on=db\non_dependency_stop=stop"), LATER.into()];
+    let stop_s = |daemon: &Daemon| daemon.must("supervisor.stopProcess", &["s".into(), false.into()]);
+    for case in ["stop s", "stop all", "stop s before"] {
+        let daemon = Daemon::start(&config.concat());
+        daemon.wait_file("0s.up", "up");
+        if case == "stop s before" {
+            stop_s(&daemon);
+        }
+        kill_it(&daemon, "db");
+        daemon.wait_state("s", "STOPPING");
+        wait_for("another db", || (starts(&daemon, "db") == 2).then_some(()));
+        match case {
+            "stop s" => assert_eq!(stop_s(&daemon), Value::Bool(true)),
+            "stop all" => {
+                let Value::Array(stopped) = daemon.must("supervisor.stopAllProcesses", &[false.into()]) else {
+                    panic!()
+                };
+                let names: Vec<&str> = stopped.iter().filter_map(|one| one.member("name")?.as_str()).collect();
+                assert!(names.contains(&"s"), "{names:?}");
+            }
+            _ => {}
+        }
+        daemon.folder.write("go", "");
+        daemon.wait_state("s", "STOPPED");
+        let_it_go_on(&daemon);
+        assert_eq!((starts(&daemon, "s"), daemon.state("s").as_str()), (1, "STOPPED"), "{case}");
+        assert!(!description(&daemon, "s").starts_with("Waiting"), "{case}");
+    }
+}
+
+/// O-1: what is stopped by command while its group is stopped to be started again stays down.
+#[test]
+fn a_stop_holds_while_a_group_is_restarted() {
+    if is_original() {
+        return;
+    }
+    let group = "[group:g]\nprograms=m1,m2\non_group_member_exit=restart_group\n".to_string();
+    let config = [group, program("m1", ""), slow("m2", ""), LATER.into()];
+    for (method, params, starts_of_m1) in [
+        ("supervisor.stopProcessGroup", &["g".into(), false.into()][..], 1),
+        ("supervisor.stopAllProcesses", &[false.into()], 1),
+        ("supervisor.stopProcess", &["g:m2".into(), false.into()], 2),
+    ] {
+        let daemon = Daemon::start(&config.concat());
+        daemon.wait_file("0m2.up", "up");
+        kill_it(&daemon, "g:m1");
+        daemon.wait_state("g:m2", "STOPPING");
+        daemon.must(method, params);
+        daemon.folder.write("go", "");
+        daemon.wait_state("g:m2", "STOPPED");
+        let_it_go_on(&daemon);
+        assert_eq!((starts(&daemon, "m1"), starts(&daemon, "m2")), (starts_of_m1, 1), "{method}");
+        // The next restart of the group is one of all again.
+        daemon.must("supervisor.startProcessGroup", &["g".into()]);
+        kill_it(&daemon, "g:m1");
+        wait_for("both", || (starts(&daemon, "m2") == 3).then_some(()));
+        daemon.wait_state("g:m1", "RUNNING");
+    }
+}
+
+/// O-7: a rolling restart passes over what somebody stops meanwhile, whether it is being stopped or has not had its turn, and
+/// every call is answered.
+#[test]
+fn a_stop_holds_in_a_rolling_restart() {
+    if is_original() {
+        return;
+    }
+    let both = "w:0: not restarted\nw:1: not restarted\n";
+    for (method, params, expected, states) in [
+        ("supervisor.stopProcessGroup", &["w".into()][..], both, ["STOPPED", "STOPPED"]),
+        ("supervisor.stopAllProcesses", &[], both, ["STOPPED", "STOPPED"]),
+        ("supervisor.stopProcess", &["w:1".into()], "w:0: restarted\nw:1: not restarted\n", ["RUNNING", "STOPPED"]),
+        (
+            "supervisor.stopProcess",
+            &["w:0".into(), false.into()],
+            "w:0: not restarted\nw:1: restarted\n",
+            ["STOPPED", "RUNNING"],
+        ),
+    ] {
+        let daemon = Daemon::start(&slow("w", "numprocs=2\nprocess_name=%(process_num)d"));
+        ["0w.up", "1w.up"].iter().for_each(|file| drop(daemon.wait_file(file, "up")));
+        std::thread::scope(|scope| {
+            let rolling = scope.spawn(|| daemon.folder.ctl(&["restart", "--rolling", "w:*"]));
+            daemon.wait_state("w:0", "STOPPING");
+            let stopping = scope.spawn(|| daemon.must(method, params));
+            if params.get(1).is_some() {
+                wait_for("the answer", || stopping.is_finished().then_some(()));
+            } else {
+                daemon.wait_state("w:1", "STOPPING");
+            }
+            daemon.folder.write("go", "");
+            let rolled = rolling.join().unwrap();
+            assert_eq!((rolled.status, rolled.stdout.as_str()), (1, expected), "{method}");
+            stopping.join().unwrap();
+        });
+        assert_eq!(["w:0", "w:1"].map(|name| daemon.state(name)), states, "{method}");
+        // Afterwards a stop is one like any other.
+        let again = daemon.folder.ctl(&["restart", "--rolling", "w:*"]);
+        assert_eq!((again.status, again.stdout.as_str()), (0, "w:0: restarted\nw:1: restarted\n"));
+    }
 }
