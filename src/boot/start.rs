@@ -9,17 +9,16 @@ use crate::clock::Now;
 use crate::config::cmdline::{self, CommandLine, Request};
 use crate::config::{Config, Loader, OomScoreAdj, Server, ServerAddress, Supervisord, SystemEnv, check, usage_error};
 use crate::daemon::loading;
-use crate::errno;
 use crate::level::Level;
 use crate::logs::activity::{self, Destination, Settings};
 use crate::logs::auto;
 use crate::model::event::Serials;
-use crate::reactor::{Manager, Reactor, Watchdog};
+use crate::reactor::{Manager, Reactor, Watchdog, cannot_listen};
 use crate::serve::{Service, UNIX_SERVER_NAME};
 use crate::state::SupervisorState;
 use crate::sys::signals::{self, SignalPipe};
 use crate::sys::sockets::ListenError;
-use crate::sys::{daemonize, fd, holder, init, limits, oom, process, resolve, time, users};
+use crate::sys::{daemonize, fd, init, limits, oom, process, resolve, time, users};
 
 /// Exit status of every error at start (C-7).
 const USAGE: i32 = 2;
@@ -151,7 +150,7 @@ fn run_once(carried: Carried) -> Result<AfterRun, String> {
     let Supervisord { minfds, minprocs, .. } = config.supervisord;
     let least = |number: i64| u64::try_from(number).unwrap_or(0);
     let raised = if is_first { limits::raise(least(minfds), least(minprocs))? } else { Vec::new() };
-    let now = open_log(&config)?;
+    let now = open_log(&config, is_first)?;
     if user.is_none() && users::current_uid() == 0 {
         activity!(Critical, "{ROOT_STAYS}");
     }
@@ -211,8 +210,8 @@ fn run_service(config: Config, loader: Loader, kept: Kept, now: Now) -> Result<A
     }
     #[cfg(feature = "fleet")]
     service.begin_fleet(now, reactor.system());
-    let sockets = SocketFiles::default();
-    let sockets = open_servers(&mut reactor, &servers, &interfaces, now, sockets)?;
+    let mut sockets = SocketFiles::default();
+    open_servers(&mut reactor, &servers, &interfaces, now, is_first, &mut sockets)?;
     let cannot = |error: std::io::Error| format!("cannot catch signals: {error}");
     let signals = match signals {
         Some(signals) => signals,
@@ -239,6 +238,9 @@ fn run_service(config: Config, loader: Loader, kept: Kept, now: Now) -> Result<A
     let pidfile = Pidfile::write(&options.pidfile.0);
     let ended = reactor.run(&mut service).map_err(|error| format!("the event loop failed: {error}"));
     service.daemon.tell_last_strangers();
+    if let Ok(ended) = &ended {
+        sockets.0.extend(ended.late_sockets.iter().cloned());
+    }
     drop(sockets);
     if let Some(pidfile) = pidfile {
         pidfile.remove(&service.daemon.config.supervisord.pidfile.0);
@@ -266,8 +268,9 @@ fn run_service(config: Config, loader: Loader, kept: Kept, now: Now) -> Result<A
     })
 }
 
-/// Opens the activity log. From here on there is a log, and a time in it.
-fn open_log(config: &Config) -> Result<Now, String> {
+/// Opens the activity log. From here on there is a log, and a time in it. At a restart there is one already, which stays if
+/// the other cannot be opened.
+fn open_log(config: &Config, is_first: bool) -> Result<Now, String> {
     let options = &config.supervisord;
     let target = match options.activity_log() {
         Some(path) => Destination::File {
@@ -284,10 +287,13 @@ fn open_log(config: &Config) -> Result<Now, String> {
     let now = time::now();
     activity::set_now(now);
     let settings = Settings { target, level: options.loglevel, echo: options.nodaemon && !options.silent };
-    activity::open(&settings).map_err(|error| {
-        let path = &options.logfile.0;
-        format!("could not open the log file {path}: {error}")
-    })?;
+    if let Err(error) = activity::open(&settings) {
+        let text = format!("could not open the log file {}: {error}", options.logfile.0);
+        if is_first {
+            return Err(text);
+        }
+        activity!(Critical, "{text}; the one before stays in use");
+    }
     Ok(now)
 }
 
@@ -308,11 +314,24 @@ fn open_servers(
     servers: &[Server],
     interfaces: &[String],
     now: Now,
-    mut files: SocketFiles,
-) -> Result<SocketFiles, String> {
+    is_first: bool,
+    files: &mut SocketFiles,
+) -> Result<(), String> {
     let traces = activity::level() <= Level::Trace;
     for server in servers {
-        reactor.listen(server).map_err(|error| cannot_listen(server, &error))?;
+        if let Err(error) = reactor.listen(server) {
+            // The original's sentence stands alone where somebody else does, for scripts know it; who that is, is said to
+            // a person at a terminal.
+            let is_known = error == ListenError::InUse && !std::io::stderr().is_terminal();
+            if is_first {
+                return Err(if is_known { error.to_string() } else { cannot_listen(server, &error) });
+            }
+            // It could a moment ago, before the programs were stopped, which now are to run.
+            let text = cannot_listen(server, &error).replace('\n', " ");
+            activity!(Critical, "{text}; it is tried again");
+            reactor.listen_later(server, now);
+            continue;
+        }
         let (place, host, port) = match &server.address {
             ServerAddress::Inet { host, port } => {
                 // The name may have to be looked up, which only those who see it should wait for.
@@ -333,27 +352,5 @@ fn open_servers(
             activity!(Critical, "Server '{}' running without any HTTP authentication checking", server.section);
         }
     }
-    Ok(files)
-}
-
-/// What the user is told when a server cannot listen. The original's sentence stands alone where somebody else does, for
-/// scripts know it; who that is, is said to a person at a terminal.
-fn cannot_listen(server: &Server, error: &ListenError) -> String {
-    if *error == ListenError::InUse && !std::io::stderr().is_terminal() {
-        return error.to_string();
-    }
-    let place = format!("{} of [{}]", server.address, server.section);
-    let reason = match error {
-        ListenError::InUse => match holder::of(&server.address) {
-            Some(holder) => format!("{holder} listens there"),
-            None => "somebody else listens there".to_string(),
-        },
-        ListenError::UnknownHost => "it is no address, and no name that is known here".to_string(),
-        ListenError::System(number) => errno::text(*number),
-        ListenError::Chown { .. } => return error.to_string(),
-    };
-    match error {
-        ListenError::InUse => format!("{error}\n{place}: {reason}"),
-        _ => format!("{error} at {place}: {reason}"),
-    }
+    Ok(())
 }

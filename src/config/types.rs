@@ -78,6 +78,13 @@ pub enum ServerAddress {
     },
 }
 
+impl ServerAddress {
+    /// Whether it is that port of TCP, of whatever address.
+    pub fn has_port(&self, number: u16) -> bool {
+        matches!(self, ServerAddress::Inet { port, .. } if *port == number)
+    }
+}
+
 impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

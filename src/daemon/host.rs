@@ -256,6 +256,9 @@ pub trait Host: Children + Helpers + Remains + Logs + Files + Clients {
     fn env(&mut self) -> &dyn Env;
     /// The configuration was read anew, in vain if that is `None`: what reading took is free again.
     fn has_loaded(&mut self, config: Option<&Config>);
+    /// Whether the next run could have what this configuration needs of the system; the error says what not, and where. Nothing
+    /// is changed.
+    fn try_next(&mut self, next: &Config) -> Result<(), String>;
     /// Whether the machine is ours to end, as PID 1; if so, Ctrl-Alt-Del is a signal to us from now on.
     fn claim_machine(&mut self) -> Result<(), NotOurs>;
     /// The pid of the daemon itself.

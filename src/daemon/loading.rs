@@ -39,6 +39,7 @@ impl Daemon {
         if let Some((reason, _)) = config.interfaces.iter().find_map(|interface| interface.refusal()) {
             return Err(reason);
         }
+        host.try_next(&config)?;
         self.next = Some(NextRun { loader, config });
         Ok(())
     }

@@ -52,6 +52,25 @@ impl Sink {
         }
     }
 
+    /// Whether `path` could be opened, as far as that can be told without leaving anything behind; a stream is not touched.
+    pub fn try_open(path: &str) -> io::Result<()> {
+        if paths::descriptor(path).is_some() || stream::inherited_number(path).is_some() {
+            return Ok(());
+        }
+        match std::fs::metadata(path) {
+            Ok(entry) if entry.is_dir() => Err(io::Error::from_raw_os_error(libc::EISDIR)),
+            Ok(entry) if entry.is_file() => file::open_to_append(path).map(drop),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            // A link to where nothing is yet.
+            Err(_) if std::fs::symlink_metadata(path).is_ok() => Ok(()),
+            Err(_) => {
+                file::open_to_append(path)?;
+                std::fs::remove_file(path)
+            }
+        }
+    }
+
     /// The path it was opened under.
     pub fn path(&self) -> &str {
         match self {

@@ -7,6 +7,7 @@ use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Token};
 
 use super::token::{Source, Watched};
+use crate::config::ServerAddress;
 use crate::daemon::host::Standing;
 use crate::id::{ConnId, IdMap};
 use crate::sys::{fd, peer};
@@ -101,7 +102,8 @@ pub(super) enum Written {
 /// All servers and clients.
 #[derive(Default)]
 pub(super) struct Clients {
-    listeners: Vec<ListenSocket>,
+    /// In the order of the configuration; one that could not listen has no socket.
+    listeners: Vec<(ServerAddress, Option<ListenSocket>)>,
     clients: IdMap<ConnId, Client>,
     next: u64,
     /// Reads and writes so far.
@@ -109,21 +111,43 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// Adds the next server.
-    pub(super) fn listen(&mut self, mut listener: ListenSocket, watched: &mut Watched) -> std::io::Result<()> {
+    /// Makes a place for the next server; answers which.
+    pub(super) fn add_server(&mut self, address: ServerAddress) -> usize {
+        self.listeners.push((address, None));
+        self.last_server()
+    }
+
+    pub(super) fn last_server(&self) -> usize {
+        self.listeners.len().saturating_sub(1)
+    }
+
+    /// Where servers listen.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &ServerAddress> {
+        self.listeners.iter().filter(|(_, socket)| socket.is_some()).map(|(address, _)| address)
+    }
+
+    /// Gives a server its socket.
+    pub(super) fn listen(
+        &mut self,
+        server: usize,
+        mut listener: ListenSocket,
+        watched: &mut Watched,
+    ) -> std::io::Result<()> {
         // It stays for as long as the poll does, and so does its token.
-        let (mut token, source) = (None, Source::Listener(self.listeners.len()));
+        let (mut token, source) = (None, Source::Listener(server));
         match &mut listener {
             ListenSocket::Tcp(listener) => watched.watch(listener, &mut token, source, Interest::READABLE)?,
             ListenSocket::Unix(listener) => watched.watch(listener, &mut token, source, Interest::READABLE)?,
         }
-        self.listeners.push(listener);
+        if let Some((_, socket)) = self.listeners.get_mut(server) {
+            *socket = Some(listener);
+        }
         Ok(())
     }
 
     /// The next waiting client of a server.
     pub(super) fn accept(&mut self, server: usize, watched: &mut Watched) -> Accepted {
-        let Some(listener) = self.listeners.get(server) else { return Accepted::Nobody };
+        let Some((_, Some(listener))) = self.listeners.get(server) else { return Accepted::Nobody };
         let accepted = match listener {
             ListenSocket::Tcp(listener) => listener.accept().map(|(stream, address)| {
                 // Without it an answer of several segments waits 40 ms for an acknowledgement.

@@ -13,6 +13,7 @@ mod helpers;
 mod log_total;
 mod manager;
 mod remains;
+mod servers;
 mod system;
 mod token;
 mod watchdog;
@@ -25,7 +26,6 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::clock::{Mono, Now, earliest};
-use crate::config::{Server, ServerAddress};
 use crate::daemon::Host;
 use crate::id::{Channel, ConnId, ProcId};
 use crate::logs::{activity, stream};
@@ -33,14 +33,15 @@ use crate::model::backoff::Backoff;
 use crate::serve::{self, Input, Inputs, Service};
 use crate::state::SupervisorState;
 use crate::sys::signals::{self, SignalPipe};
-use crate::sys::sockets::{self, ListenError};
 use crate::sys::{memory, time};
 
 use children::Read;
-use clients::{Accepted, ListenSocket, Written};
+use clients::{Accepted, Written};
+use servers::Vacancies;
 use token::Source;
 
 pub use manager::Manager;
+pub use servers::cannot_listen;
 pub use system::System;
 pub use watchdog::Watchdog;
 
@@ -84,6 +85,7 @@ pub struct Reactor {
     poll: Poll,
     system: System,
     signals: Option<SignalPipe>,
+    vacancies: Vacancies,
     /// Who has started us and wants to be told how we are.
     manager: Option<Manager>,
     /// The board's, which resets it when we stand still.
@@ -132,6 +134,7 @@ impl Reactor {
             poll,
             system,
             signals: None,
+            vacancies: Vacancies::default(),
             manager: None,
             watchdog: None,
             arrived: Vec::new(),
@@ -150,19 +153,6 @@ impl Reactor {
     /// The system, for what has to be done before the loop runs.
     pub fn system(&mut self) -> &mut System {
         &mut self.system
-    }
-
-    /// Opens a server; their order is that of the configuration.
-    pub fn listen(&mut self, server: &Server) -> Result<(), ListenError> {
-        let listener = match &server.address {
-            ServerAddress::Inet { host, port } => {
-                ListenSocket::Tcp(mio::net::TcpListener::from_std(sockets::listen_inet(host, *port)?))
-            }
-            ServerAddress::Unix { path, mode, owner } => {
-                ListenSocket::Unix(mio::net::UnixListener::from_std(sockets::listen_unix(path, *mode, *owner)?))
-            }
-        };
-        Ok(self.system.clients.listen(listener, &mut self.system.watched)?)
     }
 
     /// Catches the daemon's signals from now on.
@@ -209,6 +199,7 @@ impl Reactor {
                 }
             }
             now = self.wake();
+            self.fill_vacancies(now);
             self.sort(&events, now);
             serve::turn(&mut Turning { reactor: &mut self, service }, now);
             self.trim_memory(service, now);
@@ -224,7 +215,8 @@ impl Reactor {
             }
         };
         self.write_all(service, now);
-        Ok(Ended { state, signals: self.signals, watchdog: self.watchdog })
+        let late_sockets = self.vacancies.filled;
+        Ok(Ended { state, signals: self.signals, watchdog: self.watchdog, late_sockets })
     }
 
     /// The time of this wake-up, for everybody.
@@ -246,8 +238,9 @@ impl Reactor {
         let streams = stream::deadline();
         let manager = self.manager.as_ref().and_then(Manager::deadline);
         let watchdog = self.watchdog.as_ref().and_then(Watchdog::deadline);
+        let servers = self.vacancies.deadline();
         let ours = [self.trims_after_load_at, self.trims_at, self.backoff.deadline(), streams, manager, watchdog];
-        earliest(&[of_service, earliest(&ours)]).map(|at| at.since(now.mono))
+        earliest(&[of_service, earliest(&ours), servers]).map(|at| at.since(now.mono))
     }
 
     /// Gives memory back some time after a configuration was read. With ten programs that is two thirds of it.
@@ -558,4 +551,6 @@ pub struct Ended {
     pub signals: Option<SignalPipe>,
     /// The board's watchdog, which is kept open.
     pub watchdog: Option<Watchdog>,
+    /// Socket files of servers that have begun to listen while it ran.
+    pub late_sockets: Vec<String>,
 }

@@ -629,6 +629,10 @@ impl Host for System {
         self.has_loaded = true;
     }
 
+    fn try_next(&mut self, next: &Config) -> Result<(), String> {
+        System::try_next(self, next)
+    }
+
     fn claim_machine(&mut self) -> Result<(), NotOurs> {
         machine::claim().map(drop)
     }

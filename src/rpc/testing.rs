@@ -192,6 +192,9 @@ impl Host for Tables {
         &self.env
     }
     fn has_loaded(&mut self, _: Option<&Config>) {}
+    fn try_next(&mut self, _: &Config) -> Result<(), String> {
+        Ok(())
+    }
     fn claim_machine(&mut self) -> Result<(), NotOurs> {
         self.machine
     }

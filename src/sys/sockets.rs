@@ -97,6 +97,11 @@ pub fn listen_inet(host: &str, port: u16) -> Result<TcpListener, ListenError> {
     Ok(listener)
 }
 
+/// Whether [`listen_inet`] would succeed now.
+pub fn try_inet(host: &str, port: u16) -> Result<(), ListenError> {
+    listen_inet(host, port).map(drop)
+}
+
 /// The standard library sets SO_REUSEADDR and its own backlog, which a second listen(2) replaces.
 fn bind_inet(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
@@ -112,14 +117,44 @@ fn listen(fd: RawFd, backlog: i32) -> io::Result<()> {
 
 /// Listens on a socket file, non-blocking. A stale one in its place is removed, with a line on stderr (C-157).
 pub fn listen_unix(path: &str, mode: u32, owner: Option<Owner>) -> Result<UnixListener, ListenError> {
-    let temporary = format!("{path}.{}", std::process::id());
-    let _ = std::fs::remove_file(&temporary);
-    let result = listen_at(&temporary, path, mode, owner);
-    let _ = std::fs::remove_file(&temporary);
-    result
+    with_temporary(path, |temporary| {
+        let socket = prepare(temporary, path, mode, owner)?;
+        publish(temporary, path)?;
+        let listener = UnixListener::from(socket);
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    })
 }
 
-fn listen_at(temporary: &str, path: &str, mode: u32, owner: Option<Owner>) -> Result<UnixListener, ListenError> {
+/// Whether [`listen_unix`] would succeed now, or, if the file that is there `is_ours`, once that is gone. Whatever is there
+/// stays.
+pub fn try_unix(path: &str, mode: u32, owner: Option<Owner>, is_ours: bool) -> Result<(), ListenError> {
+    with_temporary(path, |temporary| prepare(temporary, path, mode, owner).map(drop))?;
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(entry) if entry.is_dir() => Err(ListenError::System(libc::EISDIR)),
+        Ok(_) if is_ours => Ok(()),
+        // Whoever takes the connection lives; what it answers is not waited for.
+        Ok(_) => match connect_unix(path, Duration::ZERO) {
+            Ok(_) => Err(ListenError::InUse),
+            Err(error) if error.kind() == ErrorKind::TimedOut => Err(ListenError::InUse),
+            Err(_) => Ok(()),
+        },
+    }
+}
+
+/// Lends a name beside the path, under which nothing is before or after.
+fn with_temporary<T>(path: &str, make: impl FnOnce(&str) -> Result<T, ListenError>) -> Result<T, ListenError> {
+    let temporary = format!("{path}.{}", std::process::id());
+    let _ = std::fs::remove_file(&temporary);
+    let made = make(&temporary);
+    let _ = std::fs::remove_file(&temporary);
+    made
+}
+
+/// A socket that listens under a temporary name.
+fn prepare(temporary: &str, path: &str, mode: u32, owner: Option<Owner>) -> Result<OwnedFd, ListenError> {
     let socket = bind_unix(temporary, mode)?;
     if let Some(owner) = owner {
         chown(temporary, owner).map_err(|error| match errno_of(&error) {
@@ -129,10 +164,7 @@ fn listen_at(temporary: &str, path: &str, mode: u32, owner: Option<Owner>) -> Re
     }
     std::fs::set_permissions(temporary, std::fs::Permissions::from_mode(mode))?;
     listen(socket.as_raw_fd(), BACKLOG)?;
-    publish(temporary, path)?;
-    let listener = UnixListener::from(socket);
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+    Ok(socket)
 }
 
 /// Gives the complete socket its name, which nobody who is alive may have.

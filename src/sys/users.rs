@@ -125,6 +125,14 @@ pub fn drop_privileges(uid: u32, gid: Option<u32>) -> Result<(), String> {
     }
 }
 
+/// Whether [`drop_privileges`] may try; the error is its reason.
+pub fn may_become(uid: u32, gid: Option<u32>) -> Result<(), String> {
+    match Switch::to(&RunAs { uid: Some(uid), gid, groups: None }) {
+        Switch::Refuse { reason, .. } => Err(reason),
+        Switch::Keep | Switch::Become { .. } => Ok(()),
+    }
+}
+
 /// Through the C library, and so through whatever nsswitch.conf names.
 #[cfg(not(target_feature = "crt-static"))]
 mod lookup {

@@ -141,3 +141,77 @@ fn a_wrong_file_stops_nothing_at_a_restart() {
     assert_eq!(daemon.folder.ctl(&["reload"]).status, 0);
     wait_for("a is started anew", || daemon.log_lines("success: a entered RUNNING").get(1).cloned());
 }
+
+/// What cannot be told from the text of a file alone: it is tried beside what runs.
+#[test]
+fn what_the_system_would_refuse_stops_nothing_at_a_restart() {
+    if is_original() {
+        return;
+    }
+    let good = program("a", "sleep 1000");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("its address").port();
+    let mut daemon = Daemon::start(&good);
+    daemon.wait_state("a", "RUNNING");
+    let pid = daemon.pid_of("a");
+    let other = std::os::unix::net::UnixListener::bind(daemon.folder.path("other")).expect("a socket of somebody else");
+    let rows = [
+        ("[unix_http_server]\nfile=/nodir/s\n".to_string(), "/nodir/s of [unix_http_server]"),
+        ("[unix_http_server]\nfile=/tmp\n".to_string(), "/tmp of [unix_http_server]: Is a directory"),
+        (format!("[unix_http_server]\nfile=/tmp/{}\n", "x".repeat(110)), "AF_UNIX path too long at /tmp/xxx"),
+        ("[unix_http_server]\nfile=$DIR/other\n".to_string(), "/other of [unix_http_server]: somebody else listens"),
+        ("[inet_http_server]\nport=192.0.2.77:19894\n".to_string(), "192.0.2.77:19894 of [inet_http_server]"),
+        (format!("[inet_http_server]\nport=127.0.0.1:{port}\n"), "of [inet_http_server]: somebody else listens there"),
+        ("[supervisord]\nlogfile=/tmp\n".to_string(), "could not open the log file /tmp"),
+        ("[program:b]\ncommand=sleep 1\nstdout_logfile=/tmp\n".to_string(), "stdout_logfile of b is a directory: /tmp"),
+    ];
+    for (text, expected) in &rows {
+        daemon.folder.configure(&format!("{good}{text}"));
+        let (_, refusal) = daemon.call("supervisor.restart", &[]).expect_err(text);
+        assert!(refusal.contains(expected), "{text}: {refusal}");
+        assert_eq!((daemon.state("a").as_str(), daemon.pid_of("a")), ("RUNNING", pid), "{text}");
+    }
+    let refusals = || daemon.log_lines("restart refused, everything goes on as it is: ");
+    assert!(refusals().iter().zip(&rows).all(|(line, (_, expected))| line.contains(expected)), "{:?}", refusals());
+    daemon.signal(Signal::SIGHUP);
+    wait_for("the signal is refused, too", || (refusals().len() == rows.len() + 1).then_some(()));
+    // Nothing is left of what was tried.
+    assert_eq!(daemon.folder.names("other"), ["other"]);
+    drop(other);
+
+    // What is there already is no hindrance, nor is a socket that nobody serves any more.
+    let free = crate::daemon::free_port();
+    daemon
+        .folder
+        .configure(&format!("{good}[inet_http_server]\nport=127.0.0.1:{free}\n[supervisord]\nlogfile=$DIR/new\n"));
+    assert_eq!(daemon.folder.ctl(&["reload"]).status, 0);
+    wait_for("the next run", || daemon.folder.read("new").contains("success: a entered RUNNING").then_some(()));
+    daemon.folder.configure(&format!("{good}[inet_http_server]\nport=*:{free}\n"));
+    assert_eq!(daemon.folder.ctl(&["reload"]).status, 0);
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_end(), 0);
+}
+
+#[test]
+fn a_place_that_is_taken_during_a_restart_is_tried_again() {
+    if is_original() {
+        return;
+    }
+    let slow = "[program:a]\ncommand=sh -c \"trap 'until test -e $DIR/go; do sleep 0.02; done; exit' TERM; echo up > $DIR/up; \
+                while :; do sleep 0.02; done\"\nstopwaitsecs=60\n";
+    let mut daemon = Daemon::start(slow);
+    daemon.wait_file("up", "up");
+    let port = crate::daemon::free_port();
+    daemon.folder.configure(&format!("{slow}[inet_http_server]\nport=127.0.0.1:{port}\n"));
+    assert_eq!(daemon.folder.ctl(&["reload"]).status, 0);
+    let taken = std::net::TcpListener::bind(("127.0.0.1", port)).expect("the port, while a is stopped");
+    daemon.folder.write("go", "");
+    wait_for("it is said", || daemon.log_lines("somebody else listens there; it is tried again").pop());
+    wait_for("the programs run", || daemon.log_lines("spawned: 'a'").get(1).cloned());
+    daemon.wait_until_it_answers();
+    drop(taken);
+    wait_for("it listens", || daemon.log_lines(&format!("'inet_http_server' listens at 127.0.0.1:{port} now")).pop());
+    std::net::TcpStream::connect(("127.0.0.1", port)).expect("the server");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait_end(), 0);
+}

@@ -605,6 +605,10 @@ impl Host for SimHost {
         &self.files
     }
 
+    fn try_next(&mut self, _: &Config) -> Result<(), String> {
+        Ok(())
+    }
+
     fn has_loaded(&mut self, config: Option<&Config>) {
         self.changes += 1;
         if let Some(config) = config {
