@@ -276,7 +276,8 @@ pub fn parse(program: &str, args: &[String], env: &dyn Env) -> Result<Request, C
         checked = Some(file.clone());
         words = &[];
     }
-    let is_command = is_command && !words.is_empty() && !has("check");
+    let lacks_command = is_command && words.is_empty() && !has("check") && !has("configuration");
+    let is_command = is_command && !words.is_empty() && (!has("check") || has("configuration"));
     let command = if is_command { std::mem::take(&mut words) } else { &[] };
     if !words.is_empty() {
         let words: Vec<String> = words.iter().map(|word| pyrepr::text(word)).collect();
@@ -314,6 +315,9 @@ pub fn parse(program: &str, args: &[String], env: &dyn Env) -> Result<Request, C
             "minprocs" => set(option, env, &mut line.minprocs)?,
             other => debug_assert!(false, "--{other} stands in the table and sets nothing"),
         }
+    }
+    if lacks_command {
+        return Err(ConfigError::new("-- needs a COMMAND behind it"));
     }
     line.configuration = line.configuration.or(checked);
     let is_alone = !command.is_empty() && line.configuration.is_none();
@@ -431,7 +435,7 @@ mod tests {
                 CommandLine { loglevel: Some(Level::Debug), umask: Some(Octal(0o22)), ..Default::default() },
             ),
             ("--profile_options=cumulative,calls", CommandLine::default()),
-            ("-n --", CommandLine { nodaemon: true, ..Default::default() }),
+            ("-nc f --", CommandLine { nodaemon: true, configuration: Some("f".into()), ..Default::default() }),
         ];
         for (line, expected) in rows {
             assert_eq!(run(line), Ok(Request::Run(expected.clone())), "{line:?}");
@@ -520,11 +524,24 @@ mod tests {
             ("-n -- x", wrong("-n needs -c FILE beside -- COMMAND, which otherwise is run alone")),
             ("--wait-ready -- x", wrong("--wait-ready needs -c FILE beside -- COMMAND, which otherwise is run alone")),
             ("-c f --wait-ready", wrong("--wait-ready needs -c FILE and -- COMMAND")),
-            ("--group --", wrong("--group is for -- COMMAND without -c FILE")),
+            ("--group --", wrong("-- needs a COMMAND behind it")),
+            ("--", wrong("-- needs a COMMAND behind it")),
+            ("-n --", wrong("-- needs a COMMAND behind it")),
             ("--group", wrong("--group is for -- COMMAND without -c FILE")),
             ("-c f --exit-ok=1 -- x", wrong("--exit-ok is for -- COMMAND without -c FILE")),
             ("-c -- x", wrong("positional arguments are not supported: ['x']")),
             ("x -- y", wrong("positional arguments are not supported: ['x', '--', 'y']")),
+            (
+                "--check -c f -- x",
+                Ok(Request::Check {
+                    line: CommandLine {
+                        configuration: Some("f".into()),
+                        main: Some(Main { words: words("x"), waits_until_ready: false }),
+                        ..Default::default()
+                    },
+                    portable: false,
+                }),
+            ),
             (
                 "--check -- x",
                 Ok(Request::Check {

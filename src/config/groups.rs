@@ -61,6 +61,9 @@ impl<'a> Common<'a> {
             }
         }
         groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        if let Some(error) = self.main.and_then(|_| main_program::same_name(document, &groups)) {
+            failed(error)?;
+        }
         if self.main.is_some_and(|main| main.waits_until_ready) {
             main_program::wait_for_others(&mut groups);
         }

@@ -51,6 +51,17 @@ pub(super) fn add(document: &mut Document, main: &Main) -> Result<(), ConfigErro
     Ok(())
 }
 
+/// The error about a group of the file that has the name of the command's.
+pub(super) fn same_name(document: &Document, groups: &[Rc<Group>]) -> Option<ConfigError> {
+    let is_main = |group: &&Rc<Group>| group.processes.iter().any(|process| process.program.is_main);
+    let own = groups.iter().find(is_main)?;
+    groups.iter().find(|group| group.name == own.name && !is_main(group))?;
+    let kinds = ["group", "eventlistener", "fcgi-program"].map(|kind| format!("{kind}:{}", own.name));
+    let section = kinds.iter().find_map(|name| document.section(name))?;
+    let message = format!("-- COMMAND is to be the group {}, which is in the file already", own.name);
+    Some(ConfigError::new(message).at(&section.file, section.line).in_section(&section.name, &section.file))
+}
+
 /// One word as a command line has it.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\"'\"'"))
@@ -113,6 +124,16 @@ mod tests {
 
     #[test]
     fn a_program_of_that_name_is_an_error() {
+        for text in
+            ["[group:main]\nprograms=y\n[program:y]\ncommand=y\n", "[eventlistener:main]\ncommand=y\nevents=TICK\n"]
+        {
+            let error = load(&["x"], false, &format!("[supervisord]\n{text}")).unwrap_err();
+            let expected = "-- COMMAND is to be the group main, which is in the file already in section '";
+            assert!(error.starts_with(expected) && error.contains(":main' (file: 'F', line 2)"), "{error}");
+        }
+        let config =
+            load(&["x"], false, "[supervisord]\n[group:main]\nprograms=y,main\n[program:y]\ncommand=y\n").unwrap();
+        assert_eq!((config.groups.len(), config.groups[0].processes.len()), (1, 2));
         let error = load(&["x"], false, "[supervisord]\n[program:main]\ncommand=y\n").unwrap_err();
         let expected = "-- COMMAND is to be program:main, which is in the file already in section 'program:main' (file: 'F', line 2)";
         assert!(error.starts_with(expected), "{error}");

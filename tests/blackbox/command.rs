@@ -38,6 +38,11 @@ fn the_status_is_that_of_the_command() {
         let expected = (*status, "", folder.fill(stderr));
         assert_eq!((ended.status, ended.stdout.as_str(), ended.stderr), expected, "{args:?}");
     }
+    for args in [&["--"][..], &["-n", "--"]] {
+        let ended = folder.supervisord(args);
+        assert_eq!(ended.status, 2, "{args:?}");
+        assert!(ended.stderr.starts_with("Error: -- needs a COMMAND behind it\n"), "{ended:?}");
+    }
     let ended = folder.supervisord(&["-n", "--", "true"]);
     assert_eq!(ended.status, 2);
     assert!(ended.stderr.starts_with("Error: -n needs -c FILE beside -- COMMAND"), "{ended:?}");
@@ -192,6 +197,12 @@ fn a_command_beside_a_file_may_be_refused() {
     let ended = folder.supervisord(&[&BESIDE[..], &["true"]].concat());
     assert_eq!(ended.status, 2);
     assert!(ended.stderr.contains("in section 'program:main'") && ended.stderr.contains("line "), "{ended:?}");
+    folder.configure("[group:main]\nprograms=y\n[program:y]\ncommand=cat\n");
+    let ended = folder.supervisord(&[&BESIDE[..], &["true"]].concat());
+    assert_eq!(ended.status, 2);
+    assert!(ended.stderr.contains("in section 'group:main'") && ended.stderr.contains("line "), "{ended:?}");
+    let ended = folder.supervisord(&[&["--check"], &BESIDE[..], &["true"]].concat());
+    assert!(ended.status == 1 && ended.stdout.contains("is to be the group main"), "{ended:?}");
     folder.configure("");
     let ended = folder.supervisord(&[&BESIDE[1..], &["true"]].concat());
     assert_eq!(ended.status, 2);
