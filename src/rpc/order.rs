@@ -48,7 +48,17 @@ pub const METHODS: &[Method] = &[
         "Start processes or groups and what they depend on and is not there yet, each in its turn.",
         start_with_dependencies,
     ),
-    about_names("stopWithDependents", "Stop processes or groups after all that depend on them.", stop_with_dependents),
+    Method {
+        optional: 2,
+        ..row(
+            "stopWithDependents",
+            &["array", "array", "boolean", "boolean"],
+            &["names", "wait", "waiting"],
+            "Stop processes or groups after all that depend on them. With waiting=false those of the latter that only wait to be \
+             started go on waiting.",
+            stop_with_dependents,
+        )
+    },
     about_names(
         "stopOnly",
         "Stop processes or groups; what depends on them takes no notice until they are RUNNING again.",
@@ -107,7 +117,11 @@ fn start_with_dependencies(context: &mut Context<'_>, params: &[Value]) -> Resul
 
 fn stop_with_dependents(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let processes = named(context, params)?;
-    let all = context.daemon.with_dependents(&processes, context.now);
+    let mut all = context.daemon.with_dependents(&processes, context.now);
+    if params.get(2) == Some(&Value::Bool(false)) {
+        let named: std::collections::BTreeSet<ProcId> = processes.into_iter().collect();
+        all.retain(|id| named.contains(id) || !context.daemon.is_waiting(*id));
+    }
     begin_in_order(context, all, wait(params, 1))
 }
 

@@ -214,3 +214,29 @@ fn a_stop_holds_in_a_rolling_restart() {
         assert_eq!((again.status, again.stdout.as_str()), (0, "w:0: restarted\nw:1: restarted\n"));
     }
 }
+
+/// O-2: `restart --with-dependents` leaves alone what was down and what waits for that, and is answered.
+#[test]
+fn a_restart_with_dependents_does_not_wait_for_what_waits() {
+    if is_original() {
+        return;
+    }
+    let config = [
+        program("db", ""),
+        program("off", "depends_on=db\nautostart=false"),
+        program("waits", "depends_on=off"),
+        program("web", "depends_on=db"),
+    ];
+    let daemon = Daemon::start(&config.concat());
+    daemon.wait_state("web", "RUNNING");
+    wait_description(&daemon, "waits", "Waiting for off (STOPPED)");
+    let restarted = daemon.folder.ctl(&["restart", "--with-dependents", "db"]);
+    assert_eq!(
+        (restarted.status, restarted.stdout.as_str()),
+        (0, "web: stopped\ndb: stopped\ndb: started\nweb: started\n")
+    );
+    assert_eq!(description(&daemon, "waits"), "Waiting for off (STOPPED)");
+    let stopped = daemon.folder.ctl(&["stop", "--with-dependents", "db"]);
+    assert_eq!((stopped.status, stopped.stdout.lines().count()), (0, 3), "{}", stopped.stdout);
+    assert_eq!(description(&daemon, "waits"), "Not started");
+}

@@ -104,9 +104,11 @@ pub(super) fn stop_with_dependents(session: &mut Session, names: &[String]) -> R
     }
 }
 
-/// `restart --with-dependents`: down in reverse, up in order. Who depends on them and was down stays down.
+/// `restart --with-dependents`: down in reverse, up in order. Who depends on them and was down stays down, and who waits goes
+/// on waiting: that may be for something else, which nobody starts here.
 pub(super) fn restart_with_dependents(session: &mut Session, names: &[String]) -> Result<(), Error> {
-    let Some(results) = call(session, "stheno.stopWithDependents", &[list(names)])? else { return Ok(()) };
+    let params = [list(names), true.into(), false.into()];
+    let Some(results) = call(session, "stheno.stopWithDependents", &params)? else { return Ok(()) };
     let results = array(results)?;
     print_results_of_stop(session, &results)?;
     let mut wanted = names.to_vec();
