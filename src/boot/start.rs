@@ -132,7 +132,7 @@ fn run_once(carried: Carried) -> Result<AfterRun, String> {
     let Carried { mut loader, config, signals, watchdog, serial, is_first } = carried;
     let mut config = match config {
         Some(config) => config,
-        None => loader.load(&SystemEnv).map_err(|error| error.to_string())?,
+        None => loader.load(&SystemEnv).map_err(|error| error.at_start())?,
     };
     // Its parent would be PID 1, whose end is the end of everything.
     let stays = !config.supervisord.nodaemon && process::is_init();

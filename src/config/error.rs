@@ -9,7 +9,9 @@ use crate::wire::pyrepr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     message: String,
-    section: Option<Owner>,
+    /// The message as the original words it, where that holds a value that may be a secret (K-7).
+    telling: Option<Box<str>>,
+    section: Option<Box<Owner>>,
     place: Option<Place>,
     /// The known name that may have been meant.
     hint: Option<Box<str>>,
@@ -33,7 +35,28 @@ pub struct Place {
 impl ConfigError {
     /// An error without a place.
     pub fn new(message: impl Into<String>) -> ConfigError {
-        ConfigError { message: message.into(), section: None, place: None, hint: None }
+        ConfigError { message: message.into(), telling: None, section: None, place: None, hint: None }
+    }
+
+    /// Keeps the original's message, which shows a value that may be a secret, for [`ConfigError::at_start`].
+    pub fn told_as(self, telling: String) -> ConfigError {
+        ConfigError { telling: Some(telling.into_boxed_str()), ..self }
+    }
+
+    /// Shows one text in the place of another, which may hold a secret.
+    pub fn showing(self, hidden: &str, shown: &str) -> ConfigError {
+        let message = self.message.replace(hidden, shown);
+        let telling = self.telling.unwrap_or_else(|| self.message.into_boxed_str());
+        ConfigError { message, telling: Some(telling), ..self }
+    }
+
+    /// The error as whoever starts the daemon is told it on the standard error, word for word that of the original. All else,
+    /// logs, answers and `--check`, has the `Display`, which shows no secret.
+    pub fn at_start(&self) -> String {
+        match &self.telling {
+            Some(telling) => ConfigError { message: telling.to_string(), ..self.clone() }.to_string(),
+            None => self.to_string(),
+        }
     }
 
     /// Says where; an earlier answer is kept, for it is more exact. Line 0 stands for options that came from a call
@@ -53,7 +76,7 @@ impl ConfigError {
 
     /// Says that it belongs to a program's section, first seen in this file (C-93); an earlier answer is kept.
     pub fn in_section(mut self, section: &str, file: &str) -> ConfigError {
-        self.section.get_or_insert_with(|| Owner { section: section.to_string(), file: file.to_string() });
+        self.section.get_or_insert_with(|| Box::new(Owner { section: section.to_string(), file: file.to_string() }));
         self
     }
 
@@ -81,7 +104,8 @@ impl fmt::Display for ConfigError {
             // A message of several lines shows text of the file; what follows it would look like more of that.
             (None, Some(_)) if self.message.contains('\n') => {}
             (None, Some(place)) => write!(f, " {place}")?,
-            (Some(Owner { section, file }), place) => {
+            (Some(owner), place) => {
+                let Owner { section, file } = &**owner;
                 // The file is the section's (C-50), even if a later one set the option; a line would then mislead.
                 let line = place.as_ref().filter(|place| place.file == *file).and_then(|place| place.line);
                 write!(f, " in section {} {}", pyrepr::text(section), Place { file: file.clone(), line })?;

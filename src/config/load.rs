@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use crate::wire::ini::{Document, Section};
-use crate::wire::keyvalue;
 
 use super::cmdline::CommandLine;
 use super::datatypes::{Datatype, Directory, ExitCodeFrom, LinePrefix, LogFormat};
@@ -23,7 +22,7 @@ use super::overlay::{self, Layer, read_journal};
 use super::paths;
 use super::program_default;
 use super::programs::{Common, Expansion, check_prefix};
-use super::reader::{Reader, Scope};
+use super::reader::{self, Reader, Scope};
 use super::search;
 use super::servers::{default_url, servers};
 use super::sources::{MainFile, Sources};
@@ -313,7 +312,7 @@ impl Loader {
         let scope = Scope { host_node_name: Some(&hostname), ..reader.scope };
         let environment = scope
             .expand(&supervisord.environment, || "environment".to_string())
-            .and_then(|text| keyvalue::parse(&text).map_err(ConfigError::new))
+            .and_then(|text| reader::pairs(&text))
             .map_err(|error| reader.locate(error, "environment"))?;
         let account = self.account(&reader, &supervisord, env);
         self.variables.extend(environment.iter().cloned());

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use crate::id::Channel;
 use crate::wire::ini::{Document, Section};
-use crate::wire::{keyvalue, prefix};
+use crate::wire::prefix;
 
 use super::care;
 use super::datatypes::{
@@ -17,7 +17,7 @@ use super::error::ConfigError;
 use super::main_program;
 use super::options::{LogOptions, Process, Program};
 use super::program_default::PROGRAM_DEFAULT;
-use super::reader::{Reader, SECTION_BYTES_MAX, Scope};
+use super::reader::{self, Reader, SECTION_BYTES_MAX, Scope};
 use super::types::Revision;
 use super::values::Autorestart;
 
@@ -266,7 +266,7 @@ impl<'a> Common<'a> {
         if let Some(known) = self.environments.get(text) {
             return Ok(known.clone());
         }
-        let pairs = keyvalue::parse(text).map_err(ConfigError::new)?;
+        let pairs = reader::pairs(text)?;
         let own: Variables = pairs.into_iter().collect();
         let mut whole = Rc::clone(&self.environment);
         if !own.is_empty() {
@@ -404,7 +404,7 @@ mod tests {
             ("user=root:nosuch", "Invalid group name nosuch"),
             ("groups=root,nosuch", "groups: Invalid group name nosuch"),
             ("stdout_logfile=/no/x", "The directory named as part of the path /no/x does not exist"),
-            ("environment=A", "Unexpected end of key/value pairs in value 'A'"),
+            ("environment=PW=secret^,B=2", "Unexpected end of key/value pairs in value 'PW=…,B=…'"),
             ("environment=A=\"1", "No closing quotation"),
             ("numprocs=2", "%(process_num) must be present within process_name when numprocs > 1"),
             ("killasgroup=no\nstopasgroup=yes", "Cannot set stopasgroup=true and killasgroup=false"),

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use crate::wire::expand::{self, Names, Var};
+use crate::wire::expand::{self, ExpandError, Names, Var};
 use crate::wire::ini::{Document, Entry, OddKind, Section};
+use crate::wire::{keyvalue, pyrepr};
 
 use super::datatypes::{Datatype, Expansion};
 use super::env::Env;
@@ -66,7 +67,7 @@ impl Scope<'_> {
             false => Cow::Borrowed(text),
             true => match expand::expand(text, self) {
                 Ok(expanded) => Cow::Owned(expanded),
-                Err(error) => return Err(ConfigError::new(error.message(text, &place(), self))),
+                Err(error) => return Err(self.unexpanded(&error, text, &place())),
             },
         };
         if let Some(left) = self.left {
@@ -79,6 +80,29 @@ impl Scope<'_> {
         }
         Ok(expanded)
     }
+
+    /// The error about a value, which is not shown if it may be a secret.
+    fn unexpanded(&self, error: &ExpandError, text: &str, place: &str) -> ConfigError {
+        let telling = error.message(text, place, self);
+        let shown = match place.rsplit('.').next() {
+            Some("environment") => keyvalue::without_values(text),
+            Some("password") => "…".to_string(),
+            _ => return ConfigError::new(telling),
+        };
+        let error = match error {
+            ExpandError::Unknown { .. } => error.clone(),
+            // The reason has a character of the value.
+            ExpandError::Malformed { .. } => ExpandError::Malformed { reason: "a % is written %%".to_string() },
+        };
+        ConfigError::new(error.message(&shown, place, self)).told_as(telling)
+    }
+}
+
+/// The variables of a list. Errors show no value.
+pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, ConfigError> {
+    keyvalue::parse(text).map_err(|telling| {
+        ConfigError::new(telling).showing(&format!("'{text}'"), &format!("'{}'", keyvalue::without_values(text)))
+    })
 }
 
 /// Bytes of the values of all processes of one section: 160 for each of the most that there may be, or a command of 16 KiB
@@ -177,7 +201,12 @@ impl<'a> Reader<'a> {
             text = self.scope.expand(&entry.value, || format!("{}.{}", self.section.name, entry.key))?;
         }
         if T::EXPANSION == Expansion::Twice {
-            text = Cow::Owned(self.scope.expand(&text, || entry.key.clone())?.into_owned());
+            let again = self.scope.expand(&text, || entry.key.clone()).map(Cow::into_owned);
+            text = Cow::Owned(again.map_err(|error| match entry.value.contains("%(ENV_") {
+                // What a variable holds may be a secret.
+                true => error.showing(&pyrepr::text(&text), &pyrepr::text(&entry.value)),
+                false => error,
+            })?);
         }
         T::parse(&text, self.env).map_err(ConfigError::new)
     }

@@ -165,9 +165,10 @@ impl Document {
             let mark = comment.and_then(|at| line[at..].chars().next());
             if let Some(open) = open.as_ref().filter(|_| line_indent > indent) {
                 let option = self.option_mut(open);
+                let name = odd::looks_like(value).filter(|_| !odd::goes_on(&option.key, &option.value, value));
                 option.value.push('\n');
                 option.value.push_str(value);
-                if let Some(name) = odd::looks_like(value) {
+                if let Some(name) = name {
                     self.note(open, number, OddKind::Swallowed { looks_like: name.to_string() });
                 }
                 self.note_cut(open, number, mark);

@@ -30,6 +30,26 @@ pub fn is_plain(text: &str) -> bool {
     read(text, Grammar::Plain).is_ok_and(|pairs| pairs.is_whole)
 }
 
+/// A list as it may be shown: `KEY=…` of each pair, and `…` for all that is none. Commas in quotes separate nothing.
+pub fn without_values(text: &str) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    let mut quote = None;
+    let is_comma = |c: char| {
+        match quote {
+            None if matches!(c, '\'' | '"') => quote = Some(c),
+            Some(open) if open == c => quote = None,
+            _ => {}
+        }
+        quote.is_none() && c == ','
+    };
+    for pair in text.split(is_comma).filter(|pair| !pair.trim().is_empty()) {
+        let key = pair.split_once('=').map(|(key, _)| key.trim());
+        let is_key = |key: &&str| !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_');
+        shown.push(key.filter(is_key).map_or_else(|| "…".to_string(), |key| format!("{key}=…")));
+    }
+    shown.join(",")
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Grammar {
     Plain,
@@ -249,6 +269,24 @@ mod tests {
         for (input, expected) in rows {
             let expected: Vec<_> = expected.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
             assert_eq!(parse(input), Ok(expected), "{input:?}");
+        }
+    }
+
+    #[test]
+    fn no_value_is_shown() {
+        let rows = [
+            ("", ""),
+            (",", ""),
+            ("A", "…"),
+            ("=1", "…"),
+            ("PW=secret^,B=y", "PW=…,B=…"),
+            ("A = 1,\n  B=2,", "A=…,B=…"),
+            ("PW=\"a,secret=1\",B='x", "PW=…,B=…"),
+            ("PW=top,secret", "PW=…,…"),
+            ("A=1,my secret=2", "A=…,…"),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(without_values(text), expected, "{text:?}");
         }
     }
 

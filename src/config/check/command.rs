@@ -2,8 +2,25 @@
 
 use crate::wire::words;
 
-/// What is wrong with a command, apart from whether its file exists; `None` if nothing is.
-pub(super) fn wrong(command: &str) -> Option<String> {
+use super::finding::Severity;
+use super::shell;
+
+/// What is wrong with a command, apart from whether its file exists, and how bad that is; `None` if nothing is.
+pub(super) fn wrong(command: &str) -> Option<(Severity, String)> {
+    let error = |text| (Severity::Error, text);
+    unusable(command).map(error).or_else(|| {
+        let words = words::split(command).ok()?;
+        let syntax = shell::syntax(command, &words);
+        let (is_worse, syntax) = (matches!(syntax, Some((Severity::Error, _))), syntax);
+        if is_worse {
+            return syntax;
+        }
+        background(&words, true).map(error).or(syntax)
+    })
+}
+
+/// Commands that are none.
+fn unusable(command: &str) -> Option<String> {
     if command.trim().is_empty() {
         return Some("the command is empty".to_string());
     }
@@ -16,34 +33,6 @@ pub(super) fn wrong(command: &str) -> Option<String> {
         return Some(
             "the command is in quotes as a whole, and so is the name of one file with blanks in it".to_string(),
         );
-    }
-    shell_syntax(command, first, arguments).or_else(|| background(first, arguments))
-}
-
-/// Words that mean something to a shell only.
-const SHELL_WORDS: &[&str] = &["&&", "||", "|", ">", ">>", "<", "2>&1", "2>", "&", ";", "&>", "1>&2", ">&2"];
-
-/// Syntax of a shell where there is no shell.
-fn shell_syntax(command: &str, first: &str, arguments: &[String]) -> Option<String> {
-    let told = |what: &str| Some(format!("{what} is for a shell, and there is none: use /bin/sh -c '...'"));
-    // Words as they stand, quotes and all: a quoted sign is meant.
-    if let Some(sign) = command.split_whitespace().find(|word| SHELL_WORDS.contains(word)) {
-        let is_quoted = command.contains(['\'', '"']) && !arguments.iter().any(|word| word == sign);
-        if !is_quoted {
-            return told(sign);
-        }
-    }
-    if let Some((name, _)) = first.split_once('=')
-        && !name.is_empty()
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    {
-        return told(&format!("{name}= before the command"));
-    }
-    if matches!(first, "cd" | "source" | "." | "export" | "ulimit" | "set" | "alias") {
-        return told(first);
-    }
-    if first.starts_with('$') || first.starts_with('`') {
-        return told(first);
     }
     None
 }
@@ -71,10 +60,18 @@ const fn leaves(names: &'static [&'static str], leaves: &'static [&'static str],
 /// Programs that are known for it. Those whose own file may keep them in the foreground are told of as well: the file is not
 /// read.
 const DAEMONS: &[Daemon] = &[
-    stays(&["nginx", "openresty"], &["daemon off"], "-g 'daemon off;'"),
+    stays(
+        &["nginx", "openresty"],
+        &["daemon off", "-t", "-T", "-tq", "-v", "-V", "-h", "-?", "-s"],
+        "-g 'daemon off;'",
+    ),
     stays(&["php-fpm*"], &["-F", "--nodaemonize", "-t", "-i", "-m", "-v"], "-F"),
-    stays(&["apache2", "httpd"], &["-DFOREGROUND", "-D FOREGROUND", "-DNO_DETACH", "-X"], "-DFOREGROUND"),
-    stays(&["apache2ctl", "apachectl"], &["-DFOREGROUND", "-D FOREGROUND"], "-DFOREGROUND"),
+    stays(
+        &["apache2", "httpd"],
+        &["-DFOREGROUND", "-D FOREGROUND", "-DNO_DETACH", "-X", "-t", "-v", "-V", "-S", "-M", "-L"],
+        "-DFOREGROUND",
+    ),
+    stays(&["apache2ctl", "apachectl"], &["-DFOREGROUND", "-D FOREGROUND", "configtest", "-t"], "-DFOREGROUND"),
     stays(&["sshd"], &["-D*", "-d", "-dd", "-ddd", "-i", "-t", "-T"], "-D"),
     stays(&["cron"], &["-f", "-l"], "-f"),
     stays(&["crond"], &["-n", "-f", "-d", "-x"], "-n (cronie) or -f (busybox)"),
@@ -116,19 +113,87 @@ const DAEMONS: &[Daemon] = &[
     leaves(&["mysqld_safe"], &["*", ""], "mysqld: signals do not reach the server through mysqld_safe"),
 ];
 
-fn background(first: &str, arguments: &[String]) -> Option<String> {
-    let name = first.rsplit('/').next().unwrap_or(first);
+/// What runs the command that it is given, with its options that have a value and the number of words before that command.
+const WRAPPERS: &[(&[&str], &[&str], usize)] = &[
+    (&["env"], &["-u", "-C"], 0),
+    (&["nice"], &["-n"], 0),
+    (&["ionice"], &["-c", "-n"], 0),
+    (&["stdbuf"], &["-i", "-o", "-e"], 0),
+    (&["sudo"], &["-u", "-g", "-h", "-p", "-C", "-D"], 0),
+    (&["gosu", "su-exec", "setuidgid", "chroot"], &[], 1),
+    (&["timeout"], &["-s", "-k"], 1),
+    (&["tini", "dumb-init", "catatonit", "unbuffer", "exec"], &["-r", "-p"], 0),
+];
+
+/// What a wrapper runs; `None` if this is none.
+fn wrapped(words: &[String]) -> Option<&[String]> {
+    let name = shell::base(words.first()?);
+    let &(_, with_value, mut before) = WRAPPERS.iter().find(|(names, ..)| names.contains(&name))?;
+    let mut at = 1;
+    while let Some(word) = words.get(at) {
+        match word.as_str() {
+            "--" => {}
+            option if with_value.contains(&option) => at += 1,
+            option if option.starts_with('-') => {}
+            pair if pair.contains('=') && name == "env" => {}
+            _ if before > 0 => before -= 1,
+            _ => break,
+        }
+        at += 1;
+    }
+    words.get(at..)
+}
+
+/// The last command of a script that a shell is given, if the script is a plain list of commands.
+fn last_of_script(words: &[String]) -> Option<Vec<String>> {
+    let is_script = |word: &String| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c');
+    let at = words.iter().position(is_script).filter(|_| shell::is_shell(words.first().map_or("", String::as_str)))?;
+    let script = words.get(at + 1)?.trim();
+    let bare = shell::bare(script, false);
+    // What is not a list is not looked into.
+    if bare.iter().any(|word| matches!(word.as_str(), "if" | "for" | "while" | "until" | "case" | "|" | "{" | "("))
+        || script.contains(['`', '\n'])
+    {
+        return None;
+    }
+    let words = words::split(script).ok()?;
+    // Quoted words are as many in both.
+    if words.len() != bare.len() {
+        return None;
+    }
+    let is_end = |word: &String| matches!(word.as_str(), "&&" | "||" | "&") || word.ends_with(';');
+    let from = bare.iter().take(bare.len().saturating_sub(1)).rposition(is_end).map_or(0, |at| at + 1);
+    let mut last = words[from..].to_vec();
+    if let Some(word) = last.last_mut().filter(|_| bare.last().is_some_and(|word| word.ends_with(';'))) {
+        word.pop();
+    }
+    Some(last)
+}
+
+/// `is_outer`: this is the command itself, not a part of it, of which there could be more without end.
+fn background(words: &[String], is_outer: bool) -> Option<String> {
+    if let Some(rest) = wrapped(words) {
+        return background(rest, is_outer);
+    }
+    if is_outer && let Some(last) = last_of_script(words) {
+        return background(&last, false);
+    }
+    let (first, arguments) = words.split_first()?;
+    let name = shell::base(first);
     let daemon = DAEMONS.iter().find(|daemon| daemon.names.iter().any(|known| matches(known, name)))?;
+    // An option and its value, together in one word or in two.
     let has = |wanted: &&str| match wanted.split_once(' ') {
-        // An option and its value, together in one word or in two.
         Some(_) => arguments.join(" ").contains(*wanted),
         None if wanted.is_empty() => true,
         None => arguments.iter().any(|argument| matches(wanted, argument)),
     };
     let goes = match daemon.leaves {
-        [] => !daemon.stays.iter().any(&has),
+        [] => !daemon.stays.iter().any(&has) && !arguments.iter().any(|word| word == "--version" || word == "--help"),
         leaves => leaves.iter().any(has),
     };
+    if name == "nginx" && arguments.iter().any(|word| word == "daemon") {
+        return Some("nginx takes one word behind -g: put it in quotes, -g 'daemon off;'".to_string());
+    }
     goes.then(|| {
         format!("{name} puts itself into the background like this, where it is not supervised: use {}", daemon.cure)
     })
@@ -161,13 +226,14 @@ mod tests {
             ("sh -c \"a > b\"", None),
             ("A=1 b", Some("A= before the command is for a shell")),
             ("cd /x", Some("cd is for a shell")),
-            ("$HOME/x", Some("$HOME/x is for a shell")),
+            ("$HOME/x", Some("$HOME is for a shell")),
             ("find . -name x=y", None),
+            ("nginx -g daemon off;", Some("nginx takes one word behind -g")),
         ];
         for (command, expected) in rows {
             let found = wrong(command);
             assert_eq!(found.is_some(), expected.is_some(), "{command:?} {found:?}");
-            assert!(found.unwrap_or_default().contains(expected.unwrap_or("")), "{command:?}");
+            assert!(found.is_none_or(|(_, text)| text.contains(expected.unwrap_or(""))), "{command:?}");
         }
     }
 
@@ -200,10 +266,20 @@ mod tests {
             ("mysqld", "mysqld_safe"),
             ("docker run x", "docker run -d x"),
             ("sleep 1", "service nginx start"),
+            ("nginx -t", "env A=1 -u B nginx"),
+            ("/usr/sbin/nginx -V", "bash -c nginx"),
+            ("sh -c \"nginx -g 'daemon off;'\"", "sh -c \"service nginx start\""),
+            ("sh -c 'service x start && tail -f /y'", "sh -ec 'x; exec nginx'"),
+            ("sh -c 'nginx; wait'", "/bin/sh -c 'nginx -t && nginx;'"),
+            ("gosu nginx sleep 1", "gosu root nginx"),
+            ("sudo -u nginx sleep 1", "sudo -u www nginx"),
+            ("sh -c 'if x; then nginx; fi'", "tini -- nice -n 5 nginx"),
+            ("env", "timeout 5 cron"),
+            ("apachectl configtest", "dumb-init apachectl start"),
         ];
         for (stays, leaves) in rows {
             assert_eq!(wrong(stays), None, "{stays:?}");
-            assert!(wrong(leaves).is_some_and(|text| text.contains("background")), "{leaves:?}");
+            assert!(wrong(leaves).is_some_and(|(_, text)| text.contains("background")), "{leaves:?}");
         }
     }
 }

@@ -15,6 +15,7 @@ mod names;
 mod order;
 mod programs;
 mod restart;
+mod shell;
 mod text;
 mod whole;
 

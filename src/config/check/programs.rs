@@ -114,8 +114,11 @@ impl<'a> Look<'a> {
         if is_cut {
             return;
         }
-        if let Some(text) = command::wrong(command) {
-            return self.say(Severity::Error, format!("[{name}]: {text}"), entry);
+        if let Some((severity, text)) = command::wrong(command) {
+            self.say(severity, format!("[{name}]: {text}"), entry);
+            if severity == Severity::Error {
+                return;
+            }
         }
         let Some(file) = words::split(command).ok().and_then(|words| words.into_iter().next()) else { return };
         // Programs may have a PATH of their own, which is not looked at: then nothing is said.

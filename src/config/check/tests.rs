@@ -127,6 +127,11 @@ fn each_kind_of_mistake_has_its_line() {
         ("[program:a]\ncommand=x\n[program:a]\npriority=1", "error: the section [program:a] is there twice", "line 2"),
         ("[program:a]\ncommand=x\ncommand=x 2", "error: command in [program:a] is set twice", "line 3"),
         ("[program:a]\ncommand=x\n  autostart=false", "error: autostart is indented", "line 4"),
+        ("[program:a]\ncommand=x\n\tautostart: false", "error: autostart is indented", "line 4"),
+        ("[program:a]\ncommand=x\nenvironment=A=1\n\tautostart=false", "error: autostart is indented", "line 5"),
+        ("[program:a]\ncommand=/bin/x >/dev/null", "error: [program:a]: > is for a shell", "line 3"),
+        ("[program:a]\ncommand=~/x", "error: [program:a]: ~ is for a shell", "line 3"),
+        ("[program:a]\ncommand=/bin/x \"$HOME\"", "warning: [program:a]: $HOME is for a shell", "line 3"),
         (
             "[program:a]\ncommand=x\nstdout_logfile=/tmp/l;mine",
             "error: the ; in stdout_logfile of [program:a]",
@@ -172,6 +177,9 @@ fn what_is_right_is_not_complained_about() {
         "[program:a]\ncommand=x\nstdout_logfile=/dev/stdout\n[program:b]\ncommand=x\nstdout_logfile=/dev/stdout\n",
         "[program:a]\ncommand=x\nstdout_logfile=/tmp/l\nstdout_logfile_maxbytes=0\nstderr_logfile=/tmp/l\n\
          stderr_logfile_maxbytes=0\n",
+        "[program:a]\ncommand=x\nenvironment=A=\"1\",\n  user=\"bob\",\n\tpriority=\"1\"\n",
+        "[program:a]\ncommand=x\nenvironment=\n  user=bob,\n  priority=1\n",
+        "[program:a]\ncommand=/bin/x -c '\n  name=1\n  y'\n",
         "[program:a]\ncommand=x\ndependent_startup=true\ndependent_startup_wait_for=b:running\n",
     ];
     for text in rows {

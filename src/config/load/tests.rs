@@ -130,14 +130,42 @@ fn bad_values_of_supervisord() {
         ("directory=/no/such", "/no/such is not an existing directory"),
         ("childlogdir=/no/such", "/no/such is not an existing directory"),
         ("user=nosuch", "Invalid user name nosuch"),
-        ("environment=A", "Unexpected end of key/value pairs in value 'A'"),
+        ("environment=A,B=secret", "Unexpected end of key/value pairs in value '…,B=…'"),
         ("identifier=%", "Format string '%' for 'supervisord.identifier' is badly formatted: incomplete format"),
     ];
     for (line, expected) in rows {
         errors(&[(&format!("[supervisord]\n{line}\n"), &format!("{expected} (file: 'F', line 2)"))]);
     }
-    // Text of several lines is not followed by a place.
-    errors(&[("[supervisord]\nenvironment=A=1,\n  B\n", "Unexpected end of key/value pairs in value 'A=1,\nB'")]);
+    // No value is shown.
+    errors(&[(
+        "[supervisord]\nenvironment=A=1,\n  B\n",
+        "Unexpected end of key/value pairs in value 'A=…,…' (file: 'F', line 2)",
+    )]);
+}
+
+#[test]
+fn no_secret_is_shown_but_to_whoever_starts_it() {
+    let mut env = Fake::new();
+    env.set_variable("PW", "secret%q");
+    // (what is added to a program, whether its error as 4.3.0 words it shows the value)
+    let rows = [
+        ("[program:p]\ncommand=x\nenvironment=PW=secret^,B=2", true),
+        ("[program:p]\ncommand=x\nenvironment=A=1 PW=secret^,B=2", true),
+        ("[program:p]\ncommand=x\nenvironment=PW=\"secret %(ENV_NOPE)s\"", true),
+        ("[program:p]\ncommand=x\nenvironment=PW=\"secret%q\"", true),
+        ("[program:p]\ncommand=x\nenvironment=PW=\"secret", false),
+        ("[program:p]\ncommand=x\nenvironment=PW=secret?a=1;b=secret", false),
+        ("[program:p]\ncommand=x\nstdout_logfile=/tmp/%(ENV_PW)s", true),
+        ("[unix_http_server]\nfile=/s\nusername=u\npassword=secret%q", true),
+        ("[inet_http_server]\nport=1\nusername=u\npassword=secret%(no)s", true),
+    ];
+    for (text, is_told) in rows {
+        let error = env.load(&format!("[supervisord]\n{text}\n")).expect_err(text);
+        assert!(!error.to_string().contains("secret"), "{text:?}: {error}");
+        assert_eq!(error.at_start().contains("secret"), is_told, "{text:?}: {}", error.at_start());
+        let problems = env.loader(&format!("[supervisord]\n{text}\n")).load_all(&env).expect_err(text);
+        assert!(problems.iter().all(|error| !error.to_string().contains("secret")), "{text:?}: {problems:?}");
+    }
 }
 
 #[test]

@@ -51,6 +51,15 @@ pub(super) fn note(oddities: &mut Vec<Oddity>, oddity: Oddity) {
     }
 }
 
+/// Whether a value goes on in the next line for certain, whatever that looks like: quotes are open, it is a list that ends in a
+/// comma, or a list of variables that goes on with one.
+pub(super) fn goes_on(key: &str, value: &str, line: &str) -> bool {
+    let is_quoted =
+        |line: &str| line.split_once('=').is_some_and(|(_, rest)| rest.trim_start().starts_with(['"', '\'']));
+    let (value, is_environment) = (value.trim_end(), key == "environment");
+    value.ends_with(',') || is_environment && (value.is_empty() || is_quoted(line)) || ends_in_quotes(value)
+}
+
 /// Whether a value ends while quotes are open, by the rules of a shell.
 pub(super) fn ends_in_quotes(value: &str) -> bool {
     let mut open = None;
@@ -74,7 +83,12 @@ pub(super) fn looks_like(line: &str) -> Option<&str> {
     if line.starts_with('[') && line.ends_with(']') {
         return Some(line);
     }
-    let name = line.split_once('=')?.0.trim_end();
+    let at = line.find(['=', ':'])?;
+    let (name, rest) = (line[..at].trim_end(), &line[at..]);
+    // `http://x` is a value.
+    if rest.starts_with(':') && !rest[1..].starts_with(char::is_whitespace) {
+        return None;
+    }
     let is_name = name.len() > 2 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     is_name.then_some(name)
 }
@@ -106,6 +120,11 @@ mod tests {
         let rows = [
             ("autostart=true", Some("autostart")),
             ("stdout_logfile = x", Some("stdout_logfile")),
+            ("autostart: false", Some("autostart")),
+            ("autostart :\tfalse", Some("autostart")),
+            ("http://x/?a=b", None),
+            ("host:80", None),
+            ("say hello: you", None),
             ("[program:b]", Some("[program:b]")),
             ("--bind=x", None),
             ("PATH=\"x\",", None),
