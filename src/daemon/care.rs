@@ -161,6 +161,7 @@ impl Daemon {
             self.care_deadline(id, now, host);
             self.reschedule_care(id, now);
         }
+        self.end_late_actions(now, host);
         self.ask_next(now, host);
     }
 

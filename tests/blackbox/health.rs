@@ -61,6 +61,17 @@ fn stop_none_and_a_command() {
     assert_eq!(["none", "command"].map(|name| daemon.pid_of(name)), pids, "nothing was restarted");
 }
 
+/// O-4: commands for a change of health are children, and so there are only so many at a time.
+#[test]
+fn commands_for_a_change_of_health_are_few_at_a_time() {
+    let daemon = Daemon::start(&format!(
+        "[program:a]\ncommand=sleep 1000\nnumprocs=17\nprocess_name=%(process_num)d\nliveness_check_script=false\n{OFTEN}\
+         liveness_check_failure_action=sleep 1000\n"
+    ));
+    let refused = "could not run sleep 1000: 16 commands for a change of health run already";
+    wait_for("one too many", || (daemon.log_lines("could not run") == [refused]).then_some(()));
+}
+
 /// O-4: what is being restarted for its health stays down if somebody stops it meanwhile.
 #[test]
 fn stop_while_it_is_being_restarted() {

@@ -4,7 +4,7 @@ use super::super::children::log_plan;
 use super::super::environment::path_of;
 use super::super::host::{Host, Launch};
 use super::super::{Daemon, Proc};
-use super::watched::{Helper, HelperKind};
+use super::watched::{ACTION_TIME, ACTIONS_MAX, Helper, HelperKind};
 use crate::clock::Now;
 use crate::exit::ExitStatus;
 use crate::id::{Channel, Pid, ProcId};
@@ -14,9 +14,26 @@ use crate::wire::notify::cleaned;
 use crate::wire::words;
 
 impl Daemon {
-    pub(super) fn run_action(&mut self, id: ProcId, command: &str, host: &mut dyn Host) {
-        if let Err(problem) = self.run_helper(id, command, HelperKind::Action, Vec::new(), host) {
-            activity!(Warn, "could not run {command}: {problem}");
+    pub(super) fn run_action(&mut self, id: ProcId, command: &str, now: Now, host: &mut dyn Host) {
+        let begun = match self.care.actions.is_full() {
+            true => Err(format!("{ACTIONS_MAX} commands for a change of health run already")),
+            false => self.run_helper(id, command, HelperKind::Action, Vec::new(), host),
+        };
+        match begun {
+            Ok(pid) => self.care.actions.began(pid, now.mono),
+            Err(problem) => activity!(Warn, "could not run {command}: {problem}"),
+        }
+    }
+
+    /// Kills commands for a change of health that have run for too long.
+    pub(super) fn end_late_actions(&mut self, now: Now, host: &mut dyn Host) {
+        while let Some(pid) = self.care.actions.take_late(now.mono) {
+            let id = self.care.helpers.get(&pid.0).map(|helper| helper.process);
+            if let Some(process) = id.and_then(|id| self.roster.process(id)) {
+                let (name, secs) = (&process.config.name, ACTION_TIME.as_secs());
+                activity!(Warn, "a command for the health of {name} failed: not done within {secs} seconds");
+            }
+            self.drop_helper(pid, host);
         }
     }
 
@@ -135,6 +152,7 @@ impl Daemon {
         match helper.kind {
             HelperKind::Dropped => {}
             HelperKind::Action => {
+                self.care.actions.ended(pid);
                 if let (Err(problem), Some(process)) = (result, self.roster.process(id)) {
                     activity!(Warn, "a command for the health of {} failed: {problem}", process.config.name);
                 }

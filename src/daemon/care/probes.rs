@@ -118,7 +118,7 @@ impl Daemon {
         let name = &config.name;
         if change.to == HealthState::Healthy {
             if let Some(command) = &config.liveness_check_success_action {
-                self.run_action(id, &command.0, host);
+                self.run_action(id, &command.0, now, host);
             }
             return;
         }
@@ -132,7 +132,7 @@ impl Daemon {
         let reason = format!("Not healthy ({failures} failures: {reason})");
         match &config.liveness_check_failure_action {
             Cure::None => {}
-            Cure::Command(command) => self.run_action(id, &command.0, host),
+            Cure::Command(command) => self.run_action(id, &command.0, now, host),
             cure => {
                 let again = *cure == Cure::Restart;
                 let _ = self.step(id, Trigger::Unfit { reason, again }, now, host);

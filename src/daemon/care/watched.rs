@@ -12,6 +12,12 @@ use crate::model::hook::Hook;
 /// Probes that are under way at a time; the others wait for their turn. Each may be a child.
 const PROBES_MAX: usize = 16;
 
+/// Commands for a change of health that run at a time. Each is a child, and where one thing fails others do.
+pub(super) const ACTIONS_MAX: usize = 16;
+
+/// After so long such a command is killed. It may be a cure that takes its time, but nobody would end one that hangs.
+pub(super) const ACTION_TIME: Duration = Duration::from_secs(300);
+
 /// What a child beside a process is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HelperKind {
@@ -93,6 +99,35 @@ impl Watch {
     }
 }
 
+/// The commands for a change of health that run, and when they are killed; all may take as long, so that the first is due
+/// first.
+#[derive(Default)]
+pub(super) struct Actions(VecDeque<(Mono, Pid)>);
+
+impl Actions {
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() >= ACTIONS_MAX
+    }
+
+    pub(super) fn began(&mut self, pid: Pid, mono: Mono) {
+        self.0.push_back((mono.after(ACTION_TIME), pid));
+    }
+
+    pub(super) fn ended(&mut self, pid: Pid) {
+        self.0.retain(|(_, other)| *other != pid);
+    }
+
+    fn deadline(&self) -> Option<Mono> {
+        self.0.front().map(|(until, _)| *until)
+    }
+
+    /// One that has run for too long.
+    pub(super) fn take_late(&mut self, mono: Mono) -> Option<Pid> {
+        let is_late = self.deadline().is_some_and(|until| until <= mono);
+        if is_late { self.0.pop_front().map(|(_, pid)| pid) } else { None }
+    }
+}
+
 /// All that is looked after.
 #[derive(Default)]
 pub struct Care {
@@ -102,12 +137,13 @@ pub struct Care {
     pub(super) probes: usize,
     /// Who waits to be asked, each at most once.
     pub(super) queue: VecDeque<ProcId>,
+    pub(super) actions: Actions,
 }
 
 impl Care {
     /// When something is due; `None` is never.
     pub(in super::super) fn deadline(&self, now: Mono) -> Option<Mono> {
-        if self.can_ask() { Some(now) } else { self.agenda.next(now) }
+        if self.can_ask() { Some(now) } else { earliest(&[self.agenda.next(now), self.actions.deadline()]) }
     }
 
     /// Whether somebody waits to be asked, and may be.
@@ -117,5 +153,29 @@ impl Care {
 
     pub(in super::super) fn has_hooks(&self) -> bool {
         self.helpers.values().any(|helper| matches!(helper.kind, HelperKind::Hook(_)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_for_a_change_of_health_are_few_and_end() {
+        let mut actions = Actions::default();
+        let begin = Mono(5);
+        for pid in 1..=ACTIONS_MAX {
+            assert!(!actions.is_full(), "{pid}");
+            actions.began(Pid(pid as i32), begin.after(Duration::from_secs(pid as u64)));
+        }
+        assert!(actions.is_full());
+        actions.ended(Pid(1));
+        assert!(!actions.is_full());
+        let due = begin.after(Duration::from_secs(2)).after(ACTION_TIME);
+        assert_eq!(actions.deadline(), Some(due));
+        assert_eq!(
+            (actions.take_late(begin), actions.take_late(due), actions.take_late(due)),
+            (None, Some(Pid(2)), None)
+        );
     }
 }
