@@ -46,6 +46,38 @@ impl Daemon {
         }
     }
 
+    /// What a process waits for that is to be started once others have reached a state: each process in the way, the states,
+    /// and how it is.
+    pub fn startup_obstacles(&self, id: ProcId) -> Vec<(String, String, &'static str)> {
+        let Some(startup) = &self.dependent_startup else { return Vec::new() };
+        let mut found = Vec::new();
+        for (service, states, missing) in startup.dependents.obstacles(&id) {
+            let words: Vec<String> = states.iter().map(|state| state.name().to_lowercase()).collect();
+            let condition = format!("once:{}", words.join(","));
+            if missing.is_empty() {
+                found.push((service.to_string(), condition.clone(), "never"));
+            }
+            found.extend(missing.into_iter().map(|id| {
+                let name = self.roster.namespec(id).unwrap_or_else(|| service.to_string());
+                let state = self.roster.process(id).map_or("removed", |process| process.machine.state().name());
+                (name, condition.clone(), state)
+            }));
+        }
+        found
+    }
+
+    /// `Waiting for a (STARTING), b:exited,fatal (RUNNING)`; `None` for one that waits for no state.
+    pub(super) fn startup_text(&self, id: ProcId) -> Option<String> {
+        let is_down = |process: &super::Proc| process.machine.state().is_stopped();
+        self.dependent_startup.as_ref().filter(|_| self.roster.process(id).is_some_and(is_down))?;
+        let shown = self.startup_obstacles(id).into_iter().map(|(name, condition, state)| {
+            let states = condition.strip_prefix("once:").unwrap_or_default();
+            (if states == "running" { name } else { format!("{name}:{states}") }, state)
+        });
+        let shown: Vec<_> = shown.collect();
+        (!shown.is_empty()).then(|| format!("Waiting for {}", super::order::listed(shown, true)))
+    }
+
     /// When there is something to start.
     pub(super) fn dependent_deadline(&self, now: Now) -> Option<Mono> {
         let startup = self.dependent_startup.as_ref()?;

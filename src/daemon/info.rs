@@ -69,6 +69,8 @@ impl Daemon {
         if let Some(text) = self.waiting_text(id) {
             info.description = text;
             info.state = ProcessState::Stopped;
+        } else if let Some(text) = self.startup_text(id) {
+            info.description = text;
         }
         info
     }

@@ -589,14 +589,18 @@ impl Daemon {
     }
 
     fn obstacle_names(&self, id: ProcId, with_states: bool) -> String {
-        let obstacles = self.obstacles_of(id);
-        let more = obstacles.len().saturating_sub(NAMES_SHOWN);
-        let shown = obstacles.into_iter().take(NAMES_SHOWN);
-        let names: Vec<String> =
-            shown.map(|(name, _, state)| if with_states { format!("{name} ({state})") } else { name }).collect();
-        let names = names.join(", ");
-        if more == 0 { names } else { format!("{names} and {more} more") }
+        let obstacles = self.obstacles_of(id).into_iter().map(|(name, _, state)| (name, state));
+        listed(obstacles.collect(), with_states)
     }
+}
+
+/// The first names, with the state of each if that is wanted, and how many more there are.
+pub(super) fn listed(obstacles: Vec<(String, &'static str)>, with_states: bool) -> String {
+    let more = obstacles.len().saturating_sub(NAMES_SHOWN);
+    let shown = obstacles.into_iter().take(NAMES_SHOWN);
+    let names = shown.map(|(name, state)| if with_states { format!("{name} ({state})") } else { name });
+    let names = names.collect::<Vec<_>>().join(", ");
+    if more == 0 { names } else { format!("{names} and {more} more") }
 }
 
 /// What an item may call a process: by itself, by its group, by its program.

@@ -29,6 +29,12 @@ struct Entry<K> {
     is_started: bool,
 }
 
+impl<K> Entry<K> {
+    fn has_reached(&self, state: ProcessState) -> bool {
+        self.reached.get(&state.code()).is_some_and(|reached| reached.len() == self.processes.len())
+    }
+}
+
 impl<K: Clone + Ord> Dependents<K> {
     /// Services and their processes, as `processes_of` knows them.
     pub fn new(services: Vec<Dependent>, processes_of: impl Fn(&str) -> Vec<K>) -> Dependents<K> {
@@ -75,13 +81,29 @@ impl<K: Clone + Ord> Dependents<K> {
         self.hand_out(concerned)
     }
 
+    /// What one that is to be started waits for: each service of which no state has been reached, the states, and those of its
+    /// processes that have been in none of them.
+    pub fn obstacles(&self, process: &K) -> Vec<(&str, &[ProcessState], Vec<K>)> {
+        let entries = self.of.get(process).into_iter().flatten().map(|index| &self.services[*index]);
+        let waiting = entries.filter(|entry| entry.service.is_handled && !entry.is_started);
+        let waits = waiting.flat_map(|entry| &entry.service.waits).map(|(on, states)| (&self.services[*on], states));
+        let unmet = waits.filter(|(on, states)| !states.iter().any(|state| on.has_reached(*state)));
+        let shown = unmet.map(|(on, states)| {
+            let has_been = |process: &&K| {
+                let mut reached = states.iter().filter_map(|state| on.reached.get(&state.code()));
+                reached.any(|reached| reached.contains(process))
+            };
+            let missing = on.processes.iter().filter(|process| !has_been(process)).cloned().collect();
+            (on.service.name.as_str(), states.as_slice(), missing)
+        });
+        shown.collect()
+    }
+
     /// Whether all that were to be started are up, or were given up.
     pub fn are_up(&self) -> bool {
         self.services.iter().all(|entry| {
-            let has_been = |state: ProcessState| {
-                entry.reached.get(&state.code()).is_some_and(|reached| reached.len() == entry.processes.len())
-            };
-            !entry.service.is_handled || has_been(ProcessState::Running) || has_been(ProcessState::Fatal)
+            let is_up = entry.has_reached(ProcessState::Running) || entry.has_reached(ProcessState::Fatal);
+            !entry.service.is_handled || is_up
         })
     }
 
@@ -97,11 +119,7 @@ impl<K: Clone + Ord> Dependents<K> {
         for index in indices {
             let entry = &self.services[index];
             let is_met = |(on, states): &(usize, Vec<ProcessState>)| {
-                let on = &self.services[*on];
-                let is_reached = |state: &ProcessState| {
-                    on.reached.get(&state.code()).is_some_and(|reached| reached.len() == on.processes.len())
-                };
-                states.iter().any(is_reached)
+                states.iter().any(|state| self.services[*on].has_reached(*state))
             };
             if entry.is_started || !entry.service.is_handled || !entry.service.waits.iter().all(is_met) {
                 continue;
@@ -143,6 +161,10 @@ mod tests {
     fn each_is_started_once_when_all_it_waits_for_was_reached() {
         let mut dependents = dependents();
         assert_eq!(dependents.begin(), [20]);
+        assert_eq!(dependents.obstacles(&20), [], "it was handed out");
+        let waits: [(&str, &[ProcessState], Vec<u32>); 2] =
+            [("a", &[Running], vec![10, 11]), ("b", &[Exited, Fatal], vec![20])];
+        assert_eq!(dependents.obstacles(&30), waits);
         let rows: [(u32, ProcessState, &[u32]); 8] = [
             (10, Running, &[]),
             (10, Exited, &[]),

@@ -194,15 +194,18 @@ fn graph(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     let mut nodes = Vec::new();
     let mut is_cut = false;
     for (id, _, process) in daemon.roster.processes_by_name() {
+        let of_startup = daemon.startup_obstacles(id);
         nodes.push(Value::Struct(vec![
             ("name".into(), name(id)),
             ("state".into(), process.machine.state().name().into()),
-            ("waiting".into(), daemon.is_waiting(id).into()),
+            ("waiting".into(), (daemon.is_waiting(id) || !of_startup.is_empty()).into()),
         ]));
-        let present = daemon.needs_of(id).flat_map(|(item, on)| on.map(move |on| (item, name(on))));
+        let present =
+            daemon.needs_of(id).flat_map(|(item, on)| on.map(move |on| (item.condition.name().into(), name(on))));
         // What has been removed is no node.
-        let absent = daemon.absent_of(id).map(|item| (item, Value::from(item.name.clone())));
-        for (item, to) in present.chain(absent) {
+        let absent = daemon.absent_of(id).map(|item| (item.condition.name().into(), Value::from(item.name.clone())));
+        let of_startup = of_startup.into_iter().map(|(to, states, _)| (Value::from(states), to.into()));
+        for (condition, to) in present.chain(absent).chain(of_startup) {
             if edges.len() == EDGES_MAX {
                 is_cut = true;
                 break;
@@ -210,7 +213,7 @@ fn graph(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
             edges.push(Value::Struct(vec![
                 ("from".into(), name(id)),
                 ("to".into(), to),
-                ("condition".into(), item.condition.name().into()),
+                ("condition".into(), condition),
             ]));
         }
     }
@@ -231,7 +234,8 @@ fn graph(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
 /// What `stheno.getProcessInfo` tells of order: `waiting_for: [{name, condition, state}]`, `depends_on: [{name, condition}]`.
 pub(super) fn details(daemon: &Daemon, id: ProcId) -> [(&'static str, Value); 2] {
     let waiting = if daemon.is_waiting(id) { daemon.obstacles_of(id) } else { Vec::new() };
-    let waiting = waiting.into_iter().map(|(name, condition, state)| {
+    let waiting = waiting.into_iter().map(|(name, condition, state)| (name, condition.to_string(), state));
+    let waiting = waiting.chain(daemon.startup_obstacles(id)).map(|(name, condition, state)| {
         Value::Struct(vec![
             ("name".into(), name.into()),
             ("condition".into(), condition.into()),

@@ -516,7 +516,13 @@ fn dependent_startup_starts_what_waits_once() {
     let waits = "autostart=false\ndependent_startup=true\ndependent_startup_wait_for=a:running b:exited,fatal";
     let b = "[program:b]\ncommand=sh -c 'exit 0'\nstartsecs=0\nautorestart=false\n".to_string();
     let config = [program("a", ""), program("x", waits), b];
-    let asked = Daemon::start(&format!("[supervisord]\ndependent_startup=true\n{}", config.concat()));
+    let late = program("late", "autostart=false\ndependent_startup=true\ndependent_startup_wait_for=never a:fatal");
+    let never = program("never", "autostart=false");
+    let asked = Daemon::start(&format!("[supervisord]\ndependent_startup=true\n{late}{never}{}", config.concat()));
+    asked.wait_state("a", "RUNNING");
+    wait_description(&asked, "late", "Waiting for never (STOPPED), a:fatal (RUNNING)");
+    let deps = "late waiting\n  never=once:running STOPPED\n  a=once:fatal RUNNING\n";
+    assert_eq!(asked.folder.ctl(&["deps", "late"]).stdout, deps);
     asked.wait_state("x", "RUNNING");
     stop(&asked, "x");
     kill(Pid::from_raw(asked.pid_of("a")), Signal::SIGKILL).unwrap();

@@ -293,7 +293,10 @@ impl Tree {
     fn with_dependents<'t>(&'t self, mut found: Vec<&'t str>) -> BTreeSet<&'t str> {
         let mut above: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (from, needs) in &self.needs {
-            for (to, _) in needs.iter().filter(|(_, condition)| !matches!(&**condition, "completed" | "ended")) {
+            for (to, _) in needs
+                .iter()
+                .filter(|(_, condition)| matches!(&**condition, "running" | "ready" | "healthy" | "spawned"))
+            {
                 above.entry(to).or_default().push(from);
             }
         }
