@@ -163,6 +163,15 @@ impl Loader {
         self.read(&main, env)
     }
 
+    /// An error that has shown itself outside of the files, at its place in them.
+    pub fn place(&mut self, section: &str, option: &str, reason: String, env: &dyn Env) -> ConfigError {
+        let error = ConfigError::new(reason);
+        let Ok(Sources { document, .. }) = self.sources(env) else { return error };
+        let Some(found) = document.section(section) else { return error };
+        let (file, line) = found.get(option).map_or((&found.file, found.line), |entry| (&entry.file, entry.line));
+        error.at(file, line).in_section(section, file)
+    }
+
     pub(super) fn find_main(&mut self, env: &dyn Env) -> Result<MainFile, ConfigError> {
         if let Some(main) = &self.main {
             return Ok(main.clone());

@@ -164,6 +164,17 @@ pub trait Helpers {
     fn memory(&mut self, pid: Pid, tree: bool) -> Option<u64>;
 }
 
+/// What a configuration needs of the system and would not get.
+#[derive(Debug)]
+pub struct Unmet {
+    /// The section that needs it.
+    pub section: String,
+    /// The option of it that says so.
+    pub option: &'static str,
+    /// Why not.
+    pub reason: String,
+}
+
 /// What children leave behind when they end.
 pub trait Remains {
     /// The processes below one, whatever groups they are in; as many as can be told.
@@ -256,9 +267,8 @@ pub trait Host: Children + Helpers + Remains + Logs + Files + Clients {
     fn env(&mut self) -> &dyn Env;
     /// The configuration was read anew, in vain if that is `None`: what reading took is free again.
     fn has_loaded(&mut self, config: Option<&Config>);
-    /// Whether the next run could have what this configuration needs of the system; the error says what not, and where. Nothing
-    /// is changed.
-    fn try_next(&mut self, next: &Config) -> Result<(), String>;
+    /// Whether the next run could have what this configuration needs of the system. Nothing is changed.
+    fn try_next(&mut self, next: &Config) -> Result<(), Unmet>;
     /// Whether the machine is ours to end, as PID 1; if so, Ctrl-Alt-Del is a signal to us from now on.
     fn claim_machine(&mut self) -> Result<(), NotOurs>;
     /// The pid of the daemon itself.

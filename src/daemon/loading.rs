@@ -39,7 +39,9 @@ impl Daemon {
         if let Some((reason, _)) = config.interfaces.iter().find_map(|interface| interface.refusal()) {
             return Err(reason);
         }
-        host.try_next(&config)?;
+        if let Err(unmet) = host.try_next(&config) {
+            return Err(loader.place(&unmet.section, unmet.option, unmet.reason, host.env()).to_string());
+        }
         self.next = Some(NextRun { loader, config });
         Ok(())
     }

@@ -8,6 +8,7 @@ use super::clients::ListenSocket;
 use super::{Reactor, System};
 use crate::clock::{Mono, Now, earliest};
 use crate::config::{Config, LogFile, Server, ServerAddress};
+use crate::daemon::host::Unmet;
 use crate::errno;
 use crate::logs::activity;
 use crate::logs::sink::Sink;
@@ -94,16 +95,21 @@ impl Reactor {
 impl System {
     /// What the next run needs and would not get, as far as that can be tried beside this one: nothing is left behind, and
     /// nobody is disturbed.
-    pub(super) fn try_next(&self, next: &Config) -> Result<(), String> {
+    pub(super) fn try_next(&self, next: &Config) -> Result<(), Unmet> {
+        let unmet = |section: &str, option, reason| Unmet { section: section.to_string(), option, reason };
         let options = &next.supervisord;
         if let Some(account) = &options.account {
-            users::may_become(account.uid, account.gid)?;
+            users::may_become(account.uid, account.gid).map_err(|reason| unmet("supervisord", "user", reason))?;
         }
         if let Some(path) = options.activity_log().filter(|path| !activity::is_at(path)) {
-            Sink::try_open(path).map_err(|error| format!("could not open the log file {path}: {error}"))?;
+            Sink::try_open(path).map_err(|error| {
+                unmet("supervisord", "logfile", format!("could not open the log file {path}: {error}"))
+            })?;
         }
         for server in &next.servers {
-            self.try_server(&server.address).map_err(|error| cannot_listen(server, &error).replace('\n', " "))?;
+            let option = if matches!(server.address, ServerAddress::Unix { .. }) { "file" } else { "port" };
+            let reason = |error| cannot_listen(server, &error).replace('\n', " ");
+            self.try_server(&server.address).map_err(|error| unmet(&server.section, option, reason(error)))?;
         }
         for process in next.groups.iter().flat_map(|group| &group.processes) {
             for (key, log) in [("stdout_logfile", &process.stdout.logfile), ("stderr_logfile", &process.stderr.logfile)]
@@ -111,7 +117,8 @@ impl System {
                 if let LogFile::Path(path) = log
                     && std::fs::metadata(path).is_ok_and(|entry| entry.is_dir())
                 {
-                    return Err(format!("{key} of {} is a directory: {path}", process.name));
+                    let section = format!("program:{}", process.program.name);
+                    return Err(unmet(&section, key, format!("{key} of {} is a directory: {path}", process.name)));
                 }
             }
         }

@@ -21,7 +21,7 @@ use crate::clock::{Mono, Now, Wall};
 use crate::config::{self, Config, FcgiSocket, Probe, Ready, SyslogAddress, SystemEnv};
 use crate::daemon::host::{
     self, CommandProblem, Errno, Files, FromFiles, Host, Launch, Logs, NotOurs, SetUp, Span, SpawnError, Standing,
-    StdinProblem, Usage,
+    StdinProblem, Unmet, Usage,
 };
 use crate::id::{Channel, ConnId, IdMap, LogId, Pid, ProcId, SocketId};
 use crate::logs::child::{self, ChildLog, LogPlan};
@@ -629,7 +629,7 @@ impl Host for System {
         self.has_loaded = true;
     }
 
-    fn try_next(&mut self, next: &Config) -> Result<(), String> {
+    fn try_next(&mut self, next: &Config) -> Result<(), Unmet> {
         System::try_next(self, next)
     }
 

@@ -192,7 +192,7 @@ impl Host for Tables {
         &self.env
     }
     fn has_loaded(&mut self, _: Option<&Config>) {}
-    fn try_next(&mut self, _: &Config) -> Result<(), String> {
+    fn try_next(&mut self, _: &Config) -> Result<(), crate::daemon::host::Unmet> {
         Ok(())
     }
     fn claim_machine(&mut self) -> Result<(), NotOurs> {

@@ -168,7 +168,7 @@ fn what_the_system_would_refuse_stops_nothing_at_a_restart() {
     for (text, expected) in &rows {
         daemon.folder.configure(&format!("{good}{text}"));
         let (_, refusal) = daemon.call("supervisor.restart", &[]).expect_err(text);
-        assert!(refusal.contains(expected), "{text}: {refusal}");
+        assert!(refusal.contains(expected) && refusal.contains("supervisord.conf', line "), "{text}: {refusal}");
         assert_eq!((daemon.state("a").as_str(), daemon.pid_of("a")), ("RUNNING", pid), "{text}");
     }
     let refusals = || daemon.log_lines("restart refused, everything goes on as it is: ");

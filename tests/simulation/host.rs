@@ -605,7 +605,7 @@ impl Host for SimHost {
         &self.files
     }
 
-    fn try_next(&mut self, _: &Config) -> Result<(), String> {
+    fn try_next(&mut self, _: &Config) -> Result<(), stheno::daemon::host::Unmet> {
         Ok(())
     }
 
