@@ -208,7 +208,8 @@ fn a_stop_holds_in_a_rolling_restart() {
             assert_eq!((rolled.status, rolled.stdout.as_str()), (1, expected), "{method}");
             stopping.join().unwrap();
         });
-        assert_eq!(["w:0", "w:1"].map(|name| daemon.state(name)), states, "{method}");
+        // It does not wait until what it passes over is down.
+        ["w:0", "w:1"].iter().zip(states).for_each(|(name, state)| daemon.wait_state(name, state));
         // Afterwards a stop is one like any other.
         let again = daemon.folder.ctl(&["restart", "--rolling", "w:*"]);
         assert_eq!((again.status, again.stdout.as_str()), (0, "w:0: restarted\nw:1: restarted\n"));
