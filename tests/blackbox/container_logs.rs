@@ -148,7 +148,11 @@ fn logs_are_rotated_by_command() {
     assert_eq!(daemon.folder.ctl(&["rotate"]).status, 0);
     assert_eq!(daemon.folder.read("b.log.1"), "b\n");
     assert!(daemon.folder.read("supervisord.log.1").contains("entered RUNNING state"));
-    assert_ne!(daemon.folder.ctl(&["rotate", "nobody"]).status, 0);
+    for (name, what) in [("nobody", "process"), ("nobody:*", "group")] {
+        let ended = daemon.folder.ctl(&["rotate", "a", name]);
+        let expected = format!("{name}: ERROR (no such {what})\n");
+        assert_eq!((ended.stdout, ended.stderr.as_str(), ended.status), (expected, "", 1));
+    }
 }
 
 /// K-9: a log in memory keeps its newest bytes under their offsets over all runs; it has no file; emptied, it begins anew.

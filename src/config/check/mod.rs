@@ -86,7 +86,7 @@ pub fn check(loader: &mut Loader, env: &dyn Env, portable: bool) -> Report {
             findings.extend(endings::look(&config));
             findings.extend(groups_said_twice(config.groups.iter().map(|group| group.name.as_str())));
         }
-        Err(problems) => findings.splice(0..0, problems.iter().map(problem)).for_each(drop),
+        Err(problems) => findings.splice(0..0, problems.iter().map(|error| problem(error, is_fragment))).for_each(drop),
     }
     findings.retain(|finding| !portable || finding.severity != Severity::Here);
     findings.sort_by_key(|finding| finding.severity);
@@ -128,9 +128,17 @@ const HERE: &[&str] = &[
     "contains names ('ENV_",
 ];
 
-fn problem(error: &ConfigError) -> Finding {
+/// What the message of an error holds that may come of another file, if this one is a part of a configuration.
+const ELSEWHERE: &str = " names unknown program or fcgi-program ";
+
+fn problem(error: &ConfigError, is_fragment: bool) -> Finding {
     let is_here = HERE.iter().any(|text| error.message().contains(text));
-    Finding::new(if is_here { Severity::Here } else { Severity::Error }, error.to_string())
+    let severity = match is_here {
+        true => Severity::Here,
+        false if is_fragment && error.message().contains(ELSEWHERE) => Severity::Warning,
+        false => Severity::Error,
+    };
+    Finding::new(severity, error.to_string())
 }
 
 /// Groups of which there are two: one of them would never run.

@@ -26,6 +26,15 @@ pub(super) fn look(document: &Document, here: &str, env: &dyn Env) -> Vec<Findin
     let hostname = env.hostname();
     let stand_in = document.section(PROGRAM_DEFAULT);
     let mut look = Look { document, stand_in, env, found: Vec::new(), logs: BTreeMap::new() };
+    if let Some(section) = document.section("supervisord") {
+        let scope = Scope {
+            here: Some(here),
+            host_node_name: Some(&hostname),
+            variables: Some(&variables),
+            ..Scope::default()
+        };
+        look.log(section, scope, "logfile");
+    }
     for section in &document.sections {
         let Some(name) = KINDS.iter().find_map(|kind| section.name.strip_prefix(kind)) else { continue };
         let scope = Scope {
@@ -54,8 +63,8 @@ struct Look<'a> {
     stand_in: Option<&'a Section>,
     env: &'a dyn Env,
     found: Vec<Finding>,
-    /// Who has which log, and where that stands.
-    logs: BTreeMap<String, (&'a str, Place)>,
+    /// Who has which log, where that stands, and whether it is rotated.
+    logs: BTreeMap<String, (&'a str, Place, bool)>,
 }
 
 impl<'a> Look<'a> {
@@ -94,8 +103,8 @@ impl<'a> Look<'a> {
 
     /// Values that are read whole here and not by Supervisor. They may be secrets, and are not shown.
     fn environment(&mut self, section: &Section, entry: &Entry) {
-        // What a name stands for may need quotes as well; that is not known anywhere else.
-        if keyvalue::parse(&entry.value).is_ok() && !keyvalue::is_plain(&entry.value) {
+        let value = with_stand_ins(&entry.value);
+        if keyvalue::parse(&value).is_ok() && !keyvalue::is_plain(&value) {
             let text = format!(
                 "environment in [{}] has a value without quotes that Supervisor cuts short: write KEY=\"value\"",
                 section.name
@@ -149,24 +158,55 @@ impl<'a> Look<'a> {
             return self.say(Severity::Here, format!("{key} of [{name}] is a directory: {path}"), entry);
         }
         let maxbytes = self.entry(section, &format!("{key}_maxbytes"));
-        if maxbytes.is_some_and(|entry| ByteSize::parse(&entry.value, self.env).is_ok_and(|ByteSize(size)| size <= 0)) {
-            return;
-        }
+        let is_rotated = !maxbytes
+            .is_some_and(|entry| ByteSize::parse(&entry.value, self.env).is_ok_and(|ByteSize(size)| size <= 0));
         let numprocs = self.entry(section, "numprocs").is_some_and(|entry| entry.value.trim() != "1");
-        if numprocs && !entry.value.contains("process_num") {
+        if is_rotated && numprocs && !entry.value.contains("process_num") {
             let text = format!("all processes of [{name}] rotate one log, {path}: put %(process_num)d into {key}");
             return self.say(Severity::Error, text, entry);
         }
         let place = Place { file: entry.file.to_string(), line: Some(entry.line) };
-        if let Some((other, before)) = self.logs.get(&path) {
+        let path = plain(&path);
+        if let Some((other, before, is_other_rotated)) = self.logs.get(&path) {
+            let what = match (is_rotated, *is_other_rotated) {
+                (true, true) => "rotate one log",
+                (false, false) => return,
+                _ => "write one log, and not both of them rotate it",
+            };
             let text = match *other == name {
-                true => format!("stdout and stderr of [{name}] rotate one log, {path}: use redirect_stderr=true"),
-                false => format!("[{name}] and [{other}] rotate one log, {path}: the other stands at {before}"),
+                true => format!("stdout and stderr of [{name}] {what}, {path}: use redirect_stderr=true"),
+                false => format!("[{name}] and [{other}] {what}, {path}: the other stands at {before}"),
             };
             return self.say(Severity::Error, text, entry);
         }
-        self.logs.insert(path, (name, place));
+        self.logs.insert(path, (name, place, is_rotated));
     }
+}
+
+/// A value with a word in the place of each name: what that stands for is not known elsewhere.
+fn with_stand_ins(value: &str) -> String {
+    let mut parts = value.split("%(");
+    let mut text = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        let rest = part.split_once(')').map_or("", |(_, rest)| rest);
+        let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-');
+        text.push('x');
+        text.extend(rest.chars().skip(1));
+    }
+    text
+}
+
+/// A path without `.`, `..` and doubled slashes, so that one file has one name; links are not followed.
+fn plain(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        match parts.last() {
+            Some(&last) if part == ".." && last != ".." => drop(parts.pop()),
+            None if part == ".." && path.starts_with('/') => {}
+            _ => parts.push(part),
+        }
+    }
+    format!("{}{}", if path.starts_with('/') { "/" } else { "" }, parts.join("/"))
 }
 
 /// The value with its names replaced; `None` if some cannot be, which the loader tells of.

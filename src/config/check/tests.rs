@@ -143,6 +143,22 @@ fn each_kind_of_mistake_has_its_line() {
             "line 7",
         ),
         (
+            "[program:a]\ncommand=x\nstdout_logfile=/tmp/l\n[program:b]\ncommand=x\nstdout_logfile=/tmp/../tmp//./l",
+            "error: [program:b] and [program:a] rotate one log, /tmp/l",
+            "line 7",
+        ),
+        (
+            "[program:a]\ncommand=x\nstdout_logfile=/tmp/l\n[program:b]\ncommand=x\nstdout_logfile=/tmp/l\n\
+             stdout_logfile_maxbytes=0",
+            "error: [program:b] and [program:a] write one log, and not both of them rotate it, /tmp/l",
+            "line 7",
+        ),
+        (
+            "logfile=/tmp/l\n[program:a]\ncommand=x\nstdout_logfile=/tmp/l",
+            "error: [program:a] and [supervisord] rotate one log, /tmp/l",
+            "line 5",
+        ),
+        (
             "[program:a]\ncommand=x\nnumprocs=2\nprocess_name=%(process_num)d\nstdout_logfile=/tmp/l",
             "error: all processes of [program:a] rotate one log",
             "line 6",
@@ -179,17 +195,24 @@ fn what_is_right_is_not_complained_about() {
          stderr_logfile_maxbytes=0\n",
         "[program:a]\ncommand=x\nenvironment=A=\"1\",\n  user=\"bob\",\n\tpriority=\"1\"\n",
         "[program:a]\ncommand=x\nenvironment=\n  user=bob,\n  priority=1\n",
+        "[program:a]\ncommand=x\nenvironment=A=%(here)s,B=/x/%(program_name)s,C=%(process_num)02d\n",
         "[program:a]\ncommand=/bin/x -c '\n  name=1\n  y'\n",
         "[program:a]\ncommand=x\ndependent_startup=true\ndependent_startup_wait_for=b:running\n",
     ];
     for text in rows {
         assert_eq!(report(&format!("{HEAD}{text}")).lines, [] as [String; 0], "{text:?}");
     }
+    // What is not known here may be all right elsewhere.
+    let unknown = format!("{HEAD}[program:a]\ncommand=x\nenvironment=A=%(ENV_NOPE)s,B=/x/%(ENV_NOPE)s\n");
+    assert_eq!(report_of(&unknown, true).lines, [] as [String; 0]);
 }
 
 #[test]
 fn a_fragment_is_checked_as_one() {
     assert_eq!(report("[program:a]\ncommand=x\n").lines, [] as [String; 0]);
+    let of_group = report("[program:a]\ncommand=x\n[group:g]\nprograms=a,other\n");
+    let expected = "warning: [group:g] names unknown program or fcgi-program other (file: 'F', line 4)";
+    assert_eq!((of_group.lines, of_group.is_clean), (vec![expected.to_string()], true));
     let report = report("[program:a]\ncommand=x\nautostrat=1\n");
     assert_eq!(report.lines, ["unknown: option autostrat in [program:a], did you mean autostart? (file: 'F', line 3)"]);
 }

@@ -8,6 +8,7 @@ use crate::ctl::hints;
 use crate::ctl::session::Session;
 use crate::ctl::stream::{self, Stream};
 use crate::fault::Code;
+use crate::namespec;
 use crate::wire::pyrepr;
 use crate::wire::value::Value;
 
@@ -87,7 +88,17 @@ pub fn tail(session: &mut Session, arguments: &str) -> Result<(), Error> {
 pub fn rotate(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let names: Vec<&str> = arguments.split_whitespace().filter(|name| *name != "all").collect();
     let values = names.iter().map(|name| Value::from(name.to_string())).collect();
-    session.call("stheno.rotateLogs", &[Value::Array(values)])?;
+    match session.call("stheno.rotateLogs", &[Value::Array(values)]) {
+        Err(Error::Fault { code, text }) if code == Code::BadName as i64 => {
+            // The fault says which of the names it is.
+            let name = text.split_once(": ").map_or(text.as_str(), |(_, name)| name);
+            let what = if namespec::split(name).process.is_some() { "process" } else { "group" };
+            session.complain(&format!("{name}: ERROR (no such {what})"))?;
+            hints::no_such_process(session, name);
+            return Ok(());
+        }
+        answer => answer?,
+    };
     if names.is_empty() {
         session.print("all: rotated");
     }
@@ -177,6 +188,7 @@ pub fn logs(session: &mut Session, arguments: &str) -> Result<(), Error> {
     for error in errors {
         session.print(&error);
         session.status = 1;
+        hints::no_such_process(session, error.split(": ERROR").next().unwrap_or_default());
     }
     let mut sources: Vec<(String, &str)> = Vec::new();
     for info in chosen {

@@ -205,6 +205,7 @@ pub fn pid(session: &mut Session, arguments: &str) -> Result<(), Error> {
                 Err(error) if error.is(Code::BadName) => {
                     session.print(&format!("No such process {name}"));
                     session.status = 1;
+                    hints::no_such_process(session, &name);
                 }
                 Err(error) => return Err(error),
             }
