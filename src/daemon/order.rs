@@ -171,6 +171,7 @@ impl Daemon {
         for id in self.order.stops.keys() {
             self.order.gates.begin_stop(*id);
         }
+        self.resume_ordered_end();
         let order = &mut self.order;
         order.is_used = is_delayed_anywhere || !order.gates.is_empty() || !order.waits.is_empty();
         let pending = order.waits.keys().chain(order.owed.keys()).chain(order.stops.keys());

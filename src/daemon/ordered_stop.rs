@@ -226,6 +226,15 @@ impl Daemon {
         self.shutdown.ordered = Some(ordered);
     }
 
+    /// The graph was made anew during the end: something stopped was removed.
+    pub(super) fn resume_ordered_end(&mut self) {
+        let Some(ordered) = &mut self.shutdown.ordered else { return };
+        let gates = &mut self.order.gates;
+        ordered.places.keys().for_each(|id| gates.begin_stop(*id));
+        let is_next = |place: &Place| gates.is_free(place.2) && !ordered.told.contains(place);
+        ordered.free = ordered.places.values().copied().filter(is_next).collect();
+    }
+
     /// While everything is stopped, a process may be told from now on.
     pub(super) fn is_free_to_end(&mut self, id: ProcId) {
         if let Some(ordered) = &mut self.shutdown.ordered

@@ -238,7 +238,7 @@ impl Daemon {
     }
 
     /// Whether everything that is left is killed, and nothing has time any more.
-    pub(super) fn kills_all(&self) -> bool {
+    pub fn kills_all(&self) -> bool {
         self.shutdown.killed_until.is_some()
     }
 

@@ -100,6 +100,8 @@ fn schedules_that_have_failed() {
         ("when the time for stopping was over, a pool that had been waited for kept the daemon from sleeping", 110),
         ("a program that could not be stopped in time was tried again during the shutdown", 1806),
         ("a program that was still being stopped began to wait for its next start", 8),
+        ("a process removed during the end made the graph anew, and nobody after it was told to stop", 4121),
+        ("what cannot be killed in time is left behind at the end", 5175),
     ];
     for (symptom, seed) in rows {
         let result = panic::catch_unwind(AssertUnwindSafe(|| world::run(seed, false)));

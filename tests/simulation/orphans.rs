@@ -3,10 +3,10 @@
 //! Nothing tells when an orphan ends; whoever asks finds it there or not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use stheno::daemon::host::Member;
 use stheno::id::Pid;
-use stheno::model::leftovers::KILLED_WAIT;
 
 use crate::agenda::{MS, SECOND};
 use crate::random::Random;
@@ -141,15 +141,15 @@ impl Orphans {
         }
     }
 
-    /// Nobody is left who should be gone: of one process, or of all.
-    pub fn check_gone(&self, names: Option<(&str, &str)>, now: u64) {
+    /// Nobody is left who should be gone, of one process or of all, but who was killed and has not died of it for that long.
+    pub fn check_gone(&self, names: Option<(&str, &str)>, patience: Duration, now: u64) {
         for (pid, family) in self.families.iter().filter(|(_, family)| family.is_minded) {
             let (group, process) = (family.names.0.as_str(), family.names.1.as_str());
             if names.is_some_and(|names| names != (group, process)) {
                 continue;
             }
             for orphan in family.orphans.iter().filter(|orphan| orphan.lives(now)) {
-                let has_waited = orphan.killed_at.is_some_and(|at| now >= at + KILLED_WAIT.as_nanos() as u64);
+                let has_waited = orphan.killed_at.is_some_and(|at| now >= at + patience.as_nanos() as u64);
                 assert!(has_waited, "{group}:{process} has left {} behind in run {pid}", orphan.member.pid.0);
             }
         }

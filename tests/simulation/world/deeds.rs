@@ -1,6 +1,7 @@
 //! What the daemon did to the system and what it logged, in the order in which it did.
 
 use stheno::id::{GroupId, Pid, ProcId};
+use stheno::model::leftovers::KILLED_WAIT;
 
 use super::World;
 use crate::host::Did;
@@ -49,7 +50,7 @@ impl World {
                 assert!(self.was_running, "a child is spawned although the daemon is not RUNNING");
                 let name = self.host.children.get(&pid).map(|child| child.name.clone()).unwrap_or_default();
                 self.say(|| format!("{name} ({process:?}) is spawned with pid {pid}"));
-                self.host.orphans.check_gone(Some((&group, &name)), self.now);
+                self.host.orphans.check_gone(Some((&group, &name)), KILLED_WAIT, self.now);
                 self.spawned.push((name, pid));
             }
             Did::Killed { pid, signal } => {

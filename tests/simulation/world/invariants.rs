@@ -1,8 +1,10 @@
 //! What must hold after each turn, and at the end of a run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use stheno::config::GroupKind;
+use stheno::model::leftovers::KILLED_WAIT;
 use stheno::state::ProcessState;
 
 use super::World;
@@ -142,9 +144,11 @@ impl World {
     /// What must hold when a run is over.
     pub(super) fn check_end(&mut self) {
         let daemon = &self.service.daemon;
+        // When the time for stopping is over all are killed, and whoever does not die of that is left behind.
+        let is_left = |state: ProcessState| daemon.kills_all() && state == ProcessState::Stopping;
         for (id, _, process) in daemon.roster.processes_by_name() {
-            let machine = &process.machine;
-            assert!(machine.state().is_stopped(), "{id:?} is {} at the end", machine.state().name());
+            let state = process.machine.state();
+            assert!(state.is_stopped() || is_left(state), "{id:?} is {} at the end", state.name());
         }
         for client in &self.clients {
             let asked: Vec<_> = client.requests.iter().filter(|request| request.unsent == 0).collect();
@@ -152,15 +156,14 @@ impl World {
             let is_behind = (client.is_slow || client.is_deaf) && client.seen > 0;
             assert!(asked.is_empty() || client.has_hung_up || is_behind, "it ended without an answer to {asked:?}");
         }
-        self.host.orphans.check_gone(None, self.now);
+        let patience = if daemon.kills_all() { Duration::ZERO } else { KILLED_WAIT };
+        self.host.orphans.check_gone(None, patience, self.now);
         self.host.orphans.clear();
-        // What a signal could not reach is left behind, and only that.
+        // What a signal could not reach is left behind, too, and only that.
         for (pid, child) in std::mem::take(&mut self.host.children) {
-            let is_unknown = daemon
-                .roster
-                .process(child.process)
-                .is_none_or(|process| process.machine.state() == ProcessState::Unknown);
-            assert!(is_unknown, "{} (pid {pid}) is left behind", child.name);
+            let state = daemon.roster.process(child.process).map(|process| process.machine.state());
+            let may_stay = state.is_none_or(|state| state == ProcessState::Unknown || is_left(state));
+            assert!(may_stay, "{} (pid {pid}) is left behind", child.name);
         }
         // Hooks are waited for, unless the time for it was over.
         for (pid, helper) in std::mem::take(&mut self.host.helpers) {
