@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::super::Outcome;
 use super::super::testing::World;
 use crate::config::depends::Condition;
 use crate::exit::ExitStatus;
@@ -71,7 +72,9 @@ impl Seen {
     /// The conditions, written once more.
     fn meets(&self, condition: Condition) -> bool {
         use ProcessState::*;
-        let is_over = self.starts > 0 && matches!(self.state, Exited | Stopped | Fatal | Backoff);
+        // One that waits is to run again, and how its last run ended says nothing any more.
+        let is_over =
+            self.starts > 0 && self.waits.is_none() && matches!(self.state, Exited | Stopped | Fatal | Backoff);
         match condition {
             Condition::Running | Condition::Ready | Condition::Healthy => self.state == Running,
             Condition::Completed => is_over && self.state == Exited && self.expected,
@@ -206,6 +209,14 @@ impl Sim {
         self.needs.iter().filter(|(_, needs)| depends(needs)).map(|(id, _)| *id).collect()
     }
 
+    /// A call that waits for nothing goes on until it has come to all it is about.
+    fn call(&mut self, method: &str, params: &[Value]) {
+        if let Ok(Outcome::Deferred(mut deferred)) = self.world.begin(method, params) {
+            let is_answered = (0..100).any(|_| self.world.poll(&mut deferred, method).is_some());
+            assert!(is_answered, "seed {}: {method} goes on for ever", self.seed);
+        }
+    }
+
     fn act(&mut self) {
         let ids: Vec<ProcId> = self.needs.keys().copied().collect();
         let id = self.random.pick(&ids);
@@ -222,15 +233,15 @@ impl Sim {
             }
             4 | 5 => {
                 self.commanded.push(id);
-                let _ = self.world.begin("supervisor.startProcess", &[name.into(), no]);
+                self.call("supervisor.startProcess", &[name.into(), no]);
             }
-            6 | 7 => _ = self.world.begin("supervisor.stopProcess", &[name.into(), no]),
-            8 => _ = self.world.begin("supervisor.startAllProcesses", &[no]),
-            9 => _ = self.world.begin("stheno.stopWithDependents", &[Value::Array(vec![name.into()]), no]),
-            10 => _ = self.world.begin("supervisor.stopAllProcesses", &[no]),
+            6 | 7 => self.call("supervisor.stopProcess", &[name.into(), no]),
+            8 => self.call("supervisor.startAllProcesses", &[no]),
+            9 => self.call("stheno.stopWithDependents", &[Value::Array(vec![name.into()]), no]),
+            10 => self.call("supervisor.stopAllProcesses", &[no]),
             _ => {
                 let missing = Value::Array(vec![name.into()]);
-                _ = self.world.begin("stheno.startWithDependencies", &[missing, no]);
+                self.call("stheno.startWithDependencies", &[missing, no]);
             }
         }
         self.turn_until_idle();
@@ -252,7 +263,7 @@ impl Sim {
     fn stop_all(&mut self) {
         let up: Vec<ProcId> =
             self.picture().into_iter().filter(|(_, seen)| !seen.state.is_stopped()).map(|(id, _)| id).collect();
-        let _ = self.world.begin("supervisor.stopAllProcesses", &[Value::Bool(false)]);
+        self.call("supervisor.stopAllProcesses", &[Value::Bool(false)]);
         for _ in 0..100 {
             self.turn_until_idle();
             let of_those = up.clone();
