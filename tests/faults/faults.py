@@ -555,6 +555,8 @@ def rows():
                     continue  # Without memory there is no going on.
                 if calls == "close" and when != "1":
                     continue  # strace leaves open what Linux closes whatever it answers: a pipe that never ends.
+                if calls == "read" and error == "EAGAIN" and when != "1":
+                    continue  # Whoever is told that nothing is there waits to be told otherwise, which Linux then does.
                 yield f"{calls.split(',')[0]} {error} {times}", injected(calls, error, when, error == "EIO") if strace else None
     yield "a full disk", full_disk
     yield "a read-only disk", read_only_disk
