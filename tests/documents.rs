@@ -1,15 +1,16 @@
 //! What the documents and the comments say of each other is true: numbers that are cited stand in the reference,
 //! links lead somewhere, and the tests and places that `docs/invariants.md` names exist.
 //!
-//! A number is a letter of [`PREFIXES`], a hyphen and digits: `P-20`. Numbered statements begin a list item of
-//! `docs/reference`, K and O stand in headings, and `K-2.3` is item 3 below the heading `K-2`.
+//! A number is a letter of [`PREFIXES`], a hyphen and digits: `P-20`. Numbered statements begin a list item or
+//! a row of a table of `docs/reference`, where the head `| V- |` stands for the letter; K and O stand in headings, and `K-2.3`
+//! is item 3 below the heading `K-2`.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 /// The letters of the reference, as its README lists them.
-const PREFIXES: &[char] = &['C', 'P', 'L', 'E', 'X', 'S', 'K', 'O'];
+const PREFIXES: &[char] = &['C', 'P', 'L', 'E', 'X', 'S', 'K', 'O', 'V'];
 
 /// Where numbers are cited, below the project's folder.
 const CITING: &[&str] = &["src", "tests", "docs", "benches", "fuzz/targets", "conf"];
@@ -78,16 +79,23 @@ fn digits(text: &str) -> &str {
 
 /// The numbers that a page of the reference states, in order.
 fn stated(text: &str) -> Vec<String> {
-    let (mut found, mut section) = (Vec::new(), None);
+    let (mut found, mut section, mut table) = (Vec::new(), None, None);
     for line in text.lines() {
         let (heading, item) = (line.strip_prefix("## "), line.trim_start().strip_prefix("- "));
+        let cell = line.strip_prefix("| ").and_then(|rest| rest.split_once(" |")).map(|(cell, _)| cell);
+        // Of the letter in the head of a table the rows have the digits alone.
+        let letter = cell.and_then(|cell| cell.strip_suffix('-')).filter(|head| head.len() == 1);
+        table = if line.starts_with('|') { letter.or(table) } else { None };
+        let row = cell.zip(table).filter(|(cell, _)| !cell.is_empty() && digits(cell) == *cell);
         let first =
             |line: &str| numbers(line).into_iter().map(|(_, number)| number).find(|n| line.starts_with(n.as_str()));
         if let Some(heading) = heading {
             section = first(heading);
             found.extend(section.clone());
-        } else if let Some(number) = item.and_then(first) {
+        } else if let Some(number) = item.or(cell).and_then(first) {
             found.push(number);
+        } else if let Some((digits, letter)) = row {
+            found.push(format!("{letter}-{digits}"));
         } else if let Some(section) = &section {
             let digits = digits(line);
             if !digits.is_empty() && line[digits.len()..].starts_with(". ") {
@@ -195,7 +203,7 @@ fn the_scanner_sees_what_it_must() {
         let found: Vec<String> = numbers(text).into_iter().map(|(_, number)| number).collect();
         assert_eq!(&found, expected, "{text}");
     }
-    let page = "# A (K-)\n## K-2 Being\n1. one\n2. two, see K-9\n### Below\n3. three\n## 3. Other\n1. none\n- P-4 a\n  - P-5 (!) b\n- see P-6\n";
-    assert_eq!(stated(page), ["K-2", "K-2.1", "K-2.2", "K-2.3", "P-4", "P-5"]);
+    let page = "# A (K-)\n## K-2 Being\n1. one\n2. two, see K-9\n### Below\n3. three\n## 3. Other\n1. none\n- P-4 a\n  - P-5 (!) b\n- see P-6\n\n| V- | x |\n|---|---|\n| 7 | y |\n\n| V-8 z | x |\n\n| 9 | x |\n";
+    assert_eq!(stated(page), ["K-2", "K-2.1", "K-2.2", "K-2.3", "P-4", "P-5", "V-7", "V-8"]);
     assert_eq!(links("[a](b.md#c) [d](https://e) ![f](g.svg)"), ["b.md", "g.svg"]);
 }
