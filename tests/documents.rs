@@ -191,6 +191,18 @@ fn each_invariant_names_a_place_and_a_test_that_exist() {
     assert!(rows > 20, "only {rows} invariants found");
 }
 
+/// README.md has each feature of Cargo.toml, and `supervisord --about` tells it.
+#[test]
+fn each_feature_is_told() {
+    let text = |path: &str| fs::read_to_string(root().join(path)).expect("a text of the project");
+    let (cargo, readme, about) = (text("Cargo.toml"), text("README.md"), text("src/rpc/stheno.rs"));
+    let features = cargo.split_once("default = [").and_then(|(_, rest)| rest.split_once(']')).expect("the features").0;
+    for feature in features.split('"').skip(1).step_by(2) {
+        assert!(readme.contains(&format!("\n| `{feature}` | yes | ")), "README.md: {feature}");
+        assert!(about.contains(&format!("(\"{feature}\", cfg!(feature = \"{feature}\"))")), "--about: {feature}");
+    }
+}
+
 #[test]
 fn the_scanner_sees_what_it_must() {
     let rows: &[(&str, &[&str])] = &[

@@ -32,6 +32,7 @@ pub fn features() -> Vec<&'static str> {
         ("applets", cfg!(feature = "applets")),
         ("page", cfg!(feature = "page")),
         ("gzip", cfg!(feature = "gzip")),
+        ("fleet", cfg!(feature = "fleet")),
     ];
     all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
 }
