@@ -5,41 +5,28 @@ use std::process::Command;
 
 use crate::daemon::{Daemon, is_original, wait_for};
 
+/// The listener that is one of our own programs.
+const BUILT_IN: &str = concat!(env!("CARGO_BIN_EXE_supervisord"), " supervisord-dependent-startup");
+
 /// The programs of its example, with a ping that needs no network, but its time, and a sleep that is RUNNING sooner. One
 /// that ends before the listener has heard of its start is started again by it.
-const PROGRAMS: &str = "\
-[program:ping]
-command=/bin/sleep 0.5
-redirect_stderr=true
-autostart=false
-startsecs=0
-dependent_startup=true
+fn programs() -> String {
+    let ping = |name: &str, more: &str| program(name, &format!("command=/bin/sleep 0.5\nstartsecs=0\n{more}"));
+    let after = |what: &str| format!("dependent_startup_wait_for={what}\n");
+    let sleep = "command=/bin/sleep 15\nautorestart=true\nstartsecs=1\n";
+    [
+        ping("ping", ""),
+        ping("ping2", &after("sleep:running")),
+        ping("ping3", &after("ping2:exited")),
+        program("sleep", &[sleep, &after("ping:exited")].concat()),
+    ]
+    .concat()
+}
 
-[program:ping2]
-command=/bin/sleep 0.5
-redirect_stderr=true
-autostart=false
-startsecs=0
-dependent_startup=true
-dependent_startup_wait_for=sleep:running
-
-[program:ping3]
-command=/bin/sleep 0.5
-redirect_stderr=true
-autostart=false
-startsecs=0
-dependent_startup=true
-dependent_startup_wait_for=ping2:exited
-
-[program:sleep]
-command=/bin/sleep 15
-redirect_stderr=true
-autostart=false
-autorestart=true
-startsecs=1
-dependent_startup=true
-dependent_startup_wait_for=ping:exited
-";
+/// What they all have, and more.
+fn program(name: &str, more: &str) -> String {
+    format!("[program:{name}]\nredirect_stderr=true\nautostart=false\ndependent_startup=true\n{more}")
+}
 
 /// Its listener's section, with this command.
 fn listener(command: &str) -> String {
@@ -89,8 +76,7 @@ fn the_listener_that_is_built_in() {
     if is_original() {
         return;
     }
-    let command = format!("{} supervisord-dependent-startup", env!("CARGO_BIN_EXE_supervisord"));
-    let daemon = comes_up_in_order(&[&listener(&command), PROGRAMS].concat());
+    let daemon = comes_up_in_order(&[listener(BUILT_IN), programs()].concat());
     ends_well(&daemon);
     let said = daemon.folder.read("dependentstartup-err.log");
     assert!(
@@ -102,7 +88,7 @@ fn the_listener_that_is_built_in() {
 #[test]
 fn the_daemon_by_itself() {
     if !is_original() {
-        comes_up_in_order(&["[supervisord]\ndependent_startup=true\n", PROGRAMS].concat());
+        comes_up_in_order(&["[supervisord]\ndependent_startup=true\n", &programs()].concat());
     }
 }
 
@@ -122,7 +108,7 @@ fn the_listener_of_that_name() {
     // Where it was looked for; the daemon itself has an environment of its own.
     let path = std::env::var("PYTHONPATH").unwrap_or_default();
     let listener = listener(&format!("{python} -m supervisord_dependent_startup"));
-    let daemon = comes_up_in_order(&format!("{listener}environment=PYTHONPATH=\"{path}\"\n{PROGRAMS}"));
+    let daemon = comes_up_in_order(&format!("{listener}environment=PYTHONPATH=\"{path}\"\n{}", programs()));
     ends_well(&daemon);
 }
 
@@ -132,11 +118,10 @@ fn a_circle_ends_the_listener() {
     if is_original() {
         return;
     }
-    let command = format!("{} supervisord-dependent-startup", env!("CARGO_BIN_EXE_supervisord"));
     let circle =
         "[program:a]\ncommand=sleep 1000\nautostart=false\ndependent_startup=true\ndependent_startup_wait_for=a\n";
     let daemon =
-        Daemon::start(&[&listener(&command).replace("startretries=0", "startretries=0\nstartsecs=0"), circle].concat());
+        Daemon::start(&[&listener(BUILT_IN).replace("startretries=0", "startretries=0\nstartsecs=0"), circle].concat());
     daemon.wait_state("dependentstartup", "EXITED");
     let said = daemon.folder.read("dependentstartup-err.log");
     assert!(said.contains("dependent_startup_wait_for goes in a circle: a -> a"), "{said}");

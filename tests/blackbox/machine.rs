@@ -280,6 +280,7 @@ fn k_2_9_the_watchdog_ends_what_the_daemon_does_not() {
     let line = "hw_watchdog: a gave up, so ";
     wait_for("the line", || (daemon.log_lines(line).len() == 1).then_some(()));
     let signs = daemon.folder.read("dog");
+    // Longer than the second after which it would be petted again; nothing tells that it was not.
     std::thread::sleep(std::time::Duration::from_millis(1500));
     assert_eq!(daemon.state("a"), "FATAL");
     daemon.signal(Signal::SIGTERM);

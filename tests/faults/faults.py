@@ -322,6 +322,7 @@ def full_disk(program):
         except OSError:
             os.close(ballast)
         daemon.work()
+        # Once more it is tried in vain: that is done once a second.
         time.sleep(1)
         os.remove(f"{disk}/ballast")
         daemon.work()
@@ -366,6 +367,7 @@ def limited(what, number, maxbytes="2KB", loses=False):
                 pid = daemon.pids().get("victim") if number > 20 else None
                 if pid:
                     os.kill(pid, signal.SIGKILL)
+                # Nothing tells what could not be done.
                 time.sleep(0.3)
             assert daemon.child.poll() is None, "the daemon ended"
             resource.prlimit(daemon.child.pid, what, (soft, hard))
@@ -501,6 +503,7 @@ def stopped(program):
         daemon.child.send_signal(signal.SIGSTOP)
         os.kill(before["victim"], signal.SIGKILL)
         os.kill(before["cat"], signal.SIGKILL)
+        # Nothing tells of what nobody does meanwhile.
         time.sleep(1)
         daemon.child.send_signal(signal.SIGCONT)
         wait_for("both to be restarted", lambda: not set(before.values()) & {daemon.pids().get(name) for name in ("victim", "cat")})

@@ -51,25 +51,25 @@ int epoll_wait(int fd, struct epoll_event *events, int most, int timeout) {
 
 /// What is counted of one daemon.
 pub struct Turns {
-    library: PathBuf,
+    preload: PathBuf,
     counts: PathBuf,
 }
 
 impl Turns {
     /// Makes what counts; `None` without a compiler.
     pub fn new(folder: &Path) -> Option<Turns> {
-        let turns = Turns { library: folder.join("turns.so"), counts: folder.join("turns") };
+        let turns = Turns { preload: folder.join("turns.so"), counts: folder.join("turns") };
         let source = folder.join("turns.c");
         fs::write(&source, SOURCE).ok()?;
         fs::write(&turns.counts, vec![0; STEPS * 4]).ok()?;
         let compiled =
-            Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&turns.library).arg(&source).status();
+            Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&turns.preload).arg(&source).status();
         compiled.ok()?.success().then_some(turns)
     }
 
     /// Has it counted for a daemon that is going to be started.
     pub fn count(&self, daemon: &mut Command) {
-        daemon.env("LD_PRELOAD", &self.library).env("STHENO_TURNS", &self.counts);
+        daemon.env("LD_PRELOAD", &self.preload).env("STHENO_TURNS", &self.counts);
     }
 
     /// What was counted since the last call.
