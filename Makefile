@@ -51,7 +51,7 @@ interop: ## compare with Python: the text readers, then the black-box tests agai
 	@test -n "$(PYTHON_SUPERVISOR)" || { echo "No Supervisor to compare with: make dev, or PYTHON_SUPERVISOR=/path/to/venv/bin"; exit 1; }
 	STHENO_SUPERVISORD=$(PYTHON_SUPERVISOR)/supervisord cargo test --test blackbox
 
-hostile: build ## attacks, ten seconds each, with restarts held to what docs/reliability.md promises; on a quiet machine
+hostile: build ## attacks, ten seconds each; how long it works at a stretch is held to what docs/reliability.md promises
 	STHENO_HOSTILE_SECONDS=10 STHENO_SUPERVISORD=$(abspath $(BUILT))/supervisord cargo test --test hostile -- --nocapture
 
 faults: build ## what the system refuses, one row a fault; strace and root for all of them
