@@ -3,7 +3,7 @@
 use stheno::wire::value::Value;
 
 use crate::actor::{act, tell};
-use crate::daemon::{Daemon, Folder, free_port, wait_for};
+use crate::daemon::{Daemon, Folder, free_port, is_original, wait_for};
 
 /// What `stheno.getProcessInfo` has of a process.
 pub fn more(daemon: &Daemon, name: &str, member: &str) -> Value {
@@ -21,6 +21,9 @@ fn wait_says(daemon: &Daemon, name: &str, text: &str) {
 /// daemon has read both.
 #[test]
 fn whose_messages_count() {
+    if is_original() {
+        return;
+    }
     let rows = [
         ("main", "notify", true),
         ("main", "child", false),
@@ -62,6 +65,9 @@ fn whose_messages_count() {
 /// O-3: a child of its process group, alive while its message is read.
 #[test]
 fn a_child_that_waits_is_heard() {
+    if is_original() {
+        return;
+    }
     let script = "sh -c '$0 --ignored --exact actor::plays & wait'";
     let steps = act("notify:READY=1 forever");
     let exe = std::env::current_exe().expect("our own path").display().to_string();
@@ -75,6 +81,9 @@ fn a_child_that_waits_is_heard() {
 /// O-3: the socket is made anew at each start, and goes with its run; by a path only if that is asked for.
 #[test]
 fn a_run_that_has_ended_says_nothing() {
+    if is_original() {
+        return;
+    }
     let steps = act("env:$DIR/address:NOTIFY_SOCKET wait:$DIR/go notify:READY=1 forever");
     let daemon = Daemon::start(&format!(
         "[program:a]\n{steps}ready=notify\nnotify_access=all\n[program:b]\n{}ready=notify\nnotify_dir=$DIR\n",
@@ -103,6 +112,9 @@ fn a_run_that_has_ended_says_nothing() {
 /// O-3: what a program says right before it ends is heard.
 #[test]
 fn the_last_words_of_a_run_count() {
+    if is_original() {
+        return;
+    }
     let daemon = Daemon::start(&format!(
         "[program:a]\n{}ready=notify\nautorestart=false\nstartretries=0\n[program:b]\n{}ready=notify\nstartretries=0\n",
         act("notify:READY=1 exit:0"),
@@ -117,6 +129,9 @@ fn the_last_words_of_a_run_count() {
 /// O-3: ten thousand messages a second cost no line each, and hold nobody up.
 #[test]
 fn a_flood_of_messages() {
+    if is_original() {
+        return;
+    }
     let floods = "flood:10000:STATUS=busy flood:5000:ERRNO=2 flood:5000:MAINPID=1";
     let daemon = Daemon::start(&format!(
         "[program:a]\n{}ready=notify\n[program:b]\n{}ready=notify\n",
@@ -133,6 +148,9 @@ fn a_flood_of_messages() {
 /// O-3: a descriptor that comes with a message is closed, that of BARRIER=1 and that of FDSTORE=1.
 #[test]
 fn descriptors_that_come_along_are_closed() {
+    if is_original() {
+        return;
+    }
     let open = |daemon: &Daemon| {
         let entries = std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())).expect("its descriptors");
         entries.count()
@@ -151,6 +169,9 @@ fn descriptors_that_come_along_are_closed() {
 /// O-3, O-9: readiness believes a liar, and what is lost later is health.
 #[test]
 fn a_liar_is_believed_and_ready_stays_ready() {
+    if is_original() {
+        return;
+    }
     let port = free_port();
     let daemon = Daemon::start(&format!(
         "[program:liar]\n{}ready=notify\n[program:loses]\n{}ready=tcp:127.0.0.1:{port}\nready_interval=0.1\n",
@@ -166,6 +187,9 @@ fn a_liar_is_believed_and_ready_stays_ready() {
 /// O-3: each kind of readiness is STARTING until what it waits for is there, and RUNNING then; start answers then.
 #[test]
 fn each_kind_waits_for_what_it_says() {
+    if is_original() {
+        return;
+    }
     let (port, web) = (free_port(), free_port());
     let kinds = [
         ("notify", "notify".to_string(), "notify:READY=1".to_string()),
@@ -206,6 +230,9 @@ fn each_kind_waits_for_what_it_says() {
 /// O-3: READY_FD is not set, `fd:env:NAME` is; the end of the descriptor without a line feed is no readiness.
 #[test]
 fn a_descriptor_that_says_nothing() {
+    if is_original() {
+        return;
+    }
     let daemon = Daemon::start(&format!(
         "[program:a]\n{}ready=fd:env:UP\n[program:b]\n{}ready=fd:5\nready_timeout=0.5\nstartretries=0\n",
         act("env:$DIR/a:UP env:$DIR/a:READY_FD fd:3:; forever"),
@@ -221,6 +248,9 @@ fn a_descriptor_that_says_nothing() {
 /// O-3, a trap of `fd:N`: under a low limit there is no room to move descriptors to high numbers.
 #[test]
 fn descriptors_under_a_low_limit() {
+    if is_original() {
+        return;
+    }
     let folder = Folder::new();
     folder.configure(&format!(
         "[supervisord]\nminfds=60\n[program:a]\n{}ready=fd:63\n[program:b]\n{}ready=fd:64\nstartretries=0\n",
@@ -240,6 +270,9 @@ fn descriptors_under_a_low_limit() {
 /// more time; stop ends it as in STARTING.
 #[test]
 fn one_that_is_late_is_stopped() {
+    if is_original() {
+        return;
+    }
     let daemon = Daemon::start(&format!(
         "[program:late]\n{}ready=notify\nready_timeout=0.5\nstartretries=0\nstopsignal=INT:1 TERM\n\
          [program:extends]\n{}ready=notify\nready_timeout=0.5\nstartretries=0\n\
@@ -265,6 +298,9 @@ fn one_that_is_late_is_stopped() {
 /// O-6: hup answers at READY if the program has said RELOADING, at once or a moment later if it says nothing.
 #[test]
 fn a_reload_is_waited_for() {
+    if is_original() {
+        return;
+    }
     let shell = |name: &str| {
         // It is told by HUP, and says what the test has written for it.
         format!(
