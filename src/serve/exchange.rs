@@ -1,7 +1,8 @@
-//! One request and its reply.
+//! One request and its reply: what is asked, and what is answered to it. How replies are written stands in
+//! `replies.rs`.
 
 use super::action::PageAction;
-use super::complaints::{About, Complaints};
+use super::complaints::Complaints;
 use super::conn::Conn;
 use super::deferred::{Finished, Work};
 use super::events::{self, EventFeed};
@@ -12,7 +13,7 @@ use super::part;
 use super::route::{self, Handler};
 use super::scrape::Scrape;
 use super::sites::Sites;
-use super::text::{Escape, TextFeed};
+use super::text::Escape;
 use crate::clock::Now;
 use crate::daemon::logplace::LogPlace;
 use crate::daemon::{Daemon, Host};
@@ -20,7 +21,7 @@ use crate::fault::Code;
 use crate::id::{Channel, ConnId};
 use crate::model::histogram::Histogram;
 use crate::rpc::budget::{Budget, CALL_US};
-use crate::rpc::logtext::{LogText, PIECE_BYTES};
+use crate::rpc::logtext::PIECE_BYTES;
 use crate::rpc::{self, Answer, Context, Extensions, Outcome, Registry};
 use crate::sys::time;
 use crate::web::files::PageFile;
@@ -28,7 +29,7 @@ use crate::web::guard::Refusal;
 use crate::web::metrics::Format;
 use crate::web::{action, files, guard, page};
 use crate::wire::form::{Form, unquote};
-use crate::wire::http::{Head, Reply, ReplyTo, Status, error_body, format_date, split_target};
+use crate::wire::http::{Head, Reply, ReplyTo, Status, format_date, split_target};
 use crate::wire::pyrepr;
 use crate::wire::xmlrpc::{COPIES, Call, CallMemo, DecodeError, Decoded, RESPONSE_BEGIN, RESPONSE_END};
 
@@ -132,29 +133,6 @@ impl Exchange<'_> {
         }
     }
 
-    /// Replies that a password is missing or wrong. The connection is closed, at once or, if the client wants it kept,
-    /// by its deadline.
-    pub(super) fn demand_password(&mut self, reply_to: ReplyTo) {
-        self.write(reply_to, Status::UNAUTHORIZED, |reply| {
-            reply.closing().error_page(&[("WWW-Authenticate", "Basic realm=\"default\"")]);
-        });
-        if reply_to.keep_alive {
-            self.conn.refuse(self.now);
-        } else {
-            self.conn.closing = true;
-        }
-    }
-
-    /// Replies that this address has given too many wrong passwords.
-    pub(super) fn put_off(&mut self, reply_to: ReplyTo) {
-        self.refusal(
-            reply_to,
-            Status::SERVICE_UNAVAILABLE,
-            "too many wrong passwords from this address; try again later\n",
-        );
-        self.conn.closing = true;
-    }
-
     /// Replies with what came of work that had to wait.
     pub(super) fn finish(&mut self, reply_to: ReplyTo, finished: Finished) -> AfterRequest {
         match finished {
@@ -255,75 +233,6 @@ impl Exchange<'_> {
         rpc::with_document(&done, |pieces| {
             self.write(reply_to, Status::OK, |reply| reply.header("Content-Type", "text/xml").body_of(pieces))
         })
-    }
-
-    /// A reply with a long text of a log between two pieces. How long it is when it is escaped is not known.
-    fn text(
-        &mut self,
-        reply_to: ReplyTo,
-        headers: &[(&str, &str)],
-        (before, after): (Vec<u8>, Vec<u8>),
-        text: LogText,
-        escape: Escape,
-    ) -> AfterRequest {
-        let mut body = None;
-        self.write(reply_to, Status::OK, |reply| body = Some(reply.headers(headers).stream()));
-        // A body is always begun; without one there is nothing to follow.
-        let Some(body) = body else { return AfterRequest::Replied };
-        // Its end is the end of the connection where there are no chunks.
-        let keeps_alive = !self.conn.closing && body.is_chunked;
-        self.conn.closing = false;
-        body.write(&mut self.conn.output, &before);
-        AfterRequest::Feed(Feed::Text(TextFeed { text, escape, after, body, keeps_alive }))
-    }
-
-    /// A whole reply.
-    fn reply(&mut self, head: &Head<'_>, headers: &[(&str, &str)], body: &[u8]) -> AfterRequest {
-        self.write(head.reply_to, Status::OK, |reply| reply.headers(headers).body(body))
-    }
-
-    /// An error, with its page.
-    pub(super) fn error(&mut self, reply_to: ReplyTo, status: Status) -> AfterRequest {
-        self.write(reply_to, status, |reply| reply.error_page(&[]))
-    }
-
-    /// Refuses what another site may have asked a browser for, with a page for people and a line for scripts.
-    fn forbid(&mut self, head: &Head<'_>, why: Refusal<'_>) -> AfterRequest {
-        self.complaints.note(About::Browser, self.now, format_args!("{}: {why}", self.conn.peer));
-        if !guard::is_browser(head) {
-            return self.refusal(head.reply_to, Status::FORBIDDEN, &format!("{why}\n"));
-        }
-        let page = page::refusal_page(&why.to_string());
-        self.write(head.reply_to, Status::FORBIDDEN, |reply| reply.headers(&page_headers(head)).body(page.as_bytes()))
-    }
-
-    /// A status with a line of text that says why.
-    fn refusal(&mut self, reply_to: ReplyTo, status: Status, why: &str) -> AfterRequest {
-        self.write(reply_to, status, |reply| {
-            reply.header("Content-Type", "text/plain;charset=utf-8").body(why.as_bytes())
-        })
-    }
-
-    /// A redirection, with its page.
-    fn moved(&mut self, reply_to: ReplyTo, location: &str) -> AfterRequest {
-        self.write(reply_to, Status::MOVED_PERMANENTLY, |reply| reply.error_page(&[("Location", location)]))
-    }
-
-    /// Writes a reply as a whole. The connection goes on to the next request or is closed, and at loglevel trace
-    /// a line tells what was asked and how it was answered (L-13).
-    fn write(&mut self, reply_to: ReplyTo, status: Status, write: impl FnOnce(Reply<'_>)) -> AfterRequest {
-        let before = self.conn.output.len();
-        let reply = Reply::begin(&mut self.conn.output, reply_to, status, self.date);
-        let closes = reply.must_close();
-        write(reply);
-        self.conn.closing |= closes;
-        if let Some(asked) = self.conn.asked.take() {
-            let peer = if self.sites.is_unix(self.conn.server) { "localhost:0" } else { &*self.conn.peer };
-            let time = time::request_time(self.now.wall.secs());
-            let bytes = self.conn.output.len() - before;
-            activity!(Trace, "{peer} - - [{time}] \"{asked}\" {} {bytes}", status.code());
-        }
-        AfterRequest::Replied
     }
 
     fn logtail(&mut self, request: &Request<'_>) -> AfterRequest {
@@ -452,11 +361,6 @@ impl Exchange<'_> {
         AfterRequest::Deferred(Work::Metrics(scrape))
     }
 
-    fn refuse_feed(&mut self, head: &Head<'_>) -> AfterRequest {
-        let why = format!("{} streams of events and logs are open already\n", self.feeds_max);
-        self.refusal(head.reply_to, Status::SERVICE_UNAVAILABLE, &why)
-    }
-
     /// The status page, and the actions of its links.
     fn index(&mut self, request: &Request<'_>) -> AfterRequest {
         let head = request.head;
@@ -523,13 +427,13 @@ impl Exchange<'_> {
             Some((name, Err(fault))) => action::no_tail(name, &fault),
             Some((_, Ok(text))) if text.left() > PIECE_BYTES && head.reply_to.head_only => {
                 return self.write(head.reply_to, Status::OK, |reply| {
-                    reply.headers(&page_headers(head)).stream();
+                    reply.headers(&page::headers(head)).stream();
                 });
             }
             Some((_, Ok(text))) if text.left() > PIECE_BYTES => {
                 let (before, after) = tail.around();
                 let around = (before.into_bytes(), after.into_bytes());
-                return self.text(head.reply_to, &page_headers(head), around, text, Escape::Html);
+                return self.text(head.reply_to, &page::headers(head), around, text, Escape::Html);
             }
             Some((name, Ok(mut text))) => match text.next(self.daemon, self.host) {
                 Ok(piece) => piece.unwrap_or_default(),
@@ -537,24 +441,6 @@ impl Exchange<'_> {
             },
         };
         self.page(head, &tail.page(&text))
-    }
-
-    fn page(&mut self, head: &Head<'_>, page: &str) -> AfterRequest {
-        self.budget.spend_bytes(page.len());
-        self.reply(head, &page_headers(head), page.as_bytes())
-    }
-
-    /// Where a finished action sends the browser.
-    fn redirect(&mut self, reply_to: ReplyTo, location: &str) -> AfterRequest {
-        let headers = [
-            ("Location", location),
-            ("Content-Type", "text/html"),
-            ("Pragma", "no-cache"),
-            ("Cache-Control", "no-cache"),
-            ("Expires", "Thu, 01 Jan 1970 00:00:00 GMT"),
-        ];
-        let body = error_body(Status::MOVED_PERMANENTLY);
-        self.write(reply_to, Status::MOVED_PERMANENTLY, |reply| reply.headers(&headers).body(body.as_bytes()))
     }
 
     /// A file of the live page. Browsers ask each time whether it has changed, as a new daemon may be behind the name.
@@ -596,15 +482,6 @@ impl Exchange<'_> {
             }),
         }
     }
-}
-
-fn page_headers(head: &Head<'_>) -> Vec<(&'static str, &'static str)> {
-    let mut headers = page::PAGE_HEADERS.to_vec();
-    // Only browsers get headers that the original does not send.
-    if guard::is_browser(head) {
-        headers.extend_from_slice(guard::BROWSER_HEADERS);
-    }
-    headers
 }
 
 fn is_page_method(head: &Head<'_>) -> bool {

@@ -19,6 +19,7 @@ mod follow;
 mod live;
 mod part;
 mod passwords;
+mod replies;
 mod route;
 mod scrape;
 mod sites;

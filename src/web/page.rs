@@ -2,18 +2,30 @@
 //! X-34, X-39).
 
 use super::files::HAS_PAGE;
+use super::guard;
 use crate::id::Channel;
 use crate::namespec;
 use crate::state::ProcessState;
 use crate::wire::form::quote;
+use crate::wire::http::Head;
 
-/// The headers of a page, before its length (X-30). Without them a browser's second click on Start does nothing.
-pub const PAGE_HEADERS: &[(&str, &str)] = &[
+/// Those of the original, before the length (X-30). Without them a browser's second click on Start does nothing.
+const PAGE_HEADERS: &[(&str, &str)] = &[
     ("Content-Type", "text/html;charset=utf-8"),
     ("Pragma", "no-cache"),
     ("Cache-Control", "no-cache"),
     ("Expires", "Thu, 01 Jan 1970 00:00:00 GMT"),
 ];
+
+/// The headers of a page.
+pub fn headers(head: &Head<'_>) -> Vec<(&'static str, &'static str)> {
+    let mut headers = PAGE_HEADERS.to_vec();
+    // Only browsers get headers that the original does not send.
+    if guard::is_browser(head) {
+        headers.extend_from_slice(guard::BROWSER_HEADERS);
+    }
+    headers
+}
 
 /// The body of `/ok.html`; its type is [`OK_TYPE`].
 pub const OK_BODY: &str = "OK";
@@ -216,7 +228,7 @@ impl Page {
         let mut page = Page { html: String::with_capacity(4096) };
         page.raw("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
         page.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"");
-        page.raw(super::guard::CONTENT_POLICY);
+        page.raw(guard::CONTENT_POLICY);
         page.raw("\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
         page.text(title);
         page.raw("</title>\n");
