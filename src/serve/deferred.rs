@@ -1,5 +1,7 @@
 //! Deferred replies: asked again after each turn, whether or not their clients are still there.
 
+use std::rc::Rc;
+
 use super::action::PageAction;
 use super::conn::PeerName;
 use super::scrape::Scrape;
@@ -46,7 +48,7 @@ pub(super) enum Finished {
     /// All figures are there.
     Metrics(Scrape),
     /// A call, or why it is none, and what it was decoded from.
-    Decoded(Result<Call, DecodeError>, Box<CallDecoder>),
+    Decoded(Result<Call, DecodeError>, Rc<[u8]>),
 }
 
 /// Through which method an action of the web page comes, for the audit line.
@@ -101,7 +103,7 @@ impl Work {
                 }
                 context.budget.spend(DECODING_PIECE_US);
                 if let Some(done) = decoder.go_on(DECODING_PIECE_US as usize) {
-                    break Some(Finished::Decoded(done, std::mem::replace(decoder, Box::new(CallDecoder::new(b"")))));
+                    break Some(Finished::Decoded(done, decoder.body()));
                 }
             },
         }

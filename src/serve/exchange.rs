@@ -31,7 +31,7 @@ use crate::web::{action, files, guard, page};
 use crate::wire::form::{Form, unquote};
 use crate::wire::http::{Head, Reply, ReplyTo, Status, format_date, split_target};
 use crate::wire::pyrepr;
-use crate::wire::xmlrpc::{COPIES, Call, CallMemo, DecodeError, Decoded, RESPONSE_BEGIN, RESPONSE_END};
+use crate::wire::xmlrpc::{Call, CallMemo, DecodeError, Decoded, RESPONSE_BEGIN, RESPONSE_END, has_memory_for};
 
 /// Bytes of a body that a line of the log shows; more would bury the rest of it.
 const SHOWN_BYTES_MAX: usize = 1024;
@@ -89,19 +89,13 @@ struct Request<'a> {
 /// A body that is shorter is never the reason that memory is short.
 const SMALL_BODY_BYTES: usize = 16 * 1024;
 
-/// Whether there is memory for what a body takes: without, what takes it next would end the daemon (K-9).
-fn has_memory_for(body: &[u8]) -> bool {
-    body.len() <= SMALL_BODY_BYTES || Vec::<u8>::new().try_reserve_exact(body.len() * COPIES).is_ok()
-}
-
 impl Exchange<'_> {
     /// Answers a request, or lets its reply wait.
     pub(super) fn answer(&mut self, head: &Head<'_>, body: Option<&[u8]>) -> AfterRequest {
         self.budget.spend(CALL_US);
-        if body.is_some_and(|body| !has_memory_for(body)) {
-            // Whoever sent it can come again.
-            self.conn.give_up();
-            return AfterRequest::Replied;
+        // Without memory for what a body takes, what takes it next would end the daemon (K-9).
+        if body.is_some_and(|body| body.len() > SMALL_BODY_BYTES && !has_memory_for(body)) {
+            return self.give_up();
         }
         let (path, query) = split_target(head.target);
         if let Some(refusal) = self.sites.refusal(self.conn.server, head) {
@@ -138,12 +132,8 @@ impl Exchange<'_> {
         match finished {
             Finished::Call(done) => self.answer_call(reply_to, done),
             Finished::Decoded(Ok(call), _) => self.call(reply_to, &call),
-            Finished::Decoded(Err(DecodeError::NoMemory), _) => {
-                // Whoever sent it can come again.
-                self.conn.give_up();
-                AfterRequest::Replied
-            }
-            Finished::Decoded(Err(error), decoder) => self.no_call(reply_to, &error, decoder.body()),
+            Finished::Decoded(Err(DecodeError::NoMemory), _) => self.give_up(),
+            Finished::Decoded(Err(error), body) => self.no_call(reply_to, &error, &body),
             Finished::Page { host, message } => {
                 let host = host.unwrap_or_else(|| {
                     let (name, port) = self.sites.name_and_port(self.conn.server);
@@ -178,6 +168,12 @@ impl Exchange<'_> {
             Ok(Decoded::UnderWay(decoder)) => AfterRequest::Deferred(Work::Decoding(decoder)),
             Err(error) => self.no_call(head.reply_to, &error, body),
         }
+    }
+
+    /// Closes the connection for want of memory: whoever is at the other end can come again.
+    fn give_up(&mut self) -> AfterRequest {
+        self.conn.give_up();
+        AfterRequest::Replied
     }
 
     /// What a call should be decoded from, but is none.

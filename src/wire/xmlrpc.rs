@@ -17,7 +17,7 @@ use std::fmt;
 
 use super::value::Value;
 
-pub use decode::{COPIES, CallDecoder, decode_call, decode_response};
+pub use decode::{CallDecoder, decode_call, decode_response, has_memory_for};
 pub use encode::{RESPONSE_BEGIN, RESPONSE_END, Writer, encode_call, write_fault, write_response};
 pub use memo::{CallMemo, Decoded};
 

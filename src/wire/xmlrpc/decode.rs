@@ -53,7 +53,12 @@ const TEXT_BYTES_PER_US: usize = 32;
 
 /// How many times its size a call takes at most until it is answered: as text, as values, as what they are used for, and as
 /// what of them is answered.
-pub const COPIES: usize = 8;
+const COPIES: usize = 8;
+
+/// Whether there is memory for all that a body takes until it is answered.
+pub fn has_memory_for(body: &[u8]) -> bool {
+    Vec::<u8>::new().try_reserve_exact(body.len() * COPIES).is_ok()
+}
 
 /// A call that is decoded in pieces.
 pub struct CallDecoder {
@@ -71,8 +76,9 @@ impl CallDecoder {
         CallDecoder { body, lexer, tokens: Vec::new(), text_bytes: 0 }
     }
 
-    pub(crate) fn body(&self) -> &[u8] {
-        &self.body
+    /// What it is decoded from.
+    pub(crate) fn body(&self) -> Rc<[u8]> {
+        Rc::clone(&self.body)
     }
 
     /// Bytes that it holds, about.
@@ -83,7 +89,7 @@ impl CallDecoder {
     /// Goes on for about so many microseconds; the call, or why it is none, at the end.
     pub fn go_on(&mut self, us: usize) -> Option<Result<Call, DecodeError>> {
         // What is refused here is a call; what could not be had in the middle of it would be the end of the daemon (K-9).
-        let has_memory = Vec::<u8>::new().try_reserve_exact(self.body.len() * COPIES).is_ok();
+        let has_memory = has_memory_for(&self.body);
         let mut left = us * TOKENS_PER_US;
         while left > 0 {
             if !has_memory || self.tokens.try_reserve(1).is_err() {
