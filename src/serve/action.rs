@@ -11,7 +11,7 @@ use crate::wire::value::Value;
 /// An action under way.
 pub(super) struct PageAction {
     action: Action,
-    /// `Host` of the request, which the redirection follows; nothing for browsers, which may have come by a path of a proxy.
+    /// At which host the page is then; without one, where it is from here.
     pub(super) host: Option<String>,
     steps: VecDeque<(&'static str, Vec<Value>)>,
     current: Option<Deferred>,
@@ -20,7 +20,7 @@ pub(super) struct PageAction {
 
 impl PageAction {
     /// An action of which nothing has happened yet.
-    pub(super) fn new(action: Action, host: Option<&str>) -> PageAction {
+    pub(super) fn new(action: Action, host: Option<String>) -> PageAction {
         let steps = match &action {
             Action::Refresh => vec![],
             Action::RestartAll => vec![("stopAllProcesses", vec![]), ("startAllProcesses", vec![])],
@@ -35,7 +35,7 @@ impl PageAction {
                 }
             }
         };
-        PageAction { action, host: host.map(str::to_string), steps: steps.into(), current: None, fault: None }
+        PageAction { action, host, steps: steps.into(), current: None, fault: None }
     }
 
     /// When it wants to be asked again.

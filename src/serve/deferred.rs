@@ -43,7 +43,7 @@ pub(super) enum Work {
 pub(super) enum Finished {
     /// An answer or a fault.
     Call(Done),
-    /// The browser is sent back to the page: at which host, and what the page then says.
+    /// The browser is sent back to the page: at which host, if one has to be said, and what the page then says.
     Page { host: Option<String>, message: String },
     /// All figures are there.
     Metrics(Scrape),
@@ -92,7 +92,7 @@ impl Work {
             Work::Call(deferred, _) => deferred.poll(context).map(Finished::Call),
             Work::Page(action) => action.advance(context).then(|| {
                 let ctime = context.host.local_ctime(context.now.wall.secs());
-                Finished::Page { host: action.host.clone(), message: action.message(&ctime) }
+                Finished::Page { host: action.host.take(), message: action.message(&ctime) }
             }),
             Work::Metrics(scrape) => scrape
                 .advance(context.daemon, context.now, context.host)

@@ -134,13 +134,7 @@ impl Exchange<'_> {
             Finished::Decoded(Ok(call), _) => self.call(reply_to, &call),
             Finished::Decoded(Err(DecodeError::NoMemory), _) => self.give_up(),
             Finished::Decoded(Err(error), body) => self.no_call(reply_to, &error, &body),
-            Finished::Page { host, message } => {
-                let host = host.unwrap_or_else(|| {
-                    let (name, port) = self.sites.name_and_port(self.conn.server);
-                    format!("{name}:{port}")
-                });
-                self.redirect(reply_to, &action::location(&host, &message))
-            }
+            Finished::Page { host, message } => self.redirect(reply_to, &action::location(host.as_deref(), &message)),
             Finished::Metrics(scrape) => {
                 let Some(turns) = self.turns else { return self.error(reply_to, Status::NOT_FOUND) };
                 let text = scrape.text(self.daemon, self.connections, turns, self.host);
@@ -369,8 +363,7 @@ impl Exchange<'_> {
             Ok(Some(action)) if action.changes() && guard::may_be_forged(head) => self.forbid(head, Refusal::OtherSite),
             // HEAD asks what a GET would say, and does nothing.
             Ok(Some(action)) if !head.reply_to.head_only => {
-                let mut work =
-                    Work::Page(PageAction::new(action, if guard::is_browser(head) { Some("") } else { head.host }));
+                let mut work = Work::Page(PageAction::new(action, self.host_to_name(head)));
                 let method = work.method();
                 let before = self.daemon.activity.last();
                 let finished = work.poll(&mut self.context(&method));
@@ -384,6 +377,18 @@ impl Exchange<'_> {
                 let year = time::local(self.now.wall.secs()).year;
                 let page = self.index_page(form.get("message"), year);
                 self.page(head, &page)
+            }
+        }
+    }
+
+    /// By which name whoever asks finds the page again; nothing for browsers, which may have come by a path of a proxy.
+    fn host_to_name(&self, head: &Head<'_>) -> Option<String> {
+        match head.host.filter(|host| !host.is_empty()) {
+            _ if guard::is_browser(head) => None,
+            Some(host) => Some(host.to_string()),
+            None => {
+                let (name, port) = self.sites.name_and_port(self.conn.server);
+                Some(format!("{name}:{port}"))
             }
         }
     }

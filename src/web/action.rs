@@ -108,10 +108,8 @@ pub fn no_tail(name: &str, fault: &Fault) -> String {
 
 /// Where a finished action sends the browser: back to the page, which then shows the message. `host` is the
 /// `Host` header, for servers behind a proxy, or the server's own `name:port`; without one it is said where that is from here.
-pub fn location(host: &str, message: &str) -> String {
-    if host.is_empty() {
-        return format!("index.html?message={}", quote(message));
-    }
+pub fn location(host: Option<&str>, message: &str) -> String {
+    let Some(host) = host else { return format!("index.html?message={}", quote(message)) };
     let host = host.strip_suffix(":80").unwrap_or(host);
     format!("http://{host}/?message={}", quote(message))
 }
@@ -172,14 +170,14 @@ mod tests {
     #[test]
     fn locations() {
         let rows = [
-            ("", "index.html?message=a%20b"),
-            ("localhost", "http://localhost/?message=a%20b"),
-            ("h:80", "http://h/?message=a%20b"),
-            ("h:8080", "http://h:8080/?message=a%20b"),
-            ("[::1]:80", "http://[::1]/?message=a%20b"),
+            (None, "index.html?message=a%20b"),
+            (Some("localhost"), "http://localhost/?message=a%20b"),
+            (Some("h:80"), "http://h/?message=a%20b"),
+            (Some("h:8080"), "http://h:8080/?message=a%20b"),
+            (Some("[::1]:80"), "http://[::1]/?message=a%20b"),
         ];
         for (host, expected) in rows {
-            assert_eq!(location(host, "a b"), expected, "{host}");
+            assert_eq!(location(host, "a b"), expected, "{host:?}");
         }
     }
 }
