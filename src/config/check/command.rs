@@ -10,12 +10,10 @@ pub(super) fn wrong(command: &str) -> Option<(Severity, String)> {
     let error = |text| (Severity::Error, text);
     unusable(command).map(error).or_else(|| {
         let words = words::split(command).ok()?;
-        let syntax = shell::syntax(command, &words);
-        let (is_worse, syntax) = (matches!(syntax, Some((Severity::Error, _))), syntax);
-        if is_worse {
-            return syntax;
+        match shell::syntax(command, &words) {
+            worst @ Some((Severity::Error, _)) => worst,
+            syntax => background(&words, true).map(error).or(syntax),
         }
-        background(&words, true).map(error).or(syntax)
     })
 }
 
@@ -171,9 +169,9 @@ fn last_of_script(words: &[String]) -> Option<Vec<String>> {
 }
 
 /// `is_outer`: this is the command itself, not a part of it, of which there could be more without end.
-fn background(words: &[String], is_outer: bool) -> Option<String> {
-    if let Some(rest) = wrapped(words) {
-        return background(rest, is_outer);
+fn background(mut words: &[String], is_outer: bool) -> Option<String> {
+    while let Some(rest) = wrapped(words) {
+        words = rest;
     }
     if is_outer && let Some(last) = last_of_script(words) {
         return background(&last, false);

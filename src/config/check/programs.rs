@@ -9,6 +9,7 @@ use crate::wire::{keyvalue, words};
 use super::super::datatypes::{ByteSize, Datatype};
 use super::super::env::Env;
 use super::super::error::Place;
+use super::super::paths;
 use super::super::program_default::PROGRAM_DEFAULT;
 use super::super::reader::Scope;
 use super::command;
@@ -166,7 +167,8 @@ impl<'a> Look<'a> {
             return self.say(Severity::Error, text, entry);
         }
         let place = Place { file: entry.file.to_string(), line: Some(entry.line) };
-        let path = plain(&path);
+        // One file has one name; links are not followed, and two slashes at the start are one to Linux.
+        let path = paths::normalise(&path).replacen("//", "/", 1);
         if let Some((other, before, is_other_rotated)) = self.logs.get(&path) {
             let what = match (is_rotated, *is_other_rotated) {
                 (true, true) => "rotate one log",
@@ -194,19 +196,6 @@ fn with_stand_ins(value: &str) -> String {
         text.extend(rest.chars().skip(1));
     }
     text
-}
-
-/// A path without `.`, `..` and doubled slashes, so that one file has one name; links are not followed.
-fn plain(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
-        match parts.last() {
-            Some(&last) if part == ".." && last != ".." => drop(parts.pop()),
-            None if part == ".." && path.starts_with('/') => {}
-            _ => parts.push(part),
-        }
-    }
-    format!("{}{}", if path.starts_with('/') { "/" } else { "" }, parts.join("/"))
 }
 
 /// The value with its names replaced; `None` if some cannot be, which the loader tells of.
