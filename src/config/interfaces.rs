@@ -46,7 +46,6 @@ const RPC: PluginKind = PluginKind {
 };
 
 /// The factory of Supvisors (V-10).
-#[cfg(feature = "fleet")]
 const SUPVISORS: &str = "supvisors.plugin:make_supvisors_rpcinterface";
 
 /// What the factories of [`RPC`] make.
@@ -60,32 +59,22 @@ const INTERFACES: &[InterfaceKind] = &[
     InterfaceKind::Supvisors,
 ];
 
-/// Whether a section asks for Supvisors.
-#[cfg(feature = "fleet")]
+/// Whether a section asks for Supvisors, in a build that has it.
 pub(super) fn is_supvisors(document: &Document, section: &Section) -> bool {
     let factory = || section.get(RPC.key).or_else(|| document.defaults.get(RPC.key));
-    section.name.starts_with(RPC.prefix) && factory().is_some_and(|entry| entry.value == SUPVISORS)
+    cfg!(feature = "fleet")
+        && section.name.starts_with(RPC.prefix)
+        && factory().is_some_and(|entry| entry.value == SUPVISORS)
 }
 
 /// Whether a section brings in methods that change programs at run time.
 pub(super) fn changes_programs(document: &Document) -> bool {
-    #[cfg(feature = "fleet")]
-    return document.sections.iter().any(|section| is_supvisors(document, section));
-    #[cfg(not(feature = "fleet"))]
-    {
-        let _ = document;
-        false
-    }
+    document.sections.iter().any(|section| is_supvisors(document, section))
 }
 
-/// Its values may name what those of other factories may not (V-13).
+/// The names for the values of a section: not all, but for Supvisors (V-13).
 fn scope_of<'s>(document: &Document, section: &Section, scope: Scope<'s>) -> Scope<'s> {
-    #[cfg(feature = "fleet")]
-    if is_supvisors(document, section) {
-        return scope;
-    }
-    let _ = (document, section);
-    Scope { here: None, host_node_name: None, ..scope }
+    if is_supvisors(document, section) { scope } else { Scope { here: None, host_node_name: None, ..scope } }
 }
 
 /// The sections of a kind, in file order.
