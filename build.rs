@@ -45,11 +45,8 @@ fn pack_all(out: &Path, table: &mut String) {
         }
         let gzip = gzip(text.as_bytes());
         // Its end is the sum of what is packed, and its length.
-        let sum = gzip
-            .len()
-            .checked_sub(8)
-            .map(|at| u32::from_le_bytes([gzip[at], gzip[at + 1], gzip[at + 2], gzip[at + 3]]));
-        let sum = sum.expect("gzip has an end");
+        let [sum @ .., _, _, _, _] = *gzip.last_chunk::<8>().expect("gzip has an end");
+        let sum = u32::from_le_bytes(sum);
         let packed = out.join(format!("{name}.gz"));
         fs::write(&packed, &gzip).expect("the folder can be written");
         writeln!(

@@ -184,16 +184,12 @@ impl DependentStartup {
             let state = state.and_then(|process| {
                 ProcessState::ALL.into_iter().find(|state| i64::from(state.code()) == process.state)
             });
+            let word = state.map_or("unknown", ProcessState::name);
             if state.is_some_and(|state| state.is_running() || state == ProcessState::Fatal) {
-                let state = state.map_or("unknown", ProcessState::name);
-                self.log.say(
-                    20,
-                    &format!("Service: {name} has state: {state}. Will not attempt to start service"),
-                    world,
-                );
+                let line = format!("Service: {name} has state: {word}. Will not attempt to start service");
+                self.log.say(20, &line, world);
                 continue;
             }
-            let word = state.map_or("unknown", ProcessState::name);
             self.log.say(20, &format!("Starting service: {name} (State: {word})"), world);
             let params = [Value::from(crate::namespec::join(&group, &name)), Value::Bool(false)];
             if let Err(error) = world.call("supervisor.startProcess", &params) {

@@ -69,7 +69,6 @@ pub enum ServerAddress {
     /// `[unix_http_server]`: a socket in the file system.
     Unix {
         /// The path of its file, absolute.
-        /// Absolute path.
         path: String,
         /// Its mode, 0o700 by default.
         mode: u32,

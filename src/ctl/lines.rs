@@ -126,9 +126,14 @@ pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 
 /// A number member, or 0.
 pub fn int(value: &Value, name: &str) -> i64 {
-    match value.member(name) {
-        Some(Value::Int(number)) => *number,
-        Some(Value::Double(number)) => *number as i64,
+    value.member(name).map_or(0, as_int)
+}
+
+/// A number, or 0.
+pub fn as_int(value: &Value) -> i64 {
+    match value {
+        Value::Int(number) => *number,
+        Value::Double(number) => *number as i64,
         _ => 0,
     }
 }

@@ -100,6 +100,7 @@ impl<K: Clone + Ord> Dependents<K> {
     }
 
     /// Whether all that were to be started are up, or were given up.
+    #[cfg_attr(not(feature = "applets"), allow(dead_code))]
     pub fn are_up(&self) -> bool {
         self.services.iter().all(|entry| {
             let is_up = entry.has_reached(ProcessState::Running) || entry.has_reached(ProcessState::Fatal);

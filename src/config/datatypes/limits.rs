@@ -17,7 +17,6 @@ pub const UNLIMITED: u64 = u64::MAX;
 
 impl ResourceLimit {
     /// The soft limit.
-    /// The soft limit.
     pub fn soft(&self) -> u64 {
         self.0.0
     }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::names::{array, expand, expand_in, namespec_of, none, number, text};
-
 use super::watch::{Choice, watch};
 
 use crate::ctl::colour;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::names::matches;
 use crate::ctl::colour;
 use crate::ctl::error::Error;
-use crate::ctl::lines::{Cause, Line, cut, int, span, table, text};
+use crate::ctl::lines::{Cause, Line, as_int, cut, int, span, table, text};
 use crate::ctl::session::Session;
 use crate::ctl::stream::Stream;
 use crate::namespec;
@@ -398,14 +398,6 @@ fn array<'a>(value: &'a Value, name: &str) -> &'a [Value] {
 
 fn ints(value: &Value, name: &str) -> Vec<i64> {
     array(value, name).iter().map(as_int).collect()
-}
-
-fn as_int(value: &Value) -> i64 {
-    match value {
-        Value::Int(number) => *number,
-        Value::Double(number) => *number as i64,
-        _ => 0,
-    }
 }
 
 #[cfg(test)]

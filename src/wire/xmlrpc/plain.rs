@@ -74,7 +74,7 @@ pub fn response(body: &[u8]) -> Option<Result<Value, (i64, String)>> {
 
 struct Reader<'a> {
     rest: &'a str,
-    /// Tags that may still begin or end an element: of a call no more than the library takes.
+    /// Elements that may still come: of a call no more than the library takes.
     elements_left: usize,
     has_too_many: bool,
 }
