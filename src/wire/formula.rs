@@ -11,8 +11,7 @@ pub struct Formula(Node);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Node {
-    /// A process by name, or processes by a pattern.
-    Name(String),
+    Name(Name),
     Not(Box<Node>),
     And(Vec<Node>),
     Or(Vec<Node>),
@@ -20,6 +19,20 @@ enum Node {
     All(Box<Node>),
     /// Something that is an expression elsewhere and has no meaning here.
     Foreign(String),
+}
+
+/// A process by name, or processes by a pattern.
+#[derive(Clone, Debug)]
+struct Name {
+    text: String,
+    /// Compiled once, for a formula is looked at whenever somebody asks how an application is; `None` if it is none.
+    pattern: Option<Regex>,
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Name) -> bool {
+        self.text == other.text
+    }
 }
 
 /// A process, and whether it is as it should be.
@@ -82,13 +95,13 @@ fn several(node: &Node, facts: &[Fact<'_>]) -> Result<Vec<bool>, String> {
     })
 }
 
-fn named(name: &str, facts: &[Fact<'_>]) -> Result<Vec<bool>, String> {
-    if let Some((_, truth)) = facts.iter().find(|(process, _)| *process == name) {
+fn named(Name { text: name, pattern }: &Name, facts: &[Fact<'_>]) -> Result<Vec<bool>, String> {
+    if let Some((_, truth)) = facts.iter().find(|(process, _)| process == name) {
         return Ok(vec![*truth]);
     }
-    let regex = Regex::new(&format!("^(?:{name})$")).map_err(|_| format!("'{name}' is no pattern"))?;
+    let pattern = pattern.as_ref().ok_or_else(|| format!("'{name}' is no pattern"))?;
     let found: Vec<bool> =
-        facts.iter().filter(|(process, _)| regex.is_match(process)).map(|(_, truth)| *truth).collect();
+        facts.iter().filter(|(process, _)| pattern.is_match(process)).map(|(_, truth)| *truth).collect();
     if found.is_empty() { Err(format!("'{name}' is no process")) } else { Ok(found) }
 }
 
@@ -190,7 +203,10 @@ impl Parser {
             if parser.take(&Token::Close) { Ok(node) } else { Err("a parenthesis is missing".to_string()) }
         };
         match token {
-            Token::Text(name) => Ok(Node::Name(name)),
+            Token::Text(text) => {
+                let pattern = Regex::new(&format!("^(?:{text})$")).ok();
+                Ok(Node::Name(Name { text, pattern }))
+            }
             Token::Open => inside(self),
             Token::Any | Token::All => {
                 if !self.take(&Token::Open) {
