@@ -73,12 +73,17 @@ impl Adding {
     /// Goes on as far as the turn has time; whatever it answers, its claim has ended then.
     pub fn advance(&mut self, context: &mut Context<'_>) -> Option<Done> {
         let done = self.proceed(context);
-        if done.is_some()
-            && let Some(claim) = self.claim.take()
-        {
-            context.extensions.claims.give_up(claim);
+        if done.is_some() {
+            self.give_up(context);
         }
         done
+    }
+
+    /// Its claim has ended.
+    pub fn give_up(&mut self, context: &mut Context<'_>) {
+        if let Some(claim) = self.claim.take() {
+            context.extensions.claims.give_up(claim);
+        }
     }
 
     fn proceed(&mut self, context: &mut Context<'_>) -> Option<Done> {

@@ -116,6 +116,15 @@ pub fn advance(bulk: &mut Bulk, context: &mut Context<'_>) -> Option<Done> {
     if bulk.has_acted() { bulk.answered() } else { None }
 }
 
+/// The rest of a call about several is not made.
+pub fn give_up(bulk: &mut Bulk, context: &mut Context<'_>) {
+    while let Some(id) = bulk.next_process() {
+        if bulk.action == BulkAction::Start {
+            context.daemon.had_its_turn(id, context.now);
+        }
+    }
+}
+
 /// Acts on one of several, unless it is in no state for it: then it is left out.
 fn act(bulk: &mut Bulk, id: ProcId, context: &mut Context<'_>) {
     let state_before = state(context, id);

@@ -90,6 +90,39 @@ impl Deferred {
         }
     }
 
+    /// It is not asked any more: what it has taken for itself is free again, and what it has not begun is not done.
+    pub fn give_up(&mut self, context: &mut Context<'_>) {
+        match self {
+            Deferred::Bulk(bulk) => control::give_up(bulk, context),
+            Deferred::Multicall(multicall) => {
+                if let Current::Answer(deferred) = &mut multicall.current {
+                    deferred.give_up(context);
+                }
+            }
+            Deferred::Update(update) => update.give_up(context),
+            Deferred::Rolling(rolling) => rolling.give_up(context),
+            Deferred::Addition(adding) => adding.give_up(context),
+            // They only look.
+            Deferred::Start(_)
+            | Deferred::Stop(_)
+            | Deferred::Reload(..)
+            | Deferred::ClearAll(_)
+            | Deferred::Growth(..) => {}
+            // What it waits for is the fleet's, and goes on.
+            #[cfg(feature = "fleet")]
+            Deferred::Fleet(_) => {}
+        }
+    }
+
+    /// No more is done than what is under way: the memory of the rest is free.
+    pub fn forget_rest(&mut self) {
+        if let Deferred::Multicall(multicall) = self {
+            multicall.calls = Vec::new().into_iter();
+            multicall.calls_bytes = 0;
+            multicall.results = Vec::new();
+        }
+    }
+
     /// Its client is gone: what it does goes on, what it found is of no use.
     pub fn abandon(&mut self) {
         if let Deferred::Multicall(multicall) = self {

@@ -138,7 +138,13 @@ impl Update {
         done
     }
 
-    fn give_up(&mut self, context: &mut Context<'_>) {
+    /// It restarts nothing any more.
+    pub fn give_up(&mut self, context: &mut Context<'_>) {
+        self.end_claims(context);
+        self.restarts.left().for_each(|id| context.daemon.is_back(id));
+    }
+
+    fn end_claims(&mut self, context: &mut Context<'_>) {
         if let Some(claim) = self.claim.take() {
             context.extensions.claims.give_up(claim);
         }
@@ -212,7 +218,7 @@ impl Update {
         if self.is_interrupted {
             return Ok(false);
         }
-        self.give_up(context);
+        self.end_claims(context);
         Ok(true)
     }
 
@@ -294,6 +300,11 @@ impl Restart {
 }
 
 impl Restarts {
+    /// Those that are still to be restarted.
+    fn left(&self) -> impl Iterator<Item = ProcId> {
+        self.current.iter().map(|(id, _)| *id).chain(self.batches.iter().flatten().copied())
+    }
+
     /// Goes on as far as it can; says whether it is at its end.
     fn advance(&mut self, context: &mut Context<'_>, report: &mut Report) -> bool {
         loop {

@@ -74,13 +74,18 @@ impl Rolling {
     /// Goes on as far as it can.
     pub fn advance(&mut self, context: &mut Context<'_>) -> Option<Done> {
         let done = self.proceed(context);
-        if done.is_some()
-            && let Some(claim) = self.claim.take()
-        {
+        if done.is_some() {
+            self.give_up(context);
+        }
+        done
+    }
+
+    /// Its claims have ended, and it starts nothing any more.
+    pub fn give_up(&mut self, context: &mut Context<'_>) {
+        if let Some(claim) = self.claim.take() {
             context.extensions.claims.give_up(claim);
             self.processes.iter().for_each(|id| context.daemon.is_back(*id));
         }
-        done
     }
 
     fn proceed(&mut self, context: &mut Context<'_>) -> Option<Done> {

@@ -309,36 +309,25 @@ impl World {
         }
     }
 
+    fn in_context<R>(&mut self, method: &str, work: impl FnOnce(&mut Context<'_>) -> R) -> R {
+        let World { host, daemon, registry, extensions, now } = self;
+        let budget = &mut Budget::default();
+        work(&mut Context { daemon, host, now: *now, registry, extensions, peer: "uid 0", method, budget })
+    }
+
     /// Makes a call up to its first wait.
     pub fn begin(&mut self, method: &str, params: &[Value]) -> Result<Outcome, String> {
-        let World { host, daemon, registry, extensions, now } = self;
-        let mut context = Context {
-            daemon,
-            host,
-            now: *now,
-            registry,
-            extensions,
-            peer: "uid 0",
-            method,
-            budget: &mut Budget::default(),
-        };
-        call(&mut context, method, params).map_err(|fault| fault.to_string())
+        self.in_context(method, |context| call(context, method, params).map_err(|fault| fault.to_string()))
     }
 
     /// Asks a call that waits.
     pub fn poll(&mut self, deferred: &mut Deferred, method: &str) -> Option<Result<Value, String>> {
-        let World { host, daemon, registry, extensions, now } = self;
-        let mut context = Context {
-            daemon,
-            host,
-            now: *now,
-            registry,
-            extensions,
-            peer: "uid 0",
-            method,
-            budget: &mut Budget::default(),
-        };
-        deferred.poll(&mut context).map(finish)
+        self.in_context(method, |context| deferred.poll(context)).map(finish)
+    }
+
+    /// Asks it no more.
+    pub fn give_up(&mut self, mut deferred: Deferred, method: &str) {
+        self.in_context(method, |context| deferred.give_up(context));
     }
 
     /// Makes a call and lets a few seconds pass until it is answered.

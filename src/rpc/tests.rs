@@ -10,6 +10,7 @@ mod additions;
 mod beside;
 mod changes;
 mod dynamic;
+mod given_up;
 mod history;
 mod names;
 mod order;

@@ -67,6 +67,13 @@ impl PageAction {
         }
     }
 
+    /// It is not asked any more.
+    pub(super) fn give_up(&mut self, context: &mut Context<'_>) {
+        if let Some(deferred) = &mut self.current {
+            deferred.give_up(context);
+        }
+    }
+
     fn note(&mut self, done: Done) {
         if let Err(fault) = done {
             self.fault.get_or_insert(fault);

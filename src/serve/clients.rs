@@ -115,6 +115,9 @@ impl Service {
     /// The same for what calls under way hold.
     fn bound_deferred(&mut self, host: &mut dyn Host) {
         while self.conns.bytes() + self.deferred.bytes() > CLIENT_BYTES_MAX {
+            if self.deferred.give_up_largest() {
+                continue;
+            }
             let Some(victim) = self.conns.largest(None).or_else(|| self.deferred.largest()) else { return };
             activity!(Debug, "closing a connection, for calls under way hold more than {CLIENT_BYTES_MAX} bytes");
             self.cut_off(victim, host);
@@ -129,6 +132,10 @@ impl Service {
             return;
         }
         while self.conns.bytes() + self.deferred.bytes() > CLIENT_BYTES_MAX {
+            if self.deferred.give_up_largest() {
+                self.asks_again = true;
+                continue;
+            }
             let Some(victim) = self.conns.largest(Some(id)) else {
                 let Some(mut exchange) = self.exchange(id, now, host) else { return };
                 exchange.error(ReplyTo::UNREADABLE, Status::SERVICE_UNAVAILABLE);
@@ -268,7 +275,8 @@ impl Service {
             AfterRequest::Deferred(work) => {
                 let Some(conn) = self.conns.get_mut(id) else { return };
                 conn.phase = Phase::Deferred;
-                self.deferred.add(DeferredReply { conn: Some(id), peer: conn.peer.clone(), reply_to, work });
+                let peer = conn.peer.clone();
+                self.deferred.add(DeferredReply { conn: Some(id), peer, reply_to, work, is_given_up: false });
                 // One that came from behind another reply stands on no list of this turn any more.
                 self.asks_again = true;
             }
@@ -303,6 +311,13 @@ impl Service {
                 method: &method,
                 budget: &mut self.budget,
             };
+            if reply.is_given_up {
+                reply.work.give_up(&mut context);
+                let line =
+                    format_args!("{}: gave up {method}, for its client is gone and there is no room", reply.peer);
+                self.complaints.note(About::Call, now, line);
+                continue;
+            }
             let before = context.daemon.activity.last();
             let finished = reply.work.poll(&mut context);
             self.daemon.attribute(before, &reply.peer, &method);
@@ -441,7 +456,11 @@ impl Service {
         let Some(conn) = self.conns.remove(id) else { return };
         match conn.phase {
             Phase::Requests | Phase::Refused => {}
-            Phase::Deferred => self.deferred.abandon(id),
+            Phase::Deferred => {
+                self.deferred.abandon(id);
+                // Should it have been given up.
+                self.asks_again = true;
+            }
             Phase::Feed(feed) => match *feed {
                 Feed::Events(_) => self.refresh_event_mask(),
                 Feed::Log(_) => host.unwatch_file(id),

@@ -14,13 +14,16 @@ pub(super) enum About {
     Connection,
     /// Wrong passwords.
     Password,
+    /// Calls that nobody waits for any more, and for which there is no room.
+    Call,
 }
 
 /// All kinds, and what stands for those that no line has named in time.
-const ALL: [(About, &str); 3] = [
+const ALL: [(About, &str); 4] = [
     (About::Browser, "refused browsers"),
     (About::Connection, "closed new connections, for there are too many"),
     (About::Password, "wrong passwords"),
+    (About::Call, "gave up calls whose clients are gone"),
 ];
 
 /// How often there was something to complain of.

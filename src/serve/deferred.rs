@@ -11,7 +11,7 @@ use crate::rpc::{Context, Deferred, Done};
 use crate::wire::http::ReplyTo;
 use crate::wire::xmlrpc::{Call, CallDecoder, DecodeError};
 
-/// Replies whose clients are gone and that are still under way. Each ends by itself.
+/// Replies whose clients are gone and that are still under way. Each ends by itself, but some wait for what never comes.
 const ABANDONED_MAX: usize = 1024;
 
 /// Microseconds for which a call is decoded before the turn's time is looked at.
@@ -25,6 +25,8 @@ pub(super) struct DeferredReply {
     pub(super) peer: PeerName,
     pub(super) reply_to: ReplyTo,
     pub(super) work: Work,
+    /// Nobody waits for it, and there is no room for it: it ends as soon as that can be seen to.
+    pub(super) is_given_up: bool,
 }
 
 /// What a reply waits for.
@@ -83,6 +85,15 @@ impl Work {
             Work::Page(_) => 0,
             Work::Metrics(scrape) => scrape.bytes(),
             Work::Decoding(decoder) => decoder.bytes(),
+        }
+    }
+
+    /// It is not asked any more.
+    pub(super) fn give_up(&mut self, context: &mut Context<'_>) {
+        match self {
+            Work::Call(deferred, _) => deferred.give_up(context),
+            Work::Page(action) => action.give_up(context),
+            Work::Metrics(_) | Work::Decoding(_) => {}
         }
     }
 
@@ -154,20 +165,84 @@ impl DeferredReplies {
     /// The client of one is gone.
     pub(super) fn abandon(&mut self, conn: ConnId) {
         let Some(at) = self.all.iter().position(|reply| reply.conn == Some(conn)) else { return };
-        if let Work::Decoding(_) = self.all[at].work {
-            // Nobody knows yet what it has asked for.
+        if let Work::Decoding(_) | Work::Metrics(_) = self.all[at].work {
+            // Nobody knows yet what it has asked for; nobody wants the figures any more.
             self.all.remove(at);
-        } else if self.all.iter().filter(|reply| reply.conn.is_none()).count() < ABANDONED_MAX {
-            self.all[at].conn = None;
-            if let Work::Call(deferred, _) = &mut self.all[at].work {
-                deferred.abandon();
-            }
-        } else {
-            self.all.remove(at);
-            activity!(
-                Warn,
-                "more than {ABANDONED_MAX} clients went away while they waited; the rest of a call is not made"
-            );
+            return;
         }
+        let abandoned = self.all.iter().filter(|reply| reply.conn.is_none() && !reply.is_given_up).count();
+        let reply = &mut self.all[at];
+        reply.conn = None;
+        if let Work::Call(deferred, _) = &mut reply.work {
+            deferred.abandon();
+        }
+        if abandoned >= ABANDONED_MAX {
+            reply.give_up();
+        }
+    }
+
+    /// Gives up what holds most for a client that is gone, if anything holds something; says whether there was one.
+    pub(super) fn give_up_largest(&mut self) -> bool {
+        let is_abandoned = |reply: &&mut DeferredReply| reply.conn.is_none() && !reply.is_given_up;
+        let abandoned = self.all.iter_mut().filter(is_abandoned).filter(|reply| reply.work.bytes() > 0);
+        let Some(reply) = abandoned.max_by_key(|reply| reply.work.bytes()) else { return false };
+        reply.give_up();
+        true
+    }
+}
+
+impl DeferredReply {
+    fn give_up(&mut self) {
+        self.is_given_up = true;
+        if let Work::Call(deferred, _) = &mut self.work {
+            deferred.forget_rest();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::deferred::Multicall;
+    use crate::wire::value::Value;
+
+    /// Multicalls of so many bytes, each with the client of its place.
+    fn waiting(sizes: &[usize]) -> DeferredReplies {
+        let mut replies = DeferredReplies::default();
+        for (at, size) in sizes.iter().enumerate() {
+            let calls = vec![Value::from("x".repeat(*size))];
+            let work = Work::Call(Deferred::Multicall(Box::new(Multicall::new(calls))), String::new());
+            let conn = Some(ConnId(at as u64));
+            replies.add(DeferredReply {
+                conn,
+                peer: "p".into(),
+                reply_to: ReplyTo::UNREADABLE,
+                work,
+                is_given_up: false,
+            });
+        }
+        replies
+    }
+
+    #[test]
+    fn what_nobody_waits_for_goes_first_the_largest_of_it() {
+        let mut replies = waiting(&[5000, 1000, 2000, 9000]);
+        assert!(!replies.give_up_largest(), "clients wait for all of them");
+        (0..3).for_each(|conn| replies.abandon(ConnId(conn)));
+        let mut held = vec![replies.bytes()];
+        while replies.give_up_largest() {
+            held.push(replies.bytes());
+        }
+        let steps: Vec<usize> = held.windows(2).map(|pair| (pair[0] - pair[1]) / 1000).collect();
+        assert_eq!(steps, [5, 2, 1]);
+        assert_eq!(replies.largest(), Some(ConnId(3)));
+    }
+
+    #[test]
+    fn no_more_go_on_than_there_is_room_for() {
+        let mut replies = waiting(&[1; ABANDONED_MAX + 2]);
+        (0..ABANDONED_MAX as u64 + 2).for_each(|conn| replies.abandon(ConnId(conn)));
+        let given_up = replies.take().into_iter().map(|reply| reply.is_given_up);
+        assert_eq!(given_up.skip(ABANDONED_MAX - 1).collect::<Vec<_>>(), [false, true, true]);
     }
 }
