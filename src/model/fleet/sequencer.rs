@@ -2,12 +2,12 @@
 //!
 //! One tree of plain data: jobs, each of one application; in a job ranks, in a rank processes. Jobs that were planned together
 //! have one batch: of those with the first rank all are under way, the next follow when they are done. Within a job it is the
-//! same with processes. A call that waits for what it began holds a [`Ticket`], which is over when no process has it any more.
+//! same with processes. A call that waits for what it began has a [`Ticket`], which is over when no process has it any more.
 //!
 //! The sequencer starts nothing itself. [`Sequencer::next`] looks at what has become of what it wanted and says what it wants
 //! now; whoever asks does that, and asks again until nothing is wanted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::clock::Mono;
@@ -96,7 +96,7 @@ pub enum Again {
     Processes(Vec<ProcId>),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Start,
     Stop,
@@ -307,14 +307,13 @@ impl Sequencer {
     /// Looks at each job once; says whether that has changed what others wait for.
     fn pass(&mut self, now: Mono, facts: &dyn Fn(ProcId) -> Option<Facts>, commands: &mut Vec<Command>) -> bool {
         let mut has_begun = false;
-        for at in 0..self.jobs.len() {
+        let front = Front::of(&self.jobs);
+        for job in &mut self.jobs {
             if commands.len() >= COMMANDS_MAX {
                 return true;
             }
-            let may_begin = self.is_turn_of(at);
-            let Some(job) = self.jobs.get_mut(at) else { break };
             job.look(now, facts, commands);
-            has_begun |= may_begin && job.begin(facts, commands);
+            has_begun |= front.is_turn_of(job) && job.begin(facts, commands);
         }
         let is_last = |job: &Job| job.planned.is_empty() && job.current.is_empty();
         let before = self.jobs.len();
@@ -333,21 +332,36 @@ impl Sequencer {
         commands.extend(followers);
         has_begun || self.jobs.len() < before
     }
+}
 
-    /// Whether a job may go on: none of its batch comes before it.
-    fn is_turn_of(&self, at: usize) -> bool {
-        let Some(job) = self.jobs.get(at) else { return false };
-        let is_before = |other: &Job| match job.kind {
-            Kind::Start => other.rank < job.rank,
-            Kind::Stop => other.rank > job.rank,
-        };
-        // A start of what is being stopped waits until it is.
-        let is_held =
-            |other: &Job| job.kind == Kind::Start && other.kind == Kind::Stop && other.application == job.application;
-        !self
-            .jobs
-            .iter()
-            .any(|other| (other.batch == job.batch && other.kind == job.kind && is_before(other)) || is_held(other))
+/// Which jobs may go on, found in one look at all of them: there may be as many as there are applications.
+struct Front {
+    /// Of each batch of starts the first rank, of each batch of stops the last.
+    ranks: BTreeMap<(Kind, u64), i64>,
+    /// Applications that are being stopped.
+    stopping: BTreeSet<GroupId>,
+}
+
+impl Front {
+    fn of(jobs: &[Job]) -> Front {
+        let mut front = Front { ranks: BTreeMap::new(), stopping: BTreeSet::new() };
+        for job in jobs {
+            let rank = front.ranks.entry((job.kind, job.batch)).or_insert(job.rank);
+            match job.kind {
+                Kind::Start => *rank = job.rank.min(*rank),
+                Kind::Stop => {
+                    *rank = job.rank.max(*rank);
+                    front.stopping.insert(job.application);
+                }
+            }
+        }
+        front
+    }
+
+    /// Whether none of its batch comes before it. A start of what is being stopped waits until it is.
+    fn is_turn_of(&self, job: &Job) -> bool {
+        let is_in_front = self.ranks.get(&(job.kind, job.batch)) == Some(&job.rank);
+        is_in_front && (job.kind == Kind::Stop || !self.stopping.contains(&job.application))
     }
 }
 
@@ -378,10 +392,11 @@ impl Job {
 
     /// Takes out what is done, failed, or late.
     fn look(&mut self, now: Mono, facts: &dyn Fn(ProcId) -> Option<Facts>, commands: &mut Vec<Command>) {
-        for mut running in std::mem::take(&mut self.current) {
+        let mut current = std::mem::take(&mut self.current);
+        current.retain_mut(|running| {
             let process = running.item.process;
             match running.look(now, facts(process)) {
-                Outcome::UnderWay => self.current.push(running),
+                Outcome::UnderWay => return true,
                 Outcome::Done => {}
                 Outcome::Failed => self.fail(&running.item),
                 Outcome::TimedOut(shown, reason) => {
@@ -389,7 +404,9 @@ impl Job {
                     self.fail(&running.item);
                 }
             }
-        }
+            false
+        });
+        self.current = current;
     }
 
     /// A start has failed (V-395).

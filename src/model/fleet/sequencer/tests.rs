@@ -360,3 +360,23 @@ fn large_applications_are_no_trouble() {
     assert!(order.windows(2).all(|pair| pair[0] % 5 <= pair[1] % 5));
     assert!(sequencer.is_over(ticket));
 }
+
+/// Three thousand programs that are an application each: a look compares no job with all others.
+#[test]
+fn many_applications_are_no_trouble() {
+    const COUNT: u32 = 3_000;
+    let mut world = World::new(COUNT);
+    let mut sequencer = Sequencer::default();
+    let ticket = sequencer.ticket();
+    for id in 0..COUNT {
+        sequencer.start(GroupId(id), i64::from(id % 3), vec![start(id, 1)], ticket, 1);
+    }
+    let order = started(&world.run(&mut sequencer, at(0)));
+    assert_eq!(order.len(), 3_000);
+    assert!(order.windows(2).all(|pair| pair[0] % 3 <= pair[1] % 3));
+    for id in 0..COUNT {
+        sequencer.stop(GroupId(id), 0, vec![stop(id, 1)], None, ticket, 2);
+    }
+    assert_eq!(stopped(&world.run(&mut sequencer, at(1))).len(), 3_000);
+    assert!(!sequencer.is_over(ticket));
+}
