@@ -71,12 +71,15 @@ impl Fleet {
     pub(super) fn mark_disabled(&mut self, daemon: &mut Daemon) {
         let names = &self.disabled.names;
         let is_off = |name: &str| names.contains(name);
-        let all: Vec<(ProcId, bool)> =
-            daemon.roster.processes().map(|(id, process)| (id, is_off(&process.config.program.name))).collect();
-        for (id, is_off) in all {
-            if daemon.is_disabled(id) != is_off {
-                daemon.mark(id, |marks| marks.is_disabled = is_off);
-            }
+        let others: Vec<(ProcId, bool)> = daemon
+            .roster
+            .processes()
+            .map(|(id, process)| (id, process.marks().is_disabled, is_off(&process.config.program.name)))
+            .filter(|(_, was_off, is_off)| was_off != is_off)
+            .map(|(id, _, is_off)| (id, is_off))
+            .collect();
+        for (id, is_off) in others {
+            daemon.mark(id, |marks| marks.is_disabled = is_off);
         }
     }
 

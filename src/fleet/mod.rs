@@ -53,6 +53,8 @@ pub struct Fleet {
     /// The end of the daemon itself waits for what is stopped in sequence.
     is_ending: bool,
     applications: BTreeMap<GroupId, Application>,
+    /// Processes that are expected to take something of their machine, and how much.
+    loads: Vec<(ProcId, i64)>,
     sequencer: Sequencer,
     failures: Failures,
     /// Processes that are shown in another state than theirs, until something happens to them (V-153).
@@ -137,6 +139,7 @@ impl Fleet {
             wish: None,
             is_ending: false,
             applications: BTreeMap::new(),
+            loads: Vec::new(),
             sequencer: Sequencer::default(),
             failures: Failures::default(),
             forced: BTreeMap::new(),
@@ -160,16 +163,20 @@ impl Fleet {
 
     /// What has happened in this turn, and what follows from it.
     pub fn turn(&mut self, daemon: &mut Daemon, now: Now, host: &mut dyn Host) {
-        if daemon.take_is_other_set() {
+        let is_other_set = daemon.take_is_other_set();
+        if is_other_set {
             self.refresh(daemon);
         }
-        for (id, change) in daemon.take_changes() {
+        let changes = daemon.take_changes();
+        let has_changed = is_other_set || !changes.is_empty();
+        for (id, change) in changes {
             self.note(daemon, id, &change, now);
         }
         self.follow_the_end(daemon);
         self.started = 0;
         self.go_on(daemon, now, host);
-        if !self.resizes.is_empty() && daemon.state() == SupervisorState::Running {
+        // A program may wait for long until one of its processes ends by itself, and all processes are looked at for it.
+        if has_changed && !self.resizes.is_empty() && daemon.state() == SupervisorState::Running {
             self.resize_further(daemon, now, host);
         }
         self.end_if_done(daemon, host);
@@ -208,17 +215,20 @@ impl Fleet {
             if matches!(group.config.kind, GroupKind::Listener(_)) {
                 found = ApplicationRules::default();
             }
-            let rules_of = |process: &crate::config::Process| {
-                let (application, program) = (group.name(), process.program.name.as_str());
-                rules.process(Subject { application, process: &process.name, program }, &found, &mut |_| {})
-            };
-            let processes = daemon.roster.members(group).map(|(id, process)| (id, rules_of(&process.config))).collect();
-            down.extend(daemon.roster.members(group).map(|(id, process)| {
-                let of = rules_of(&process.config).running_failure;
+            let mut processes = BTreeMap::new();
+            for (id, process) in daemon.roster.members(group) {
+                let (config, marks) = (&process.config, process.marks());
+                let (application, program) = (group.name(), config.program.name.as_str());
+                let subject = Subject { application, process: &config.name, program };
+                let rules = rules.process(subject, &found, wrong);
+                let of = rules.running_failure;
                 let is_ours = matches!(of, RunningFailure::StopApplication | RunningFailure::RestartApplication);
                 let is_ours = is_ours || self.is_leaving(process);
-                (id, is_ours, process.config.program.autorestart != Autorestart::Never && !process.marks().stays_down)
-            }));
+                if is_ours != marks.stays_down {
+                    down.push((id, is_ours, config.program.autorestart != Autorestart::Never));
+                }
+                processes.insert(id, rules);
+            }
             applications.insert(id, Application { rules: Rc::new(found), processes });
         }
         for (id, is_ours, is_told) in down {
@@ -231,6 +241,11 @@ impl Fleet {
             }
             daemon.mark(id, |marks| marks.stays_down = is_ours);
         }
+        let ruled = applications.values().flat_map(|application: &Application| &application.processes);
+        let takes = |(id, rules): (&ProcId, &ProcessRules)| {
+            (rules.expected_loading > 0).then_some((*id, rules.expected_loading))
+        };
+        self.loads = ruled.filter_map(takes).collect();
         self.applications = applications;
         let roster = &daemon.roster;
         self.sequencer.retain(|id| roster.process(id).is_some());

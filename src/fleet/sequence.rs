@@ -166,7 +166,8 @@ impl Fleet {
         {
             return None;
         }
-        let load = self.load(daemon) + more;
+        // What takes nothing has room everywhere: most rules say nothing of a load, and there are as many as processes.
+        let load = if expected == 0 { 0 } else { self.load(daemon) + more };
         choose(strategy, &[Candidate { instance: 0, load, node_load: load }], expected, 0)
     }
 
@@ -235,12 +236,11 @@ impl Fleet {
 
     /// What is expected of all that runs, and of what is about to (V-351, V-352).
     pub fn load(&self, daemon: &Daemon) -> i64 {
-        let all = self.applications.values().flat_map(|application| &application.processes);
         let counts = |id: ProcId| {
             daemon.roster.process(id).is_some_and(|process| process.machine.state().is_running())
                 || daemon.is_waiting(id)
         };
-        all.filter(|(id, _)| counts(**id)).map(|(_, rules)| rules.expected_loading).sum()
+        self.loads.iter().filter(|(id, _)| counts(*id)).map(|(_, load)| load).sum()
     }
 
     pub(super) fn rules_of(&self, daemon: &Daemon, id: ProcId) -> Option<&ProcessRules> {

@@ -12,6 +12,7 @@ mod values;
 mod words;
 mod xml;
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
@@ -258,13 +259,9 @@ fn names_of(hosts: &str, address: Ipv4Addr) -> Vec<String> {
 impl Group {
     /// Names of its programs, each once.
     pub fn programs(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        for process in &self.processes {
-            if !names.contains(&process.program.name.as_str()) {
-                names.push(&process.program.name);
-            }
-        }
-        names
+        let mut seen = BTreeSet::new();
+        let all = self.processes.iter().map(|process| process.program.name.as_str());
+        all.filter(|name| seen.insert(*name)).collect()
     }
 }
 

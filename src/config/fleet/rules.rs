@@ -20,6 +20,8 @@ pub struct Rules {
     aliases: Vec<(String, Vec<String>)>,
     models: BTreeMap<String, Said>,
     applications: Vec<Application>,
+    /// The first application of each name.
+    names: BTreeMap<String, usize>,
     /// Patterns of applications and the last one that has each.
     patterns: Vec<(Pattern, usize)>,
     /// Plain options of groups.
@@ -30,8 +32,6 @@ pub struct Rules {
 
 #[derive(Clone, Debug)]
 struct Application {
-    /// `None` for one with a pattern.
-    name: Option<String>,
     said: Said,
     programs: BTreeMap<String, Said>,
     patterns: Vec<(Pattern, Said)>,
@@ -174,7 +174,7 @@ impl Rules {
 
     fn add_application(&mut self, element: &Element, wrong: &mut dyn FnMut(u32, String)) {
         let said = Said::read(element, wrong);
-        let mut application = Application { name: None, said, programs: BTreeMap::new(), patterns: Vec::new() };
+        let mut application = Application { said, programs: BTreeMap::new(), patterns: Vec::new() };
         let mut holders = element.all("programs");
         let programs = holders.next().map_or(&[][..], |programs| &programs.children);
         if let Some(second) = holders.next() {
@@ -197,7 +197,7 @@ impl Rules {
         }
         let place = self.applications.len();
         match (element.attribute("name"), element.attribute("pattern")) {
-            (Some(name), _) => application.name = Some(name.to_string()),
+            (Some(name), _) => _ = self.names.entry(name.to_string()).or_insert(place),
             (None, Some(text)) => match Pattern::new(text) {
                 Ok(pattern) => put(&mut self.patterns, pattern, place),
                 Err(text) => return wrong(element.line, text),
@@ -213,8 +213,8 @@ impl Rules {
     }
 
     fn find(&self, application: &str) -> Option<&Application> {
-        let named = self.applications.iter().find(|one| one.name.as_deref() == Some(application));
-        named.or_else(|| self.applications.get(*best(&self.patterns, application)?))
+        let place = self.names.get(application).or_else(|| best(&self.patterns, application))?;
+        self.applications.get(*place)
     }
 
     /// The rules of an application; `programs` are those of its processes. What does not fit together is handed to `wrong`.
