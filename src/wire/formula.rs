@@ -2,8 +2,14 @@
 
 use regex_lite::Regex;
 
+use super::pattern::pattern;
+
 /// Parentheses, calls and `not` within each other.
 const DEPTH_MAX: usize = 64;
+
+/// Names, words and signs: a thousand processes with what joins them. Each name is looked for among all processes of its
+/// application.
+const TOKENS_MAX: usize = 4_000;
 
 /// A formula.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,13 +101,14 @@ fn several(node: &Node, facts: &[Fact<'_>]) -> Result<Vec<bool>, String> {
     })
 }
 
-fn named(Name { text: name, pattern }: &Name, facts: &[Fact<'_>]) -> Result<Vec<bool>, String> {
+fn named(name: &Name, facts: &[Fact<'_>]) -> Result<Vec<bool>, String> {
+    let Name { text: name, pattern } = name;
     if let Some((_, truth)) = facts.iter().find(|(process, _)| process == name) {
         return Ok(vec![*truth]);
     }
-    let pattern = pattern.as_ref().ok_or_else(|| format!("'{name}' is no pattern"))?;
+    let regex = pattern.as_ref().ok_or_else(|| format!("'{name}' is no pattern"))?;
     let found: Vec<bool> =
-        facts.iter().filter(|(process, _)| pattern.is_match(process)).map(|(_, truth)| *truth).collect();
+        facts.iter().filter(|(process, _)| regex.is_match(process)).map(|(_, truth)| *truth).collect();
     if found.is_empty() { Err(format!("'{name}' is no process")) } else { Ok(found) }
 }
 
@@ -123,6 +130,9 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
+        if tokens.len() == TOKENS_MAX {
+            return Err(format!("it has more than {TOKENS_MAX} names, words and signs"));
+        }
         let length = match first {
             '(' | ')' => {
                 tokens.push(if first == '(' { Token::Open } else { Token::Close });
@@ -204,7 +214,7 @@ impl Parser {
         };
         match token {
             Token::Text(text) => {
-                let pattern = Regex::new(&format!("^(?:{text})$")).ok();
+                let pattern = pattern(&format!("^(?:{text})$")).ok();
                 Ok(Node::Name(Name { text, pattern }))
             }
             Token::Open => inside(self),
@@ -274,7 +284,8 @@ mod tests {
     #[test]
     fn what_is_no_formula() {
         let deep = "(".repeat(DEPTH_MAX + 1);
-        for text in ["", "and", "'a' and", "('a'", "'a", "'a' 'b'", "not", "any('a'", &deep] {
+        let long = ["'a'"; TOKENS_MAX].join(" or ");
+        for text in ["", "and", "'a' and", "('a'", "'a", "'a' 'b'", "not", "any('a'", &deep, &long] {
             assert!(Formula::parse(text).is_err(), "{text}");
         }
     }

@@ -18,6 +18,8 @@ pub mod json;
 pub mod keyvalue;
 pub mod listener;
 pub(crate) mod notify;
+#[cfg(feature = "fleet")]
+pub(crate) mod pattern;
 pub(crate) mod prefix;
 pub mod pyrepr;
 pub(crate) mod scan;

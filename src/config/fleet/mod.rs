@@ -34,6 +34,12 @@ pub use rules::{ApplicationRules, EVERYWHERE, ProcessRules, Rules, Spread, Subje
 pub use values::Period;
 pub use words::{ConciliationStrategy, Distribution, RunningFailure, StartingFailure, StartingStrategy, Synchro};
 
+/// Bytes of all rules files, as many as a section may have. They are read on the loop.
+const RULES_BYTES_MAX: usize = 16 << 20;
+
+/// Problems that are told, each a line of the log: nobody reads more, and each process may have some.
+const PROBLEMS_MAX: usize = 1_000;
+
 /// What is configured of the fleet.
 #[derive(Clone, Debug)]
 pub struct Fleet {
@@ -113,6 +119,10 @@ impl Sources<'_> {
                     Subject { application: &group.name, process: &process.name, program: &process.program.name };
                 rules.process(subject, &application, &mut wrong);
             }
+        }
+        if problems.len() > PROBLEMS_MAX {
+            problems.truncate(PROBLEMS_MAX);
+            problems.push(Problem::error(format!("what else is wrong, beyond {PROBLEMS_MAX}, is not told")));
         }
         Ok(Some(Rc::new(Fleet { supvisors, rules, problems })))
     }
@@ -219,10 +229,17 @@ impl Sources<'_> {
         problems: &mut Vec<Problem>,
     ) -> Result<(), ConfigError> {
         let mut read = rules.clone();
+        let (mut bytes_left, mut elements_left) = (RULES_BYTES_MAX, xml::ELEMENTS_MAX);
         for file in self.files(reader, "rules_files", text, problems)? {
             let at = |line: u32, text: String| ConfigError::new(text).at(&file, line).to_string();
             let tree = match self.env.read_file(&file) {
-                Ok(bytes) => xml::read(&bytes),
+                Ok(bytes) if bytes.len() > bytes_left => {
+                    Err((0, format!("rules_files have more than {} MiB together", RULES_BYTES_MAX >> 20)))
+                }
+                Ok(bytes) => {
+                    bytes_left -= bytes.len();
+                    xml::read(&bytes, &mut elements_left)
+                }
                 Err(error) => Err((0, error.to_string())),
             };
             match tree {

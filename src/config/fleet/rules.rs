@@ -1,17 +1,24 @@
 //! Rules of applications and their processes, and how they are found (V-63 to V-86).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use regex_lite::Regex;
 
-use super::said::Said;
+use super::said::{Said, names};
 use super::words::{Distribution, RunningFailure, StartingFailure, StartingStrategy};
 use super::xml::Element;
 use crate::wire::formula::Formula;
+use crate::wire::pattern::pattern;
 
 /// Models that a process may lead through (V-66).
 const MODELS_MAX: usize = 2;
+
+/// Aliases of all files: each is looked for in each list.
+const ALIASES_MAX: usize = 256;
+
+/// Patterns of applications, and of programs of one application: each is looked for in each name.
+const PATTERNS_MAX: usize = 1_000;
 
 /// All rules there are: of the files, and of plain options.
 #[derive(Clone, Debug, Default)]
@@ -151,7 +158,12 @@ impl Rules {
             match element.name.as_str() {
                 "alias" => match element.attribute("name") {
                     Some(_) if element.text.is_empty() => {}
-                    Some(name) => self.add_alias(name, super::said::list(&element.text)),
+                    Some(name) => {
+                        let added = names(&element.text).and_then(|list| self.add_alias(name, list));
+                        if let Err(text) = added {
+                            wrong(element.line, format!("<alias> {name}: {text}"));
+                        }
+                    }
                     None => wrong(element.line, "<alias> has no name".to_string()),
                 },
                 "model" => match element.attribute("name") {
@@ -165,11 +177,14 @@ impl Rules {
     }
 
     /// A later one of the same name counts, in the place of the first.
-    fn add_alias(&mut self, name: &str, list: Vec<String>) {
+    fn add_alias(&mut self, name: &str, list: Vec<String>) -> Result<(), String> {
+        let is_full = self.aliases.len() == ALIASES_MAX;
         match self.aliases.iter_mut().find(|(known, _)| known == name) {
             Some((_, known)) => *known = list,
+            None if is_full => return Err(format!("more than {ALIASES_MAX} aliases")),
             None => self.aliases.push((name.to_string(), list)),
         }
+        Ok(())
     }
 
     fn add_application(&mut self, element: &Element, wrong: &mut dyn FnMut(u32, String)) {
@@ -188,20 +203,22 @@ impl Rules {
             let said = Said::read(program, wrong);
             match (program.attribute("name"), program.attribute("pattern")) {
                 (Some(name), _) => _ = application.programs.entry(name.to_string()).or_insert(said),
-                (None, Some(text)) => match Pattern::new(text) {
-                    Ok(pattern) => put(&mut application.patterns, pattern, said),
-                    Err(text) => wrong(program.line, text),
-                },
+                (None, Some(text)) => {
+                    if let Err(text) = put(&mut application.patterns, text, said) {
+                        wrong(program.line, text);
+                    }
+                }
                 (None, None) => wrong(program.line, "<program> has neither name nor pattern".to_string()),
             }
         }
         let place = self.applications.len();
         match (element.attribute("name"), element.attribute("pattern")) {
             (Some(name), _) => _ = self.names.entry(name.to_string()).or_insert(place),
-            (None, Some(text)) => match Pattern::new(text) {
-                Ok(pattern) => put(&mut self.patterns, pattern, place),
-                Err(text) => return wrong(element.line, text),
-            },
+            (None, Some(text)) => {
+                if let Err(text) = put(&mut self.patterns, text, place) {
+                    return wrong(element.line, text);
+                }
+            }
             (None, None) => return wrong(element.line, "<application> has neither name nor pattern".to_string()),
         }
         self.applications.push(application);
@@ -368,9 +385,10 @@ impl Rules {
         };
         list.retain(|item| item != "@" && item != "#");
         let mut unique: Vec<String> = Vec::with_capacity(list.len());
-        for item in list {
-            if !unique.contains(&item) {
-                unique.push(item);
+        let mut seen = BTreeSet::new();
+        for item in &list {
+            if seen.insert(item) {
+                unique.push(item.clone());
             }
         }
         let is_everywhere = has(&unique, EVERYWHERE) && (spread != Spread::All || unique.len() > 1);
@@ -381,19 +399,18 @@ impl Rules {
     }
 }
 
-impl Pattern {
-    fn new(text: &str) -> Result<Pattern, String> {
-        let regex = Regex::new(text).map_err(|error| format!("pattern '{text}' is left out: {error}"))?;
-        Ok(Pattern { text: text.to_string(), regex })
-    }
-}
-
 /// A later pattern of the same text counts, in the place of the first (V-64).
-fn put<T>(patterns: &mut Vec<(Pattern, T)>, pattern: Pattern, value: T) {
-    match patterns.iter_mut().find(|(known, _)| known.text == pattern.text) {
-        Some((_, known)) => *known = value,
-        None => patterns.push((pattern, value)),
+fn put<T>(patterns: &mut Vec<(Pattern, T)>, text: &str, value: T) -> Result<(), String> {
+    if let Some((_, known)) = patterns.iter_mut().find(|(known, _)| known.text == text) {
+        *known = value;
+        return Ok(());
     }
+    if patterns.len() == PATTERNS_MAX {
+        return Err(format!("pattern '{text}' is left out: there are {PATTERNS_MAX} before it"));
+    }
+    let regex = pattern(text).map_err(|error| format!("pattern '{text}' is left out: {error}"))?;
+    patterns.push((Pattern { text: text.to_string(), regex }, value));
+    Ok(())
 }
 
 /// What stands at the pattern that matches most of a name; of equals the first (V-65).
@@ -424,7 +441,9 @@ mod tests {
     fn rules(texts: &[&str]) -> (Rules, Vec<String>) {
         let (mut rules, mut problems) = (Rules::default(), Vec::new());
         for text in texts {
-            rules.add(&xml::read(text.as_bytes()).unwrap(), &mut |line, text| problems.push(format!("{line}: {text}")));
+            rules.add(&xml::read(text.as_bytes(), &mut { xml::ELEMENTS_MAX }).unwrap(), &mut |line, text| {
+                problems.push(format!("{line}: {text}"))
+            });
         }
         (rules, problems)
     }
@@ -524,6 +543,16 @@ mod tests {
             <program pattern='('/><y/></programs></application><alias>a</alias></root>"]);
         let lines: Vec<&str> = problems.iter().map(|text| text.split(':').next().unwrap()).collect();
         assert_eq!(lines, ["2", "3", "4", "5", "5", "5"], "{problems:?}");
+    }
+
+    #[test]
+    fn aliases_and_patterns_have_an_end() {
+        let aliases: String = (0..=ALIASES_MAX).map(|at| format!("<alias name='a{at}'>n</alias>")).collect();
+        let (_, problems) = rules(&[&format!("<root>{aliases}</root>")]);
+        assert_eq!(problems, ["1: <alias> a256: more than 256 aliases"]);
+        let patterns: String = (0..=PATTERNS_MAX).map(|at| format!("<application pattern='p{at}'/>")).collect();
+        let (rules, problems) = rules(&[&format!("<root>{patterns}</root>")]);
+        assert_eq!((rules.patterns.len(), problems.len()), (PATTERNS_MAX, 1));
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! What an `<application>`, a `<program>` or a `<model>` says, and the same as plain options.
 
+use std::collections::BTreeSet;
+
 use super::words::{Distribution, RunningFailure, StartingFailure, StartingStrategy};
 use super::xml::Element;
+
+/// Names of instances in a list, far more than a fleet has. Lists are gone through for each process.
+const NAMES_MAX: usize = 1_000;
 
 /// The last rank there is, by the schema.
 pub const RANK_MAX: i64 = 127;
@@ -113,7 +118,7 @@ impl Said {
     fn set(&mut self, name: &str, text: &str) -> Result<(), String> {
         match name {
             "reference" => self.reference = Some(text.to_string()),
-            "identifiers" => self.identifiers = Some(list(text)),
+            "identifiers" => self.identifiers = Some(names(text)?),
             "operational_status" => self.operational_status = Some(text.to_string()),
             "distribution" => self.distribution = Some(one_of(text, Distribution::ALL, Distribution::name)?),
             "starting_strategy" => {
@@ -144,13 +149,15 @@ impl Said {
 
 /// Words between commas, without blanks around them; empty ones and repetitions are left out (V-13).
 pub(super) fn list(text: &str) -> Vec<String> {
-    let mut items: Vec<String> = Vec::new();
-    for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
-        if !items.iter().any(|known| known == item) {
-            items.push(item.to_string());
-        }
-    }
-    items
+    let mut seen = BTreeSet::new();
+    let words = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    words.filter(|item| seen.insert(*item)).map(str::to_string).collect()
+}
+
+/// The same of names of instances.
+pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
+    let names = list(text);
+    if names.len() > NAMES_MAX { Err(format!("more than {NAMES_MAX} names")) } else { Ok(names) }
 }
 
 fn number(text: &str) -> Result<i64, String> {
@@ -237,9 +244,16 @@ mod tests {
         ];
         for (text, expected, problems) in rows {
             let mut found = Vec::new();
-            let said = Said::read(&xml::read(text.as_bytes()).unwrap(), &mut |_, text| found.push(text));
+            let said = Said::read(&xml::read(text.as_bytes(), &mut 100).unwrap(), &mut |_, text| found.push(text));
             assert_eq!((&said, &found), (expected, &problems.iter().map(|s| s.to_string()).collect()), "{text}");
         }
+    }
+
+    #[test]
+    fn lists_have_an_end() {
+        let list = |count: usize| (0..count).map(|at| format!("n{at},n0")).collect::<Vec<_>>().join(",");
+        assert_eq!(names(&list(NAMES_MAX)).map(|names| names.len()), Ok(NAMES_MAX));
+        assert_eq!(names(&list(NAMES_MAX + 1)), Err("more than 1000 names".to_string()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Kinds of text that the options of Supvisors hold (V-13, V-28 to V-45).
 
-use super::said::list;
+use super::said::{list, names};
 use super::words::Synchro;
 use crate::config::datatypes::{Datatype, Show};
 use crate::config::env::Env;
@@ -35,7 +35,7 @@ impl Datatype for Names {
     const KIND: &'static str = "list";
 
     fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
-        Ok(Names(list(text)))
+        names(text).map(Names)
     }
 }
 

@@ -6,8 +6,8 @@ use xml::reader::{EventReader, ParserConfig, XmlEvent};
 /// Elements within each other. The schema has five levels.
 const DEPTH_MAX: usize = 16;
 
-/// Elements of a file: a thousand applications of a hundred programs of ten elements.
-const ELEMENTS_MAX: usize = 1_000_000;
+/// Elements of all files: a thousand applications of twenty programs of ten elements. They take some fifty megabytes.
+pub(super) const ELEMENTS_MAX: usize = 200_000;
 
 /// An element.
 #[derive(Debug, Default)]
@@ -33,21 +33,20 @@ impl Element {
     }
 }
 
-/// Reads a document. Errors: a line, and what is wrong there.
-pub(super) fn read(bytes: &[u8]) -> Result<Element, (u32, String)> {
+/// Reads a document of at most `left` elements, and takes those that it has off it. Errors: a line, and what is wrong there.
+pub(super) fn read(bytes: &[u8], left: &mut usize) -> Result<Element, (u32, String)> {
     let config = ParserConfig::new().ignore_comments(true).cdata_to_characters(true).trim_whitespace(false);
     let mut reader = EventReader::new_with_config(bytes, config);
     let mut open: Vec<Element> = Vec::new();
-    let mut count = 0;
     loop {
         let event = reader.next();
         let line = u32::try_from(reader.position().row + 1).unwrap_or(u32::MAX);
         match event {
             Ok(XmlEvent::StartElement { name, attributes, .. }) => {
-                count += 1;
-                if open.len() == DEPTH_MAX || count > ELEMENTS_MAX {
+                if open.len() == DEPTH_MAX || *left == 0 {
                     return Err((line, "there are too many elements, or too deep ones".to_string()));
                 }
+                *left -= 1;
                 let attributes = attributes.into_iter().map(|one| (one.name.local_name, one.value)).collect();
                 open.push(Element { name: name.local_name, line, attributes, ..Element::default() });
             }
@@ -75,6 +74,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Element, (u32, String)> {
 mod tests {
     use super::*;
 
+    fn read(bytes: &[u8]) -> Result<Element, (u32, String)> {
+        super::read(bytes, &mut { ELEMENTS_MAX })
+    }
+
     #[test]
     fn lines_and_texts() {
         let root = read(b"<?xml version='1.0'?>\n<root>\n <a x='1'> t <!-- c --></a>\n<b/></root>").unwrap();
@@ -91,5 +94,8 @@ mod tests {
             assert_eq!(read(text.as_bytes()).unwrap_err().0, line, "{text:?}");
         }
         assert!(read("<a>".repeat(DEPTH_MAX + 1).as_bytes()).unwrap_err().1.contains("too deep"));
+        let mut left = 4;
+        assert!(super::read(b"<a><b/><b/></a>", &mut left).is_ok());
+        assert_eq!((super::read(b"<a><b/></a>", &mut left).unwrap_err().0, left), (1, 0));
     }
 }

@@ -1,7 +1,5 @@
 //! Applications and processes are started and stopped (V-240 to V-248).
 
-use regex_lite::Regex;
-
 use super::waits::{Goal, Wait};
 use super::{
     Code, Context, Fault, GroupId, Method, OPERATING, Outcome, ProcId, STOPPING, StartingStrategy, Value, application,
@@ -263,8 +261,8 @@ fn start_any_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outc
     gate(context, OPERATING)?;
     let strategy = starting_strategy(params.first())?;
     let pattern = text(params, 1)?;
-    let regex =
-        Regex::new(pattern).map_err(|error| Code::IncorrectParameters.with(format!("regex={pattern}: {error}")))?;
+    let wrong = |error| Code::IncorrectParameters.with(format!("regex={pattern}: {error}"));
+    let regex = crate::wire::pattern::pattern(pattern).map_err(wrong)?;
     let candidates: Vec<ProcId> = context
         .daemon
         .roster
