@@ -14,11 +14,16 @@ pub enum Begun {
     Something(Ticket),
     /// There was nothing to do, or nothing could be done.
     Nothing,
+    /// Too much is under way with the application as it is; nothing was begun.
+    TooMuch,
 }
 
 impl Fleet {
     /// Starts an application in its sequence.
     pub fn start_application(&mut self, id: GroupId, daemon: &mut Daemon, now: Now, host: &mut dyn Host) -> Begun {
+        if self.sequencer.is_full(id) {
+            return Begun::TooMuch;
+        }
         let ticket = self.sequencer.ticket();
         self.failures.forget(id);
         let starts = self.starts_of(id, false, daemon);
@@ -50,6 +55,9 @@ impl Fleet {
         if self.stops_of(id, daemon).is_empty() {
             return Begun::Nothing;
         }
+        if self.sequencer.is_full(id) {
+            return Begun::TooMuch;
+        }
         self.plan_stop(id, None, ticket, ticket.0, daemon);
         self.go_on(daemon, now, host);
         Begun::Something(ticket)
@@ -60,6 +68,9 @@ impl Fleet {
         self.failures.forget(id);
         if self.stops_of(id, daemon).is_empty() {
             return self.start_application(id, daemon, now, host);
+        }
+        if self.sequencer.is_full(id) {
+            return Begun::TooMuch;
         }
         let ticket = self.sequencer.ticket();
         self.plan_restart(id, ticket, daemon);
@@ -93,6 +104,9 @@ impl Fleet {
         let mut has_any = false;
         let mut groups: Vec<GroupId> = ids.iter().filter_map(|id| Some(daemon.roster.process(*id)?.group)).collect();
         groups.dedup();
+        if groups.iter().any(|group| self.sequencer.is_full(*group)) {
+            return Begun::TooMuch;
+        }
         for group in groups {
             let of_group = |id: &ProcId| daemon.roster.process(*id).is_some_and(|process| process.group == group);
             let members: Vec<ProcId> = ids.iter().copied().filter(of_group).collect();

@@ -13,12 +13,26 @@ use crate::wire::value::Value;
 /// Longest file that is read: a hundred thousand names.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
+/// Names that are kept, as many as there may be processes of a program. Beyond them those of programs that are gone are not.
+const NAMES_MAX: usize = 100_000;
+
 /// Names of programs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Disabled {
     names: BTreeSet<String>,
     /// The file was no JSON and stays as it is.
     is_broken: bool,
+}
+
+impl Disabled {
+    /// Adds a program; `programs` are those that are there.
+    fn add<'p>(&mut self, program: &str, programs: impl Iterator<Item = &'p str>) {
+        self.names.insert(program.to_string());
+        if self.names.len() > NAMES_MAX {
+            let known: BTreeSet<&str> = programs.collect();
+            self.names.retain(|name| known.contains(name.as_str()));
+        }
+    }
 }
 
 impl Fleet {
@@ -93,7 +107,8 @@ impl Fleet {
         host: &mut dyn Host,
     ) -> Vec<ProcId> {
         if is_off {
-            self.disabled.names.insert(program.to_string());
+            let programs = daemon.roster.processes().map(|(_, process)| process.config.program.name.as_str());
+            self.disabled.add(program, programs);
         } else {
             self.disabled.names.remove(program);
         }
@@ -107,5 +122,21 @@ impl Fleet {
             }
         }
         ids
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_programs_that_are_gone_are_not_kept_for_ever() {
+        let mut disabled = Disabled::default();
+        for at in 0..NAMES_MAX {
+            disabled.add(&at.to_string(), std::iter::empty());
+        }
+        assert_eq!(disabled.names.len(), NAMES_MAX);
+        disabled.add("new", ["7", "new", "other"].into_iter());
+        assert_eq!(disabled.names, BTreeSet::from(["7".to_string(), "new".to_string()]));
     }
 }

@@ -18,6 +18,10 @@ use crate::state::ProcessState;
 /// Commands of one look. Whoever asks comes again at once, so that a thousand processes take no long turn.
 const COMMANDS_MAX: usize = 64;
 
+/// Jobs of an application that calls may add to. A process that takes its time to stop may be told to as often as somebody
+/// likes, and each time is a job.
+const JOBS_MAX: usize = 64;
+
 /// What a call waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
@@ -262,6 +266,11 @@ impl Sequencer {
     /// Whether something of an application is started or stopped.
     pub fn is_busy(&self, application: GroupId) -> bool {
         self.jobs.iter().any(|job| job.application == application)
+    }
+
+    /// Whether so much of an application is under way that no call may add to it.
+    pub fn is_full(&self, application: GroupId) -> bool {
+        self.jobs.iter().filter(|job| job.application == application).count() >= JOBS_MAX
     }
 
     /// Whether a process is being started or its turn is to come.

@@ -2,8 +2,8 @@
 
 use super::waits::{Goal, Wait};
 use super::{
-    Code, Context, Fault, GroupId, Method, OPERATING, Outcome, ProcId, STOPPING, StartingStrategy, Value, application,
-    fleet, gate, managed, namespec, parts, processes, record, row, starting_strategy, strings,
+    Code, Context, Fault, GroupId, Method, OPERATING, Outcome, ProcId, STOPPING, StartingStrategy, Value, fleet, gate,
+    managed, namespec, parts, processes, record, row, starting_strategy, strings,
 };
 use crate::fleet::acts::Begun;
 use crate::fleet::sequence::NO_PLACE;
@@ -11,6 +11,9 @@ use crate::model::fleet::status::ApplicationState;
 use crate::rpc::deferred::Deferred;
 use crate::rpc::{text, wait};
 use crate::state::ProcessState;
+
+/// Bytes of more arguments, as many as a path may have. Each process keeps its own: ten thousand of them forty megabytes.
+const EXTRA_ARGS_BYTES_MAX: usize = 4096;
 
 /// The rows.
 pub const METHODS: &[Method] = &[
@@ -111,6 +114,7 @@ pub(super) fn answer(
 ) -> Result<Outcome, Fault> {
     match begun {
         Begun::Nothing => Err(nothing()),
+        Begun::TooMuch => Err(Code::Failed.with("too much of that is under way already")),
         Begun::Something(_) if !waits => Ok(answer.into()),
         Begun::Something(ticket) => Deferred::Fleet(Box::new(Wait { ticket, goal, answer })).begin(context),
     }
@@ -229,8 +233,12 @@ fn set_arguments(context: &mut Context<'_>, ids: &[ProcId], arguments: &str) {
 }
 
 /// The optional arguments.
-fn arguments(params: &[Value], index: usize) -> Result<&str, Fault> {
-    if params.len() > index { text(params, index) } else { Ok("") }
+pub(super) fn arguments(params: &[Value], index: usize) -> Result<&str, Fault> {
+    let arguments = if params.len() > index { text(params, index)? } else { "" };
+    if arguments.len() > EXTRA_ARGS_BYTES_MAX {
+        return Err(Code::IncorrectParameters.with(format!("extra_args of more than {EXTRA_ARGS_BYTES_MAX} bytes")));
+    }
+    Ok(arguments)
 }
 
 fn start_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
@@ -309,6 +317,19 @@ fn test_start_process(context: &mut Context<'_>, params: &[Value]) -> Result<Out
     let strategy = starting_strategy(params.first())?;
     let ids = processes(context, text(params, 1)?)?;
     none_runs(context, &ids)?;
-    let _ = application;
     predicted(context, &ids, strategy, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_have_an_end() {
+        let of = |bytes: usize| [Value::from("-".repeat(bytes))];
+        assert_eq!(arguments(&of(EXTRA_ARGS_BYTES_MAX), 0).map(str::len), Ok(EXTRA_ARGS_BYTES_MAX));
+        assert_eq!(arguments(&[], 0), Ok(""));
+        let fault = arguments(&of(EXTRA_ARGS_BYTES_MAX + 1), 0).unwrap_err();
+        assert_eq!(fault.to_string(), "INCORRECT_PARAMETERS: extra_args of more than 4096 bytes");
+    }
 }

@@ -1,6 +1,6 @@
 //! Programs of this instance: started with arguments, disabled and enabled, given another number of processes (V-249 to V-251).
 
-use super::control::answer;
+use super::control::{answer, arguments};
 use super::waits::Goal;
 use super::{Code, Context, Fault, Method, OPERATING, Outcome, ProcId, Value, gate, parts, row};
 use crate::fleet::acts::Begun;
@@ -53,7 +53,7 @@ pub const METHODS: &[Method] = &[
 ];
 
 fn start_args(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    let (name, arguments) = (text(params, 0)?, text(params, 1)?);
+    let (name, arguments) = (text(params, 0)?, arguments(params, 1)?);
     super::processes(context, name)?;
     let unknown = || Code::BadName.with(format!("namespec={name} unknown to Supervisor"));
     let id = context.daemon.roster.find_process(name).ok_or_else(unknown)?;

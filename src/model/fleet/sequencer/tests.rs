@@ -380,3 +380,20 @@ fn many_applications_are_no_trouble() {
     assert_eq!(stopped(&world.run(&mut sequencer, at(1))).len(), 3_000);
     assert!(!sequencer.is_over(ticket));
 }
+
+#[test]
+fn an_application_is_full_of_jobs_at_last() {
+    let mut world = World::new(1);
+    world.set(0, Running);
+    let mut sequencer = Sequencer::default();
+    let ticket = sequencer.ticket();
+    for _ in 0..JOBS_MAX {
+        assert!(!sequencer.is_full(A));
+        sequencer.stop(A, 1, vec![stop(0, 1)], None, ticket, 1);
+    }
+    world.run(&mut sequencer, at(0));
+    assert!(sequencer.is_full(A) && !sequencer.is_full(B));
+    world.set(0, Stopped);
+    world.run(&mut sequencer, at(1));
+    assert!(!sequencer.is_full(A) && sequencer.is_idle());
+}
