@@ -101,8 +101,8 @@ impl Daemon {
     }
 
     /// Has the end wait until the fleet has stopped what it stops in an order of its own.
-    pub fn hold_end(&mut self, is_held: bool) {
-        self.shutdown.is_held = is_held;
+    pub fn postpone_end(&mut self, is_postponed: bool) {
+        self.shutdown.is_postponed = is_postponed;
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) struct Shutdown {
     /// What is left by then is waited for no longer, nor are hooks.
     is_over: bool,
     /// A fleet stops processes in an order of its own first.
-    pub(super) is_held: bool,
+    pub(super) is_postponed: bool,
     /// When to report again.
     report_at: Mono,
 }
@@ -131,7 +131,7 @@ impl Daemon {
         }
         if let Some(until) = self.shutdown.killed_until {
             self.await_killed(until, now);
-        } else if self.shutdown.is_held {
+        } else if self.shutdown.is_postponed {
             // Its deadlines are the fleet's.
         } else if self.shutdown.ordered.is_some() {
             self.stop_in_order_of_graph(now, host);

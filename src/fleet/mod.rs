@@ -411,14 +411,14 @@ impl Fleet {
                 if daemon.state() == SupervisorState::Restarting { Phase::Restarting } else { Phase::ShuttingDown };
             self.sequencer.abort();
             self.plan_stop_of_all(true, daemon);
-            daemon.hold_end(!self.sequencer.is_idle());
+            daemon.postpone_end(!self.sequencer.is_idle());
         }
     }
 
     /// Once all is stopped the daemon goes on with its own end.
     fn end_if_done(&mut self, daemon: &mut Daemon, host: &mut dyn Host) {
         if self.is_ending && self.sequencer.is_idle() {
-            daemon.hold_end(false);
+            daemon.postpone_end(false);
         }
         if self.phase != Phase::Final || daemon.state() != SupervisorState::Running {
             return;
