@@ -75,7 +75,8 @@ impl Daemon {
             (if states == "running" { name } else { format!("{name}:{states}") }, state)
         });
         let shown: Vec<_> = shown.collect();
-        (!shown.is_empty()).then(|| format!("Waiting for {}", super::order::listed(shown, true)))
+        let all = shown.len();
+        (all > 0).then(|| format!("Waiting for {}", super::order::listed(shown, all, true)))
     }
 
     /// When there is something to start.

@@ -559,15 +559,16 @@ impl Daemon {
     /// Each process that one waits for, by the first item that it stands in the way of; then the names of items that
     /// nothing has.
     pub fn obstacles_of(&self, id: ProcId) -> Vec<(String, &'static str, &'static str)> {
-        let mut seen = BTreeSet::new();
+        self.each_obstacle(id).collect()
+    }
+
+    fn each_obstacle(&self, id: ProcId) -> impl Iterator<Item = (String, &'static str, &'static str)> + '_ {
         let absent = self.order.gates.absent(id).map(|item| (item.name.clone(), item.condition.name(), "removed"));
-        let known = self.order.gates.obstacles(id).filter(|obstacle| seen.insert(obstacle.process));
-        let known = known.map(|obstacle| {
+        let known = self.order.gates.distinct_obstacles(id).map(|obstacle| {
             let name = self.roster.namespec(obstacle.process).unwrap_or_default();
             (name, obstacle.item.condition.name(), self.word_for(&obstacle))
         });
-        let known: Vec<_> = known.collect();
-        known.into_iter().chain(absent).collect()
+        known.chain(absent)
     }
 
     /// Why a dependency is not as it has to be, in a word.
@@ -590,14 +591,16 @@ impl Daemon {
     }
 
     fn obstacle_names(&self, id: ProcId, with_states: bool) -> String {
-        let obstacles = self.obstacles_of(id).into_iter().map(|(name, _, state)| (name, state));
-        listed(obstacles.collect(), with_states)
+        // The others are only counted: they may be thousands, of each of hundreds that are told of in one turn.
+        let shown: Vec<_> = self.each_obstacle(id).take(NAMES_SHOWN).map(|(name, _, state)| (name, state)).collect();
+        let all = self.order.gates.distinct_obstacles(id).count() + self.order.gates.absent(id).count();
+        listed(shown, all, with_states)
     }
 }
 
-/// The first names, with the state of each if that is wanted, and how many more there are.
-pub(super) fn listed(obstacles: Vec<(String, &'static str)>, with_states: bool) -> String {
-    let more = obstacles.len().saturating_sub(NAMES_SHOWN);
+/// The first names, with the state of each if that is wanted, and how many more of `all` there are.
+pub(super) fn listed(obstacles: Vec<(String, &'static str)>, all: usize, with_states: bool) -> String {
+    let more = all.saturating_sub(NAMES_SHOWN);
     let shown = obstacles.into_iter().take(NAMES_SHOWN);
     let names = shown.map(|(name, state)| if with_states { format!("{name} ({state})") } else { name });
     let names = names.collect::<Vec<_>>().join(", ");

@@ -5,7 +5,7 @@
 //! makes hopeless comes out as [`GateEffect`]s. Counters do the work: a change costs one look at each gate the process
 //! stands in, and one for each that waits at a gate which opened or closed; how many processes there are does not matter.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::config::depends::{Condition, Dependency, Resolved};
 use crate::id::{IdMap, ProcId};
@@ -348,7 +348,7 @@ impl Gates {
         }
     }
 
-    /// What a process waits for, in the order of its items; each process once.
+    /// What a process waits for, in the order of its items; each process once for each of them.
     pub fn obstacles(&self, id: ProcId) -> impl Iterator<Item = Obstacle<'_>> {
         let gates = self.waiters.get(&id).into_iter().flat_map(|waiter| &waiter.gates);
         let closed = gates.filter_map(|gate| self.gates.get(*gate)).filter(|gate| gate.unmet > 0);
@@ -356,6 +356,14 @@ impl Gates {
             let unmet = gate.members.iter().filter(|member| !member.meets);
             unmet.map(|member| Obstacle { process: member.process, item: &gate.item, fails: member.fails })
         })
+    }
+
+    /// The same, each process once, by the first item that names it.
+    pub fn distinct_obstacles(&self, id: ProcId) -> impl Iterator<Item = Obstacle<'_>> {
+        // At one gate each stands once.
+        let is_only = self.waiters.get(&id).is_none_or(|waiter| waiter.closed <= 1);
+        let mut seen = BTreeSet::new();
+        self.obstacles(id).filter(move |obstacle| is_only || seen.insert(obstacle.process))
     }
 
     /// The items of a process whose names nothing has.
