@@ -81,6 +81,7 @@ fn a_hook_that_ends_during_the_end_starts_nothing() {
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.wait_end(), 0);
     assert_eq!(daemon.log_lines("spawned: 'late'"), [""; 0]);
+    assert!(daemon.folder.path("hook.done").exists(), "it ended by itself");
 }
 
 /// While everything is stopped each is stopped in its turn, however it is: no health, no watchdog stops it sooner.
