@@ -126,10 +126,10 @@ fn a_file_that_is_no_xml_is_the_end_of_all_rules() {
 #[test]
 fn rules_files_and_what_is_told_of_them_have_an_end() {
     let mut env = Fake::new();
-    env.write("/base/a.xml", &format!("<root>{}</root>", "<x/>".repeat(PROBLEMS_MAX + 5)));
+    env.write("/base/a.xml", format!("<root>{}</root>", "<x/>".repeat(PROBLEMS_MAX + 5)));
     let found = fleet(&mut env, &format!("{HEAD}rules_files=a.xml\n")).unwrap().unwrap();
     assert_eq!(found.problems.len(), PROBLEMS_MAX + 1);
-    env.write("/base/a.xml", &format!("<root>{}</root>", " ".repeat(RULES_BYTES_MAX)));
+    env.write("/base/a.xml", format!("<root>{}</root>", " ".repeat(RULES_BYTES_MAX)));
     let found = fleet(&mut env, &format!("{HEAD}rules_files=a.xml\n")).unwrap().unwrap();
     assert!(found.problems[0].text.contains("more than 16 MiB together"), "{}", found.problems[0].text);
 }
