@@ -11,6 +11,7 @@
 
 pub mod acts;
 mod disabled;
+pub mod peers;
 mod resize;
 pub mod sequence;
 pub mod view;

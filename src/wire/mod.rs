@@ -8,6 +8,8 @@ pub mod capture;
 pub(crate) mod decimal;
 pub mod envfile;
 pub mod expand;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 pub mod form;
 #[cfg(feature = "fleet")]
 pub(crate) mod formula;

@@ -1,0 +1,49 @@
+//! What instances of a fleet say to each other, as bytes.
+
+/// What a frame is for. A number that is not known is passed over, so that newer instances may say more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Nothing but that the sender is there.
+    Keepalive,
+    /// What the sender knows of itself: a change, or a part of all of it.
+    Report,
+    /// What somebody wants to be told of.
+    Subscribe,
+    /// Something to be done, with a number for its answer.
+    Command,
+    /// What came of a command.
+    Answer,
+    /// A message of the membership that could not go as a datagram.
+    Gossip,
+    /// The sender is about to end.
+    Bye,
+}
+
+impl Kind {
+    /// All of them, in the order of their numbers, which begin with 0.
+    const ALL: &'static [Kind] =
+        &[Kind::Keepalive, Kind::Report, Kind::Subscribe, Kind::Command, Kind::Answer, Kind::Gossip, Kind::Bye];
+
+    /// Its number on the wire.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The kind of a number; `None` for one that is not known here.
+    pub fn of(number: u8) -> Option<Kind> {
+        Kind::ALL.get(usize::from(number)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_number() {
+        for (at, kind) in Kind::ALL.iter().enumerate() {
+            assert_eq!((usize::from(kind.number()), Kind::of(at as u8)), (at, Some(*kind)));
+        }
+        assert_eq!(Kind::of(Kind::ALL.len() as u8), None);
+    }
+}
