@@ -32,6 +32,7 @@ use crate::model::fleet::phase::{Facts, Phase, Wish};
 use crate::model::fleet::sequencer::Sequencer;
 use crate::model::process::Transition;
 use crate::state::{ProcessState, SupervisorState};
+use peers::Peers;
 
 /// Looks at what follows in one turn. Each does something that the next one may follow from: a chain of ranks with nothing to
 /// wait for in them ends long before that.
@@ -76,6 +77,8 @@ pub struct Fleet {
     last_changes: BTreeMap<ProcId, Mono>,
     /// What is collected, and how often.
     pub stats: Stats,
+    /// The other instances; none where this one is alone.
+    pub peers: Peers,
 }
 
 /// An application and its rules.
@@ -133,6 +136,7 @@ impl Fleet {
         tell_problems(&configured);
         let mut fleet = Box::new(Fleet {
             stats: Stats::new(configured.supvisors.as_ref()),
+            peers: Peers::of(configured.supvisors.as_ref()),
             configured,
             began: now,
             phase: Phase::Off,

@@ -4,6 +4,7 @@
 //! sent arrives whole and once, in the order of sending, or its stream ends: then [`PeerNews::Up`] tells when a new one is
 //! there, or [`PeerNews::Down`] that the instance is gone.
 
+use crate::config::fleet::Supvisors;
 use crate::id::PeerId;
 pub use crate::wire::fleet::Kind;
 
@@ -90,6 +91,14 @@ pub struct Peers {
 }
 
 impl Peers {
+    /// Those of a configuration; none for an instance that is alone.
+    pub fn of(supvisors: Option<&Supvisors>) -> Peers {
+        match supvisors.map(|one| &one.instances) {
+            Some(instances) if instances.all.len() > 1 => Peers::new(instances.all.len(), PeerId(instances.own as u32)),
+            _ => Peers::default(),
+        }
+    }
+
     /// So many instances, of which this one is `own`.
     pub fn new(count: usize, own: PeerId) -> Peers {
         let all = (0..count).map(|_| Peer::default()).collect();
