@@ -122,10 +122,10 @@ machines-test: ## nginx before the page, and a Prometheus that scrapes; Debian: 
 	cargo build
 	tests/machines/run $(abspath $(CARGO_TARGET_DIR))/debug/supervisord
 
-install: ## install what is built below PREFIX: one executable, three names for it, man pages, completions
+install: ## install what is built below PREFIX: one executable, four names for it, man pages, completions
 	@test -x $(BUILT)/supervisord || { echo "Nothing is built yet: make build"; exit 1; }
 	install -D $(BUILT)/supervisord $(DESTDIR)$(PREFIX)/bin/supervisord
-	for name in supervisorctl pidproxy echo_supervisord_conf; do \
+	for name in supervisorctl supvisorsctl pidproxy echo_supervisord_conf; do \
 		ln -sf supervisord $(DESTDIR)$(PREFIX)/bin/$$name; \
 	done
 	for page in docs/man/*.[1-8]; do \

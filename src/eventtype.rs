@@ -33,6 +33,10 @@ pub enum EventType {
     SthenoWaiting,
     SthenoReady,
     SthenoHealth,
+    ProcessAdded,
+    ProcessRemoved,
+    ProcessEnabled,
+    ProcessDisabled,
     // From here on only names to subscribe to.
     Event,
     ProcessState,
@@ -41,12 +45,13 @@ pub enum EventType {
     SupervisorStateChange,
     Tick,
     ProcessGroup,
+    Process,
 }
 
 use EventType as E;
 
 /// Each type, its name and what it is a kind of, in the order of the enum.
-const TYPES: [(EventType, &str, Option<EventType>); 30] = [
+const TYPES: [(EventType, &str, Option<EventType>); 35] = [
     (E::ProcessStateStopped, "PROCESS_STATE_STOPPED", Some(E::ProcessState)),
     (E::ProcessStateExited, "PROCESS_STATE_EXITED", Some(E::ProcessState)),
     (E::ProcessStateStarting, "PROCESS_STATE_STARTING", Some(E::ProcessState)),
@@ -71,6 +76,11 @@ const TYPES: [(EventType, &str, Option<EventType>); 30] = [
     (E::SthenoWaiting, "STHENO_WAITING", None),
     (E::SthenoReady, "STHENO_READY", None),
     (E::SthenoHealth, "STHENO_HEALTH", None),
+    // Of a fleet (V-500). They are below EVENT, as they are where Supvisors is; without it nobody sends them.
+    (E::ProcessAdded, "PROCESS_ADDED", Some(E::Process)),
+    (E::ProcessRemoved, "PROCESS_REMOVED", Some(E::Process)),
+    (E::ProcessEnabled, "PROCESS_ENABLED", Some(E::Process)),
+    (E::ProcessDisabled, "PROCESS_DISABLED", Some(E::Process)),
     (E::Event, "EVENT", None),
     (E::ProcessState, "PROCESS_STATE", Some(E::Event)),
     (E::ProcessCommunication, "PROCESS_COMMUNICATION", Some(E::Event)),
@@ -78,6 +88,7 @@ const TYPES: [(EventType, &str, Option<EventType>); 30] = [
     (E::SupervisorStateChange, "SUPERVISOR_STATE_CHANGE", Some(E::Event)),
     (E::Tick, "TICK", Some(E::Event)),
     (E::ProcessGroup, "PROCESS_GROUP", Some(E::Event)),
+    (E::Process, "PROCESS", Some(E::Event)),
 ];
 
 impl EventType {
@@ -94,6 +105,11 @@ impl EventType {
     /// The type of that name, in any case (C-116).
     pub fn parse(name: &str) -> Option<EventType> {
         TYPES.iter().find(|(_, known, _)| known.eq_ignore_ascii_case(name)).map(|(kind, _, _)| *kind)
+    }
+
+    /// Whether the name is known only where there is a fleet.
+    pub fn is_of_fleet(self) -> bool {
+        self.is_a(EventType::Process)
     }
 
     /// Whether events of this type are sent; the others are only names to subscribe to.
@@ -149,7 +165,7 @@ impl EventMask {
 
     /// Whether events of this leaf are in the set; never for a type that is not a leaf.
     pub fn wants(self, leaf: EventType) -> bool {
-        self.0 & (1 << leaf as u32) != 0
+        leaf.is_leaf() && self.0 & (1 << leaf as u32) != 0
     }
 
     /// What is in either.
@@ -169,7 +185,7 @@ mod tests {
             assert_eq!(EventType::parse(name), Some(*kind));
             assert_eq!(EventType::parse(&name.to_lowercase()), Some(*kind));
         }
-        for unknown in ["", "TICK_7", "PROCESS", " TICK", "PROCESS_STATE_"] {
+        for unknown in ["", "TICK_7", "PROCESSES", " TICK", "PROCESS_STATE_"] {
             assert_eq!(EventType::parse(unknown), None, "{unknown:?}");
         }
     }
@@ -190,7 +206,9 @@ mod tests {
             assert_eq!(got, *expected, "{subscribed:?}");
         }
         let everything = EventMask::of([E::Event]);
-        assert_eq!(EventType::all().filter(|kind| everything.wants(*kind)).count(), 20);
+        assert_eq!(EventType::all().filter(|kind| everything.wants(*kind)).count(), 24);
+        let of_fleet: Vec<EventType> = EventType::all().filter(|kind| kind.is_of_fleet()).collect();
+        assert_eq!(of_fleet, [E::ProcessAdded, E::ProcessRemoved, E::ProcessEnabled, E::ProcessDisabled, E::Process]);
         assert!(!everything.wants(E::Event));
     }
 

@@ -7,7 +7,7 @@ use super::{pidproxy, sample_conf, start};
 
 /// Runs the program that argv asks for, and answers its exit status.
 ///
-/// `supervisord` called as `supervisorctl`, `pidproxy` or `echo_supervisord_conf` is that program; so is
+/// `supervisord` called as `supervisorctl`, `supvisorsctl`, `pidproxy` or `echo_supervisord_conf` is that program; so is
 /// `supervisord ctl …`, `supervisord pidproxy …` and so on.
 pub fn main(args: Vec<OsString>) -> i32 {
     // What is not UTF-8 keeps its readable parts; only a command that is run needs more.
@@ -30,6 +30,8 @@ fn run_named(name: &str, args: &[OsString], texts: &[String]) -> Option<i32> {
     match name {
         #[cfg(feature = "ctl")]
         "supervisorctl" | "ctl" => Some(crate::ctl::run(args.to_vec())),
+        #[cfg(all(feature = "ctl", feature = "fleet"))]
+        crate::ctl::OF_SUPVISORS => Some(crate::ctl::run(args.to_vec())),
         "pidproxy" => Some(pidproxy::run(args)),
         "echo_supervisord_conf" => Some(sample_conf::run()),
         #[cfg(feature = "gzip")]

@@ -10,6 +10,7 @@ use crate::wire::ini::Section;
 use super::datatypes::{self, Datatype, Name, Octal, port_number, shown_host};
 use super::depends::Misordered;
 use super::error::ConfigError;
+use super::interfaces;
 use super::main_program;
 use super::options::{FcgiOptions, FcgiSocketOptions, GroupOptions, ListenerOptions, Process};
 use super::paths;
@@ -136,7 +137,7 @@ impl<'a> Common<'a> {
         let reader = self.reader(section);
         let options = ListenerOptions::read(&reader)?;
         let priority = options.priority;
-        let listener = listener(&reader, options)?;
+        let listener = listener(&reader, options, interfaces::has_supvisors(self.document))?;
         let processes = unique(self.programs(section, written)?);
         let (name, kind) = (written.to_string(), GroupKind::Listener(listener));
         Ok(Group { name, revision: self.revision, priority, kind, options: None, processes })
@@ -183,7 +184,7 @@ pub(super) fn unique(processes: Vec<Rc<Process>>) -> Vec<Rc<Process>> {
     result
 }
 
-fn listener(reader: &Reader, options: ListenerOptions) -> Result<Listener, ConfigError> {
+fn listener(reader: &Reader, options: ListenerOptions, is_in_fleet: bool) -> Result<Listener, ConfigError> {
     let section = &reader.section.name;
     let buffer_size = match usize::try_from(options.buffer_size) {
         Ok(size) if size > 0 => size,
@@ -198,7 +199,7 @@ fn listener(reader: &Reader, options: ListenerOptions) -> Result<Listener, Confi
     };
     let mut events: Vec<String> = Vec::new();
     for name in options.events.0.iter().map(|name| name.to_uppercase()) {
-        if EventType::parse(&name).is_none() {
+        if EventType::parse(&name).is_none_or(|kind| kind.is_of_fleet() && !is_in_fleet) {
             return Err(reader.error("events", format!("Unknown event type {name} in [{section}] events")));
         }
         if !events.contains(&name) {

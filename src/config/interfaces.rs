@@ -67,8 +67,8 @@ pub(super) fn is_supvisors(document: &Document, section: &Section) -> bool {
         && factory().is_some_and(|entry| entry.value == SUPVISORS)
 }
 
-/// Whether a section brings in methods that change programs at run time.
-pub(super) fn changes_programs(document: &Document) -> bool {
+/// Whether Supvisors is asked for: its methods change programs at run time, and its types of events have names.
+pub(super) fn has_supvisors(document: &Document) -> bool {
     document.sections.iter().any(|section| is_supvisors(document, section))
 }
 

@@ -213,7 +213,7 @@ impl Loader {
             problems
         });
         let stheno = self.stheno(&main, &sources.document, &memo)?;
-        if stheno.is_none() && !interfaces::changes_programs(&sources.document) {
+        if stheno.is_none() && !interfaces::has_supvisors(&sources.document) {
             return self.interpret(&main, sources, &memo, None, problems);
         }
         let document = Rc::new(sources.document.clone());

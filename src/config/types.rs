@@ -43,6 +43,16 @@ pub struct Config {
     pub fleet: Option<Rc<super::fleet::Fleet>>,
 }
 
+impl Config {
+    /// Whether `[rpcinterface:supvisors]` asks for a fleet, with all the names that this brings.
+    pub fn is_in_fleet(&self) -> bool {
+        #[cfg(feature = "fleet")]
+        return self.fleet.as_ref().is_some_and(|fleet| fleet.supvisors.is_some());
+        #[cfg(not(feature = "fleet"))]
+        false
+    }
+}
+
 /// The `logfile` of `[supervisord]` that is no path.
 pub(super) const SYSLOG: &str = "syslog";
 

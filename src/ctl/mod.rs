@@ -42,6 +42,8 @@ pub(crate) mod transport;
 pub use command::{Command, Owner};
 pub use commands::COMMANDS;
 pub use options::HELP;
+#[cfg(feature = "fleet")]
+pub use options::OF_SUPVISORS;
 
 use input::Input;
 use options::Stop;

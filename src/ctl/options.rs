@@ -68,6 +68,10 @@ const FACTORIES: &[(&str, Kind)] = &[
     ("supvisors.supvisorsctl:make_supvisors_controller_plugin", Kind::Supvisors),
 ];
 
+/// Called by that name it has the plugin of Supvisors whatever the file says (V-300).
+#[cfg(feature = "fleet")]
+pub const OF_SUPVISORS: &str = "supvisorsctl";
+
 const fn flag(short: char, long: &'static str, argument: Option<&'static str>) -> Flag {
     Flag { short: Some(short), long: Some(long), argument, whole: false, help: "" }
 }
@@ -137,6 +141,12 @@ pub fn read(program: &str, args: &[String], env: &dyn Env) -> Result<Options, St
         plugins: file.plugins.into_iter().filter_map(plugin).collect(),
         words: words.to_vec(),
     };
+    #[cfg(feature = "fleet")]
+    if program.rsplit('/').next() == Some(OF_SUPVISORS)
+        && !options.plugins.iter().any(|plugin| plugin.kind == Kind::Supvisors)
+    {
+        options.plugins.push(Plugin { label: "supvisors".to_string(), kind: Kind::Supvisors, match_group: false });
+    }
     if let Some(url) = given.remove("serverurl") {
         options.server.url = url;
     }
@@ -169,6 +179,26 @@ mod tests {
     fn read_line(env: &Fake, line: &str) -> Result<Options, Stop> {
         let args: Vec<String> = line.split_whitespace().map(str::to_string).collect();
         read("bin/supervisorctl", &args, env)
+    }
+
+    #[cfg(feature = "fleet")]
+    #[test]
+    fn a_name_that_brings_a_plugin() {
+        let mut env = Fake::new();
+        let section = "[ctlplugin:s]\nsupervisor.ctl_factory=supvisors.supvisorsctl:make_supvisors_controller_plugin\n";
+        let rows = [
+            ("supervisorctl", "", &[][..]),
+            ("supvisorsctl", "", &["supvisors"]),
+            ("/usr/bin/supvisorsctl", section, &["s"]),
+            ("supervisorctl", section, &["s"]),
+        ];
+        for (program, text, expected) in rows {
+            env.write("/etc/x.conf", format!("[supervisorctl]\n{text}"));
+            let args = ["-c", "/etc/x.conf", "help"].map(str::to_string);
+            let plugins = read(program, &args, &env).expect("options").plugins;
+            let labels: Vec<&str> = plugins.iter().map(|plugin| plugin.label.as_str()).collect();
+            assert_eq!(labels, expected, "{program} {text}");
+        }
     }
 
     #[test]

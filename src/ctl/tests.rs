@@ -60,6 +60,7 @@ fn results_of_start_and_stop() {
             ("supervisor.stopAllProcesses", _) => Reply::Value(Value::Array(vec![outcome("a", 30, "FAILED: why")])),
             (_, "fine") => ok(),
             (_, "gone") => Reply::Fault(10, "BAD_NAME: gone"),
+            (_, "off") => Reply::Fault(103, "DISABLED: off"),
             (_, "up") => Reply::Fault(60, "ALREADY_STARTED: up"),
             ("supervisor.startProcess", "down") => ok(),
             (_, "down") => Reply::Fault(70, "NOT_RUNNING: down"),
@@ -71,6 +72,7 @@ fn results_of_start_and_stop() {
     let rows = [
         ("start fine", "fine: started\n", 0),
         ("start up", "up: ERROR (already started)\n", 0),
+        ("start off", "off: ERROR disabled\n", 1),
         ("start gone fine", "gone: ERROR (no such process)\nfine: started\n", 1),
         ("start broken gone", "broken: ERROR (spawn error)\ngone: ERROR (no such process)\n", 1),
         ("start gone broken", "gone: ERROR (no such process)\nbroken: ERROR (spawn error)\n", 7),

@@ -55,6 +55,12 @@ impl Daemon {
         self.bus.emit(if added { Event::group_added(name) } else { Event::group_removed(name) });
     }
 
+    /// A fleet has added, removed, enabled or disabled a process (V-500).
+    #[cfg(feature = "fleet")]
+    pub fn announce_process(&mut self, kind: EventType, name: &str, group: &str) {
+        self.bus.emit(Event::of_fleet(kind, name, group));
+    }
+
     /// `sendRemoteCommEvent` (E-9).
     pub fn remote_event(&mut self, kind: &str, data: &str) {
         self.bus.emit(Event::remote(kind, data));

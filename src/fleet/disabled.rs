@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::Fleet;
+use super::resize::names_of;
 use crate::clock::Now;
 use crate::daemon::host::Span;
 use crate::daemon::{Daemon, Host};
+use crate::eventtype::EventType;
 use crate::id::ProcId;
 use crate::wire::json;
 use crate::wire::value::Value;
@@ -116,6 +118,9 @@ impl Fleet {
         self.write_disabled(daemon, host);
         let of_program = daemon.roster.processes().filter(|(_, process)| process.config.program.name == program);
         let ids: Vec<ProcId> = of_program.map(|(id, _)| id).collect();
+        let kind = if is_off { EventType::ProcessDisabled } else { EventType::ProcessEnabled };
+        let names = names_of(daemon, program);
+        names.iter().for_each(|(name, group)| daemon.announce_process(kind, name, group));
         if !is_off {
             for id in &ids {
                 daemon.reconsider(*id, now);

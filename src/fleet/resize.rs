@@ -1,11 +1,14 @@
 //! Programs that get another number of processes (V-470 to V-474). Processes come at once; those that are too many go, the
 //! last ones first, as soon as they are stopped.
 
+use std::collections::BTreeSet;
+
 use super::Fleet;
 use crate::clock::Now;
 use crate::daemon::change::Origin;
 use crate::daemon::reshape::Wanted;
 use crate::daemon::{Daemon, Host, Proc};
+use crate::eventtype::EventType;
 use crate::fault::Fault;
 use crate::id::ProcId;
 
@@ -39,7 +42,14 @@ impl Fleet {
         let wanted = Wanted { program, group: None, whole: true };
         let options = [("numprocs".to_string(), reachable.to_string())];
         if let Some(change) = daemon.with_options(wanted, &options, host)? {
+            let before = names_of(daemon, program);
             daemon.apply(&change, &origin, now, host)?;
+            let after = names_of(daemon, program);
+            for (kind, all, others) in
+                [(EventType::ProcessRemoved, &before, &after), (EventType::ProcessAdded, &after, &before)]
+            {
+                all.difference(others).for_each(|(name, group)| daemon.announce_process(kind, name, group));
+            }
         }
         if !left.is_empty() {
             self.resizes.insert(program.to_string(), Resize { number, origin });
@@ -72,6 +82,15 @@ impl Fleet {
     pub(super) fn is_leaving(&self, process: &Proc) -> bool {
         self.resizes.get(&process.config.program.name).is_some_and(|resize| place(process) >= resize.number)
     }
+}
+
+/// The processes of a program, each with its group.
+pub(super) fn names_of(daemon: &Daemon, program: &str) -> BTreeSet<(String, String)> {
+    let of_program = daemon.roster.processes().filter(|(_, process)| process.config.program.name == program);
+    let named = of_program.filter_map(|(id, process)| {
+        Some((process.config.name.clone(), daemon.roster.group_of(id)?.config.name.clone()))
+    });
+    named.collect()
 }
 
 /// Processes of a program beyond so many that are not stopped.

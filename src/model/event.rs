@@ -211,6 +211,12 @@ impl Event {
         Event::new(EventType::ProcessGroupRemoved, None, format!("groupname:{group}\n"))
     }
 
+    /// PROCESS_ADDED and its siblings; a blank ends the payload (V-500).
+    pub fn of_fleet(kind: EventType, name: &str, group: &str) -> Event {
+        debug_assert!(kind.is_of_fleet() && kind.is_leaf());
+        Event::new(kind, None, format!("processname:{name} groupname:{group} "))
+    }
+
     /// TICK_n; `when` is seconds since the epoch, a multiple of n (E-11).
     pub fn tick(kind: EventType, when: u64) -> Event {
         debug_assert!(kind.is_a(EventType::Tick) && kind.is_leaf());
@@ -392,6 +398,12 @@ mod tests {
             (Event::supervisor_running(), "SUPERVISOR_STATE_CHANGE_RUNNING", "", None),
             (Event::supervisor_stopping(), "SUPERVISOR_STATE_CHANGE_STOPPING", "", None),
             (Event::tick(EventType::Tick60, 120), "TICK_60", "when:120", None),
+            (
+                Event::of_fleet(EventType::ProcessAdded, "cat", "pets"),
+                "PROCESS_ADDED",
+                "processname:cat groupname:pets ",
+                None,
+            ),
             (Event::group_added("pets"), "PROCESS_GROUP_ADDED", "groupname:pets\n", None),
             (Event::group_removed("pets"), "PROCESS_GROUP_REMOVED", "groupname:pets\n", None),
         ];

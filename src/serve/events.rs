@@ -24,11 +24,12 @@ pub(super) struct EventFeed {
     body: StreamBody,
 }
 
-/// The events that a query asks for; the error is the name of a type that does not exist.
-pub(super) fn wanted(query: &str) -> Result<EventMask, String> {
+/// The events that a query asks for, those of a fleet where there is one; the error is the name of a type that does not exist.
+pub(super) fn wanted(query: &str, is_in_fleet: bool) -> Result<EventMask, String> {
     let form = Form::parse(query, &[]);
     let names = form.get("types").unwrap_or("EVENT");
-    let parse = |name: &str| EventType::parse(name).ok_or_else(|| name.to_string());
+    let is_known = |kind: &EventType| is_in_fleet || !kind.is_of_fleet();
+    let parse = |name: &str| EventType::parse(name).filter(is_known).ok_or_else(|| name.to_string());
     let kinds: Vec<EventType> = names.split(',').map(|name| parse(name.trim())).collect::<Result<_, _>>()?;
     Ok(EventMask::of(kinds))
 }
@@ -107,8 +108,10 @@ mod tests {
         ];
         for (query, expected) in rows {
             let expected = expected.map(|names| EventMask::of(names.iter().filter_map(|name| EventType::parse(name))));
-            assert_eq!(wanted(query), expected.map_err(str::to_string), "{query}");
+            assert_eq!(wanted(query, false), expected.map_err(str::to_string), "{query}");
         }
+        assert_eq!(wanted("types=PROCESS_ADDED", false), Err("PROCESS_ADDED".to_string()));
+        assert_eq!(wanted("types=PROCESS_ADDED", true), Ok(EventMask::of([EventType::ProcessAdded])));
     }
 
     #[test]

@@ -277,7 +277,7 @@ impl Exchange<'_> {
         if guard::is_cross_site(head) {
             return self.forbid(head, Refusal::OtherSite);
         }
-        let mask = match events::wanted(query) {
+        let mask = match events::wanted(query, self.daemon.config.is_in_fleet()) {
             Ok(mask) => mask,
             Err(unknown) => {
                 return self.refusal(head.reply_to, Status::BAD_REQUEST, &format!("unknown event type: {unknown}\n"));

@@ -137,3 +137,43 @@ fn supvisors_section_and_commands() {
     assert_eq!(daemon.wait_end(), 0);
     assert_eq!(order(&daemon), "+a +b -b -a");
 }
+
+/// V-500: listeners hear of processes that come, go, are disabled and enabled. The names are known with the section alone.
+#[test]
+fn listeners_hear_of_processes_that_come_and_go() {
+    if is_original() {
+        return;
+    }
+    let script = "while :; do echo READY; read head || exit; len=${head##*len:}; \
+                  payload=$(dd bs=1 count=$len 2>/dev/null; echo .); name=${head#*eventname:}; \
+                  echo \"${name%% *}|${payload%.}|\" >> events; printf 'RESULT 2\\nOK'; done";
+    let port = free_port();
+    let listener = "[eventlistener:l]\ncommand=sh l.sh\ndirectory=%(here)s\nevents=PROCESS\n";
+    let config = format!(
+        "[inet_http_server]\nport=127.0.0.1:{port}\n[rpcinterface:supvisors]\n\
+         supervisor.rpcinterface_factory=supvisors.plugin:make_supvisors_rpcinterface\n\
+         supvisors_list=127.0.0.1:{port}\n{listener}[program:n]\ncommand=sleep 1000\nautostart=false\n\
+         process_name=n%(process_num)d\n"
+    );
+    let folder = Folder::new();
+    folder.write("l.sh", script);
+    let daemon = Daemon::start_in(folder, &config);
+    daemon.wait_state("l", "RUNNING");
+    wait_for("OPERATION", || daemon.call("supvisors.update_numprocs", &["n".into(), 2.into()]).ok());
+    for (method, program) in [("disable", "n"), ("enable", "n")] {
+        daemon.must(&format!("supvisors.{method}"), &[program.into()]);
+    }
+    daemon.must("supvisors.update_numprocs", &["n".into(), 1.into()]);
+    let expected = ["ADDED n1", "DISABLED n0", "DISABLED n1", "ENABLED n0", "ENABLED n1", "REMOVED n1"].map(|line| {
+        let (kind, name) = line.split_once(' ').unwrap();
+        format!("PROCESS_{kind}|processname:{name} groupname:n |\n")
+    });
+    wait_for("the events", || {
+        let text = std::fs::read_to_string(daemon.folder.path("events")).unwrap_or_default();
+        (text.lines().count() == expected.len()).then(|| assert_eq!(text, expected.concat()))
+    });
+    let folder = Folder::new();
+    folder.configure(listener);
+    let ended = folder.supervisord(&["-n"]);
+    assert!(ended.stderr.contains("Unknown event type PROCESS in [eventlistener:l] events"), "{ended:?}");
+}

@@ -326,6 +326,8 @@ fn print_outcome(session: &mut Session, action: &Action, name: &str, code: i64, 
         fault.to_string()
     } else {
         match action.errors.iter().find(|(known, _)| is(*known)) {
+            // As Supvisors writes it (V-347).
+            Some((Code::Disabled, text)) => format!("{name}: ERROR {text}"),
             Some((_, text)) => format!("{name}: ERROR ({text})"),
             None => return Err(Error::UnknownResult { code, name: name.to_string() }),
         }

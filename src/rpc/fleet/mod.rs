@@ -169,3 +169,41 @@ fn processes(context: &Context<'_>, name: &str) -> Result<Vec<ProcId>, Fault> {
 fn namespec(context: &Context<'_>, id: ProcId) -> String {
     context.daemon.roster.namespec(id).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// V-210 to V-258: each method, how many parameters it takes, and how many of them may be left out.
+    #[rustfmt::skip]
+    const NAMES: [(&str, usize, usize); 43] = [
+        ("get_api_version", 0, 0), ("get_supvisors_state", 0, 0), ("get_all_instances_state_modes", 0, 0),
+        ("get_instance_state_modes", 1, 0), ("get_master_identifier", 0, 0), ("get_strategies", 0, 0),
+        ("get_statistics_status", 0, 0), ("get_network_info", 1, 0), ("get_all_instances_info", 0, 0),
+        ("get_instance_info", 1, 0), ("get_all_applications_info", 0, 0), ("get_application_info", 1, 0),
+        ("get_application_rules", 1, 0), ("get_all_process_info", 0, 0), ("get_process_info", 1, 0),
+        ("get_process_rules", 1, 0), ("get_conflicts", 0, 0), ("get_all_local_process_info", 0, 0),
+        ("get_local_process_info", 1, 0), ("get_all_inner_process_info", 1, 0), ("get_inner_process_info", 2, 0),
+        ("start_application", 3, 1), ("stop_application", 2, 1), ("restart_application", 3, 1),
+        ("test_start_application", 2, 0), ("start_process", 4, 2), ("start_any_process", 4, 2),
+        ("stop_process", 2, 1), ("restart_process", 4, 2), ("test_start_process", 2, 0), ("start_args", 3, 1),
+        ("update_numprocs", 4, 2), ("enable", 2, 1), ("disable", 2, 1), ("conciliate", 1, 0),
+        ("restart_sequence", 1, 1), ("restart", 0, 0), ("shutdown", 0, 0), ("end_sync", 1, 1),
+        ("change_log_level", 1, 0), ("enable_host_statistics", 1, 0), ("enable_process_statistics", 1, 0),
+        ("update_collecting_period", 1, 0),
+    ];
+
+    #[test]
+    fn each_method_has_its_row() {
+        let mut expected = NAMES.to_vec();
+        expected.sort_unstable();
+        let rows = METHODS.iter().copied().flatten();
+        let mut rows: Vec<(&str, usize, usize)> = rows.map(|row| (row.name, row.params.len(), row.optional)).collect();
+        rows.sort_unstable();
+        assert_eq!(rows, expected);
+        for row in METHODS.iter().copied().flatten() {
+            assert_eq!(row.signature.len(), row.params.len() + 1, "{}", row.name);
+            assert!(row.help.ends_with('.'), "{}: {}", row.name, row.help);
+        }
+    }
+}

@@ -211,3 +211,36 @@ fn words(arguments: &str) -> Vec<String> {
 fn means_all(words: &[String]) -> bool {
     words.is_empty() || words.iter().any(|word| word == "all")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// V-310 to V-342.
+    #[rustfmt::skip]
+    const NAMES: [&str; 39] = [
+        "sversion", "sstate", "master", "strategies", "stats_status", "instance_status", "application_info",
+        "application_rules", "sstatus", "local_status", "process_rules", "conflicts", "start_application",
+        "stop_application", "restart_application", "test_start_application", "start_process", "test_start_process",
+        "start_any_process", "start_args", "start_process_args", "start_any_process_args", "all_start",
+        "all_start_args", "stop_process", "restart_process", "update_numprocs", "lazy_update_numprocs", "enable",
+        "disable", "conciliate", "restart_sequence", "sreload", "sshutdown", "end_sync", "loglevel", "enable_stats",
+        "disable_stats", "stats_period",
+    ];
+
+    #[test]
+    fn each_command_has_its_row() {
+        let mut expected = NAMES.to_vec();
+        expected.sort_unstable();
+        let mut rows: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
+        rows.sort_unstable();
+        assert_eq!(rows, expected);
+        for command in COMMANDS {
+            // The original's slip, which is kept (V-348).
+            let named = if command.name == "start_process_args" { "start_process" } else { command.name };
+            for line in command.help.lines().filter(|line| !line.starts_with('\t')) {
+                assert!(line.starts_with(named) && line.contains('\t'), "{}: {line}", command.name);
+            }
+        }
+    }
+}
