@@ -106,11 +106,12 @@ impl Daemon {
             let period = watched.period.unwrap_or(program.watchdog_sec.0);
             watched.watchdog = (!period.is_zero()).then(|| (period, mono.after(period)));
             watched.memory_at = (program.memory_limit.0 > 0).then(|| next_look(mono, program));
-            if config.ready != Ready::Startsecs && self.bus.wants(crate::eventtype::EventType::SthenoReady) {
-                if let Some((subject, pid)) = self.subject(id) {
-                    let event = event::Event::ready(subject, pid, config.ready.kind());
-                    self.bus.emit(event);
-                }
+            if config.ready != Ready::Startsecs
+                && self.bus.wants(crate::eventtype::EventType::SthenoReady)
+                && let Some((subject, pid)) = self.subject(id)
+            {
+                let event = event::Event::ready(subject, pid, config.ready.kind());
+                self.bus.emit(event);
             }
         }
         self.reschedule_care(id, now);

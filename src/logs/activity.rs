@@ -288,10 +288,10 @@ impl ActivityLog {
     }
 
     fn reopen(&mut self) {
-        if let Output::Sink { sink, .. } = &mut self.output {
-            if let Err(error) = sink.reopen() {
-                self.report("reopen", &error);
-            }
+        if let Output::Sink { sink, .. } = &mut self.output
+            && let Err(error) = sink.reopen()
+        {
+            self.report("reopen", &error);
         }
     }
 

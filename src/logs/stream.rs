@@ -230,10 +230,10 @@ impl StreamLog {
     /// Opens a path anew; an inherited descriptor stays (L-60).
     pub fn reopen(&mut self) {
         let mut stream = lock(&self.stream);
-        if let LogPath::Path(path) = &stream.target {
-            if let Ok(own) = open_nonblocking(path) {
-                stream.channel = Some(OpenEnd::Own(own));
-            }
+        if let LogPath::Path(path) = &stream.target
+            && let Ok(own) = open_nonblocking(path)
+        {
+            stream.channel = Some(OpenEnd::Own(own));
         }
     }
 }

@@ -95,7 +95,7 @@ fn calendar(tm: &libc::tm) -> Calendar {
 pub fn stop_time(secs: i64) -> String {
     let at = local(secs);
     let half = if at.hour < 12 { "AM" } else { "PM" };
-    let hour = if at.hour % 12 == 0 { 12 } else { at.hour % 12 };
+    let hour = if at.hour.is_multiple_of(12) { 12 } else { at.hour % 12 };
     format!("{} {:02} {hour:02}:{:02} {half}", at.month_name(), at.day, at.minute)
 }
 

@@ -80,7 +80,7 @@ fn untabbed(line: &str) -> String {
         plain.push_str(part.trim_end_matches('\t'));
         if part.ends_with('\t') {
             plain.push(' ');
-            while plain.chars().count() % 8 != 0 {
+            while !plain.chars().count().is_multiple_of(8) {
                 plain.push(' ');
             }
         }

@@ -165,10 +165,10 @@ fn set_up_and_exec<'a>(order: &ChildOrder<'a>) -> Failed<'a> {
                 libc::_exit(NOT_SPAWNED);
             }
         }
-        if let Some(directory) = order.directory {
-            if libc::chdir(directory.as_ptr()) != 0 {
-                return Failed::Chdir(errno());
-            }
+        if let Some(directory) = order.directory
+            && libc::chdir(directory.as_ptr()) != 0
+        {
+            return Failed::Chdir(errno());
         }
         if let Some(umask) = order.umask {
             libc::umask(umask as libc::mode_t);
