@@ -27,6 +27,21 @@ pub enum Scarce {
     Processes,
 }
 
+/// What tells one content of a file or folder from another without reading it: its number, its size, and when it was
+/// changed, in seconds and nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stamp(pub(crate) u64, pub(crate) u64, pub(crate) i64, pub(crate) i64);
+
+/// A file that was read or a folder that was searched for a configuration, and how it was then; `None` if it was not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    pub(crate) path: String,
+    pub(crate) stamp: Option<Stamp>,
+}
+
+/// Of so many files and folders is noted how they were: while a page is open they are looked at every two seconds.
+const LOOKED_MAX: usize = 256;
+
 /// The system, as far as the configuration looks at it. Nothing here changes anything.
 pub trait Env {
     /// The bytes of a file.
@@ -50,6 +65,10 @@ pub trait Env {
     fn has_home(&self, path: &str) -> bool {
         let directory = path.rsplit_once('/').map_or(".", |(directory, _)| directory);
         self.is_dir(if directory.is_empty() { "/" } else { directory })
+    }
+    /// How a file or folder is now; `None` if it is not there, or that cannot be told.
+    fn stamp(&self, _path: &str) -> Option<Stamp> {
+        None
     }
     /// Names in a directory, without `.` and `..`, in any order; empty when it cannot be listed.
     fn list_dir(&self, path: &str) -> Vec<String>;
@@ -111,11 +130,26 @@ pub(super) struct Memo<'a> {
     dirs: RefCell<HashMap<String, bool>>,
     users: RefCell<HashMap<String, Option<Account>>>,
     ids: RefCell<HashMap<u32, Option<Account>>>,
+    looked: RefCell<Vec<Looked>>,
 }
 
 impl<'a> Memo<'a> {
     pub(super) fn new(env: &'a dyn Env, cwd: &'a str) -> Memo<'a> {
-        Memo { env, cwd, dirs: RefCell::default(), users: RefCell::default(), ids: RefCell::default() }
+        let (dirs, users, ids, looked) = Default::default();
+        Memo { env, cwd, dirs, users, ids, looked }
+    }
+
+    /// What was read and searched.
+    pub(super) fn looked(self) -> Vec<Looked> {
+        self.looked.into_inner()
+    }
+
+    /// Notes how something is before it is read, so that what changes it meanwhile is not missed.
+    fn note(&self, path: &str) {
+        let mut looked = self.looked.borrow_mut();
+        if looked.len() < LOOKED_MAX && !looked.iter().any(|it| it.path == path) {
+            looked.push(Looked { path: path.to_string(), stamp: self.env.stamp(path) });
+        }
     }
 }
 
@@ -150,7 +184,9 @@ impl Env for Memo<'_> {
     }
 
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
-        self.env.read_file(&self.located(path))
+        let path = self.located(path);
+        self.note(&path);
+        self.env.read_file(&path)
     }
 
     fn exists(&self, path: &str) -> bool {
@@ -169,12 +205,18 @@ impl Env for Memo<'_> {
         self.env.is_writable_dir(&self.located(path))
     }
 
+    fn stamp(&self, path: &str) -> Option<Stamp> {
+        self.env.stamp(&self.located(path))
+    }
+
     fn has_home(&self, path: &str) -> bool {
         self.env.has_home(&self.located(path))
     }
 
     fn list_dir(&self, path: &str) -> Vec<String> {
-        self.env.list_dir(&self.located(path))
+        let path = self.located(path);
+        self.note(&path);
+        self.env.list_dir(&path)
     }
 
     fn cwd(&self) -> String {

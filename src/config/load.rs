@@ -203,8 +203,21 @@ impl Loader {
     ) -> Result<Config, ConfigError> {
         let cwd = self.cwd.clone();
         let memo = Memo::new(env, &cwd);
-        let main = self.find_main(&memo)?;
-        let mut sources = self.read(&main, &memo)?;
+        let mut config = self.load_through(&memo, survey, in_force)?;
+        config.looked = memo.looked();
+        let own = config.stheno.as_ref().and_then(|stheno| stheno.dynamic_conf.as_ref());
+        config.looked.retain(|looked| Some(&looked.path) != own);
+        Ok(config)
+    }
+
+    fn load_through(
+        &mut self,
+        memo: &Memo<'_>,
+        survey: Option<&mut Survey>,
+        in_force: Option<&Journal>,
+    ) -> Result<Config, ConfigError> {
+        let main = self.find_main(memo)?;
+        let mut sources = self.read(&main, memo)?;
         let problems = survey.map(|Survey { aside, problems }| {
             let stand_in = |key: &str| STAND_INS.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
             for Place { file, line } in aside.iter() {
@@ -212,14 +225,14 @@ impl Loader {
             }
             problems
         });
-        let stheno = self.stheno(&main, &sources.document, &memo)?;
+        let stheno = self.stheno(&main, &sources.document, memo)?;
         if stheno.is_none() && !interfaces::has_supvisors(&sources.document) {
-            return self.interpret(&main, sources, &memo, None, problems);
+            return self.interpret(&main, sources, memo, None, problems);
         }
         let document = Rc::new(sources.document.clone());
         let path = stheno.as_ref().and_then(|stheno| stheno.dynamic_conf.as_deref());
         let mut warnings = Vec::new();
-        let source = read_journal(path, &document, &memo, &mut warnings);
+        let source = read_journal(path, &document, memo, &mut warnings);
         // A journal that is broken must keep the daemon neither from starting nor from going on.
         if let (JournalFile::Broken(reason), Some(path)) = (&source, path) {
             let what = if in_force.is_some() { "go on as they are" } else { "are left out" };
@@ -233,13 +246,13 @@ impl Loader {
             (JournalFile::Broken(_), Some(journal)) => Some(journal),
             _ => None,
         };
-        let (mut config, mut laid) = match journal.map(|journal| self.overlay(&main, &document, journal, path, &memo)) {
+        let (mut config, mut laid) = match journal.map(|journal| self.overlay(&main, &document, journal, path, memo)) {
             Some(Ok(overlaid)) => overlaid,
             // Nothing is wrong but with the files themselves, of which a survey finds all.
             Some(Err(error)) if problems.is_none() => return Err(error),
             _ => {
                 let sources = Sources { document: sources.document, ..Sources::default() };
-                (self.interpret(&main, sources, &memo, None, problems)?, Laid::default())
+                (self.interpret(&main, sources, memo, None, problems)?, Laid::default())
             }
         };
         warnings.append(&mut laid.warnings);
@@ -420,6 +433,7 @@ impl Loader {
             groups,
             infos,
             warnings,
+            looked: Vec::new(),
             base: None,
             #[cfg(feature = "fleet")]
             fleet,

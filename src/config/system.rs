@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::accounts;
-use super::env::{Account, Env, Scarce};
+use super::env::{Account, Env, Scarce, Stamp};
 
 /// Longest configuration file read. The largest sane one (100 000 programs) has some 20 MB; anything longer is a
 /// device or a mistake.
@@ -44,6 +44,11 @@ impl Env for SystemEnv {
     fn is_same_file(&self, one: &str, other: &str) -> bool {
         let identity = |path: &str| std::fs::metadata(path).ok().map(|entry| (entry.dev(), entry.ino()));
         one == other || identity(one).is_some_and(|known| identity(other) == Some(known))
+    }
+
+    fn stamp(&self, path: &str) -> Option<Stamp> {
+        let entry = std::fs::metadata(path).ok()?;
+        Some(Stamp(entry.ino(), entry.size(), entry.mtime(), entry.mtime_nsec()))
     }
 
     fn is_writable_dir(&self, path: &str) -> bool {

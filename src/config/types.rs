@@ -5,9 +5,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
 use super::datatypes::shown_host;
+use super::env::{Env, Looked};
 use super::journal::Base;
 use super::options::{
     FcgiOptions, GroupOptions, ListenerOptions, LogOptions, OutputOptions, Process, Program, Stheno, Supervisord,
@@ -36,6 +38,9 @@ pub struct Config {
     pub infos: Vec<String>,
     /// Messages for the log once it exists, WARN (C-45, C-109).
     pub warnings: Vec<String>,
+    /// What was looked at for it, and how it was; but the file of changes at run time, which is written by ourselves. Empty
+    /// if no file was read.
+    pub looked: Vec<Looked>,
     /// What changes at run time are made against; with `[stheno]` only.
     pub base: Option<Base>,
     /// Sequences and policies, if any are asked for.
@@ -50,6 +55,18 @@ impl Config {
         return self.fleet.as_ref().is_some_and(|fleet| fleet.supvisors.is_some());
         #[cfg(not(feature = "fleet"))]
         false
+    }
+
+    /// What distinguishes the files as they are now from other ones; 0 while they are as they were when this was read.
+    pub fn files_mark(&self, env: &dyn Env) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let mut is_other = false;
+        for Looked { path, stamp } in &self.looked {
+            let now = env.stamp(path);
+            is_other |= now != *stamp;
+            now.hash(&mut hasher);
+        }
+        if is_other { hasher.finish().max(1) } else { 0 }
     }
 }
 

@@ -204,6 +204,10 @@ impl Daemon {
     pub fn set_config(&mut self, mut config: Config, host: &mut dyn Host) {
         // What `[supervisord]` has beyond the original's options holds from start to end of a run (K-0.5).
         config.supervisord.env_files = self.config.supervisord.env_files.clone();
+        // One that was made without the files is of those that the one before it was read from.
+        if config.looked.is_empty() {
+            config.looked = std::mem::take(&mut self.config.looked);
+        }
         self.dynamic.adopt(&config);
         self.config = config;
         self.refresh_dynamic(host);

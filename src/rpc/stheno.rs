@@ -60,7 +60,9 @@ pub const METHODS: &[Method] = &[
             "getAllProcessInfo",
             &["array"],
             &[],
-            "Give the same of all processes, sorted by group and name, without the options in force.",
+            "Give the same of all processes, sorted by group and name, but not the options in force, ready and last_exit, which \
+             other members say too; what is empty, 0 or unknown of waiting_for, depends_on, next_start, leftovers, readiness, \
+             status_text, probe_text and health is left out.",
             all_process_info,
         )
     },
@@ -231,12 +233,12 @@ fn version(_: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
 fn process_info(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
     let id = context.daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
-    Ok(details::extended(context, id, true).ok_or_else(|| Code::BadName.with(name))?.into())
+    Ok(details::extended(context, id, details::Extent::Whole).ok_or_else(|| Code::BadName.with(name))?.into())
 }
 
 fn all_process_info(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     let ids: Vec<ProcId> = context.daemon.roster.processes_by_name().map(|(id, _, _)| id).collect();
-    let infos = ids.into_iter().filter_map(|id| details::extended(context, id, false)).collect();
+    let infos = ids.into_iter().filter_map(|id| details::extended(context, id, details::Extent::Listed)).collect();
     Ok(Value::Array(infos).into())
 }
 

@@ -297,9 +297,21 @@ fn more_is_told_of_a_process() {
     }
     assert_eq!(info.member("options").and_then(|options| options.member("command")), Some(&"a".into()));
     assert!(!format!("{info:?}").contains("SECRET"));
-    // Three quarters of it, which pollers do not need.
+    // What pollers do not need: what other members say too, and what this program did not ask for.
     let Value::Struct(mut members) = info else { panic!("a struct") };
-    members.retain(|(name, _)| name != "options");
+    let asked_for = ["waiting_for", "depends_on", "next_start", "leftovers", "readiness", "status_text", "probe_text", "health"];
+    for name in ["options", "ready", "last_exit"].iter().chain(&asked_for) {
+        let before = members.len();
+        members.retain(|(member, _)| member != name);
+        assert_eq!(members.len(), before - 1, "{name} is told of one");
+    }
     assert_eq!(world.ok("stheno.getAllProcessInfo", &[]), Value::Array(vec![Value::Struct(members)]));
     assert_eq!(fault(&mut world, "stheno.getProcessInfo", params!["b"]), "BAD_NAME: b");
+    // What a program asked for stands in the list, too.
+    let mut world = World::new("[program:a]\ncommand=a\nready=notify\n[program:b]\ncommand=b\ndepends_on=a=ready\n");
+    let Value::Array(all) = world.ok("stheno.getAllProcessInfo", &[]) else { panic!("an array") };
+    assert_eq!(all[0].member("readiness"), Some(&"notify".into()));
+    for name in ["depends_on", "waiting_for"] {
+        assert!(matches!(all[1].member(name), Some(Value::Array(items)) if items.len() == 1), "{name}: {all:?}");
+    }
 }

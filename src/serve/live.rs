@@ -6,7 +6,8 @@
 //! that does not read costs nothing but what it has not read: later it is told the rest, or gets a new snapshot if the daemon
 //! has forgotten what came in between. A client that comes back says with `Last-Event-ID` what it knows.
 //!
-//! Figures are collected only while somebody listens, and nothing wakes the daemon otherwise.
+//! With the figures comes whether the files of the configuration are as they were read (`files`), where that is not what was
+//! told before. Figures are collected only while somebody listens, and nothing wakes the daemon otherwise.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,10 +17,11 @@ use super::conn::Phase;
 use super::feed::Feed;
 use super::scrape::LOOKS_PER_TURN;
 use crate::clock::{Mono, Now};
+use crate::config::Revision;
 use crate::daemon::{Daemon, Host};
 use crate::id::{ConnId, ProcId};
 use crate::rpc;
-use crate::web::live::{begin, message, millis, push_row, rows};
+use crate::web::live::{begin, files, message, millis, push_row, rows};
 use crate::wire::http::StreamBody;
 
 /// Bytes that wait for one client; then it is told nothing more until they are written. With as many streams as there can
@@ -43,8 +45,13 @@ pub(super) struct LiveFeed {
     snapshot: Option<Option<ProcId>>,
     /// It has told no figures yet, or had no room for the last ones.
     lacks_figures: bool,
+    /// The files that it was told of.
+    files: Option<Files>,
     body: StreamBody,
 }
+
+/// The configuration that was read, and what distinguishes its files as they are now; 0 if nothing does.
+type Files = (Revision, u64);
 
 /// What was last told of a process: CPU in ms, KiB of memory, bytes of output.
 type Figures = [u64; 4];
@@ -55,6 +62,7 @@ pub(super) struct Live {
     /// What distinguishes this run from others, for who comes back.
     run: Option<u64>,
     figures: BTreeMap<ProcId, Figures>,
+    files: Files,
     /// When they are collected again.
     due: Option<Mono>,
     /// After which process the collection goes on that is under way.
@@ -82,7 +90,7 @@ impl Live {
         });
         let told = told.filter(|told| daemon.activity.since(*told).is_some());
         let snapshot = if told.is_none() { Some(None) } else { None };
-        LiveFeed { told: told.unwrap_or(0), snapshot, lacks_figures: true, body }
+        LiveFeed { told: told.unwrap_or(0), snapshot, lacks_figures: true, files: None, body }
     }
 
     fn id(&self, told: u64) -> String {
@@ -114,6 +122,7 @@ impl Live {
         }
         self.collecting = None;
         self.due = Some(now.mono.after(FIGURES_EVERY));
+        self.files = (daemon.config.revision, daemon.config.files_mark(host.env()));
         self.figures.retain(|id, _| daemon.roster.process(*id).is_some());
         true
     }
@@ -257,6 +266,10 @@ impl Service {
             };
             // Figures of processes that it has not been told of say nothing to it.
             feed.lacks_figures = feed.snapshot.is_some();
+            if feed.files != Some(self.live.files) && conn.output.len() < OUTPUT_BYTES_MAX {
+                feed.files = Some(self.live.files);
+                feed.body.write(&mut conn.output, files(self.live.files.1 != 0).as_bytes());
+            }
             for text in messages.iter() {
                 if conn.output.len() >= OUTPUT_BYTES_MAX {
                     feed.lacks_figures = true;

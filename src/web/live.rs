@@ -1,7 +1,8 @@
 //! What a page that is open is told: messages of the stream of its server, as server-sent events with JSON.
 //!
 //! Shapes: `begin` `{now, up, identifier, version, supervisor, pid, mutation}`; `rows` and `change`
-//! `{now, rows: [row…], gone: [id…]}`; `end` `{}`; `figures` `{at, f: [[id, cpu ms, KiB, stdout bytes, stderr bytes]…]}`.
+//! `{now, rows: [row…], gone: [id…]}`; `end` `{}`; `figures` `{at, f: [[id, cpu ms, KiB, stdout bytes, stderr bytes]…]}`;
+//! `files` `{changed}`.
 //! Times are milliseconds since the epoch. Members of a row that are empty, zero or false are left out.
 
 use std::fmt::Write;
@@ -49,6 +50,11 @@ pub fn begin(daemon: &Daemon, pid: i32, (version, supervisor): (&str, &str), now
 pub fn rows(rows: &str, gone: &[ProcId], now: Now) -> String {
     let gone: Vec<String> = gone.iter().map(|id| id.0.to_string()).collect();
     format!("{{\"now\":{},\"rows\":[{rows}],\"gone\":[{}]}}", millis(now.wall), gone.join(","))
+}
+
+/// Whether files of the configuration are other ones than those that were read, as a whole message.
+pub fn files(changed: bool) -> String {
+    message(None, "files", &format!("{{\"changed\":{changed}}}"))
 }
 
 /// Appends what is told of a process, and a comma where others stand before it.

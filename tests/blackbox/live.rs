@@ -86,6 +86,27 @@ fn a_snapshot_then_what_changes_at_once_then_figures() {
 }
 
 #[test]
+fn whether_the_files_are_as_they_were_read_is_told() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(&format!("{A}[include]\nfiles=more/*.conf\n"));
+    let mut stream = Stream::open(&daemon, None);
+    assert!(stream.next("files").contains("{\"changed\":false}"));
+    let file = daemon.folder.path("supervisord.conf");
+    let text = std::fs::read_to_string(&file).expect("its file");
+    for more in ["; one\n", "; one\n; two\n"] {
+        std::fs::write(&file, format!("{text}{more}")).expect("it is written");
+        assert!(stream.next("files").contains("{\"changed\":true}"), "each change is told of");
+    }
+    daemon.must("supervisor.reloadConfig", &[]);
+    assert!(stream.next("files").contains("{\"changed\":false}"), "they were read anew");
+    std::fs::create_dir(daemon.folder.path("more")).expect("a folder");
+    std::fs::write(daemon.folder.path("more/x.conf"), "[program:x]\ncommand=x\n").expect("it is written");
+    assert!(stream.next("files").contains("{\"changed\":true}"), "what would be included is new");
+}
+
+#[test]
 fn who_comes_as_the_257th_is_told_so() {
     if is_original() {
         return;

@@ -348,25 +348,24 @@ impl Tree {
 
 /// The two lines that `status --verbose` adds for a process.
 pub(super) fn verbose_lines(more: &Value) -> Result<Vec<String>, Error> {
-    let flag = |member: &str| matches!(more.member(member), Some(Value::Bool(true)));
-    let mut first = vec![(if flag("ready") { "ready" } else { "not ready" }).to_string()];
-    if let Some(health) = more.member("health") {
-        let (state, reason) = (text(health, "state")?, text(health, "reason")?);
-        first.push(if reason.is_empty() { format!("health {state}") } else { format!("health {state} ({reason})") });
-    }
+    let mut first = vec![(if text(more, "statename")? == "RUNNING" { "ready" } else { "not ready" }).to_string()];
+    let (health, why) = match more.member("health") {
+        Some(health) => (text(health, "state")?, text(health, "reason")?),
+        None => ("unknown", ""),
+    };
+    first.push(if why.is_empty() { format!("health {health}") } else { format!("health {health} ({why})") });
     first.push(format!("restarts {}", number(more, "restarts")?));
     let reason = text(more, "reason")?;
     if !reason.is_empty() {
         first.push(format!("last exit {reason}"));
     }
-    let status = text(more, "status_text")?;
-    if !status.is_empty() {
-        first.push(format!("says {status}"));
-    }
-    if let Ok(probe) = text(more, "probe_text")
-        && !probe.is_empty()
-    {
-        first.push(format!("probe says {probe}"));
+    // What nobody has said is left out of the answer.
+    for (member, who) in [("status_text", "says"), ("probe_text", "probe says")] {
+        if let Ok(said) = text(more, member)
+            && !said.is_empty()
+        {
+            first.push(format!("{who} {said}"));
+        }
     }
     let names = |member: &str, second: &str, unless: &str| -> Result<Vec<String>, Error> {
         let items = array(more.member(member).cloned().unwrap_or(Value::Array(Vec::new())))?;
