@@ -5,18 +5,17 @@
 //! members say too (`ready`, which is the state RUNNING, and `last_exit`), and of what programs have to ask for (order, readiness,
 //! health) only what is not empty, 0 or unknown. That is a third of it.
 
-use std::borrow::Cow;
-
 use super::Context;
+use super::info::member;
+use crate::clock::Now;
 use crate::config::{Process, Program, Ready, Row, Show};
+use crate::daemon::Daemon;
 use crate::exit::ExitStatus;
 use crate::id::ProcId;
 use crate::model::health::Health;
 use crate::state::ProcessState;
 use crate::wire::value::Value;
-
-/// Members of a whole answer, about; so that the list grows once.
-const MEMBERS: usize = 40;
+use crate::wire::xmlrpc::Writer;
 
 /// How much is told.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,10 +26,8 @@ pub(super) enum Extent {
     Listed,
 }
 
-type Members = Vec<(Cow<'static, str>, Value)>;
-
-/// What is known of a process.
-pub(super) fn extended(context: &mut Context<'_>, id: ProcId, extent: Extent) -> Option<Value> {
+/// What is known of a process, written; `None` if it is gone.
+pub(super) fn write(writer: &mut Writer<'_>, context: &mut Context<'_>, id: ProcId, extent: Extent) -> Option<()> {
     let process = context.daemon.roster.process(id)?;
     let group = context.daemon.roster.group_of(id)?;
     let usage = process.machine.pid().and_then(|pid| context.host.usage(pid)).unwrap_or_default();
@@ -45,29 +42,28 @@ pub(super) fn extended(context: &mut Context<'_>, id: ProcId, extent: Extent) ->
         machine.state() == ProcessState::Stopped || process.config.program.exitcodes.0.contains(&exit.code())
     });
     let reason = last.map(ExitStatus::text).unwrap_or_default();
-    let mut members: Members = Vec::with_capacity(MEMBERS);
-    let mut put = |name: &'static str, value: Value| members.push((name.into(), value));
-    put("name", info.name.to_string().into());
-    put("group", info.group.to_string().into());
-    put("program", process.config.program.name.clone().into());
-    put("state", info.state.code().into());
-    put("statename", info.state.name().into());
-    put("description", info.description.into());
-    put("pid", info.pid.into());
-    put("start", info.start.into());
-    put("stop", info.stop.into());
-    put("now", info.now.into());
-    put("spawnerr", info.spawnerr.to_string().into());
-    put("exitstatus", info.exitstatus.into());
-    put("exitsignal", signal.into());
-    put("exitexpected", is_expected.into());
-    put("reason", reason.clone().into());
-    put("restarts", i64::try_from(machine.runs().count().saturating_sub(1)).unwrap_or(i64::MAX).into());
-    put("outdated", (machine.pid().is_some() && process.is_outdated()).into());
-    put("cpu_seconds", Value::Double(usage.cpu_ms as f64 / 1000.0));
-    put("rss_kib", i64::try_from(usage.rss_bytes / 1024).unwrap_or(i64::MAX).into());
-    put("stdout_logfile", info.stdout_logfile.to_string().into());
-    put("stderr_logfile", info.stderr_logfile.to_string().into());
+    writer.begin_struct();
+    member!(writer, "name", str info.name);
+    member!(writer, "group", str info.group);
+    member!(writer, "program", str & process.config.program.name);
+    member!(writer, "state", int info.state.code());
+    member!(writer, "statename", str info.state.name());
+    member!(writer, "description", str & info.description);
+    member!(writer, "pid", int info.pid);
+    member!(writer, "start", int info.start);
+    member!(writer, "stop", int info.stop);
+    member!(writer, "now", int info.now);
+    member!(writer, "spawnerr", str info.spawnerr);
+    member!(writer, "exitstatus", int info.exitstatus);
+    member!(writer, "exitsignal", int signal);
+    writer.member_value("exitexpected", &is_expected.into());
+    member!(writer, "reason", str & reason);
+    writer.member_int("restarts", whole(machine.runs().count().saturating_sub(1)));
+    writer.member_value("outdated", &(machine.pid().is_some() && process.is_outdated()).into());
+    writer.member_value("cpu_seconds", &Value::Double(usage.cpu_ms as f64 / 1000.0));
+    writer.member_int("rss_kib", whole(usage.rss_bytes / 1024));
+    member!(writer, "stdout_logfile", str info.stdout_logfile);
+    member!(writer, "stderr_logfile", str info.stderr_logfile);
     if extent == Extent::Whole {
         let last_exit = Value::Struct(vec![
             ("status".into(), last.map_or(0, ExitStatus::code).into()),
@@ -76,48 +72,57 @@ pub(super) fn extended(context: &mut Context<'_>, id: ProcId, extent: Extent) ->
             ("time".into(), info.stop.into()),
             ("reason".into(), reason.into()),
         ]);
-        put("last_exit", last_exit);
-        put("ready", (machine.state() == ProcessState::Running).into());
-        put("options", options_in_force(&process.config));
+        writer.member_value("last_exit", &last_exit);
+        writer.member_value("ready", &(machine.state() == ProcessState::Running).into());
+        writer.member_value("options", &options_in_force(&process.config));
     }
-    put_what_is_asked_for(&mut members, context, id, extent)?;
-    Some(Value::Struct(members))
+    write_what_is_asked_for(writer, context.daemon, id, context.now, extent);
+    writer.end_struct();
+    Some(())
+}
+
+/// A number as XML-RPC has it.
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// What only programs have that ask for it.
-fn put_what_is_asked_for(members: &mut Members, context: &Context<'_>, id: ProcId, extent: Extent) -> Option<()> {
-    let daemon = &*context.daemon;
-    let mut put = |name: &'static str, value: Value, is_usual: bool| {
-        if extent == Extent::Whole || !is_usual {
-            members.push((name.into(), value));
-        }
-    };
+fn write_what_is_asked_for(writer: &mut Writer<'_>, daemon: &Daemon, id: ProcId, now: Now, extent: Extent) {
+    let is_told = |is_usual: bool| extent == Extent::Whole || !is_usual;
     for (name, value) in super::order::details(daemon, id) {
-        let is_usual = matches!(&value, Value::Array(items) if items.is_empty());
-        put(name, value, is_usual);
+        if is_told(matches!(&value, Value::Array(items) if items.is_empty())) {
+            writer.member_value(name, &value);
+        }
     }
-    let next_start = daemon.next_start(id, context.now);
-    put("next_start", next_start.into(), next_start == 0);
-    let leftovers = daemon.leftovers_of(id);
-    put("leftovers", i64::try_from(leftovers).unwrap_or(i64::MAX).into(), leftovers == 0);
-    let ready = &daemon.roster.process(id)?.config.ready;
-    put("readiness", ready.kind().into(), *ready == Ready::Startsecs);
+    let next_start = daemon.next_start(id, now);
+    let leftovers = i64::try_from(daemon.leftovers_of(id)).unwrap_or(i64::MAX);
+    for (name, number) in [("next_start", next_start), ("leftovers", leftovers)] {
+        if is_told(number == 0) {
+            writer.member_int(name, number);
+        }
+    }
+    if let Some(process) = daemon.roster.process(id)
+        && is_told(process.config.ready == Ready::Startsecs)
+    {
+        writer.member_str("readiness", process.config.ready.kind());
+    }
     let care = daemon.care_of(id);
-    for (name, text) in [
-        ("status_text", care.map_or("", |care| care.status_text)),
-        ("probe_text", care.map_or("", |care| care.probe_text)),
-    ] {
-        put(name, text.to_string().into(), text.is_empty());
+    let said = care.map_or(["", ""], |care| [care.status_text, care.probe_text]);
+    for (name, text) in ["status_text", "probe_text"].into_iter().zip(said) {
+        if is_told(text.is_empty()) {
+            writer.member_str(name, text);
+        }
     }
     let unknown = Health::default();
     let health = care.map_or(&unknown, |care| care.health);
-    let told = Value::Struct(vec![
-        ("state".into(), health.state.name().into()),
-        ("reason".into(), health.reason.clone().into()),
-        ("failures".into(), i64::from(health.failures).into()),
-    ]);
-    put("health", told, *health == unknown);
-    Some(())
+    if is_told(*health == unknown) {
+        let told = Value::Struct(vec![
+            ("state".into(), health.state.name().into()),
+            ("reason".into(), health.reason.clone().into()),
+            ("failures".into(), i64::from(health.failures).into()),
+        ]);
+        writer.member_value("health", &told);
+    }
 }
 
 /// The options of a process and its program, expanded. The environment is never given out (DESIGN, safety 7): its row

@@ -57,6 +57,8 @@ macro_rules! member {
     };
 }
 
+pub(super) use member;
+
 /// The 14 members that clients know; never more (DESIGN, rule 3).
 fn write_info(writer: &mut Writer<'_>, info: &Info<'_>) {
     writer.begin_struct();

@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use super::adding::{New, add};
 use super::deferred::Deferred;
+use super::details::{self, Extent};
 use super::method::row;
 use super::mutate::{Restart, Shape, Update};
 use super::wish::{GroupVerb, Wish};
 use super::{
-    Context, Guard, Method, Outcome, changes, configured, details, history, known_group, logs, supervisor, text,
+    Answer, Context, Guard, Method, Outcome, changes, configured, history, known_group, logs, supervisor, text,
     twiddler,
 };
 use crate::config::{Group, WhenDone, check};
@@ -17,12 +18,16 @@ use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
 use crate::wire::value::Value;
+use crate::wire::xmlrpc::Writer;
 
 /// The version of this package, as Cargo.toml has it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Options that decide which processes there are: they are not changed in passing.
 const NAMING: [&str; 3] = ["numprocs", "numprocs_start", "process_name"];
+
+/// Bytes of XML that one process takes in a list, about; so that a buffer grows once.
+const LISTED_BYTES: usize = 1800;
 
 /// The build features that are in.
 pub fn features() -> Vec<&'static str> {
@@ -233,13 +238,22 @@ fn version(_: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
 fn process_info(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
     let id = context.daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
-    Ok(details::extended(context, id, details::Extent::Whole).ok_or_else(|| Code::BadName.with(name))?.into())
+    let mut xml = Vec::new();
+    let written = details::write(&mut Writer::new(&mut xml), context, id, Extent::Whole);
+    written.map(|()| Outcome::Now(Answer::Xml(xml))).ok_or_else(|| Code::BadName.with(name))
 }
 
 fn all_process_info(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     let ids: Vec<ProcId> = context.daemon.roster.processes_by_name().map(|(id, _, _)| id).collect();
-    let infos = ids.into_iter().filter_map(|id| details::extended(context, id, details::Extent::Listed)).collect();
-    Ok(Value::Array(infos).into())
+    let mut xml = Vec::with_capacity(ids.len() * LISTED_BYTES + 64);
+    let mut writer = Writer::new(&mut xml);
+    writer.begin_array();
+    for id in ids {
+        // Whoever is known by name is there.
+        let _ = details::write(&mut writer, context, id, Extent::Listed);
+    }
+    writer.end_array();
+    Ok(Outcome::Now(Answer::Xml(xml)))
 }
 
 fn update(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {

@@ -20,6 +20,7 @@ use crate::logs::LogPlan;
 use crate::logs::syslog::Label;
 use crate::model::event::Serials;
 use crate::wire::value::Value;
+use crate::wire::xmlrpc::{RESPONSE_BEGIN, RESPONSE_END, decode_response};
 
 pub struct Tables {
     pub env: Fake,
@@ -378,7 +379,11 @@ impl World {
 fn finish(done: Done) -> Result<Value, String> {
     match done {
         Ok(Answer::Value(value)) => Ok(value),
-        Ok(Answer::Xml(_) | Answer::Log(_) | Answer::CutCharacter) => Ok(Value::Nil),
+        Ok(Answer::Xml(xml)) => {
+            let whole = [RESPONSE_BEGIN.as_bytes(), &xml, RESPONSE_END.as_bytes()].concat();
+            decode_response(&whole).expect("XML-RPC").map_err(|(_, text)| text)
+        }
+        Ok(Answer::Log(_) | Answer::CutCharacter) => Ok(Value::Nil),
         Err(fault) => Err(fault.to_string()),
     }
 }

@@ -299,7 +299,8 @@ fn more_is_told_of_a_process() {
     assert!(!format!("{info:?}").contains("SECRET"));
     // What pollers do not need: what other members say too, and what this program did not ask for.
     let Value::Struct(mut members) = info else { panic!("a struct") };
-    let asked_for = ["waiting_for", "depends_on", "next_start", "leftovers", "readiness", "status_text", "probe_text", "health"];
+    let asked_for =
+        ["waiting_for", "depends_on", "next_start", "leftovers", "readiness", "status_text", "probe_text", "health"];
     for name in ["options", "ready", "last_exit"].iter().chain(&asked_for) {
         let before = members.len();
         members.retain(|(member, _)| member != name);

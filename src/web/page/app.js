@@ -230,6 +230,10 @@ const TELL = {
 		if (!open?.process || changed.includes(open.process)) open?.changed?.();
 		if (open?.process && !processes.has(open.process.id)) go("processes");
 	},
+	files() {
+		lookAtFiles();
+		open?.read?.();
+	},
 	figures() {
 		refresh();
 		hangsOnFigures() ? arrange() : paint();

@@ -46,8 +46,12 @@ const TAKE = {
 	change(data) {
 		for (const id of data.gone) processes.delete(id);
 		daemon.skew = data.now - Date.now();
-		tell("change", take(data.rows));
+		const rows = take(data.rows);
+		tell("change", rows);
+		// Who came or went may have been a change that waited to be applied.
+		if (data.gone.length || rows.some((it) => !it.was)) tell("files");
 	},
+	files: () => tell("files"),
 	figures({ at, f }) {
 		const told = new Map(f.map((it) => [it[0], it]));
 		for (const it of processes.values()) {

@@ -123,15 +123,16 @@ export function config() {
 		const what = (it) => `${SIGNS[it.kind]} ${it.name}`;
 		const apply = () => confirm("Apply what the files say?", effect, all.map(what), "Apply", async () => {
 			await call("stheno.update", []).then(() => toast(`Applied: ${effect}`), (error) => toast(error.message, "!"));
-			read();
+			show();
 		});
 		const option = ({ name, before, after }) => h("div", code(name), " ", h("del", before), " → ", h("ins", after));
 		changes.replaceChildren(h("ul.changes", all.map((it) => h(`li.${it.kind}`, h("b", what(it)), it.options.map(option)))), h("p.b", h("span.sp", effect), h("button.btn.pri", "Apply", apply)));
 	};
-	read().catch((error) => changes.replaceChildren(failed(error)));
+	const show = () => read().catch((error) => changes.replaceChildren(failed(error)));
+	show();
 	const atRunTime = section("Changed at run time", h("div.pad", "…"));
 	call("stheno.dynamic").then(({ path, text }) => atRunTime.lastChild.replaceChildren(path && h("p", "Kept in ", code(path)), h("pre", text.replace(/^;.*\n*/gm, "") || "Nothing.")), (error) => atRunTime.append(failed(error)));
-	return { box: h("div.scroll", section("What the files would change", changes), daemon.mutation && atRunTime, section("In force", h("div.pad", terms({
+	return { read: show, box: h("div.scroll", section("What the files would change", changes), daemon.mutation && atRunTime, section("In force", h("div.pad", terms({
 		Identifier: daemon.identifier, Version: `Stheno ${daemon.version}, as Supervisor ${daemon.supervisor}`, Process: `pid ${daemon.pid}`, "Changes at run time": daemon.mutation ? "allowed" : "not allowed: [stheno] mutation=true allows them",
 	}), daemon.mutation && h("p.b", h("button.btn", "Add a program…", addProgram))))) };
 }
