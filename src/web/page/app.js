@@ -1,7 +1,7 @@
 // The page as a whole: its frame, which view is open by the address, keys, and what the stream sets off.
 
-import { $, announce, clock, dialog, h, icon, many, mark, put, span, swap, toast, toggle } from "./base.js";
-import { begin, byName, call, daemon, lastLine, now, processes, retry } from "./daemon.js";
+import { $, announce, button, clock, dialog, h, icon, many, mark, put, span, swap, toast, toggle } from "./base.js";
+import { begin, byName, call, daemon, everyone, lastLine, now, processes, retry } from "./daemon.js";
 import { arrange, CHIPS, current, fold, hangsOnFigures, makeTable, move, paint, pick, refreshLines, reveal, sight, wrongOnes } from "./list.js";
 import { addProgram } from "./forms.js";
 import { everything, href, isOn, kind, reason, restartAll, since, start, startAll, startOrRestart, stop, word } from "./process.js";
@@ -30,10 +30,10 @@ const need = h("section.card.need", { "aria-label": "Needs attention" });
 const text = h("input", { type: "search", placeholder: "Filter: name, state, cpu>50", "aria-label": "Filter the processes", input: () => ((sight.text = text.value), arrange()) });
 const chips = Object.entries(CHIPS).map(([key, [title]]) => h("button.chip", `${title} `, h("b"), () => chip(key)));
 const listBox = makeTable({ open: (it) => go(href(it.name)), picked });
-const adding = h("button.btn", "Add program", { hidden: "" }, addProgram);
+const adding = button("Add program", addProgram);
 const tools = h("div.tools", text, h("span.chips", { role: "group", "aria-label": "Show" }, chips), h("span.sp"),
 	toggle("Compact", "compact", (is) => (document.body.classList.toggle("compact", is), paint())),
-	adding, h("button.btn", "Restart all", () => restartAll(everything(), "everything")), h("button.btn.dng", "Stop all", () => stop(everything(), "everything")));
+	adding, button("Restart all", () => restartAll(everything(), "everything")), button("Stop all", () => stop(everything(), "everything"), ".dng"));
 const split = h("div.split", listBox);
 const bulk = h("div.bulk", { role: "group", "aria-label": "Selected processes", hidden: "" });
 document.body.append(h("div", { id: "app" },
@@ -77,7 +77,7 @@ function refresh() {
 	put(name, host);
 	adding.hidden = !daemon.mutation;
 	put(about, `${daemon.identifier} · up ${span(now() - daemon.up)} · ${many(processes.size)}`);
-	const all = [...processes.values()];
+	const all = everyone();
 	Object.entries(CHIPS).forEach(([key, [, is]], at) => {
 		put(chips[at].lastChild, `${all.filter(is).length}`);
 		mark(chips[at], "aria-pressed", sight.chip === key);
@@ -106,8 +106,8 @@ function needs(wrong) {
 
 function needed(it) {
 	const [shape, state, why, line] = [icon("bad"), h("em"), h("span"), h("code")];
-	const first = h("button.btn.pri", () => startOrRestart(it));
-	const end = h("button.btn", "Stop", () => stop([it]));
+	const first = button("", () => startOrRestart(it), ".pri");
+	const end = button("Stop", () => stop([it]));
 	const li = h("li", shape, h("div.t", h("b", it.name), " ", state, why), line, h("div.b", first, end, h("a.btn", "Log", { href: href(it.name, "log") })));
 	let asked;
 	li.update = () => {
@@ -133,17 +133,16 @@ function alarm(it) {
 
 /** What can be done with those that are selected. */
 function picked() {
-	const all = [...sight.picked].flatMap((id) => processes.get(id) ?? []);
-	const button = (label, act) => h("button.btn", label, () => act(all));
-	bulk.hidden = !all.length;
-	bulk.replaceChildren(h("b", `${all.length} selected`), button("Start", startAll), button("Restart", (it) => restartAll(it)), button("Logs together", (it) => go(logsOf(it.map((one) => one.name)))),
-		button("Stop", (it) => stop(it)), h("button.icon", { "aria-label": "Select none" }, icon("close"), () => pick(all, false)));
+	const chosen = [...sight.picked].flatMap((id) => processes.get(id) ?? []);
+	bulk.hidden = !chosen.length;
+	bulk.replaceChildren(h("b", `${chosen.length} selected`), button("Start", () => startAll(chosen)), button("Restart", () => restartAll(chosen)), button("Logs together", () => go(logsOf(chosen.map((it) => it.name)))),
+		button("Stop", () => stop(chosen)), h("button.icon", { "aria-label": "Select none" }, icon("close"), () => pick(chosen, false)));
 }
 
 /** Finds any process and any command. */
 function palette() {
 	if ($("dialog")) return;
-	const all = [...processes.values()].flatMap((it) => [[it.name, word(it), () => go(href(it.name))], [`${isOn(it) ? "restart" : "start"} ${it.name}`, "command", () => startOrRestart(it)],
+	const all = everyone().flatMap((it) => [[it.name, word(it), () => go(href(it.name))], [`${isOn(it) ? "restart" : "start"} ${it.name}`, "command", () => startOrRestart(it)],
 		isOn(it) ? [`stop ${it.name}`, "command", () => stop([it])] : []]).filter((it) => it.length);
 	all.push(...Object.entries(VIEWS).map(([key, [title]]) => [title.toLowerCase(), "view", () => go(key)]), ["reread, update", "what would change", () => go("config")], ["keys", "help", help],
 		["restart all", "command", () => restartAll(everything(), "everything")], ["stop all", "command", () => stop(everything(), "everything")]);
@@ -174,7 +173,7 @@ function palette() {
 
 const HELP = { "/": "filter", "Ctrl K": "find anything, run any command", "j k ↓ ↑": "move", Enter: "open or fold", r: "restart", s: "start or stop", x: "select", f: "follow the log", "1 2 3 4": "views", Esc: "back" };
 function help() {
-	const box = dialog("Keys", h("dl.pad", Object.entries(HELP).map(([key, what]) => [h("dt", h("kbd", key)), h("dd", what)])), h("button.btn", "Close", () => box.close()));
+	dialog("Keys", h("dl.pad", Object.entries(HELP).map(([key, what]) => [h("dt", h("kbd", key)), h("dd", what)])), "Close");
 }
 
 const KEYS = {
@@ -207,7 +206,7 @@ const TELL = {
 		live.className = "live gone";
 		put(live.lastChild, "No contact");
 		lost.hidden = false;
-		lost.replaceChildren(h("b", why || `No answer from ${daemon.host || "the daemon"} since ${clock(from)}.`), h("span.sp", `What you see is from then. Trying again in ${Math.ceil(again / 1000)} s.`), h("button.btn", "Try now", retry));
+		lost.replaceChildren(h("b", why || `No answer from ${daemon.host || "the daemon"} since ${clock(from)}.`), h("span.sp", `What you see is from then. Trying again in ${Math.ceil(again / 1000)} s.`), button("Try now", retry));
 	},
 	found() {
 		document.body.classList.remove("stale");

@@ -3,11 +3,13 @@
 
 export const $ = (selector, within = document) => within.querySelector(selector);
 
+const DRAWN = /^(svg|path|polyline|rect)$/;
+
 /** An element: h("button.btn.pri", act, {title: …}, "text", child…); a function is what a click does. */
 export function h(what, ...rest) {
 	const [tag, ...classes] = what.split(".");
-	const it = document.createElement(tag);
-	if (classes.length) it.className = classes.join(" ");
+	const it = DRAWN.test(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+	if (classes.length) mark(it, "class", classes.join(" "));
 	for (const part of rest.flat(2)) {
 		if (typeof part === "function") it.addEventListener("click", part);
 		else if (part instanceof Node || typeof part === "string") it.append(part);
@@ -30,12 +32,10 @@ export function mark(it, name, value) {
 	else if (it.getAttribute(name) !== `${value}`) it.setAttribute(name, value);
 }
 
-export function svg(tag, attributes, ...children) {
-	const it = document.createElementNS("http://www.w3.org/2000/svg", tag);
-	for (const name in attributes) it.setAttribute(name, attributes[name]);
-	it.append(...children);
-	return it;
-}
+export const button = (label, act, more = "") => h(`button.btn${more}`, label, act);
+
+/** A drawing that takes the room it gets; what it shows is said beside it. */
+export const drawing = (what, width, height, ...parts) => h(what, { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": true }, parts);
 
 // Shapes tell the states apart as well as colours do.
 const PATHS = {
@@ -52,7 +52,7 @@ const PATHS = {
 };
 
 /** An icon; `swap` makes another one of it. */
-export const icon = (name) => swap(svg("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { "fill-rule": "evenodd" })), name);
+export const icon = (name) => swap(drawing("svg", 16, 16, h("path", { "fill-rule": "evenodd" })), name);
 export function swap(it, name) {
 	mark(it, "class", `i i-${name}`);
 	mark(it.firstChild, "d", PATHS[name]);
@@ -62,12 +62,9 @@ export function swap(it, name) {
 /** A button that is pressed or not, which the browser remembers under `key`. */
 export function toggle(label, key, act) {
 	const is = () => localStorage.getItem(key) === "1";
-	const it = h("button.btn", label, { "aria-pressed": is() }, () => {
-		localStorage.setItem(key, is() ? "" : "1");
-		mark(it, "aria-pressed", is());
-		act(is());
-	});
-	act(is());
+	const show = () => (mark(it, "aria-pressed", is()), act(is()));
+	const it = button(label, () => (localStorage.setItem(key, is() ? "" : "1"), show()));
+	show();
 	return it;
 }
 
@@ -109,10 +106,13 @@ export function toast(text, label, act) {
 	announce(text);
 }
 
-/** A dialog; Escape closes it, and the focus goes back to where it was. */
-export function dialog(title, body, ...buttons) {
+/** Says what went wrong. */
+export const complain = ({ message }) => toast(message, "!");
+
+/** A dialog; its first button and Escape close it, and the focus goes back to where it was. */
+export function dialog(title, body, back, ...buttons) {
 	const before = document.activeElement;
-	const it = h("dialog", { "aria-label": title || "Find" }, title && h("h2", title), body, buttons.length && h("div.b", buttons),
+	const it = h("dialog", { "aria-label": title || "Find" }, title && h("h2", title), body, back && h("div.b", button(back, () => it.close()), buttons),
 		{ close: () => (it.remove(), before?.isConnected && before.focus()) }, (event) => event.target === it && it.close());
 	document.body.append(it);
 	it.showModal();
@@ -123,8 +123,7 @@ export function dialog(title, body, ...buttons) {
 export function confirm(title, text, names, verb, act, option) {
 	const tick = option && h("input", { type: "checkbox" });
 	const more = names.length > 60 ? [h("li", `and ${names.length - 60} more`)] : [];
-	const cancel = h("button.btn", "Cancel", () => it.close());
 	const body = h("div.pad", text && h("p", text), h("ul.victims", names.slice(0, 60).map((name) => h("li", name)), more), option && h("label", tick, ` ${option}`));
-	const it = dialog(title, body, cancel, h("button.btn.pri.dng", verb, () => (it.close(), act(tick?.checked))));
-	cancel.focus();
+	const it = dialog(title, body, "Cancel", button(verb, () => (it.close(), act(tick?.checked)), ".pri.dng"));
+	$("div.b button", it).focus();
 }

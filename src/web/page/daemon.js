@@ -7,7 +7,8 @@ export const processes = new Map();
 /** The daemon itself, as `begin` told. */
 export const daemon = { skew: 0 };
 export const now = () => Date.now() + daemon.skew;
-export const byName = (name) => [...processes.values()].find((it) => it.name === name);
+export const everyone = () => [...processes.values()];
+export const byName = (name) => everyone().find((it) => it.name === name);
 
 /** Without a message for so long the connection is gone: there is one every two seconds. */
 const SILENCE_MS = 7000;

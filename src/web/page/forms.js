@@ -1,14 +1,14 @@
 // Programs that are added, changed, resized and removed at run time, by forms. What is wrong with a value only the daemon knows:
 // its words stand beside the field that they are about.
 
-import { $, confirm, dialog, h, mark, put, toast } from "./base.js";
-import { call, processes } from "./daemon.js";
+import { $, button, complain, confirm, dialog, h, mark, put, toast } from "./base.js";
+import { call, everyone } from "./daemon.js";
 
 const USUAL = ["command", "numprocs", "process_name", "directory", "user", "autostart", "autorestart"];
 /** They decide which processes there are, and are not changed in passing. */
 const NAMING = ["numprocs", "numprocs_start", "process_name"];
 
-const members = (program) => [...processes.values()].filter((it) => it.p === program);
+const members = (program) => everyone().filter((it) => it.p === program);
 const allOptions = (it) => (it ? call("stheno.getOptions", it.name) : []);
 
 /** A form of fields with these values; `more` are names that can be added. The section that would come of it stands below. */
@@ -58,11 +58,11 @@ function blamed(message, fields) {
 const ini = (program, options) => [`[program:${program}]`, ...Object.entries(options).map(([name, value]) => `${name}=${value}`)].join("\n");
 
 export async function addProgram() {
-	const [one] = processes.values();
+	const [one] = everyone();
 	const others = (await allOptions(one)).map((it) => it.name).filter((name) => !USUAL.includes(name));
 	const values = Object.fromEntries(["name", "group", ...USUAL].map((name) => [name, ""]));
 	form("Add a program", "Add", values, others, ({ name = "", group, ...options }) => ini(name, options), async ({ name = "", group = name, ...options }) => {
-		const isNew = ![...processes.values()].some((it) => it.g === group);
+		const isNew = !everyone().some((it) => it.g === group);
 		if (isNew) await call("stheno.addGroup", group);
 		try {
 			toast(`Added: ${(await call("stheno.addProgram", group, name, options)).join(", ")}`);
@@ -90,10 +90,10 @@ function scaleProgram(it) {
 
 function removeProgram(it) {
 	// A group that would be left empty goes with it.
-	const isAlone = [...processes.values()].every((one) => one.g !== it.g || one.p === it.p);
+	const isAlone = everyone().every((one) => one.g !== it.g || one.p === it.p);
 	confirm(`Remove ${it.p}?`, "", members(it.p).map((one) => one.name), "Remove", () =>
-		(isAlone ? call("stheno.removeGroup", it.g, true) : call("stheno.removeProgram", it.g, it.p)).then(() => toast(`${it.p} removed`), (error) => toast(error.message, "!")));
+		(isAlone ? call("stheno.removeGroup", it.g, true) : call("stheno.removeProgram", it.g, it.p)).then(() => toast(`${it.p} removed`), complain));
 }
 
 /** What can be done with the program of a process. */
-export const programButtons = (it) => h("p.b", h("button.btn", "Change…", () => editProgram(it)), h("button.btn", "Resize…", () => scaleProgram(it)), h("button.btn.dng", "Remove…", () => removeProgram(it)));
+export const programButtons = (it) => h("p.b", button("Change…", () => editProgram(it)), button("Resize…", () => scaleProgram(it)), button("Remove…", () => removeProgram(it), ".dng"));

@@ -1,8 +1,8 @@
 // The list of processes: groups that fold, many processes of one program that fold, and of all these only the rows that can be
 // seen. A row that stays is changed in place; nothing is built anew for a new figure.
 
-import { $, h, icon, mark, percent, put, size, span, svg, swap } from "./base.js";
-import { lastLine, now, processes } from "./daemon.js";
+import { $, drawing, h, icon, mark, percent, put, size, span, swap } from "./base.js";
+import { everyone, lastLine, now } from "./daemon.js";
 import { age, filter, href, isOn, isWrong, kind, restartAll, since, startOrRestart, stop, word } from "./process.js";
 
 /** Rows above and below what is seen. */
@@ -78,7 +78,7 @@ export const hangsOnFigures = () => /cpu|mem/.test(sight.sort + sight.text);
 export function arrange() {
 	const [fits, [, chip]] = [filter(sight.text), CHIPS[sight.chip]];
 	const isWhole = !sight.text && sight.chip === "all";
-	const list = [...processes.values()].filter((it) => chip(it) && fits(it)).sort(SORTS[sight.sort]);
+	const list = everyone().filter((it) => chip(it) && fits(it)).sort(SORTS[sight.sort]);
 	if (!sight.isUp) list.reverse();
 	items = [];
 	const groups = new Map();
@@ -166,12 +166,11 @@ function makeRow(key) {
 	const shape = icon("off");
 	const [state, label, more, cpu] = ["span", "span", "small", "span"].map((tag) => h(tag));
 	const name = isOne ? h("a", label) : h("button.tw", icon("fold"), label, more, () => fold(key));
-	const line = svg("polyline", {});
-	const spark = svg("svg", { class: "spark", viewBox: "0 0 60 18", preserveAspectRatio: "none", "aria-hidden": "true" }, line);
-	const strip = isOne ? svg("svg", { class: "rib", viewBox: "0 0 1000 14", preserveAspectRatio: "none", "aria-hidden": "true" }) : h("span.dots");
+	const line = h("polyline");
+	const strip = isOne ? drawing("svg.rib", 1000, 14) : h("span.dots");
 	const go = h("button", act(restartAll, startOrRestart));
 	const end = h("button.dng", "Stop", act(stop, (it) => stop([it])));
-	const cells = { pick: tick, st: h("span.st", isGroup ? [] : [shape, state]), nm: isOne ? [name, more] : name, up: [], rib: strip, cpu: h("div", spark, cpu), mem: [], rst: [], last: [], act: h("span.acts", go, end) };
+	const cells = { pick: tick, st: h("span.st", isGroup ? [] : [shape, state]), nm: isOne ? [name, more] : name, up: [], rib: strip, cpu: h("div", drawing("svg.spark", 60, 18, line), cpu), mem: [], rst: [], last: [], act: h("span.acts", go, end) };
 	const made = {};
 	for (const column in cells) made[column] = h(`${column === "nm" ? "th" : "td"}.c-${column}`, column === "nm" && { scope: isGroup ? "rowgroup" : "row" }, cells[column]);
 	const tr = h("tr", Object.values(made), (event) => !event.target.closest("button,input,a") && (isOne ? hooks.open(item.process) : fold(key)));
@@ -237,7 +236,7 @@ function ribbon(strip, process) {
 		const [from, to, is] = [x(at), x(process.h[index + 1]?.[0] ?? now()), code === 20];
 		// What was short is still to be seen.
 		const width = Math.max(to - from, is ? 0 : 10);
-		return svg("rect", { x: Math.min(from, 1000 - width), y: is ? 4 : 1, width, height: is ? 6 : 12, class: `f-${FILLS[code]}` });
+		return h(`rect.f-${FILLS[code]}`, { x: Math.min(from, 1000 - width), y: is ? 4 : 1, width, height: is ? 6 : 12 });
 	}));
 }
 
@@ -262,4 +261,4 @@ export async function refreshLines() {
 	if (stale.length) paint();
 }
 
-export const wrongOnes = () => [...processes.values()].filter(isWrong).sort((a, b) => rank(a) - rank(b) || since(b) - since(a));
+export const wrongOnes = () => everyone().filter(isWrong).sort((a, b) => rank(a) - rank(b) || since(b) - since(a));

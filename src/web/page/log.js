@@ -1,7 +1,7 @@
 // A log that is followed: lines of one or of many sources, in the order in which they come. Whoever scrolls up reads in peace,
 // and is told how many lines are new.
 
-import { clock, h, many, mark, put, toggle } from "./base.js";
+import { button, clock, h, many, mark, put, toggle } from "./base.js";
 import { part } from "./daemon.js";
 
 /** Lines kept; older ones go. */
@@ -31,9 +31,9 @@ export function makeLog(sources, tools) {
 	const more = h("button.more", { hidden: "" }, () => follow(true));
 	const found = h("small", { "aria-live": "polite" });
 	const find = h("input", { type: "search", placeholder: "Search in the log", "aria-label": "Search in the log", input: () => search(0), keydown: (event) => event.key === "Enter" && search(event.shiftKey ? -1 : 1) });
-	const following = h("button.btn", "Follow", { "aria-pressed": true }, () => follow(!follows));
+	const following = button("Follow", () => follow(!follows));
 	const wrap = toggle("Wrap", "wrap", (is) => lines.classList.toggle("wrapped", is));
-	const box = h("div.log", h("div.tools", tools, find, found, following, wrap, h("button.btn", "Download", download)), h("div.hold", lines, more));
+	const box = h("div.log", h("div.tools", tools, find, found, following, wrap, button("Download", download)), h("div.hold", lines, more));
 	const places = sources.map(() => ({}));
 	let [follows, fresh, hit, wasShown] = [true, 0, -1, false];
 

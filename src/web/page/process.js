@@ -1,8 +1,8 @@
 // What a state means for people: its shape, its word, and why it is as it is; and what people do to processes. Each of that is
 // a call like that of any other client, and what comes of it the stream tells.
 
-import { confirm, dialog, h, many, span, toast } from "./base.js";
-import { call, now, processes } from "./daemon.js";
+import { button, confirm, dialog, h, many, span, toast } from "./base.js";
+import { call, everyone, now } from "./daemon.js";
 
 const KINDS = { RUNNING: "run", STARTING: "go", STOPPING: "go", BACKOFF: "warn", FATAL: "bad", UNKNOWN: "bad", STOPPED: "off" };
 
@@ -108,10 +108,10 @@ export const stop = (list, what) => ask("Stop", list, what, stopMany);
 export const restartAll = (list, what) => ask("Restart", list, what, restartMany, "one after another, each once the one before it runs");
 /** Start or restart, whichever it lacks. */
 export const startOrRestart = (it) => (isOn(it) ? restart(it) : start(it));
-export const everything = () => [...processes.values()].filter((it) => !it.listener);
+export const everything = () => everyone().filter((it) => !it.listener);
 
 export function askSignal(it) {
-	const send = (signal) => h("button.btn", signal, async () => (box.close(), (await one("signalProcess", it, signal)) && toast(`SIG${signal} sent to ${it.name}`)));
-	const box = dialog(`Signal to ${it.name}`, h("div.pad.b", ["HUP", "USR1", "USR2", "INT", "TERM", "QUIT", "CONT", "STOP", "KILL"].map(send)), h("button.btn", "Cancel", () => box.close()));
+	const send = (signal) => button(signal, async () => (box.close(), (await one("signalProcess", it, signal)) && toast(`SIG${signal} sent to ${it.name}`)));
+	const box = dialog(`Signal to ${it.name}`, h("div.pad.b", ["HUP", "USR1", "USR2", "INT", "TERM", "QUIT", "CONT", "STOP", "KILL"].map(send)), "Cancel");
 }
 export const askClear = (it) => confirm("Clear the logs?", "", [it.name], "Clear", async () => (await one("clearProcessLogs", it)) && toast(`Logs of ${it.name} cleared`));

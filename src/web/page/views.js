@@ -1,12 +1,14 @@
 // The process beside the list, and the other views: logs of several, what happened, what is configured.
 
-import { $, clock, confirm, h, icon, percent, put, size, span, svg, swap, toast } from "./base.js";
-import { byName, call, daemon, now, processes } from "./daemon.js";
+import { button, clock, complain, confirm, drawing, h, icon, mark, percent, put, size, span, swap, toast } from "./base.js";
+import { byName, call, daemon, everyone, now } from "./daemon.js";
 import { addProgram, programButtons } from "./forms.js";
 import { curve } from "./list.js";
 import { makeLog } from "./log.js";
 import { age, askClear, askSignal, href, isOn, kind, reason, startOrRestart, stop, word } from "./process.js";
 
+/** A part that scrolls, by keys too. */
+const page = (...parts) => h("div.pad", { tabindex: 0 }, parts);
 const failed = (error) => h("p.bad", error.message);
 const code = (text) => h("code", text || "");
 const terms = (pairs) => h("dl", Object.entries(pairs).filter(([, it]) => it).map(([term, it]) => [h("dt", term), h("dd", it)]));
@@ -16,12 +18,12 @@ const whoDid = (it) => (it.by ? `${it.by} by ${it.method}` : it.cause);
 /** The panel of a process. */
 export function panel(it, tab) {
 	const [shape, state, why, content] = [icon("off"), h("span"), h("p"), h("div.content")];
-	const go = h("button.btn", () => startOrRestart(it));
-	const end = h("button.btn.dng", "Stop", () => stop([it]));
+	const go = button("", () => startOrRestart(it));
+	const end = button("Stop", () => stop([it]), ".dng");
 	const tabs = Object.keys(TABS).map((key) => h("a", { href: href(it.name, key), "aria-current": key === tab && "page" }, key[0].toUpperCase() + key.slice(1)));
 	const box = h("section.card.detail", { "aria-label": it.name },
 		h("header", h("a.icon", { href: "#processes", "aria-label": "Close" }, icon("close")), h("div.who", h("h2", it.name), h("p", shape, state), why),
-			h("div.b", go, end, h("button.btn", "Signal", () => askSignal(it)), h("button.btn", "Clear log", () => askClear(it)))),
+			h("div.b", go, end, button("Signal", () => askSignal(it)), button("Clear log", () => askClear(it)))),
 		h("nav.tabs", { "aria-label": "Views of the process" }, tabs), content);
 	const self = { box, process: it };
 	self.update = () => {
@@ -36,27 +38,27 @@ export function panel(it, tab) {
 		self.log?.tell(it.s === "STARTING" ? "started" : word(it).toLowerCase() + (it.exit && !it.pid ? `, ${it.exit}` : ""), kind(it) === "bad");
 		if (tab === "history") show();
 	};
-	const show = () => TABS[tab](it, content, self).catch((error) => content.replaceChildren(failed(error)));
+	const show = () => TABS[tab](it, self).catch(failed).then((shown) => content.replaceChildren(shown));
 	show();
 	self.update();
 	return self;
 }
 
 const TABS = {
-	async log(it, content, self) {
+	async log(it, self) {
 		const streams = [it.out && "stdout", it.errlog && "stderr"].filter(Boolean);
-		if (!streams.length) return content.replaceChildren(h("p.pad", "Its output is not kept: no log is configured."));
+		if (!streams.length) return h("p.pad", "Its output is not kept: no log is configured.");
 		const open = (chosen) => {
-			const button = (label, of) => h("button", label, { "aria-pressed": `${of}` === `${chosen}` }, () => open(of));
-			self.log = makeLog(chosen.map((stream) => [it.name, stream]), streams.length > 1 && h("span.seg", button("Both", streams), streams.map((one) => button(one, [one]))));
-			content.replaceChildren(self.log.box);
+			const choice = (label, of) => h("button", label, { "aria-pressed": `${of}` === `${chosen}` }, () => self.log.box.replaceWith(open(of)));
+			self.log = makeLog(chosen.map((stream) => [it.name, stream]), streams.length > 1 && h("span.seg", choice("Both", streams), streams.map((one) => choice(one, [one]))));
+			return self.log.box;
 		};
-		open(streams);
+		return open(streams);
 	},
-	async details(it, content, self) {
+	async details(it, self) {
 		const chart = (title) => {
-			const [line, value] = [svg("polyline", {}), h("b")];
-			return [h("div.chart", h("span", title), value, svg("svg", { viewBox: "0 0 300 50", preserveAspectRatio: "none", "aria-hidden": "true" }, line)), (text, points) => (put(value, text), line.setAttribute("points", curve(points, 300, 50)))];
+			const [line, value] = [h("polyline"), h("b")];
+			return [h("div.chart", h("span", title), value, drawing("svg", 300, 50, line)), (text, points) => (put(value, text), mark(line, "points", curve(points, 300, 50)))];
 		};
 		const [[cpuBox, cpu], [memBox, mem]] = [chart("CPU"), chart("Memory")];
 		self.draw = () => (cpu(percent(it.cpu), it.cpus), mem(size(it.mem), it.mems));
@@ -64,21 +66,21 @@ const TABS = {
 		const info = await call("stheno.getProcessInfo", it.name);
 		const { command, directory, user } = info.options;
 		const at = (secs) => secs && clock(secs * 1000);
-		content.replaceChildren(h("div.pad", { tabindex: 0 }, h("div.charts", cpuBox, memBox), terms({
+		return page(h("div.charts", cpuBox, memBox), terms({
 			Program: it.p, Group: it.g, Command: code(command), Directory: directory && code(directory), User: user, Started: at(info.start), "Last end": at(info.stop), "How it ended": it.exit,
 			Restarts: `${it.restarts ?? 0}`, Problem: it.err, "Says of itself": it.says, Health: it.ill, stdout: code(info.stdout_logfile || "none"), stderr: code(info.stderr_logfile || "none"),
 			Options: it.outdated && "changed since it was started",
-		})));
+		}));
 	},
-	async options(it, content) {
+	async options(it) {
 		const all = await call("stheno.getOptions", it.name);
 		const row = ({ name, value, file, line }) => h(file ? "tr" : "tr.def", h("th", { scope: "row" }, name), h("td", code(value)), h("td", file ? `${file.split("/").pop()}:${line}` : "default"));
-		content.replaceChildren(h("div.pad", { tabindex: 0 }, daemon.mutation && programButtons(it), table(["Option", "Value", "From"], h("tbody", all.sort((a, b) => !a.file - !b.file).map(row)))));
+		return page(daemon.mutation && programButtons(it), table(["Option", "Value", "From"], h("tbody", all.sort((a, b) => !a.file - !b.file).map(row))));
 	},
-	async history(it, content) {
+	async history(it) {
 		const all = (await call("stheno.getHistory", it.name)).reverse();
 		const row = (one, at) => h("tr", h("td", clock(one.at * 1000)), h("th", { scope: "row" }, one.statename.toLowerCase()), h("td", whoDid(one)), h("td", at ? span((all[at - 1].at - one.at) * 1000) : ""));
-		content.replaceChildren(h("div.pad", { tabindex: 0 }, table(["When", "State", "Why, or who asked", "For"], h("tbody", all.map(row)))));
+		return page(table(["When", "State", "Why, or who asked", "For"], h("tbody", all.map(row))));
 	},
 };
 
@@ -103,7 +105,7 @@ export function logs(names) {
 		if (!it) return [["", "main", name, colour]];
 		return [it.out && "stdout", it.errlog && "stderr"].filter(Boolean).map((stream) => [name, stream, name, colour]);
 	});
-	const others = ["supervisord", ...[...processes.values()].map((it) => it.name).sort()].filter((it) => !chosen.includes(it));
+	const others = ["supervisord", ...everyone().map((it) => it.name).sort()].filter((it) => !chosen.includes(it));
 	const add = h("select", { "aria-label": "Add a log", change: () => (location.hash = logsOf([...chosen, add.value])) }, ["Add a log…", ...others].map((it) => h("option", it)));
 	const chips = chosen.map((name) => h("button.chip", name, icon("close"), { "aria-label": `Without ${name}` }, () => (location.hash = logsOf(chosen.filter((it) => it !== name)))));
 	const made = makeLog(sources, [...chips, add]);
@@ -122,11 +124,11 @@ export function config() {
 		const effect = `${starts} start, ${stops} stop, ${restarts} restart`;
 		const what = (it) => `${SIGNS[it.kind]} ${it.name}`;
 		const apply = () => confirm("Apply what the files say?", effect, all.map(what), "Apply", async () => {
-			await call("stheno.update", []).then(() => toast(`Applied: ${effect}`), (error) => toast(error.message, "!"));
+			await call("stheno.update", []).then(() => toast(`Applied: ${effect}`), complain);
 			show();
 		});
 		const option = ({ name, before, after }) => h("div", code(name), " ", h("del", before), " → ", h("ins", after));
-		changes.replaceChildren(h("ul.changes", all.map((it) => h(`li.${it.kind}`, h("b", what(it)), it.options.map(option)))), h("p.b", h("span.sp", effect), h("button.btn.pri", "Apply", apply)));
+		changes.replaceChildren(h("ul.changes", all.map((it) => h(`li.${it.kind}`, h("b", what(it)), it.options.map(option)))), h("p.b", h("span.sp", effect), button("Apply", apply, ".pri")));
 	};
 	const show = () => read().catch((error) => changes.replaceChildren(failed(error)));
 	show();
@@ -134,5 +136,5 @@ export function config() {
 	call("stheno.dynamic").then(({ path, text }) => atRunTime.lastChild.replaceChildren(path && h("p", "Kept in ", code(path)), h("pre", text.replace(/^;.*\n*/gm, "") || "Nothing.")), (error) => atRunTime.append(failed(error)));
 	return { read: show, box: h("div.scroll", section("What the files would change", changes), daemon.mutation && atRunTime, section("In force", h("div.pad", terms({
 		Identifier: daemon.identifier, Version: `Stheno ${daemon.version}, as Supervisor ${daemon.supervisor}`, Process: `pid ${daemon.pid}`, "Changes at run time": daemon.mutation ? "allowed" : "not allowed: [stheno] mutation=true allows them",
-	}), daemon.mutation && h("p.b", h("button.btn", "Add a program…", addProgram))))) };
+	}), daemon.mutation && h("p.b", button("Add a program…", addProgram))))) };
 }
