@@ -2,9 +2,11 @@
 
 use super::Fleet;
 use crate::clock::Now;
+use crate::config::fleet::StartingStrategy;
 use crate::daemon::{Daemon, Host};
-use crate::id::{GroupId, ProcId};
+use crate::id::PeerId;
 use crate::model::fleet::sequencer::{Again, Start, Stop, Ticket};
+use crate::model::fleet::view::{AppId, TaskId};
 use crate::state::ProcessState;
 
 /// What came of a wish.
@@ -18,118 +20,126 @@ pub enum Begun {
     TooMuch,
 }
 
+/// What a wish is carried out with.
+pub struct Means<'m> {
+    /// The daemon.
+    pub daemon: &'m mut Daemon,
+    /// The time.
+    pub now: Now,
+    /// The system.
+    pub host: &'m mut dyn Host,
+}
+
 impl Fleet {
     /// Starts an application in its sequence.
-    pub fn start_application(&mut self, id: GroupId, daemon: &mut Daemon, now: Now, host: &mut dyn Host) -> Begun {
+    pub fn start_application(&mut self, id: AppId, strategy: Option<StartingStrategy>, means: Means<'_>) -> Begun {
         if self.sequencer.is_full(id) {
             return Begun::TooMuch;
         }
         let ticket = self.sequencer.ticket();
         self.failures.forget(id);
-        let starts = self.starts_of(id, false, daemon);
-        self.begin_starts(id, starts, ticket, daemon, now, host)
-    }
-
-    fn begin_starts(
-        &mut self,
-        id: GroupId,
-        starts: Vec<Start>,
-        ticket: Ticket,
-        daemon: &mut Daemon,
-        now: Now,
-        host: &mut dyn Host,
-    ) -> Begun {
-        let processes: Vec<ProcId> = starts.iter().map(|start| start.process).collect();
+        let starts = self.starts_of(id, strategy, false, means.daemon);
+        let tasks: Vec<TaskId> = starts.iter().map(|start| start.process).collect();
         let rank = self.applications.get(&id).map_or(0, |application| application.rules.start_sequence);
         self.sequencer.start(id, rank, starts, ticket, ticket.0);
-        self.go_on(daemon, now, host);
+        self.go_on(means.daemon, means.now, means.host);
         // Where no process has a place there is nothing to wait for.
-        let has_begun = processes.iter().any(|id| !self.refused.contains(id));
+        let has_begun = tasks.iter().any(|id| !self.refused.contains(id));
         if has_begun { Begun::Something(ticket) } else { Begun::Nothing }
     }
 
     /// Stops an application in its sequence.
-    pub fn stop_application(&mut self, id: GroupId, daemon: &mut Daemon, now: Now, host: &mut dyn Host) -> Begun {
+    pub fn stop_application(&mut self, id: AppId, means: Means<'_>) -> Begun {
         let ticket = self.sequencer.ticket();
         self.failures.forget(id);
-        if self.stops_of(id, daemon).is_empty() {
+        if self.stops_of(id, None, means.daemon).is_empty() {
             return Begun::Nothing;
         }
         if self.sequencer.is_full(id) {
             return Begun::TooMuch;
         }
-        self.plan_stop(id, None, ticket, ticket.0, daemon);
-        self.go_on(daemon, now, host);
+        self.plan_stop(id, None, ticket, ticket.0, means.daemon);
+        self.go_on(means.daemon, means.now, means.host);
         Begun::Something(ticket)
     }
 
     /// Stops an application, if it runs, and starts it.
-    pub fn restart_application(&mut self, id: GroupId, daemon: &mut Daemon, now: Now, host: &mut dyn Host) -> Begun {
+    pub fn restart_application(&mut self, id: AppId, strategy: Option<StartingStrategy>, means: Means<'_>) -> Begun {
         self.failures.forget(id);
-        if self.stops_of(id, daemon).is_empty() {
-            return self.start_application(id, daemon, now, host);
+        if self.stops_of(id, None, means.daemon).is_empty() {
+            return self.start_application(id, strategy, means);
         }
         if self.sequencer.is_full(id) {
             return Begun::TooMuch;
         }
         let ticket = self.sequencer.ticket();
-        self.plan_restart(id, ticket, daemon);
-        self.go_on(daemon, now, host);
+        self.plan_stop(id, Some(Again::Application(strategy)), ticket, ticket.0, means.daemon);
+        self.go_on(means.daemon, means.now, means.host);
         Begun::Something(ticket)
     }
 
     /// Starts processes, each by itself.
-    pub fn start_processes(&mut self, ids: &[ProcId], daemon: &mut Daemon, now: Now, host: &mut dyn Host) -> Begun {
+    pub fn start_processes(&mut self, ids: &[TaskId], strategy: StartingStrategy, means: Means<'_>) -> Begun {
         let ticket = self.sequencer.ticket();
         for id in ids {
-            self.plan_process(*id, ticket, daemon);
+            self.plan_process(*id, Some(strategy), ticket, means.daemon);
         }
-        self.go_on(daemon, now, host);
+        self.go_on(means.daemon, means.now, means.host);
         let has_begun = ids.iter().any(|id| !self.refused.contains(id));
         if has_begun { Begun::Something(ticket) } else { Begun::Nothing }
     }
 
-    /// Stops those of some processes that run.
-    pub fn stop_processes(&mut self, ids: &[ProcId], daemon: &mut Daemon, now: Now, host: &mut dyn Host) -> Begun {
-        self.stop_each(ids, false, daemon, now, host)
+    /// Stops those of some processes that run, wherever they do.
+    pub fn stop_processes(&mut self, ids: &[TaskId], means: Means<'_>) -> Begun {
+        let stops = ids.iter().flat_map(|id| self.stops_of_task(*id, None, means.daemon)).collect();
+        self.stop_each(stops, None, means)
+    }
+
+    /// Stops those of some processes of this instance that run here.
+    pub fn stop_processes_here(&mut self, ids: &[TaskId], means: Means<'_>) -> Begun {
+        let own = Some(self.own);
+        let stops = ids.iter().flat_map(|id| self.stops_of_task(*id, own, means.daemon)).collect();
+        self.stop_each(stops, None, means)
     }
 
     /// Stops those of some processes that run, and starts all of them.
-    pub fn restart_processes(&mut self, ids: &[ProcId], daemon: &mut Daemon, now: Now, host: &mut dyn Host) -> Begun {
-        self.stop_each(ids, true, daemon, now, host)
+    pub fn restart_processes(&mut self, ids: &[TaskId], strategy: StartingStrategy, means: Means<'_>) -> Begun {
+        let stops = ids.iter().flat_map(|id| self.stops_of_task(*id, None, means.daemon)).collect();
+        self.stop_each(stops, Some((strategy, ids)), means)
     }
 
-    fn stop_each(&mut self, ids: &[ProcId], again: bool, daemon: &mut Daemon, now: Now, host: &mut dyn Host) -> Begun {
+    fn stop_each(&mut self, stops: Vec<Stop>, again: Option<(StartingStrategy, &[TaskId])>, means: Means<'_>) -> Begun {
         let ticket = self.sequencer.ticket();
-        let mut has_any = false;
-        let mut groups: Vec<GroupId> = ids.iter().filter_map(|id| Some(daemon.roster.process(*id)?.group)).collect();
-        groups.dedup();
-        if groups.iter().any(|group| self.sequencer.is_full(*group)) {
+        let app_of = |fleet: &Fleet, id: TaskId| fleet.view.task(id).map(|task| task.app);
+        let restarted = again.map_or(&[][..], |(_, ids)| ids);
+        let all = stops.iter().map(|stop| stop.process).chain(restarted.iter().copied());
+        let apps: std::collections::BTreeSet<AppId> = all.filter_map(|id| app_of(self, id)).collect();
+        if apps.iter().any(|app| self.sequencer.is_full(*app)) {
             return Begun::TooMuch;
         }
-        for group in groups {
-            let of_group = |id: &ProcId| daemon.roster.process(*id).is_some_and(|process| process.group == group);
-            let members: Vec<ProcId> = ids.iter().copied().filter(of_group).collect();
-            let stops: Vec<Stop> =
-                members.iter().filter(|id| is_up(daemon, **id)).filter_map(|id| self.stop_of(daemon, *id)).collect();
-            has_any |= !stops.is_empty() || again;
-            let then = again.then_some(Again::Processes(members));
-            self.sequencer.stop(group, 0, stops, then, ticket, ticket.0);
+        let has_any = !apps.is_empty();
+        for app in apps {
+            let of_app = |id: TaskId| app_of(self, id) == Some(app);
+            let stops: Vec<Stop> = stops.iter().filter(|stop| of_app(stop.process)).cloned().collect();
+            let again = again.map(|(strategy, ids)| {
+                Again::Processes(Some(strategy), ids.iter().copied().filter(|id| of_app(*id)).collect())
+            });
+            self.sequencer.stop(app, 0, stops, again, ticket, ticket.0);
         }
-        self.go_on(daemon, now, host);
+        self.go_on(means.daemon, means.now, means.host);
         if has_any { Begun::Something(ticket) } else { Begun::Nothing }
     }
 
     /// Starts what was never started or has failed, in sequence (V-387).
-    pub fn start_sequence(&mut self, daemon: &mut Daemon, now: Now, host: &mut dyn Host) -> Begun {
+    pub fn start_sequence(&mut self, means: Means<'_>) -> Begun {
         let ticket = self.sequencer.ticket();
-        let is_any = self.plan_applications(ticket, daemon);
-        self.go_on(daemon, now, host);
+        let is_any = self.plan_applications(ticket, means.daemon);
+        self.go_on(means.daemon, means.now, means.host);
         if is_any { Begun::Something(ticket) } else { Begun::Nothing }
     }
 
     /// Shows a process as given up that could not be started (V-264).
-    pub fn show_fatal(&mut self, id: ProcId, reason: &str, now: Now) {
+    pub fn show_fatal(&mut self, id: TaskId, reason: &str, now: Now) {
         self.force(id, ProcessState::Fatal, reason, now);
     }
 
@@ -140,11 +150,11 @@ impl Fleet {
 
     /// Plans the start of all applications that are to be started by themselves; says whether there are any.
     pub(super) fn plan_applications(&mut self, ticket: Ticket, daemon: &Daemon) -> bool {
-        let mut ids: Vec<GroupId> = Vec::new();
+        let mut ids: Vec<AppId> = Vec::new();
         for (id, application) in &self.applications {
             let is_wanted = || {
-                let status = self.status(daemon, *id);
-                self.was_never_started(daemon, *id) || status.is_some_and(|status| status.major || status.minor)
+                let status = self.status(*id);
+                self.was_never_started(*id) || status.is_some_and(|status| status.major || status.minor)
             };
             if application.rules.managed && application.rules.start_sequence > 0 && is_wanted() {
                 ids.push(*id);
@@ -152,7 +162,7 @@ impl Fleet {
         }
         let mut is_any = false;
         for id in ids {
-            let starts = self.starts_of(id, true, daemon);
+            let starts = self.starts_of(id, None, true, daemon);
             is_any |= !starts.is_empty();
             let rank = self.applications.get(&id).map_or(0, |application| application.rules.start_sequence);
             self.sequencer.start(id, rank, starts, ticket, ticket.0);
@@ -160,73 +170,108 @@ impl Fleet {
         is_any
     }
 
-    pub(super) fn plan_start(&mut self, id: GroupId, ticket: Ticket, batch: u64, is_repair: bool, daemon: &Daemon) {
-        let starts = self.starts_of(id, is_repair, daemon);
+    /// Once who leads has nothing to do, what does not run is tried again, because somebody has joined (F-48).
+    pub(super) fn repair_if_due(&mut self, daemon: &Daemon) {
+        if self.joins_late && self.sequencer.is_idle() {
+            self.joins_late = false;
+            if self.leads() && self.phase == crate::model::fleet::phase::Phase::Operation {
+                let ticket = self.sequencer.ticket();
+                self.plan_applications(ticket, daemon);
+            }
+        }
+    }
+
+    pub(super) fn plan_start(
+        &mut self,
+        id: AppId,
+        strategy: Option<StartingStrategy>,
+        ticket: Ticket,
+        batch: u64,
+        is_repair: bool,
+        daemon: &Daemon,
+    ) {
+        let starts = self.starts_of(id, strategy, is_repair, daemon);
         let rank = self.applications.get(&id).map_or(0, |application| application.rules.start_sequence);
         self.sequencer.start(id, rank, starts, ticket, batch);
     }
 
-    pub(super) fn plan_process(&mut self, id: ProcId, ticket: Ticket, daemon: &Daemon) {
-        let group = daemon.roster.process(id).map(|process| process.group);
-        if let (Some(group), Some(start)) = (group, self.start_of(daemon, id, true)) {
+    pub(super) fn plan_process(
+        &mut self,
+        id: TaskId,
+        strategy: Option<StartingStrategy>,
+        ticket: Ticket,
+        daemon: &Daemon,
+    ) {
+        let app = self.view.task(id).map(|task| task.app);
+        if let (Some(app), Some(start)) = (app, self.start_of(daemon, id, strategy, true)) {
             self.refused.remove(&id);
-            self.sequencer.start_process(group, start, ticket, ticket.0);
+            self.sequencer.start_process(app, start, ticket, ticket.0);
         }
     }
 
-    pub(super) fn plan_stop(&mut self, id: GroupId, again: Option<Again>, ticket: Ticket, batch: u64, daemon: &Daemon) {
+    pub(super) fn plan_stop(&mut self, id: AppId, again: Option<Again>, ticket: Ticket, batch: u64, daemon: &Daemon) {
         let rank = self.applications.get(&id).map_or(0, |application| application.rules.stop_sequence.max(0));
-        let stops = self.stops_of(id, daemon);
+        let stops = self.stops_of(id, None, daemon);
         self.sequencer.stop(id, rank, stops, again, ticket, batch);
     }
 
-    pub(super) fn plan_restart(&mut self, id: GroupId, ticket: Ticket, daemon: &Daemon) {
-        self.plan_stop(id, Some(Again::Application), ticket, ticket.0, daemon);
+    pub(super) fn plan_restart(&mut self, id: AppId, ticket: Ticket, daemon: &Daemon) {
+        self.plan_stop(id, Some(Again::Application(None)), ticket, ticket.0, daemon);
     }
 
-    /// Plans the stop of everything that runs, or of what is managed alone; listeners go last, with the daemon.
-    pub(super) fn plan_stop_of_all(&mut self, only_managed: bool, daemon: &Daemon) {
+    /// Plans the stop of everything that runs, wherever it does; or of what is managed and runs on one instance. Listeners go
+    /// last, with the daemon.
+    pub(super) fn plan_stop_of_all(&mut self, only: Option<PeerId>, daemon: &Daemon) {
         let ticket = self.sequencer.ticket();
-        let is_meant = |id: &GroupId| {
+        let is_meant = |id: &AppId| {
             let is_managed = self.applications.get(id).is_some_and(|application| application.rules.managed);
-            let is_pool = daemon
-                .roster
-                .group(*id)
-                .is_some_and(|group| matches!(group.config.kind, crate::config::GroupKind::Listener(_)));
-            !is_pool && (is_managed || !only_managed)
+            let group = self.local_group(daemon, *id).and_then(|id| daemon.roster.group(id));
+            let is_pool = group.is_some_and(|group| matches!(group.config.kind, crate::config::GroupKind::Listener(_)));
+            !is_pool && (is_managed || only.is_none())
         };
-        let ids: Vec<GroupId> = self.applications.keys().copied().filter(is_meant).collect();
+        let ids: Vec<AppId> = self.applications.keys().copied().filter(is_meant).collect();
         for id in ids {
-            self.plan_stop(id, None, ticket, ticket.0, daemon);
+            let rank = self.applications.get(&id).map_or(0, |application| application.rules.stop_sequence.max(0));
+            let stops = self.stops_of(id, only, daemon);
+            self.sequencer.stop(id, rank, stops, None, ticket, ticket.0);
         }
     }
 
     /// Those of an application's sequence that are stopped. A repair leaves what has done its work (V-381).
-    fn starts_of(&self, id: GroupId, is_repair: bool, daemon: &Daemon) -> Vec<Start> {
+    fn starts_of(&self, id: AppId, strategy: Option<StartingStrategy>, is_repair: bool, daemon: &Daemon) -> Vec<Start> {
         let Some(application) = self.applications.get(&id) else { return Vec::new() };
-        let is_wanted = |id: ProcId, waits_for_exit: bool| {
-            daemon.roster.process(id).is_some_and(|process| {
-                let machine = &process.machine;
-                let is_done = machine.state() == ProcessState::Exited && machine.runs().spawn_error().is_empty();
-                machine.state().is_stopped() && !(is_repair && is_done && waits_for_exit)
+        let is_wanted = |id: TaskId, waits_for_exit: bool| {
+            self.view.task(id).is_some_and(|task| {
+                let is_done = task.state() == ProcessState::Exited && task.expected();
+                task.state().is_stopped() && !(is_repair && is_done && waits_for_exit)
             })
         };
-        let sequenced = application.processes.iter().filter(|(_, rules)| rules.start_sequence > 0);
+        let sequenced = application.tasks.iter().filter(|(_, rules)| rules.start_sequence > 0);
         sequenced
             .filter(|(id, rules)| is_wanted(**id, rules.wait_exit))
-            .filter_map(|(id, _)| self.start_of(daemon, *id, false))
+            .filter_map(|(id, _)| self.start_of(daemon, *id, strategy, false))
             .collect()
     }
 
-    fn stops_of(&self, id: GroupId, daemon: &Daemon) -> Vec<Stop> {
+    fn stops_of(&self, id: AppId, only: Option<PeerId>, daemon: &Daemon) -> Vec<Stop> {
         let Some(application) = self.applications.get(&id) else { return Vec::new() };
-        let up = application.processes.keys().filter(|id| is_up(daemon, **id));
-        up.filter_map(|id| self.stop_of(daemon, *id)).collect()
+        application.tasks.keys().flat_map(|id| self.stops_of_task(*id, only, daemon)).collect()
     }
-}
 
-/// Whether there is something to stop.
-fn is_up(daemon: &Daemon, id: ProcId) -> bool {
-    let state = daemon.roster.process(id).map(|process| process.machine.state());
-    state.is_some_and(|state| !state.is_stopped()) || daemon.is_waiting(id)
+    /// Where a process is to be stopped: on each instance where it runs, or is about to.
+    pub(super) fn stops_of_task(&self, id: TaskId, only: Option<PeerId>, daemon: &Daemon) -> Vec<Stop> {
+        let Some(task) = self.view.task(id) else { return Vec::new() };
+        // What has happened here in this turn is not told yet.
+        let here = self.local(id).filter(|id| {
+            let state = daemon.roster.process(*id).map(|process| process.machine.state());
+            state.is_some_and(|state| !state.is_stopped()) || daemon.is_waiting(*id)
+        });
+        let others = task
+            .known()
+            .iter()
+            .filter(|known| known.peer != self.own && (!known.record.state.is_stopped() || known.record.is_pending));
+        let peers = here.map(|_| self.own).into_iter().chain(others.map(|known| known.peer));
+        let peers = peers.filter(|peer| only.is_none_or(|only| only == *peer));
+        peers.filter_map(|peer| self.stop_of(daemon, id, peer)).collect()
+    }
 }

@@ -9,6 +9,7 @@ use crate::daemon::host::Span;
 use crate::daemon::{Daemon, Host};
 use crate::eventtype::EventType;
 use crate::id::ProcId;
+use crate::model::fleet::view::TaskId;
 use crate::wire::json;
 use crate::wire::value::Value;
 
@@ -107,7 +108,7 @@ impl Fleet {
         daemon: &mut Daemon,
         now: Now,
         host: &mut dyn Host,
-    ) -> Vec<ProcId> {
+    ) -> Vec<TaskId> {
         if is_off {
             let programs = daemon.roster.processes().map(|(_, process)| process.config.program.name.as_str());
             self.disabled.add(program, programs);
@@ -121,12 +122,14 @@ impl Fleet {
         let kind = if is_off { EventType::ProcessDisabled } else { EventType::ProcessEnabled };
         let names = names_of(daemon, program);
         names.iter().for_each(|(name, group)| daemon.announce_process(kind, name, group));
+        let tasks: Vec<TaskId> = ids.iter().filter_map(|id| self.task_of(*id)).collect();
+        tasks.iter().for_each(|task| self.amend_own(daemon, *task, now));
         if !is_off {
             for id in &ids {
                 daemon.reconsider(*id, now);
             }
         }
-        ids
+        tasks
     }
 }
 

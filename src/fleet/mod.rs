@@ -1,37 +1,44 @@
-//! Sequences and policies over applications: Supvisors for a single host (V-1 to V-475), and the same rules as plain options.
+//! Sequences and policies over applications, on one instance or on several (V-1 to V-475), and the same rules as plain options.
 //!
-//! [`Fleet`] is plain data beside the daemon. In each turn it is told what has changed, asks its machines what follows
-//! ([`Sequencer`], [`Failures`], [`Phase`]), and has the daemon do that. Calls put their wishes to it ([`acts`]) and read what it
-//! knows ([`view`]). It starts and stops through the daemon, which has its own order of what depends on what: ranks are above
-//! that, not in place of it.
+//! [`Fleet`] is plain data beside the daemon. In each turn it is told what has changed here and what other instances say
+//! ([`reports`]), asks its machines what follows ([`Sequencer`], [`Failures`], [`Phase`]), and has the daemon or the instance
+//! that it concerns do that ([`commands`]). Calls put their wishes to it ([`acts`]) and read what it knows ([`view`]). Here it
+//! starts and stops through the daemon, which has its own order of what depends on what: ranks are above that, not in place of
+//! it.
 //!
-//! Without a section and without options that ask for it there is none.
+//! Without a section and without options that ask for it there is none; with a list of one there is nobody to speak to.
 
 #![forbid(unsafe_code)]
 
 pub mod acts;
+mod commands;
+mod conciliation;
 mod disabled;
+mod loss;
+pub mod members;
 pub mod peers;
+mod place;
+mod reports;
 mod resize;
+mod rules;
 pub mod sequence;
 pub mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::clock::{Mono, Now, earliest};
-use crate::config::fleet::{
-    self as configured, ApplicationRules, ProcessRules, RunningFailure, StartingStrategy, Subject, Supvisors, Synchro,
-};
-use crate::config::{Autorestart, GroupKind};
+use crate::config::fleet::{self as configured, ApplicationRules, ProcessRules, RunningFailure, Supvisors};
 use crate::daemon::{Daemon, Host};
-use crate::id::{GroupId, ProcId};
+use crate::id::{IdMap, PeerId, ProcId};
 use crate::model::fleet::failure::{Cure, Failures};
-use crate::model::fleet::phase::{Facts, Phase, Wish};
+use crate::model::fleet::phase::{Phase, Wish};
 use crate::model::fleet::sequencer::Sequencer;
+use crate::model::fleet::view::{AppId, Said, TaskId, View};
 use crate::model::process::Transition;
 use crate::state::{ProcessState, SupervisorState};
+
+use members::Member;
 use peers::Peers;
 
 /// Looks at what follows in one turn. Each does something that the next one may follow from: a chain of ranks with nothing to
@@ -48,23 +55,46 @@ pub struct Fleet {
     /// When it began, by both clocks.
     began: Now,
     phase: Phase,
+    /// The instances in the order of the list, this one among them.
+    members: Vec<Member>,
+    /// Which this one is.
+    own: PeerId,
+    /// The instance that leads, as far as is known here.
+    master: Option<PeerId>,
     /// Somebody has ended the synchronisation.
     is_synchronised_by_user: bool,
+    /// An instance was lost in this turn.
+    has_just_lost: bool,
+    /// An instance has joined after the distribution: what does not run may have a place now.
+    joins_late: bool,
     /// What somebody wants once all is stopped.
     wish: Option<Wish>,
     /// The end of the daemon itself waits for what is stopped in sequence.
     is_ending: bool,
-    applications: BTreeMap<GroupId, Application>,
-    /// Processes that are expected to take something of their machine, and how much.
-    loads: Vec<(ProcId, i64)>,
+    /// What all instances say of their processes.
+    view: View,
+    /// Processes of this instance, and what they are for the fleet.
+    local: BTreeMap<TaskId, ProcId>,
+    task_of: IdMap<ProcId, TaskId>,
+    applications: BTreeMap<AppId, Application>,
     sequencer: Sequencer,
     failures: Failures,
-    /// Processes that are shown in another state than theirs, until something happens to them (V-153).
-    forced: BTreeMap<ProcId, Forced>,
     /// Processes that could not be started when they were told to.
-    refused: BTreeSet<ProcId>,
-    /// Whether each process with `@` or `#` has got this instance (V-80).
-    assigned: BTreeMap<ProcId, bool>,
+    refused: BTreeSet<TaskId>,
+    /// Where processes are being started.
+    targets: BTreeMap<TaskId, place::Target>,
+    /// The instance that each process with `@` or `#` has got (V-80).
+    assigned: BTreeMap<TaskId, Option<PeerId>>,
+    /// Instances that were chosen for applications that are not spread, as long as these are being started (V-360).
+    chosen: BTreeMap<AppId, Vec<PeerId>>,
+    /// Processes that ran on an instance that was lost, and run nowhere.
+    lost: BTreeSet<TaskId>,
+    /// Processes that are stopped because they ran twice, and count as lost then.
+    lost_by_conciliation: BTreeSet<TaskId>,
+    /// What the others have not been told yet.
+    outbox: reports::Outbox,
+    /// Commands that other instances have not answered yet.
+    commands: commands::Commands,
     /// Names of disabled programs, and whether the file that keeps them may be written.
     disabled: disabled::Disabled,
     /// Programs that are to have fewer processes.
@@ -73,8 +103,6 @@ pub struct Fleet {
     started: usize,
     /// The turn had no time for all that is due.
     is_unfinished: bool,
-    /// When something happened last to each process.
-    last_changes: BTreeMap<ProcId, Mono>,
     /// What is collected, and how often.
     pub stats: Stats,
     /// The other instances; none where this one is alone.
@@ -86,19 +114,8 @@ pub struct Fleet {
 pub struct Application {
     /// Its rules.
     pub rules: Rc<ApplicationRules>,
-    /// Its processes in the order of their names, and their rules.
-    pub processes: BTreeMap<ProcId, ProcessRules>,
-}
-
-/// Another state than its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forced {
-    /// The state shown.
-    pub state: ProcessState,
-    /// Why.
-    pub reason: String,
-    /// Since when.
-    pub at: Mono,
+    /// Its processes, and their rules.
+    pub tasks: BTreeMap<TaskId, ProcessRules>,
 }
 
 /// What statistics are collected, as it was asked for last (V-257, V-258).
@@ -134,30 +151,43 @@ impl Fleet {
         let configured = daemon.config.fleet.clone()?;
         daemon.watch();
         tell_problems(&configured);
+        let (members, own) = members::all(configured.supvisors.as_ref());
         let mut fleet = Box::new(Fleet {
             stats: Stats::new(configured.supvisors.as_ref()),
             peers: Peers::of(configured.supvisors.as_ref()),
             configured,
             began: now,
             phase: Phase::Off,
+            members,
+            own,
+            master: None,
             is_synchronised_by_user: false,
+            has_just_lost: false,
+            joins_late: false,
             wish: None,
             is_ending: false,
+            view: View::default(),
+            local: BTreeMap::new(),
+            task_of: IdMap::default(),
             applications: BTreeMap::new(),
-            loads: Vec::new(),
             sequencer: Sequencer::default(),
             failures: Failures::default(),
-            forced: BTreeMap::new(),
             refused: BTreeSet::new(),
+            targets: BTreeMap::new(),
             assigned: BTreeMap::new(),
+            chosen: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            lost_by_conciliation: BTreeSet::new(),
+            outbox: reports::Outbox::default(),
+            commands: commands::Commands::default(),
             disabled: disabled::Disabled::default(),
             resizes: BTreeMap::new(),
             started: 0,
             is_unfinished: false,
-            last_changes: BTreeMap::new(),
         });
+        fleet.introduce_own(daemon, now);
         fleet.read_disabled(host);
-        fleet.refresh(daemon);
+        fleet.refresh(daemon, now);
         Some(fleet)
     }
 
@@ -170,13 +200,10 @@ impl Fleet {
     pub fn turn(&mut self, daemon: &mut Daemon, now: Now, host: &mut dyn Host) {
         let is_other_set = daemon.take_is_other_set();
         if is_other_set {
-            self.refresh(daemon);
+            self.refresh(daemon, now);
         }
-        let changes = daemon.take_changes();
-        let has_changed = is_other_set || !changes.is_empty();
-        for (id, change) in changes {
-            self.note(daemon, id, &change, now);
-        }
+        let has_changed = self.take_in(daemon, now) || is_other_set;
+        self.hear(daemon, now, host);
         self.follow_the_end(daemon);
         self.started = 0;
         self.go_on(daemon, now, host);
@@ -184,6 +211,9 @@ impl Fleet {
         if has_changed && !self.resizes.is_empty() && daemon.state() == SupervisorState::Running {
             self.resize_further(daemon, now, host);
         }
+        self.has_just_lost = false;
+        // Before the end: who leads says so before it goes.
+        self.tell(daemon, now);
         self.end_if_done(daemon, host);
     }
 
@@ -193,105 +223,67 @@ impl Fleet {
             return Some(now.mono);
         }
         let synchronised = match self.phase {
-            Phase::Synchronization => self.synchro_timeout(),
+            Phase::Synchronization => self.synchro_timeout().filter(|at| *at > now.mono),
             _ => None,
         };
-        earliest(&[self.sequencer.deadline(), self.failures.deadline(now.mono), synchronised])
+        earliest(&[
+            self.sequencer.deadline(),
+            self.failures.deadline(now.mono),
+            synchronised,
+            self.targets_deadline(),
+            self.outbox.deadline(),
+        ])
     }
 
-    /// Finds the rules of all that is there, and takes over what concerns the daemon.
-    fn refresh(&mut self, daemon: &mut Daemon) {
-        if let Some(configured) = daemon.config.fleet.clone()
-            && !Rc::ptr_eq(&configured, &self.configured)
-        {
-            tell_problems(&configured);
-            // Who the instances are, and how this one is reached, holds from start to end of a run.
-            let supvisors = self.configured.supvisors.clone();
-            self.configured = Rc::new(configured::Fleet { supvisors, ..(*configured).clone() });
+    /// Takes in what has happened to processes of this instance; says whether something has.
+    fn take_in(&mut self, daemon: &mut Daemon, now: Now) -> bool {
+        let changes = daemon.take_changes();
+        let has_some = !changes.is_empty();
+        for (id, change) in changes {
+            self.note(daemon, id, &change, now);
         }
-        let default = self.supvisors().map_or(StartingStrategy::Config, |one| one.options.starting_strategy);
-        let rules = &self.configured.rules;
-        // Whatever is wrong was told when it was read.
-        let wrong = &mut |_| {};
-        let mut applications = BTreeMap::new();
-        let mut down = Vec::new();
-        for (id, group) in daemon.roster.groups() {
-            let mut found = rules.application(group.name(), &group.config.programs(), default, wrong);
-            if matches!(group.config.kind, GroupKind::Listener(_)) {
-                found = ApplicationRules::default();
-            }
-            let mut processes = BTreeMap::new();
-            for (id, process) in daemon.roster.members(group) {
-                let (config, marks) = (&process.config, process.marks());
-                let (application, program) = (group.name(), config.program.name.as_str());
-                let subject = Subject { application, process: &config.name, program };
-                let rules = rules.process(subject, &found, wrong);
-                let of = rules.running_failure;
-                let is_ours = matches!(of, RunningFailure::StopApplication | RunningFailure::RestartApplication);
-                let is_ours = is_ours || self.is_leaving(process);
-                if is_ours != marks.stays_down {
-                    down.push((id, is_ours, config.program.autorestart != Autorestart::Never));
-                }
-                processes.insert(id, rules);
-            }
-            applications.insert(id, Application { rules: Rc::new(found), processes });
-        }
-        for (id, is_ours, is_told) in down {
-            if is_ours && is_told {
-                let name = daemon.roster.namespec(id).unwrap_or_default();
-                activity!(
-                    Warn,
-                    "autorestart of {name} is off, because its running_failure_strategy concerns its application"
-                );
-            }
-            daemon.mark(id, |marks| marks.stays_down = is_ours);
-        }
-        let ruled = applications.values().flat_map(|application: &Application| &application.processes);
-        let takes = |(id, rules): (&ProcId, &ProcessRules)| {
-            (rules.expected_loading > 0).then_some((*id, rules.expected_loading))
-        };
-        self.loads = ruled.filter_map(takes).collect();
-        self.applications = applications;
-        let roster = &daemon.roster;
-        self.sequencer.retain(|id| roster.process(id).is_some());
-        self.failures.retain(|id| roster.group(id).is_some());
-        self.forced.retain(|id, _| roster.process(*id).is_some());
-        self.refused.retain(|id| roster.process(*id).is_some());
-        self.assigned.retain(|id, _| roster.process(*id).is_some());
-        self.last_changes.retain(|id, _| roster.process(*id).is_some());
-        self.mark_disabled(daemon);
+        has_some
     }
 
-    /// A process has changed.
+    /// A process of this instance has changed.
     fn note(&mut self, daemon: &mut Daemon, id: ProcId, change: &Transition, now: Now) {
-        self.forced.remove(&id);
-        self.last_changes.insert(id, now.mono);
         let has_failed = match change.to {
             ProcessState::Fatal => true,
             ProcessState::Exited => !change.expected,
             _ => false,
         };
-        if !has_failed {
-            return;
+        if has_failed {
+            daemon.mark(id, |marks| marks.has_crashed = true);
         }
-        daemon.mark(id, |marks| marks.has_crashed = true);
-        let Some(group) = daemon.roster.process(id).map(|process| process.group) else { return };
-        let Some(application) = self.applications.get(&group).filter(|one| one.rules.managed) else { return };
-        let Some(rules) = application.processes.get(&id) else { return };
+        let Some(task) = self.set_own(daemon, id, Said::Event, now) else { return };
+        if has_failed {
+            self.note_failure(task, daemon, now);
+        }
+    }
+
+    /// A process has failed on some instance: what follows if that is a crash (V-420 to V-423). Who leads sees to it.
+    fn note_failure(&mut self, id: TaskId, daemon: &mut Daemon, now: Now) {
+        let Some(task) = self.view.task(id).filter(|task| !task.is_running()) else { return };
+        let app = task.app;
+        let Some(application) = self.applications.get(&app).filter(|one| one.rules.managed) else { return };
+        let Some(rules) = application.tasks.get(&id) else { return };
         let strategy = rules.running_failure;
-        // A start that has failed is the sequencer's, but where the application is to be stopped (V-423, V-726).
-        if self.sequencer.is_started_now(id) && strategy != RunningFailure::StopApplication {
+        // A start that has failed is the sequencer's, but where the application is to be stopped (V-423, V-726). That of
+        // another instance is not seen here, but that it has one.
+        let came_up = task.deciding().is_some_and(|known| known.record.came_up);
+        let is_start = self.sequencer.is_started_now(id) || (!came_up && self.is_anyone_starting());
+        if is_start && strategy != RunningFailure::StopApplication {
             return;
         }
-        if daemon.state() != SupervisorState::Running || self.wish.is_some() {
+        if daemon.state() != SupervisorState::Running || self.wish.is_some() || !self.leads() {
             return;
         }
-        let name = daemon.roster.namespec(id).unwrap_or_default();
+        let name = self.view.namespec(id).unwrap_or_default();
         match strategy {
             RunningFailure::Continue | RunningFailure::RestartProcess => return,
-            RunningFailure::Shutdown => self.ask(Wish::Shutdown, daemon),
-            RunningFailure::Restart => self.ask(Wish::Restart, daemon),
-            _ => self.failures.note(group, strategy, now.mono),
+            RunningFailure::Shutdown => self.begin_end(Wish::Shutdown, daemon),
+            RunningFailure::Restart => self.begin_end(Wish::Restart, daemon),
+            _ => self.failures.note(app, strategy, now.mono),
         }
         activity!(Warn, "{name} has failed: {}", strategy.name());
     }
@@ -304,16 +296,22 @@ impl Fleet {
                 self.is_unfinished = true;
                 return;
             }
+            self.take_in(daemon, now);
+            self.watch_targets(now);
             // First, for what it is done with lets the rest go on.
             let has_run = self.run_sequencer(daemon, now, host);
             let has_moved = self.move_phase(daemon, now);
+            self.cure_losses(daemon, now);
+            self.cure_conciliated(daemon, now);
+            self.repair_if_due(daemon);
             let sequencer = &self.sequencer;
             let cures = self.failures.due(now.mono, |application| sequencer.is_busy(application));
             let has_cured = !cures.is_empty();
             for cure in cures {
                 self.cure(cure, daemon);
             }
-            if !has_run && !has_moved && !has_cured {
+            let has_conciliated = self.conciliate_if_due(daemon, now);
+            if !has_run && !has_moved && !has_cured && !has_conciliated {
                 return;
             }
         }
@@ -321,7 +319,7 @@ impl Fleet {
 
     fn cure(&mut self, cure: Cure, daemon: &mut Daemon) {
         let (Cure::Stop(id) | Cure::Restart(id) | Cure::LeaveAlone(id)) = cure;
-        let Some(name) = daemon.roster.group(id).map(|group| group.name().to_string()) else { return };
+        let Some(name) = self.view.app(id).map(|app| app.name.clone()) else { return };
         let ticket = self.sequencer.ticket();
         match cure {
             Cure::Stop(id) => {
@@ -340,59 +338,59 @@ impl Fleet {
 
     /// Lets the state of the fleet follow; says whether it did.
     fn move_phase(&mut self, daemon: &mut Daemon, now: Now) -> bool {
-        let facts = Facts {
-            is_synchronised: self.is_synchronised(now.mono),
-            is_starting: !self.sequencer.is_starting_nothing(),
-            is_stopping: !self.sequencer.is_stopping_nothing(),
-        };
+        self.settle_members();
+        let before = (self.phase, self.master);
+        self.choose_master();
+        let facts = self.phase_facts(now.mono);
         let next = self.phase.next(facts);
         if next == self.phase {
-            return false;
+            return before.1 != self.master;
         }
-        self.phase = next;
+        let was = std::mem::replace(&mut self.phase, next);
         if self.supvisors().is_some() {
             activity!(Info, "Supvisors is in state {}", next.name());
         }
-        if next == Phase::Distribution && daemon.state() == SupervisorState::Running {
-            let ticket = self.sequencer.ticket();
-            self.plan_applications(ticket, daemon);
+        match next {
+            Phase::Synchronization => (self.is_synchronised_by_user, self.master) = (false, None),
+            Phase::Distribution if self.leads() && daemon.state() == SupervisorState::Running => {
+                let ticket = self.sequencer.ticket();
+                self.plan_applications(ticket, daemon);
+            }
+            Phase::Restarting | Phase::ShuttingDown => {
+                let wish = if next == Phase::Restarting { Wish::Restart } else { Wish::Shutdown };
+                self.wish = Some(wish);
+                if was < Phase::Restarting {
+                    self.sequencer.abort();
+                    if self.leads() {
+                        self.plan_stop_of_all(None, daemon);
+                    }
+                }
+            }
+            _ => {}
         }
         true
     }
 
-    /// Whether the synchronisation may end. Alone there is nobody to wait for, but a user who wants to be asked.
-    fn is_synchronised(&self, now: Mono) -> bool {
-        let Some(supvisors) = self.supvisors() else { return true };
-        let options = &supvisors.options;
-        let is_alone = supvisors.instances.all.len() <= 1;
-        let own = supvisors.instances.own();
-        let is_own = |name: &String| own.is_some_and(|own| own.identifier == *name || own.nick == *name);
-        let is_met = |synchro: &Synchro| match synchro {
-            Synchro::Strict => is_alone,
-            Synchro::List => is_alone,
-            Synchro::Core => options.core_identifiers.0.iter().all(is_own),
-            Synchro::Timeout => false,
-            Synchro::User => self.is_synchronised_by_user,
-        };
-        let synchros = &options.synchro_options.0;
-        let waits_for_user = synchros.contains(&Synchro::User);
-        let is_late = synchros.contains(&Synchro::Timeout) && self.synchro_timeout().is_some_and(|at| at <= now);
-        synchros.iter().any(is_met) || is_late || (is_alone && !waits_for_user)
-    }
-
-    fn synchro_timeout(&self) -> Option<Mono> {
-        let options = &self.supvisors()?.options;
-        let secs = u64::try_from(options.synchro_timeout.0).ok()?;
-        options.synchro_options.0.contains(&Synchro::Timeout).then(|| self.began.mono.after(Duration::from_secs(secs)))
-    }
-
-    /// Somebody ends the synchronisation.
-    pub fn end_synchronisation(&mut self) {
+    /// Somebody ends the synchronisation; the Master may be named.
+    pub fn end_synchronisation(&mut self, master: Option<PeerId>) {
         self.is_synchronised_by_user = true;
+        if master.is_some() {
+            self.master = master;
+        }
     }
 
-    /// Asks for the end of everything, or for a new beginning: all is stopped in sequence first (V-450).
-    pub fn ask(&mut self, wish: Wish, daemon: &mut Daemon) {
+    /// Asks for the end of everything, or for a new beginning: all is stopped in sequence first (V-450). It is passed to
+    /// whoever leads; false if nobody does.
+    pub fn ask(&mut self, wish: Wish, daemon: &mut Daemon) -> bool {
+        if self.leads() {
+            self.begin_end(wish, daemon);
+            return true;
+        }
+        self.master.is_some_and(|master| self.pass_on(master, wish))
+    }
+
+    /// The end of everything begins here.
+    fn begin_end(&mut self, wish: Wish, daemon: &mut Daemon) {
         let before = self.phase;
         self.phase = self.phase.wished(wish);
         if self.phase == before || self.phase == Phase::Final {
@@ -401,7 +399,7 @@ impl Fleet {
         self.wish = Some(if self.phase == Phase::Restarting { Wish::Restart } else { Wish::Shutdown });
         if before < Phase::Restarting {
             self.sequencer.abort();
-            self.plan_stop_of_all(false, daemon);
+            self.plan_stop_of_all(None, daemon);
         }
     }
 
@@ -415,7 +413,7 @@ impl Fleet {
             self.phase =
                 if daemon.state() == SupervisorState::Restarting { Phase::Restarting } else { Phase::ShuttingDown };
             self.sequencer.abort();
-            self.plan_stop_of_all(true, daemon);
+            self.plan_stop_of_all(Some(self.own), daemon);
             daemon.postpone_end(!self.sequencer.is_idle());
         }
     }

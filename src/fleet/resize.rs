@@ -55,7 +55,7 @@ impl Fleet {
             self.resizes.insert(program.to_string(), Resize { number, origin });
         }
         // Rules of those that have come, and that those which are to go are not started again.
-        self.refresh(daemon);
+        self.refresh(daemon, now);
         Ok(left)
     }
 

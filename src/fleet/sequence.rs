@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Fleet, Forced};
+use super::Fleet;
 use crate::clock::Now;
-use crate::config::fleet::{Distribution, EVERYWHERE, ProcessRules, Spread, StartingStrategy};
-use crate::config::{self, Ready, RunType};
+use crate::config::fleet::{StartingFailure, StartingStrategy};
+use crate::config::{Ready, RunType};
 use crate::daemon::{Daemon, Host, Proc};
-use crate::id::{GroupId, ProcId};
-use crate::model::fleet::placement::{Candidate, LOAD_MAX, choose};
+use crate::id::{PeerId, ProcId};
 use crate::model::fleet::sequencer::{Again, Command, Facts, Start, Stop, Ticket};
+use crate::model::fleet::view::{AppId, TaskId};
 use crate::state::{ProcessState, SupervisorState};
 
 /// Seconds of a tick (V-101).
@@ -34,17 +34,18 @@ impl Fleet {
     /// Lets the sequencer go on, and does what it wants; says whether there was something.
     pub(super) fn run_sequencer(&mut self, daemon: &mut Daemon, now: Now, host: &mut dyn Host) -> bool {
         let mut sequencer = std::mem::take(&mut self.sequencer);
-        let commands = sequencer.next(now.mono, &|id| self.facts(daemon, id));
+        let commands = sequencer.next(now.mono, &|id, peer| self.facts(daemon, id, peer));
         self.sequencer = sequencer;
-        self.started += commands.iter().filter(|command| matches!(command, Command::Start(_))).count();
+        self.started += commands.iter().filter(|command| matches!(command, Command::Start(..))).count();
         let has_some = !commands.is_empty();
         let mut stops = Vec::new();
         for command in commands {
             match command {
-                Command::Start(id) => self.start_now(daemon, id, now, host),
-                Command::Stop(id) => stops.push(id),
+                Command::Start(id, strategy) => self.start_now(daemon, id, strategy, now, host),
+                Command::Stop(id, peer) if peer == self.own => stops.extend(self.local(id)),
+                Command::Stop(id, peer) => self.command_stop(peer, id),
                 Command::GiveUp { process, shown, reason } => {
-                    let name = daemon.roster.namespec(process).unwrap_or_default();
+                    let name = self.view.namespec(process).unwrap_or_default();
                     activity!(Error, "{name}: {reason}");
                     self.force(process, shown, reason, now);
                 }
@@ -58,225 +59,187 @@ impl Fleet {
                 }
             }
         }
-        for id in &stops {
-            daemon.keep_down(*id);
-        }
-        if daemon.stops_in_order() {
-            daemon.stop_in_order(&stops, now);
-        } else {
-            for id in stops {
-                // A signal that cannot be sent makes the process UNKNOWN, which counts as stopped.
-                let _ = daemon.stop_process(id, now, host);
-            }
-        }
+        self.stop_here(&stops, daemon, now, host);
         has_some
     }
 
-    /// What the sequencer looks at.
-    fn facts(&self, daemon: &Daemon, id: ProcId) -> Option<Facts> {
-        let process = daemon.roster.process(id)?;
-        let machine = &process.machine;
-        let forced = self.forced.get(&id);
+    /// Stops processes of this instance.
+    pub(super) fn stop_here(&mut self, ids: &[ProcId], daemon: &mut Daemon, now: Now, host: &mut dyn Host) {
+        for id in ids {
+            daemon.keep_down(*id);
+        }
+        if daemon.stops_in_order() {
+            daemon.stop_in_order(ids, now);
+            return;
+        }
+        for id in ids {
+            // A signal that cannot be sent makes the process UNKNOWN, which counts as stopped.
+            let _ = daemon.stop_process(*id, now, host);
+        }
+    }
+
+    /// What the sequencer looks at: a process on an instance, or where it is being started.
+    fn facts(&self, daemon: &Daemon, id: TaskId, peer: Option<PeerId>) -> Option<Facts> {
+        let task = self.view.task(id)?;
+        let target = self.targets.get(&id);
+        let is_refused = self.refused.contains(&id);
+        let Some(peer) = peer.or(target.map(|target| target.peer)) else {
+            let facts = Facts {
+                state: task.shown(),
+                expected: task.expected(),
+                came_up: true,
+                is_pending: self.local(id).is_some_and(|id| daemon.is_waiting(id)),
+                is_refused,
+            };
+            return Some(facts);
+        };
+        let forced = task.forced.as_ref().map(|forced| forced.state);
+        if peer == self.own {
+            let id = self.local(id)?;
+            let machine = &daemon.roster.process(id)?.machine;
+            return Some(Facts {
+                state: forced.unwrap_or(machine.state()),
+                expected: machine.runs().spawn_error().is_empty(),
+                came_up: machine.runs().came_up(),
+                is_pending: daemon.is_waiting(id) || daemon.is_to_stop(id),
+                is_refused: is_refused || daemon.is_refused(id),
+            });
+        }
+        let record = &task.on(peer)?.record;
+        let is_unseen = target.is_some_and(|target| target.peer == peer && target.before.is_some());
         Some(Facts {
-            state: forced.map_or(machine.state(), |forced| forced.state),
-            expected: machine.runs().spawn_error().is_empty(),
-            came_up: machine.runs().came_up(),
-            is_pending: daemon.is_waiting(id) || daemon.is_to_stop(id),
-            is_refused: self.refused.contains(&id) || daemon.is_refused(id),
+            state: forced.unwrap_or(record.state),
+            expected: record.expected,
+            came_up: record.came_up,
+            is_pending: is_unseen || record.is_pending,
+            is_refused,
         })
     }
 
-    /// What would become of starts, in this order, if each succeeded: whether there is a place for each (V-365). Nothing
-    /// changes.
-    pub fn rehearse(&mut self, daemon: &Daemon, ids: &[ProcId], strategy: StartingStrategy) -> Vec<(ProcId, bool)> {
-        let assigned = self.assigned.clone();
-        let mut more = 0;
-        let mut found = Vec::with_capacity(ids.len());
-        for id in ids {
-            let has_place = self.place(daemon, *id, Some(strategy), more).is_some();
-            if has_place {
-                more += self.rules_of(daemon, *id).map_or(0, |rules| rules.expected_loading);
-            }
-            found.push((*id, has_place));
-        }
-        self.assigned = assigned;
-        found
-    }
-
-    fn start_again(&mut self, application: GroupId, again: Again, ticket: Ticket, daemon: &mut Daemon) {
+    fn start_again(&mut self, application: AppId, again: Again, ticket: Ticket, daemon: &mut Daemon) {
         if daemon.state() != SupervisorState::Running {
             return;
         }
         match again {
-            Again::Application => self.plan_start(application, ticket, ticket.0, false, daemon),
-            Again::Processes(ids) => {
+            Again::Application(strategy) => self.plan_start(application, strategy, ticket, ticket.0, false, daemon),
+            Again::Processes(strategy, ids) => {
                 for id in ids {
-                    self.plan_process(id, ticket, daemon);
+                    self.plan_process(id, strategy, ticket, daemon);
                 }
             }
         }
     }
 
-    /// Starts a process, if there is a place for it and a program (V-382, V-264).
-    fn start_now(&mut self, daemon: &mut Daemon, id: ProcId, now: Now, host: &mut dyn Host) {
-        self.forced.remove(&id);
+    /// Starts a process where there is a place for it (V-382, V-264).
+    fn start_now(
+        &mut self,
+        daemon: &mut Daemon,
+        id: TaskId,
+        strategy: StartingStrategy,
+        now: Now,
+        host: &mut dyn Host,
+    ) {
+        self.view.release(id);
         self.refused.remove(&id);
-        if self.place(daemon, id, None, 0).is_none() {
-            return self.refuse(id, NO_PLACE, now, daemon);
+        self.targets.remove(&id);
+        let pending = self.pending();
+        let Some(peer) = self.place(id, strategy, &pending) else {
+            return self.refuse(id, NO_PLACE, now);
+        };
+        self.target(id, peer, now);
+        if peer != self.own {
+            if !self.command_start(peer, id) {
+                self.refuse(id, NO_PLACE, now);
+            }
+            return;
+        }
+        // What cannot be started has been refused.
+        let _ = self.start_here(id, daemon, now, host);
+    }
+
+    /// Starts a process of this instance, if there is a program for it.
+    ///
+    /// Errors: there is none; it is shown as given up.
+    pub(super) fn start_here(
+        &mut self,
+        task: TaskId,
+        daemon: &mut Daemon,
+        now: Now,
+        host: &mut dyn Host,
+    ) -> Result<(), String> {
+        let Some(id) = self.local(task) else { return Err("it is not known there".to_string()) };
+        if daemon.is_disabled(id) {
+            return Err("it is disabled there".to_string());
+        }
+        if daemon.roster.process(id).is_some_and(|process| !process.machine.state().is_stopped()) {
+            return Ok(());
         }
         if let Err(problem) = daemon.find_command(id, host) {
-            return self.refuse(id, &problem.to_string(), now, daemon);
+            self.refuse(task, &problem.to_string(), now);
+            return Err(problem.to_string());
         }
         if daemon.wait_to_start(id, now) {
-            return;
+            self.amend_own(daemon, task, now);
+            return Ok(());
         }
         daemon.start_process(id, now, host);
         if daemon.roster.process(id).is_some_and(|process| process.config.program.startsecs <= 0) {
             daemon.transition(id, now, host);
         }
+        Ok(())
     }
 
-    fn refuse(&mut self, id: ProcId, reason: &str, now: Now, daemon: &Daemon) {
-        let name = daemon.roster.namespec(id).unwrap_or_default();
+    pub(super) fn refuse(&mut self, id: TaskId, reason: &str, now: Now) {
+        let name = self.view.namespec(id).unwrap_or_default();
         activity!(Error, "{name} is not started: {reason}");
         self.refused.insert(id);
         self.force(id, ProcessState::Fatal, reason, now);
     }
 
-    pub(super) fn force(&mut self, id: ProcId, state: ProcessState, reason: &str, now: Now) {
-        self.forced.insert(id, Forced { state, reason: reason.to_string(), at: now.mono });
-    }
-
-    /// The instance on which a process would be started, beside what takes so much already (V-350 to V-355).
-    pub fn place(
-        &mut self,
-        daemon: &Daemon,
-        id: ProcId,
-        strategy: Option<StartingStrategy>,
-        more: i64,
-    ) -> Option<usize> {
-        let process = daemon.roster.process(id)?;
-        let group = process.group;
-        let application = self.applications.get(&group)?;
-        let rules = application.processes.get(&id)?;
-        let (expected, strategy) = (rules.expected_loading, strategy.unwrap_or(application.rules.starting_strategy));
-        let is_spread = application.rules.distribution == Distribution::AllInstances;
-        if daemon.is_disabled(id)
-            || !(if is_spread { self.may_run_here(daemon, id) } else { self.fits_whole(daemon, group) })
-        {
-            return None;
-        }
-        // What takes nothing has room everywhere: most rules say nothing of a load, and there are as many as processes.
-        let load = if expected == 0 { 0 } else { self.load(daemon) + more };
-        choose(strategy, &[Candidate { instance: 0, load, node_load: load }], expected, 0)
-    }
-
-    /// Whether the rule of a process allows this instance. What `@` and `#` give out is given out when it is first needed
-    /// (V-82).
-    fn may_run_here(&mut self, daemon: &Daemon, id: ProcId) -> bool {
-        let Some(rules) = self.rules_of(daemon, id) else { return false };
-        let names_us = self.names_us(&rules.identifiers);
-        if rules.spread == Spread::All || !names_us {
-            return names_us;
-        }
-        if !self.assigned.contains_key(&id) {
-            self.assign(daemon, id);
-        }
-        self.assigned.get(&id) == Some(&true)
-    }
-
-    /// Whether this instance takes an application that is not spread: it is allowed, and has room for all that is not up yet
-    /// (V-360, V-363).
-    fn fits_whole(&self, daemon: &Daemon, group: GroupId) -> bool {
-        let Some(application) = self.applications.get(&group) else { return false };
-        let name = daemon.roster.group(group).map_or("", |group| group.name());
-        let is_allowed = self.names_us(&self.identifiers_of(name, &application.rules));
-        let is_up = |id: ProcId| {
-            daemon.roster.process(id).is_some_and(|process| process.machine.state().is_running())
-                || daemon.is_waiting(id)
-        };
-        let missing = application.processes.iter().filter(|(id, rules)| rules.start_sequence > 0 && !is_up(**id));
-        let missing: i64 = missing.map(|(_, rules)| rules.expected_loading).sum();
-        let is_whole = !application.processes.keys().any(|id| daemon.is_disabled(*id));
-        is_allowed && is_whole && (missing == 0 || self.load(daemon) + missing <= LOAD_MAX)
-    }
-
-    /// Gives out the only instance there is among the processes of a program: with `#` to all, with `@` to the first.
-    fn assign(&mut self, daemon: &Daemon, id: ProcId) {
-        let Some(process) = daemon.roster.process(id) else { return };
-        let (group, program) = (process.group, process.config.program.name.clone());
-        let Some(application) = self.applications.get(&group) else { return };
-        let mut same: Vec<(i64, ProcId, Spread)> = application
-            .processes
-            .iter()
-            .filter_map(|(id, rules)| Some((daemon.roster.process(*id)?, *id, rules.spread)))
-            .filter(|(process, _, spread)| *spread != Spread::All && process.config.program.name == program)
-            .map(|(process, id, spread)| (process.config.number, id, spread))
-            .collect();
-        same.sort_by_key(|(number, id, _)| (*number, *id));
-        let mut is_taken =
-            same.iter().any(|(_, id, spread)| *spread == Spread::At && self.assigned.get(id) == Some(&true));
-        for (_, id, spread) in same {
-            let gets_it = spread == Spread::Hash || !is_taken;
-            let gets_it = *self.assigned.entry(id).or_insert(gets_it);
-            is_taken |= gets_it && spread == Spread::At;
-        }
-    }
-
-    /// Whether a list of instances has this one: by identifier, nick or stereotype (V-4).
-    pub(super) fn names_us(&self, list: &[String]) -> bool {
-        let Some(supvisors) = self.supvisors() else { return true };
-        let own = supvisors.instances.own();
-        list.iter().any(|name| {
-            name == EVERYWHERE
-                || own.is_some_and(|own| own.identifier == *name || own.nick == *name)
-                || supvisors.options.stereotypes.0.contains(name)
-        })
-    }
-
-    /// What is expected of all that runs, and of what is about to (V-351, V-352).
-    pub fn load(&self, daemon: &Daemon) -> i64 {
-        let counts = |id: ProcId| {
-            daemon.roster.process(id).is_some_and(|process| process.machine.state().is_running())
-                || daemon.is_waiting(id)
-        };
-        self.loads.iter().filter(|(id, _)| counts(*id)).map(|(_, load)| load).sum()
-    }
-
-    pub(super) fn rules_of(&self, daemon: &Daemon, id: ProcId) -> Option<&ProcessRules> {
-        let group = daemon.roster.process(id)?.group;
-        self.applications.get(&group)?.processes.get(&id)
-    }
-
     /// How a process is to be started; alone its exit is not waited for (V-261).
-    pub(super) fn start_of(&self, daemon: &Daemon, id: ProcId, is_alone: bool) -> Option<Start> {
-        let process = daemon.roster.process(id)?;
-        let rules = self.rules_of(daemon, id)?;
-        let is_oneshot = process.config.program.run_type == RunType::Oneshot;
+    pub(super) fn start_of(
+        &self,
+        daemon: &Daemon,
+        id: TaskId,
+        strategy: Option<StartingStrategy>,
+        is_alone: bool,
+    ) -> Option<Start> {
+        let task = self.view.task(id)?;
+        let rules = self.rules_of(id)?;
+        let default = self.applications.get(&task.app)?.rules.starting_strategy;
+        let here = self.local(id).and_then(|id| daemon.roster.process(id));
+        let is_oneshot = here.is_some_and(|process| process.config.program.run_type == RunType::Oneshot);
         let waits_for_exit = is_oneshot || (rules.wait_exit && !is_alone);
-        let on_failure = if rules.required { rules.starting_failure } else { config::fleet::StartingFailure::Continue };
+        let on_failure = if rules.required { rules.starting_failure } else { StartingFailure::Continue };
         // What says itself that it is ready has a time of its own for that, as a one-shot has.
-        let is_limited = process.config.ready == Ready::Startsecs && !is_oneshot;
+        let is_limited = here.is_none_or(|process| process.config.ready == Ready::Startsecs) && !is_oneshot;
+        let startsecs = task.known().first().map_or(0, |known| known.record.startsecs);
         let exit_secs = rules.wait_exit_secs;
         Some(Start {
             process: id,
             rank: rules.start_sequence,
             waits_for_exit,
+            strategy: strategy.unwrap_or(default),
             on_failure,
-            starting_limit: is_limited.then(|| limit(process.config.program.startsecs) + hook_time(process)),
+            starting_limit: is_limited.then(|| limit(startsecs) + here.map_or(Duration::ZERO, hook_time)),
             exit_limit: (exit_secs > 0 && rules.wait_exit).then(|| Duration::from_secs(exit_secs)),
         })
     }
 
-    /// How a process is to be stopped.
-    pub(super) fn stop_of(&self, daemon: &Daemon, id: ProcId) -> Option<Stop> {
-        let process = daemon.roster.process(id)?;
-        let rank = self.rules_of(daemon, id)?.stop_sequence.max(0);
-        let program = &process.config.program;
-        let steps = (0..).map_while(|at| program.stopsignal.step(at)).count();
-        let steps = i64::try_from(steps).unwrap_or(i64::MAX).max(1);
-        let limit = limit(program.stopwaitsecs.saturating_mul(steps).min(STOP_SECS_MAX)) + hook_time(process);
-        Some(Stop { process: id, rank, limit })
+    /// How a process is to be stopped on an instance.
+    pub(super) fn stop_of(&self, daemon: &Daemon, id: TaskId, peer: PeerId) -> Option<Stop> {
+        let rank = self.rules_of(id)?.stop_sequence.max(0);
+        let here = self.local(id).and_then(|id| daemon.roster.process(id)).filter(|_| peer == self.own);
+        let limit = match here {
+            Some(process) => {
+                let program = &process.config.program;
+                let steps = (0..).map_while(|at| program.stopsignal.step(at)).count();
+                let steps = i64::try_from(steps).unwrap_or(i64::MAX).max(1);
+                limit(program.stopwaitsecs.saturating_mul(steps).min(STOP_SECS_MAX)) + hook_time(process)
+            }
+            None => limit(self.view.task(id)?.on(peer)?.record.stopwaitsecs.min(STOP_SECS_MAX)),
+        };
+        Some(Stop { process: id, peer, rank, limit })
     }
 }
 

@@ -1,12 +1,13 @@
 //! What the fleet shows of instances, applications and processes.
 
-use super::{Application, Fleet, Forced};
+use super::{Application, Fleet};
 use crate::clock::{Mono, Now};
-use crate::config::fleet::{ApplicationRules, EVERYWHERE, Instance, Spread, Synchro, place_of};
-use crate::daemon::{Daemon, Proc};
-use crate::id::{GroupId, ProcId};
+use crate::config::fleet::{ApplicationRules, EVERYWHERE, Spread, place_of};
+use crate::id::PeerId;
+use crate::model::fleet::instance::InstanceState;
 use crate::model::fleet::phase::Phase;
 use crate::model::fleet::status::{Part, Status, status};
+use crate::model::fleet::view::{AppId, Known, TaskId, View};
 use crate::state::ProcessState;
 
 /// Seconds of the clock that cannot be set.
@@ -14,9 +15,9 @@ pub fn seconds(at: Mono) -> f64 {
     at.0 as f64 / 1e9
 }
 
-/// Whether the exit of a process that has exited was expected, and true of all others.
-pub fn was_expected(process: &Proc) -> bool {
-    process.machine.state() != ProcessState::Exited || process.machine.runs().spawn_error().is_empty()
+/// Whether a process is given up or has exited unexpectedly (V-136).
+fn has_failed(known: &Known) -> bool {
+    known.record.state == ProcessState::Fatal || !known.record.expected
 }
 
 impl Fleet {
@@ -25,59 +26,31 @@ impl Fleet {
         self.phase
     }
 
-    /// Whether something is being started, and stopped.
+    /// What all instances say of their processes.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Whether this instance starts something, and stops something.
     pub fn jobs(&self) -> (bool, bool) {
         (!self.sequencer.is_starting_nothing(), !self.sequencer.is_stopping_nothing())
     }
 
-    /// Whether something that the synchronisation was to wait for is not there (V-106).
-    pub fn is_degraded(&self) -> bool {
-        let Some(supvisors) = self.supvisors() else { return false };
-        let is_alone = supvisors.instances.all.len() <= 1;
-        let is_own = |name: &String| self.names_us(std::slice::from_ref(name));
-        let synchros = &supvisors.options.synchro_options.0;
-        let has = |synchro| synchros.contains(&synchro);
-        (!is_alone && (has(Synchro::Strict) || has(Synchro::List)))
-            || (has(Synchro::Core) && !supvisors.options.core_identifiers.0.iter().all(is_own))
-    }
-
-    /// Whether this instance is the Master: from the end of the synchronisation on.
-    pub fn is_master(&self) -> bool {
-        self.phase > Phase::Synchronization
-    }
-
-    /// This instance.
-    pub fn own(&self) -> Option<&Instance> {
-        self.supvisors()?.instances.own()
-    }
-
-    /// The instances that a name stands for: an identifier, a nick or a stereotype (V-4), with whether each is this one.
-    pub fn instances_called(&self, name: &str) -> Vec<(&Instance, bool)> {
-        let Some(supvisors) = self.supvisors() else { return Vec::new() };
-        let instances = &supvisors.instances;
-        let all = || instances.all.iter().enumerate().map(|(at, one)| (one, at == instances.own));
-        let exact = all().find(|(one, _)| one.identifier == name).or_else(|| all().find(|(one, _)| one.nick == name));
-        match exact {
-            Some(found) => vec![found],
-            // Of others it is not known what they share.
-            None if supvisors.options.stereotypes.0.iter().any(|one| one == name) => {
-                all().filter(|(_, own)| *own).collect()
-            }
-            None => Vec::new(),
-        }
-    }
-
-    /// Ticks since the beginning, and when the last one was: seconds of both clocks.
-    pub fn last_tick(&self, now: Now) -> (i64, i64, f64) {
-        let ticks = now.mono.since(self.began.mono).as_secs() / super::sequence::TICK;
-        let since = ticks * super::sequence::TICK;
-        let mono = seconds(self.began.mono) + since as f64;
-        let count = i64::try_from(ticks).unwrap_or(i64::MAX).saturating_add(1);
-        (count, self.began.wall.secs().saturating_add(i64::try_from(since).unwrap_or(0)), mono)
+    /// The instances that start something, and those that stop something.
+    pub fn busy_members(&self) -> (Vec<PeerId>, Vec<PeerId>) {
+        let (starts, stops) = self.jobs();
+        let is_own = |peer: PeerId| peer == self.own;
+        let of = |is_busy: &dyn Fn(PeerId, &super::Member) -> bool| {
+            self.running_members().filter(|(peer, member)| is_busy(*peer, member)).map(|(peer, _)| peer).collect()
+        };
+        (
+            of(&|peer, member| if is_own(peer) { starts } else { member.modes.is_starting }),
+            of(&|peer, member| if is_own(peer) { stops } else { member.modes.is_stopping }),
+        )
     }
 
     /// An application.
-    pub fn application(&self, id: GroupId) -> Option<&Application> {
+    pub fn application(&self, id: AppId) -> Option<&Application> {
         self.applications.get(&id)
     }
 
@@ -86,70 +59,58 @@ impl Fleet {
         let Some(place) = place_of(name).filter(|_| rules.spread == Spread::Hash) else {
             return rules.identifiers.clone();
         };
-        let all = || {
-            let instances = self.supvisors().map_or(&[][..], |one| &one.instances.all);
-            instances.iter().map(|one| one.identifier.clone()).collect::<Vec<_>>()
-        };
+        let all = || self.members.iter().map(|member| member.who.identifier.clone()).collect::<Vec<_>>();
         let list =
             if rules.identifiers.iter().any(|one| one == EVERYWHERE) { all() } else { rules.identifiers.clone() };
         if list.is_empty() { list } else { vec![list[place % list.len()].clone()] }
     }
 
     /// The instances of a process's rule as they are shown: what `@` and `#` give out only once it is given out.
-    pub fn identifiers_of_process(&self, daemon: &Daemon, id: ProcId) -> Vec<String> {
-        let Some(rules) = self.rules_of(daemon, id) else { return Vec::new() };
-        match (rules.spread, self.assigned.get(&id), self.own()) {
-            (Spread::All, ..) => rules.identifiers.clone(),
-            (_, Some(true), Some(own)) => vec![own.identifier.clone()],
+    pub fn identifiers_of_task(&self, id: TaskId) -> Vec<String> {
+        let Some(rules) = self.rules_of(id) else { return Vec::new() };
+        match (rules.spread, self.assigned.get(&id)) {
+            (Spread::All, _) => rules.identifiers.clone(),
+            (_, Some(Some(peer))) => {
+                self.member(*peer).map(|member| member.who.identifier.clone()).into_iter().collect()
+            }
             _ => Vec::new(),
         }
     }
 
     /// How an application is.
-    pub fn status(&self, daemon: &Daemon, id: GroupId) -> Option<Status> {
+    pub fn status(&self, id: AppId) -> Option<Status> {
         let application = self.applications.get(&id)?;
-        let part = |(id, rules): (&ProcId, &crate::config::fleet::ProcessRules)| {
-            let process = daemon.roster.process(*id)?;
-            let (state, expected) = (self.shown(daemon, *id), was_expected(process));
-            Some(Part { name: &process.config.name, state, expected, required: rules.required })
+        let part = |(id, rules): (&TaskId, &crate::config::fleet::ProcessRules)| {
+            let task = self.view.task(*id)?;
+            Some(Part { name: &task.name, state: task.shown(), expected: task.expected(), required: rules.required })
         };
-        let parts: Vec<Part<'_>> = application.processes.iter().filter_map(part).collect();
+        let parts: Vec<Part<'_>> = application.tasks.iter().filter_map(part).collect();
         let rules = &application.rules;
         Some(status(&parts, rules.formula.as_deref(), rules.managed).0)
     }
 
     /// The state that a process is shown in.
-    pub fn shown(&self, daemon: &Daemon, id: ProcId) -> ProcessState {
-        let own = daemon.roster.process(id).map_or(ProcessState::Unknown, |process| process.machine.state());
-        self.forced.get(&id).map_or(own, |forced| forced.state)
-    }
-
-    /// The other state that a process is shown in.
-    pub fn forced(&self, id: ProcId) -> Option<&Forced> {
-        self.forced.get(&id)
-    }
-
-    /// When something happened last to a process, in seconds of the clock that cannot be set.
-    pub fn last_change(&self, id: ProcId) -> f64 {
-        let at = self.forced.get(&id).map(|forced| forced.at).or_else(|| self.last_changes.get(&id).copied());
-        seconds(at.unwrap_or(self.began.mono))
+    pub fn shown(&self, id: TaskId) -> ProcessState {
+        self.view.task(id).map_or(ProcessState::Unknown, |task| task.shown())
     }
 
     /// Whether no process of an application has ever run.
-    pub fn was_never_started(&self, daemon: &Daemon, id: GroupId) -> bool {
+    pub fn was_never_started(&self, id: AppId) -> bool {
         let Some(application) = self.applications.get(&id) else { return false };
-        application
-            .processes
-            .keys()
-            .filter_map(|id| daemon.roster.process(*id))
-            .all(|process| process.machine.state() == ProcessState::Stopped && process.machine.runs().stop_secs() == 0)
+        application.tasks.keys().filter_map(|id| self.view.task(*id)).all(|task| task.was_never_started())
     }
 
-    /// Whether a process is given up or has exited unexpectedly (V-136).
-    pub fn has_failed_process(&self, daemon: &Daemon) -> bool {
-        daemon
-            .roster
-            .processes()
-            .any(|(_, process)| process.machine.state() == ProcessState::Fatal || !was_expected(process))
+    /// Whether a process of an instance that counts has failed there (V-136).
+    pub fn has_failed_process(&self, peer: PeerId) -> bool {
+        self.member(peer).is_some_and(|member| member.state == InstanceState::Running)
+            && self.view.tasks().any(|(_, task)| task.on(peer).is_some_and(has_failed))
+    }
+
+    /// Seconds for which a process has run on an instance, by the clock of that.
+    pub fn uptime(&self, known: &Known, now: Now) -> i64 {
+        let is_up = matches!(known.record.state, ProcessState::Running | ProcessState::Stopping);
+        let clock = self.member(known.peer).map_or(0, |member| member.clock(now));
+        let nanos = clock.saturating_sub(known.record.started);
+        if is_up { i64::try_from(nanos / 1_000_000_000).unwrap_or(i64::MAX) } else { 0 }
     }
 }

@@ -32,7 +32,9 @@ pub(super) use plain::is_sequenced;
 pub use plain::{PlainGroup, PlainProgram};
 pub use rules::{ApplicationRules, EVERYWHERE, ProcessRules, Rules, Spread, Subject, place_of};
 pub use values::Period;
-pub use words::{ConciliationStrategy, Distribution, RunningFailure, StartingFailure, StartingStrategy, Synchro};
+pub use words::{
+    ConciliationStrategy, Distribution, RunningFailure, StartingFailure, StartingStrategy, SupvisorsFailure, Synchro,
+};
 
 /// Bytes of all rules files, as many as a section may have. They are read on the loop.
 const RULES_BYTES_MAX: usize = 16 << 20;

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::view::AppId;
 use crate::clock::Mono;
 use crate::config::fleet::RunningFailure;
-use crate::id::GroupId;
 
 /// The longest pause before a restart.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
@@ -23,25 +23,25 @@ pub const WINDOW: Duration = Duration::from_secs(600);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cure {
     /// It is stopped.
-    Stop(GroupId),
+    Stop(AppId),
     /// It is stopped and started.
-    Restart(GroupId),
+    Restart(AppId),
     /// It was restarted too often and is left alone.
-    LeaveAlone(GroupId),
+    LeaveAlone(AppId),
 }
 
 /// Applications in which something has failed.
 #[derive(Clone, Debug, Default)]
 pub struct Failures {
     /// What is to be done, and not before when.
-    pending: BTreeMap<GroupId, (RunningFailure, Mono)>,
+    pending: BTreeMap<AppId, (RunningFailure, Mono)>,
     /// When each was restarted, the oldest first.
-    restarts: BTreeMap<GroupId, VecDeque<Mono>>,
+    restarts: BTreeMap<AppId, VecDeque<Mono>>,
 }
 
 impl Failures {
     /// A process of an application has failed. A stop goes before a restart (V-424).
-    pub fn note(&mut self, application: GroupId, strategy: RunningFailure, now: Mono) {
+    pub fn note(&mut self, application: AppId, strategy: RunningFailure, now: Mono) {
         let at = match strategy {
             RunningFailure::StopApplication => now,
             RunningFailure::RestartApplication => now.after(self.pause(application, now)),
@@ -54,7 +54,7 @@ impl Failures {
     }
 
     /// How long its next restart waits.
-    fn pause(&mut self, application: GroupId, now: Mono) -> Duration {
+    fn pause(&mut self, application: AppId, now: Mono) -> Duration {
         let times = self.restarts.entry(application).or_default();
         while times.front().is_some_and(|at| now.since(*at) >= WINDOW) {
             times.pop_front();
@@ -64,15 +64,15 @@ impl Failures {
     }
 
     /// What is due, of applications that are not being started or stopped (V-424).
-    pub fn due(&mut self, now: Mono, is_busy: impl Fn(GroupId) -> bool) -> Vec<Cure> {
-        let is_due = |(application, (_, at)): (&GroupId, &(RunningFailure, Mono))| {
+    pub fn due(&mut self, now: Mono, is_busy: impl Fn(AppId) -> bool) -> Vec<Cure> {
+        let is_due = |(application, (_, at)): (&AppId, &(RunningFailure, Mono))| {
             (*at <= now && !is_busy(*application)).then_some(*application)
         };
-        let due: Vec<GroupId> = self.pending.iter().filter_map(is_due).collect();
+        let due: Vec<AppId> = self.pending.iter().filter_map(is_due).collect();
         due.into_iter().filter_map(|application| self.cure(application, now)).collect()
     }
 
-    fn cure(&mut self, application: GroupId, now: Mono) -> Option<Cure> {
+    fn cure(&mut self, application: AppId, now: Mono) -> Option<Cure> {
         let (strategy, _) = self.pending.remove(&application)?;
         if strategy == RunningFailure::StopApplication {
             return Some(Cure::Stop(application));
@@ -91,12 +91,12 @@ impl Failures {
     }
 
     /// Somebody has stopped or started it: what was to be done is done or no longer wanted.
-    pub fn forget(&mut self, application: GroupId) {
+    pub fn forget(&mut self, application: AppId) {
         self.pending.remove(&application);
     }
 
     /// Keeps only applications that are there.
-    pub fn retain(&mut self, is_there: impl Fn(GroupId) -> bool) {
+    pub fn retain(&mut self, is_there: impl Fn(AppId) -> bool) {
         self.pending.retain(|application, _| is_there(*application));
         self.restarts.retain(|application, _| is_there(*application));
     }
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use RunningFailure::*;
 
-    const A: GroupId = GroupId(1);
+    const A: AppId = AppId(1);
 
     fn at(secs: u64) -> Mono {
         Mono(0).after(Duration::from_secs(1000 + secs))

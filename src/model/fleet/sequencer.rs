@@ -10,9 +10,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::view::{AppId, TaskId};
 use crate::clock::Mono;
-use crate::config::fleet::StartingFailure;
-use crate::id::{GroupId, ProcId};
+use crate::config::fleet::{StartingFailure, StartingStrategy};
+use crate::id::PeerId;
 use crate::state::ProcessState;
 
 /// Commands of one look. Whoever asks comes again at once, so that a thousand processes take no long turn.
@@ -30,11 +31,13 @@ pub struct Ticket(pub u64);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start {
     /// Which.
-    pub process: ProcId,
+    pub process: TaskId,
     /// Its rank within its application.
     pub rank: i64,
     /// It is done when it has exited as expected, not when it runs.
     pub waits_for_exit: bool,
+    /// Where it is started.
+    pub strategy: StartingStrategy,
     /// What becomes of the rest when it does not start.
     pub on_failure: StartingFailure,
     /// How long it may be STARTING; `None` where something else limits that.
@@ -43,11 +46,13 @@ pub struct Start {
     pub exit_limit: Option<Duration>,
 }
 
-/// A process that is to be stopped.
+/// A process that is to be stopped on one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stop {
     /// Which.
-    pub process: ProcId,
+    pub process: TaskId,
+    /// Where.
+    pub peer: PeerId,
     /// Its rank within its application.
     pub rank: i64,
     /// How long that may take.
@@ -72,32 +77,32 @@ pub struct Facts {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Start a process.
-    Start(ProcId),
-    /// Stop a process.
-    Stop(ProcId),
+    /// Start a process, where the strategy says.
+    Start(TaskId, StartingStrategy),
+    /// Stop a process on an instance.
+    Stop(TaskId, PeerId),
     /// Say of a process that it did not become what it should in time.
     GiveUp {
         /// Which.
-        process: ProcId,
+        process: TaskId,
         /// What it is shown as from here on.
         shown: ProcessState,
         /// What did not happen.
         reason: &'static str,
     },
     /// Stop an application whose start has failed.
-    StopApplication(GroupId, Vec<Ticket>),
+    StopApplication(AppId, Vec<Ticket>),
     /// Start an application that was stopped for it.
-    StartAgain(GroupId, Again, Vec<Ticket>),
+    StartAgain(AppId, Again, Vec<Ticket>),
 }
 
 /// What is started after a stop (V-402).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Again {
-    /// The application in its sequence.
-    Application,
+    /// The application in its sequence, with its own strategy or another.
+    Application(Option<StartingStrategy>),
     /// These processes alone.
-    Processes(Vec<ProcId>),
+    Processes(Option<StartingStrategy>, Vec<TaskId>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,10 +114,12 @@ enum Kind {
 /// A process in a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Item {
-    process: ProcId,
+    process: TaskId,
     ticket: Ticket,
     /// Of a start: `None` for a stop.
     start: Option<Start>,
+    /// Of a stop: where.
+    peer: Option<PeerId>,
     stop_limit: Duration,
 }
 
@@ -129,7 +136,7 @@ struct Running {
 /// What is done with one application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Job {
-    application: GroupId,
+    application: AppId,
     kind: Kind,
     batch: u64,
     /// Among the applications of its batch.
@@ -152,6 +159,9 @@ pub struct Sequencer {
     next_ticket: u64,
 }
 
+/// Asks what is known of a process: on an instance, or where it is being started.
+pub type Look<'l> = dyn Fn(TaskId, Option<PeerId>) -> Option<Facts> + 'l;
+
 /// What has become of a process that was told to start or to stop.
 enum Outcome {
     UnderWay,
@@ -168,7 +178,7 @@ impl Sequencer {
     }
 
     /// Plans the start of an application. What was planned of it before is replaced (V-390); what is under way goes on.
-    pub fn start(&mut self, application: GroupId, rank: i64, starts: Vec<Start>, ticket: Ticket, batch: u64) {
+    pub fn start(&mut self, application: AppId, rank: i64, starts: Vec<Start>, ticket: Ticket, batch: u64) {
         self.jobs.retain_mut(|job| {
             let is_it = job.application == application && job.kind == Kind::Start;
             if is_it {
@@ -187,7 +197,7 @@ impl Sequencer {
 
     /// Plans the start of a process; it joins the start of its application if there is one (V-390). False if it is planned
     /// there already.
-    pub fn start_process(&mut self, application: GroupId, start: Start, ticket: Ticket, batch: u64) -> bool {
+    pub fn start_process(&mut self, application: AppId, start: Start, ticket: Ticket, batch: u64) -> bool {
         if self.is_starting(start.process) {
             return false;
         }
@@ -206,14 +216,15 @@ impl Sequencer {
     /// Plans stops of processes of an application, and what is started afterwards. What was to be started of it is not.
     pub fn stop(
         &mut self,
-        application: GroupId,
+        application: AppId,
         rank: i64,
         stops: Vec<Stop>,
         again: Option<Again>,
         ticket: Ticket,
         batch: u64,
     ) {
-        let is_meant = |process: ProcId| stops.iter().any(|stop| stop.process == process);
+        let meant: BTreeSet<TaskId> = stops.iter().map(|stop| stop.process).collect();
+        let is_meant = |process: TaskId| meant.contains(&process);
         for job in self.jobs.iter_mut().filter(|job| job.application == application && job.kind == Kind::Start) {
             for items in job.planned.values_mut() {
                 items.retain(|item| !is_meant(item.process));
@@ -222,7 +233,8 @@ impl Sequencer {
         }
         let mut planned: BTreeMap<i64, Vec<Item>> = BTreeMap::new();
         for stop in stops {
-            let item = Item { process: stop.process, ticket, start: None, stop_limit: stop.limit };
+            let item =
+                Item { process: stop.process, ticket, start: None, peer: Some(stop.peer), stop_limit: stop.limit };
             planned.entry(stop.rank).or_default().push(item);
         }
         if planned.is_empty() && again.is_none() {
@@ -238,7 +250,7 @@ impl Sequencer {
     }
 
     /// Forgets processes that are no more.
-    pub fn retain(&mut self, is_there: impl Fn(ProcId) -> bool) {
+    pub fn retain(&mut self, is_there: impl Fn(TaskId) -> bool) {
         for job in &mut self.jobs {
             for items in job.planned.values_mut() {
                 items.retain(|item| is_there(item.process));
@@ -264,17 +276,17 @@ impl Sequencer {
     }
 
     /// Whether something of an application is started or stopped.
-    pub fn is_busy(&self, application: GroupId) -> bool {
+    pub fn is_busy(&self, application: AppId) -> bool {
         self.jobs.iter().any(|job| job.application == application)
     }
 
     /// Whether so much of an application is under way that no call may add to it.
-    pub fn is_full(&self, application: GroupId) -> bool {
+    pub fn is_full(&self, application: AppId) -> bool {
         self.jobs.iter().filter(|job| job.application == application).count() >= JOBS_MAX
     }
 
     /// Whether a process is being started or its turn is to come.
-    pub fn is_starting(&self, process: ProcId) -> bool {
+    pub fn is_starting(&self, process: TaskId) -> bool {
         self.jobs
             .iter()
             .filter(|job| job.kind == Kind::Start)
@@ -282,9 +294,20 @@ impl Sequencer {
     }
 
     /// Whether it is a process's turn to start.
-    pub fn is_started_now(&self, process: ProcId) -> bool {
+    pub fn is_started_now(&self, process: TaskId) -> bool {
         let jobs = self.jobs.iter().filter(|job| job.kind == Kind::Start);
         jobs.flat_map(|job| &job.current).any(|running| running.item.process == process)
+    }
+
+    /// Processes whose turn to start it is.
+    pub fn started_now(&self) -> BTreeSet<TaskId> {
+        let jobs = self.jobs.iter().filter(|job| job.kind == Kind::Start);
+        jobs.flat_map(|job| &job.current).map(|running| running.item.process).collect()
+    }
+
+    /// Whether an application is being started.
+    pub fn is_starting_application(&self, application: AppId) -> bool {
+        self.jobs.iter().any(|job| job.application == application && job.kind == Kind::Start)
     }
 
     /// Whether a ticket is over.
@@ -301,12 +324,12 @@ impl Sequencer {
         self.jobs.iter().flat_map(|job| &job.current).filter_map(|running| running.due).min()
     }
 
-    fn job_mut(&mut self, application: GroupId, kind: Kind) -> Option<&mut Job> {
+    fn job_mut(&mut self, application: AppId, kind: Kind) -> Option<&mut Job> {
         self.jobs.iter_mut().find(|job| job.application == application && job.kind == kind)
     }
 
     /// Looks at what is under way, and says what is to be done. To be asked again once that is done, until it is nothing.
-    pub fn next(&mut self, now: Mono, facts: &dyn Fn(ProcId) -> Option<Facts>) -> Vec<Command> {
+    pub fn next(&mut self, now: Mono, facts: &Look<'_>) -> Vec<Command> {
         let mut commands = Vec::new();
         // What is done without a command, because it was so before, may make others due. Each pass leaves less to do.
         while self.pass(now, facts, &mut commands) && commands.is_empty() {}
@@ -314,7 +337,7 @@ impl Sequencer {
     }
 
     /// Looks at each job once; says whether that has changed what others wait for.
-    fn pass(&mut self, now: Mono, facts: &dyn Fn(ProcId) -> Option<Facts>, commands: &mut Vec<Command>) -> bool {
+    fn pass(&mut self, now: Mono, facts: &Look<'_>, commands: &mut Vec<Command>) -> bool {
         let mut has_begun = false;
         let front = Front::of(&self.jobs);
         for job in &mut self.jobs {
@@ -348,7 +371,7 @@ struct Front {
     /// Of each batch of starts the first rank, of each batch of stops the last.
     ranks: BTreeMap<(Kind, u64), i64>,
     /// Applications that are being stopped.
-    stopping: BTreeSet<GroupId>,
+    stopping: BTreeSet<AppId>,
 }
 
 impl Front {
@@ -376,12 +399,12 @@ impl Front {
 
 impl Item {
     fn start(start: Start, ticket: Ticket) -> Item {
-        Item { process: start.process, ticket, start: Some(start), stop_limit: Duration::ZERO }
+        Item { process: start.process, ticket, start: Some(start), peer: None, stop_limit: Duration::ZERO }
     }
 }
 
 impl Job {
-    fn new(application: GroupId, kind: Kind, batch: u64) -> Job {
+    fn new(application: AppId, kind: Kind, batch: u64) -> Job {
         Job {
             application,
             kind,
@@ -400,11 +423,11 @@ impl Job {
     }
 
     /// Takes out what is done, failed, or late.
-    fn look(&mut self, now: Mono, facts: &dyn Fn(ProcId) -> Option<Facts>, commands: &mut Vec<Command>) {
+    fn look(&mut self, now: Mono, facts: &Look<'_>, commands: &mut Vec<Command>) {
         let mut current = std::mem::take(&mut self.current);
         current.retain_mut(|running| {
             let process = running.item.process;
-            match running.look(now, facts(process)) {
+            match running.look(now, facts(process, running.item.peer)) {
                 Outcome::UnderWay => return true,
                 Outcome::Done => {}
                 Outcome::Failed => self.fail(&running.item),
@@ -434,7 +457,7 @@ impl Job {
     }
 
     /// Begins the next rank with something to do in it, once nothing of the last one is under way; says whether there is one.
-    fn begin(&mut self, facts: &dyn Fn(ProcId) -> Option<Facts>, commands: &mut Vec<Command>) -> bool {
+    fn begin(&mut self, facts: &Look<'_>, commands: &mut Vec<Command>) -> bool {
         let is_free = self.current.is_empty();
         while self.current.is_empty() && commands.len() < COMMANDS_MAX {
             let next = match self.kind {
@@ -443,15 +466,17 @@ impl Job {
             };
             let Some((_, items)) = next else { return false };
             for item in items {
-                let Some(known) = facts(item.process) else { continue };
-                match self.kind {
-                    Kind::Start if known.state.is_stopped() => commands.push(Command::Start(item.process)),
-                    Kind::Stop if !known.state.is_stopped() || known.is_pending => {
-                        commands.push(Command::Stop(item.process));
+                let Some(known) = facts(item.process, item.peer) else { continue };
+                match (&item.start, item.peer) {
+                    (Some(start), _) if known.state.is_stopped() => {
+                        commands.push(Command::Start(item.process, start.strategy));
+                    }
+                    (None, Some(peer)) if !known.state.is_stopped() || known.is_pending => {
+                        commands.push(Command::Stop(item.process, peer));
                     }
                     // One that starts already is waited for, as long as it is not clear what becomes of it.
-                    Kind::Start if known.state.is_running() => {}
-                    Kind::Start | Kind::Stop => continue,
+                    (Some(_), _) if known.state.is_running() => {}
+                    _ => continue,
                 }
                 self.current.push(Running { item, seen: None, due: None });
             }

@@ -1,8 +1,8 @@
 //! What applications are like, and their rules (V-220 to V-222).
 
 use super::{
-    Code, Context, FROM_DISTRIBUTION, Fault, GroupId, Method, Outcome, Value, application, gate, parts, record, row,
-    strings,
+    AppId, Code, Context, FROM_DISTRIBUTION, Fault, Method, Outcome, Value, application, fleet, gate, parts, record,
+    row, strings,
 };
 use crate::fleet::view::seconds;
 use crate::rpc::text;
@@ -15,11 +15,11 @@ pub const METHODS: &[Method] = &[
 ];
 
 /// An application (V-205 P).
-fn described(context: &mut Context<'_>, id: GroupId) -> Result<Value, Fault> {
-    let (fleet, daemon, now, _) = parts!(context);
-    let name = daemon.roster.group(id).map_or("", |group| group.name());
+fn described(context: &mut Context<'_>, id: AppId) -> Result<Value, Fault> {
+    let (fleet, _, now, _) = parts!(context);
+    let name = fleet.view().app(id).map_or("", |app| &app.name);
     let is_managed = fleet.application(id).is_some_and(|application| application.rules.managed);
-    let status = fleet.status(daemon, id).ok_or_else(|| Code::BadName.with(name))?;
+    let status = fleet.status(id).ok_or_else(|| Code::BadName.with(name))?;
     Ok(record([
         ("application_name", name.to_string().into()),
         ("managed", is_managed.into()),
@@ -33,7 +33,7 @@ fn described(context: &mut Context<'_>, id: GroupId) -> Result<Value, Fault> {
 
 fn all_info(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     gate(context, FROM_DISTRIBUTION)?;
-    let ids: Vec<GroupId> = context.daemon.roster.groups_by_name().map(|(id, _)| id).collect();
+    let ids: Vec<AppId> = fleet(context)?.view().apps().map(|(id, _)| id).collect();
     let all: Result<Vec<Value>, Fault> = ids.into_iter().map(|id| described(context, id)).collect();
     Ok(Value::Array(all?).into())
 }

@@ -2,8 +2,8 @@
 
 use super::waits::{Goal, Wait};
 use super::{
-    Code, Context, Fault, GroupId, Method, OPERATING, Outcome, ProcId, STOPPING, StartingStrategy, Value, fleet, gate,
-    managed, namespec, parts, processes, record, row, starting_strategy, strings,
+    AppId, Code, Context, Fault, Method, OPERATING, Outcome, STOPPING, StartingStrategy, TaskId, Value, acting,
+    all_processes, fleet, gate, managed, namespec, parts, processes, record, row, starting_strategy, strings,
 };
 use crate::fleet::acts::Begun;
 use crate::fleet::sequence::NO_PLACE;
@@ -120,21 +120,20 @@ pub(super) fn answer(
     }
 }
 
-fn state_of(context: &mut Context<'_>, id: GroupId) -> Result<Option<ApplicationState>, Fault> {
-    let (fleet, daemon, ..) = parts!(context);
-    Ok(fleet.status(daemon, id).map(|status| status.state))
+fn state_of(context: &mut Context<'_>, id: AppId) -> Result<Option<ApplicationState>, Fault> {
+    Ok(fleet(context)?.status(id).map(|status| status.state))
 }
 
 fn start_application(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     gate(context, OPERATING)?;
-    starting_strategy(params.first())?;
+    let strategy = starting_strategy(params.first())?;
     let name = text(params, 1)?;
     let id = managed(context, name)?;
     if state_of(context, id)? != Some(ApplicationState::Stopped) {
         return Err(Code::AlreadyStarted.with(name));
     }
-    let (fleet, daemon, now, host) = parts!(context);
-    let begun = fleet.start_application(id, daemon, now, host);
+    let (fleet, means) = acting(context)?;
+    let begun = fleet.start_application(id, Some(strategy), means);
     let failed = || Code::AbnormalTermination.with(format!("failed to start {name}"));
     answer(context, begun, Goal::Up(id, name.to_string()), wait(params, 2), failed, true.into())
 }
@@ -143,19 +142,19 @@ fn stop_application(context: &mut Context<'_>, params: &[Value]) -> Result<Outco
     gate(context, STOPPING)?;
     let name = text(params, 0)?;
     let id = managed(context, name)?;
-    let (fleet, daemon, now, host) = parts!(context);
-    let begun = fleet.stop_application(id, daemon, now, host);
+    let (fleet, means) = acting(context)?;
+    let begun = fleet.stop_application(id, means);
     let failed = || Code::NotRunning.with(format!("failed to stop {name}"));
     answer(context, begun, Goal::Down(id, name.to_string()), wait(params, 1), failed, true.into())
 }
 
 fn restart_application(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     gate(context, OPERATING)?;
-    starting_strategy(params.first())?;
+    let strategy = starting_strategy(params.first())?;
     let name = text(params, 1)?;
     let id = managed(context, name)?;
-    let (fleet, daemon, now, host) = parts!(context);
-    let begun = fleet.restart_application(id, daemon, now, host);
+    let (fleet, means) = acting(context)?;
+    let begun = fleet.restart_application(id, Some(strategy), means);
     let failed = || Code::AbnormalTermination.with(format!("failed to restart {name}"));
     answer(context, begun, Goal::Up(id, name.to_string()), wait(params, 2), failed, true.into())
 }
@@ -163,32 +162,30 @@ fn restart_application(context: &mut Context<'_>, params: &[Value]) -> Result<Ou
 /// Where processes would be started, as it is shown (V-205 T).
 fn predicted(
     context: &mut Context<'_>,
-    ids: &[ProcId],
+    ids: &[TaskId],
     strategy: StartingStrategy,
     waits_for_exit: bool,
 ) -> Result<Outcome, Fault> {
-    let (fleet, daemon, ..) = parts!(context);
-    let found = fleet.rehearse(daemon, ids, strategy);
-    let own = fleet.own().map(|own| own.identifier.clone());
+    let fleet = fleet(context)?;
+    let found = fleet.rehearse(ids, strategy);
     let mut all: Vec<(String, String, Value)> = Vec::with_capacity(found.len());
-    for (id, has_place) in found {
-        let Some((group, process)) = daemon.roster.member(id) else { continue };
-        let rules = fleet.application(process.group).and_then(|one| one.processes.get(&id));
-        let exits = waits_for_exit && rules.is_some_and(|rules| rules.wait_exit);
-        let state = match (has_place, exits) {
-            (false, _) => ProcessState::Fatal,
-            (true, true) => ProcessState::Exited,
-            (true, false) => ProcessState::Running,
+    for (id, place) in found {
+        let Some((group, name)) = fleet.view().names(id) else { continue };
+        let exits = waits_for_exit && fleet.rules_of(id).is_some_and(|rules| rules.wait_exit);
+        let state = match (place, exits) {
+            (None, _) => ProcessState::Fatal,
+            (Some(_), true) => ProcessState::Exited,
+            (Some(_), false) => ProcessState::Running,
         };
-        let identifier = own.as_ref().filter(|_| state == ProcessState::Running);
+        let member = place.and_then(|place| fleet.member(place)).filter(|_| state == ProcessState::Running);
         let value = record([
-            ("application_name", group.name().to_string().into()),
-            ("process_name", process.config.name.clone().into()),
+            ("application_name", group.to_string().into()),
+            ("process_name", name.to_string().into()),
             ("state", state.name().into()),
-            ("forced_reason", if has_place { "" } else { NO_PLACE }.into()),
-            ("running_identifiers", strings(identifier)),
+            ("forced_reason", if place.is_some() { "" } else { NO_PLACE }.into()),
+            ("running_identifiers", strings(member.map(|member| &member.who.identifier))),
         ]);
-        all.push((group.name().to_string(), process.config.name.clone(), value));
+        all.push((group.to_string(), name.to_string(), value));
     }
     all.sort_by(|(group, name, _), (other, second, _)| (group, name).cmp(&(other, second)));
     Ok(Value::Array(all.into_iter().map(|(_, _, value)| value).collect()).into())
@@ -203,33 +200,34 @@ fn test_start_application(context: &mut Context<'_>, params: &[Value]) -> Result
         return Err(Code::AlreadyStarted.with(name));
     }
     let application = fleet(context)?.application(id).cloned();
-    let mut planned: Vec<(i64, ProcId)> = application.map_or(Vec::new(), |application| {
-        let ranked = application.processes.iter().map(|(id, rules)| (rules.start_sequence, *id));
+    let mut planned: Vec<(i64, TaskId)> = application.map_or(Vec::new(), |application| {
+        let ranked = application.tasks.iter().map(|(id, rules)| (rules.start_sequence, *id));
         ranked.filter(|(rank, _)| *rank > 0).collect()
     });
     planned.sort_unstable();
-    let ids: Vec<ProcId> = planned.into_iter().map(|(_, id)| id).collect();
+    let ids: Vec<TaskId> = planned.into_iter().map(|(_, id)| id).collect();
     predicted(context, &ids, strategy, true)
 }
 
-fn is_up(context: &Context<'_>, id: ProcId) -> bool {
-    let state = context.daemon.roster.process(id).map(|process| process.machine.state());
-    state.is_some_and(ProcessState::is_running)
-}
-
 /// Faults if one of them runs.
-fn none_runs(context: &Context<'_>, ids: &[ProcId]) -> Result<(), Fault> {
-    match ids.iter().find(|id| is_up(context, **id)) {
-        Some(id) => Err(Code::AlreadyStarted.with(namespec(context, *id))),
+fn none_runs(context: &mut Context<'_>, ids: &[TaskId]) -> Result<(), Fault> {
+    let fleet = fleet(context)?;
+    let is_up = |id: &&TaskId| fleet.view().task(**id).is_some_and(|task| task.is_running());
+    match ids.iter().find(is_up).copied() {
+        Some(id) => Err(Code::AlreadyStarted.with(namespec(context, id)?)),
         None => Ok(()),
     }
 }
 
 /// Gives processes more arguments, or takes them away (V-465).
-fn set_arguments(context: &mut Context<'_>, ids: &[ProcId], arguments: &str) {
+fn set_arguments(context: &mut Context<'_>, ids: &[TaskId], arguments: &str) -> Result<(), Fault> {
+    let (fleet, daemon, now, _) = parts!(context);
     for id in ids {
-        context.daemon.mark(*id, |marks| arguments.clone_into(&mut marks.extra_args));
+        if fleet.extra_args(*id) != arguments {
+            fleet.set_arguments(*id, arguments, daemon, now);
+        }
     }
+    Ok(())
 }
 
 /// The optional arguments.
@@ -243,24 +241,30 @@ pub(super) fn arguments(params: &[Value], index: usize) -> Result<&str, Fault> {
 
 fn start_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     gate(context, OPERATING)?;
-    starting_strategy(params.first())?;
+    let strategy = starting_strategy(params.first())?;
     let name = text(params, 1)?;
     let ids = processes(context, name)?;
     none_runs(context, &ids)?;
-    start(context, name, ids, arguments(params, 2)?, wait(params, 3), true.into())
+    start(context, Wanted { name, ids, strategy }, arguments(params, 2)?, wait(params, 3), true.into())
+}
+
+/// Processes that are to be started, and under which name.
+struct Wanted<'n> {
+    name: &'n str,
+    ids: Vec<TaskId>,
+    strategy: StartingStrategy,
 }
 
 fn start(
     context: &mut Context<'_>,
-    name: &str,
-    ids: Vec<ProcId>,
+    Wanted { name, ids, strategy }: Wanted<'_>,
     arguments: &str,
     waits: bool,
     value: Value,
 ) -> Result<Outcome, Fault> {
-    set_arguments(context, &ids, arguments);
-    let (fleet, daemon, now, host) = parts!(context);
-    let begun = fleet.start_processes(&ids, daemon, now, host);
+    set_arguments(context, &ids, arguments)?;
+    let (fleet, means) = acting(context)?;
+    let begun = fleet.start_processes(&ids, strategy, means);
     let failed = || Code::AbnormalTermination.with(format!("failed to start {name}"));
     answer(context, begun, Goal::AreUp(ids), waits, failed, value)
 }
@@ -271,43 +275,41 @@ fn start_any_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outc
     let pattern = text(params, 1)?;
     let wrong = |error| Code::IncorrectParameters.with(format!("regex={pattern}: {error}"));
     let regex = crate::wire::pattern::pattern(pattern).map_err(wrong)?;
-    let candidates: Vec<ProcId> = context
-        .daemon
-        .roster
-        .processes_by_name()
-        .filter(|(_, _, process)| process.machine.state().is_stopped())
-        .map(|(id, ..)| id)
-        .filter(|id| regex.is_match(&namespec(context, *id)))
-        .collect();
-    let (fleet, daemon, ..) = parts!(context);
+    let fleet = fleet(context)?;
+    let is_meant = |id: &TaskId| {
+        fleet.view().task(*id).is_some_and(|task| !task.is_running())
+            && fleet.view().namespec(*id).is_some_and(|name| regex.is_match(&name))
+    };
+    let candidates: Vec<TaskId> = all_processes(fleet).into_iter().filter(is_meant).collect();
     let found = candidates
         .into_iter()
-        .find(|id| fleet.rehearse(daemon, &[*id], strategy).first().is_some_and(|(_, has_place)| *has_place));
+        .find(|id| fleet.rehearse(&[*id], strategy).first().is_some_and(|(_, place)| place.is_some()));
     let Some(id) = found else {
         return Err(Code::Failed.with(format!("no candidate process matching \"{pattern}\"")));
     };
-    let name = namespec(context, id);
-    start(context, &name.clone(), vec![id], arguments(params, 2)?, wait(params, 3), name.into())
+    let name = namespec(context, id)?;
+    let wanted = Wanted { name: &name, ids: vec![id], strategy };
+    start(context, wanted, arguments(params, 2)?, wait(params, 3), name.clone().into())
 }
 
 fn stop_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     gate(context, STOPPING)?;
     let name = text(params, 0)?;
     let ids = processes(context, name)?;
-    let (fleet, daemon, now, host) = parts!(context);
-    let begun = fleet.stop_processes(&ids, daemon, now, host);
+    let (fleet, means) = acting(context)?;
+    let begun = fleet.stop_processes(&ids, means);
     let failed = || Code::NotRunning.with(format!("{name} already stopped"));
     answer(context, begun, Goal::AreDown(ids), wait(params, 1), failed, true.into())
 }
 
 fn restart_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     gate(context, OPERATING)?;
-    starting_strategy(params.first())?;
+    let strategy = starting_strategy(params.first())?;
     let name = text(params, 1)?;
     let ids = processes(context, name)?;
-    set_arguments(context, &ids, arguments(params, 2)?);
-    let (fleet, daemon, now, host) = parts!(context);
-    let begun = fleet.restart_processes(&ids, daemon, now, host);
+    set_arguments(context, &ids, arguments(params, 2)?)?;
+    let (fleet, means) = acting(context)?;
+    let begun = fleet.restart_processes(&ids, strategy, means);
     let failed = || Code::AbnormalTermination.with(format!("failed to restart {name}"));
     answer(context, begun, Goal::AreUp(ids), wait(params, 3), failed, true.into())
 }

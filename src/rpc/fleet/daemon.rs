@@ -3,11 +3,12 @@
 use super::control::answer;
 use super::waits::Goal;
 use super::{
-    Code, Context, FROM_DISTRIBUTION, Fault, Method, OPERATING, Outcome, Value, conciliation_strategy, fleet, gate,
-    list, parts, row,
+    Code, Context, FROM_DISTRIBUTION, Fault, Method, OPERATING, Outcome, Value, acting, conciliation_strategy, fleet,
+    gate, list, parts, row,
 };
 use crate::config::fleet::{ConciliationStrategy, Period, Synchro};
 use crate::level::Level;
+use crate::model::fleet::instance::InstanceState;
 use crate::model::fleet::phase::{Phase, Wish};
 use crate::rpc::{text, wait};
 use crate::wire::pyrepr;
@@ -88,20 +89,23 @@ fn truth(params: &[Value]) -> Result<bool, Fault> {
     Ok(wait(params, 0))
 }
 
-/// Alone there is never a conflict, and so never a state for this.
 fn conciliate(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     gate(context, &[Phase::Conciliation])?;
     let strategy = conciliation_strategy(params.first())?;
+    let (fleet, daemon, now, host) = parts!(context);
+    fleet.conciliate(strategy, daemon, now);
+    fleet.go_on(daemon, now, host);
     Ok((strategy != ConciliationStrategy::User).into())
 }
 
 fn restart_sequence(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     gate(context, OPERATING)?;
-    let (fleet, daemon, now, host) = parts!(context);
-    if fleet.jobs() != (false, false) {
+    let (fleet, means) = acting(context)?;
+    let (starting, stopping) = fleet.busy_members();
+    if !starting.is_empty() || !stopping.is_empty() {
         return Err(Code::BadSupvisorsState.with("jobs in progress"));
     }
-    let begun = fleet.start_sequence(daemon, now, host);
+    let begun = fleet.start_sequence(means);
     let failed = || Code::AbnormalTermination.with("failed to trigger start sequence");
     answer(context, begun, Goal::End, wait(params, 0), failed, true.into())
 }
@@ -109,8 +113,10 @@ fn restart_sequence(context: &mut Context<'_>, params: &[Value]) -> Result<Outco
 fn end(context: &mut Context<'_>, wish: Wish) -> Result<Outcome, Fault> {
     gate(context, FROM_DISTRIBUTION)?;
     let (fleet, daemon, ..) = parts!(context);
-    fleet.ask(wish, daemon);
-    Ok(true.into())
+    match fleet.ask(wish, daemon) {
+        true => Ok(true.into()),
+        false => Err(Code::BadSupvisorsState.with("no Supvisors Master")),
+    }
 }
 
 fn end_sync(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
@@ -121,23 +127,28 @@ fn end_sync(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Faul
     if !allows {
         return Err(Code::NotApplicable.with("USER expected in synchro_options"));
     }
+    if fleet.master().is_some() {
+        return Err(Code::BadSupvisorsState.with("Supvisors synchronization ending"));
+    }
+    let mut named = None;
     if !master.is_empty() {
-        let found = fleet.instances_called(master);
+        let found: Vec<_> =
+            fleet.called(master).into_iter().filter_map(|peer| Some((peer, fleet.member(peer)?))).collect();
         match found[..] {
             [] => return Err(Code::BadName.with(format!("unknown Supvisors identifier={master}"))),
-            [(_, true)] => {}
-            [(other, false)] => {
-                let text = format!("Supvisors instance={} is not RUNNING (STOPPED)", other.identifier);
-                return Err(Code::NotRunning.with(text));
+            [(peer, member)] if member.state == InstanceState::Running => named = Some(peer),
+            [(_, member)] => {
+                let (name, state) = (&member.who.identifier, member.state.name());
+                return Err(Code::NotRunning.with(format!("Supvisors instance={name} is not RUNNING ({state})")));
             }
             _ => {
-                let names = list(found.iter().map(|(one, _)| one.identifier.as_str()));
+                let names = list(found.iter().map(|(_, member)| member.who.identifier.as_str()));
                 let text = format!("multiple identifiers={names} found for Supvisors master={master}");
                 return Err(Code::IncorrectParameters.with(text));
             }
         }
     }
-    fleet.end_synchronisation();
+    fleet.end_synchronisation(named);
     Ok(true.into())
 }
 

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::{Context, Fault, Fleet, Method, Outcome, Value, fleet, parts, record, row, strings};
+use super::{Context, Fault, Fleet, Method, Outcome, PeerId, Value, fleet, instances_called, record, row, strings};
 use crate::clock::Now;
-use crate::config::fleet::{Instance, Nic};
-use crate::daemon::Daemon;
 use crate::fault::Code;
-use crate::fleet::view::seconds;
+use crate::fleet::members::Member;
+use crate::model::fleet::instance::InstanceState;
+use crate::model::fleet::phase::Phase;
 use crate::rpc::text;
+use crate::wire::fleet::report::{Interface, Modes};
 
 /// The version of Supvisors that this is like.
 const API_VERSION: &str = "0.19";
@@ -63,90 +64,66 @@ pub const METHODS: &[Method] = &[
     ),
 ];
 
-/// What identifies an instance of which nothing is said otherwise.
-fn names(fleet: &Fleet) -> (String, String) {
-    fleet.own().map_or_else(Default::default, |own| (own.identifier.clone(), own.nick.clone()))
+/// The jobs of one instance as truths, or those of all as lists of instances.
+enum Jobs {
+    Own,
+    All,
 }
 
-/// The state of the fleet as this instance sees it; its jobs as a list of instances or as truths (V-205 A).
-pub fn state(fleet: &Fleet, now: Now, lists_jobs: bool) -> Value {
-    let (identifier, nick) = names(fleet);
-    let (starts, stops) = fleet.jobs();
-    let jobs = |has_some: bool| match lists_jobs {
-        true => strings(has_some.then_some(&identifier)),
-        false => has_some.into(),
+/// The state of the fleet as an instance sees it (V-205 A).
+fn state(fleet: &Fleet, member: &Member, modes: &Modes, jobs: Jobs, now: Now) -> Value {
+    let phase = Phase::of(modes.phase).unwrap_or(Phase::Off);
+    let (starting, stopping) = match jobs {
+        Jobs::Own => (modes.is_starting.into(), modes.is_stopping.into()),
+        Jobs::All => {
+            let (starting, stopping) = fleet.busy_members();
+            let names = |peers: Vec<PeerId>| {
+                strings(peers.into_iter().filter_map(|peer| Some(&fleet.member(peer)?.who.identifier)))
+            };
+            (names(starting), names(stopping))
+        }
     };
-    let (starting, stopping) = (jobs(starts), jobs(stops));
-    let phase = fleet.phase();
-    let supvisors = fleet.supvisors();
-    let all = supvisors.map_or(&[][..], |one| &one.instances.all);
-    let states = all.iter().map(|one| {
-        let state = if one.identifier == identifier { "RUNNING" } else { "STOPPED" };
-        (Cow::Owned(one.identifier.clone()), state.into())
+    let states = modes.instances.iter().map(|(name, state)| {
+        let state = InstanceState::of(*state).unwrap_or_default();
+        (Cow::Owned(name.clone()), state.name().into())
     });
-    let states = Value::Struct(states.collect());
-    let master = if fleet.is_master() { identifier.clone() } else { String::new() };
     record([
-        ("identifier", identifier.into()),
-        ("nick_identifier", nick.into()),
-        ("now_monotonic", Value::Double(seconds(now.mono))),
+        ("identifier", member.who.identifier.clone().into()),
+        ("nick_identifier", member.who.nick.clone().into()),
+        ("now_monotonic", Value::Double(member.clock(now) as f64 / 1e9)),
         ("fsm_statecode", phase.code().into()),
         ("fsm_statename", phase.name().into()),
-        ("degraded_mode", fleet.is_degraded().into()),
-        ("discovery_mode", supvisors.is_some_and(|one| one.options.multicast_group.is_some()).into()),
-        ("master_identifier", master.into()),
+        ("degraded_mode", modes.is_degraded.into()),
+        ("discovery_mode", modes.discovers.into()),
+        ("master_identifier", modes.master.clone().into()),
         ("starting_jobs", starting),
         ("stopping_jobs", stopping),
-        ("instance_states", states),
-    ])
-}
-
-/// The same of an instance that nothing is known of.
-fn unknown_state(instance: &Instance) -> Value {
-    record([
-        ("identifier", instance.identifier.clone().into()),
-        ("nick_identifier", instance.nick.clone().into()),
-        ("now_monotonic", Value::Double(0.0)),
-        ("fsm_statecode", 0.into()),
-        ("fsm_statename", "OFF".into()),
-        ("degraded_mode", false.into()),
-        ("discovery_mode", false.into()),
-        ("master_identifier", "".into()),
-        ("starting_jobs", false.into()),
-        ("stopping_jobs", false.into()),
-        ("instance_states", Value::Struct(Vec::new())),
+        ("instance_states", Value::Struct(states.collect())),
     ])
 }
 
 fn supvisors_state(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     let now = context.now;
-    Ok(state(fleet(context)?, now, true).into())
+    let fleet = fleet(context)?;
+    let own = fleet.member(fleet.own_id()).ok_or_else(|| Code::UnknownMethod.bare())?;
+    Ok(state(fleet, own, &fleet.own_modes(), Jobs::All, now).into())
 }
 
 /// All instances, sorted by their identifiers.
-fn sorted(fleet: &Fleet) -> Vec<(Instance, bool)> {
-    let Some(supvisors) = fleet.supvisors() else { return Vec::new() };
-    let instances = &supvisors.instances;
-    let mut all: Vec<(Instance, bool)> =
-        instances.all.iter().enumerate().map(|(at, one)| (one.clone(), at == instances.own)).collect();
-    all.sort_by(|(one, _), (other, _)| one.identifier.cmp(&other.identifier));
-    all
+fn sorted(fleet: &Fleet) -> Vec<PeerId> {
+    let mut all: Vec<(&String, PeerId)> =
+        fleet.members().map(|(peer, member)| (&member.who.identifier, peer)).collect();
+    all.sort();
+    all.into_iter().map(|(_, peer)| peer).collect()
 }
 
-/// Those of that name (V-203).
-fn called(fleet: &Fleet, name: &str) -> Result<Vec<(Instance, bool)>, Fault> {
-    let found: Vec<(Instance, bool)> =
-        fleet.instances_called(name).into_iter().map(|(one, own)| (one.clone(), own)).collect();
-    match found.is_empty() {
-        true => Err(Code::BadName.with(format!("identifier={name} is unknown to Supvisors"))),
-        false => Ok(found),
-    }
-}
-
-fn states_of(fleet: &Fleet, all: Vec<(Instance, bool)>, now: Now) -> Value {
-    Value::Array(
-        all.iter().map(|(one, own)| if *own { state(fleet, now, false) } else { unknown_state(one) }).collect(),
-    )
+fn states_of(fleet: &Fleet, all: Vec<PeerId>, now: Now) -> Value {
+    let of = |peer: PeerId| {
+        let member = fleet.member(peer)?;
+        let own = (peer == fleet.own_id()).then(|| fleet.own_modes());
+        Some(state(fleet, member, own.as_ref().unwrap_or(&member.modes), Jobs::Own, now))
+    };
+    Value::Array(all.into_iter().filter_map(of).collect())
 }
 
 fn all_state_modes(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
@@ -159,15 +136,12 @@ fn state_modes(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, F
     let now = context.now;
     let name = text(params, 0)?;
     let fleet = fleet(context)?;
-    Ok(states_of(fleet, called(fleet, name)?, now).into())
+    Ok(states_of(fleet, instances_called(fleet, name)?, now).into())
 }
 
 fn master(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
-    let fleet = fleet(context)?;
-    if !fleet.is_master() {
-        return Ok(Value::Struct(Vec::new()).into());
-    }
-    let (identifier, nick) = names(fleet);
+    let Some(master) = fleet(context)?.master() else { return Ok(Value::Struct(Vec::new()).into()) };
+    let (identifier, nick) = (master.who.identifier.clone(), master.who.nick.clone());
     Ok(record([("identifier", identifier.into()), ("nick_identifier", nick.into())]).into())
 }
 
@@ -196,26 +170,24 @@ fn statistics_status(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, 
 
 fn network_info(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
-    let hostname = context.daemon.config.hostname.clone();
     let fleet = fleet(context)?;
-    let found = called(fleet, name)?;
-    let (Some((one, own)), Some(supvisors)) = (found.first(), fleet.supvisors()) else {
+    let found = instances_called(fleet, name)?;
+    let Some(member) = found.first().and_then(|peer| fleet.member(*peer)) else {
         return Err(Code::UnknownMethod.bare());
     };
-    let mut stereotypes = supvisors.options.stereotypes.0.clone();
-    stereotypes.sort();
+    let (who, about) = (&member.who, member.about.as_ref());
     let mut members: Vec<(Cow<'static, str>, Value)> = vec![
-        ("identifier".into(), one.identifier.clone().into()),
-        ("nick_identifier".into(), one.nick.clone().into()),
-        ("host_id".into(), one.host.clone().into()),
-        ("http_port".into(), i64::from(one.port).into()),
-        ("stereotypes".into(), if *own { strings(&stereotypes) } else { Value::Array(Vec::new()) }),
+        ("identifier".into(), who.identifier.clone().into()),
+        ("nick_identifier".into(), who.nick.clone().into()),
+        ("host_id".into(), who.host.clone().into()),
+        ("http_port".into(), i64::from(who.port).into()),
+        ("stereotypes".into(), strings(about.into_iter().flat_map(|about| &about.stereotypes))),
     ];
-    if *own {
-        let addresses = supvisors.nics.iter().map(|(nic, names)| (Cow::Owned(nic.name.clone()), address(nic, names)));
+    if let Some(about) = about {
+        let addresses = about.interfaces.iter().map(|one| (Cow::Owned(one.name.clone()), address(one)));
         let network = record([
-            ("machine_id", supvisors.machine_id.clone().into()),
-            ("fqdn", hostname.into()),
+            ("machine_id", about.machine.clone().into()),
+            ("fqdn", about.hostname.clone().into()),
             ("addresses", Value::Struct(addresses.collect())),
         ]);
         members.push(("network".into(), network));
@@ -223,54 +195,59 @@ fn network_info(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, 
     Ok(Value::Struct(members).into())
 }
 
-fn address(nic: &Nic, names: &[String]) -> Value {
-    let address = nic.address.to_string();
-    let host_name = names.first().cloned().unwrap_or_else(|| address.clone());
+fn address(one: &Interface) -> Value {
+    let host_name = one.names.first().unwrap_or(&one.address);
     record([
-        ("host_name", host_name.into()),
-        ("aliases", strings(names.iter().skip(1))),
-        ("ipv4_addresses", strings([&address])),
+        ("host_name", host_name.clone().into()),
+        ("aliases", strings(one.names.iter().skip(1))),
+        ("ipv4_addresses", strings([&one.address])),
         (
             "nic_info",
             record([
-                ("nic_name", nic.name.clone().into()),
-                ("ipv4_address", address.clone().into()),
-                ("netmask", nic.netmask.to_string().into()),
+                ("nic_name", one.name.clone().into()),
+                ("ipv4_address", one.address.clone().into()),
+                ("netmask", one.netmask.clone().into()),
             ]),
         ),
     ])
 }
 
-/// An instance (V-205 I).
-fn info(fleet: &Fleet, daemon: &Daemon, (instance, own): &(Instance, bool), now: Now) -> Value {
-    let (count, wall, mono) = if *own { fleet.last_tick(now) } else { (0, 0, 0.0) };
-    let (code, name) = if *own { (3, "RUNNING") } else { (0, "STOPPED") };
-    let wall = wall.clamp(i64::from(i32::MIN), i64::from(i32::MAX));
-    record([
-        ("identifier", instance.identifier.clone().into()),
-        ("nick_identifier", instance.nick.clone().into()),
-        ("node_name", instance.host.clone().into()),
-        ("port", i64::from(instance.port).into()),
-        ("statecode", code.into()),
-        ("statename", name.into()),
-        ("loading", if *own { fleet.load(daemon) } else { 0 }.into()),
-        ("process_failure", (*own && fleet.has_failed_process(daemon)).into()),
+/// An instance (V-205 I). Its ticks are counted by its own clock, ours by this one's.
+fn info(fleet: &Fleet, peer: PeerId, now: Now) -> Option<Value> {
+    let member = fleet.member(peer)?;
+    let own = fleet.member(fleet.own_id())?;
+    let is_known = member.about.is_some();
+    let (count, wall, mono) = member.last_tick(now);
+    let (local_count, local_wall, local_mono) = if is_known { own.last_tick(now) } else { (0, 0, 0.0) };
+    let capped = |secs: i64| secs.clamp(i64::from(i32::MIN), i64::from(i32::MAX));
+    Some(record([
+        ("identifier", member.who.identifier.clone().into()),
+        ("nick_identifier", member.who.nick.clone().into()),
+        ("node_name", member.who.host.clone().into()),
+        ("port", i64::from(member.who.port).into()),
+        ("statecode", member.state.code().into()),
+        ("statename", member.state.name().into()),
+        ("loading", fleet.view().load(peer).into()),
+        ("process_failure", fleet.has_failed_process(peer).into()),
         ("remote_sequence_counter", count.into()),
-        ("remote_time", wall.into()),
+        ("remote_time", capped(wall).into()),
         ("remote_mtime", Value::Double(mono)),
-        ("local_sequence_counter", count.into()),
-        ("local_time", wall.into()),
-        ("local_mtime", Value::Double(mono)),
-    ])
+        ("local_sequence_counter", local_count.into()),
+        ("local_time", capped(local_wall).into()),
+        ("local_mtime", Value::Double(local_mono)),
+    ]))
 }
 
 fn all_instances(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
-    let (fleet, daemon, now, _) = parts!(context);
-    Ok(Value::Array(sorted(fleet).iter().map(|one| info(fleet, daemon, one, now)).collect()).into())
+    let now = context.now;
+    let fleet = fleet(context)?;
+    Ok(Value::Array(sorted(fleet).into_iter().filter_map(|peer| info(fleet, peer, now)).collect()).into())
 }
 
 fn instances(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
-    let (fleet, daemon, now, _) = parts!(context);
-    Ok(Value::Array(called(fleet, name)?.iter().map(|one| info(fleet, daemon, one, now)).collect()).into())
+    let now = context.now;
+    let fleet = fleet(context)?;
+    let found = instances_called(fleet, name)?;
+    Ok(Value::Array(found.into_iter().filter_map(|peer| info(fleet, peer, now)).collect()).into())
 }

@@ -14,8 +14,10 @@ use super::{Context, Guard, Method, Outcome};
 use crate::config::fleet::{ConciliationStrategy, StartingStrategy};
 use crate::fault::{Code, Fault};
 use crate::fleet::Fleet;
-use crate::id::{GroupId, ProcId};
+use crate::fleet::acts::Means;
+use crate::id::{PeerId, ProcId};
 use crate::model::fleet::phase::Phase;
+use crate::model::fleet::view::{AppId, TaskId};
 use crate::wire::pyrepr;
 use crate::wire::value::Value;
 
@@ -71,6 +73,12 @@ macro_rules! parts {
     }};
 }
 use parts;
+
+/// The fleet, and what it carries wishes out with.
+fn acting<'c>(context: &'c mut Context<'_>) -> Result<(&'c mut Fleet, Means<'c>), Fault> {
+    let (fleet, daemon, now, host) = parts!(context);
+    Ok((fleet, Means { daemon, now, host }))
+}
 
 /// Refuses in other states than these (V-120).
 fn gate(context: &mut Context<'_>, phases: &[Phase]) -> Result<(), Fault> {
@@ -139,35 +147,49 @@ fn conciliation_strategy(value: Option<&Value>) -> Result<ConciliationStrategy, 
 }
 
 /// The application of that name (V-203).
-fn application(context: &Context<'_>, name: &str) -> Result<GroupId, Fault> {
+fn application(context: &mut Context<'_>, name: &str) -> Result<AppId, Fault> {
     let unknown = || Code::BadName.with(format!("application={name} unknown to Supvisors"));
-    context.daemon.roster.group_named(name).ok_or_else(unknown)
+    fleet(context)?.view().app_named(name).ok_or_else(unknown)
 }
 
 /// The application of that name, which has to be managed.
-fn managed(context: &mut Context<'_>, name: &str) -> Result<GroupId, Fault> {
+fn managed(context: &mut Context<'_>, name: &str) -> Result<AppId, Fault> {
     let id = application(context, name)?;
     let is_managed = fleet(context)?.application(id).is_some_and(|application| application.rules.managed);
     if is_managed { Ok(id) } else { Err(Code::NotManaged.with(name)) }
 }
 
 /// The processes that a namespec stands for: one, or with `group:*` all of an application, by their names (V-203).
-fn processes(context: &Context<'_>, name: &str) -> Result<Vec<ProcId>, Fault> {
+fn processes(context: &mut Context<'_>, name: &str) -> Result<Vec<TaskId>, Fault> {
     let spec = crate::namespec::split(name);
     let id = application(context, spec.group)?;
-    let Some(group) = context.daemon.roster.group(id) else { return Ok(Vec::new()) };
+    let Some(app) = fleet(context)?.view().app(id) else { return Ok(Vec::new()) };
     match spec.process {
-        None => Ok(context.daemon.roster.members(group).map(|(id, _)| id).collect()),
-        Some(process) => match group.process(process) {
-            Some(id) => Ok(vec![id]),
+        None => Ok(app.tasks.values().copied().collect()),
+        Some(process) => match app.tasks.get(process) {
+            Some(id) => Ok(vec![*id]),
             None => Err(Code::BadName.with(format!("process={process} unknown in application={}", spec.group))),
         },
     }
 }
 
-/// `group:process`, also where both are the same (V-246).
-fn namespec(context: &Context<'_>, id: ProcId) -> String {
-    context.daemon.roster.namespec(id).unwrap_or_default()
+/// All processes, by the names of their applications and their own.
+fn all_processes(fleet: &Fleet) -> Vec<TaskId> {
+    fleet.view().apps().flat_map(|(_, app)| app.tasks.values().copied()).collect()
+}
+
+/// `group:process`, or one of them where both are the same (V-246).
+fn namespec(context: &mut Context<'_>, id: TaskId) -> Result<String, Fault> {
+    Ok(fleet(context)?.view().namespec(id).unwrap_or_default())
+}
+
+/// The instances that a name stands for (V-4, V-203).
+fn instances_called(fleet: &Fleet, name: &str) -> Result<Vec<PeerId>, Fault> {
+    let found = fleet.called(name);
+    if found.is_empty() {
+        return Err(Code::BadName.with(format!("identifier={name} is unknown to Supvisors")));
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -3,13 +3,18 @@
 use std::borrow::Cow;
 
 use super::{
-    Code, Context, FROM_DISTRIBUTION, Fault, Method, Outcome, ProcId, Value, gate, parts, processes, record, row,
-    strings,
+    Code, Context, FROM_DISTRIBUTION, Fault, Fleet, Method, Outcome, PeerId, ProcId, TaskId, Value, all_processes,
+    fleet, gate, instances_called, parts, processes, record, row, strings,
 };
+use crate::clock::Now;
+use crate::daemon::Host;
+use crate::daemon::info::uptime;
 use crate::fleet::sequence::NO_PLACE;
-use crate::fleet::view::{seconds, was_expected};
+use crate::fleet::view::seconds;
+use crate::model::fleet::view::Known;
 use crate::rpc::text;
 use crate::state::ProcessState;
+use crate::wire::fleet::report::Record;
 
 /// The rows.
 pub const METHODS: &[Method] = &[
@@ -53,40 +58,34 @@ pub const METHODS: &[Method] = &[
     ),
 ];
 
-/// All processes, by the names of their applications and their own.
-fn all(context: &Context<'_>) -> Vec<ProcId> {
-    context.daemon.roster.processes_by_name().map(|(id, ..)| id).collect()
-}
-
 /// A process over all instances (V-205 PR).
-fn described(context: &mut Context<'_>, id: ProcId) -> Result<Value, Fault> {
-    let (fleet, daemon, now, _) = parts!(context);
-    let (group, process) = daemon.roster.member(id).ok_or_else(|| Code::BadName.bare())?;
-    let shown = fleet.shown(daemon, id);
-    let own = process.machine.state();
-    let is_there = own.is_running() || own == ProcessState::Stopping;
-    let identifier = fleet.own().map(|own| &own.identifier).filter(|_| is_there);
-    Ok(record([
-        ("application_name", group.name().to_string().into()),
-        ("process_name", process.config.name.clone().into()),
+fn described(fleet: &Fleet, id: TaskId, now: Now) -> Option<Value> {
+    let task = fleet.view().task(id)?;
+    let (group, name) = fleet.view().names(id)?;
+    let shown = task.shown();
+    let running = task.running().filter_map(|peer| Some(&fleet.member(peer)?.who.identifier));
+    Some(record([
+        ("application_name", group.to_string().into()),
+        ("process_name", name.to_string().into()),
         ("now_monotonic", Value::Double(seconds(now.mono))),
         ("statecode", shown.code().into()),
         ("statename", shown.name().into()),
-        ("expected_exit", was_expected(process).into()),
-        ("last_event_mtime", Value::Double(fleet.last_change(id))),
-        ("identifiers", strings(identifier)),
-        ("extra_args", process.marks().extra_args.clone().into()),
+        ("expected_exit", task.expected().into()),
+        ("last_event_mtime", Value::Double(seconds(task.last_change()))),
+        ("identifiers", strings(running)),
+        ("extra_args", fleet.extra_args(id).to_string().into()),
     ]))
 }
 
-fn described_all(context: &mut Context<'_>, ids: Vec<ProcId>) -> Result<Outcome, Fault> {
-    let all: Result<Vec<Value>, Fault> = ids.into_iter().map(|id| described(context, id)).collect();
-    Ok(Value::Array(all?).into())
+fn described_all(context: &mut Context<'_>, ids: Vec<TaskId>) -> Result<Outcome, Fault> {
+    let now = context.now;
+    let fleet = fleet(context)?;
+    Ok(Value::Array(ids.into_iter().filter_map(|id| described(fleet, id, now)).collect()).into())
 }
 
 fn all_info(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     gate(context, FROM_DISTRIBUTION)?;
-    let ids = all(context);
+    let ids = all_processes(fleet(context)?);
     described_all(context, ids)
 }
 
@@ -96,24 +95,24 @@ fn info(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     described_all(context, ids)
 }
 
-/// Alone nothing runs twice.
 fn conflicts(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     gate(context, FROM_DISTRIBUTION)?;
-    Ok(Value::Array(Vec::new()).into())
+    let ids: Vec<TaskId> = fleet(context)?.conflicts().collect();
+    described_all(context, ids)
 }
 
 fn rules(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     gate(context, FROM_DISTRIBUTION)?;
     let ids = processes(context, text(params, 0)?)?;
-    let (fleet, daemon, ..) = parts!(context);
+    let fleet = fleet(context)?;
     let mut all = Vec::with_capacity(ids.len());
     for id in ids {
-        let Some((group, process)) = daemon.roster.member(id) else { continue };
-        let Some(rules) = fleet.application(process.group).and_then(|one| one.processes.get(&id)) else { continue };
+        let Some((group, name)) = fleet.view().names(id) else { continue };
+        let Some(rules) = fleet.rules_of(id) else { continue };
         all.push(record([
-            ("application_name", group.name().to_string().into()),
-            ("process_name", process.config.name.clone().into()),
-            ("identifiers", strings(&fleet.identifiers_of_process(daemon, id))),
+            ("application_name", group.to_string().into()),
+            ("process_name", name.to_string().into()),
+            ("identifiers", strings(&fleet.identifiers_of_task(id))),
             ("start_sequence", rules.start_sequence.into()),
             ("stop_sequence", rules.stop_sequence.into()),
             ("required", rules.required.into()),
@@ -126,95 +125,146 @@ fn rules(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> 
     Ok(Value::Array(all).into())
 }
 
-/// What this instance knows of a process (V-205 L), and with `inner` what it would tell others (M).
-fn known(context: &mut Context<'_>, id: ProcId, is_inner: bool) -> Result<Value, Fault> {
-    let (fleet, daemon, now, host) = parts!(context);
-    let Some((_, process)) = daemon.roster.member(id) else { return Err(Code::BadName.bare()) };
-    let info = daemon.info(id, now, host).ok_or_else(|| Code::BadName.bare())?;
-    let machine = &process.machine;
-    // A start that could not be tried shows here, too; one that had no place elsewhere does not (V-264).
-    let forced = fleet.forced(id).filter(|forced| forced.state == ProcessState::Fatal && forced.reason != NO_PLACE);
-    let state = forced.map_or(info.state, |forced| forced.state);
-    let spawnerr = forced.map_or(info.spawnerr.to_string(), |forced| forced.reason.clone());
-    let description = forced.map_or(info.description.clone(), |forced| forced.reason.clone());
-    let stop_ago = (now.wall.secs() - machine.runs().stop_secs()).max(0) as f64;
-    let stop_mono = if machine.runs().stop_secs() == 0 { 0.0 } else { (seconds(now.mono) - stop_ago).max(0.0) };
-    let start_mono = machine.runs().started().map_or(0.0, seconds);
-    let is_expected = if is_inner { was_expected(process) } else { spawnerr.is_empty() };
-    let has_log = |path: &str| !path.is_empty();
-    let program = &process.config.program;
-    let mut members: Vec<(Cow<'static, str>, Value)> = vec![
-        ("name".into(), info.name.to_string().into()),
-        ("group".into(), info.group.to_string().into()),
-        ("state".into(), state.code().into()),
-        ("statename".into(), state.name().into()),
-        ("start".into(), info.start.into()),
-        ("stop".into(), info.stop.into()),
-        ("now".into(), info.now.into()),
-        ("pid".into(), info.pid.into()),
-        ("description".into(), description.into()),
-        ("spawnerr".into(), spawnerr.into()),
-        ("expected".into(), is_expected.into()),
-        ("start_monotonic".into(), Value::Double(start_mono)),
-        ("stop_monotonic".into(), Value::Double(stop_mono)),
-        ("now_monotonic".into(), Value::Double(seconds(now.mono))),
-        ("extra_args".into(), process.marks().extra_args.clone().into()),
-        ("startsecs".into(), program.startsecs.into()),
-        ("stopwaitsecs".into(), program.stopwaitsecs.into()),
-        ("process_index".into(), (process.config.number - program.numprocs_start).into()),
-        ("program_name".into(), program.name.clone().into()),
-        ("disabled".into(), process.marks().is_disabled.into()),
-        ("has_stdout".into(), has_log(info.stdout_logfile).into()),
-        ("has_stderr".into(), has_log(info.stderr_logfile).into()),
-    ];
-    if is_inner {
-        let is_up = matches!(state, ProcessState::Running | ProcessState::Stopping);
-        let uptime = if is_up { (info.now - info.start).max(0) } else { 0 };
-        members.push(("local_mtime".into(), Value::Double(fleet.last_change(id))));
-        members.push(("event_time".into(), Value::Double(fleet.last_change(id))));
-        members.push(("uptime".into(), uptime.into()));
-        members.push(("has_crashed".into(), process.marks().has_crashed.into()));
-    }
-    Ok(Value::Struct(members))
+/// What is said of a process beside its record: who says it, and at which time of both its clocks.
+struct Told<'t> {
+    group: &'t str,
+    name: &'t str,
+    /// Seconds since the epoch.
+    now: i64,
+    /// Nanoseconds of the clock that cannot be set.
+    clock: u64,
+    description: String,
 }
 
-fn known_all(context: &mut Context<'_>, ids: Vec<ProcId>, is_inner: bool) -> Result<Outcome, Fault> {
-    let all: Result<Vec<Value>, Fault> = ids.into_iter().map(|id| known(context, id, is_inner)).collect();
-    Ok(Value::Array(all?).into())
+/// What an instance knows of a process (V-205 L).
+fn known(record: &Record, told: Told<'_>, is_expected: bool) -> Vec<(Cow<'static, str>, Value)> {
+    let stop_ago = (told.now - record.stop).max(0) as f64;
+    let clock = told.clock as f64 / 1e9;
+    let stop_mono = if record.stop == 0 { 0.0 } else { (clock - stop_ago).max(0.0) };
+    vec![
+        ("name".into(), told.name.to_string().into()),
+        ("group".into(), told.group.to_string().into()),
+        ("state".into(), record.state.code().into()),
+        ("statename".into(), record.state.name().into()),
+        ("start".into(), record.start.into()),
+        ("stop".into(), record.stop.into()),
+        ("now".into(), told.now.into()),
+        ("pid".into(), record.pid.into()),
+        ("description".into(), told.description.into()),
+        ("spawnerr".into(), record.spawnerr.clone().into()),
+        ("expected".into(), is_expected.into()),
+        ("start_monotonic".into(), Value::Double(record.started as f64 / 1e9)),
+        ("stop_monotonic".into(), Value::Double(stop_mono)),
+        ("now_monotonic".into(), Value::Double(clock)),
+        ("extra_args".into(), record.extra_args.clone().into()),
+        ("startsecs".into(), record.startsecs.into()),
+        ("stopwaitsecs".into(), record.stopwaitsecs.into()),
+        ("process_index".into(), record.index.into()),
+        ("program_name".into(), record.program.clone().into()),
+        ("disabled".into(), record.is_disabled.into()),
+        ("has_stdout".into(), record.has_stdout.into()),
+        ("has_stderr".into(), record.has_stderr.into()),
+    ]
+}
+
+/// What this instance knows of one of its own processes.
+fn known_here(context: &mut Context<'_>, id: ProcId) -> Result<Value, Fault> {
+    let (fleet, daemon, now, host) = parts!(context);
+    let missing = || Code::BadName.bare();
+    let info = daemon.info(id, now, host).ok_or_else(missing)?;
+    let task = fleet.task_of(id).ok_or_else(missing)?;
+    let mut record = fleet.own_record(daemon, id, now).ok_or_else(missing)?;
+    (record.state, record.start, record.stop) = (info.state, info.start, info.stop);
+    let mut told =
+        Told { group: info.group, name: info.name, now: info.now, clock: now.mono.0, description: info.description };
+    // A start that could not be tried shows here, too; one that had no place elsewhere does not (V-264).
+    let forced = fleet.view().task(task).and_then(|task| task.forced.as_ref());
+    if let Some(forced) = forced.filter(|one| one.state == ProcessState::Fatal && one.reason != NO_PLACE) {
+        (record.state, record.spawnerr) = (forced.state, forced.reason.clone());
+        told.description.clone_from(&forced.reason);
+    }
+    let is_expected = record.spawnerr.is_empty();
+    Ok(Value::Struct(known(&record, told, is_expected)))
+}
+
+/// What another one would show as its description.
+fn description(record: &Record, name: &str, clock: u64, host: &mut dyn Host) -> String {
+    match record.state {
+        ProcessState::Running => {
+            let secs = clock.saturating_sub(record.started) / 1_000_000_000;
+            format!("pid {}, uptime {}", record.pid, uptime(i64::try_from(secs).unwrap_or(i64::MAX)))
+        }
+        ProcessState::Fatal | ProcessState::Backoff if record.spawnerr.is_empty() => {
+            format!("unknown error (try \"tail {name}\")")
+        }
+        ProcessState::Fatal | ProcessState::Backoff => record.spawnerr.clone(),
+        ProcessState::Stopped | ProcessState::Exited if record.started == 0 => "Not started".to_string(),
+        ProcessState::Stopped | ProcessState::Exited => host.local_short(record.stop),
+        ProcessState::Starting | ProcessState::Stopping | ProcessState::Unknown => String::new(),
+    }
+}
+
+/// What is known here of a process of an instance (V-205 M).
+fn known_there(fleet: &Fleet, id: TaskId, one: &Known, now: Now, host: &mut dyn Host) -> Option<Value> {
+    let member = fleet.member(one.peer)?;
+    let (group, name) = fleet.view().names(id)?;
+    let clock = member.clock(now);
+    let since_begin = member.about.as_ref().map_or(0, |about| clock.saturating_sub(about.began) / 1_000_000_000);
+    let began = member.about.as_ref().map_or(0, |about| about.began_wall);
+    let told = Told {
+        group,
+        name,
+        now: began.saturating_add(i64::try_from(since_begin).unwrap_or(0)),
+        clock,
+        description: description(&one.record, name, clock, host),
+    };
+    let mut members = known(&one.record, told, one.record.expected);
+    members.push(("local_mtime".into(), Value::Double(seconds(one.at))));
+    members.push(("event_time".into(), Value::Double(one.record.changed as f64 / 1e9)));
+    members.push(("uptime".into(), fleet.uptime(one, now).into()));
+    members.push(("has_crashed".into(), one.record.has_crashed.into()));
+    Some(Value::Struct(members))
 }
 
 fn all_local(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
-    let ids = all(context);
-    known_all(context, ids, false)
+    let ids: Vec<ProcId> = context.daemon.roster.processes_by_name().map(|(id, ..)| id).collect();
+    let all: Result<Vec<Value>, Fault> = ids.into_iter().map(|id| known_here(context, id)).collect();
+    Ok(Value::Array(all?).into())
 }
 
 fn local(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
     let id = context.daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;
-    Ok(known(context, id, false)?.into())
+    Ok(known_here(context, id)?.into())
 }
 
-/// Whether an identifier stands for this instance; of others nothing is known.
-fn is_own(context: &mut Context<'_>, name: &str) -> Result<bool, Fault> {
-    let (fleet, ..) = parts!(context);
-    let found = fleet.instances_called(name);
-    if found.is_empty() {
-        return Err(Code::BadName.with(format!("identifier={name} is unknown to Supvisors")));
+/// What is known of processes of instances; what an instance does not have is left out.
+fn known_all(context: &mut Context<'_>, peers: &[PeerId], ids: &[TaskId]) -> Result<Vec<Value>, Fault> {
+    let (fleet, _, now, host) = parts!(context);
+    let mut all = Vec::new();
+    for peer in peers {
+        for id in ids {
+            let one = fleet.view().task(*id).and_then(|task| task.on(*peer));
+            all.extend(one.and_then(|one| known_there(fleet, *id, one, now, host)));
+        }
     }
-    Ok(found.iter().any(|(_, own)| *own))
+    Ok(all)
 }
 
 fn all_inner(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
-    let ids = if is_own(context, text(params, 0)?)? { all(context) } else { Vec::new() };
-    known_all(context, ids, true)
+    let fleet = fleet(context)?;
+    let peers = instances_called(fleet, text(params, 0)?)?;
+    let ids = all_processes(fleet);
+    Ok(Value::Array(known_all(context, &peers, &ids)?).into())
 }
 
 fn inner(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let (identifier, name) = (text(params, 0)?, text(params, 1)?);
-    let own = is_own(context, identifier)?;
+    let peers = instances_called(fleet(context)?, identifier)?;
     let ids = processes(context, name)?;
-    if !own && crate::namespec::split(name).process.is_some() {
+    let all = known_all(context, &peers, &ids)?;
+    if all.is_empty() && crate::namespec::split(name).process.is_some() {
         return Err(Code::Failed.with(format!("{name} unknown on {identifier}")));
     }
-    known_all(context, if own { ids } else { Vec::new() }, true)
+    Ok(Value::Array(all).into())
 }

@@ -2,7 +2,7 @@
 
 use super::control::{answer, arguments};
 use super::waits::Goal;
-use super::{Code, Context, Fault, Method, OPERATING, Outcome, ProcId, Value, gate, parts, row};
+use super::{Code, Context, Fault, Method, OPERATING, Outcome, TaskId, Value, acting, gate, parts, row};
 use crate::fleet::acts::Begun;
 use crate::rpc::{control, text, wait};
 use crate::wire::pyrepr;
@@ -57,7 +57,9 @@ fn start_args(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fa
     super::processes(context, name)?;
     let unknown = || Code::BadName.with(format!("namespec={name} unknown to Supervisor"));
     let id = context.daemon.roster.find_process(name).ok_or_else(unknown)?;
-    context.daemon.mark(id, |marks| arguments.clone_into(&mut marks.extra_args));
+    let (fleet, daemon, now, _) = parts!(context);
+    let task = fleet.task_of(id).ok_or_else(unknown)?;
+    fleet.set_arguments(task, arguments, daemon, now);
     let params = [Value::from(name.to_string()), wait(params, 2).into()];
     let started = control::start_process(context, &params);
     if let Err(fault) = &started
@@ -65,7 +67,7 @@ fn start_args(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fa
     {
         let reason = fault.extra.clone().unwrap_or_default();
         let (fleet, _, now, _) = parts!(context);
-        fleet.show_fatal(id, &reason, now);
+        fleet.show_fatal(task, &reason, now);
     }
     started
 }
@@ -91,10 +93,11 @@ fn disable(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault
     gate(context, OPERATING)?;
     let name = program(context, params)?;
     let (fleet, daemon, now, host) = parts!(context);
-    let ids: Vec<ProcId> = fleet.set_disabled(name, true, daemon, now, host);
-    match fleet.stop_processes(&ids, daemon, now, host) {
+    let ids: Vec<TaskId> = fleet.set_disabled(name, true, daemon, now, host);
+    let (fleet, means) = acting(context)?;
+    match fleet.stop_processes_here(&ids, means) {
         Begun::Nothing => Ok(true.into()),
-        begun => answer(context, begun, Goal::AreDown(ids), wait(params, 1), || Code::Failed.bare(), true.into()),
+        begun => answer(context, begun, Goal::AreDownHere(ids), wait(params, 1), || Code::Failed.bare(), true.into()),
     }
 }
 
@@ -135,7 +138,9 @@ fn update_numprocs(context: &mut Context<'_>, params: &[Value]) -> Result<Outcom
     if left.is_empty() || is_lazy {
         return Ok(true.into());
     }
-    let begun = fleet.stop_processes(&left, daemon, now, host);
+    let left: Vec<TaskId> = left.into_iter().filter_map(|id| fleet.task_of(id)).collect();
+    let (fleet, means) = acting(context)?;
+    let begun = fleet.stop_processes_here(&left, means);
     let goal = Goal::Resized(name.to_string(), left);
     answer(context, begun, goal, wait(params, 2), || Code::Failed.bare(), true.into())
 }

@@ -1,5 +1,8 @@
 //! What instances of a fleet say to each other, as bytes.
 
+pub mod pack;
+pub mod report;
+
 /// What a frame is for. A number that is not known is passed over, so that newer instances may say more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {

@@ -6,9 +6,9 @@ use ProcessState::*;
 /// Processes that do at once, or when told, what they are told.
 #[derive(Default)]
 struct World {
-    facts: BTreeMap<ProcId, Facts>,
+    facts: BTreeMap<TaskId, Facts>,
     /// What each becomes when it is started.
-    fate: BTreeMap<ProcId, ProcessState>,
+    fate: BTreeMap<TaskId, ProcessState>,
     /// What was told, in order.
     told: Vec<Command>,
 }
@@ -17,18 +17,18 @@ const STOPPED: Facts = Facts { state: Stopped, expected: true, came_up: false, i
 
 impl World {
     fn new(count: u32) -> World {
-        let facts = (0..count).map(|id| (ProcId(id), STOPPED)).collect();
+        let facts = (0..count).map(|id| (TaskId(id), STOPPED)).collect();
         World { facts, ..World::default() }
     }
 
     fn set(&mut self, id: u32, state: ProcessState) {
-        if let Some(facts) = self.facts.get_mut(&ProcId(id)) {
+        if let Some(facts) = self.facts.get_mut(&TaskId(id)) {
             *facts = Facts { state, came_up: facts.came_up || state == Running, ..*facts };
         }
     }
 
     fn fate(mut self, id: u32, state: ProcessState) -> World {
-        self.fate.insert(ProcId(id), state);
+        self.fate.insert(TaskId(id), state);
         self
     }
 
@@ -36,17 +36,17 @@ impl World {
     fn run(&mut self, sequencer: &mut Sequencer, now: Mono) -> Vec<Command> {
         let mut all = Vec::new();
         loop {
-            let commands = sequencer.next(now, &|id| self.facts.get(&id).copied());
+            let commands = sequencer.next(now, &|id, _| self.facts.get(&id).copied());
             if commands.is_empty() {
                 break;
             }
             for command in &commands {
                 match command {
-                    Command::Start(id) => {
+                    Command::Start(id, _) => {
                         let state = self.fate.get(id).copied().unwrap_or(Running);
                         self.set(id.0, state);
                     }
-                    Command::Stop(id) => self.set(id.0, Stopping),
+                    Command::Stop(id, _) => self.set(id.0, Stopping),
                     _ => {}
                 }
             }
@@ -63,9 +63,10 @@ fn at(secs: u64) -> Mono {
 
 fn start(id: u32, rank: i64) -> Start {
     Start {
-        process: ProcId(id),
+        process: TaskId(id),
         rank,
         waits_for_exit: false,
+        strategy: StartingStrategy::Config,
         on_failure: StartingFailure::Continue,
         starting_limit: Some(Duration::from_secs(15)),
         exit_limit: None,
@@ -77,12 +78,12 @@ fn required(id: u32, rank: i64, on_failure: StartingFailure) -> Start {
 }
 
 fn stop(id: u32, rank: i64) -> Stop {
-    Stop { process: ProcId(id), rank, limit: Duration::from_secs(20) }
+    Stop { process: TaskId(id), peer: PeerId(0), rank, limit: Duration::from_secs(20) }
 }
 
 fn started(commands: &[Command]) -> Vec<u32> {
     let started = |command: &Command| match command {
-        Command::Start(id) => Some(id.0),
+        Command::Start(id, _) => Some(id.0),
         _ => None,
     };
     commands.iter().filter_map(started).collect()
@@ -90,14 +91,14 @@ fn started(commands: &[Command]) -> Vec<u32> {
 
 fn stopped(commands: &[Command]) -> Vec<u32> {
     let stopped = |command: &Command| match command {
-        Command::Stop(id) => Some(id.0),
+        Command::Stop(id, _) => Some(id.0),
         _ => None,
     };
     commands.iter().filter_map(stopped).collect()
 }
 
-const A: GroupId = GroupId(1);
-const B: GroupId = GroupId(2);
+const A: AppId = AppId(1);
+const B: AppId = AppId(2);
 
 #[test]
 fn ranks_follow_each_other() {
@@ -179,7 +180,7 @@ fn what_takes_too_long_is_given_up() {
     world.set(0, Starting);
     assert!(world.run(&mut sequencer, at(61)).is_empty(), "the clock begins again");
     let reason = "process RUNNING event not received in time";
-    assert_eq!(world.run(&mut sequencer, at(76)), [Command::GiveUp { process: ProcId(0), shown: Fatal, reason }]);
+    assert_eq!(world.run(&mut sequencer, at(76)), [Command::GiveUp { process: TaskId(0), shown: Fatal, reason }]);
     assert!(sequencer.is_over(ticket));
 }
 
@@ -192,7 +193,7 @@ fn applications_of_one_batch_go_by_their_ranks() {
     sequencer.start(A, 1, vec![start(0, 1)], ticket, 1);
     // Another call does not wait for them.
     let other = sequencer.ticket();
-    sequencer.start(GroupId(3), 9, vec![start(2, 1)], other, 2);
+    sequencer.start(AppId(3), 9, vec![start(2, 1)], other, 2);
     assert_eq!(started(&world.run(&mut sequencer, at(0))), [0, 2]);
     assert!(sequencer.is_over(other) && !sequencer.is_over(ticket));
     world.set(0, Running);
@@ -214,7 +215,7 @@ fn stops_go_by_descending_ranks() {
     }
     let reason = "process STOPPED event not received in time";
     let late = world.run(&mut sequencer, at(50));
-    assert_eq!(late, [Command::GiveUp { process: ProcId(0), shown: Stopped, reason }]);
+    assert_eq!(late, [Command::GiveUp { process: TaskId(0), shown: Stopped, reason }]);
     assert!(sequencer.is_over(ticket));
 }
 
@@ -224,11 +225,11 @@ fn a_restart_is_a_stop_and_then_a_start() {
     world.set(0, Running);
     let mut sequencer = Sequencer::default();
     let ticket = sequencer.ticket();
-    sequencer.stop(A, 1, vec![stop(0, 1)], Some(Again::Application), ticket, 1);
+    sequencer.stop(A, 1, vec![stop(0, 1)], Some(Again::Application(None)), ticket, 1);
     assert_eq!(stopped(&world.run(&mut sequencer, at(0))), [0]);
     world.set(0, Stopped);
-    let commands = sequencer.next(at(1), &|id| world.facts.get(&id).copied());
-    assert_eq!(commands, [Command::StartAgain(A, Again::Application, vec![ticket])]);
+    let commands = sequencer.next(at(1), &|id, _| world.facts.get(&id).copied());
+    assert_eq!(commands, [Command::StartAgain(A, Again::Application(None), vec![ticket])]);
     sequencer.start(A, 1, vec![start(0, 1)], ticket, 2);
     assert!(!sequencer.is_over(ticket));
     assert_eq!(started(&world.run(&mut sequencer, at(1))), [0]);
@@ -269,8 +270,8 @@ fn what_is_no_more_is_waited_for_no_longer() {
     let ticket = sequencer.ticket();
     sequencer.start(A, 1, vec![start(0, 1), start(1, 2)], ticket, 1);
     world.run(&mut sequencer, at(0));
-    world.facts.remove(&ProcId(0));
-    sequencer.retain(|id| id != ProcId(0));
+    world.facts.remove(&TaskId(0));
+    sequencer.retain(|id| id != TaskId(0));
     assert_eq!(started(&world.run(&mut sequencer, at(1))), [1]);
 }
 
@@ -293,33 +294,33 @@ fn nothing_starts_too_early_and_everything_ends() {
         let mut world = World::new(count);
         for id in 0..count {
             let states = [Running, Starting, Fatal, Backoff, Running];
-            world.fate.insert(ProcId(id), states[dice.roll(5) as usize]);
+            world.fate.insert(TaskId(id), states[dice.roll(5) as usize]);
         }
         let mut sequencer = Sequencer::default();
         let ticket = sequencer.ticket();
         let strategies = [StartingFailure::Continue, StartingFailure::Abort, StartingFailure::Stop];
         let ranks: Vec<i64> = (0..count).map(|_| 1 + dice.roll(4) as i64).collect();
         let exits: Vec<bool> = (0..count).map(|_| dice.roll(4) == 0).collect();
-        let group = |id: u32| GroupId(id % 3);
+        let group = |id: u32| AppId(id % 3);
         for application in 0..3 {
-            let starts = (0..count).filter(|id| group(*id) == GroupId(application)).map(|id| Start {
+            let starts = (0..count).filter(|id| group(*id) == AppId(application)).map(|id| Start {
                 waits_for_exit: exits[id as usize],
                 exit_limit: Some(Duration::from_secs(40)),
                 ..required(id, ranks[id as usize], strategies[dice.roll(3) as usize])
             });
-            sequencer.start(GroupId(application), i64::from(application), starts.collect(), ticket, 1);
+            sequencer.start(AppId(application), i64::from(application), starts.collect(), ticket, 1);
         }
         let mut secs = 0;
         while !sequencer.is_idle() {
             assert!(secs < 2_000, "seed {seed}: {sequencer:?}");
-            let before: BTreeMap<ProcId, Facts> = world.facts.clone();
+            let before: BTreeMap<TaskId, Facts> = world.facts.clone();
             for id in started(&world.run(&mut sequencer, at(secs))) {
                 // Nobody of a lower rank of its application, or of an application before it, is still on its way.
                 let is_under_way = |other: u32| {
-                    let facts = before[&ProcId(other)];
+                    let facts = before[&TaskId(other)];
                     let waits = exits[other as usize] && facts.state == Running;
                     other != id
-                        && world.told.contains(&Command::Start(ProcId(other)))
+                        && world.told.contains(&Command::Start(TaskId(other), StartingStrategy::Config))
                         && (facts.state == Starting || facts.state == Backoff || waits)
                 };
                 let is_before = |other: u32| {
@@ -327,12 +328,12 @@ fn nothing_starts_too_early_and_everything_ends() {
                         || (group(other) == group(id) && ranks[other as usize] < ranks[id as usize])
                 };
                 let early = (0..count).find(|other| {
-                    is_before(*other) && is_under_way(*other) && sequencer.is_started_now(ProcId(*other))
+                    is_before(*other) && is_under_way(*other) && sequencer.is_started_now(TaskId(*other))
                 });
                 assert_eq!(early, None, "seed {seed}: {id} started too early");
             }
             let id = dice.roll(u64::from(count)) as u32;
-            let facts = world.facts[&ProcId(id)];
+            let facts = world.facts[&TaskId(id)];
             match (facts.state, dice.roll(3)) {
                 (Starting, 0) | (Backoff, 0) => world.set(id, Running),
                 (Starting, 1) => world.set(id, Backoff),
@@ -369,13 +370,13 @@ fn many_applications_are_no_trouble() {
     let mut sequencer = Sequencer::default();
     let ticket = sequencer.ticket();
     for id in 0..COUNT {
-        sequencer.start(GroupId(id), i64::from(id % 3), vec![start(id, 1)], ticket, 1);
+        sequencer.start(AppId(id), i64::from(id % 3), vec![start(id, 1)], ticket, 1);
     }
     let order = started(&world.run(&mut sequencer, at(0)));
     assert_eq!(order.len(), 3_000);
     assert!(order.windows(2).all(|pair| pair[0] % 3 <= pair[1] % 3));
     for id in 0..COUNT {
-        sequencer.stop(GroupId(id), 0, vec![stop(id, 1)], None, ticket, 2);
+        sequencer.stop(AppId(id), 0, vec![stop(id, 1)], None, ticket, 2);
     }
     assert_eq!(stopped(&world.run(&mut sequencer, at(1))).len(), 3_000);
     assert!(!sequencer.is_over(ticket));

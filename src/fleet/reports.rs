@@ -1,0 +1,399 @@
+//! What this instance reports of itself, and what it hears of the others.
+//!
+//! Whoever can be spoken to is told all that there is, in parts as there is room for them, and from then on what changes. A
+//! change is told at once; more of them within [`GATHER`] are gathered, so that a storm is no more than the last state of each
+//! process. What could not be told because too much waits for an instance is made good by telling it all anew.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::time::Duration;
+
+use super::Fleet;
+use super::peers::{NotSent, PeerNews};
+use crate::clock::{Mono, Now};
+use crate::daemon::{Daemon, Host};
+use crate::id::PeerId;
+use crate::model::fleet::instance::{Event, InstanceState};
+use crate::model::fleet::view::{Forced, Said, TaskId};
+use crate::state::{ProcessState, SupervisorState};
+use crate::wire::fleet::Kind;
+use crate::wire::fleet::report::{Item, Modes, Record};
+
+/// How long changes are gathered after some were told.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// Bytes after which a frame of a report is full: some hundred processes, so that others have their turn between.
+const PART_BYTES: usize = 64 * 1024;
+
+/// Processes that are told at a time of all that there is.
+const BATCH: usize = 256;
+
+/// Things to be told beside processes, which are merged. Beyond them everybody is told all anew.
+const ITEMS_MAX: usize = 10_000;
+
+/// How far an instance has been told all that there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing yet.
+    Beginning,
+    /// All up to this task, and what comes after is not told yet.
+    After(TaskId),
+}
+
+/// What the others have not been told yet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outbox {
+    tasks: BTreeSet<TaskId>,
+    items: Vec<Item>,
+    /// How this instance saw the fleet when it said so last.
+    modes: Option<Modes>,
+    /// When something may be told again.
+    not_before: Option<Mono>,
+    /// Since when there is something to tell.
+    since: Option<Mono>,
+}
+
+impl Outbox {
+    /// A process of this instance is another one than was told.
+    pub fn changed(&mut self, task: TaskId, now: Now) {
+        self.tasks.insert(task);
+        self.since.get_or_insert(now.mono);
+    }
+
+    /// When something is to be told.
+    pub fn deadline(&self) -> Option<Mono> {
+        self.since.map(|since| self.not_before.map_or(since, |at| at.max(since)))
+    }
+}
+
+impl Fleet {
+    fn say(&mut self, item: Item, now: Now) {
+        if self.members.len() > 1 {
+            self.outbox.items.push(item);
+            self.outbox.since.get_or_insert(now.mono);
+        }
+    }
+
+    /// A process of this instance is no more.
+    pub(super) fn say_gone(&mut self, task: TaskId) {
+        self.outbox.tasks.remove(&task);
+        if let Some((group, name)) = self.view.names(task) {
+            let item = Item::Gone { group: group.to_string(), name: name.to_string() };
+            if self.members.len() > 1 {
+                self.outbox.items.push(item);
+                self.outbox.since.get_or_insert(Mono(0));
+            }
+        }
+    }
+
+    /// Shows a process as given up, or stopped, on all instances.
+    pub(super) fn force(&mut self, task: TaskId, state: ProcessState, reason: &str, now: Now) {
+        self.view.force(task, Forced { state, reason: reason.to_string(), at: now.mono });
+        if let Some((group, name)) = self.view.names(task) {
+            let (group, name) = (group.to_string(), name.to_string());
+            self.say(Item::Forced { group, name, state, reason: reason.to_string() }, now);
+        }
+    }
+
+    /// Gives a process more arguments on all instances (V-465).
+    pub fn set_arguments(&mut self, task: TaskId, arguments: &str, daemon: &mut Daemon, now: Now) {
+        self.take_arguments(task, arguments, daemon, now);
+        if let Some((group, name)) = self.view.names(task) {
+            let (group, name) = (group.to_string(), name.to_string());
+            self.say(Item::Arguments { group, name, arguments: arguments.to_string() }, now);
+        }
+    }
+
+    fn take_arguments(&mut self, task: TaskId, arguments: &str, daemon: &mut Daemon, now: Now) {
+        let Some(id) = self.local(task) else { return };
+        daemon.mark(id, |marks| arguments.clone_into(&mut marks.extra_args));
+        self.amend_own(daemon, task, now);
+    }
+
+    /// Tells the others what there is to tell.
+    pub(super) fn tell(&mut self, daemon: &Daemon, now: Now) {
+        if self.members.len() <= 1 {
+            (self.outbox.tasks, self.outbox.since) = (BTreeSet::new(), None);
+            return;
+        }
+        // An end of this instance alone is a loss for the others, not their end (V-725).
+        if daemon.state() != SupervisorState::Running && self.wish.is_none() {
+            self.outbox = Outbox::default();
+            return;
+        }
+        let modes = self.own_modes();
+        if self.outbox.modes.as_ref() != Some(&modes) {
+            self.outbox.since.get_or_insert(now.mono);
+        }
+        let others: Vec<PeerId> = self.peers.others().collect();
+        if self.outbox.since.is_some() && self.outbox.not_before.is_none_or(|at| at <= now.mono) {
+            let bodies = self.changes(&modes);
+            self.outbox = Outbox { modes: Some(modes), not_before: Some(now.mono.after(GATHER)), ..Outbox::default() };
+            for peer in &others {
+                let is_told = bodies.iter().all(|body| self.send_report(*peer, body));
+                if !is_told && let Some(member) = self.member_mut(*peer) {
+                    (member.telling, member.lacks_room) = (Some(Place::Beginning), true);
+                }
+            }
+        }
+        for peer in others {
+            self.tell_all(peer, now);
+        }
+    }
+
+    /// Frames that say what has changed.
+    fn changes(&mut self, modes: &Modes) -> Vec<Vec<u8>> {
+        let mut frames = Frames::default();
+        let items = std::mem::take(&mut self.outbox.items);
+        let is_too_much = items.len() > ITEMS_MAX;
+        for task in std::mem::take(&mut self.outbox.tasks) {
+            if let Some(item) = self.said_of(task) {
+                frames.push(&item);
+            }
+        }
+        items.iter().take(ITEMS_MAX).for_each(|item| frames.push(item));
+        // Last, for it says what has been done with the rest.
+        if self.outbox.modes.as_ref() != Some(modes) {
+            frames.push(&Item::Modes(Box::new(modes.clone())));
+        }
+        if is_too_much {
+            self.members.iter_mut().for_each(|member| member.telling = Some(Place::Beginning));
+        }
+        frames.finish()
+    }
+
+    fn said_of(&self, task: TaskId) -> Option<Item> {
+        let (group, name) = self.view.names(task)?;
+        let record = &self.view.task(task)?.on(self.own)?.record;
+        let (group, name) = (group.to_string(), name.to_string());
+        Some(Item::Process { group, name, record: Box::new(record.clone()) })
+    }
+
+    /// Sends a report to whoever may hear it; false if there is no room for it.
+    fn send_report(&mut self, peer: PeerId, body: &[u8]) -> bool {
+        let is_kept_away = self.member(peer).is_none_or(|member| member.state == InstanceState::Isolated);
+        is_kept_away || self.peers.send(peer, Kind::Report, body) != Err(NotSent::Full)
+    }
+
+    /// Goes on telling an instance all that there is, as far as there is room.
+    fn tell_all(&mut self, peer: PeerId, now: Now) {
+        while let Some(member) = self.member(peer)
+            && let Some(place) = member.telling
+            && !member.lacks_room
+        {
+            let mut frames = Frames::default();
+            if place == Place::Beginning {
+                frames.push(&Item::Begin);
+                if let Some(mut about) = self.member(self.own).and_then(|member| member.about.clone()) {
+                    about.now = now.mono.0;
+                    frames.push(&Item::About(Box::new(about)));
+                }
+            }
+            let batch = self.local_after(place);
+            batch.iter().filter_map(|task| self.said_of(*task)).for_each(|item| frames.push(&item));
+            let is_last = batch.len() < BATCH;
+            if is_last {
+                let forced: Vec<Item> = self.local.keys().filter_map(|task| self.said_forced(*task)).collect();
+                forced.iter().for_each(|item| frames.push(item));
+                frames.push(&Item::Modes(Box::new(self.own_modes())));
+                frames.push(&Item::Complete);
+            }
+            let is_sent = frames.finish().iter().all(|body| self.send_report(peer, body));
+            let Some(member) = self.member_mut(peer) else { return };
+            match batch.last() {
+                // What has gone of this part is told again.
+                _ if !is_sent => member.lacks_room = true,
+                _ if is_last => member.telling = None,
+                Some(task) => member.telling = Some(Place::After(*task)),
+                None => member.telling = None,
+            }
+        }
+    }
+
+    fn said_forced(&self, task: TaskId) -> Option<Item> {
+        let (group, name) = self.view.names(task)?;
+        let forced = self.view.task(task)?.forced.as_ref()?;
+        let (group, name) = (group.to_string(), name.to_string());
+        Some(Item::Forced { group, name, state: forced.state, reason: forced.reason.clone() })
+    }
+
+    fn local_after(&self, place: Place) -> Vec<TaskId> {
+        let from = match place {
+            Place::Beginning => Bound::Unbounded,
+            Place::After(task) => Bound::Excluded(task),
+        };
+        self.local.range((from, Bound::Unbounded)).take(BATCH).map(|(task, _)| *task).collect()
+    }
+
+    /// Takes in what has come from the others.
+    pub(super) fn hear(&mut self, daemon: &mut Daemon, now: Now, host: &mut dyn Host) {
+        for news in self.peers.take_news() {
+            match news {
+                PeerNews::Up { peer, boot } => {
+                    let is_other_run = self.member(peer).is_some_and(|member| member.boot != boot);
+                    if is_other_run {
+                        self.lose(peer, now);
+                    }
+                    if let Some(member) = self.member_mut(peer) {
+                        (member.boot, member.telling, member.lacks_room) = (boot, Some(Place::Beginning), false);
+                    }
+                }
+                PeerNews::Down { peer } => self.lose(peer, now),
+                PeerNews::Room { peer } => {
+                    if let Some(member) = self.member_mut(peer) {
+                        member.lacks_room = false;
+                    }
+                }
+                PeerNews::Frame { peer, kind, body } => {
+                    // What is kept away is not listened to (V-135).
+                    if self.member(peer).is_some_and(|member| member.state != InstanceState::Isolated) {
+                        self.hear_frame(peer, kind, &body, daemon, now, host);
+                    }
+                }
+            }
+        }
+    }
+
+    fn hear_frame(
+        &mut self,
+        peer: PeerId,
+        kind: Kind,
+        body: &[u8],
+        daemon: &mut Daemon,
+        now: Now,
+        host: &mut dyn Host,
+    ) {
+        match kind {
+            Kind::Report => match Item::read_all(body) {
+                Ok(items) => items.into_iter().for_each(|item| self.hear_item(peer, item, daemon, now)),
+                Err(_) => {
+                    let name = self.member(peer).map_or("", |member| &member.who.identifier);
+                    activity!(Error, "Supvisors instance {name} reports what makes no sense");
+                }
+            },
+            Kind::Command => self.hear_command(peer, body, daemon, now, host),
+            Kind::Answer => self.hear_answer(peer, body, now),
+            _ => {}
+        }
+    }
+
+    fn hear_item(&mut self, peer: PeerId, item: Item, daemon: &mut Daemon, now: Now) {
+        match item {
+            Item::Begin => {
+                self.meet(peer, Event::Begins);
+                self.view.begin(peer);
+                if let Some(member) = self.member_mut(peer) {
+                    member.is_telling = true;
+                }
+            }
+            Item::About(about) => {
+                if let Some((name, ours, theirs)) = self.contradiction(&about) {
+                    let who = self.member(peer).map_or("", |member| &member.who.identifier);
+                    activity!(
+                        Error,
+                        "Supvisors instance {who} is kept away, because {name} is {theirs} there and {ours} here; it has to \
+                         be the same everywhere"
+                    );
+                    self.meet(peer, Event::Contradicts);
+                }
+                if let Some(member) = self.member_mut(peer) {
+                    (member.about, member.heard) = (Some(*about), now.mono);
+                }
+            }
+            Item::Modes(modes) => {
+                if let Some(member) = self.member_mut(peer) {
+                    member.modes = *modes;
+                }
+            }
+            Item::Process { group, name, record } => self.hear_process(peer, (&group, &name), *record, daemon, now),
+            Item::Gone { group, name } => {
+                if let Some(task) = self.view.task_named(&group, &name) {
+                    self.drop_record(peer, task);
+                }
+            }
+            Item::Forced { group, name, state, reason } => {
+                if let Some(task) = self.view.task_named(&group, &name) {
+                    self.view.force(task, Forced { state, reason, at: now.mono });
+                }
+            }
+            Item::Arguments { group, name, arguments } => {
+                if let Some(task) = self.view.task_named(&group, &name) {
+                    self.take_arguments(task, &arguments, daemon, now);
+                }
+            }
+            Item::Complete => {
+                for task in self.view.complete(peer) {
+                    self.drop_record(peer, task);
+                }
+                if let Some(member) = self.member_mut(peer) {
+                    member.is_telling = false;
+                }
+                self.meet(peer, Event::Complete);
+            }
+        }
+    }
+
+    fn hear_process(&mut self, peer: PeerId, names: (&str, &str), record: Record, daemon: &mut Daemon, now: Now) {
+        let is_telling = self.member(peer).is_some_and(|member| member.is_telling);
+        let known = self.view.task_named(names.0, names.1);
+        let before = known.and_then(|task| self.view.task(task)?.on(peer)).map(|known| known.record.changed);
+        let is_event = !is_telling && before != Some(record.changed);
+        let failed = match record.state {
+            ProcessState::Fatal => true,
+            ProcessState::Exited => !record.expected,
+            _ => false,
+        };
+        if !is_telling
+            && !is_event
+            && let Some(task) = known
+        {
+            self.view.amend(peer, task, |known| *known = record);
+            return;
+        }
+        let said = if is_event { Said::Event } else { Said::Whole };
+        let Some(task) = self.view.set(peer, names, record, said, now.mono) else {
+            activity!(Error, "{}:{} is left out: too many processes are known", names.0, names.1);
+            return;
+        };
+        let app = self.view.task(task).map(|task| task.app);
+        match app {
+            Some(app) if !self.applications.contains_key(&app) => self.rule_application(app, daemon),
+            Some(app) if !self.applications.get(&app).is_some_and(|app| app.tasks.contains_key(&task)) => {
+                self.rule_task(task);
+            }
+            _ => {}
+        }
+        if is_event && failed {
+            self.note_failure(task, daemon, now);
+        }
+    }
+
+    fn drop_record(&mut self, peer: PeerId, task: TaskId) {
+        if self.view.remove(peer, task) {
+            self.forget_what_is_gone();
+        }
+    }
+}
+
+/// Items in frames of some size.
+#[derive(Default)]
+struct Frames {
+    full: Vec<Vec<u8>>,
+    current: Vec<u8>,
+}
+
+impl Frames {
+    fn push(&mut self, item: &Item) {
+        item.write(&mut self.current);
+        if self.current.len() >= PART_BYTES {
+            self.full.push(std::mem::take(&mut self.current));
+        }
+    }
+
+    fn finish(mut self) -> Vec<Vec<u8>> {
+        if !self.current.is_empty() {
+            self.full.push(self.current);
+        }
+        self.full
+    }
+}

@@ -1,0 +1,545 @@
+//! What is known of all processes on all instances (V-150 to V-155).
+//!
+//! A *task* is a process as the whole fleet has it: the same `group:name` everywhere, with a [`Record`] from each instance that
+//! has it configured, this one among them. From the records follows how it is shown. A task is known as long as one instance
+//! has it. What is asked often, which tasks run more than once, is kept; nothing here looks at all tasks but a report of all
+//! that an instance has, and its loss.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::clock::Mono;
+use crate::id::PeerId;
+use crate::state::ProcessState;
+use crate::wire::fleet::report::Record;
+
+/// Tasks that are known at most (F-60). Each takes some hundred bytes for each instance that has it.
+pub const TASKS_MAX: usize = 20_000;
+
+/// An application, by its name on all instances. Never used again within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AppId(pub u32);
+
+/// A process of the fleet, by its name on all instances. Never used again within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub u32);
+
+/// Another state than its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forced {
+    /// The state shown.
+    pub state: ProcessState,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub at: Mono,
+}
+
+/// What one instance has said of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Which instance.
+    pub peer: PeerId,
+    /// What it said.
+    pub record: Record,
+    /// When.
+    pub at: Mono,
+    /// It was said before the report that is just coming in.
+    is_stale: bool,
+}
+
+/// A process of the fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// The application that it is of.
+    pub app: AppId,
+    /// Its name therein.
+    pub name: String,
+    /// In the order of the instances.
+    known: Vec<Known>,
+    /// The instance whose word counts where it runs nowhere.
+    latest: Option<PeerId>,
+    /// Another state than its own.
+    pub forced: Option<Forced>,
+    /// What it is expected to take of its machine, in percent.
+    load: i64,
+    /// Where that counts.
+    counted: Vec<PeerId>,
+}
+
+/// How what is said of a task has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Something has happened to it.
+    Event,
+    /// It is part of all that an instance has.
+    Whole,
+}
+
+impl Task {
+    fn new(app: AppId, name: &str) -> Task {
+        let name = name.to_string();
+        Task { app, name, known: Vec::new(), latest: None, forced: None, load: 0, counted: Vec::new() }
+    }
+
+    /// What each instance has said, in the order of the instances.
+    pub fn known(&self) -> &[Known] {
+        &self.known
+    }
+
+    /// What one instance has said.
+    pub fn on(&self, peer: PeerId) -> Option<&Known> {
+        self.known.iter().find(|known| known.peer == peer)
+    }
+
+    /// The state that follows from all that was said (V-150).
+    pub fn state(&self) -> ProcessState {
+        use ProcessState::*;
+        let is_any = |state| self.known.iter().any(|known| known.record.state == state);
+        let up = [Running, Backoff, Starting, Stopping].into_iter().find(|state| is_any(*state));
+        up.or(self.deciding().map(|known| known.record.state)).unwrap_or(Unknown)
+    }
+
+    /// The state that it is shown in (V-153).
+    pub fn shown(&self) -> ProcessState {
+        self.forced.as_ref().map_or_else(|| self.state(), |forced| forced.state)
+    }
+
+    /// Whether its last exit was expected (V-152).
+    pub fn expected(&self) -> bool {
+        let is_up = self.known.iter().any(|known| is_up(known.record.state));
+        is_up || self.deciding().is_none_or(|known| known.record.expected)
+    }
+
+    /// The instances on which it runs, or is being stopped (V-151).
+    pub fn running(&self) -> impl Iterator<Item = PeerId> {
+        self.known.iter().filter(|known| is_up(known.record.state)).map(|known| known.peer)
+    }
+
+    /// Whether it runs somewhere.
+    pub fn is_running(&self) -> bool {
+        self.known.iter().any(|known| known.record.state.is_running())
+    }
+
+    /// When something was said of it last.
+    pub fn last_change(&self) -> Mono {
+        let forced = self.forced.as_ref().map(|forced| forced.at);
+        forced.or(self.deciding().map(|known| known.at)).unwrap_or(Mono(0))
+    }
+
+    /// Whether nobody has ever started it.
+    pub fn was_never_started(&self) -> bool {
+        self.known.iter().all(|known| known.record.state == ProcessState::Stopped && known.record.stop == 0)
+    }
+
+    /// What counts where it runs nowhere.
+    pub fn deciding(&self) -> Option<&Known> {
+        self.latest.and_then(|peer| self.on(peer)).or(self.known.first())
+    }
+}
+
+/// Whether something is there that would have to be stopped.
+fn is_up(state: ProcessState) -> bool {
+    state.is_running() || state == ProcessState::Stopping
+}
+
+/// An application: its name and its tasks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct App {
+    /// Its name.
+    pub name: String,
+    /// By their names.
+    pub tasks: BTreeMap<String, TaskId>,
+}
+
+/// All that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    apps: BTreeMap<AppId, App>,
+    by_name: BTreeMap<String, AppId>,
+    tasks: BTreeMap<TaskId, Task>,
+    /// Tasks that run on more than one instance.
+    twice: BTreeSet<TaskId>,
+    /// What is expected of all that runs on each instance.
+    loads: BTreeMap<PeerId, i64>,
+    next: u32,
+}
+
+impl View {
+    /// The application of that name.
+    pub fn app_named(&self, name: &str) -> Option<AppId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// An application; `None` is one that is gone.
+    pub fn app(&self, id: AppId) -> Option<&App> {
+        self.apps.get(&id)
+    }
+
+    /// All applications by their names.
+    pub fn apps(&self) -> impl Iterator<Item = (AppId, &App)> {
+        self.by_name.values().filter_map(|id| Some((*id, self.apps.get(id)?)))
+    }
+
+    /// A task; `None` is one that is gone.
+    pub fn task(&self, id: TaskId) -> Option<&Task> {
+        self.tasks.get(&id)
+    }
+
+    /// The task of that name.
+    pub fn task_named(&self, group: &str, name: &str) -> Option<TaskId> {
+        self.apps.get(self.by_name.get(group)?)?.tasks.get(name).copied()
+    }
+
+    /// All tasks.
+    pub fn tasks(&self) -> impl Iterator<Item = (TaskId, &Task)> {
+        self.tasks.iter().map(|(id, task)| (*id, task))
+    }
+
+    /// Names of an application and of a task in it.
+    pub fn names(&self, id: TaskId) -> Option<(&str, &str)> {
+        let task = self.tasks.get(&id)?;
+        Some((&self.apps.get(&task.app)?.name, &task.name))
+    }
+
+    /// `group:name`, or one of them where they are the same.
+    pub fn namespec(&self, id: TaskId) -> Option<String> {
+        let (group, name) = self.names(id)?;
+        Some(if group == name { name.to_string() } else { format!("{group}:{name}") })
+    }
+
+    /// Tasks that run on more than one instance.
+    pub fn twice(&self) -> impl Iterator<Item = TaskId> {
+        self.twice.iter().copied()
+    }
+
+    /// What is expected of all that runs on an instance (V-351).
+    pub fn load(&self, peer: PeerId) -> i64 {
+        self.loads.get(&peer).copied().unwrap_or(0)
+    }
+
+    /// What a task is expected to take.
+    pub fn set_load(&mut self, id: TaskId, load: i64) {
+        self.uncount(id);
+        if let Some(task) = self.tasks.get_mut(&id) {
+            task.load = load;
+        }
+        self.recount(id);
+    }
+
+    /// The application of that name, which is known from here on.
+    pub fn add_app(&mut self, name: &str) -> AppId {
+        if let Some(id) = self.app_named(name) {
+            return id;
+        }
+        self.next += 1;
+        let id = AppId(self.next);
+        self.by_name.insert(name.to_string(), id);
+        self.apps.insert(id, App { name: name.to_string(), tasks: BTreeMap::new() });
+        id
+    }
+
+    /// An application that has no tasks is known no more.
+    pub fn drop_app_if_empty(&mut self, id: AppId) {
+        if self.apps.get(&id).is_some_and(|app| app.tasks.is_empty())
+            && let Some(app) = self.apps.remove(&id)
+        {
+            self.by_name.remove(&app.name);
+        }
+    }
+
+    /// The task of that name, which is known from here on; `None` if there are too many.
+    fn add_task(&mut self, group: &str, name: &str) -> Option<TaskId> {
+        if let Some(id) = self.task_named(group, name) {
+            return Some(id);
+        }
+        if self.tasks.len() >= TASKS_MAX {
+            return None;
+        }
+        let app = self.add_app(group);
+        self.next += 1;
+        let id = TaskId(self.next);
+        self.apps.get_mut(&app)?.tasks.insert(name.to_string(), id);
+        self.tasks.insert(id, Task::new(app, name));
+        Some(id)
+    }
+
+    /// An instance says something of a task, which may be new; `None` if there are too many.
+    pub fn set(
+        &mut self,
+        peer: PeerId,
+        (group, name): (&str, &str),
+        record: Record,
+        said: Said,
+        now: Mono,
+    ) -> Option<TaskId> {
+        let id = self.add_task(group, name)?;
+        let task = self.tasks.get_mut(&id)?;
+        let is_event = said == Said::Event;
+        // What merely joins, and does nothing, does not end what is shown instead (V-153).
+        if is_event || is_up(record.state) {
+            task.forced = None;
+        }
+        if is_event || is_up(record.state) || task.latest.is_none() {
+            task.latest = Some(peer);
+        }
+        let known = Known { peer, record, at: now, is_stale: false };
+        match task.known.binary_search_by_key(&peer, |known| known.peer) {
+            Ok(at) => task.known[at] = known,
+            Err(at) => task.known.insert(at, known),
+        }
+        self.recount(id);
+        Some(id)
+    }
+
+    /// What one says of a task without anything having happened to it; false if nothing is known of it there.
+    pub fn amend(&mut self, peer: PeerId, id: TaskId, change: impl FnOnce(&mut Record)) -> bool {
+        let known = self.tasks.get_mut(&id).and_then(|task| task.known.iter_mut().find(|known| known.peer == peer));
+        known.is_some_and(|known| {
+            change(&mut known.record);
+            true
+        })
+    }
+
+    /// Shows a task in another state than its own.
+    pub fn force(&mut self, id: TaskId, forced: Forced) {
+        if let Some(task) = self.tasks.get_mut(&id) {
+            task.forced = Some(forced);
+        }
+    }
+
+    /// Shows a task in its own state.
+    pub fn release(&mut self, id: TaskId) {
+        if let Some(task) = self.tasks.get_mut(&id) {
+            task.forced = None;
+        }
+    }
+
+    /// An instance has a task no more; says whether nobody has it.
+    pub fn remove(&mut self, peer: PeerId, id: TaskId) -> bool {
+        self.uncount(id);
+        let Some(task) = self.tasks.get_mut(&id) else { return false };
+        task.known.retain(|known| known.peer != peer);
+        let (app, is_gone) = (task.app, task.known.is_empty());
+        if is_gone
+            && let Some(task) = self.tasks.remove(&id)
+            && let Some(app) = self.apps.get_mut(&app)
+        {
+            app.tasks.remove(&task.name);
+        }
+        self.recount(id);
+        if is_gone {
+            self.drop_app_if_empty(app);
+        }
+        is_gone
+    }
+
+    /// All that an instance has is about to be said.
+    pub fn begin(&mut self, peer: PeerId) {
+        let all = self.tasks.values_mut().flat_map(|task| &mut task.known);
+        all.filter(|known| known.peer == peer).for_each(|known| known.is_stale = true);
+    }
+
+    /// All that an instance has is said; answers what it has no more.
+    pub fn complete(&mut self, peer: PeerId) -> Vec<TaskId> {
+        let is_stale = |task: &Task| task.on(peer).is_some_and(|known| known.is_stale);
+        self.tasks.iter().filter(|(_, task)| is_stale(task)).map(|(id, _)| *id).collect()
+    }
+
+    /// An instance is lost: what ran there is given up (V-133). Answers what ran there and now runs nowhere.
+    pub fn lose(&mut self, peer: PeerId, reason: &str, now: Mono) -> Vec<TaskId> {
+        let mut lost = Vec::new();
+        let mut changed = Vec::new();
+        for (id, task) in &mut self.tasks {
+            let Some(known) = task.known.iter_mut().find(|known| known.peer == peer) else { continue };
+            let record = &mut known.record;
+            record.is_pending = false;
+            if !is_up(record.state) {
+                continue;
+            }
+            // One that was being stopped has no more than ended (V-133).
+            let was_wanted = record.state.is_running();
+            (record.state, record.expected, record.pid) = (ProcessState::Fatal, false, 0);
+            reason.clone_into(&mut record.spawnerr);
+            known.at = now;
+            changed.push(*id);
+            if task.known.iter().all(|known| !is_up(known.record.state)) {
+                task.latest = Some(peer);
+                if was_wanted {
+                    lost.push(*id);
+                }
+            }
+        }
+        changed.into_iter().for_each(|id| self.recount(id));
+        lost
+    }
+
+    fn uncount(&mut self, id: TaskId) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        for peer in std::mem::take(&mut task.counted) {
+            *self.loads.entry(peer).or_default() -= task.load;
+        }
+    }
+
+    fn recount(&mut self, id: TaskId) {
+        self.uncount(id);
+        let Some(task) = self.tasks.get_mut(&id) else {
+            self.twice.remove(&id);
+            return;
+        };
+        let counts = task.known.iter().filter(|known| known.record.state.is_running()).map(|known| known.peer);
+        task.counted = if task.load == 0 { Vec::new() } else { counts.collect() };
+        for peer in &task.counted {
+            *self.loads.entry(*peer).or_default() += task.load;
+        }
+        if task.running().count() > 1 {
+            self.twice.insert(id);
+        } else {
+            self.twice.remove(&id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ProcessState::*;
+
+    const HERE: PeerId = PeerId(0);
+    const THERE: PeerId = PeerId(1);
+
+    fn record(state: ProcessState) -> Record {
+        Record { state, expected: true, ..Record::default() }
+    }
+
+    fn says(view: &mut View, peer: PeerId, state: ProcessState, said: Said) -> TaskId {
+        view.set(peer, ("app", "web"), record(state), said, Mono(1)).unwrap()
+    }
+
+    #[test]
+    fn one_state_follows_from_several() {
+        let rows: &[(&[ProcessState], ProcessState, usize)] = &[
+            (&[Stopped, Stopped], Stopped, 0),
+            (&[Running, Stopped], Running, 1),
+            (&[Stopped, Running], Running, 1),
+            (&[Starting, Running], Running, 2),
+            (&[Starting, Backoff], Backoff, 2),
+            (&[Stopping, Starting], Starting, 2),
+            (&[Stopping, Stopped], Stopping, 1),
+            (&[Exited, Fatal], Fatal, 0),
+            (&[Fatal, Exited], Exited, 0),
+        ];
+        for (states, shown, count) in rows {
+            let mut view = View::default();
+            for (at, state) in states.iter().enumerate() {
+                says(&mut view, PeerId(at as u32), *state, Said::Event);
+            }
+            let task = view.task(view.task_named("app", "web").unwrap()).unwrap();
+            assert_eq!((task.shown(), task.running().count()), (*shown, *count), "{states:?}");
+            assert_eq!(view.twice().count(), usize::from(*count > 1), "{states:?}");
+        }
+    }
+
+    #[test]
+    fn what_joins_and_does_nothing_changes_nothing() {
+        let mut view = View::default();
+        let id = says(&mut view, HERE, Exited, Said::Event);
+        view.force(id, Forced { state: Fatal, reason: "no room".to_string(), at: Mono(2) });
+        says(&mut view, THERE, Stopped, Said::Whole);
+        assert_eq!((view.task(id).unwrap().shown(), view.task(id).unwrap().state()), (Fatal, Exited));
+        // One that runs there is another matter, and so is an event.
+        for (state, said) in [(Running, Said::Whole), (Stopped, Said::Event)] {
+            let mut other = view.clone();
+            says(&mut other, THERE, state, said);
+            assert_eq!(other.task(id).unwrap().shown(), state, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn exits_are_expected_while_something_runs() {
+        let mut view = View::default();
+        let unexpected = Record { state: Exited, ..Record::default() };
+        let id = view.set(HERE, ("app", "web"), unexpected, Said::Event, Mono(1)).unwrap();
+        assert!(!view.task(id).unwrap().expected());
+        says(&mut view, THERE, Running, Said::Event);
+        assert!(view.task(id).unwrap().expected());
+    }
+
+    #[test]
+    fn a_lost_instance_gives_up_what_ran_there() {
+        let mut view = View::default();
+        for (name, here, there) in
+            [("a", Stopped, Running), ("b", Running, Running), ("c", Stopped, Stopped), ("d", Stopped, Stopping)]
+        {
+            view.set(HERE, ("app", name), record(here), Said::Event, Mono(1));
+            view.set(THERE, ("app", name), record(there), Said::Event, Mono(1));
+        }
+        let of = |view: &View, name: &str| view.task_named("app", name).unwrap();
+        let (a, b, c) = (of(&view, "a"), of(&view, "b"), of(&view, "c"));
+        assert_eq!(view.twice().collect::<Vec<_>>(), [b]);
+        assert_eq!(view.lose(THERE, "Supervisor n2 lost", Mono(5)), [a]);
+        assert_eq!(view.twice().count(), 0);
+        let task = view.task(a).unwrap();
+        assert_eq!((task.shown(), task.expected(), task.last_change()), (Fatal, false, Mono(5)));
+        assert_eq!(task.on(THERE).unwrap().record.spawnerr, "Supervisor n2 lost");
+        assert_eq!((view.task(b).unwrap().shown(), view.task(c).unwrap().shown()), (Running, Stopped));
+        assert_eq!(view.task(b).unwrap().running().collect::<Vec<_>>(), [HERE]);
+        assert_eq!(view.lose(THERE, "again", Mono(6)), []);
+    }
+
+    #[test]
+    fn a_whole_report_leaves_nothing_of_before() {
+        let mut view = View::default();
+        for name in ["a", "b"] {
+            view.set(THERE, ("app", name), record(Stopped), Said::Event, Mono(1));
+        }
+        view.set(HERE, ("app", "b"), record(Stopped), Said::Event, Mono(1));
+        view.begin(THERE);
+        view.set(THERE, ("new", "c"), record(Stopped), Said::Whole, Mono(2));
+        let gone = view.complete(THERE);
+        let names: Vec<String> = gone.iter().filter_map(|id| view.namespec(*id)).collect();
+        assert_eq!(names, ["app:a", "app:b"]);
+        let are_gone: Vec<bool> = gone.iter().map(|id| view.remove(THERE, *id)).collect();
+        assert_eq!(are_gone, [true, false]);
+        assert_eq!(view.apps().map(|(_, app)| app.tasks.len()).collect::<Vec<_>>(), [1, 1]);
+        let c = view.task_named("new", "c").unwrap();
+        assert!(view.remove(THERE, c) && view.app_named("new").is_none(), "an application without tasks is none");
+    }
+
+    #[test]
+    fn loads_are_those_of_what_runs() {
+        let mut view = View::default();
+        let id = says(&mut view, HERE, Running, Said::Event);
+        view.set_load(id, 30);
+        let loads = |view: &View| (view.load(HERE), view.load(THERE));
+        assert_eq!(loads(&view), (30, 0));
+        says(&mut view, THERE, Starting, Said::Event);
+        assert_eq!(loads(&view), (30, 30));
+        view.set_load(id, 20);
+        assert_eq!(loads(&view), (20, 20));
+        says(&mut view, HERE, Stopping, Said::Event);
+        assert_eq!(loads(&view), (0, 20));
+        view.lose(THERE, "lost", Mono(2));
+        assert_eq!(loads(&view), (0, 0));
+        says(&mut view, THERE, Running, Said::Event);
+        view.remove(THERE, id);
+        view.remove(HERE, id);
+        assert_eq!(loads(&view), (0, 0));
+    }
+
+    #[test]
+    fn there_is_an_end_to_what_is_known() {
+        let mut view = View::default();
+        let mut add = |at: usize| view.set(HERE, ("app", &at.to_string()), record(Stopped), Said::Event, Mono(1));
+        assert!((0..TASKS_MAX).all(|at| add(at).is_some()));
+        assert_eq!((add(TASKS_MAX), add(7).is_some()), (None, true));
+    }
+
+    #[test]
+    fn names() {
+        let mut view = View::default();
+        for (group, name, namespec) in [("app", "web", "app:web"), ("solo", "solo", "solo")] {
+            let id = view.set(HERE, (group, name), record(Stopped), Said::Event, Mono(1)).unwrap();
+            assert_eq!(view.namespec(id).as_deref(), Some(namespec));
+        }
+    }
+}
