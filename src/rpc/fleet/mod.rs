@@ -6,6 +6,8 @@ mod daemon;
 mod instances;
 mod processes;
 mod programs;
+#[cfg(test)]
+mod several;
 pub mod waits;
 
 use std::borrow::Cow;
