@@ -39,6 +39,8 @@
 //! - *site*: a server with who may come in and under which names; *budget*: what a turn does for clients at most.
 //! - *fault*: an error that a call answers with; *problem*: an error's cause, in words.
 //! - *deferred*: an answer that waits; *claim*: what a call under way has laid hands on, so that no other does.
+//! - *instance*: a daemon of a fleet; *member*: one as another sees it; *Master*: the one that leads. *application*, *task*: a
+//!   group and a process as the whole fleet has them; *record*: what one instance says of a task.
 //! - *original*: Supervisor 4.3.0.
 //!
 //! What is deliberately absent: `daemon` holds no polled descriptor and never asks for the time; nothing below

@@ -10,6 +10,8 @@ use super::error::Error;
 use super::input::Input;
 use super::options::Options;
 use super::printable;
+#[cfg(feature = "fleet")]
+use super::transport::Server;
 use crate::fault::Code;
 use crate::sys::terminal::{Interrupts, NoEcho, wait_readable};
 use crate::wire::value::Value;
@@ -181,6 +183,14 @@ impl Session {
         self.flush();
         let mut batch = Batch::one(Call::new(method, params));
         self.aside.answer(&self.options.server, &mut batch, self.interrupts.as_ref())
+    }
+
+    /// Calls a method of another server, as the same user.
+    #[cfg(feature = "fleet")]
+    pub fn call_at(&mut self, url: &str, method: &str, params: &[Value]) -> Result<Value, Error> {
+        self.flush();
+        let server = Server { url: url.to_string(), ..self.options.server.clone() };
+        Client::default().answer(&server, &mut Batch::one(Call::new(method, params)), self.interrupts.as_ref())
     }
 
     pub fn pause(&mut self, time: Duration) -> Result<(), Error> {

@@ -243,7 +243,13 @@ fn whole(text: &str) -> String {
 impl World {
     /// A daemon with all interfaces and this configuration.
     pub fn new(text: &str) -> World {
+        World::with_files(text, &[])
+    }
+
+    /// The same, and these files are there.
+    pub fn with_files(text: &str, files: &[(&str, &str)]) -> World {
         let mut env = Fake::new();
+        files.iter().for_each(|(path, text)| env.write(path, text));
         let loader = env.loader(&whole(text));
         let mut host = Tables {
             env,

@@ -35,11 +35,32 @@ fn text(at: usize, more: &str) -> String {
 
 impl Several {
     fn new(more: &str) -> Several {
-        let mut worlds: Vec<World> = (0..LIST.len()).map(|at| World::new(&text(at, more))).collect();
+        Several::of((0..LIST.len()).map(|at| World::new(&text(at, more))).collect())
+    }
+
+    fn of(mut worlds: Vec<World>) -> Several {
         for world in &mut worlds {
             world.extensions.fleet = Fleet::new(world.now, &mut world.daemon, &mut world.host);
         }
         Several { worlds, mesh: Mesh::new(LIST.len()), runs: 0 }
+    }
+
+    /// All hear each other and have these rules; the first two share a machine.
+    fn ruled(rules: &str, options: &str, programs: &[&str], groups: &str) -> Several {
+        let programs: Vec<String> = programs
+            .iter()
+            .map(|name| format!("[program:{name}]\ncommand=/bin/{name}\nautostart=false\nstartsecs=0\n"))
+            .collect();
+        let more = format!("rules_files=/rules.xml\n{options}\n{}\n{groups}", programs.concat());
+        let rules = format!("<root>{rules}</root>");
+        let world = |at: usize| {
+            let machine = if at < 2 { "one" } else { "other" };
+            World::with_files(&text(at, &more), &[("/rules.xml", &rules), ("/etc/machine-id", machine)])
+        };
+        let mut all = Several::of((0..LIST.len()).map(world).collect());
+        all.mesh.join_all(1);
+        all.rest();
+        all
     }
 
     /// All hear each other, and have come to rest.
@@ -307,11 +328,7 @@ fn a_start_ends_with_the_instance_that_was_told() {
 #[test]
 fn options_that_contradict_keep_instances_apart() {
     let more = |at: usize| if at == 2 { "auto_fence=true\n" } else { "" };
-    let worlds = (0..3).map(|at| World::new(&text(at, more(at))));
-    let mut all = Several { worlds: worlds.collect(), mesh: Mesh::new(3), runs: 0 };
-    for world in &mut all.worlds {
-        world.extensions.fleet = Fleet::new(world.now, &mut world.daemon, &mut world.host);
-    }
+    let mut all = Several::of((0..3).map(|at| World::new(&text(at, more(at)))).collect());
     all.mesh.join_all(1);
     all.rest();
     assert_eq!(all.seen_by(0), ["RUNNING", "RUNNING", "ISOLATED"]);
@@ -327,4 +344,187 @@ fn the_end_of_all_is_asked_of_any() {
         assert_eq!(state, SupervisorState::Restarting, "{at}");
         assert!(all.worlds[at].host.children.is_empty(), "{at}");
     }
+}
+
+/// Where a dry run says that processes would be, `-` for nowhere.
+fn predicted(all: &mut Several, at: usize, method: &str, strategy: &str, name: &str) -> Vec<String> {
+    let params = params![strategy.to_string(), name.to_string()];
+    let Value::Array(found) = all.ok(at, method, params) else { panic!("no array") };
+    let on = |one: &Value| match one.member("running_identifiers") {
+        Some(Value::Array(on)) => on.first().and_then(Value::as_str).unwrap_or("-").to_string(),
+        _ => String::new(),
+    };
+    let nick = |identifier: String| {
+        LIST.iter().position(|one| *one == identifier).map_or(identifier, |at| format!("n{}", at + 1))
+    };
+    found.iter().map(|one| nick(on(one))).collect()
+}
+
+const LOADS: &str = "<application name=\"load\"><programs>
+    <program name=\"u20\"><expected_loading>20</expected_loading></program>
+    <program name=\"u45\"><expected_loading>45</expected_loading></program>
+    <program name=\"u60\"><expected_loading>60</expected_loading></program>
+    <program name=\"x10\"><expected_loading>10</expected_loading></program>
+    <program name=\"x80\"><expected_loading>80</expected_loading></program>
+    <program name=\"x0\"/></programs></application>";
+
+#[test]
+fn strategies_count_what_runs_and_what_shares_a_machine() {
+    let names = ["u20", "u45", "u60", "x10", "x80", "x0"];
+    let groups = format!("[group:load]\nprograms={}\n", names.join(","));
+    let mut all = Several::ruled(LOADS, "", &names, &groups);
+    // n1 20 and n2 45, together 65; n3 60.
+    for (at, name) in names.iter().take(3).enumerate() {
+        all.ok(at, "start_process", params!["LOCAL".to_string(), format!("load:{name}")]);
+    }
+    let rows = [
+        ("CONFIG", "x10", "n1"),
+        ("LESS_LOADED", "x10", "n1"),
+        ("MOST_LOADED", "x10", "n3"),
+        ("LOCAL", "x10", "n1"),
+        ("LESS_LOADED_NODE", "x10", "n3"),
+        ("MOST_LOADED_NODE", "x10", "n2"),
+        ("CONFIG", "x80", "-"),
+        ("LOCAL", "x80", "-"),
+        ("MOST_LOADED_NODE", "x0", "n2"),
+    ];
+    for (strategy, name, place) in rows {
+        let found = predicted(&mut all, 0, "test_start_process", strategy, &format!("load:{name}"));
+        assert_eq!(found, [place], "{strategy} {name}");
+    }
+}
+
+#[test]
+fn applications_may_stay_together() {
+    let programs = "<programs><program name=\"s1\"><start_sequence>1</start_sequence><expected_loading>30</expected_loading></program>
+        <program name=\"s2\"><start_sequence>2</start_sequence><expected_loading>40</expected_loading></program></programs>";
+    let single = |kind: &str| {
+        format!("{LOADS}<application name=\"app\"><distribution>{kind}</distribution>{programs}</application>")
+    };
+    let groups = "[group:load]\nprograms=u45,u20\n[group:app]\nprograms=s1,s2\n";
+    let rows = [("SINGLE_INSTANCE", "LESS_LOADED", ["n3", "n3"]), ("SINGLE_NODE", "CONFIG", ["n3", "n3"])];
+    for (kind, strategy, places) in rows {
+        let mut all = Several::ruled(&single(kind), "", &["s1", "s2", "u45", "u20"], groups);
+        all.ok(0, "start_process", params!["LOCAL".to_string(), "load:u45".to_string()]);
+        let dry = predicted(&mut all, 0, "test_start_application", strategy, "app");
+        assert_eq!(dry, places, "{kind}");
+        all.ok(0, "start_application", params![strategy.to_string(), "app".to_string()]);
+        assert_eq!((all.whereabouts("app:s1"), all.whereabouts("app:s2")), ("RUNNING n3".into(), "RUNNING n3".into()));
+    }
+    // On one machine its instances share the work.
+    let mut all = Several::ruled(&single("SINGLE_NODE"), "", &["s1", "s2", "u45", "u20"], groups);
+    assert_eq!(predicted(&mut all, 0, "test_start_application", "LESS_LOADED", "app"), ["n1", "n2"]);
+}
+
+#[test]
+fn processes_of_a_program_are_spread() {
+    let rules = "<application name=\"app\"><programs>
+        <program pattern=\"h\"><identifiers>#,n3,n1</identifiers><start_sequence>1</start_sequence></program>
+        <program pattern=\"k\"><identifiers>@,n1,n3</identifiers><start_sequence>1</start_sequence></program>
+        </programs></application>";
+    let groups = "[program:h]\ncommand=/bin/h\nautostart=false\nstartsecs=0\nnumprocs=3\nprocess_name=h%(process_num)d\n\
+        [program:k]\ncommand=/bin/k\nautostart=false\nstartsecs=0\nnumprocs=3\nprocess_name=k%(process_num)d\n\
+        [group:app]\nprograms=h,k\n";
+    let mut all = Several::ruled(rules, "", &[], groups);
+    let places = ["n3", "n1", "n3", "n1", "n3", "-"];
+    assert_eq!(predicted(&mut all, 1, "test_start_application", "CONFIG", "app"), places);
+    all.ok(1, "start_application", params!["CONFIG".to_string(), "app".to_string()]);
+    let names = ["h0", "h1", "h2", "k0", "k1"];
+    let found: Vec<String> = names.iter().map(|name| all.whereabouts(&format!("app:{name}"))).collect();
+    assert_eq!(found, ["RUNNING n3", "RUNNING n1", "RUNNING n3", "RUNNING n1", "RUNNING n3"]);
+    assert_eq!(all.whereabouts("app:k2"), "FATAL");
+}
+
+#[test]
+fn conflicts_are_resolved_as_it_is_asked() {
+    let rules = "<application name=\"app\"><programs><program name=\"a\"/>
+        <program name=\"b\"><running_failure_strategy>STOP_APPLICATION</running_failure_strategy></program>
+        <program name=\"c\"/></programs></application>";
+    let groups = "[group:app]\nprograms=a,b,c\n";
+    let conflict = |name: &str, options: &str| {
+        let mut all = Several::ruled(rules, options, &["a", "b", "c"], groups);
+        all.ok(0, "start_process", params!["CONFIG".to_string(), "app:c".to_string()]);
+        for at in [1, 0, 2] {
+            all.ok(at, "start_args", params![format!("app:{name}"), String::new()]);
+        }
+        all
+    };
+    let rows = [
+        ("SENICIDE", "a", "RUNNING n3", "RUNNING n1"),
+        ("INFANTICIDE", "a", "RUNNING n2", "RUNNING n1"),
+        ("STOP", "a", "STOPPED", "RUNNING n1"),
+        ("RESTART", "a", "RUNNING n1", "RUNNING n1"),
+        ("RUNNING_FAILURE", "a", "STOPPED", "RUNNING n1"),
+        ("RUNNING_FAILURE", "b", "STOPPED", "STOPPED"),
+    ];
+    for (strategy, name, expected, other) in rows {
+        let mut all = conflict(name, "");
+        assert_eq!(all.whereabouts(&format!("app:{name}")), "RUNNING n1 n2 n3");
+        assert!(all.phases().iter().all(|phase| phase.starts_with("CONCILIATION ")), "{:?}", all.phases());
+        // Asked of one that does not lead.
+        all.ok(1, "conciliate", params![strategy.to_string()]);
+        (0..3).for_each(|_| all.rest());
+        assert_eq!(all.whereabouts(&format!("app:{name}")), expected, "{strategy}");
+        assert_eq!(all.whereabouts("app:c"), other, "{strategy}");
+        assert!(all.phases().iter().all(|phase| phase.starts_with("OPERATION ")), "{strategy} {:?}", all.phases());
+    }
+    let mut all = conflict("a", "conciliation_strategy=STOP");
+    assert_eq!(all.whereabouts("app:a"), "RUNNING n3", "each conflict is resolved at once, and the last start is none");
+    // What nobody manages may run as often as it likes.
+    let mut all = Several::joined(PLAIN);
+    for at in 0..3 {
+        all.ok(at, "start_args", params!["a".to_string(), String::new()]);
+    }
+    assert_eq!((all.whereabouts("a").as_str(), all.phase(0).as_str()), ("RUNNING n1 n2 n3", "OPERATION box:61000"));
+}
+
+#[test]
+fn a_user_ends_the_synchronisation_and_names_the_master() {
+    let mut all = Several::new("synchro_options=USER\n");
+    all.mesh.join(0, 1, 1);
+    all.rest();
+    assert_eq!(all.phase(0), "SYNCHRONIZATION");
+    let refused = |all: &mut Several, name: &str| all.call(0, "end_sync", params![name.to_string()]).unwrap_err();
+    assert_eq!(refused(&mut all, "n3"), "NOT_RUNNING: Supvisors instance=box:61004 is not RUNNING (STOPPED)");
+    assert_eq!(refused(&mut all, "nowhere"), "BAD_NAME: unknown Supvisors identifier=nowhere");
+    all.ok(0, "end_sync", params!["n2".to_string()]);
+    assert_eq!((all.phase(0).as_str(), all.phase(1).as_str()), ("OPERATION box:61002", "OPERATION box:61002"));
+    assert_eq!(all.phase(2), "SYNCHRONIZATION", "nobody has told it");
+}
+
+#[test]
+fn core_instances_are_enough_and_lead() {
+    let mut all = Several::new("synchro_options=CORE\ncore_identifiers=n2,n3\n");
+    all.mesh.join(1, 2, 1);
+    all.rest();
+    assert_eq!((all.phase(1).as_str(), all.phase(2).as_str()), ("OPERATION box:61002", "OPERATION box:61002"));
+    assert_eq!(all.phase(0), "SYNCHRONIZATION");
+    all.mesh.join(0, 1, 1);
+    all.mesh.join(0, 2, 1);
+    all.rest();
+    assert_eq!(all.phases(), ["OPERATION box:61002"; 3], "who joins changes nothing");
+}
+
+#[test]
+fn what_follows_when_those_are_missing_that_were_waited_for() {
+    let rows = [("CONTINUE", "OPERATION box:61000"), ("RESYNC", "SYNCHRONIZATION")];
+    for (strategy, expected) in rows {
+        let options = format!("synchro_options=STRICT\nsupvisors_failure_strategy={strategy}\n");
+        let mut all = Several::joined(&options);
+        assert_eq!(all.phases(), ["OPERATION box:61000"; 3]);
+        all.cut_off(2);
+        assert_eq!(all.phase(0), expected, "{strategy}");
+    }
+    let mut all = Several::joined("synchro_options=STRICT\nsupvisors_failure_strategy=SHUTDOWN\n");
+    all.cut_off(2);
+    assert_eq!(all.worlds[0].daemon.state(), SupervisorState::Shutdown);
+}
+
+#[test]
+fn one_that_is_fenced_stays_away() {
+    let mut all = Several::joined("auto_fence=true\n");
+    all.cut_off(2);
+    assert_eq!(all.seen_by(0), ["RUNNING", "RUNNING", "ISOLATED"]);
+    all.rejoin(2);
+    assert_eq!(all.seen_by(0), ["RUNNING", "RUNNING", "ISOLATED"]);
 }

@@ -272,16 +272,21 @@ pub fn start_any_process_args(session: &mut Session, arguments: &str) -> Result<
     Ok(())
 }
 
-/// Calls a method for each instance that runs; they are all of this daemon.
+/// Calls a method of each instance that runs, at its own address; one that is alone may have been reached by another one.
 fn on_all(session: &mut Session, name: &str, method: &str, params: &[Value]) -> Result<(), Error> {
     let Some(answer) = ask(session, "get_all_instances_info", &[], None)? else { return Ok(()) };
     let is_up = |one: &&Value| ["CHECKED", "RUNNING"].contains(&cell(one, "statename").as_str());
-    let instances: Vec<String> = items(answer).iter().filter(is_up).map(|one| cell(one, "identifier")).collect();
+    let all = items(answer);
+    let url = |one: &Value| format!("http://{}:{}", cell(one, "node_name"), cell(one, "port"));
+    let instances: Vec<(String, String)> =
+        all.iter().filter(is_up).map(|one| (cell(one, "identifier"), url(one))).collect();
     if instances.is_empty() {
         session.print("ERROR: no running Supvisors instance");
     }
-    for identifier in instances {
-        match session.call(method, params) {
+    let is_alone = all.len() == 1;
+    for (identifier, url) in instances {
+        let result = if is_alone { session.call(method, params) } else { session.call_at(&url, method, params) };
+        match result {
             Ok(result) => session.print(&format!("{name} started on {identifier}: {}", shown(&result))),
             Err(Error::Fault { text, .. }) => session.complain(&format!("{name}: ERROR ({text})"))?,
             Err(error) => return Err(error),
