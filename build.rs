@@ -41,7 +41,9 @@ fn pack_all(out: &Path, table: &mut String) {
         let mut text: String = sources.iter().map(|source| bare(&read(source))).collect();
         let signs = if name.ends_with(".js") { "=<>&|?:;,(){}[]*!" } else { "{};:,>" };
         if !name.ends_with(".svg") {
-            text = text.lines().map(|line| tight(line, signs) + "\n").collect();
+            // A line that goes on needs no end; behind other ones it may be what ends a statement.
+            let end = |line: &str| if line.ends_with([';', '{', ',', '(']) { "" } else { "\n" };
+            text = text.lines().map(|line| tight(line, signs)).map(|line| format!("{line}{}", end(&line))).collect();
         }
         let gzip = gzip(text.as_bytes());
         // Its end is the sum of what is packed, and its length.

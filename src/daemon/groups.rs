@@ -7,6 +7,7 @@ use super::framing::LineFraming;
 use crate::config;
 use crate::id::{Channel, GroupId, LogId, ProcId, SocketId};
 use crate::model::history::History;
+use crate::model::logs::arrival::Arrival;
 use crate::model::logs::ring::Ring;
 use crate::model::process::Process;
 use crate::wire::ansi::Stripper;
@@ -39,6 +40,8 @@ pub struct Proc {
     pub machine: Process,
     pub(crate) stdout: OutputChannel,
     pub(crate) stderr: OutputChannel,
+    /// In which order it wrote to their logs.
+    pub arrival: Arrival,
     /// What its last child was made by.
     pub(super) launched: Option<Rc<config::Process>>,
     /// The status of a start that failed before there was a run (K-1).

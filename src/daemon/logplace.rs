@@ -94,7 +94,10 @@ impl Daemon {
         } else if let Some(ring) = &mut stream.ring {
             ring.push(bytes);
             self.has_ring_news = true;
+        } else {
+            return;
         }
+        process.arrival.note(channel, bytes.len());
     }
 
     /// Says that AUTO logs could not be made, of all processes that came in since it was said last.

@@ -131,10 +131,13 @@ impl Daemon {
     }
 
     fn write_log(&mut self, id: ProcId, channel: Channel, bytes: &[u8], now: Now, host: &mut dyn Host) {
-        let Some(process) = self.roster.process(id) else { return };
+        let Some(process) = self.roster.process_mut(id) else { return };
         let stream = process.output(channel);
         match (stream.log, &stream.framing) {
-            (Some(log), None) => host.log_write(log, bytes),
+            (Some(log), None) => {
+                process.arrival.note(channel, bytes.len());
+                host.log_write(log, bytes);
+            }
             (_, Some(_)) => self.write_framed(id, channel, bytes, now, host),
             (None, None) => self.append_log(id, channel, bytes, host),
         }

@@ -12,6 +12,7 @@ use super::groups::{Group, OutputChannel, Proc};
 use crate::config::{self, GroupKind};
 use crate::id::{GroupId, IdMap, Pid, ProcId};
 use crate::model::history::History;
+use crate::model::logs::arrival::Arrival;
 use crate::model::process::{Process, Transition};
 use crate::namespec;
 
@@ -211,6 +212,7 @@ impl Roster {
             machine: Process::default(),
             stdout: OutputChannel::default(),
             stderr: OutputChannel::default(),
+            arrival: Arrival::default(),
             launched: None,
             start_failure: 0,
             uses_socket: false,

@@ -323,19 +323,20 @@ impl Exchange<'_> {
             return self.forbid(head, Refusal::OtherSite);
         }
         let form = Form::parse(request.query, b"");
-        let Some(place) = part::place(self.daemon, &form) else {
+        let Some(logs) = part::logs(self.daemon, &form) else {
             return self.refusal(head.reply_to, Status::NOT_FOUND, "no such log\n");
         };
-        let Some(part) = part::read(&place, &form, self.daemon, self.host) else {
+        let Some(part) = part::read(&logs, &form, self.daemon, self.host) else {
             return self.refusal(head.reply_to, Status::NOT_FOUND, "there is no file\n");
         };
         self.budget.spend_bytes(part.bytes.len());
-        let headers = [
+        let mut headers = vec![
             ("Content-Type", "text/plain;charset=utf-8"),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
-            ("Stheno-Log", &part.place()),
+            ("Stheno-Log", &*part.place),
         ];
+        headers.extend(part.order.as_deref().map(|order| ("Stheno-Order", order)));
         self.reply(head, &headers, &part.bytes)
     }
 

@@ -181,6 +181,43 @@ fn logs_are_read_on_from_where_one_was() {
 }
 
 #[test]
+fn both_logs_are_read_in_the_order_in_which_they_came() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(
+        "[program:a]\ncommand=sh -c 'while read w; do case $w in o*) echo $w;; *) echo $w >&2;; esac; done'\nstartsecs=0\n\
+         [program:one]\ncommand=sleep 1000\nredirect_stderr=true\nstartsecs=0\n",
+    );
+    daemon.wait_state("a", "RUNNING");
+    let socket = daemon.folder.path("s.sock");
+    let get = |query: &str| {
+        let target = format!("/stheno/log?name=a&stream=both{query}");
+        request(&socket, "GET", &target, &[], None).expect("an answer")
+    };
+    let header = |answer: &Answer, name| answer.head.header(name).expect("a header").to_string();
+    for word in ["o1", "o2", "e1", "o3", "e2", "e3", "o4"] {
+        daemon.must("supervisor.sendProcessStdin", &["a".into(), format!("{word}\n").into()]);
+        wait_for(word, || get("").text().contains(word).then_some(()));
+    }
+    let answer = get("");
+    assert_eq!(answer.text(), "o1\no2\ne1\no3\ne2\ne3\no4\n");
+    assert_eq!(header(&answer, "Stheno-Order"), "stdout=6 stderr=3 stdout=3 stderr=6 stdout=3");
+    let place = header(&answer, "Stheno-Log");
+    assert!(place.contains("from=0 to=12 size=12; id=") && place.ends_with("from=0 to=9 size=9"), "{place}");
+    // One goes on with the places and ids of both.
+    let ids: Vec<&str> = place.split("id=").skip(1).filter_map(|part| part.split(' ').next()).collect();
+    assert_eq!(get(&format!("&id={}&from=6,3", ids.join(","))).text(), "o3\ne2\ne3\no4\n");
+    assert_eq!(get(&format!("&id={}&from=12,9", ids.join(","))).text(), "");
+    // What does not fit is left for the next time.
+    let part = get(&format!("&id={}&from=0,0&bytes=6", ids.join(",")));
+    assert_eq!(part.text(), "o1\no2\ne1\ne2\n");
+    assert!(header(&part, "Stheno-Log").contains("from=0 to=6 size=12; id="));
+    let one = request(&socket, "GET", "/stheno/log?name=one&stream=both", &[], None).expect("an answer");
+    assert_eq!(one.head.status, 404, "it has only one log");
+}
+
+#[test]
 fn the_live_page_is_sent_packed_and_once() {
     if is_original() || !stheno::web::files::HAS_PAGE {
         return;

@@ -161,17 +161,20 @@ export async function call(method, ...params) {
 	return value;
 }
 
-/** A part of a log as bytes, and where it stands; nothing where there is no file. */
+/** Parts of a log, or of both of a process in the order in which they came, and where they stand; nothing where there is no file. */
 export async function part(name, stream, where) {
 	const answer = await fetch(`stheno/log?${new URLSearchParams({ ...(name && { name }), stream, ...where })}`);
 	if (!answer.ok) return null;
-	const [, id, from, to] = /id=(\S+) from=(\d+) to=(\d+)/.exec(answer.headers.get("Stheno-Log"));
-	return { id, from: +from, to: +to, bytes: await answer.arrayBuffer() };
+	const places = [...answer.headers.get("Stheno-Log").matchAll(/id=(\S+) from=(\d+) to=(\d+)/g)].map(([, id, from, to]) => ({ id, from: +from, to: +to }));
+	const order = answer.headers.get("Stheno-Order")?.matchAll(/(\w+)=(\d+)/g);
+	const bytes = await answer.arrayBuffer();
+	let at = 0;
+	return { places, pieces: order ? [...order].map(([, of, count]) => [of, bytes.slice(at, (at += +count))]) : [[stream, bytes]] };
 }
 
 /** The last line of a log, without its colours. */
 export async function lastLine(name, stream) {
 	const end = await part(name, stream, { bytes: 600 });
-	const lines = new TextDecoder().decode(end?.bytes).trimEnd().split("\n");
+	const lines = new TextDecoder().decode(end?.pieces[0][1]).trimEnd().split("\n");
 	return lines.pop().replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "").slice(-200);
 }

@@ -54,25 +54,33 @@ export function makeLog(sources, tools) {
 		if (find.value) search(0);
 	}
 
-	async function readOn([name, stream, label, colour], place) {
-		const where = place.id ? { id: place.id, from: place.to, skip: 1 } : {};
-		const read = await part(name, stream, where).catch(() => null);
-		if (!read) return [];
-		const isNew = place.id && (read.id !== place.id || read.from < place.to);
-		const skipped = place.id && !isNew ? read.from - place.to : 0;
-		// A character may come in two parts.
-		if (!place.id || isNew || skipped) Object.assign(place, { decoder: new TextDecoder(), rest: "" });
-		const texts = (place.rest + place.decoder.decode(read.bytes, { stream: true })).split("\n");
-		// Of a part from the middle of a file the first line is not whole.
-		if ((!place.id && read.from) || skipped) texts.shift();
-		Object.assign(place, { id: read.id, to: read.to, rest: texts.pop() });
-		const built = texts.slice(-LINES).map((text) => {
-			const line = h(stream === "stderr" ? "div.e" : "div", label && h("b", { class: colour }, label));
-			colours(line, text.trimEnd().replace(/^.*\r/, ""));
-			return line;
+	async function readOn([name, stream, label, colour], logs) {
+		const of = stream === "both" ? ["stdout", "stderr"] : [stream];
+		const all = (what) => of.map((it) => logs[it][what]).join();
+		const read = await part(name, stream, logs[of[0]] ? { id: all("id"), from: all("to"), skip: 1 } : {}).catch(() => null);
+		const built = [];
+		const cut = (text) => built.push(h("div.cut", text));
+		read?.places.forEach(({ id, from, to }, at) => {
+			const log = logs[of[at]];
+			const isNew = log && (id !== log.id || from < log.to);
+			const skipped = log && !isNew && from - log.to;
+			if (isNew) cut("The file was begun anew: rotated, truncated or cleared");
+			if (skipped) cut(`${skipped.toLocaleString()} bytes were too many to show`);
+			// A character may come in two parts. Of a part from the middle of a file the first line is not whole.
+			if (!log || isNew || skipped) logs[of[at]] = { decoder: new TextDecoder(), rest: "", isTorn: skipped || (!log && from) };
+			Object.assign(logs[of[at]], { id, to });
 		});
-		if (isNew) built.unshift(h("div.cut", "The file was begun anew: rotated, truncated or cleared"));
-		if (skipped) built.unshift(h("div.cut", `${skipped.toLocaleString()} bytes were too many to show`));
+		for (const [one, bytes] of read?.pieces ?? []) {
+			const log = logs[one];
+			const texts = (log.rest + log.decoder.decode(bytes, { stream: true })).split("\n");
+			log.rest = texts.pop();
+			if (log.isTorn && texts.length) log.isTorn = texts.shift() === null;
+			for (const text of texts.slice(-LINES)) {
+				const line = h(one === "stderr" ? "div.e" : "div", label && h("b", { class: colour }, label));
+				colours(line, text.trimEnd().replace(/^.*\r/, ""));
+				built.push(line);
+			}
+		}
 		return built;
 	}
 
@@ -107,9 +115,8 @@ export function makeLog(sources, tools) {
 	}
 
 	async function download() {
-		const [name, stream] = sources[0];
-		const pieces = [];
-		for (let from = 0, read; (read = await part(name, stream, { from, bytes: 262144 }))?.to > from; from = read.to) pieces.push(read.bytes);
+		const [[name, stream], pieces] = [sources[0], []];
+		for (let from = "0,0", read; (read = await part(name, stream, { from, bytes: 262144 }))?.pieces.some(([, bytes]) => bytes.byteLength); from = read.places.map((it) => it.to).join()) pieces.push(...read.pieces.map(([, bytes]) => bytes));
 		const link = h("a", { href: URL.createObjectURL(new Blob(pieces)), download: `${name || "supervisord"}-${stream}.log` });
 		link.click();
 		setTimeout(() => URL.revokeObjectURL(link.href), 10_000);

@@ -34,7 +34,9 @@ const [STARTING, BACKOFF] = [10, 30];
 export function reason(it) {
 	if (it.s === "RUNNING") return it.ill ?? it.says ?? "";
 	const parts = [];
-	const failures = it.h.filter(([, code]) => code === BACKOFF).length;
+	// Tries before the last time that it was anything else belong to another failure.
+	const first = it.h.slice(0, -1).findLastIndex(([, code]) => code !== STARTING && code !== BACKOFF) + 1;
+	const failures = it.h.slice(first).filter(([, code]) => code === BACKOFF).length;
 	const starts = it.h.filter(([at, code]) => code === STARTING && now() - at < 600_000).length;
 	if (it.s === "FATAL" && failures) parts.push(`gave up after ${many(failures, "try", "tries")}`);
 	if (it.s === "BACKOFF" && starts > 1) parts.push(`${starts} starts in 10 min`);

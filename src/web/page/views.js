@@ -7,6 +7,8 @@ import { curve } from "./list.js";
 import { makeLog } from "./log.js";
 import { age, askClear, askSignal, href, isOn, kind, reason, startOrRestart, stop, word } from "./process.js";
 
+/** Which of its outputs are kept. */
+const streamOf = (it) => (it.out && it.errlog ? "both" : it.out ? "stdout" : it.errlog && "stderr");
 /** A part that scrolls, by keys too. */
 const page = (...parts) => h("div.pad", { tabindex: 0 }, parts);
 const failed = (error) => h("p.bad", error.message);
@@ -46,14 +48,13 @@ export function panel(it, tab) {
 
 const TABS = {
 	async log(it, self) {
-		const streams = [it.out && "stdout", it.errlog && "stderr"].filter(Boolean);
-		if (!streams.length) return h("p.pad", "Its output is not kept: no log is configured.");
+		const most = streamOf(it);
+		if (!most) return h("p.pad", "Its output is not kept: no log is configured.");
 		const open = (chosen) => {
-			const choice = (label, of) => h("button", label, { "aria-pressed": `${of}` === `${chosen}` }, () => self.log.box.replaceWith(open(of)));
-			self.log = makeLog(chosen.map((stream) => [it.name, stream]), streams.length > 1 && h("span.seg", choice("Both", streams), streams.map((one) => choice(one, [one]))));
+			self.log = makeLog([[it.name, chosen]], most === "both" && h("span.seg", ["both", "stdout", "stderr"].map((of) => h("button", of === most ? "Both" : of, { "aria-pressed": of === chosen }, () => self.log.box.replaceWith(open(of))))));
 			return self.log.box;
 		};
-		return open(streams);
+		return open(most);
 	},
 	async details(it, self) {
 		const chart = (title) => {
@@ -103,7 +104,7 @@ export function logs(names) {
 	const sources = chosen.flatMap((name, at) => {
 		const [it, colour] = [byName(name), HUES[at % HUES.length]];
 		if (!it) return [["", "main", name, colour]];
-		return [it.out && "stdout", it.errlog && "stderr"].filter(Boolean).map((stream) => [name, stream, name, colour]);
+		return streamOf(it) ? [[name, streamOf(it), name, colour]] : [];
 	});
 	const others = ["supervisord", ...everyone().map((it) => it.name).sort()].filter((it) => !chosen.includes(it));
 	const add = h("select", { "aria-label": "Add a log", change: () => (location.hash = logsOf([...chosen, add.value])) }, ["Add a log…", ...others].map((it) => h("option", it)));
