@@ -12,7 +12,7 @@
 //! 3     model/                              pure machines: process, its ladder and runs, gates, event, pool, tick
 //! 2     config/                             one row per option; load; expand; difference of two configurations
 //! 1     wire/                               bytes to values and back, no I/O
-//! 0     state fault namespec clock exit signal id level errno eventtype   names, codes, tiny types
+//! 0     state fault namespec clock exit signal id level errno eventtype sort   names, codes, tiny types
 //! ```
 //!
 //! Words, one sense each:
@@ -56,6 +56,7 @@ pub mod id;
 mod level;
 mod namespec;
 mod signal;
+mod sort;
 pub mod state;
 
 pub mod wire;

@@ -183,7 +183,7 @@ fn in_words_of_optparse(problem: &str) -> String {
                 .filter(|long| long.starts_with(word))
                 .map(|long| format!("--{long}"))
                 .collect();
-            fitting.sort();
+            crate::sort::ascending(&mut fitting);
             format!("ambiguous option: {option} ({}?)", fitting.join(", "))
         }
         _ => problem.to_string(),

@@ -61,7 +61,7 @@ impl<'a> Common<'a> {
                 }
             }
         }
-        groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        crate::sort::by(&mut groups, |a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
         if let Some(error) = self.main.and_then(|_| main_program::same_name(document, &groups)) {
             failed(error)?;
         }

@@ -143,7 +143,7 @@ impl Loader {
                 break;
             }
         }
-        found.sort_by(|a, b| a.place().cmp(&b.place()));
+        crate::sort::by(&mut found, |a, b| a.place().cmp(&b.place()));
         Err(found)
     }
 

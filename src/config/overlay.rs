@@ -171,7 +171,7 @@ impl Common<'_> {
                 }
             }
         }
-        groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+        crate::sort::by(groups, |a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
     }
 
     /// Adds the programs of a note to a group. Of processes with one name the last one counts, as everywhere (C-111).

@@ -68,7 +68,7 @@ impl Expansion {
     /// All processes that were made, ascending by name.
     pub(super) fn into_processes(self) -> Vec<Rc<Process>> {
         let mut processes = self.processes;
-        processes.sort_by(|a, b| a.name.cmp(&b.name));
+        crate::sort::by(&mut processes, |a, b| a.name.cmp(&b.name));
         processes
     }
 }

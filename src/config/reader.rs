@@ -54,7 +54,7 @@ impl Names for Scope<'_> {
             PLAIN.iter().filter(|name| self.get(name).is_some()).map(|n| n.to_string()).collect();
         let variables = [self.own, self.variables].into_iter().flatten().flat_map(BTreeMap::keys);
         all.extend(variables.map(|name| format!("ENV_{name}")));
-        all.sort();
+        crate::sort::ascending(&mut all);
         all.dedup();
         all
     }
@@ -139,27 +139,18 @@ impl<'a> Reader<'a> {
 
     /// Reads an option. When it is missing, its default stands in, else what it `follows`.
     pub(super) fn option<T: Datatype>(&self, row: &Row, follows: Option<T>) -> Result<T, ConfigError> {
-        let names = [row.name].into_iter().chain(row.aliases.iter().copied());
-        if let Some(given) = names.into_iter().find_map(|name| self.value(name)) {
-            return given;
+        if let Some((name, entry)) = self.written(row) {
+            return self.parse(name, entry);
         }
         match row.default {
             Some(text) => T::parse(text, self.env).map_err(ConfigError::new),
-            None => follows.or_else(T::absent).ok_or_else(|| {
-                let Row { name, .. } = row;
-                self.error(name, format!("program section {} does not specify a {name}", self.section.name))
-            }),
+            None => follows.or_else(T::absent).ok_or_else(|| self.missing(row.name)),
         }
     }
 
     /// Reads what stands there under a name, if anything does.
     pub fn value<T: Datatype>(&self, name: &str) -> Option<Result<T, ConfigError>> {
-        let entry = self.entry(name)?;
-        let named = |error: ConfigError| match T::NAMES_OPTION {
-            true => ConfigError::new(format!("{name}: {}", error.message())),
-            false => error,
-        };
-        Some(self.parse(entry).map_err(|error| self.locate(named(error), name)))
+        Some(self.parse(name, self.entry(name)?))
     }
 
     /// Names the line of an option, or of the section if it is missing.
@@ -195,12 +186,44 @@ impl<'a> Reader<'a> {
         self.locate(ConfigError::new(message), name)
     }
 
-    fn parse<T: Datatype>(&self, entry: &Entry) -> Result<T, ConfigError> {
+    fn parse<T: Datatype>(&self, name: &str, entry: &Entry) -> Result<T, ConfigError> {
+        let wrong = |error| self.wrong(error, name, T::NAMES_OPTION);
+        let text = self.expanded(entry, T::EXPANSION).map_err(wrong)?;
+        T::parse(&text, self.env).map_err(|message| wrong(ConfigError::new(message)))
+    }
+}
+
+/// What reading an option takes whatever its type is. Never put in the place of its call: there is one for each type.
+impl<'a> Reader<'a> {
+    /// The option, under the first of its names under which it stands.
+    #[inline(never)]
+    fn written(&self, row: &Row) -> Option<(&'static str, &'a Entry)> {
+        let names = [row.name].into_iter().chain(row.aliases.iter().copied());
+        names.into_iter().find_map(|name| Some((name, self.entry(name)?)))
+    }
+
+    #[inline(never)]
+    fn missing(&self, name: &str) -> ConfigError {
+        self.error(name, format!("program section {} does not specify a {name}", self.section.name))
+    }
+
+    #[inline(never)]
+    fn wrong(&self, error: ConfigError, name: &str, names_option: bool) -> ConfigError {
+        let error = match names_option {
+            true => ConfigError::new(format!("{name}: {}", error.message())),
+            false => error,
+        };
+        self.locate(error, name)
+    }
+
+    /// Its text, with the names in it replaced.
+    #[inline(never)]
+    fn expanded<'e>(&self, entry: &'e Entry, expansion: Expansion) -> Result<Cow<'e, str>, ConfigError> {
         let mut text = Cow::Borrowed(entry.value.as_str());
-        if T::EXPANSION != Expansion::No {
+        if expansion != Expansion::No {
             text = self.scope.expand(&entry.value, || format!("{}.{}", self.section.name, entry.key))?;
         }
-        if T::EXPANSION == Expansion::Twice {
+        if expansion == Expansion::Twice {
             let again = self.scope.expand(&text, || entry.key.clone()).map(Cow::into_owned);
             text = Cow::Owned(again.map_err(|error| match entry.value.contains("%(ENV_") {
                 // What a variable holds may be a secret.
@@ -208,7 +231,7 @@ impl<'a> Reader<'a> {
                 false => error,
             })?);
         }
-        T::parse(&text, self.env).map_err(ConfigError::new)
+        Ok(text)
     }
 }
 

@@ -164,7 +164,7 @@ impl Sources {
         if found.is_empty() {
             self.warnings.push(format!("No file matches via include \"{pattern}\""));
         }
-        found.sort();
+        crate::sort::ascending(&mut found);
         found
     }
 

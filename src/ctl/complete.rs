@@ -40,7 +40,7 @@ pub fn complete(session: &mut Session, known: &mut Known, line: &str) -> (usize,
     let mut fitting: Vec<String> =
         offered.into_iter().filter(|offer| offer.starts_with(word)).map(|offer| offer + " ").collect();
     // As readline lists them.
-    fitting.sort_unstable();
+    crate::sort::ascending(&mut fitting);
     (start, fitting)
 }
 

@@ -17,7 +17,7 @@ fn sorted(value: &Value) -> Value {
         Value::Array(values) => Value::Array(values.iter().map(sorted).collect()),
         Value::Struct(members) => {
             let mut members: Vec<_> = members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
-            members.sort_by(|(a, _), (b, _)| a.cmp(b));
+            crate::sort::by(&mut members, |(a, _), (b, _)| a.cmp(b));
             Value::Struct(members)
         }
         other => other.clone(),

@@ -120,7 +120,7 @@ pub fn addresses(host: &str, port: u16) -> Vec<SocketAddr> {
     };
     if known.is_empty() {
         let mut found: Vec<SocketAddr> = (host, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
-        found.sort_by_key(SocketAddr::is_ipv6);
+        crate::sort::by_key(&mut found, SocketAddr::is_ipv6);
         return found;
     }
     known.into_iter().map(|address| SocketAddr::new(address, port)).collect()

@@ -114,7 +114,7 @@ impl<K: Clone + Ord> Dependents<K> {
     }
 
     fn hand_out(&mut self, mut indices: Vec<usize>) -> Vec<K> {
-        indices.sort_by_key(|index| (self.services[*index].service.rank(), *index));
+        crate::sort::by_key(&mut indices, |index| (self.services[*index].service.rank(), *index));
         indices.dedup();
         let mut processes = Vec::new();
         for index in indices {

@@ -84,7 +84,7 @@ pub fn all_config_info(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome
     let daemon = &*context.daemon;
     let mut rows: Vec<(&Rc<Group>, &Rc<Process>)> =
         daemon.config.groups.iter().flat_map(|group| group.processes.iter().map(move |p| (group, p))).collect();
-    rows.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+    crate::sort::by(&mut rows, |a, b| a.1.name.cmp(&b.1.name));
     let infos = rows.into_iter().map(|(group, process)| config_info(daemon, group, process));
     Ok(Value::Array(infos.collect()).into())
 }

@@ -266,7 +266,7 @@ impl Registry {
             self.namespaces.get(*space).is_some_and(|namespace| namespace.listed).then(|| name.clone())
         };
         let mut names: Vec<String> = self.by_name.iter().filter_map(shown).collect();
-        names.sort();
+        crate::sort::ascending(&mut names);
         names
     }
 }

@@ -49,7 +49,7 @@ impl Rolling {
             |id: &ProcId| roster.process(*id).map(|process| process.config.program.rolling_max_unavailable.0 as usize);
         let least = processes.iter().filter_map(allowed).min().unwrap_or(1);
         let mut groups: Vec<&str> = processes.iter().filter_map(|id| Some(roster.group_of(*id)?.name())).collect();
-        groups.sort_unstable();
+        crate::sort::ascending(&mut groups);
         groups.dedup();
         let claims = groups.into_iter().map(|group| Claim { group: group.to_string(), program: None }).collect();
         let claim = context.extensions.claims.lay(claims, context.method)?;

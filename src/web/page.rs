@@ -55,7 +55,7 @@ pub struct Row<'a> {
 /// Each action is there twice: as the link that scripts follow, and as the button that people press, which is sent as POST.
 /// Where the live page is built in, it does not wait for the end of this one: of thousands of processes that would be seen.
 pub fn index_page(rows: &mut [Row], message: Option<&str>, version: &str, year: i32) -> String {
-    rows.sort_by_key(|row| (row.group, row.name));
+    crate::sort::by_key(rows, |row| (row.group, row.name));
     let mut page = Page::begin("Supervisor Status");
     if HAS_PAGE {
         page.raw(

@@ -50,7 +50,7 @@ impl ExpandError {
         match self {
             ExpandError::Unknown { name } => {
                 let mut all = names.all();
-                all.sort();
+                crate::sort::ascending(&mut all);
                 let (name, all) = (pyrepr::text(name), all.join(", "));
                 format!(
                     "Format string {value} for {place} contains names ({name}) which cannot be expanded. \

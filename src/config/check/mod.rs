@@ -89,7 +89,7 @@ pub fn check(loader: &mut Loader, env: &dyn Env, portable: bool) -> Report {
         Err(problems) => findings.splice(0..0, problems.iter().map(|error| problem(error, is_fragment))).for_each(drop),
     }
     findings.retain(|finding| !portable || finding.severity != Severity::Here);
-    findings.sort_by_key(|finding| finding.severity);
+    crate::sort::by_key(&mut findings, |finding| finding.severity);
     let mut seen: Vec<Finding> = Vec::with_capacity(findings.len());
     findings.retain(|finding| {
         let is_new = !seen.contains(finding);

@@ -212,7 +212,7 @@ impl Sources<'_> {
         for pattern in text.split_whitespace() {
             files.extend(glob(self.env, pattern).iter().map(|file| paths::absolute(self.cwd, file)));
         }
-        files.sort();
+        crate::sort::ascending(&mut files);
         files.dedup();
         if files.is_empty() && !text.trim().is_empty() {
             problems.push(Problem::warning(

@@ -149,7 +149,7 @@ impl Datatype for Periods {
     fn parse(text: &str, env: &dyn Env) -> Result<Self, String> {
         let all: Result<Vec<f64>, String> = list(text).iter().map(|word| Ok(Period::parse(word, env)?.0)).collect();
         let mut all = all?;
-        all.sort_by(f64::total_cmp);
+        crate::sort::by(&mut all, f64::total_cmp);
         if (1..=3).contains(&all.len()) {
             Ok(Periods(all))
         } else {

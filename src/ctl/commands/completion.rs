@@ -44,7 +44,7 @@ impl Words {
         let taking = |what| there().filter(|command| command.completes == what).map(|command| command.name).collect();
         let mut all: Vec<&str> = there().map(|command| command.name).collect();
         all.push("help");
-        all.sort_unstable();
+        crate::sort::ascending(&mut all);
         Words { all, groups: taking(Completes::Groups), processes: taking(Completes::Processes) }
     }
 }

@@ -359,7 +359,7 @@ impl View {
         let wrong = lines.iter().filter(|line| line.is_wrong).count();
         lines.retain(|line| choice.shows(line));
         // What a person should look at stands on top.
-        lines.sort_by(|a, b| b.is_wrong.cmp(&a.is_wrong).then_with(|| a.name.cmp(&b.name)));
+        crate::sort::by(&mut lines, |a, b| b.is_wrong.cmp(&a.is_wrong).then_with(|| a.name.cmp(&b.name)));
         let state = match link.is_live() {
             true if self.time.is_some() => "live".to_string(),
             true => "asking".to_string(),

@@ -155,7 +155,7 @@ fn end_sync(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Faul
 /// Levels in the order in which they are told, the most severe first.
 fn levels() -> Vec<Level> {
     let mut levels = Level::ALL.to_vec();
-    levels.sort_by_key(|level| std::cmp::Reverse(*level as i64));
+    crate::sort::by_key(&mut levels, |level| std::cmp::Reverse(*level as i64));
     levels
 }
 

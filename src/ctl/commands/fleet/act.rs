@@ -44,7 +44,7 @@ fn applications(session: &mut Session, names: &[String], verb: &str) -> Result<O
         .collect();
     if means_all(names) {
         let mut managed: Vec<String> = all.into_iter().filter(|(_, managed)| *managed).map(|(name, _)| name).collect();
-        managed.sort();
+        crate::sort::ascending(&mut managed);
         return Ok(Some(managed));
     }
     let mut found = Vec::new();
@@ -164,7 +164,7 @@ fn processes(session: &mut Session, names: Vec<String>, only_running: bool) -> R
         let meant = all.iter().filter(|one| !only_running || is_running(one));
         names = meant.map(|one| namespec::join(&cell(one, "application_name"), &cell(one, "process_name"))).collect();
     }
-    names.sort();
+    crate::sort::ascending(&mut names);
     Ok(names)
 }
 
