@@ -1,13 +1,14 @@
 //! All logs together, within `log_total_max` (K-9): the oldest backups go first, whose they ever are; when there are none
 //! left, the largest log begins anew.
 //!
-//! What is written is counted, and the files are looked at only when so much has come that they may be too many. Without the
-//! option there is nothing of this.
+//! What is written is counted, and the files are looked at only when so much has come that they may be too many: some in
+//! each turn, for there may be thousands. Without the option there is nothing of this.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
+use std::ops::Bound;
 use std::os::unix::fs::MetadataExt;
 
 use crate::logs::file::compressed;
@@ -21,14 +22,35 @@ const SPARE_BYTES_MIN: u64 = 64 * 1024;
 /// Logs that are minded. More than there are processes on any machine; those beyond are rotated by their own limits.
 const LOGS_MAX: usize = 16 * 1024;
 
+/// Files that are looked at in one turn, about: two microseconds each, five where none is.
+const LOOKS_PER_TURN: usize = 200;
+
+/// Files that are removed in one turn, or emptied: some ten microseconds each, a millisecond where they are large.
+const REMOVALS_PER_TURN: usize = 8;
+
 /// The logs and the limit.
 pub(super) struct LogTotal {
     max: u64,
-    /// Bytes that may still come before the files are looked at.
-    room: u64,
+    /// Bytes that have come since the last look began.
+    came: u64,
+    /// How many may before the next; unknown before the first.
+    room: Option<u64>,
     /// Paths, and how many backups each may have. They stay known after a program has ended, for their files stay.
     logs: BTreeMap<Box<str>, u32>,
-    is_due: bool,
+    work: Work,
+}
+
+/// What is under way.
+enum Work {
+    Nothing,
+    /// The files are being looked at, log by log: those found, and the log that was the last.
+    Looking(Vec<Found>, Option<Box<str>>),
+    /// Files are being removed, the first of them next; bytes of all that are left, and the logs that begin anew if it must be.
+    Removing {
+        total: u64,
+        backups: VecDeque<Found>,
+        logs: VecDeque<Found>,
+    },
 }
 
 /// A file of a log that is there.
@@ -43,7 +65,7 @@ struct Found {
 
 impl LogTotal {
     pub(super) fn new(max: u64) -> LogTotal {
-        LogTotal { max, room: 0, logs: BTreeMap::new(), is_due: true }
+        LogTotal { max, came: 0, room: None, logs: BTreeMap::new(), work: Work::Nothing }
     }
 
     /// A log is opened.
@@ -55,47 +77,83 @@ impl LogTotal {
 
     /// So much has been written.
     pub(super) fn count(&mut self, bytes: u64) {
-        self.is_due |= bytes > self.room;
-        self.room = self.room.saturating_sub(bytes);
+        self.came += bytes;
     }
 
-    /// Whether the files are to be looked at.
-    pub(super) fn is_due(&self) -> bool {
-        self.is_due
+    /// Whether there is something to do in this turn: the files are to be looked at, or have not been to the end.
+    pub(super) fn is_busy(&self) -> bool {
+        !matches!(self.work, Work::Nothing) || self.room.is_none_or(|room| self.came > room)
     }
 
-    /// Looks at the files and removes what is too much; `begin_anew` empties a log. Answers the logs that had to begin anew.
-    pub(super) fn make_room(&mut self, begin_anew: &mut dyn FnMut(&str) -> io::Result<()>) -> Vec<String> {
-        self.is_due = false;
-        let mut found: Vec<Found> = self.logs.iter().flat_map(|(path, backups)| files_of(path, *backups)).collect();
-        let mut total: u64 = found.iter().map(|file| file.size).sum();
+    /// Looks at files, or removes what is too much, as far as one turn goes; `begin_anew` empties a log. Answers the logs that
+    /// had to begin anew.
+    pub(super) fn work(&mut self, begin_anew: &mut dyn FnMut(&str) -> io::Result<()>) -> Vec<String> {
         let mut emptied = Vec::new();
-        if total > self.max {
-            let goal = self.max - self.max / SPARE_PART;
-            found.sort_by_key(|file| (file.number == 0, file.changed, Reverse(file.number)));
-            let backups = found.iter().filter(|file| file.number > 0);
-            for file in backups {
-                if total <= goal {
-                    break;
-                }
-                if fs::remove_file(&file.path).is_ok() {
-                    total -= file.size;
-                }
+        self.work = match std::mem::replace(&mut self.work, Work::Nothing) {
+            Work::Nothing if !self.is_busy() => Work::Nothing,
+            Work::Nothing => {
+                self.came = 0;
+                self.look(Vec::new(), None)
             }
-            let mut logs: Vec<&Found> = found.iter().filter(|file| file.number == 0).collect();
-            logs.sort_by_key(|file| Reverse(file.size));
-            for file in logs {
-                if total <= goal {
-                    break;
-                }
-                if begin_anew(&file.path).is_ok() {
-                    total -= file.size;
-                    emptied.push(file.path.clone());
-                }
+            Work::Looking(found, last) => self.look(found, last),
+            Work::Removing { total, backups, logs } => self.remove(total, backups, logs, begin_anew, &mut emptied),
+        };
+        emptied
+    }
+
+    fn look(&mut self, mut found: Vec<Found>, mut last: Option<Box<str>>) -> Work {
+        let after = last.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut looks = 0;
+        for (path, backups) in self.logs.range::<str, _>((after.as_ref().map(|path| &**path), Bound::Unbounded)) {
+            let files = files_of(path, *backups);
+            looks += 1 + 2 * files.len();
+            found.extend(files);
+            if looks >= LOOKS_PER_TURN {
+                return Work::Looking(found, Some(path.clone()));
             }
         }
-        self.room = self.max.saturating_sub(total).max(SPARE_BYTES_MIN);
-        emptied
+        let total = found.iter().map(|file| file.size).sum();
+        if total <= self.max {
+            return self.finish(total);
+        }
+        let (mut logs, mut backups): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|file| file.number == 0);
+        crate::sort::by_key(&mut backups, |file| (file.changed, Reverse(file.number)));
+        crate::sort::by_key(&mut logs, |file| Reverse(file.size));
+        Work::Removing { total, backups: backups.into(), logs: logs.into() }
+    }
+
+    fn remove(
+        &mut self,
+        mut total: u64,
+        mut backups: VecDeque<Found>,
+        mut logs: VecDeque<Found>,
+        begin_anew: &mut dyn FnMut(&str) -> io::Result<()>,
+        emptied: &mut Vec<String>,
+    ) -> Work {
+        let goal = self.max - self.max / SPARE_PART;
+        for _ in 0..REMOVALS_PER_TURN {
+            if total <= goal {
+                return self.finish(total);
+            }
+            if let Some(backup) = backups.pop_front() {
+                if fs::remove_file(&backup.path).is_ok() {
+                    total -= backup.size;
+                }
+            } else if let Some(log) = logs.pop_front() {
+                if begin_anew(&log.path).is_ok() {
+                    total -= log.size;
+                    emptied.push(log.path);
+                }
+            } else {
+                return self.finish(total);
+            }
+        }
+        Work::Removing { total, backups, logs }
+    }
+
+    fn finish(&mut self, total: u64) -> Work {
+        self.room = Some(self.max.saturating_sub(total).max(SPARE_BYTES_MIN));
+        Work::Nothing
     }
 }
 
@@ -157,8 +215,11 @@ mod tests {
             for (name, backups) in [("a", 10), ("b", 2), ("c", 0)] {
                 total.add(&path(name), backups);
             }
-            assert!(total.is_due());
-            let begun = total.make_room(&mut |path| fs::write(path, ""));
+            assert!(total.is_busy());
+            let mut begun = Vec::new();
+            while total.is_busy() {
+                begun.extend(total.work(&mut |path| fs::write(path, "")));
+            }
             let mut names: Vec<String> = fs::read_dir(scratch.path(""))
                 .unwrap()
                 .map(|e| e.unwrap().file_name().into_string().unwrap())
@@ -176,16 +237,40 @@ mod tests {
         make(&scratch.path("a"), 200_000, 0);
         let mut total = LogTotal::new(400_000);
         total.add(&scratch.path("a"), 1);
-        assert!(total.make_room(&mut |_| unreachable!()).is_empty());
+        assert!(total.work(&mut |_| unreachable!()).is_empty());
         total.count(200_000);
-        assert!(!total.is_due());
+        assert!(!total.is_busy());
         total.count(1);
-        assert!(total.is_due());
+        assert!(total.is_busy());
         // What cannot be removed is tried again, but not at each line.
         total.max = 1000;
         let refused = |_: &str| Err(io::ErrorKind::PermissionDenied.into());
-        assert!(total.make_room(&mut { refused }).is_empty());
+        while total.is_busy() {
+            assert!(total.work(&mut { refused }).is_empty());
+        }
         total.count(SPARE_BYTES_MIN);
-        assert!(!total.is_due());
+        assert!(!total.is_busy());
+    }
+
+    #[test]
+    fn thousands_are_looked_at_over_turns() {
+        let scratch = Scratch::new("log-many");
+        let mut total = LogTotal::new(1000);
+        for number in 0..3 * LOOKS_PER_TURN {
+            total.add(&scratch.path(&format!("log-{number}")), 1);
+        }
+        let last = scratch.path("log-99");
+        make(&last, 2000, 0);
+        make(&format!("{last}.1"), 2000, 0);
+        let (mut turns, mut emptied) = (0, Vec::new());
+        while total.is_busy() {
+            // What comes meanwhile counts from the beginning of the look on.
+            total.count(1);
+            emptied.extend(total.work(&mut |path| fs::write(path, "")));
+            turns += 1;
+        }
+        assert!(turns > 3, "{turns}");
+        assert_eq!((emptied, total.came), (vec![last.clone()], turns - 1));
+        assert!(!fs::exists(format!("{last}.1")).unwrap());
     }
 }

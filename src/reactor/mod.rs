@@ -232,7 +232,7 @@ impl Reactor {
     fn timeout(&self, service: &mut Service, now: Now) -> Option<Duration> {
         // Asked in any case: a turn in which nothing is due is a quick one.
         let of_service = service.next_deadline(now);
-        if !self.unfinished.is_empty() || self.reaping || signals::has_missed() {
+        if !self.unfinished.is_empty() || self.reaping || signals::has_missed() || self.system.minds_log_total() {
             return Some(Duration::ZERO);
         }
         let streams = stream::deadline();

@@ -136,15 +136,20 @@ impl System {
         self.log_total = Some(total);
     }
 
+    /// Whether logs are to be looked at, or removed, in the next turn.
+    pub(super) fn minds_log_total(&self) -> bool {
+        self.log_total.as_ref().is_some_and(LogTotal::is_busy)
+    }
+
     /// Removes logs if there may be too much of them.
     pub(super) fn mind_log_total(&mut self) {
         let Some(total) = self.log_total.as_mut() else { return };
         total.count(activity::take_written());
-        if !total.is_due() {
+        if !total.is_busy() {
             return;
         }
         let logs = &mut self.logs;
-        let emptied = total.make_room(&mut |path| {
+        let emptied = total.work(&mut |path| {
             match logs.values_mut().find(|open| open.log.path() == path) {
                 Some(open) => open.log.begin_anew(),
                 None if activity::is_at(path) => activity::begin_anew(),
