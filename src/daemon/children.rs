@@ -58,7 +58,7 @@ impl Daemon {
         let mut next = Some(trigger);
         let mut entered = None;
         while let Some(trigger) = next.take() {
-            let Some(process) = self.roster.process_mut(id) else { break };
+            let Some(process) = self.roster.process_mut(id).filter(|process| !process.leaves) else { break };
             let config = process.config.clone();
             process.machine.step(trigger, &config, state, now, &mut effects);
             for effect in effects.drain(..) {
@@ -90,7 +90,7 @@ impl Daemon {
         }
         self.effects = effects;
         if let Some(entered) = entered {
-            self.after_step(id, &entered, now);
+            self.after_step(id, &entered);
             self.member_entered(id, &entered, now);
         }
         self.reorder(id, now);

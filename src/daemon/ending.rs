@@ -46,6 +46,8 @@ pub(super) struct Ending {
     has_started: bool,
     /// When it is looked whether nothing is left to do, after something else than an end: what was removed may come back.
     look_at: Option<Mono>,
+    /// It is looked as soon as nobody waits for a start: those that wait may never be started, and then no end tells to.
+    looks_after_waits: bool,
 }
 
 /// How long after a removal it is looked whether nothing is left to do. An update removes and adds again, in two calls.
@@ -95,10 +97,6 @@ impl Ending {
         }
         self.has_started
     }
-
-    pub(super) fn deadline(&self) -> Option<Mono> {
-        self.look_at
-    }
 }
 
 /// What a run's end is as a number: the code, or 128 and the signal.
@@ -141,7 +139,7 @@ impl Daemon {
     }
 
     /// What follows for the daemon from the state that a process has entered.
-    pub(super) fn after_step(&mut self, id: ProcId, entered: &Transition, now: Now) {
+    pub(super) fn after_step(&mut self, id: ProcId, entered: &Transition) {
         use ProcessState::*;
         let Some((group, process)) = self.roster.member(id) else { return };
         let program = &process.config.program;
@@ -190,14 +188,14 @@ impl Daemon {
             self.ending.by_policy = Some(status);
             self.request_shutdown();
         } else if self.ending.ends_when_idle {
-            self.end_if_idle(now);
+            self.end_if_idle();
         }
     }
 
-    fn end_if_idle(&mut self, now: Now) {
+    fn end_if_idle(&mut self) {
         if self.agenda.has_first_starts() || self.has_waits() {
-            // Those that wait may never be started, and then no end tells to look again.
-            return self.look_whether_idle(now);
+            self.ending.looks_after_waits = true;
+            return;
         }
         if self.ending.is_done(&self.roster) {
             activity!(Info, "every program that was started has ended, shutting down");
@@ -220,12 +218,19 @@ impl Daemon {
         self.look_whether_idle(now);
     }
 
+    /// When to look whether nothing is left to do; `None` is never.
+    pub(super) fn idle_look(&self, now: Now) -> Option<Mono> {
+        let is_due = self.ending.looks_after_waits && !self.agenda.has_first_starts() && !self.has_waits();
+        if is_due { Some(now.mono) } else { self.ending.look_at }
+    }
+
     /// Looks whether nothing is left to do, if that is due.
     pub(super) fn idle_deadline(&mut self, now: Now) {
-        if self.ending.look_at.is_some_and(|at| at <= now.mono) {
+        if self.idle_look(now).is_some_and(|at| at <= now.mono) {
             self.ending.look_at = None;
+            self.ending.looks_after_waits = false;
             if self.state == SupervisorState::Running {
-                self.end_if_idle(now);
+                self.end_if_idle();
             }
         }
     }

@@ -48,6 +48,8 @@ pub struct Proc {
     pub(super) start_failure: i32,
     /// Whether it holds a share of its group's socket.
     pub(super) uses_socket: bool,
+    /// It is being taken out of its group, which takes some turns: nothing happens to it any more.
+    pub leaves: bool,
     /// Its last changes of state.
     pub history: History,
     /// What a fleet adds to it.

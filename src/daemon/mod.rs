@@ -253,7 +253,7 @@ impl Daemon {
             self.dependent_deadline(now),
             self.remaining.deadline(now.mono),
             self.strangers.deadline(),
-            self.ending.deadline(),
+            self.idle_look(now),
             self.line_deadlines.first().map(|(at, ..)| *at),
             self.turnovers.deadline(now),
             self.bus.next_tick(now),

@@ -30,7 +30,8 @@ pub enum Named {
 pub struct Roster {
     groups: BTreeMap<GroupId, Group>,
     group_ids: BTreeMap<Rc<str>, GroupId>,
-    processes: BTreeMap<ProcId, Proc>,
+    /// Boxed, for what is moved when one comes or goes.
+    processes: BTreeMap<ProcId, Box<Proc>>,
     pids: IdMap<i32, ProcId>,
     next_group: u32,
     next_process: u32,
@@ -49,12 +50,12 @@ impl Roster {
 
     /// An active process; `None` is one that is gone.
     pub fn process(&self, id: ProcId) -> Option<&Proc> {
-        self.processes.get(&id)
+        self.processes.get(&id).map(|process| &**process)
     }
 
     /// A process and its group.
     pub fn member(&self, id: ProcId) -> Option<(&Group, &Proc)> {
-        let process = self.processes.get(&id)?;
+        let process = self.process(id)?;
         Some((self.groups.get(&process.group)?, process))
     }
 
@@ -89,25 +90,25 @@ impl Roster {
     /// Ids of groups, ascending by priority; among equals the older one comes first (P-10, P-116).
     pub fn groups_by_priority(&self) -> Vec<GroupId> {
         let mut ids: Vec<GroupId> = self.groups.keys().copied().collect();
-        ids.sort_by_key(|id| self.groups.get(id).map(|group| group.config.priority));
+        crate::sort::by_key(&mut ids, |id| self.groups.get(id).map(|group| group.config.priority));
         ids
     }
 
     /// All processes, in the order they were added.
     pub fn processes(&self) -> impl Iterator<Item = (ProcId, &Proc)> {
-        self.processes.iter().map(|(id, process)| (*id, process))
+        self.processes.iter().map(|(id, process)| (*id, &**process))
     }
 
     /// All processes after this one, in the order they were added.
     pub fn processes_after(&self, id: Option<ProcId>) -> impl Iterator<Item = (ProcId, &Proc)> {
         let begin = id.map_or(Bound::Unbounded, Bound::Excluded);
-        self.processes.range((begin, Bound::Unbounded)).map(|(id, process)| (*id, process))
+        self.processes.range((begin, Bound::Unbounded)).map(|(id, process)| (*id, &**process))
     }
 
     /// All processes, sorted by group name, then process name.
     pub fn processes_by_name(&self) -> impl Iterator<Item = (ProcId, &Group, &Proc)> {
         self.groups_by_name().flat_map(move |(_, group)| {
-            group.by_name.values().filter_map(move |id| self.processes.get(id).map(|process| (*id, group, process)))
+            group.by_name.values().filter_map(move |id| self.process(*id).map(|process| (*id, group, process)))
         })
     }
 
@@ -119,13 +120,13 @@ impl Roster {
     /// The processes of a group, ascending by priority; equals as they are listed.
     pub fn members_by_priority(&self, group: GroupId) -> Vec<ProcId> {
         let mut members = self.groups.get(&group).map(|group| group.processes.clone()).unwrap_or_default();
-        members.sort_by_key(|id| self.processes.get(id).map(|process| process.config.program.priority));
+        crate::sort::by_key(&mut members, |id| self.processes.get(id).map(|process| process.config.program.priority));
         members
     }
 
     /// The processes of a group as they are listed.
     pub fn members<'r>(&'r self, group: &'r Group) -> impl Iterator<Item = (ProcId, &'r Proc)> {
-        group.processes.iter().filter_map(|id| self.processes.get(id).map(|process| (*id, process)))
+        group.processes.iter().filter_map(|id| self.process(*id).map(|process| (*id, process)))
     }
 
     /// How many processes all groups have together.
@@ -179,7 +180,7 @@ impl Roster {
 
     /// A process, to be changed.
     pub(super) fn process_mut(&mut self, id: ProcId) -> Option<&mut Proc> {
-        self.processes.get_mut(&id)
+        self.processes.get_mut(&id).map(|process| &mut **process)
     }
 
     /// A process and its group, to be changed.
@@ -216,12 +217,13 @@ impl Roster {
             launched: None,
             start_failure: 0,
             uses_socket: false,
+            leaves: false,
             history: History::default(),
             #[cfg(feature = "fleet")]
             marks: None,
             namespec,
         };
-        self.processes.insert(id, process);
+        self.processes.insert(id, Box::new(process));
         Some(id)
     }
 
@@ -245,13 +247,14 @@ impl Roster {
                 group.unstopped = group.unstopped.saturating_sub(1);
             }
         }
-        let processes = &self.processes;
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
         if let Some(group) = self.groups.get_mut(&group) {
-            group.processes.retain(|id| processes.contains_key(id));
+            group.processes.retain(|id| ids.binary_search(id).is_err());
         }
     }
 
-    fn forget(&mut self, id: ProcId) -> Option<Proc> {
+    fn forget(&mut self, id: ProcId) -> Option<Box<Proc>> {
         let process = self.processes.remove(&id)?;
         if let Some(pid) = process.machine.pid() {
             self.pids.remove(&pid.0);
