@@ -23,9 +23,8 @@ impl Daemon {
     /// Faults: ALREADY_ADDED for a group that is active, BAD_NAME for an unknown group, program or process or for a
     /// process name that is taken, STILL_RUNNING for what is not stopped, FAILED for what cannot be, or cannot be kept.
     pub fn apply(&mut self, change: &Change, origin: &Origin, now: Now, host: &mut dyn Host) -> Result<(), Fault> {
-        if let Some(name) = change.groups().find(|name| self.roster.group_named(name).is_some_and(|id| self.grows(id)))
-        {
-            return Err(Code::Failed.with(format!("processes are still being added to group {name}")));
+        if let Some(text) = change.groups().find_map(|name| self.is_under_change(name)) {
+            return Err(Code::Failed.with(text));
         }
         self.validate(change)?;
         if let Change::AddGroup(group) = change {
@@ -76,7 +75,7 @@ impl Daemon {
                     config.processes.retain(|other| !names.contains(other.name.as_str()));
                     config.processes.extend(processes.iter().cloned());
                 });
-                self.grow(id, processes.clone(), Then::Rest, now, host);
+                self.regroup(id, Vec::new(), processes.clone(), Then::Rest, now, host);
             }
             Change::RemoveProcess { group, process } => {
                 self.remove_processes(group, |found| found.config.name == *process, now, host);
@@ -101,7 +100,7 @@ impl Daemon {
     pub(super) fn activate(&mut self, config: Rc<config::Group>, now: Now, host: &mut dyn Host) {
         let id = self.roster.add_group(config.clone());
         self.open_pool(id);
-        self.grow(id, config.processes.clone(), Then::Announce, now, host);
+        self.regroup(id, Vec::new(), config.processes.clone(), Then::Announce, now, host);
     }
 
     /// An empty group that no file has; it counts as configured until the next reread.
@@ -118,13 +117,9 @@ impl Daemon {
         self.keep_auto_logs(name);
         let Some(id) = self.roster.group_named(name) else { return };
         let Some(group) = self.roster.group(id) else { return };
-        for process in group.processes.clone() {
-            self.detach(process, now, host);
-        }
-        self.forget_growth(id);
-        self.roster.remove_group(id);
+        let leaving = group.processes.clone();
         self.bus.remove_pool(id);
-        self.announce_group(name, false);
+        self.regroup(id, leaving, Vec::new(), Then::Gone, now, host);
     }
 
     /// The AUTO logs of a group that goes become part of its configuration: added again before the next reread, it
@@ -134,9 +129,12 @@ impl Daemon {
         let Some(at) = self.config.groups.iter().position(|other| group.config.is_the(other)) else { return };
         let mut kept = config::Group::clone(&group.config);
         for config in &mut kept.processes {
-            let Some(process) = group.process(&config.name).and_then(|id| self.roster.process(id)) else { continue };
             for channel in [Channel::Stdout, Channel::Stderr] {
-                if let (LogFile::Auto, Some(path)) = (&config.log(channel).logfile, &process.output(channel).path) {
+                if config.log(channel).logfile != LogFile::Auto {
+                    continue;
+                }
+                let process = group.process(&config.name).and_then(|id| self.roster.process(id));
+                if let Some(path) = process.and_then(|process| process.output(channel).path.as_ref()) {
                     Rc::make_mut(config).log_mut(channel).logfile = LogFile::Path(path.to_string());
                 }
             }
@@ -174,12 +172,13 @@ impl Daemon {
         let meant = self.roster.members(active).filter(|(_, process)| is_meant(process));
         let (ids, configs): (Vec<ProcId>, Vec<Rc<config::Process>>) =
             meant.map(|(id, process)| (id, process.config.clone())).unzip();
-        self.drop_processes(id, &ids, now, host);
         let names: HashSet<&str> = configs.iter().map(|config| config.name.as_str()).collect();
         self.edit_config(id, |config| config.processes.retain(|process| !names.contains(process.name.as_str())));
+        self.regroup(id, ids, Vec::new(), Then::Rest, now, host);
     }
 
-    fn drop_processes(&mut self, group: GroupId, ids: &[ProcId], now: Now, host: &mut dyn Host) {
+    /// Takes some processes out of a group.
+    pub(super) fn drop_processes(&mut self, group: GroupId, ids: &[ProcId], now: Now, host: &mut dyn Host) {
         for id in ids {
             self.leave_pool(*id, now, host);
             self.detach(*id, now, host);
@@ -232,20 +231,21 @@ impl Daemon {
         let current: Vec<(ProcId, Rc<config::Process>)> =
             members.map(|(id, process)| (id, process.config.clone())).collect();
         let mut leaving = Vec::new();
+        let mut staying = HashSet::new();
         for (process, old) in &current {
             match wanted.get(old.name.as_str()) {
                 Some(new) if differing == Differing::TakenOver || old.same_but_for_policy(new) => {
                     self.take_config(*process, new, now, host);
+                    staying.insert(old.name.as_str());
                 }
                 _ => leaving.push(*process),
             }
         }
-        self.drop_processes(id, &leaving, now, host);
         let Some(group) = self.roster.group_mut(id) else { return };
         group.config = config.clone();
-        let is_new = |process: &&Rc<config::Process>| group.process(&process.name).is_none();
+        let is_new = |process: &&Rc<config::Process>| !staying.contains(process.name.as_str());
         let new = config.processes.iter().filter(is_new).cloned().collect();
-        self.grow(id, new, Then::Order, now, host);
+        self.regroup(id, leaving, new, Then::Order, now, host);
     }
 
     /// Gives a process another configuration, whatever it does. A log that is open stays until the child ends.

@@ -36,6 +36,9 @@ fn try_start(context: &mut Context<'_>, id: ProcId, name: &str) -> Result<bool, 
     if context.daemon.is_disabled(id) {
         return Err(Code::Disabled.with(name));
     }
+    if context.daemon.roster.process(id).is_some_and(|process| process.leaves) {
+        return Err(Code::BadName.with(name));
+    }
     if let Err(problem) = context.daemon.find_command(id, context.host) {
         let code = if matches!(problem, CommandProblem::NotFound(_)) { Code::NoFile } else { Code::NotExecutable };
         return Err(code.with(problem.to_string()));

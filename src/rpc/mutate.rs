@@ -242,8 +242,13 @@ impl Update {
 impl Report {
     fn make(&mut self, step: Step, context: &mut Context<'_>) {
         let origin = context.origin();
-        let result =
-            step.changes.iter().try_for_each(|change| context.daemon.apply(change, &origin, context.now, context.host));
+        let result = step.changes.iter().enumerate().try_for_each(|(done, change)| {
+            if done > 0 {
+                // A group that is made anew has to be gone first.
+                context.daemon.finish_group(&step.group, context.now, context.host);
+            }
+            context.daemon.apply(change, &origin, context.now, context.host)
+        });
         for (name, action) in &step.processes {
             self.note(&ProcessRef::new(&step.group, name), action, result.clone());
         }

@@ -112,6 +112,36 @@ fn a_group_is_announced_when_it_is_whole() {
 }
 
 #[test]
+fn they_go_over_turns_and_are_answered_for_when_all_are_gone() {
+    let mut world = World::new("");
+    world.write(&format!("[program:p]\ncommand=x\nautostart=false\nprocess_name=%(process_num)d\nnumprocs={MANY}\n"));
+    world.ok("supervisor.reloadConfig", &[]);
+    world.ok("supervisor.addProcessGroup", params!["p"]);
+    world.daemon.bus.set_stream_mask(EventMask::of([EventType::ProcessGroupRemoved]));
+    let mut removing = begin(&mut world, "supervisor.removeProcessGroup", params!["p"]);
+    let (mut turns, mut before) = (0, MANY);
+    let answer = loop {
+        if let Some(answer) = world.poll(&mut removing, "supervisor.removeProcessGroup") {
+            break answer;
+        }
+        let left = world.daemon.roster.process_count();
+        assert!(0 < left && left < before, "{left} of {before}");
+        before = left;
+        // What goes is not started any more, and its group is no other's to change.
+        let last = format!("p:{}", MANY - 1);
+        assert_eq!(world.call("supervisor.startProcess", params![last.clone()]), Err(format!("BAD_NAME: {last}")));
+        let fault = world.begin("supervisor.removeProcessGroup", params!["p"]).err();
+        assert_eq!(fault.as_deref(), Some("FAILED: processes are still being removed from group p"));
+        assert_eq!(world.daemon.bus.take_streamed().0.len(), 0);
+        one_turn(&mut world);
+        turns += 1;
+    };
+    assert_eq!((answer, world.daemon.roster.process_count()), (Ok(true.into()), 0));
+    assert!(turns > 1 && world.groups().is_empty(), "{turns}");
+    assert_eq!(world.daemon.bus.take_streamed().0.len(), 1);
+}
+
+#[test]
 fn what_is_not_there_at_the_end_comes_no_more() {
     let mut world = World::new(GROUP);
     let method = "twiddler.addProgramToGroup";
