@@ -22,8 +22,8 @@ pub const SIGNAL_US: u32 = 20;
 /// What reading the configuration anew costs, at least: once in a turn is enough.
 pub const LOAD_US: u32 = TURN_US;
 
-/// Bytes that are read, written or encoded in a microsecond.
-const BYTES_PER_US: usize = 1024;
+/// Bytes that are read, encoded and written in a microsecond: each is moved some five times until the system has it.
+const BYTES_PER_US: usize = 256;
 
 /// What is left of a turn's work.
 #[derive(Clone, Copy, Debug)]

@@ -214,6 +214,8 @@ impl Multicall {
                 self.push_fault(&too_long());
                 continue;
             }
+            // Also for what is none.
+            context.budget.spend(1);
             match one_call(context, &call) {
                 Ok(Outcome::Now(answer)) => self.take(Ok(answer)),
                 Ok(Outcome::Deferred(deferred)) => self.current = Current::Answer(deferred),

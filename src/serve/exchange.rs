@@ -37,7 +37,7 @@ use crate::wire::xmlrpc::{Call, CallMemo, DecodeError, Decoded, RESPONSE_BEGIN, 
 const SHOWN_BYTES_MAX: usize = 1024;
 
 /// How many times a byte of a call costs what a byte of an answer does.
-const DECODING_COST: usize = 8;
+const DECODING_COST: usize = 2;
 
 /// What answering a request takes.
 pub(super) struct Exchange<'a> {
@@ -156,9 +156,11 @@ impl Exchange<'_> {
         if guard::may_be_forged(head) {
             return self.forbid(head, Refusal::OtherSite);
         }
-        self.budget.spend_bytes(DECODING_COST * body.len());
         match self.memo.begin(body) {
-            Ok(Decoded::Call(call)) => self.call(head.reply_to, &call),
+            Ok(Decoded::Call(call)) => {
+                self.budget.spend_bytes(DECODING_COST * body.len());
+                self.call(head.reply_to, &call)
+            }
             Ok(Decoded::UnderWay(decoder)) => AfterRequest::Deferred(Work::Decoding(decoder)),
             Err(error) => self.no_call(head.reply_to, &error, body),
         }

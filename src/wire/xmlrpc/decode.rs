@@ -3,6 +3,7 @@
 //!
 //! `xml-rs` has neither a depth limit nor a switch against document types, so both are refused here, at the event.
 
+use super::plain::PlainCall;
 use super::{CALL_ELEMENTS_MAX, Call, DecodeError, keep_last_of_each, plain};
 use crate::wire::value::Value;
 use base64::Engine;
@@ -46,6 +47,8 @@ pub(super) fn decode_call_with_library(body: &[u8]) -> Result<Call, DecodeError>
     read_call(Lexer::new(body, CALL_ELEMENTS_MAX, CALL_TEXT_BYTES_MAX))
 }
 
+/// Values in the layout of [`plain`] that are read in a microsecond, about, and the entities in texts with them.
+const PLAIN_VALUES_PER_US: usize = 2;
 /// Microseconds that a token takes, about: so many take one.
 const TOKENS_PER_US: usize = 2;
 /// Bytes of text that are read in a microsecond.
@@ -63,6 +66,8 @@ pub fn has_memory_for(body: &[u8]) -> bool {
 /// A call that is decoded in pieces.
 pub struct CallDecoder {
     body: Rc<[u8]>,
+    /// As long as it has the one layout.
+    plain: Option<PlainCall>,
     lexer: Lexer<Cursor<Rc<[u8]>>>,
     tokens: Vec<Token>,
     text_bytes: usize,
@@ -71,9 +76,10 @@ pub struct CallDecoder {
 impl CallDecoder {
     /// A call of which nothing is decoded yet.
     pub fn new(body: &[u8]) -> CallDecoder {
-        let body: Rc<[u8]> = body.into();
+        let text: Option<Rc<str>> = std::str::from_utf8(body).ok().map(Rc::from);
+        let body: Rc<[u8]> = text.clone().map_or_else(|| body.into(), Rc::from);
         let lexer = Lexer::new(Cursor::new(Rc::clone(&body)), CALL_ELEMENTS_MAX, CALL_TEXT_BYTES_MAX);
-        CallDecoder { body, lexer, tokens: Vec::new(), text_bytes: 0 }
+        CallDecoder { body, plain: text.map(PlainCall::new), lexer, tokens: Vec::new(), text_bytes: 0 }
     }
 
     /// What it is decoded from.
@@ -83,13 +89,24 @@ impl CallDecoder {
 
     /// Bytes that it holds, about.
     pub fn bytes(&self) -> usize {
-        self.body.len() + self.tokens.capacity() * size_of::<Token>() + self.text_bytes
+        let plain = self.plain.as_ref().map_or(0, PlainCall::bytes);
+        self.body.len() + plain + self.tokens.capacity() * size_of::<Token>() + self.text_bytes
     }
 
     /// Goes on for about so many microseconds; the call, or why it is none, at the end.
     pub fn go_on(&mut self, us: usize) -> Option<Result<Call, DecodeError>> {
         // What is refused here is a call; what could not be had in the middle of it would be the end of the daemon (K-9).
         let has_memory = has_memory_for(&self.body);
+        if let Some(plain) = &mut self.plain {
+            if !has_memory {
+                return Some(Err(DecodeError::NoMemory));
+            }
+            match plain.go_on(us * PLAIN_VALUES_PER_US)? {
+                Ok(None) => self.plain = None,
+                Ok(Some(call)) => return Some(Ok(call)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
         let mut left = us * TOKENS_PER_US;
         while left > 0 {
             if !has_memory || self.tokens.try_reserve(1).is_err() {

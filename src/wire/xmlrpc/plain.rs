@@ -10,6 +10,7 @@ use super::{Call, DecodeError, keep_last_of_each};
 use crate::wire::scan;
 use crate::wire::value::Value;
 use std::borrow::Cow;
+use std::rc::Rc;
 
 /// Values within each other; the answers of supervisord have four. The rest is the library's business, and so its bound
 /// for elements within each other is never met here: three for each value.
@@ -26,42 +27,58 @@ const DECLARATIONS: [&str; 3] =
 ///
 /// Errors: it has too many elements, which the library would only find out again.
 pub fn call(body: &[u8]) -> Result<Option<Call>, DecodeError> {
-    let Some(mut reader) = Reader::begin(body) else { return Ok(None) };
-    reader.elements_left = CALL_ELEMENTS_MAX - OUTER_ELEMENTS;
-    let call = read_call(&mut reader);
-    if reader.has_too_many { Err(DecodeError::TooManyElements) } else { Ok(call) }
+    let Ok(text) = std::str::from_utf8(body) else { return Ok(None) };
+    let mut state = State::new(CALL_ELEMENTS_MAX);
+    let call = state.read_call(text, usize::MAX).map(Piece::whole);
+    if state.has_too_many { Err(DecodeError::TooManyElements) } else { Ok(call.flatten()) }
 }
 
-fn read_call(reader: &mut Reader<'_>) -> Option<Call> {
-    reader.tag("<methodCall>")?;
-    reader.tag("<methodName>")?;
-    let method = reader.text("</methodName>")?.into_owned();
-    let mut params = Vec::new();
-    if reader.tag("<params>").is_some() {
-        while reader.tag("</params>").is_none() {
-            reader.count(1)?;
-            reader.tag("<param>")?;
-            params.push(reader.value(DEPTH_MAX)?);
-            reader.tag("</param>")?;
+/// A call that is read in pieces.
+pub struct PlainCall {
+    text: Rc<str>,
+    state: State,
+}
+
+impl PlainCall {
+    /// A call of which nothing is read yet.
+    pub fn new(text: Rc<str>) -> PlainCall {
+        PlainCall { text, state: State::new(CALL_ELEMENTS_MAX) }
+    }
+
+    /// Bytes that its values take, about.
+    pub fn bytes(&self) -> usize {
+        (CALL_ELEMENTS_MAX - self.state.elements_left) * ELEMENT_BYTES + self.state.at
+    }
+
+    /// Reads so many values more; at the end as [`call`].
+    pub fn go_on(&mut self, values: usize) -> Option<Result<Option<Call>, DecodeError>> {
+        let piece = self.state.read_call(&self.text, values);
+        if self.state.has_too_many {
+            return Some(Err(DecodeError::TooManyElements));
+        }
+        match piece {
+            Some(Piece::Paused) => None,
+            Some(Piece::Whole(call)) => Some(Ok(Some(call))),
+            None => Some(Ok(None)),
         }
     }
-    reader.tag("</methodCall>")?;
-    (reader.is_at_end() && !method.is_empty()).then_some(Call { method, params })
 }
 
 /// The value of an answer, or the number and text of a fault; `None` if the library has to look at it.
 pub fn response(body: &[u8]) -> Option<Result<Value, (i64, String)>> {
-    let mut reader = Reader::begin(body)?;
+    let mut state = State::new(usize::MAX);
+    let mut reader = Reader { rest: std::str::from_utf8(body).ok()?, state: &mut state };
+    reader.begin()?;
     reader.tag("<methodResponse>")?;
     let answer = if reader.tag("<params>").is_some() {
         reader.tag("<param>")?;
-        let value = reader.value(DEPTH_MAX)?;
+        let value = reader.value(usize::MAX)?.whole()?;
         reader.tag("</param>")?;
         reader.tag("</params>")?;
         Ok(value)
     } else {
         reader.tag("<fault>")?;
-        let value = reader.value(DEPTH_MAX)?;
+        let value = reader.value(usize::MAX)?.whole()?;
         reader.tag("</fault>")?;
         match (value.member("faultCode"), value.member("faultString")) {
             (Some(Value::Int(code)), Some(Value::Str(text))) => Err((*code, text.to_string())),
@@ -72,29 +89,129 @@ pub fn response(body: &[u8]) -> Option<Result<Value, (i64, String)>> {
     reader.is_at_end().then_some(answer)
 }
 
-struct Reader<'a> {
-    rest: &'a str,
+/// Bytes that an element takes as a value, about: a place in a list, and another for its text.
+const ELEMENT_BYTES: usize = 48;
+
+/// Something of which only a part may have been read.
+enum Piece<T> {
+    Whole(T),
+    Paused,
+}
+
+impl<T> Piece<T> {
+    fn whole(self) -> Option<T> {
+        match self {
+            Piece::Whole(whole) => Some(whole),
+            Piece::Paused => None,
+        }
+    }
+}
+
+/// How far a document has been read.
+struct State {
+    /// Bytes that have been.
+    at: usize,
     /// Elements that may still come: of a call no more than the library takes.
     elements_left: usize,
     has_too_many: bool,
+    method: Option<String>,
+    params: Vec<Value>,
+    /// Values that have begun, each within the one before it.
+    open: Vec<Open>,
+    /// A parameter has.
+    is_in_param: bool,
 }
 
-impl<'a> Reader<'a> {
+/// A value whose end has not come.
+enum Open {
+    Array(Vec<Value>),
+    /// Members, and the name of the one that comes.
+    Struct(Vec<(Cow<'static, str>, Value)>, String),
+}
+
+impl State {
+    fn new(elements_left: usize) -> State {
+        State {
+            at: 0,
+            elements_left,
+            has_too_many: false,
+            method: None,
+            params: Vec::new(),
+            open: Vec::new(),
+            is_in_param: false,
+        }
+    }
+
+    /// Reads so many values of a call; `None` if the library has to look at it.
+    fn read_call(&mut self, text: &str, values: usize) -> Option<Piece<Call>> {
+        let mut reader = Reader { rest: &text[self.at..], state: self };
+        let piece = reader.call(values)?;
+        self.at = text.len() - reader.rest.len();
+        Some(match piece {
+            Piece::Paused => Piece::Paused,
+            Piece::Whole(()) => {
+                Piece::Whole(Call { method: self.method.take()?, params: std::mem::take(&mut self.params) })
+            }
+        })
+    }
+}
+
+struct Reader<'a, 's> {
+    rest: &'a str,
+    state: &'s mut State,
+}
+
+impl<'a> Reader<'a, '_> {
     /// So many elements more.
     fn count(&mut self, elements: usize) -> Option<()> {
-        let left = self.elements_left.checked_sub(elements);
-        self.has_too_many |= left.is_none();
-        self.elements_left = left?;
+        let left = self.state.elements_left.checked_sub(elements);
+        self.state.has_too_many |= left.is_none();
+        self.state.elements_left = left?;
         Some(())
     }
 
-    /// Behind the declaration, which is there, for without one the encoding is the library's business, too.
-    fn begin(body: &'a [u8]) -> Option<Reader<'a>> {
-        let text = std::str::from_utf8(body).ok()?;
+    /// Passes over the declaration, which is there, for without one the encoding is the library's business, too.
+    fn begin(&mut self) -> Option<()> {
         // Line ends are translated, and other control characters refused, by the library.
-        scan::position(body, |byte| byte < b' ' && !matches!(byte, b'\n' | b'\t')).is_none().then_some(())?;
-        let declaration = DECLARATIONS.iter().find(|declaration| text.starts_with(**declaration))?;
-        Some(Reader { rest: &text[declaration.len()..], elements_left: usize::MAX, has_too_many: false })
+        let is_control = |byte| byte < b' ' && !matches!(byte, b'\n' | b'\t');
+        scan::position(self.rest.as_bytes(), is_control).is_none().then_some(())?;
+        let declaration = DECLARATIONS.iter().find(|declaration| self.rest.starts_with(**declaration))?;
+        self.rest = &self.rest[declaration.len()..];
+        Some(())
+    }
+
+    fn call(&mut self, values: usize) -> Option<Piece<()>> {
+        if self.state.method.is_none() {
+            self.begin()?;
+            self.count(OUTER_ELEMENTS)?;
+            self.tag("<methodCall>")?;
+            self.tag("<methodName>")?;
+            let method = self.text("</methodName>")?.into_owned();
+            self.state.method = Some(method).filter(|method| !method.is_empty());
+            self.state.method.as_ref()?;
+            if self.tag("<params>").is_none() {
+                return self.end();
+            }
+        }
+        loop {
+            if !self.state.is_in_param {
+                if self.tag("</params>").is_some() {
+                    return self.end();
+                }
+                self.count(1)?;
+                self.tag("<param>")?;
+                self.state.is_in_param = true;
+            }
+            let Piece::Whole(value) = self.value(values)? else { return Some(Piece::Paused) };
+            self.state.params.push(value);
+            self.tag("</param>")?;
+            self.state.is_in_param = false;
+        }
+    }
+
+    fn end(&mut self) -> Option<Piece<()>> {
+        self.tag("</methodCall>")?;
+        self.is_at_end().then_some(Piece::Whole(()))
     }
 
     fn is_at_end(&mut self) -> bool {
@@ -130,15 +247,42 @@ impl<'a> Reader<'a> {
         unescaped(text)
     }
 
-    fn value(&mut self, depth: usize) -> Option<Value> {
-        let depth = depth.checked_sub(1)?;
+    /// A value, or so many of those within it.
+    fn value(&mut self, most: usize) -> Option<Piece<Value>> {
+        for _ in 0..most {
+            let mut whole = self.begin_value()?;
+            // What is whole ends what it is in, until something in that begins.
+            loop {
+                if let Some(value) = whole.take() {
+                    self.tag("</value>")?;
+                    match self.state.open.last_mut() {
+                        None => return Some(Piece::Whole(value)),
+                        Some(Open::Array(items)) => items.push(value),
+                        Some(Open::Struct(members, name)) => {
+                            members.push((Cow::Owned(std::mem::take(name)), value));
+                            self.tag("</member>")?;
+                        }
+                    }
+                }
+                whole = self.end_value()?;
+                if whole.is_none() {
+                    break;
+                }
+            }
+        }
+        Some(Piece::Paused)
+    }
+
+    /// The beginning of a value: all of it, but of lists and structs.
+    fn begin_value(&mut self) -> Option<Option<Value>> {
+        (self.state.open.len() < DEPTH_MAX).then_some(())?;
         // This element and the one in it; those of structs count with their members.
         self.count(2)?;
         self.tag("<value>")?;
         self.blanks();
         let kind = &self.rest[..=self.rest.find('>')?];
         self.rest = &self.rest[kind.len()..];
-        let value = match kind {
+        Some(Some(match kind {
             "<string>" => Value::from(self.text("</string>")?.into_owned()),
             "<int>" => Value::Int(self.text("</int>")?.parse().ok()?),
             "<i4>" => Value::Int(self.text("</i4>")?.parse().ok()?),
@@ -147,30 +291,42 @@ impl<'a> Reader<'a> {
             "<array>" => {
                 self.count(1)?;
                 self.tag("<data>")?;
-                let mut items = Vec::new();
-                while self.tag("</data>").is_none() {
-                    items.push(self.value(depth)?);
-                }
-                self.tag("</array>")?;
-                Value::Array(items)
+                self.state.open.push(Open::Array(Vec::new()));
+                return Some(None);
             }
             "<struct>" => {
-                let mut members = Vec::new();
-                while self.tag("</struct>").is_none() {
-                    self.count(2)?;
-                    self.tag("<member>")?;
-                    self.tag("<name>")?;
-                    let name = self.text("</name>")?.into_owned();
-                    members.push((Cow::Owned(name), self.value(depth)?));
-                    self.tag("</member>")?;
-                }
-                keep_last_of_each(&mut members);
-                Value::Struct(members)
+                self.state.open.push(Open::Struct(Vec::new(), String::new()));
+                return Some(None);
             }
             _ => return None,
-        };
-        self.tag("</value>")?;
-        Some(value)
+        }))
+    }
+
+    /// The innermost value that has begun, if it ends here; else another begins within it.
+    fn end_value(&mut self) -> Option<Option<Value>> {
+        let is_list = matches!(self.state.open.last(), Some(Open::Array(_)));
+        if self.tag(if is_list { "</data>" } else { "</struct>" }).is_some() {
+            return Some(match self.state.open.pop()? {
+                Open::Array(items) => {
+                    self.tag("</array>")?;
+                    Some(Value::Array(items))
+                }
+                Open::Struct(mut members, _) => {
+                    keep_last_of_each(&mut members);
+                    Some(Value::Struct(members))
+                }
+            });
+        }
+        if !is_list {
+            self.count(2)?;
+            self.tag("<member>")?;
+            self.tag("<name>")?;
+            let next = self.text("</name>")?.into_owned();
+            if let Some(Open::Struct(_, name)) = self.state.open.last_mut() {
+                *name = next;
+            }
+        }
+        Some(None)
     }
 }
 
@@ -252,6 +408,13 @@ mod tests {
         ];
         for body in calls {
             let plain = call(&body).unwrap().expect("the layout it is made for");
+            let mut pieces = PlainCall::new(std::str::from_utf8(&body).unwrap().into());
+            let (mut count, mut whole) = (1, pieces.go_on(1));
+            while whole.is_none() {
+                (count, whole) = (count + 1, pieces.go_on(1));
+            }
+            assert_eq!(whole, Some(Ok(Some(plain.clone()))), "in {count} pieces");
+            assert!(plain.params.len() < 3 || count > plain.params.len());
             assert_eq!(Ok(plain), decode_call_with_library(&body));
             for mutant in mutants(&body) {
                 if let Ok(Some(plain)) = call(&mutant) {
