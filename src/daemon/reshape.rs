@@ -9,6 +9,10 @@ use crate::config::journal::{Definition, Laid};
 use crate::config::{Group, Process};
 use crate::fault::{Code, Fault};
 
+/// By so many processes one call may raise the number of a program's: what they are is found out at a stretch, in some five
+/// milliseconds.
+const MORE_MAX: usize = 1000;
+
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     pub program: &'a str,
@@ -34,6 +38,7 @@ impl Daemon {
     ) -> Result<Option<Change>, Fault> {
         let Wanted { program, group, whole } = wanted;
         let unknown = || Code::BadName.with(program);
+        self.check_more(program, options)?;
         let draft = self.dynamic.draft(&self.roster, (program, group), options, whole).ok_or_else(unknown)?;
         let definitions = draft.definitions;
         let preview = self.preview_config(&draft.base, &draft.journal, host);
@@ -82,6 +87,25 @@ impl Daemon {
 }
 
 impl Daemon {
+    /// Refuses more processes than one call may add.
+    fn check_more(&self, program: &str, options: &[(String, String)]) -> Result<(), Fault> {
+        let wanted = options.iter().find(|(name, _)| name == "numprocs").and_then(|(_, text)| text.trim().parse().ok());
+        let wanted: usize = wanted.unwrap_or(0);
+        if wanted <= MORE_MAX {
+            return Ok(());
+        }
+        let of_program = |group: &super::Group| {
+            self.roster.members(group).filter(|(_, process)| process.config.program.name == program).count()
+        };
+        let there = self.roster.groups().map(|(_, group)| of_program(group)).max().unwrap_or(0);
+        if wanted <= there + MORE_MAX {
+            return Ok(());
+        }
+        let text =
+            format!("numprocs: {wanted} are more than {MORE_MAX} beyond the {there} that there are; raise it in steps");
+        Err(Code::IncorrectParameters.with(text))
+    }
+
     /// Names of the active groups in which a program has its options from what has them in this group, or in all.
     pub fn groups_sharing(&self, program: &str, group: Option<&str>) -> Vec<String> {
         let definitions = self.dynamic.definitions(&self.roster, program, group);

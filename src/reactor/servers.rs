@@ -13,7 +13,7 @@ use crate::errno;
 use crate::logs::activity;
 use crate::logs::sink::Sink;
 use crate::sys::sockets::{self, ListenError};
-use crate::sys::{holder, users};
+use crate::sys::{holder, resolve, users};
 
 /// The pause before the second attempt, and the longest: an attempt may take as long as looking up a name does, and whoever
 /// took the place may keep it for ever.
@@ -23,6 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A server that could not listen.
 pub(super) struct Vacancy {
     server: Server,
+    /// Where it is to listen: its host is looked up but once, for that may take its time.
+    address: ServerAddress,
     /// Its place among the servers.
     place: usize,
     pause: Duration,
@@ -47,18 +49,24 @@ impl Reactor {
     /// Opens a server; their order is that of the configuration. One that cannot listen keeps its place.
     pub fn listen(&mut self, server: &Server) -> Result<(), ListenError> {
         let place = self.system.clients.add_server(server.address.clone());
-        self.open_server(place, server)
+        self.open_server(place, &server.address)
     }
 
     /// The server that could not listen just now is tried again, with growing pauses, until it does.
     pub fn listen_later(&mut self, server: &Server, now: Now) {
         let place = self.system.clients.last_server();
+        let mut address = server.address.clone();
+        if let ServerAddress::Inet { host, port } = &mut address
+            && let Some(found) = resolve::resolve(host, *port)
+        {
+            *host = found.ip().to_string();
+        }
         let (server, next) = (server.clone(), now.mono.after(FIRST_PAUSE));
-        self.vacancies.vacant.push(Vacancy { server, place, pause: FIRST_PAUSE, next });
+        self.vacancies.vacant.push(Vacancy { server, address, place, pause: FIRST_PAUSE, next });
     }
 
-    fn open_server(&mut self, place: usize, server: &Server) -> Result<(), ListenError> {
-        let listener = match &server.address {
+    fn open_server(&mut self, place: usize, address: &ServerAddress) -> Result<(), ListenError> {
+        let listener = match address {
             ServerAddress::Inet { host, port } => {
                 ListenSocket::Tcp(mio::net::TcpListener::from_std(sockets::listen_inet(host, *port)?))
             }
@@ -73,7 +81,7 @@ impl Reactor {
     pub(super) fn fill_vacancies(&mut self, now: Now) {
         for mut vacancy in std::mem::take(&mut self.vacancies.vacant) {
             if now.mono >= vacancy.next {
-                if self.open_server(vacancy.place, &vacancy.server).is_ok() {
+                if self.open_server(vacancy.place, &vacancy.address).is_ok() {
                     let Server { section, address, credentials } = &vacancy.server;
                     activity!(Info, "Server '{section}' listens at {address} now");
                     if credentials.is_none() {

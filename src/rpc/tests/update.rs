@@ -125,6 +125,14 @@ fn a_program_gets_other_options() {
     for (params, expected) in rows {
         assert_eq!(fault(&mut world, "stheno.updateProgram", params), *expected, "{params:?}");
     }
+    let there = world.daemon.roster.processes_of_program("g", "w").len();
+    let wanted = (there + 1001) as i64;
+    assert_eq!(
+        fault(&mut world, "stheno.setNumprocs", params!["w", wanted]),
+        format!(
+            "INCORRECT_PARAMETERS: numprocs: {wanted} are more than 1000 beyond the {there} that there are; raise it in steps"
+        )
+    );
 }
 
 #[test]
