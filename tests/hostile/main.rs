@@ -30,7 +30,8 @@ const ATTACK_SECONDS: u64 = 3;
 /// ten times as long; what is shown is the figure.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
 
-/// For how long the daemon works at a stretch: what somebody meets who comes while it does, 99 times of a hundred; and ever.
+/// For how long the daemon works at a stretch: what somebody waits for who comes at any moment, 99 times of a hundred; and
+/// ever.
 /// Held where its executable is the optimised one.
 const STRETCHES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(20));
 
@@ -65,6 +66,7 @@ fn nothing_ends_it_and_nobody_is_locked_out() {
             descriptors = descriptors.max(daemon.descriptors());
             assert!(most < RSS_BYTES_MAX, "{name}: {} MB", most >> 20);
         }
+        let lasted = begun.elapsed();
         drop(kept);
         let (ran, waited) = daemon.schedule();
         let (ran, waited) = (ran - before.0, waited - before.1);
@@ -88,8 +90,10 @@ fn nothing_ends_it_and_nobody_is_locked_out() {
         assert!(at(&answers, 100) < ANSWER_TIME_MAX, "{name}: {answers:?}");
         let Some(turns) = &daemon.turns else { continue };
         let stretches = turns.take();
-        println!("    at a stretch: p99 {:.1?}, worst {:.1?}", stretches.p99(), stretches.worst());
-        if !SLOWER.contains(name) && (stretches.p99() > STRETCHES.0 || stretches.worst() > STRETCHES.1) {
+        // Less the time in which it got no processor: the machine is shared, and that would only make the share smaller.
+        let (p99, worst) = (stretches.p99(lasted.saturating_sub(waited)), stretches.worst());
+        println!("    at a stretch: p99 {p99:.1?}, worst {worst:.1?}");
+        if !SLOWER.contains(name) && (p99 > STRETCHES.0 || worst > STRETCHES.1) {
             slow.push(name);
         }
     }

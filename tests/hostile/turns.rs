@@ -93,14 +93,14 @@ impl Stretches {
         Duration::from_micros(last * STEP_US)
     }
 
-    /// What somebody who comes at any moment of work waits for at most, 99 times of a hundred: long ones are met more often.
-    pub fn p99(&self) -> Duration {
-        let work = |(at, count): (usize, &u64)| (at as u64 + 1) * count;
-        let all: u64 = self.0.iter().enumerate().map(work).sum();
-        let mut longer = 0;
+    /// What somebody who comes at any moment of that time waits for at most, 99 times of a hundred.
+    pub fn p99(&self, time: Duration) -> Duration {
+        // The time in which somebody waits for longer than so many steps: as many stretches as are longer, less so much each.
+        let (mut longer, mut waiting) = (0, 0);
         for (at, count) in self.0.iter().enumerate().rev() {
-            longer += work((at, count));
-            if longer * 100 > all {
+            longer += count;
+            waiting += longer;
+            if u128::from(waiting * STEP_US) * 100 > time.as_micros() {
                 return Duration::from_micros((at as u64 + 1) * STEP_US);
             }
         }
