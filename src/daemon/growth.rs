@@ -22,7 +22,7 @@ const PIECE_US: u32 = 1000;
 const PROCESS_US: u32 = 4;
 
 /// Processes that leave at a time, and what one of them costs.
-const LEAVING: usize = 64;
+const LEAVING: usize = 250;
 const LEAVING_US: u32 = 4;
 
 /// What making a file costs: 0.05 ms in a folder that is quiet, a millisecond in one in which thousands come and go.

@@ -34,6 +34,9 @@ impl Daemon {
                 if !self.has_program(group, program) {
                     return Err(Code::BadName.with(program));
                 }
+                if active.unstopped == 0 {
+                    return Ok(());
+                }
                 let mut processes = active.processes.iter().filter(|id| self.is_of_program(**id, program));
                 processes.try_for_each(|id| self.validate_stopped(*id))
             }
@@ -76,7 +79,9 @@ impl Daemon {
 
     /// The processes of a group that are meant and not stopped.
     fn unstopped(&self, group: &str, is_meant: impl Fn(&Proc) -> bool) -> Vec<ProcId> {
-        let processes = self.group_or_fault(group).map_or(&[][..], |group| &group.processes);
+        // Of those that are all stopped, which may be thousands, none is looked at.
+        let active = self.group_or_fault(group).ok().filter(|group| group.unstopped > 0);
+        let processes = active.map_or(&[][..], |group| &group.processes);
         let is_obstacle = |process: &Proc| !process.machine.state().is_stopped() && is_meant(process);
         processes.iter().copied().filter(|id| self.roster.process(*id).is_some_and(is_obstacle)).collect()
     }
