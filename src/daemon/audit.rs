@@ -79,6 +79,14 @@ impl Daemon {
     }
 }
 
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.map(q).collect::<Vec<_>>().join(", ")
+/// Names in one list; the others are counted.
+const LISTED_MAX: usize = 50;
+
+fn listed<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+    let mut list = names.by_ref().take(LISTED_MAX).map(q).collect::<Vec<_>>().join(", ");
+    let more = names.count();
+    if more > 0 {
+        list.push_str(&format!(" and {more} more"));
+    }
+    list
 }

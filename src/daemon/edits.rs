@@ -278,9 +278,10 @@ impl Edits {
         let is_own = self.journal.own(group, program).is_some();
         // Both have one of that name if the files got it later. Theirs is removed with it as far as it runs; else it
         // counts from now on.
-        let mut active = scene.present.roster.processes_of_program(group, program).into_iter();
         let is_made = |process: &String| self.made.get(group).is_some_and(|made| made.contains_key(process));
-        let is_theirs_gone = !is_own || active.any(|process| !is_made(&process));
+        let runs = || scene.present.roster.processes_of_program(group, program).iter().any(|process| !is_made(process));
+        let is_filed = journal::groups_of(scene.base, program).contains(&group);
+        let is_theirs_gone = is_filed && (!is_own || runs());
         if is_own {
             if let Some(made) = self.made.get_mut(group) {
                 made.retain(|_, other| other != program);
