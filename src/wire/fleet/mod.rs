@@ -1,4 +1,13 @@
 //! What instances of a fleet say to each other, as bytes.
+//!
+//! A stream begins with a [`hello`] and goes on in [`frame`]s; beside it go [`datagram`]s. All carry tags made with a
+//! [`key`]; their bodies are written with [`codec`].
+
+pub mod codec;
+pub mod datagram;
+pub mod frame;
+pub mod hello;
+pub mod key;
 
 pub mod pack;
 pub mod report;
