@@ -6,8 +6,10 @@
 
 pub mod failure;
 pub mod instance;
+pub mod membership;
 pub mod phase;
 pub mod placement;
 pub mod sequencer;
+pub mod session;
 pub mod status;
 pub mod view;
