@@ -496,6 +496,16 @@ options! {
         metrics: bool = "false";
         /// Further names under which browsers reach the web page, behind a proxy that passes them on.
         hosts: Strings = "";
+        /// What all instances of a fleet know, so that nobody else gets in: 16 bytes or more.
+        cluster_secret: Option<FleetSecret>;
+        /// A file with that secret in its first line.
+        cluster_secret_file: Option<String>;
+        /// The address for datagrams between instances; that of the inet server by default.
+        fleet_bind: Option<String>;
+        /// How soon a silent instance is taken for lost: normal, 4 to 6 seconds, or fast, 2.
+        detection: Detection = "normal";
+        /// What this node is called where the machine's id is shown.
+        node_id: Option<String>;
     }
 }
 

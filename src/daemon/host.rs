@@ -4,6 +4,8 @@
 //! Nothing here blocks, and nothing here decides. Methods return plain values; what happens later (output, exits,
 //! writability) comes back as inputs of a later turn.
 
+use std::net::SocketAddr;
+
 use crate::config::{self, Config, Env, FcgiSocket, Probe, SyslogAddress};
 use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use crate::logs::LogPlan;
@@ -261,8 +263,22 @@ pub trait Clients {
     fn close_connection(&mut self, conn: ConnId);
 }
 
+/// What an instance of a fleet reaches the others by.
+pub trait Network {
+    /// The address of a host, which is a number or a name. It may take as long as name servers do: not for a turn.
+    fn resolve(&mut self, host: &str, port: u16) -> Option<SocketAddr>;
+    /// Bytes of chance, which nobody can foresee.
+    fn random(&mut self) -> [u8; 32];
+    /// Begins to connect; what comes of it are inputs of the connection, as of those that clients make.
+    fn connect(&mut self, address: SocketAddr) -> Result<ConnId, Errno>;
+    /// Takes datagrams at that address from now on; they are inputs.
+    fn open_datagrams(&mut self, address: SocketAddr) -> Result<(), Errno>;
+    /// Sends one, if that can be done at once: nobody relies on datagrams.
+    fn send_datagram(&mut self, to: SocketAddr, bytes: &[u8]);
+}
+
 /// What the daemon asks of the operating system: all of that, and a few facts.
-pub trait Host: Children + Helpers + Remains + Logs + Files + Clients {
+pub trait Host: Children + Helpers + Remains + Logs + Files + Clients + Network {
     /// The system, as far as the configuration looks at it.
     fn env(&mut self) -> &dyn Env;
     /// The configuration was read anew, in vain if that is `None`: what reading took is free again.

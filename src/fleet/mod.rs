@@ -196,8 +196,16 @@ impl Fleet {
         self.configured.supvisors.as_ref()
     }
 
+    /// Opens the network, if there are others.
+    pub fn begin_network(&mut self, now: Now, host: &mut dyn Host) {
+        if let Some(supvisors) = self.configured.supvisors.as_ref() {
+            self.peers.begin(supvisors, now, host);
+        }
+    }
+
     /// What has happened in this turn, and what follows from it.
     pub fn turn(&mut self, daemon: &mut Daemon, now: Now, host: &mut dyn Host) {
+        self.peers.turn(now, host);
         let is_other_set = daemon.take_is_other_set();
         if is_other_set {
             self.refresh(daemon, now);
@@ -232,6 +240,7 @@ impl Fleet {
             synchronised,
             self.targets_deadline(),
             self.outbox.deadline(),
+            self.peers.deadline(),
         ])
     }
 

@@ -3,16 +3,40 @@
 //! Here is who can be reached and what has come; what is said, and what follows from it, is for others. Each frame that is
 //! sent arrives whole and once, in the order of sending, or its stream ends: then [`PeerNews::Up`] tells when a new one is
 //! there, or [`PeerNews::Down`] that the instance is gone.
+//!
+//! Each instance keeps a stream to each other one ([`streams`]), made by whoever comes first; beside them go datagrams
+//! ([`datagrams`]), by which the membership finds out who is still there. A stream that ends is no proof that somebody is
+//! gone: one probe has to be without an answer, too.
 
+mod begin;
+mod complaints;
+mod datagrams;
+mod streams;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::clock::Mono;
 use crate::config::fleet::Supvisors;
-use crate::id::PeerId;
+use crate::id::{ConnId, IdMap, PeerId};
+use crate::model::fleet::membership::{Membership, Pace};
+use crate::model::fleet::session::Me;
 pub use crate::wire::fleet::Kind;
+use crate::wire::fleet::datagram::Window;
+pub use crate::wire::fleet::frame::BODY_BYTES_MAX;
+use crate::wire::fleet::frame::frame_bytes;
+use crate::wire::fleet::key::Key;
+use complaints::Complaints;
+use streams::Stream;
 
-/// Bytes of a body at most.
-pub const BODY_BYTES_MAX: usize = 1024 * 1024 - 64;
+pub use streams::{PATH, PROTOCOL};
 
 /// Bytes that wait for one instance: a snapshot of all that an instance knows of itself, with room for what comes after.
-pub const QUEUE_BYTES_MAX: usize = 1024 * 1024;
+pub const QUEUE_BYTES_MAX: usize = 1024 * 1024 + 64 * 1024;
+
+/// Runs of an instance that are remembered as over: nobody is restarted so often that an older one could still speak.
+const DEAD_RUNS_MAX: usize = 8;
 
 /// What happens to instances, and what they say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,16 +92,65 @@ pub enum Link {
     Connecting,
     /// It can be spoken to.
     Up,
+    /// Options that have to agree do not: it is not spoken to, by either side, until this one begins anew.
+    Isolated,
 }
 
 /// What is known of one instance.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Peer {
-    link: Link,
-    /// Bytes that wait for it.
-    queued: usize,
+    /// `host:port`.
+    identifier: String,
+    /// Where it is reached; `None` if nobody knows.
+    address: Option<SocketAddr>,
+    /// The stream that is spoken over.
+    stream: Option<ConnId>,
+    /// One that is being made by us.
+    attempt: Option<ConnId>,
+    /// When the next is made, if there is none by then.
+    retry_at: Option<Mono>,
+    /// How long the attempt after that is to wait.
+    pause: Duration,
+    /// Its run, once it has said which.
+    boot: Option<u64>,
+    /// Runs that a later one has taken the place of.
+    dead: VecDeque<u64>,
+    /// That it is there was told.
+    is_up: bool,
+    /// When it counts as gone, for its stream has ended, unless it is heard of.
+    confirm_at: Option<Mono>,
+    /// Its options differ from ours: nobody speaks to it any more (V-51).
+    is_isolated: bool,
     /// Something had no room.
     lacks_room: bool,
+    /// Keys of datagrams to its run and from it.
+    keys: Option<(Key, Key)>,
+    /// Its datagrams that have come.
+    window: Window,
+    /// Questions by datagram since the last answer by one.
+    unanswered: u32,
+    /// It was told of that datagrams do not get through.
+    is_told: bool,
+}
+
+/// The network, once it is open.
+#[derive(Debug)]
+struct Net {
+    me: Me,
+    pace: Pace,
+    membership: Membership,
+    streams: IdMap<ConnId, Stream>,
+    /// Streams that have something to be written, or are to be closed.
+    dirty: Vec<ConnId>,
+    /// Streams that are ended without writing what waits.
+    doomed: Vec<ConnId>,
+    /// The number of the next datagram.
+    counter: u64,
+    /// For pauses.
+    chance: u64,
+    complaints: Complaints,
+    /// When there is something to do.
+    due: Option<Mono>,
 }
 
 /// The other instances. The list of all has a place for this one, too, which never has any news.
@@ -86,23 +159,27 @@ pub struct Peers {
     own: Option<PeerId>,
     all: Vec<Peer>,
     news: Vec<PeerNews>,
-    /// What was sent and not taken yet.
-    sent: Vec<(PeerId, Kind, Vec<u8>)>,
+    net: Option<Box<Net>>,
+    /// Without a network, what was sent, and how many bytes to whom.
+    #[cfg(test)]
+    double: testing::Double,
 }
 
 impl Peers {
     /// Those of a configuration; none for an instance that is alone.
     pub fn of(supvisors: Option<&Supvisors>) -> Peers {
         match supvisors.map(|one| &one.instances) {
-            Some(instances) if instances.all.len() > 1 => Peers::new(instances.all.len(), PeerId(instances.own as u32)),
+            Some(instances) if instances.all.len() > 1 => {
+                let names = instances.all.iter().map(|one| one.identifier.clone());
+                Peers::new(names, PeerId(instances.own as u32))
+            }
             _ => Peers::default(),
         }
     }
 
-    /// So many instances, of which this one is `own`.
-    pub fn new(count: usize, own: PeerId) -> Peers {
-        let all = (0..count).map(|_| Peer::default()).collect();
-        Peers { own: Some(own), all, ..Peers::default() }
+    /// Instances of these names, of which this one is `own`.
+    fn new(names: impl Iterator<Item = String>, own: PeerId) -> Peers {
+        Peers { own: Some(own), all: names.map(Peer::new).collect(), ..Peers::default() }
     }
 
     /// This instance; `None` if it is alone.
@@ -120,18 +197,32 @@ impl Peers {
     ///
     /// Errors: nothing was sent.
     pub fn send(&mut self, peer: PeerId, kind: Kind, body: &[u8]) -> Result<(), NotSent> {
-        let Some(entry) = self.all.get_mut(peer.0 as usize).filter(|entry| entry.link == Link::Up) else {
-            return Err(NotSent::NoStream);
-        };
+        #[cfg(test)]
+        if self.net.is_none() {
+            return self.send_to_double(peer, kind, body);
+        }
+        let entry = self.all.get_mut(peer.0 as usize).ok_or(NotSent::NoStream)?;
+        let (net, conn) = self.net.as_mut().zip(entry.stream).ok_or(NotSent::NoStream)?;
+        let stream = net.streams.get_mut(&conn).ok_or(NotSent::NoStream)?;
         if body.len() > BODY_BYTES_MAX {
             return Err(NotSent::TooLong);
         }
-        if entry.queued + body.len() > QUEUE_BYTES_MAX {
-            entry.lacks_room = true;
+        if stream.output.len() + frame_bytes(body.len()) > QUEUE_BYTES_MAX {
+            match kind {
+                Kind::Report => entry.lacks_room = true,
+                // As if they had been datagrams.
+                Kind::Gossip => {}
+                _ => {
+                    net.doomed.push(conn);
+                    net.due = Some(Mono(0));
+                }
+            }
             return Err(NotSent::Full);
         }
-        entry.queued += body.len();
-        self.sent.push((peer, kind, body.to_vec()));
+        if !stream.send(kind, body) {
+            return Err(NotSent::NoStream);
+        }
+        net.dirty.push(conn);
         Ok(())
     }
 
@@ -142,7 +233,49 @@ impl Peers {
 
     /// How it stands with an instance.
     pub fn state(&self, peer: PeerId) -> Link {
-        self.all.get(peer.0 as usize).map_or(Link::None, |entry| entry.link)
+        #[cfg(test)]
+        if self.net.is_none() {
+            return self.link_of_double(peer);
+        }
+        match self.all.get(peer.0 as usize) {
+            Some(entry) if entry.is_isolated => Link::Isolated,
+            Some(entry) if entry.stream.is_some() => Link::Up,
+            Some(entry) if entry.attempt.is_some() => Link::Connecting,
+            _ => Link::None,
+        }
+    }
+
+    /// Whether datagrams do not get through to an instance, so that all goes by its stream.
+    pub fn is_by_stream(&self, peer: PeerId) -> bool {
+        self.all.get(peer.0 as usize).is_some_and(|entry| entry.stream.is_some() && entry.is_by_stream())
+    }
+
+    /// When there is something to do although nothing comes.
+    pub fn deadline(&self) -> Option<Mono> {
+        self.net.as_ref()?.due
+    }
+}
+
+impl Peer {
+    fn new(identifier: String) -> Peer {
+        Peer {
+            identifier,
+            address: None,
+            stream: None,
+            attempt: None,
+            retry_at: None,
+            pause: streams::RECONNECT_LEAST,
+            boot: None,
+            dead: VecDeque::new(),
+            is_up: false,
+            confirm_at: None,
+            is_isolated: false,
+            lacks_room: false,
+            keys: None,
+            window: Window::default(),
+            unanswered: 0,
+            is_told: false,
+        }
     }
 }
 
@@ -150,6 +283,40 @@ impl Peers {
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// What stands for a network.
+    #[derive(Debug, Default)]
+    pub(super) struct Double {
+        /// Who can be spoken to.
+        up: BTreeSet<PeerId>,
+        /// Bytes that wait for each.
+        queued: BTreeMap<PeerId, usize>,
+        sent: Vec<(PeerId, Kind, Vec<u8>)>,
+    }
+
+    impl Peers {
+        pub(super) fn send_to_double(&mut self, peer: PeerId, kind: Kind, body: &[u8]) -> Result<(), NotSent> {
+            if !self.double.up.contains(&peer) {
+                return Err(NotSent::NoStream);
+            }
+            if body.len() > BODY_BYTES_MAX {
+                return Err(NotSent::TooLong);
+            }
+            let queued = self.double.queued.entry(peer).or_default();
+            if *queued + body.len() > QUEUE_BYTES_MAX {
+                self.all[peer.0 as usize].lacks_room = true;
+                return Err(NotSent::Full);
+            }
+            *queued += body.len();
+            self.double.sent.push((peer, kind, body.to_vec()));
+            Ok(())
+        }
+
+        pub(super) fn link_of_double(&self, peer: PeerId) -> Link {
+            if self.double.up.contains(&peer) { Link::Up } else { Link::None }
+        }
+    }
 
     /// Each of them, in the order of the list.
     pub struct Mesh(pub Vec<Peers>);
@@ -157,14 +324,16 @@ pub(crate) mod testing {
     impl Mesh {
         /// So many that do not know of each other yet.
         pub fn new(count: usize) -> Mesh {
-            Mesh((0..count).map(|own| Peers::new(count, PeerId(own as u32))).collect())
+            let names = || (0..count).map(|at| format!("n{at}:9001"));
+            Mesh((0..count).map(|own| Peers::new(names(), PeerId(own as u32))).collect())
         }
 
         /// Two of them can speak to each other from now on; the boot id of each is its place plus `run`.
         pub fn join(&mut self, one: usize, other: usize, run: u64) {
             for (here, there) in [(one, other), (other, one)] {
                 let peer = PeerId(there as u32);
-                self.0[here].all[there] = Peer { link: Link::Up, ..Peer::default() };
+                self.0[here].double.up.insert(peer);
+                self.0[here].double.queued.remove(&peer);
                 self.0[here].news.push(PeerNews::Up { peer, boot: there as u64 + run });
             }
         }
@@ -179,8 +348,8 @@ pub(crate) mod testing {
         pub fn cut(&mut self, one: usize, other: usize) {
             for (here, there) in [(one, other), (other, one)] {
                 let peer = PeerId(there as u32);
-                self.0[here].all[there] = Peer::default();
-                self.0[here].sent.retain(|(to, ..)| *to != peer);
+                self.0[here].double.up.remove(&peer);
+                self.0[here].double.sent.retain(|(to, ..)| *to != peer);
                 self.0[here].news.push(PeerNews::Down { peer });
             }
         }
@@ -189,12 +358,13 @@ pub(crate) mod testing {
         pub fn deliver(&mut self) -> bool {
             let mut is_any = false;
             for from in 0..self.0.len() {
-                for (to, kind, body) in std::mem::take(&mut self.0[from].sent) {
+                for (to, kind, body) in std::mem::take(&mut self.0[from].double.sent) {
                     is_any = true;
-                    let entry = &mut self.0[from].all[to.0 as usize];
-                    entry.queued = entry.queued.saturating_sub(body.len());
-                    if entry.queued == 0 && std::mem::take(&mut entry.lacks_room) {
-                        self.0[from].news.push(PeerNews::Room { peer: to });
+                    let here = &mut self.0[from];
+                    let queued = here.double.queued.entry(to).or_default();
+                    *queued = queued.saturating_sub(body.len());
+                    if *queued == 0 && std::mem::take(&mut here.all[to.0 as usize].lacks_room) {
+                        here.news.push(PeerNews::Room { peer: to });
                     }
                     let peer = PeerId(from as u32);
                     self.0[to.0 as usize].news.push(PeerNews::Frame { peer, kind, body });

@@ -1,6 +1,7 @@
 //! The HTTP servers' sockets and their clients.
 
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -185,6 +186,21 @@ impl Clients {
         }
         self.clients.insert(id, client);
         Accepted::Client(id, peer)
+    }
+
+    /// Begins to connect. It is read and written like a client; once it is there it is reported writable.
+    pub(super) fn connect(&mut self, address: SocketAddr, watched: &mut Watched) -> std::io::Result<ConnId> {
+        let stream = TcpStream::connect(address)?;
+        // As with clients.
+        let _ = stream.set_nodelay(true);
+        let id = ConnId(self.next);
+        self.next += 1;
+        let (socket, standing) = (Socket::Tcp(stream), Standing::Served);
+        let mut client =
+            Client { socket, token: None, waits_to_write: true, written: 0, standing, passed: self.passes };
+        client.watch(id, Interest::READABLE | Interest::WRITABLE, watched)?;
+        self.clients.insert(id, client);
+        Ok(id)
     }
 
     /// Reads what a client sent.

@@ -8,6 +8,7 @@
 mod children;
 mod clients;
 mod compressor;
+mod datagrams;
 mod exits;
 mod helpers;
 mod log_total;
@@ -121,6 +122,8 @@ struct Ready {
     readable: Vec<(ConnId, bool)>,
     writable: Vec<ConnId>,
     watches: bool,
+    /// Other instances have sent something.
+    datagrams: bool,
     /// Hooks, probes, and what children tell of themselves.
     helpers: Vec<Source>,
 }
@@ -280,6 +283,7 @@ impl Reactor {
                 Source::Output(id, channel) => ready.outputs.push((id, channel)),
                 Source::Conn(id) => ready.readable.push((id, true)),
                 Source::Listener(index) => ready.listeners.push(index),
+                Source::Datagrams => ready.datagrams = true,
                 Source::Helper(_) | Source::Notify(_) | Source::ReadyPipe(_) => ready.helpers.push(source),
                 _ => {}
             }
@@ -305,6 +309,7 @@ impl Reactor {
                 Source::Stdin(id) => self.system.children.flush(id, &mut self.system.watched),
                 Source::Streams => self.system.flush_streams(&mut self.unfinished),
                 Source::Watches => ready.watches = true,
+                Source::Datagrams => ready.datagrams = true,
                 Source::Helper(_) | Source::Notify(_) | Source::ReadyPipe(_) | Source::Probe(_) => {
                     ready.helpers.push(source);
                 }
@@ -401,7 +406,7 @@ impl Reactor {
     /// Writes all output there is.
     fn write_all(&mut self, service: &mut Service, now: Now) {
         for id in std::mem::take(&mut self.system.gone) {
-            service.drop_connection(id, &mut self.system);
+            service.drop_connection(id, now, &mut self.system);
         }
         for _ in 0..FLUSH_ROUNDS {
             let dirty = service.take_dirty();
@@ -430,12 +435,12 @@ impl Reactor {
                 service.handle(Input::Drained { conn: id }, now, &mut self.system);
             }
             Written::All => {
-                service.drop_connection(id, &mut self.system);
+                service.drop_connection(id, now, &mut self.system);
                 self.system.clients.drain(id, &mut self.scratch);
                 self.system.clients.close(id, &mut self.system.watched);
             }
             Written::Gone => {
-                service.drop_connection(id, &mut self.system);
+                service.drop_connection(id, now, &mut self.system);
                 self.system.clients.close(id, &mut self.system.watched);
             }
         }
@@ -485,8 +490,11 @@ impl Inputs for Turning<'_> {
 
     fn are_exits(&self) -> bool {
         let ready = &self.reactor.ready;
-        let asks =
-            ready.watches || !ready.reports.is_empty() || !ready.listeners.is_empty() || !ready.readable.is_empty();
+        let asks = ready.watches
+            || ready.datagrams
+            || !ready.reports.is_empty()
+            || !ready.listeners.is_empty()
+            || !ready.readable.is_empty();
         self.reactor.arrived == [libc::SIGCHLD] && !self.reactor.reaping && !asks
     }
 
@@ -518,6 +526,9 @@ impl Inputs for Turning<'_> {
     }
 
     fn requests(&mut self, now: Now) {
+        if std::mem::take(&mut self.reactor.ready.datagrams) {
+            self.reactor.read_datagrams(self.service, now);
+        }
         let mut listeners = std::mem::take(&mut self.reactor.ready.listeners);
         for index in listeners.drain(..) {
             self.reactor.accept(index, self.service, now);

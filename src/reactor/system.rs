@@ -3,17 +3,20 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::CString;
 use std::fs::OpenOptions;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::rc::Rc;
 use std::time::Duration;
 
+use mio::net::UdpSocket;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 
 use super::children::Children;
 use super::clients::Clients;
 use super::compressor::Compressor;
+use super::datagrams;
 use super::helpers::Helpers;
 use super::log_total::LogTotal;
 use super::token::{Source, Watched};
@@ -32,7 +35,9 @@ use crate::sys::remains::Table;
 use crate::sys::spawn::{self, How, Pipes, Plan, Setting, Stdin};
 use crate::sys::users::{self, Login, RunAs, Switch};
 use crate::sys::watch::Watches;
-use crate::sys::{cgroup, command, errno_of, fd, file, machine, notify, peer, process, sockets, standard, time};
+use crate::sys::{
+    cgroup, command, errno_of, fd, file, machine, notify, peer, process, random_bytes, resolve, sockets, standard, time,
+};
 
 /// Closed logs that wait to be written, 64 KiB of each at most: as many as programs usually are.
 const STRANDED_MAX: usize = 64;
@@ -94,6 +99,8 @@ pub struct System {
     log_total: Option<LogTotal>,
     /// Made when the first client follows a log.
     watches: Option<Watches<ConnId>>,
+    /// That of a fleet.
+    pub(super) datagrams: Option<UdpSocket>,
 }
 
 impl System {
@@ -124,6 +131,7 @@ impl System {
             compressor: Compressor::default(),
             log_total: None,
             watches: None,
+            datagrams: None,
         }
     }
 
@@ -622,6 +630,35 @@ impl host::Clients for System {
 
     fn close_connection(&mut self, conn: ConnId) {
         self.closed.push(conn);
+    }
+}
+
+impl host::Network for System {
+    fn resolve(&mut self, host: &str, port: u16) -> Option<SocketAddr> {
+        resolve::resolve(host, port)
+    }
+
+    fn random(&mut self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        if let Err(error) = random_bytes(&mut bytes) {
+            activity!(Error, "the system has no random numbers: {error}");
+        }
+        bytes
+    }
+
+    fn connect(&mut self, address: SocketAddr) -> Result<ConnId, Errno> {
+        self.clients.connect(address, &mut self.watched).map_err(errno)
+    }
+
+    fn open_datagrams(&mut self, address: SocketAddr) -> Result<(), Errno> {
+        self.datagrams = Some(datagrams::open(address, &mut self.watched).map_err(errno)?);
+        Ok(())
+    }
+
+    fn send_datagram(&mut self, to: SocketAddr, bytes: &[u8]) {
+        if let Some(socket) = &self.datagrams {
+            let _ = socket.send_to(bytes, to);
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) enum Source {
     ReadyPipe(ProcId),
     /// A connection that asks whether a process is well.
     Probe(ProcId),
+    /// Datagrams of other instances.
+    Datagrams,
 }
 
 /// All that stands in the poll.

@@ -2,6 +2,7 @@
 //! still until it is moved.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::budget::Budget;
@@ -10,8 +11,8 @@ use crate::clock::{Mono, Now, Wall};
 use crate::config::fake::Fake;
 use crate::config::{Config, Env, FcgiAddress, FcgiSocket, Loader, Probe, SyslogAddress};
 use crate::daemon::host::{
-    Children, Clients, CommandProblem, Errno, Files, Helpers, Launch, Logs, Member, NotOurs, Remains, SetUp, Span,
-    SpawnError, Standing, StdinProblem, Trail, Usage,
+    Children, Clients, CommandProblem, Errno, Files, Helpers, Launch, Logs, Member, Network, NotOurs, Remains, SetUp,
+    Span, SpawnError, Standing, StdinProblem, Trail, Usage,
 };
 use crate::daemon::{Daemon, Host};
 use crate::exit::ExitStatus;
@@ -37,6 +38,13 @@ pub struct Tables {
     /// Files cannot be written.
     pub is_full: bool,
     pub replaced: usize,
+    /// Where connections were made to.
+    pub connected: Vec<SocketAddr>,
+    /// Connections that were closed.
+    pub closed: Vec<ConnId>,
+    /// Datagrams that were sent.
+    pub datagrams: Vec<(SocketAddr, Vec<u8>)>,
+    randoms: u8,
     next_pid: i32,
 }
 
@@ -181,11 +189,33 @@ impl Files for Tables {
     }
 }
 
+impl Network for Tables {
+    fn resolve(&mut self, host: &str, port: u16) -> Option<SocketAddr> {
+        Some(SocketAddr::new(host.parse().ok()?, port))
+    }
+    fn random(&mut self) -> [u8; 32] {
+        self.randoms += 1;
+        [self.randoms; 32]
+    }
+    fn connect(&mut self, address: SocketAddr) -> Result<ConnId, Errno> {
+        self.connected.push(address);
+        Ok(ConnId(1_000 + self.connected.len() as u64))
+    }
+    fn open_datagrams(&mut self, _: SocketAddr) -> Result<(), Errno> {
+        Ok(())
+    }
+    fn send_datagram(&mut self, to: SocketAddr, bytes: &[u8]) {
+        self.datagrams.push((to, bytes.to_vec()));
+    }
+}
+
 impl Clients for Tables {
     fn rank_connection(&mut self, _: ConnId, _: Standing) {}
     fn watch_file(&mut self, _: ConnId, _: &str) {}
     fn unwatch_file(&mut self, _: ConnId) {}
-    fn close_connection(&mut self, _: ConnId) {}
+    fn close_connection(&mut self, conn: ConnId) {
+        self.closed.push(conn);
+    }
 }
 
 impl Host for Tables {
@@ -262,6 +292,10 @@ impl World {
             auto_logs: 0,
             is_full: false,
             replaced: 0,
+            connected: Vec::new(),
+            closed: Vec::new(),
+            datagrams: Vec::new(),
+            randoms: 0,
             next_pid: 100,
         };
         let config = host.loader.load(&host.env).unwrap();

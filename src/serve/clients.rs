@@ -170,7 +170,13 @@ impl Service {
             let may_look = conn.is_proven || std::mem::take(&mut conn.has_turn);
             let address = if self.sites.has_password(server) { passwords::address(&conn.peer) } else { None };
             let (sites, passwords) = (&self.sites, &mut self.passwords);
+            #[cfg(feature = "fleet")]
+            let has_fleet = self.extensions.fleet.as_ref().is_some_and(|fleet| fleet.peers.is_open());
             let taken = conn.take(&mut input[used..], |head| {
+                #[cfg(feature = "fleet")]
+                if has_fleet && super::peers::asks_for_fleet(head) {
+                    return Leave::Given;
+                }
                 if !may_look && head.authorization.is_some() {
                     let turn = passwords.admission(address, now);
                     if turn != Admission::Now {
@@ -198,8 +204,14 @@ impl Service {
                 Taken::Request { head, body, bytes } => {
                     exchange.conn.is_proven = true;
                     let next = exchange.answer(&head, body.as_deref());
-                    self.go_on(id, head.reply_to, next);
                     used += bytes;
+                    #[cfg(feature = "fleet")]
+                    if matches!(next, AfterRequest::Peer) {
+                        self.hand_over(id, now, host);
+                        let rest = &input[used..];
+                        return self.with_peers(|peers| peers.received(id, rest, now, host));
+                    }
+                    self.go_on(id, head.reply_to, next);
                 }
                 Taken::Unauthorized { reply_to, .. } => {
                     exchange.demand_password(reply_to);
@@ -272,6 +284,8 @@ impl Service {
     fn go_on(&mut self, id: ConnId, reply_to: ReplyTo, next: AfterRequest) {
         match next {
             AfterRequest::Replied => {}
+            #[cfg(feature = "fleet")]
+            AfterRequest::Peer => {}
             AfterRequest::Deferred(work) => {
                 let Some(conn) = self.conns.get_mut(id) else { return };
                 conn.phase = Phase::Deferred;

@@ -10,6 +10,8 @@ use super::feed::Feed;
 use super::follow::{self, LogFeed};
 use super::live::Live;
 use super::part;
+#[cfg(feature = "fleet")]
+use super::peers::{SWITCHING, asks_for_fleet};
 use super::route::{self, Handler};
 use super::scrape::Scrape;
 use super::sites::Sites;
@@ -75,6 +77,9 @@ pub(super) enum AfterRequest {
     Deferred(Work),
     /// The connection is served by a feed from now on.
     Feed(Feed),
+    /// It is the fleet's from now on.
+    #[cfg(feature = "fleet")]
+    Peer,
 }
 
 /// A request whose body has arrived.
@@ -118,12 +123,14 @@ impl Exchange<'_> {
             Handler::Live => self.live(head),
             Handler::LogPart => self.log_part(&request),
             Handler::Metrics if self.turns.is_some() && matches!(head.method, "GET" | "HEAD") => self.metrics(head),
+            #[cfg(feature = "fleet")]
+            Handler::Fleet if asks_for_fleet(head) => self.fleet(&request),
             Handler::Index => self.index(&request),
             Handler::Tail => self.tail(&request),
             Handler::Ok if is_page_method(head) => {
                 self.reply(head, &[("Content-Type", page::OK_TYPE)], page::OK_BODY.as_bytes())
             }
-            Handler::Ok | Handler::Metrics | Handler::Static => self.static_file(&request),
+            Handler::Ok | Handler::Metrics | Handler::Fleet | Handler::Static => self.static_file(&request),
         }
     }
 
@@ -340,6 +347,19 @@ impl Exchange<'_> {
         ];
         headers.extend(part.order.as_deref().map(|order| ("Stheno-Order", order)));
         self.reply(head, &headers, &part.bytes)
+    }
+
+    /// Lets another instance begin to prove who it is; 503 while too many do.
+    #[cfg(feature = "fleet")]
+    fn fleet(&mut self, request: &Request<'_>) -> AfterRequest {
+        match self.extensions.fleet.as_ref().map(|fleet| &fleet.peers) {
+            Some(peers) if peers.takes_strangers() => {
+                self.conn.output.extend_from_slice(SWITCHING.as_bytes());
+                AfterRequest::Peer
+            }
+            Some(peers) if peers.is_open() => self.error(request.head.reply_to, Status::SERVICE_UNAVAILABLE),
+            _ => self.static_file(request),
+        }
     }
 
     /// Figures for machines, once they are collected; 403 for a page of another site, which could not read them.

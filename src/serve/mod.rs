@@ -19,6 +19,8 @@ mod follow;
 mod live;
 mod part;
 mod passwords;
+#[cfg(feature = "fleet")]
+mod peers;
 mod replies;
 mod route;
 mod scrape;
@@ -27,6 +29,7 @@ mod text;
 mod turn;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::clock::{Mono, Now, earliest};
@@ -132,6 +135,8 @@ pub enum Input<'a> {
     Drained { conn: ConnId },
     /// A client sends no more, or is gone.
     Hangup { conn: ConnId },
+    /// Another instance of the fleet, or anybody else, has sent a datagram.
+    Datagram { from: SocketAddr, bytes: &'a [u8] },
 }
 
 /// The daemon and its clients.
@@ -200,6 +205,9 @@ impl Service {
     #[cfg(feature = "fleet")]
     pub fn begin_fleet(&mut self, now: Now, host: &mut dyn Host) {
         self.extensions.fleet = crate::fleet::Fleet::new(now, &mut self.daemon, host);
+        if let Some(fleet) = &mut self.extensions.fleet {
+            fleet.begin_network(now, host);
+        }
     }
 
     /// No more than so many descriptors may be open, of which clients get what the processes leave.
@@ -235,6 +243,18 @@ impl Service {
             Input::Probed { process, result } => self.daemon.probed(process, result, now, host),
             Input::Signal(number) => self.signal(number, now, host),
             Input::Accepted { conn, server, peer } => self.accept(conn, server, peer, now, host),
+            #[cfg(feature = "fleet")]
+            Input::Received { conn, bytes } if self.peers_own(conn) => {
+                self.with_peers(|peers| peers.received(conn, bytes, now, host));
+            }
+            #[cfg(feature = "fleet")]
+            Input::Drained { conn } if self.peers_own(conn) => self.with_peers(|peers| peers.drained(conn)),
+            #[cfg(feature = "fleet")]
+            Input::Hangup { conn } if self.peers_own(conn) => self.with_peers(|peers| peers.ended(conn, now, host)),
+            #[cfg(feature = "fleet")]
+            Input::Datagram { from, bytes } => self.with_peers(|peers| peers.datagram(from, bytes, now, host)),
+            #[cfg(not(feature = "fleet"))]
+            Input::Datagram { .. } => {}
             Input::Received { conn, bytes } => self.receive(conn, bytes, now, host),
             Input::FileChanged { conn } => self.file_changed(conn, host),
             Input::Drained { conn } => self.drained(conn, now, host),
@@ -312,27 +332,52 @@ impl Service {
 
     /// Connections that have output or are to be closed, since the last call.
     pub fn take_dirty(&mut self) -> Vec<ConnId> {
-        self.conns.take_dirty()
+        let mut dirty = self.conns.take_dirty();
+        #[cfg(feature = "fleet")]
+        if let Some(peers) = self.peers_mut() {
+            let mut of_peers = peers.take_dirty();
+            of_peers.sort_unstable();
+            of_peers.dedup();
+            dirty.append(&mut of_peers);
+        }
+        dirty
     }
 
     /// A connection's output, for the reactor to write from and to shorten.
     pub fn output(&mut self, id: ConnId) -> Option<&mut Vec<u8>> {
+        #[cfg(feature = "fleet")]
+        if self.peers_own(id) {
+            return self.peers_mut().and_then(|peers| peers.output(id));
+        }
         self.conns.get_mut(id).map(|conn| &mut conn.output)
     }
 
     /// Whether a connection is to be closed once its output is written.
     pub fn closes(&self, id: ConnId) -> bool {
+        #[cfg(feature = "fleet")]
+        if self.peers_own(id) {
+            return self.peers().is_some_and(|peers| peers.closes(id));
+        }
         self.conns.get(id).is_none_or(|conn| conn.closing && !matches!(conn.phase, Phase::Deferred))
     }
 
     /// Whether a connection is still served.
     pub fn has_connection(&self, id: ConnId) -> bool {
+        #[cfg(feature = "fleet")]
+        if self.peers_own(id) {
+            return true;
+        }
         self.conns.get(id).is_some()
     }
 
     /// A connection was closed; what it asked for goes on.
-    pub fn drop_connection(&mut self, id: ConnId, host: &mut dyn Host) {
+    pub fn drop_connection(&mut self, id: ConnId, now: Now, host: &mut dyn Host) {
         self.idle_until = None;
+        #[cfg(feature = "fleet")]
+        if self.peers_own(id) {
+            return self.with_peers(|peers| peers.ended(id, now, host));
+        }
+        let _ = now;
         self.forget(id, host);
     }
 

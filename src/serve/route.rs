@@ -1,4 +1,5 @@
-//! Which path is whose. All are behind the same authentication, which is decided before the table is looked at.
+//! Which path is whose. All are behind the same authentication, which is decided before the table is looked at; but for
+//! who wants to take part in the fleet, who proves who it is in another way, and has nothing before that.
 
 /// Who handles a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum Handler {
     LogPart,
     /// `/metrics`: figures for Prometheus.
     Metrics,
+    /// `/fleet`: another instance that wants to take part; for anybody else there is nothing.
+    Fleet,
     /// `/`: the status page, and the actions of its links.
     Index,
     /// The page with the end of a log.
@@ -34,6 +37,7 @@ pub const ROUTES: &[(&str, bool, Handler)] = &[
     ("/mainlogtail", true, Handler::MainLogtail),
     ("/events", false, Handler::Events),
     ("/metrics", false, Handler::Metrics),
+    ("/fleet", false, Handler::Fleet),
     ("/stheno/events", false, Handler::Live),
     ("/stheno/log", false, Handler::LogPart),
     ("/", false, Handler::Index),
@@ -68,6 +72,8 @@ mod tests {
             ("/events/", Handler::Static),
             ("/metrics", Handler::Metrics),
             ("/metrics/a", Handler::Static),
+            ("/fleet", Handler::Fleet),
+            ("/fleet/a", Handler::Static),
             ("/ok.html", Handler::Ok),
             ("/tail.html", Handler::Tail),
             ("/images/icon.png", Handler::Static),

@@ -97,6 +97,8 @@ impl Service {
         self.feed_live(now, host);
         self.last_turns += usize::from(self.daemon.finished());
         if self.finished().is_some() {
+            #[cfg(feature = "fleet")]
+            self.with_peers(|peers| peers.leave());
             self.end_events();
             self.end_live();
         }

@@ -1,12 +1,13 @@
 //! The simulated system: children, files, sockets, and what goes wrong with them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 
 use stheno::config::cmdline::CommandLine;
 use stheno::config::{self, Config, Env, FcgiSocket, KillMode, Loader, ResultHandler, SyslogAddress};
 use stheno::daemon::Host;
 use stheno::daemon::host::{
-    Children, Clients, CommandProblem, Errno, Launch, Logs, Member, NotOurs, Remains, SetUp, Span, SpawnError,
+    Children, Clients, CommandProblem, Errno, Launch, Logs, Member, Network, NotOurs, Remains, SetUp, Span, SpawnError,
     Standing, StdinProblem, Trail, Usage,
 };
 use stheno::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
@@ -578,6 +579,28 @@ impl stheno::daemon::host::Files for SimHost {
         self.files.write(path, content);
         Ok(())
     }
+}
+
+/// One daemon alone: nothing of this is asked for.
+impl Network for SimHost {
+    fn resolve(&mut self, host: &str, port: u16) -> Option<SocketAddr> {
+        Some(SocketAddr::new(host.parse().ok()?, port))
+    }
+
+    fn random(&mut self) -> [u8; 32] {
+        self.changes += 1;
+        std::array::from_fn(|_| self.random.below(256) as u8)
+    }
+
+    fn connect(&mut self, _: SocketAddr) -> Result<ConnId, Errno> {
+        Err(Errno(libc::ENETUNREACH))
+    }
+
+    fn open_datagrams(&mut self, _: SocketAddr) -> Result<(), Errno> {
+        Err(Errno(libc::EADDRNOTAVAIL))
+    }
+
+    fn send_datagram(&mut self, _: SocketAddr, _: &[u8]) {}
 }
 
 impl Clients for SimHost {

@@ -4,6 +4,7 @@
 //! that is wrong keeps nobody from starting: it is a [`Problem`], with file and line, which the log and `--check` tell.
 
 mod identity;
+mod network;
 mod options;
 mod plain;
 mod rules;
@@ -26,7 +27,9 @@ use super::paths;
 use super::reader::{Reader, Scope};
 use super::types::{Group, GroupKind, Server, ServerAddress};
 
+pub use crate::config::datatypes::Detection;
 pub use identity::{Instance, Instances, Nic};
+pub use network::Network;
 pub use options::SupvisorsOptions;
 pub(super) use plain::is_sequenced;
 pub use plain::{PlainGroup, PlainProgram};
@@ -62,7 +65,9 @@ pub struct Supvisors {
     pub options: SupvisorsOptions,
     /// The instances.
     pub instances: Instances,
-    /// `/etc/machine-id`.
+    /// How the instances reach each other.
+    pub network: Network,
+    /// `/etc/machine-id`, or what `node_id` says.
     pub machine_id: String,
     /// Interfaces of the network.
     pub nics: Vec<(Nic, Vec<String>)>,
@@ -189,10 +194,15 @@ impl Sources<'_> {
             let names = names_of(&hosts, nic.address);
             (nic, names)
         });
+        let network = self.network(port)?;
         Ok(Some(Supvisors {
             namespace: section.name.split_once(':').map_or("", |(_, name)| name).to_string(),
             instances,
-            machine_id: String::from_utf8_lossy(&machine_id).trim().to_string(),
+            machine_id: match &network.node_id {
+                Some(id) => id.clone(),
+                None => String::from_utf8_lossy(&machine_id).trim().to_string(),
+            },
+            network,
             nics: nics.collect(),
             options,
         }))

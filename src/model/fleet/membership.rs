@@ -2,8 +2,8 @@
 //!
 //! An instance is known by its name, its run (the boot id) and a *life* within the names' history: whoever was taken for
 //! dead and is not goes on with a higher life, and a new run begins with one above all that the others know of its name.
-//! Boot ids tell runs apart, lives tell which of two is the later. What must be known of lives others say when streams
-//! begin ([`Membership::life_for`], [`Membership::outlive`]).
+//! Boot ids tell runs apart, lives tell which of two is the later. What must be known of lives others say first over a
+//! new stream ([`Membership::life_for`], [`Membership::outlive`]).
 //!
 //! Besides what datagrams say, two things are known from streams: that somebody is there who has just proven who it is
 //! ([`Membership::met`]), and that somebody is gone whose stream has ended and who does not answer ([`Membership::gone`]).
@@ -23,6 +23,9 @@ use crate::clock::Mono;
 use crate::wire::fleet::codec::{Malformed, Reader, push_text, push_varint};
 use crate::wire::fleet::datagram::DATAGRAM_BODY_MAX;
 use crate::wire::fleet::hello::NAME_BYTES_MAX;
+
+/// Bytes of a message: a datagram, less a byte that says that it is one of these.
+const MESSAGE_BYTES_MAX: usize = DATAGRAM_BODY_MAX - 1;
 
 /// How fast it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +63,7 @@ impl Pace {
             suspect_to_down_after: self.suspicion,
             // As long as somebody may still speak of it.
             remove_down_after: Some(Duration::from_secs(24 * 3600)),
-            max_packet_size: NonZeroUsize::new(DATAGRAM_BODY_MAX).unwrap_or(NonZeroUsize::MIN),
+            max_packet_size: NonZeroUsize::new(MESSAGE_BYTES_MAX).unwrap_or(NonZeroUsize::MIN),
             notify_down_members: true,
             periodic_announce: periodic(2_000, 2),
             periodic_announce_to_down_members: periodic(10_000, 1),
@@ -279,9 +282,15 @@ impl Membership {
     }
 
     /// Whether a run of an instance is taken for being there.
+    #[cfg(test)]
     pub fn is_there(&self, name: &str, boot: u64) -> bool {
         self.foca.iter_members().any(|member| &*member.id().name == name && member.id().boot == boot)
     }
+}
+
+/// Whether a message answers a question.
+pub fn is_answer(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&TAG_ACK)
 }
 
 /// The messages of foca as bytes. The first is what a message is, so that a question can be told without reading it.

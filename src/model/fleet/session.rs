@@ -72,7 +72,6 @@ enum State {
     /// We have connected and wait to be challenged.
     Connected {
         nonce: Nonce,
-        life: u32,
     },
     /// We have said who we are, and wait to hear who they are.
     Answered {
@@ -100,9 +99,9 @@ enum State {
 }
 
 impl Session {
-    /// We have connected. `life` is that which the other side has to be in at least.
-    pub fn connect(nonce: Nonce, life: u32) -> Session {
-        Session { state: State::Connected { nonce, life }, input: Vec::new() }
+    /// We have connected.
+    pub fn connect(nonce: Nonce) -> Session {
+        Session { state: State::Connected { nonce }, input: Vec::new() }
     }
 
     /// Somebody has connected, and is challenged.
@@ -138,7 +137,7 @@ impl Session {
         self.input.extend_from_slice(bytes);
         while let Some(message) = take_message(&mut self.input)? {
             self.state = match std::mem::replace(&mut self.state, State::Ended) {
-                State::Connected { nonce, life } => answered(&message, nonce, life, me, out)?,
+                State::Connected { nonce } => answered(&message, nonce, me, out)?,
                 State::Answered { nonce, challenge, own } => {
                     let hello = read_hello(&message, me, &[&challenge, &own])?;
                     let theirs = &hello.nonce;
@@ -162,10 +161,15 @@ impl Session {
         Ok(())
     }
 
-    /// The one that [`Heard::Asked`] may come. `life` is that which it has to be in at least.
-    pub fn admit(&mut self, me: &Me, life: u32, out: &mut Vec<u8>) {
+    /// Whether we have said who we are, and wait for an answer.
+    pub fn has_asked(&self) -> bool {
+        matches!(self.state, State::Answered { .. })
+    }
+
+    /// The one that [`Heard::Asked`] may come.
+    pub fn admit(&mut self, me: &Me, out: &mut Vec<u8>) {
         let State::Asking { challenge, nonce, other, said } = &self.state else { return };
-        let hello = own_hello(me, *nonce, life).write(&me.key, &[challenge, said]);
+        let hello = own_hello(me, *nonce).write(&me.key, &[challenge, said]);
         push_message(out, &hello);
         let (sealer, opener) = keys(me, [nonce, &other.nonce], other.boot, true);
         self.state = State::Open { sealer, opener };
@@ -179,17 +183,17 @@ impl Session {
     }
 }
 
-fn answered(message: &[u8], nonce: Nonce, life: u32, me: &Me, out: &mut Vec<u8>) -> Result<State, Broken> {
+fn answered(message: &[u8], nonce: Nonce, me: &Me, out: &mut Vec<u8>) -> Result<State, Broken> {
     let challenge = Challenge::read(message).map_err(|_| Broken::Malformed)?;
     common_version(VERSIONS, challenge.versions).ok_or(Broken::Version(challenge.versions))?;
-    let own = own_hello(me, nonce, life).write(&me.key, &[message]);
+    let own = own_hello(me, nonce).write(&me.key, &[message]);
     push_message(out, &own);
     Ok(State::Answered { nonce, challenge: message.to_vec(), own })
 }
 
-fn own_hello(me: &Me, nonce: Nonce, life: u32) -> Hello {
+fn own_hello(me: &Me, nonce: Nonce) -> Hello {
     let (identifier, options) = (me.identifier.clone(), me.options.clone());
-    Hello { versions: VERSIONS, identifier, boot: me.boot, nonce, options, life }
+    Hello { versions: VERSIONS, identifier, boot: me.boot, nonce, options }
 }
 
 fn read_hello(message: &[u8], me: &Me, said: &[&[u8]]) -> Result<Hello, Broken> {
@@ -248,7 +252,7 @@ mod tests {
     impl Pair {
         fn new(mes: [Me; 2]) -> Pair {
             let mut ways = [Vec::new(), Vec::new()];
-            let sessions = [Session::connect([1; 16], 5), Session::accept([2; 16], &mut ways[1])];
+            let sessions = [Session::connect([1; 16]), Session::accept([2; 16], &mut ways[1])];
             Pair { mes, sessions, heard: Default::default(), ways }
         }
 
@@ -262,7 +266,7 @@ mod tests {
                         let (session, me) = (&mut self.sessions[to], &self.mes[to]);
                         session.receive(piece, me, &mut self.ways[to], &mut heard)?;
                         if heard.iter().any(|one| matches!(one, Heard::Asked(_))) {
-                            session.admit(me, 7, &mut self.ways[to]);
+                            session.admit(me, &mut self.ways[to]);
                         }
                         self.heard[to].append(&mut heard);
                     }
@@ -280,11 +284,11 @@ mod tests {
             pair.run(piece).unwrap();
             assert!(pair.sessions.iter().all(Session::is_open), "by {piece}");
             let names = pair.heard.each_mut().map(|heard| match &heard.remove(0) {
-                Heard::Asked(hello) => format!("asked by {} {} {}", hello.identifier, hello.boot, hello.life),
-                Heard::Met(hello) => format!("met {} {} {}", hello.identifier, hello.boot, hello.life),
+                Heard::Asked(hello) => format!("asked by {} {}", hello.identifier, hello.boot),
+                Heard::Met(hello) => format!("met {} {}", hello.identifier, hello.boot),
                 other => format!("{other:?}"),
             });
-            assert_eq!(names, ["met b:2 22 7", "asked by a:1 11 5"], "by {piece}");
+            assert_eq!(names, ["met b:2 22", "asked by a:1 11"], "by {piece}");
             for (side, text) in [(0, "one"), (1, "two"), (0, "three")] {
                 assert!(pair.sessions[side].send(side as u8, text.as_bytes(), &mut pair.ways[side]));
             }
@@ -305,7 +309,7 @@ mod tests {
             pair.sessions[to].receive(&bytes, &pair.mes[to], &mut pair.ways[to], &mut heard).unwrap();
         }
         let [_, way] = &mut pair.ways;
-        pair.sessions[1].admit(&pair.mes[1], 0, way);
+        pair.sessions[1].admit(&pair.mes[1], way);
         assert!(pair.sessions[1].send(9, b"at once", way));
         pair.run(1000).unwrap();
         assert_eq!(pair.heard[0].last(), Some(&Heard::Frame(9, b"at once".to_vec())));
@@ -351,7 +355,7 @@ mod tests {
             for piece in [1, bytes.len()] {
                 let mut out = Vec::new();
                 let mut session =
-                    if connects { Session::connect([1; 16], 0) } else { Session::accept([1; 16], &mut Vec::new()) };
+                    if connects { Session::connect([1; 16]) } else { Session::accept([1; 16], &mut Vec::new()) };
                 let mut outcome = Ok(());
                 for piece in bytes.chunks(piece) {
                     outcome = session.receive(piece, &me, &mut out, &mut Vec::new());

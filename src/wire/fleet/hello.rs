@@ -3,7 +3,7 @@
 //! The one who was connected to sends a [`Challenge`], the other its [`Hello`] with a tag over both, and only then the first
 //! its own, with a tag over all three. Each message stands behind its length, of two bytes.
 
-use super::codec::{Malformed, Reader, push_text, push_varint};
+use super::codec::{Malformed, Reader, push_text};
 use super::key::{Key, TAG_BYTES};
 
 /// The protocol that is spoken, oldest and newest version.
@@ -68,8 +68,6 @@ pub struct Hello {
     pub nonce: Nonce,
     /// What has to be the same with both: `auto_fence=false starting_strategy=CONFIG …`.
     pub options: String,
-    /// The life that the other side has to be in at least, for all before are known to be over.
-    pub life: u32,
 }
 
 impl Hello {
@@ -81,7 +79,6 @@ impl Hello {
         out.extend_from_slice(&self.boot.to_be_bytes());
         out.extend_from_slice(&self.nonce);
         push_text(&mut out, &self.options);
-        push_varint(&mut out, u64::from(self.life));
         let tag = key.tag(&[said, &[&out[..]]].concat());
         out.extend_from_slice(&tag);
         out
@@ -105,7 +102,6 @@ impl Hello {
             boot: reader.fixed()?,
             nonce: reader.array()?,
             options: reader.text(OPTIONS_BYTES_MAX)?.to_string(),
-            life: reader.number()?,
         }))
     }
 }
@@ -127,7 +123,6 @@ mod tests {
             boot: 77,
             nonce: [3; NONCE_BYTES],
             options: "auto_fence=false".to_string(),
-            life: 2,
         }
     }
 

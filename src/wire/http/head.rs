@@ -87,6 +87,8 @@ pub struct Head<'a> {
     pub accept_encoding: Option<&'a str>,
     /// `Last-Event-ID`
     pub last_event_id: Option<&'a str>,
+    /// `Upgrade`
+    pub upgrade: Option<&'a str>,
 }
 
 /// The length of the head at the front of `buf`, with empty lines before it and the blank line behind, or None
@@ -146,6 +148,7 @@ pub fn parse_head(head: &mut [u8]) -> Result<Head<'_>, HttpError> {
         if_none_match: None,
         accept_encoding: None,
         last_event_id: None,
+        upgrade: None,
     };
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     for header in parse_headers(&head[line_end + 2..], &mut headers)? {
@@ -184,6 +187,7 @@ impl<'a> Head<'a> {
             13 if is("Authorization") => &mut self.authorization,
             6 if is("Origin") => &mut self.origin,
             7 if is("Referer") => &mut self.referer,
+            7 if is("Upgrade") => &mut self.upgrade,
             14 if is("Sec-Fetch-Site") => &mut self.fetch_site,
             10 if is("User-Agent") => &mut self.user_agent,
             6 if is("Accept") => &mut self.accept,
