@@ -34,6 +34,7 @@ mod metrics;
 mod nobody;
 mod order;
 mod order_again;
+mod peers;
 mod pid1;
 mod readiness;
 mod real;

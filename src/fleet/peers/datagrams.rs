@@ -1,6 +1,6 @@
 //! Datagrams: what the membership says, and probes of those whose streams have ended.
 //!
-//! Where datagrams do not get through, the same goes over the stream (F-12). What comes by one way is answered by the same,
+//! Where datagrams do not get through, the same goes over the stream. What comes by one way is answered by the same,
 //! and questions go on being tried by datagram, so that it shows when they get through again.
 
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Datagrams: who sends, which one it is, a body, a tag (F-22).
+//! Datagrams: who sends, which one it is, a body, a tag.
 //!
 //! The key is of a pair of runs, for the boot ids of both ends are in it: what was said to an earlier run of somebody, or
 //! by one, fits no other. Within a pair the counter and the window of its receiver keep everything from coming twice.

@@ -1,4 +1,4 @@
-//! Frames of a stream: a length of four bytes, a kind, a body, a tag (F-21).
+//! Frames of a stream: a length of four bytes, a kind, a body, a tag.
 //!
 //! The tag is over a counter too, which is not sent: each frame has the next one. So nothing can be left out, repeated, or
 //! moved, and a session key of each direction sees to it that nothing of another session or of the other side fits.

@@ -1,4 +1,4 @@
-//! How a stream begins: each side proves that it knows the key, before it says who it is (F-20).
+//! How a stream begins: each side proves that it knows the key, before it says who it is.
 //!
 //! The one who was connected to sends a [`Challenge`], the other its [`Hello`] with a tag over both, and only then the first
 //! its own, with a tag over all three. Each message stands behind its length, of two bytes.

@@ -244,7 +244,7 @@ impl World {
         let Some(output) = self.service.output(conn) else { return self.disconnect(index, conn) };
         let client = &mut self.clients[index];
         if !output.is_empty() && client.is_gone {
-            self.service.drop_connection(conn, &mut self.host);
+            self.step(|service, now, host| service.drop_connection(conn, now, host));
             return self.disconnect(index, conn);
         }
         let room = if client.is_deaf {
@@ -266,7 +266,7 @@ impl World {
             let client = &self.clients[index];
             let all_answered = client.requests.iter().all(|request| request.unsent > 0);
             assert!(all_answered || client.has_hung_up, "closed with requests unanswered: {:?}", client.requests);
-            self.service.drop_connection(conn, &mut self.host);
+            self.step(|service, now, host| service.drop_connection(conn, now, host));
             return self.disconnect(index, conn);
         }
         self.step(|service, now, host| service.handle(Input::Drained { conn }, now, host));

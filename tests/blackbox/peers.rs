@@ -1,0 +1,268 @@
+//! Several daemons that know each other, on addresses of this machine. Supervisor knows nothing of it.
+
+use std::io::{Read, Write};
+use std::net::{TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use stheno::wire::value::Value;
+
+use crate::daemon::{Daemon, Folder, free_port, is_original, wait_for};
+
+/// What each of some daemons has in its list.
+struct Fleet {
+    ports: Vec<u16>,
+    /// For all of them.
+    more: String,
+}
+
+const PASSWORD: &str = "username=u\npassword=a password\n";
+
+impl Fleet {
+    fn new(count: usize, more: &str) -> Fleet {
+        Fleet { ports: (0..count).map(|_| free_port()).collect(), more: more.to_string() }
+    }
+
+    fn name(&self, at: usize) -> String {
+        format!("127.0.0.{}:{}", at + 1, self.ports[at])
+    }
+
+    /// The configuration of one of them, whose server says this too.
+    fn config(&self, at: usize, of_server: &str) -> String {
+        let list: Vec<String> = (0..self.ports.len()).map(|at| self.name(at)).collect();
+        format!(
+            "[inet_http_server]\nport={}\n{of_server}\n[rpcinterface:supvisors]\n\
+             supervisor.rpcinterface_factory=supvisors.plugin:make_supvisors_rpcinterface\nsupvisors_list={}\n{}\n\
+             [program:a]\ncommand=sleep 1000\nautostart=false\nstartsecs=0\n",
+            self.name(at),
+            list.join(","),
+            self.more
+        )
+    }
+
+    fn start(&self, at: usize) -> Daemon {
+        Daemon::start(&self.config(at, PASSWORD))
+    }
+
+    fn start_all(&self) -> Vec<Daemon> {
+        (0..self.ports.len()).map(|at| self.start(at)).collect()
+    }
+
+    /// Waits until one of them knows that it is connected to another, for the so-many-th time.
+    fn wait_connected(&self, daemon: &Daemon, other: usize, times: usize) {
+        self.wait(daemon, &format!("fleet: {} is connected", self.name(other)), times);
+    }
+
+    fn wait_gone(&self, daemon: &Daemon, other: usize, times: usize) {
+        self.wait(daemon, &format!("fleet: {} is gone", self.name(other)), times);
+    }
+
+    fn wait(&self, daemon: &Daemon, line: &str, times: usize) {
+        wait_for(&format!("{line} in {}", daemon.log()), || (daemon.log_lines(line).len() >= times).then_some(()));
+    }
+}
+
+/// An unmodified configuration of Supvisors: three meet; one that is killed is gone for the others by the end of its stream
+/// and one probe; it comes again in another run.
+#[test]
+fn three_meet_and_one_that_is_killed_is_gone_within_a_second() {
+    if is_original() {
+        return;
+    }
+    let fleet = Fleet::new(3, "");
+    let mut daemons = fleet.start_all();
+    for (at, daemon) in daemons.iter().enumerate() {
+        (0..3).filter(|other| *other != at).for_each(|other| fleet.wait_connected(daemon, other, 1));
+    }
+    let mut third = daemons.pop().expect("three");
+    third.signal(Signal::SIGKILL);
+    third.wait_end();
+    let since = Instant::now();
+    daemons.iter().for_each(|daemon| fleet.wait_gone(daemon, 2, 1));
+    // Half a second is waited for an answer; the rest is for a loaded machine.
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    let _third = fleet.start(2);
+    daemons.iter().for_each(|daemon| fleet.wait_connected(daemon, 2, 2));
+    // The two were together all the time.
+    assert_eq!(daemons[0].log_lines(&format!("fleet: {} is gone", fleet.name(1))), Vec::<String>::new());
+}
+
+/// One that ends says so, and nobody has to find it out.
+#[test]
+fn who_ends_says_good_bye() {
+    if is_original() {
+        return;
+    }
+    let fleet = Fleet::new(2, "");
+    let mut daemons = fleet.start_all();
+    fleet.wait_connected(&daemons[0], 1, 1);
+    fleet.wait_connected(&daemons[1], 0, 1);
+    let mut second = daemons.pop().expect("two");
+    second.signal(Signal::SIGTERM);
+    second.wait_end();
+    fleet.wait_gone(&daemons[0], 1, 1);
+    assert_eq!(daemons[0].log_lines("the stream to"), Vec::<String>::new());
+}
+
+/// A daemon that stands still is lost by silence, and is there again when it goes on.
+#[test]
+fn silence_is_noticed_and_ends() {
+    if is_original() {
+        return;
+    }
+    let fleet = Fleet::new(3, "[stheno]\ndetection=fast");
+    let daemons = fleet.start_all();
+    for (at, daemon) in daemons.iter().enumerate() {
+        (0..3).filter(|other| *other != at).for_each(|other| fleet.wait_connected(daemon, other, 1));
+    }
+    daemons[2].signal(Signal::SIGSTOP);
+    daemons[..2].iter().for_each(|daemon| fleet.wait_gone(daemon, 2, 1));
+    daemons[2].signal(Signal::SIGCONT);
+    daemons[..2].iter().for_each(|daemon| fleet.wait_connected(daemon, 2, 2));
+}
+
+/// Another secret is no way in: one line for each address and minute, however often it is tried.
+#[test]
+fn another_secret_is_refused() {
+    if is_original() {
+        return;
+    }
+    let fleet = Fleet::new(2, "");
+    let right = fleet.start(0);
+    let wrong = Daemon::start(&fleet.config(1, "username=u\npassword=another password\n"));
+    fleet.wait(&right, "it has another secret", 1);
+    // The other has been refused at least twice more by then.
+    let tries = Instant::now();
+    wait_for("some time of tries", || (tries.elapsed() > Duration::from_secs(2)).then_some(()));
+    let lines = right.log_lines("it has another secret");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for daemon in [&right, &wrong] {
+        assert_eq!(daemon.log_lines("is connected"), Vec::<String>::new());
+    }
+    // With a secret of their own passwords may differ.
+    let folder = Folder::new();
+    folder.write("secret", "0123456789abcdef\n");
+    let file = folder.path("secret").display().to_string();
+    let fleet = Fleet::new(2, &format!("[stheno]\ncluster_secret_file={file}"));
+    let one = Daemon::start(&fleet.config(0, "username=u\npassword=one\n"));
+    let other = Daemon::start(&fleet.config(1, "username=u\npassword=other\n"));
+    fleet.wait_connected(&one, 1, 1);
+    fleet.wait_connected(&other, 0, 1);
+}
+
+/// V-51: options that have to agree and do not are said on both sides, and nobody tries again.
+#[test]
+fn options_that_differ_isolate() {
+    if is_original() {
+        return;
+    }
+    let mut fleet = Fleet::new(2, "");
+    let first = fleet.start(0);
+    fleet.more = "auto_fence=true".to_string();
+    let second = fleet.start(1);
+    fleet.wait(&first, "is isolated, for its options differ: auto_fence=true (here false)", 1);
+    fleet.wait(&second, "is isolated, for its options differ: auto_fence=false (here true)", 1);
+}
+
+/// Without a password and a secret it works, and says once that it is open.
+#[test]
+fn an_open_fleet_says_so_once() {
+    if is_original() {
+        return;
+    }
+    let fleet = Fleet::new(2, "");
+    let daemons = [0, 1].map(|at| Daemon::start(&fleet.config(at, "")));
+    fleet.wait_connected(&daemons[0], 1, 1);
+    for (at, daemon) in daemons.iter().enumerate() {
+        let lines = daemon.log_lines("fleet: open to anyone");
+        let port = fleet.ports[at];
+        let text = format!(
+            "fleet: open to anyone who reaches port {port}, for there is neither a cluster_secret nor a password"
+        );
+        assert_eq!(lines, [text]);
+    }
+}
+
+/// One alone opens nothing and says nothing of it.
+#[test]
+fn a_list_of_one_has_no_network() {
+    if is_original() {
+        return;
+    }
+    let fleet = Fleet::new(1, "");
+    let daemon = Daemon::start(&fleet.config(0, ""));
+    assert_eq!(daemon.log_lines("fleet:"), Vec::<String>::new());
+    UdpSocket::bind(fleet.name(0)).expect("nobody has the port for datagrams");
+    assert!(ask_to_take_part(&fleet.name(0)).1.starts_with("HTTP/1.1 404"));
+}
+
+/// Connects as another instance would; answers the connection and the first bytes that come.
+fn ask_to_take_part(address: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(address).expect("the server listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let request = "GET /fleet HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: stheno-fleet/1\r\n\r\n";
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut bytes = [0; 4096];
+    let count = stream.read(&mut bytes).expect("an answer");
+    (stream, String::from_utf8_lossy(&bytes[..count]).into_owned())
+}
+
+/// Whether the other side has ended the connection.
+fn is_ended(stream: &mut TcpStream) -> bool {
+    let mut bytes = [0; 4096];
+    loop {
+        match stream.read(&mut bytes) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+/// Whatever strangers say on both ports is closed or passed over, and holds nothing up.
+#[test]
+fn strangers_are_closed_and_hold_nothing_up() {
+    if is_original() {
+        return;
+    }
+    let fleet = Fleet::new(2, "");
+    let (daemon, _other) = (fleet.start(0), fleet.start(1));
+    fleet.wait_connected(&daemon, 1, 1);
+    let address = fleet.name(0);
+    // Only who asks in the right words comes past the password.
+    let mut plain = TcpStream::connect(&address).expect("the server listens");
+    plain.write_all(b"GET /fleet HTTP/1.1\r\nHost: x\r\n\r\n").expect("a request");
+    let mut bytes = [0; 12];
+    plain.read_exact(&mut bytes).expect("an answer");
+    assert_eq!(&bytes, b"HTTP/1.1 401");
+    let oversized = [&[0xff; 2][..], &[0; 64]].concat();
+    let torn = [0, 40, b'S', b'F', b'S', 0];
+    let nonsense = [&[0, 60][..], b"SFS\0\x01\x01", &[7; 54]].concat();
+    for (name, bytes) in [("oversized", &oversized[..]), ("nonsense", &nonsense), ("torn", &torn)] {
+        let (mut stream, answer) = ask_to_take_part(&address);
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        stream.write_all(bytes).expect("bytes");
+        if name == "torn" {
+            stream.shutdown(std::net::Shutdown::Write).expect("an end");
+        }
+        assert!(is_ended(&mut stream), "{name}");
+    }
+    let from = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let flood: Vec<TcpStream> = (0..80).map(|_| TcpStream::connect(&address).expect("a connection")).collect();
+    let request = "GET /fleet HTTP/1.1\r\nHost: x\r\nUpgrade: stheno-fleet/1\r\n\r\n";
+    for mut stream in &flood {
+        let _ = stream.write_all(request.as_bytes());
+    }
+    for _ in 0..2_000 {
+        let _ = from.send_to(&[b'x'; 1400], &address);
+        let _ = from.send_to(b"SFD\x01 a datagram that nobody has vouched for, of good length", &address);
+    }
+    // Supervision goes on, as does the stream that is there.
+    let begun = Instant::now();
+    daemon.must("supervisor.startProcess", &[Value::str("a")]);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(daemon.state("a"), "RUNNING");
+    assert_eq!(daemon.log_lines("is gone"), Vec::<String>::new());
+    let lines = daemon.log_lines("fleet: 127.0.0.1:");
+    assert_eq!(lines.len(), 1, "one for each address and minute: {lines:?}");
+}
