@@ -245,6 +245,11 @@ impl Peers {
         }
     }
 
+    /// Whether an instance is taken for being there, whatever its stream is about.
+    pub fn is_there(&self, peer: PeerId) -> bool {
+        self.all.get(peer.0 as usize).is_some_and(|entry| entry.is_up)
+    }
+
     /// Whether datagrams do not get through to an instance, so that all goes by its stream.
     pub fn is_by_stream(&self, peer: PeerId) -> bool {
         self.all.get(peer.0 as usize).is_some_and(|entry| entry.stream.is_some() && entry.is_by_stream())

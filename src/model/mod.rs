@@ -9,7 +9,7 @@ pub(crate) mod counted;
 pub(crate) mod dependent;
 pub mod event;
 #[cfg(feature = "fleet")]
-pub(crate) mod fleet;
+pub mod fleet;
 pub(crate) mod gates;
 pub(crate) mod health;
 pub(crate) mod histogram;

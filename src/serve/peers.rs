@@ -18,7 +18,8 @@ pub(super) fn asks_for_fleet(head: &Head<'_>) -> bool {
 }
 
 impl Service {
-    pub(super) fn peers(&self) -> Option<&Peers> {
+    /// The other instances of the fleet, if there is one.
+    pub fn peers(&self) -> Option<&Peers> {
         self.extensions.fleet.as_ref().map(|fleet| &fleet.peers)
     }
 

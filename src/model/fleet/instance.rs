@@ -29,7 +29,10 @@ pub enum Event {
     /// It cannot be spoken to any more.
     Lost,
     /// What follows from its loss is done; whether it is to be kept away.
-    Buried { is_fenced: bool },
+    Buried {
+        /// Whether it is not heard again.
+        is_fenced: bool,
+    },
     /// Its options contradict those that have to be the same everywhere.
     Contradicts,
 }

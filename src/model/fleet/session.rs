@@ -129,7 +129,7 @@ impl Session {
     fn take(&mut self, bytes: &[u8], me: &Me, out: &mut Vec<u8>, heard: &mut Vec<Heard>) -> Result<(), Broken> {
         if let State::Open { opener, .. } = &mut self.state {
             opener.feed(bytes);
-            while let Some((kind, body)) = opener.next().map_err(Broken::Frame)? {
+            while let Some((kind, body)) = opener.open().map_err(Broken::Frame)? {
                 heard.push(Heard::Frame(kind, body.to_vec()));
             }
             return Ok(());

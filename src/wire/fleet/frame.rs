@@ -74,7 +74,7 @@ impl Opener {
         Opener { key, counter: 0, input: Vec::new(), used: 0 }
     }
 
-    /// Takes what has arrived. [`Opener::next`] is to be called until it has nothing more: then at most one frame that is
+    /// Takes what has arrived. [`Opener::open`] is to be called until it has nothing more: then at most one frame that is
     /// not whole is kept.
     pub fn feed(&mut self, bytes: &[u8]) {
         if self.used > 0 {
@@ -89,7 +89,7 @@ impl Opener {
     }
 
     /// The next frame: its number, and its body. `None`: it is not whole yet.
-    pub fn next(&mut self) -> Result<Option<(u8, &[u8])>, BadFrame> {
+    pub fn open(&mut self) -> Result<Option<(u8, &[u8])>, BadFrame> {
         let rest = &self.input[self.used..];
         let Some((length, rest)) = rest.split_first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
         let bytes = u32::from_be_bytes(*length) as usize;
@@ -122,7 +122,7 @@ mod tests {
         for piece in bytes.chunks(piece) {
             opener.feed(piece);
             loop {
-                match opener.next() {
+                match opener.open() {
                     Ok(Some((kind, body))) => frames.push((kind, body.to_vec())),
                     Ok(None) => break,
                     Err(error) => return (frames, Some(error)),
