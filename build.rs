@@ -41,9 +41,14 @@ fn pack_all(out: &Path, table: &mut String) {
         let mut text: String = sources.iter().map(|source| bare(&read(source))).collect();
         let signs = if name.ends_with(".js") { "=<>&|?:;,(){}[]*!" } else { "{};:,>" };
         if !name.ends_with(".svg") {
-            // A line that goes on needs no end; behind other ones it may be what ends a statement.
-            let end = |line: &str| if line.ends_with([';', '{', ',', '(']) { "" } else { "\n" };
-            text = text.lines().map(|line| tight(line, signs)).map(|line| format!("{line}{}", end(&line))).collect();
+            let lines: Vec<String> = text.lines().map(|line| tight(line, signs)).collect();
+            text.clear();
+            for (at, line) in lines.iter().enumerate() {
+                text.push_str(line);
+                if needs_end(line, lines.get(at + 1).map_or("", |next| next)) {
+                    text.push('\n');
+                }
+            }
         }
         let gzip = gzip(text.as_bytes());
         // Its end is the sum of what is packed, and its length.
@@ -70,6 +75,12 @@ fn bare(source: &str) -> String {
     let lines = source.lines().map(str::trim).filter(|line| !line.is_empty() && !is_comment(line));
     let lines = lines.filter(|line| !line.starts_with("import "));
     lines.map(|line| line.strip_prefix("export ").unwrap_or(line).to_string() + "\n").collect()
+}
+
+/// Whether the end of a line may be what ends a statement: not where the line goes on, nor before what ends a block.
+#[cfg(feature = "page")]
+fn needs_end(line: &str, next: &str) -> bool {
+    !line.ends_with([';', '{', ',', '(']) && !next.starts_with(['}', ')', ']'])
 }
 
 /// A line of a script or a sheet without the blanks around its signs. What stands in quotes, in templates and in patterns stays; a

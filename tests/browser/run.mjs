@@ -182,6 +182,98 @@ const TESTS = {
 		await row(page, "site:web_02").waitFor();
 		await page.context().close();
 	},
+	async "what is compact, and what uses more than so much"() {
+		const page = await open();
+		await row(page, "idle").waitFor();
+		const height = () => row(page, "idle").evaluate((it) => it.offsetHeight);
+		const before = await height();
+		await press(page, "Compact");
+		assert.ok((await height()) < before);
+		await page.reload();
+		await row(page, "idle").waitFor();
+		assert.ok((await height()) < before, "it is remembered");
+		await press(page, "Compact");
+		const filter = page.getByLabel("Filter the processes");
+		for (const [text, is] of [["mem>0.1 site:db", 1], ["mem>500", 0], ["cpu>50 idle", 0], ["cpu<50 restarts<1000 idle", 1], ["nobody", 0]]) {
+			await filter.fill(text);
+			await page.waitForFunction((count) => document.querySelectorAll("tr.p").length === count, is);
+		}
+		await page.locator(".list.none").waitFor();
+		await page.context().close();
+	},
+	async "a failure is told aloud, and by the browser if that is wished"() {
+		const page = await open("", { permissions: ["notifications"] });
+		await page.evaluate(() => {
+			globalThis.told = [];
+			globalThis.Notification = class {
+				static permission = "granted";
+				static requestPermission() {}
+				constructor(title) {
+					told.push(title);
+				}
+			};
+		});
+		await said(page, "no connection");
+		await press(page, "Start again", page.locator(".need"));
+		await page.waitForFunction(() => document.querySelector("#aloud").textContent.startsWith("beat is FATAL: "));
+		assert.deepEqual(await page.evaluate(() => told), []);
+		await press(page, "Have the browser tell of failures");
+		await press(page, "Start again", page.locator(".need"));
+		await page.waitForFunction(() => told.join() === "beat is FATAL");
+		assert.match(await page.locator(".need").innerText(), /gave up after 1 try /);
+		await page.context().close();
+	},
+	async "each view has an address, and goes on there after a reload"() {
+		const page = await open();
+		const VIEWS = { "#logs/supervisord": "supervisord started", "#activity": "Why, or who asked", "#config": "The files say what is in force.", "#processes/idle/details": "sleep 1000", "#processes/idle/history": "Why, or who asked" };
+		for (const [hash, text] of Object.entries(VIEWS)) {
+			await page.goto(daemon.url + hash);
+			await page.reload();
+			await said(page, text);
+			assert.equal(new URL(page.url()).hash, hash);
+		}
+		await page.context().close();
+	},
+	async "changed files are told of while one looks"() {
+		const page = await open();
+		await row(page, "idle").waitFor();
+		daemon.write(`${PROGRAMS}[program:soon]\ncommand=sleep 1000\nautostart=false\n`);
+		await page.locator('nav a[href="#config"]').filter({ hasText: "Configuration1" }).waitFor();
+		daemon.write(PROGRAMS);
+		await page.locator('nav a[href="#config"]').filter({ hasText: /^Configuration$/ }).waitFor();
+		await page.context().close();
+	},
+	async "the list by keys alone"() {
+		const page = await open();
+		await row(page, "idle").waitFor();
+		await page.getByLabel("Filter the processes").fill("idle");
+		await page.keyboard.press("Escape");
+		await page.keyboard.press("j");
+		await page.locator("tr.at").waitFor();
+		await daemon.call("supervisor.stopProcess", "idle");
+		await row(page, "idle").getByText("Stopped").waitFor();
+		await page.keyboard.press("s");
+		await until("it runs", async () => (await daemon.state("idle")).state === "RUNNING");
+		await page.keyboard.press("x");
+		await page.locator(".bulk").getByText("1 selected").waitFor();
+		await press(page, "Clear logs", page.locator(".bulk"));
+		await press(page, "Clear", page.locator("dialog"));
+		await said(page, "Cleared the logs of idle");
+		const { pid } = await daemon.state("idle");
+		await press(page, "Signal", page.locator(".bulk"));
+		await press(page, "KILL", page.locator("dialog"));
+		await until("another one runs", async () => ((it) => it.state === "RUNNING" && it.pid !== pid)(await daemon.state("idle")));
+		await page.keyboard.press("x");
+		await page.keyboard.press("Enter");
+		await page.locator(".detail h2").getByText("idle").waitFor();
+		await page.keyboard.press("f");
+		await page.getByRole("button", { name: "Follow", pressed: false }).waitFor();
+		await page.keyboard.press("Escape");
+		await page.locator(".detail").waitFor({ state: "detached" });
+		await page.keyboard.press("?");
+		await page.locator("dialog").getByText("find anything").waitFor();
+		await page.context().close();
+	},
 	async "keys and the palette"() {
 		const page = await open();
 		await row(page, "idle").waitFor();

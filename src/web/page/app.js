@@ -4,7 +4,7 @@ import { $, announce, button, clock, dialog, h, icon, many, mark, put, span, swa
 import { begin, byName, call, daemon, everyone, lastLine, now, processes, retry } from "./daemon.js";
 import { arrange, CHIPS, current, fold, hangsOnFigures, makeTable, move, paint, pick, refreshLines, reveal, sight, wrongOnes } from "./list.js";
 import { addProgram } from "./forms.js";
-import { everything, href, isOn, kind, reason, restartAll, since, start, startAll, startOrRestart, stop, word } from "./process.js";
+import { askClear, askSignal, everything, href, isOn, kind, reason, restartAll, since, start, startAll, startOrRestart, stop, word } from "./process.js";
 import { activity, config, logs, logsOf, panel } from "./views.js";
 
 const VIEWS = { processes: ["Processes"], logs: ["Logs", logs], activity: ["Activity", activity], config: ["Configuration", config] };
@@ -128,7 +128,12 @@ function needed(it) {
 function alarm(it) {
 	if (it.s !== "FATAL" || !it.was || it.was === it.s) return;
 	announce(`${it.name} is FATAL: ${reason(it)}`);
-	if (bell.getAttribute("aria-pressed") === "true") new Notification(`${it.name} is FATAL`, { body: reason(it), tag: it.name });
+	if (bell.getAttribute("aria-pressed") !== "true" || globalThis.Notification?.permission !== "granted") return;
+	try {
+		new Notification(`${it.name} is FATAL`, { body: reason(it), tag: it.name });
+	} catch {
+		// Browsers of phones have them for installed pages alone.
+	}
 }
 
 /** What can be done with those that are selected. */
@@ -136,7 +141,7 @@ function picked() {
 	const chosen = [...sight.picked].flatMap((id) => processes.get(id) ?? []);
 	bulk.hidden = !chosen.length;
 	bulk.replaceChildren(h("b", `${chosen.length} selected`), button("Start", () => startAll(chosen)), button("Restart", () => restartAll(chosen)), button("Logs together", () => go(logsOf(chosen.map((it) => it.name)))),
-		button("Stop", () => stop(chosen)), h("button.icon", { "aria-label": "Select none" }, icon("close"), () => pick(chosen, false)));
+		button("Signal", () => askSignal(chosen)), button("Clear logs", () => askClear(chosen)), button("Stop", () => stop(chosen)), h("button.icon", { "aria-label": "Select none" }, icon("close"), () => pick(chosen, false)));
 }
 
 /** Finds any process and any command. */
@@ -144,11 +149,11 @@ function palette() {
 	if ($("dialog")) return;
 	const all = everyone().flatMap((it) => [[it.name, word(it), () => go(href(it.name))], [`${isOn(it) ? "restart" : "start"} ${it.name}`, "command", () => startOrRestart(it)],
 		isOn(it) ? [`stop ${it.name}`, "command", () => stop([it])] : []]).filter((it) => it.length);
-	all.push(...Object.entries(VIEWS).map(([key, [title]]) => [title.toLowerCase(), "view", () => go(key)]), ["reread, update", "what would change", () => go("config")], ["keys", "help", help],
-		["restart all", "command", () => restartAll(everything(), "everything")], ["stop all", "command", () => stop(everything(), "everything")]);
+	all.push(...Object.entries(VIEWS).map(([key, [title]]) => [title.toLowerCase(), "view", () => go(key)]), ["keys", "help", help],
+		["restart all", "command", () => restartAll(everything(), "everything")], ["start all", "command", () => startAll(everything())], ["stop all", "command", () => stop(everything(), "everything")]);
 	let [at, found] = [0, []];
 	const options = h("ol", { role: "listbox", id: "found", "aria-label": "Found" });
-	const input = h("input", { placeholder: "Name, or: restart …", "aria-label": "Find a process or a command", role: "combobox", "aria-expanded": true, "aria-controls": "found", autocomplete: "off",
+	const input = h("input", { placeholder: "Name or command", "aria-label": "Find a process or a command", role: "combobox", "aria-expanded": true, "aria-controls": "found", autocomplete: "off",
 		input: () => ((at = 0), paint()),
 		keydown(event) {
 			const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -206,7 +211,7 @@ const TELL = {
 		live.className = "live gone";
 		put(live.lastChild, "No contact");
 		lost.hidden = false;
-		lost.replaceChildren(h("b", why || `No answer from ${daemon.host || "the daemon"} since ${clock(from)}.`), h("span.sp", `What you see is from then. Trying again in ${Math.ceil(again / 1000)} s.`), button("Try now", retry));
+		lost.replaceChildren(h("b", why || `No answer from ${daemon.host || "the daemon"} since ${clock(from)}.`), h("span.sp", `Trying again in ${Math.ceil(again / 1000)} s.`), button("Try now", retry));
 	},
 	found() {
 		document.body.classList.remove("stale");

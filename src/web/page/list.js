@@ -3,7 +3,7 @@
 
 import { $, drawing, h, icon, mark, percent, put, size, span, swap } from "./base.js";
 import { everyone, lastLine, now } from "./daemon.js";
-import { age, filter, href, isOn, isWrong, kind, restartAll, since, startOrRestart, stop, word } from "./process.js";
+import { age, filter, href, isOn, isWrong, kind, restartAll, since, startAll, startOrRestart, stop, word } from "./process.js";
 
 /** Rows above and below what is seen. */
 const MARGIN = 8;
@@ -168,7 +168,7 @@ function makeRow(key) {
 	const name = isOne ? h("a", label) : h("button.tw", icon("fold"), label, more, () => fold(key));
 	const line = h("polyline");
 	const strip = isOne ? drawing("svg.rib", 1000, 14) : h("span.dots");
-	const go = h("button", act(restartAll, startOrRestart));
+	const go = h("button", act((all, what) => (all.some(isOn) ? restartAll(all, what) : startAll(all)), startOrRestart));
 	const end = h("button.dng", "Stop", act(stop, (it) => stop([it])));
 	const cells = { pick: tick, st: h("span.st", isGroup ? [] : [shape, state]), nm: isOne ? [name, more] : name, up: [], rib: strip, cpu: h("div", drawing("svg.spark", 60, 18, line), cpu), mem: [], rst: [], last: [], act: h("span.acts", go, end) };
 	const made = {};
@@ -210,7 +210,7 @@ function makeRow(key) {
 		put(made.rst, sum("restarts") ? `${sum("restarts")}` : "");
 		const points = members[0].cpus.map((_, at, { length }) => members.reduce((all, it) => all + (it.cpus.at(at - length) ?? 0), 0));
 		mark(line, "points", isAny && points.length > 1 && curve(points, 60, 18));
-		put(go, isAny || !isOne ? "Restart" : "Start");
+		put(go, isAny ? "Restart" : "Start");
 		for (const it of [go, end]) mark(it, "aria-label", `${it.textContent} ${process?.name ?? item.name}`);
 		end.hidden = !isAny;
 	}

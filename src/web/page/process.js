@@ -85,7 +85,7 @@ export const startAll = (list) => list.filter((it) => !it.pid).forEach(start);
 async function stopMany(list) {
 	const done = await Promise.all(list.map((it) => one("stopProcess", it)));
 	const stopped = list.filter((_, at) => done[at]);
-	if (stopped.length) toast(`${stopped.length > 1 ? many(stopped.length) : stopped[0].name} stopped`, "Start again", () => stopped.forEach(start));
+	if (stopped.length) toast(`${named(stopped)} stopped`, "Start again", () => stopped.forEach(start));
 }
 
 const restart = async (it) => (!isOn(it) || (await one("stopProcess", it))) && one("startProcess", it);
@@ -107,13 +107,20 @@ function ask(verb, list, what, act, option) {
 	else confirm(`${verb} ${what ?? many(on.length)}?`, "", on.map((it) => it.name), `${verb} ${on.length}`, (is) => act(on, is), option);
 }
 export const stop = (list, what) => ask("Stop", list, what, stopMany);
-export const restartAll = (list, what) => ask("Restart", list, what, restartMany, "one after another, each once the one before it runs");
+export const restartAll = (list, what) => ask("Restart", list, what, restartMany, "one after another");
 /** Start or restart, whichever it lacks. */
 export const startOrRestart = (it) => (isOn(it) ? restart(it) : start(it));
 export const everything = () => everyone().filter((it) => !it.listener);
 
-export function askSignal(it) {
-	const send = (signal) => button(signal, async () => (box.close(), (await one("signalProcess", it, signal)) && toast(`SIG${signal} sent to ${it.name}`)));
-	const box = dialog(`Signal to ${it.name}`, h("div.pad.b", ["HUP", "USR1", "USR2", "INT", "TERM", "QUIT", "CONT", "STOP", "KILL"].map(send)), "Cancel");
+const named = (list) => (list.length > 1 ? many(list.length) : list[0].name);
+
+/** Does it to each; `what` is said if all went well. */
+async function each(list, what, method, ...params) {
+	if ((await Promise.all(list.map((it) => one(method, it, ...params)))).every(Boolean)) toast(`${what} ${named(list)}`);
 }
-export const askClear = (it) => confirm("Clear the logs?", "", [it.name], "Clear", async () => (await one("clearProcessLogs", it)) && toast(`Logs of ${it.name} cleared`));
+
+export function askSignal(list) {
+	const send = (signal) => button(signal, () => (box.close(), each(list, `SIG${signal} sent to`, "signalProcess", signal)));
+	const box = dialog(`Signal to ${named(list)}`, h("div.pad.b", ["HUP", "USR1", "USR2", "INT", "TERM", "QUIT", "CONT", "STOP", "KILL"].map(send)), "Cancel");
+}
+export const askClear = (list) => confirm("Clear the logs?", "", list.map((it) => it.name), "Clear", () => each(list, "Cleared the logs of", "clearProcessLogs"));

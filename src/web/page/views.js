@@ -2,7 +2,7 @@
 
 import { button, clock, complain, confirm, drawing, h, icon, mark, percent, put, size, span, swap, toast } from "./base.js";
 import { byName, call, daemon, everyone, now } from "./daemon.js";
-import { addProgram, programButtons } from "./forms.js";
+import { programButtons } from "./forms.js";
 import { curve } from "./list.js";
 import { makeLog } from "./log.js";
 import { age, askClear, askSignal, href, isOn, kind, reason, startOrRestart, stop, word } from "./process.js";
@@ -25,7 +25,7 @@ export function panel(it, tab) {
 	const tabs = Object.keys(TABS).map((key) => h("a", { href: href(it.name, key), "aria-current": key === tab && "page" }, key[0].toUpperCase() + key.slice(1)));
 	const box = h("section.card.detail", { "aria-label": it.name },
 		h("header", h("a.icon", { href: "#processes", "aria-label": "Close" }, icon("close")), h("div.who", h("h2", it.name), h("p", shape, state), why),
-			h("div.b", go, end, button("Signal", () => askSignal(it)), button("Clear log", () => askClear(it)))),
+			h("div.b", go, end, button("Signal", () => askSignal([it])), button("Clear log", () => askClear([it])))),
 		h("nav.tabs", { "aria-label": "Views of the process" }, tabs), content);
 	const self = { box, process: it };
 	self.update = () => {
@@ -49,7 +49,7 @@ export function panel(it, tab) {
 const TABS = {
 	async log(it, self) {
 		const most = streamOf(it);
-		if (!most) return h("p.pad", "Its output is not kept: no log is configured.");
+		if (!most) return h("p.pad", "No log of it is kept.");
 		const open = (chosen) => {
 			self.log = makeLog([[it.name, chosen]], most === "both" && h("span.seg", ["both", "stdout", "stderr"].map((of) => h("button", of === most ? "Both" : of, { "aria-pressed": of === chosen }, () => self.log.box.replaceWith(open(of))))));
 			return self.log.box;
@@ -137,5 +137,5 @@ export function config() {
 	call("stheno.dynamic").then(({ path, text }) => atRunTime.lastChild.replaceChildren(path && h("p", "Kept in ", code(path)), h("pre", text.replace(/^;.*\n*/gm, "") || "Nothing.")), (error) => atRunTime.append(failed(error)));
 	return { read: show, box: h("div.scroll", section("What the files would change", changes), daemon.mutation && atRunTime, section("In force", h("div.pad", terms({
 		Identifier: daemon.identifier, Version: `Stheno ${daemon.version}, as Supervisor ${daemon.supervisor}`, Process: `pid ${daemon.pid}`, "Changes at run time": daemon.mutation ? "allowed" : "not allowed: [stheno] mutation=true allows them",
-	}), daemon.mutation && h("p.b", button("Add a program…", addProgram))))) };
+	})))) };
 }
