@@ -96,6 +96,12 @@ impl Daemon {
         daemon
     }
 
+    /// Has it run before others whenever it wants to, not what it starts; root may ask for that. How long it works at a stretch
+    /// is then the same beside other work: who is put off again and again finds nothing in the processor's caches.
+    pub fn prefer(&self) {
+        let _ = Command::new("chrt").args(["-R", "-r", "-p", "10", &self.child.id().to_string()]).status();
+    }
+
     /// An attacker's connection, without waiting for anything.
     pub fn send(&self, bytes: &[u8]) -> TcpStream {
         self.send_to(self.open, bytes)
