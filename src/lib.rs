@@ -37,6 +37,7 @@
 //! - *sink*: an open log of any kind; a log that is no regular file is a *stream log*; *feed*: an answer over HTTP
 //!   that goes on, of a log, of events or of states.
 //! - *site*: a server with who may come in and under which names; *budget*: what a turn does for clients at most.
+//! - *instance*: a daemon of a fleet; *peer*: another one, as this one knows it; *stream* to a peer: the connection over which frames go.
 //! - *fault*: an error that a call answers with; *problem*: an error's cause, in words.
 //! - *deferred*: an answer that waits; *claim*: what a call under way has laid hands on, so that no other does.
 //! - *instance*: a daemon of a fleet; *member*: one as another sees it; *Master*: the one that leads. *application*, *task*: a

@@ -130,6 +130,8 @@ pub struct SimHost {
     loader: Loader,
     /// Connections that follow a file, and which.
     pub watches: BTreeMap<ConnId, String>,
+    /// What goes to other daemons.
+    pub network: Wire,
     next_pid: i32,
     next_log: u64,
     next_socket: u64,
@@ -171,6 +173,7 @@ impl SimHost {
             files,
             loader,
             watches: BTreeMap::new(),
+            network: Wire::default(),
             next_pid: 100,
             next_log: 0,
             next_socket: 0,
@@ -186,6 +189,13 @@ impl SimHost {
         self.files.is_broken = false;
         self.loader.restart(&self.files);
         self.loader.load(&self.files).unwrap_or_else(|error| panic!("{error}\n{}", self.file.text()))
+    }
+
+    /// The same of a file with this text.
+    pub fn start_with(&mut self, text: &str) -> Config {
+        self.files.write(MAIN_FILE, text.as_bytes());
+        self.loader.restart(&self.files);
+        self.loader.load(&self.files).unwrap_or_else(|error| panic!("{error}\n{text}"))
     }
 
     /// What read it, for the daemon.
@@ -581,7 +591,16 @@ impl stheno::daemon::host::Files for SimHost {
     }
 }
 
-/// One daemon alone: nothing of this is asked for.
+/// What the host hands to a network, where there is one.
+#[derive(Default)]
+pub struct Wire {
+    pub is_there: bool,
+    pub datagrams: Vec<(SocketAddr, Vec<u8>)>,
+    /// Connections that were begun, and where to.
+    pub connects: Vec<(ConnId, SocketAddr)>,
+    begun: u64,
+}
+
 impl Network for SimHost {
     fn resolve(&mut self, host: &str, port: u16) -> Option<SocketAddr> {
         Some(SocketAddr::new(host.parse().ok()?, port))
@@ -592,15 +611,23 @@ impl Network for SimHost {
         std::array::from_fn(|_| self.random.below(256) as u8)
     }
 
-    fn connect(&mut self, _: SocketAddr) -> Result<ConnId, Errno> {
-        Err(Errno(libc::ENETUNREACH))
+    fn connect(&mut self, address: SocketAddr) -> Result<ConnId, Errno> {
+        if !self.network.is_there {
+            return Err(Errno(libc::ENETUNREACH));
+        }
+        self.network.begun += 1;
+        let conn = ConnId(self.network.begun);
+        self.network.connects.push((conn, address));
+        Ok(conn)
     }
 
     fn open_datagrams(&mut self, _: SocketAddr) -> Result<(), Errno> {
-        Err(Errno(libc::EADDRNOTAVAIL))
+        if self.network.is_there { Ok(()) } else { Err(Errno(libc::EADDRNOTAVAIL)) }
     }
 
-    fn send_datagram(&mut self, _: SocketAddr, _: &[u8]) {}
+    fn send_datagram(&mut self, to: SocketAddr, bytes: &[u8]) {
+        self.network.datagrams.push((to, bytes.to_vec()));
+    }
 }
 
 impl Clients for SimHost {

@@ -5,7 +5,7 @@
 //! runs that schedule again and prints all that happens. Once understood it becomes a test of its own below, named
 //! after the symptom.
 //!
-//! `STHENO_SIM_SCHEDULES` says how many schedules to run.
+//! `STHENO_SIM_SCHEDULES` says how many schedules to run, `STHENO_SIM_FLEETS` how many of several daemons.
 
 // Without the star the type of the list is inferred from what is wanted of its elements, and fails.
 #![allow(clippy::explicit_auto_deref)]
@@ -16,6 +16,7 @@ mod children;
 mod clients;
 mod configuration;
 mod files;
+mod fleets;
 mod helpers;
 mod host;
 mod kept;
