@@ -18,7 +18,7 @@ BUILT = $(CARGO_TARGET_DIR)/release
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 MUSL = $(subst -gnu,-musl,$(HOST))
 
-.PHONY: help run build test check bench curve figures graph peers micro budgets sizes cross hostile faults fuzz sim interop dev browser-test machines-test install \
+.PHONY: help run build test check bench curve figures graph publish peers micro budgets sizes cross hostile faults fuzz sim interop dev browser-test machines-test install \
 	deb package-test dist static docs clean
 
 help: ## list the targets
@@ -44,6 +44,10 @@ check: ## formatting, lints, all tests
 
 sim: ## the simulation, a hundred times longer
 	STHENO_SIM_SCHEDULES=1000000 cargo test --release --test simulation
+
+publish: ## read a fleet's events with Python's websockets and pyzmq, as far as they are there
+	cargo build
+	python3 tests/interop/publish.py $(CARGO_TARGET_DIR)/debug/supervisord
 
 interop: ## compare with Python: the text readers, then the black-box tests against Supervisor 4.3.0
 	cargo build --example wire_text

@@ -194,6 +194,8 @@ struct Kept {
 fn run_service(config: Config, loader: Loader, kept: Kept, now: Now) -> Result<AfterRun, String> {
     let Kept { signals, mut watchdog, serial, is_first } = kept;
     let servers = config.servers.clone();
+    #[cfg(feature = "fleet")]
+    let event_server = config.event_server().map(|(server, _)| server);
     let interfaces: Vec<String> = config.interfaces.iter().map(|interface| interface.namespace.clone()).collect();
     let options = config.supervisord.clone();
     let mut reactor = Reactor::new().map_err(|error| format!("cannot make the event loop: {error}"))?;
@@ -212,6 +214,10 @@ fn run_service(config: Config, loader: Loader, kept: Kept, now: Now) -> Result<A
     service.begin_fleet(now, reactor.system());
     let mut sockets = SocketFiles::default();
     open_servers(&mut reactor, &servers, &interfaces, now, is_first, &mut sockets)?;
+    #[cfg(feature = "fleet")]
+    if let Some(server) = event_server {
+        open_event_port(&mut reactor, &server, now);
+    }
     let cannot = |error: std::io::Error| format!("cannot catch signals: {error}");
     let signals = match signals {
         Some(signals) => signals,
@@ -306,6 +312,16 @@ impl Drop for SocketFiles {
         for path in &self.0 {
             let _ = std::fs::remove_file(path);
         }
+    }
+}
+
+/// Opens the port of a fleet's events. It is nobody's way in: without it all else goes on.
+#[cfg(feature = "fleet")]
+fn open_event_port(reactor: &mut Reactor, server: &Server, now: Now) {
+    if let Err(error) = reactor.listen(server) {
+        let text = cannot_listen(server, &error).replace('\n', " ");
+        activity!(Error, "event_port: {text}; it is tried again");
+        reactor.listen_later(server, now);
     }
 }
 

@@ -494,6 +494,8 @@ options! {
         dynamic_conf: Option<String>;
         /// Give figures for Prometheus at /metrics.
         metrics: bool = "false";
+        /// Let everybody read the events of a fleet on event_port, also where the server asks for a password.
+        open_event_port: bool = "false";
         /// Further names under which browsers reach the web page, behind a proxy that passes them on.
         hosts: Strings = "";
         /// What all instances of a fleet know, so that nobody else gets in: 16 bytes or more.

@@ -199,6 +199,8 @@ impl Daemon {
         self.forget_remains(id, host);
         host.close_child(id);
         self.just_changed.push(id);
+        #[cfg(feature = "fleet")]
+        self.note_set();
     }
 
     /// Changes an active group's configuration. Where the group runs by the very configuration that is stated, that

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Fleet;
+use super::published::Note;
 use super::resize::names_of;
 use crate::clock::Now;
 use crate::daemon::host::Span;
@@ -124,6 +125,7 @@ impl Fleet {
         names.iter().for_each(|(name, group)| daemon.announce_process(kind, name, group));
         let tasks: Vec<TaskId> = ids.iter().filter_map(|id| self.task_of(*id)).collect();
         tasks.iter().for_each(|task| self.amend_own(daemon, *task, now));
+        tasks.iter().for_each(|task| self.note_news(|| Note::Disability(*task)));
         if !is_off {
             for id in &ids {
                 daemon.reconsider(*id, now);

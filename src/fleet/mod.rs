@@ -18,6 +18,7 @@ mod loss;
 pub mod members;
 pub mod peers;
 mod place;
+pub mod published;
 mod reports;
 mod resize;
 mod rules;
@@ -105,6 +106,8 @@ pub struct Fleet {
     is_unfinished: bool,
     /// What is collected, and how often.
     pub stats: Stats,
+    /// What is told to whoever wants it.
+    published: Option<Box<published::Published>>,
     /// The other instances; none where this one is alone.
     pub peers: Peers,
 }
@@ -184,6 +187,7 @@ impl Fleet {
             resizes: BTreeMap::new(),
             started: 0,
             is_unfinished: false,
+            published: None,
         });
         fleet.introduce_own(daemon, now);
         fleet.read_disabled(host);
@@ -241,6 +245,7 @@ impl Fleet {
             self.targets_deadline(),
             self.outbox.deadline(),
             self.peers.deadline(),
+            self.next_tick(),
         ])
     }
 
@@ -265,6 +270,7 @@ impl Fleet {
             daemon.mark(id, |marks| marks.has_crashed = true);
         }
         let Some(task) = self.set_own(daemon, id, Said::Event, now) else { return };
+        self.note_step(task, change, now);
         if has_failed {
             self.note_failure(task, daemon, now);
         }

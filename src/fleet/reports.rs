@@ -89,6 +89,7 @@ impl Fleet {
     /// Shows a process as given up, or stopped, on all instances.
     pub(super) fn force(&mut self, task: TaskId, state: ProcessState, reason: &str, now: Now) {
         self.view.force(task, Forced { state, reason: reason.to_string(), at: now.mono });
+        self.note_forced(task, now);
         if let Some((group, name)) = self.view.names(task) {
             let (group, name) = (group.to_string(), name.to_string());
             self.say(Item::Forced { group, name, state, reason: reason.to_string() }, now);
@@ -314,6 +315,7 @@ impl Fleet {
             Item::Forced { group, name, state, reason } => {
                 if let Some(task) = self.view.task_named(&group, &name) {
                     self.view.force(task, Forced { state, reason, at: now.mono });
+                    self.note_forced(task, now);
                 }
             }
             Item::Arguments { group, name, arguments } => {
@@ -362,6 +364,9 @@ impl Fleet {
                 self.rule_task(task);
             }
             _ => {}
+        }
+        if is_event {
+            self.note_heard(peer, task, now);
         }
         if is_event && failed {
             self.note_failure(task, daemon, now);

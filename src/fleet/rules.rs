@@ -74,6 +74,7 @@ impl Fleet {
         for application in self.applications.values_mut() {
             application.tasks.retain(|id, _| view.task(*id).is_some());
         }
+        self.note_names();
     }
 
     /// Takes in which processes this instance has: those that are new, and those that are no more.

@@ -19,7 +19,7 @@ mod details;
 mod entry;
 mod extensions;
 #[cfg(feature = "fleet")]
-mod fleet;
+pub(crate) mod fleet;
 mod grace;
 mod history;
 mod info;

@@ -38,6 +38,7 @@ pub fn features() -> Vec<&'static str> {
         ("page", cfg!(feature = "page")),
         ("gzip", cfg!(feature = "gzip")),
         ("fleet", cfg!(feature = "fleet")),
+        ("zmq", cfg!(feature = "zmq")),
     ];
     all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
 }

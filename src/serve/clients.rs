@@ -7,6 +7,8 @@ use super::deferred::DeferredReply;
 use super::exchange::{AfterRequest, Exchange};
 use super::feed::Feed;
 use super::passwords::{self, Admission};
+#[cfg(feature = "zmq")]
+use super::sites::Speech;
 use super::text::TextProgress;
 use crate::clock::Now;
 use crate::daemon::Host;
@@ -40,9 +42,17 @@ impl Service {
             }
         }
         self.conns.add(id, Conn::new(server, peer.into(), self.sites.body_bytes_max(), now));
+        #[cfg(feature = "zmq")]
+        if self.sites.speaks(server) == Speech::Zmq {
+            self.greet(id, now, host);
+        }
     }
 
     pub(super) fn receive(&mut self, id: ConnId, bytes: &[u8], now: Now, host: &mut dyn Host) {
+        #[cfg(feature = "fleet")]
+        if self.hear(id, bytes) {
+            return;
+        }
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.receive(bytes, now);
         self.conns.mind_deadline(id);
@@ -88,6 +98,11 @@ impl Service {
         if !conn.output.is_empty() || conn.closing {
             self.conns.touch(id);
         }
+    }
+
+    /// How many feeds there may be. They are never idle: without a bound of their own nobody else would have room.
+    pub(super) fn feeds_max(&self) -> usize {
+        self.connections_max() / 2
     }
 
     /// How many connections there may be now.
@@ -255,8 +270,7 @@ impl Service {
 
     /// What answering a request of a connection takes.
     fn exchange<'a>(&'a mut self, id: ConnId, now: Now, host: &'a mut dyn Host) -> Option<Exchange<'a>> {
-        // Feeds are never idle: without a bound of their own nobody else would have room.
-        let feeds_max = self.connections_max() / 2;
+        let feeds_max = self.feeds_max();
         let has_room_for_feed = self.conns.feeds() < feeds_max;
         let connections = self.conns.count();
         Some(Exchange {
@@ -370,6 +384,8 @@ impl Service {
             Feed::Events(feed) => feed.tell_dropped(&mut conn.output),
             Feed::Log(_) => return self.file_changed(id, host),
             Feed::Live(_) => return self.tell(id, now, host),
+            #[cfg(feature = "fleet")]
+            Feed::Published(_) => {}
             Feed::Text(_) => return self.serve(id, now, host),
         }
         if !conn.output.is_empty() {
@@ -478,6 +494,9 @@ impl Service {
             Phase::Feed(feed) => match *feed {
                 Feed::Events(_) => self.refresh_event_mask(),
                 Feed::Log(_) => host.unwatch_file(id),
+                // The fleet is told at the end of the turn, if it was the last one.
+                #[cfg(feature = "fleet")]
+                Feed::Published(_) => {}
                 Feed::Live(_) | Feed::Text(_) => {}
             },
         }

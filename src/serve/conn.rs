@@ -181,7 +181,11 @@ impl Conn {
 
     /// Whether it is given up when its deadline has passed. Who waits for us is given all the time there is.
     pub(super) fn can_expire(&self) -> bool {
-        matches!(self.phase, Phase::Requests | Phase::Refused)
+        match &self.phase {
+            Phase::Requests | Phase::Refused => true,
+            Phase::Feed(feed) => !feed.is_begun(),
+            Phase::Deferred => false,
+        }
     }
 
     /// Bytes of input that are kept: a whole request, and pipelined ones behind a reply that waits. A client that sends

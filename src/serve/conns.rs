@@ -21,6 +21,9 @@ pub(super) struct Connections {
     of_memory: BTreeSet<ConnId>,
     /// Pages that are open.
     live: BTreeSet<ConnId>,
+    /// Readers of what a fleet publishes.
+    #[cfg(feature = "fleet")]
+    published: BTreeSet<ConnId>,
     /// How many have a feed without an end.
     feeds: usize,
     /// Those that have output, or are to be closed.
@@ -96,6 +99,8 @@ impl Connections {
             self.events.remove(&id);
             self.of_memory.remove(&id);
             self.live.remove(&id);
+            #[cfg(feature = "fleet")]
+            self.published.remove(&id);
         }
         Some(conn)
     }
@@ -135,6 +140,8 @@ impl Connections {
         match &feed {
             Feed::Events(_) => drop(self.events.insert(id)),
             Feed::Live(_) => drop(self.live.insert(id)),
+            #[cfg(feature = "fleet")]
+            Feed::Published(_) => drop(self.published.insert(id)),
             Feed::Log(_) | Feed::Text(_) => {}
         }
         if matches!(&feed, Feed::Log(feed) if feed.is_of_memory()) {
@@ -157,6 +164,12 @@ impl Connections {
     /// Pages that are open.
     pub(super) fn live(&self) -> &BTreeSet<ConnId> {
         &self.live
+    }
+
+    /// Readers of what a fleet publishes.
+    #[cfg(feature = "fleet")]
+    pub(super) fn published(&self) -> &BTreeSet<ConnId> {
+        &self.published
     }
 
     /// When [`Connections::expired`] has something to say.

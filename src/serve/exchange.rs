@@ -12,9 +12,13 @@ use super::live::Live;
 use super::part;
 #[cfg(feature = "fleet")]
 use super::peers::{SWITCHING, asks_for_fleet};
+#[cfg(feature = "fleet")]
+use super::published::{self, PublishedFeed};
 use super::route::{self, Handler};
 use super::scrape::Scrape;
 use super::sites::Sites;
+#[cfg(feature = "fleet")]
+use super::sites::Speech;
 use super::text::Escape;
 use crate::clock::Now;
 use crate::daemon::logplace::LogPlace;
@@ -33,6 +37,8 @@ use crate::web::{action, files, guard, page};
 use crate::wire::form::{Form, unquote};
 use crate::wire::http::{Head, Reply, ReplyTo, Status, format_date, split_target};
 use crate::wire::pyrepr;
+#[cfg(feature = "fleet")]
+use crate::wire::websocket;
 use crate::wire::xmlrpc::{Call, CallMemo, DecodeError, Decoded, RESPONSE_BEGIN, RESPONSE_END, has_memory_for};
 
 /// Bytes of a body that a line of the log shows; more would bury the rest of it.
@@ -106,6 +112,10 @@ impl Exchange<'_> {
         if let Some(refusal) = self.sites.refusal(self.conn.server, head) {
             return self.forbid(head, refusal);
         }
+        #[cfg(feature = "fleet")]
+        if self.sites.speaks(self.conn.server) == Speech::WebSocket {
+            return self.websocket(head, path);
+        }
         // The case that matters for speed allocates nothing for its path.
         if path == "/RPC2" {
             return self.rpc(head, body);
@@ -121,6 +131,8 @@ impl Exchange<'_> {
             Handler::MainLogtail => self.mainlogtail(&request),
             Handler::Events => self.events(head, query),
             Handler::Live => self.live(head),
+            #[cfg(feature = "fleet")]
+            Handler::FleetEvents if self.daemon.config.is_in_fleet() => self.fleet_events(head, query),
             Handler::LogPart => self.log_part(&request),
             Handler::Metrics if self.turns.is_some() && matches!(head.method, "GET" | "HEAD") => self.metrics(head),
             #[cfg(feature = "fleet")]
@@ -130,7 +142,9 @@ impl Exchange<'_> {
             Handler::Ok if is_page_method(head) => {
                 self.reply(head, &[("Content-Type", page::OK_TYPE)], page::OK_BODY.as_bytes())
             }
-            Handler::Ok | Handler::Metrics | Handler::Fleet | Handler::Static => self.static_file(&request),
+            Handler::Ok | Handler::Metrics | Handler::Fleet | Handler::FleetEvents | Handler::Static => {
+                self.static_file(&request)
+            }
         }
     }
 
@@ -320,6 +334,50 @@ impl Exchange<'_> {
         let reply = Reply::begin(&mut self.conn.output, head.reply_to, Status::OK, self.date);
         let body = reply.headers(events::HEADERS).stream();
         AfterRequest::Feed(Feed::Live(self.live.feed(head.last_event_id, self.daemon, body, self.now)))
+    }
+
+    /// Begins a stream of what a fleet publishes.
+    #[cfg(feature = "fleet")]
+    fn fleet_events(&mut self, head: &Head<'_>, query: &str) -> AfterRequest {
+        if head.method != "GET" {
+            return self.write(head.reply_to, Status::METHOD_NOT_ALLOWED, |reply| {
+                reply.error_page(&[("Allow", "GET")]);
+            });
+        }
+        if guard::is_cross_site(head) {
+            return self.forbid(head, Refusal::OtherSite);
+        }
+        let wants = match published::of_query(query) {
+            Ok(wants) => wants,
+            Err(unknown) => {
+                return self.refusal(head.reply_to, Status::BAD_REQUEST, &format!("unknown type: {unknown}\n"));
+            }
+        };
+        if !self.has_room_for_feed {
+            return self.refuse_feed(head);
+        }
+        let reply = Reply::begin(&mut self.conn.output, head.reply_to, Status::OK, self.date);
+        let body = reply.headers(events::HEADERS).stream();
+        AfterRequest::Feed(Feed::Published(PublishedFeed::server_sent(wants, body)))
+    }
+
+    /// Begins the same over WebSocket, on the port for that (V-505). A page of another host may not read where the port is not
+    /// open to everybody.
+    #[cfg(feature = "fleet")]
+    fn websocket(&mut self, head: &Head<'_>, path: &str) -> AfterRequest {
+        let is_upgrade = head.upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"));
+        let Some(key) = head.websocket_key.filter(|_| is_upgrade && head.method == "GET") else {
+            return self.refusal(head.reply_to, Status::BAD_REQUEST, "this port is for WebSocket\n");
+        };
+        let is_open = self.daemon.config.stheno.as_ref().is_some_and(|stheno| stheno.open_event_port);
+        if !is_open && guard::is_other_host(head) {
+            return self.forbid(head, Refusal::OtherSite);
+        }
+        if !self.has_room_for_feed {
+            return self.refuse_feed(head);
+        }
+        self.conn.output.extend_from_slice(websocket::accept(key).as_bytes());
+        AfterRequest::Feed(Feed::Published(PublishedFeed::websocket(published::of_path(&unquote(path)))))
     }
 
     /// A part of a log, for who reads on from where it was.

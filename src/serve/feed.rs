@@ -4,6 +4,8 @@
 use super::events::EventFeed;
 use super::follow::LogFeed;
 use super::live::LiveFeed;
+#[cfg(feature = "fleet")]
+use super::published::PublishedFeed;
 use super::text::TextFeed;
 use crate::eventtype::EventMask;
 
@@ -13,6 +15,9 @@ pub(super) enum Feed {
     Events(EventFeed),
     /// The state of all processes, for a page that is open.
     Live(LiveFeed),
+    /// What a fleet publishes.
+    #[cfg(feature = "fleet")]
+    Published(PublishedFeed),
     /// A log, as it grows.
     Log(LogFeed),
     /// A long part of a log, up to its end.
@@ -24,6 +29,8 @@ impl Feed {
     pub(super) fn event_mask(&self) -> Option<EventMask> {
         match self {
             Feed::Events(feed) => Some(feed.mask()),
+            #[cfg(feature = "fleet")]
+            Feed::Published(_) => None,
             Feed::Live(_) | Feed::Log(_) | Feed::Text(_) => None,
         }
     }
@@ -32,7 +39,18 @@ impl Feed {
     pub(super) fn is_endless(&self) -> bool {
         match self {
             Feed::Events(_) | Feed::Live(_) | Feed::Log(_) => true,
+            #[cfg(feature = "fleet")]
+            Feed::Published(_) => true,
             Feed::Text(_) => false,
+        }
+    }
+
+    /// Whether it is served already; before, its time is that of a request.
+    pub(super) fn is_begun(&self) -> bool {
+        match self {
+            #[cfg(feature = "fleet")]
+            Feed::Published(feed) => feed.is_begun(),
+            _ => true,
         }
     }
 }

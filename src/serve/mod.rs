@@ -21,6 +21,8 @@ mod part;
 mod passwords;
 #[cfg(feature = "fleet")]
 mod peers;
+#[cfg(feature = "fleet")]
+mod published;
 mod replies;
 mod route;
 mod scrape;

@@ -14,6 +14,8 @@ pub enum Handler {
     Events,
     /// The state of all processes as it changes, for a page.
     Live,
+    /// What a fleet publishes, as it happens.
+    FleetEvents,
     /// A part of a log, for a page.
     LogPart,
     /// `/metrics`: figures for Prometheus.
@@ -39,6 +41,7 @@ pub const ROUTES: &[(&str, bool, Handler)] = &[
     ("/metrics", false, Handler::Metrics),
     ("/fleet", false, Handler::Fleet),
     ("/stheno/events", false, Handler::Live),
+    ("/fleet/events", false, Handler::FleetEvents),
     ("/stheno/log", false, Handler::LogPart),
     ("/", false, Handler::Index),
     ("/index.html", false, Handler::Index),

@@ -24,7 +24,19 @@ const UNIX_SLOTS: usize = 64;
 /// Connections that a port always has room for.
 const INET_SLOTS: usize = 32;
 
+/// What is spoken at a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speech {
+    /// HTTP, with all that is here.
+    Http,
+    /// WebSocket alone.
+    WebSocket,
+    /// ZeroMQ.
+    Zmq,
+}
+
 struct Site {
+    speech: Speech,
     credentials: Option<Credentials>,
     address: ServerAddress,
 }
@@ -48,7 +60,7 @@ impl Sites {
     /// Those of a configuration.
     pub(super) fn new(config: &Config) -> Sites {
         Sites {
-            sites: config.servers.iter().map(Site::of).collect(),
+            sites: config.servers.iter().map(|server| Site::of(server, Speech::Http)).chain(events(config)).collect(),
             names: names(config),
             descriptors: usize::MAX,
             kept: usize::try_from(config.supervisord.minfds).unwrap_or(0),
@@ -96,6 +108,11 @@ impl Sites {
         head.host.and_then(|host| self.names.foreign(host)).map(Refusal::ForeignHost)
     }
 
+    /// What is spoken at a server.
+    pub(super) fn speaks(&self, server: usize) -> Speech {
+        self.sites.get(server).map_or(Speech::Http, |site| site.speech)
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.sites.len()
@@ -124,9 +141,21 @@ impl Sites {
 }
 
 impl Site {
-    fn of(server: &Server) -> Site {
-        Site { credentials: server.credentials.clone(), address: server.address.clone() }
+    fn of(server: &Server, speech: Speech) -> Site {
+        Site { speech, credentials: server.credentials.clone(), address: server.address.clone() }
     }
+}
+
+/// The server of a fleet's events, behind the others.
+fn events(config: &Config) -> Option<Site> {
+    #[cfg(feature = "fleet")]
+    {
+        let (server, link) = config.event_server()?;
+        let speech = if link == crate::config::fleet::EventLink::Zmq { Speech::Zmq } else { Speech::WebSocket };
+        Some(Site::of(&server, speech))
+    }
+    #[cfg(not(feature = "fleet"))]
+    None
 }
 
 /// The names of this machine: as configured for its servers, as the system has it, and what `[stheno] hosts` adds.

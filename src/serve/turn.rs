@@ -95,12 +95,16 @@ impl Service {
         self.feed_events();
         self.feed_memory_logs(host);
         self.feed_live(now, host);
+        #[cfg(feature = "fleet")]
+        self.publish(now, host);
         self.last_turns += usize::from(self.daemon.finished());
         if self.finished().is_some() {
             #[cfg(feature = "fleet")]
             self.with_peers(|peers| peers.leave());
             self.end_events();
             self.end_live();
+            #[cfg(feature = "fleet")]
+            self.end_published();
         }
         self.budget = Budget::default();
     }

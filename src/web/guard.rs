@@ -87,6 +87,17 @@ pub fn is_cross_site(head: &Head) -> bool {
     }
 }
 
+/// Whether a page of another host asks, as far as the browser says so; another port of the same host may.
+pub fn is_other_host(head: &Head) -> bool {
+    let name = |authority: &str| match authority.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name.to_ascii_lowercase(),
+        _ => authority.to_ascii_lowercase(),
+    };
+    let Some(origin) = head.origin else { return head.fetch_site == Some("cross-site") };
+    let page = origin.split_once("://").map(|(_, authority)| name(authority));
+    page.is_none() || page != head.host.map(name)
+}
+
 /// Whether a request that changes something is to be refused: a browser has to prove that it comes from our own page.
 /// A link in another site's page needs no script, and a policy in that page keeps the browser from naming it.
 pub fn may_be_forged(head: &Head) -> bool {

@@ -26,5 +26,9 @@ pub(crate) mod prefix;
 pub mod pyrepr;
 pub(crate) mod scan;
 pub mod value;
+#[cfg(feature = "fleet")]
+pub(crate) mod websocket;
 pub mod words;
 pub mod xmlrpc;
+#[cfg(feature = "zmq")]
+pub(crate) mod zmtp;

@@ -25,6 +25,11 @@ pub enum Value {
     Struct(Vec<(Cow<'static, str>, Value)>),
 }
 
+/// A struct.
+pub fn record<const N: usize>(members: [(&'static str, Value); N]) -> Value {
+    Value::Struct(members.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect())
+}
+
 impl Value {
     /// A string, borrowed where it is fixed.
     pub fn str(text: impl Into<Cow<'static, str>>) -> Value {

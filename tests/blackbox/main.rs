@@ -36,6 +36,8 @@ mod order;
 mod order_again;
 mod peers;
 mod pid1;
+#[cfg(feature = "fleet")]
+mod publish;
 mod readiness;
 mod real;
 mod reload;

@@ -7,6 +7,7 @@ mod identity;
 mod network;
 mod options;
 mod plain;
+mod publishing;
 mod rules;
 mod said;
 mod values;
@@ -36,7 +37,8 @@ pub use plain::{PlainGroup, PlainProgram};
 pub use rules::{ApplicationRules, EVERYWHERE, ProcessRules, Rules, Spread, Subject, place_of};
 pub use values::Period;
 pub use words::{
-    ConciliationStrategy, Distribution, RunningFailure, StartingFailure, StartingStrategy, SupvisorsFailure, Synchro,
+    ConciliationStrategy, Distribution, EventLink, RunningFailure, StartingFailure, StartingStrategy, SupvisorsFailure,
+    Synchro,
 };
 
 /// Bytes of all rules files, as many as a section may have. They are read on the loop.

@@ -6,11 +6,10 @@ mod daemon;
 mod instances;
 mod processes;
 mod programs;
+pub mod publish;
 #[cfg(test)]
 mod several;
 pub mod waits;
-
-use std::borrow::Cow;
 
 use super::{Context, Guard, Method, Outcome};
 use crate::config::fleet::{ConciliationStrategy, StartingStrategy};
@@ -21,7 +20,7 @@ use crate::id::{PeerId, ProcId};
 use crate::model::fleet::phase::Phase;
 use crate::model::fleet::view::{AppId, TaskId};
 use crate::wire::pyrepr;
-use crate::wire::value::Value;
+use crate::wire::value::{Value, record};
 
 /// All rows.
 pub const METHODS: &[&[Method]] = &[
@@ -97,11 +96,6 @@ fn gate(context: &mut Context<'_>, phases: &[Phase]) -> Result<(), Fault> {
 fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
     let names: Vec<String> = names.map(pyrepr::text).collect();
     format!("[{}]", names.join(", "))
-}
-
-/// A struct.
-fn record<const N: usize>(members: [(&'static str, Value); N]) -> Value {
-    Value::Struct(members.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect())
 }
 
 fn strings<'s>(texts: impl IntoIterator<Item = &'s String>) -> Value {

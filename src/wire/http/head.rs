@@ -89,6 +89,8 @@ pub struct Head<'a> {
     pub last_event_id: Option<&'a str>,
     /// `Upgrade`
     pub upgrade: Option<&'a str>,
+    /// `Sec-WebSocket-Key`
+    pub websocket_key: Option<&'a str>,
 }
 
 /// The length of the head at the front of `buf`, with empty lines before it and the blank line behind, or None
@@ -149,6 +151,7 @@ pub fn parse_head(head: &mut [u8]) -> Result<Head<'_>, HttpError> {
         accept_encoding: None,
         last_event_id: None,
         upgrade: None,
+        websocket_key: None,
     };
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     for header in parse_headers(&head[line_end + 2..], &mut headers)? {
@@ -187,7 +190,6 @@ impl<'a> Head<'a> {
             13 if is("Authorization") => &mut self.authorization,
             6 if is("Origin") => &mut self.origin,
             7 if is("Referer") => &mut self.referer,
-            7 if is("Upgrade") => &mut self.upgrade,
             14 if is("Sec-Fetch-Site") => &mut self.fetch_site,
             10 if is("User-Agent") => &mut self.user_agent,
             6 if is("Accept") => &mut self.accept,
@@ -197,6 +199,8 @@ impl<'a> Head<'a> {
             13 if is("If-None-Match") => &mut self.if_none_match,
             15 if is("Accept-Encoding") => &mut self.accept_encoding,
             13 if is("Last-Event-ID") => &mut self.last_event_id,
+            7 if is("Upgrade") => &mut self.upgrade,
+            17 if is("Sec-WebSocket-Key") => &mut self.websocket_key,
             14 if is("Content-Length") => return self.framing.set_length(value),
             17 if is("Transfer-Encoding") => return self.framing.set_encoding(value),
             10 if is("Connection") => {
