@@ -237,6 +237,11 @@ pub trait Logs {
 
 /// Files that are read or replaced as a whole.
 pub trait Files {
+    /// How much of what is mounted there is used, in percent; `None` where nobody can say.
+    fn used(&mut self, path: &str) -> Option<f64> {
+        let _ = path;
+        None
+    }
     /// Whether there is a regular file (or anything else that can be read) of that name.
     fn file_exists(&mut self, path: &str) -> bool;
     /// Size of a file in bytes.

@@ -23,6 +23,7 @@ mod reports;
 mod resize;
 mod rules;
 pub mod sequence;
+mod statistics;
 pub mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,6 +109,8 @@ pub struct Fleet {
     pub stats: Stats,
     /// What is told to whoever wants it.
     published: Option<Box<published::Published>>,
+    /// What is collected while somebody reads it.
+    statistics: Option<statistics::Statistics>,
     /// The other instances; none where this one is alone.
     pub peers: Peers,
 }
@@ -188,6 +191,7 @@ impl Fleet {
             started: 0,
             is_unfinished: false,
             published: None,
+            statistics: None,
         });
         fleet.introduce_own(daemon, now);
         fleet.read_disabled(host);
@@ -224,6 +228,7 @@ impl Fleet {
             self.resize_further(daemon, now, host);
         }
         self.has_just_lost = false;
+        self.collect(daemon, now, host);
         // Before the end: who leads says so before it goes.
         self.tell(daemon, now);
         self.end_if_done(daemon, host);
@@ -246,6 +251,7 @@ impl Fleet {
             self.outbox.deadline(),
             self.peers.deadline(),
             self.next_tick(),
+            self.statistics_deadline(now),
         ])
     }
 

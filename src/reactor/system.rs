@@ -562,6 +562,10 @@ impl Files for System {
         std::fs::metadata(path).map(|data| data.len()).map_err(errno)
     }
 
+    fn used(&mut self, path: &str) -> Option<f64> {
+        crate::sys::partition::used(path)
+    }
+
     fn file_read(&mut self, path: &str, span: Span) -> Result<Vec<u8>, Errno> {
         if span.length == 0 {
             return Ok(Vec::new());

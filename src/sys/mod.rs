@@ -20,6 +20,7 @@ pub(crate) mod machine;
 pub(crate) mod memory;
 pub(crate) mod notify;
 pub(crate) mod oom;
+pub(crate) mod partition;
 pub(crate) mod peer;
 pub(crate) mod process;
 pub(crate) mod remains;

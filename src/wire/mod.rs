@@ -23,6 +23,8 @@ pub(crate) mod notify;
 #[cfg(feature = "fleet")]
 pub(crate) mod pattern;
 pub(crate) mod prefix;
+#[cfg(feature = "fleet")]
+pub(crate) mod procfs;
 pub mod pyrepr;
 pub(crate) mod scan;
 pub mod value;

@@ -219,6 +219,9 @@ mod tests {
         out
     }
 
+    /// What it is, what it sends in parts, what is answered, whether it goes on, and the topics that it wants.
+    type Row<'a> = (&'static str, Vec<Vec<u8>>, &'a [u8], bool, &'static [&'static str]);
+
     /// Takes it whole and byte by byte; answers what was answered, whether it goes on, and which topics it wants.
     fn taken(parts: &[Vec<u8>]) -> (Vec<u8>, bool, Vec<&'static str>) {
         let all = parts.concat();
@@ -248,7 +251,7 @@ mod tests {
         let mut plain = greeting();
         plain[12..17].copy_from_slice(b"PLAIN");
         let long = [&[0u8, 255][..], &[1; 255]].concat();
-        let rows: Vec<(&str, Vec<Vec<u8>>, &[u8], bool, &[&str])> = vec![
+        let rows: Vec<Row<'_>> = vec![
             ("a subscriber", vec![hello()], &answered, true, &[]),
             ("of all", vec![hello(), command("SUBSCRIBE", b"")], &answered, true, &["event", "process", "supvisors"]),
             (

@@ -200,7 +200,7 @@ fn zeromq_subscribers_get_what_they_ask_for() {
         return;
     }
     let (daemon, _, events) = publishing("event_link=ZMQ", "");
-    let mut greeting = vec![0; 64];
+    let mut greeting = [0; 64];
     (greeting[0], greeting[9], greeting[10]) = (0xFF, 0x7F, 3);
     greeting[12..16].copy_from_slice(b"NULL");
     let ready = b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03SUB";
@@ -219,4 +219,45 @@ fn zeromq_subscribers_get_what_they_ask_for() {
     let mut stranger = Reader::new(events, b"GET / HTTP/1.1\r\n\r\n");
     let mut rest = Vec::new();
     assert!(stranger.stream.read_to_end(&mut rest).is_ok() && rest.len() == 64, "{rest:?}");
+}
+
+/// V-515, V-516, V-530: figures of the host and of processes while somebody reads them, over what they were told to cover.
+#[test]
+fn statistics_come_while_somebody_reads_them() {
+    if is_original() {
+        return;
+    }
+    let (daemon, port, _) = publishing("stats_collecting_period=1\nstats_periods=1,2", "");
+    daemon.must("supervisor.startProcess", &["app:a".into()]);
+    let (mut reader, _) = Reader::get(port, "/fleet/events?types=hstats,pstats", Some("p"), "");
+    let mut text = String::new();
+    let mut until = |part: &str| {
+        while !text.contains(part) {
+            text.push(char::from(reader.take(1)[0]));
+        }
+        let (before, rest) =
+            text.split_once(part).map(|(before, rest)| (before.to_string(), rest.to_string())).unwrap();
+        text = rest;
+        before
+    };
+    for is_first in [true, false] {
+        until("event: hstats\ndata: ");
+        let body = until("}\n");
+        for key in ["identifier", "period", "cpu", "mem", "net_io", "disk_io", "disk_usage", "now_monotonic"] {
+            assert!(body.contains(&format!("\"{key}\": ")), "{key}: {body}");
+        }
+        assert!(body.contains("\"target_period\": 1.0"), "{body}");
+        if is_first {
+            until("\"namespec\": \"supervisord\", ");
+            let pid = format!("\"pid\": {}", daemon.pid_of("app:a"));
+            until("\"namespec\": \"app:a\", ");
+            let body = until("}\n");
+            assert!(body.contains(&pid) && body.contains("\"cpu\": ") && body.contains("\"mem\": "), "{body}");
+        }
+    }
+    until("\"target_period\": 2.0");
+    daemon.must("supvisors.enable_host_statistics", &[false.into()]);
+    daemon.must("supvisors.enable_process_statistics", &[false.into()]);
+    let status = daemon.must("supvisors.get_statistics_status", &[]);
+    assert_eq!(status.member("host_stats"), Some(&false.into()));
 }

@@ -9,6 +9,7 @@ pub mod instance;
 pub mod membership;
 pub mod phase;
 pub mod placement;
+pub mod rate;
 pub mod sequencer;
 pub mod session;
 pub mod status;
