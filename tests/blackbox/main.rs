@@ -50,3 +50,5 @@ mod states;
 mod terminal;
 mod traps;
 mod watch;
+#[cfg(feature = "fleet")]
+mod wishes;

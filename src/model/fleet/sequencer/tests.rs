@@ -398,3 +398,24 @@ fn an_application_is_full_of_jobs_at_last() {
     world.run(&mut sequencer, at(1));
     assert!(!sequencer.is_full(A) && sequencer.is_idle());
 }
+
+/// An application of 200 processes in 5 ranks: to plan it takes a look or two at each of its processes, and so does each step.
+#[test]
+fn planning_looks_at_each_process_a_few_times() {
+    const PROCESSES: u32 = 200;
+    let looks = std::cell::Cell::new(0);
+    let facts = Facts { state: Stopped, expected: true, came_up: false, is_pending: false, is_refused: false };
+    let look = |_: TaskId, _: Option<PeerId>| {
+        looks.set(looks.get() + 1);
+        Some(facts)
+    };
+    let began = std::time::Instant::now();
+    let mut sequencer = Sequencer::default();
+    let ticket = sequencer.ticket();
+    let starts = (0..PROCESSES).map(|id| start(id, i64::from(1 + id % 5))).collect();
+    sequencer.start(A, 1, starts, ticket, 1);
+    let commands = sequencer.next(at(0), &look);
+    println!("planned in {:?}", began.elapsed());
+    assert_eq!(commands.len(), 40, "the first rank");
+    assert!(looks.get() <= 3 * PROCESSES, "{} looks", looks.get());
+}
