@@ -252,6 +252,8 @@ pub trait Files {
     fn file_identity(&mut self, path: &str) -> Option<(u64, u64)>;
     /// When a file was last changed, seconds since the epoch.
     fn file_modified(&mut self, path: &str) -> Option<i64>;
+    /// Makes a directory and those above it; one that cannot be made shows when a file is to be in it.
+    fn make_directory(&mut self, _path: &str) {}
     /// Replaces a file's content atomically and durably.
     fn file_replace(&mut self, path: &str, content: &[u8]) -> Result<(), Errno>;
 }

@@ -1,6 +1,7 @@
 //! Wishes: applications and processes to be started and stopped, each with a ticket for who waits.
 
 use super::Fleet;
+use super::sequence::NO_PLACE;
 use crate::clock::Now;
 use crate::config::fleet::StartingStrategy;
 use crate::daemon::{Daemon, Host};
@@ -44,8 +45,14 @@ impl Fleet {
         self.sequencer.start(id, rank, starts, ticket, ticket.0);
         self.go_on(means.daemon, means.now, means.host);
         // Where no process has a place there is nothing to wait for.
-        let has_begun = tasks.iter().any(|id| !self.refused.contains(id));
+        let has_begun = tasks.iter().any(|id| !self.has_no_place(*id));
         if has_begun { Begun::Something(ticket) } else { Begun::Nothing }
+    }
+
+    /// Whether there was no place for a process when it was to be started.
+    fn has_no_place(&self, id: TaskId) -> bool {
+        let forced = self.view.task(id).and_then(|task| task.forced.as_ref());
+        self.refused.contains(&id) && forced.is_some_and(|forced| forced.reason == NO_PLACE)
     }
 
     /// Stops an application in its sequence.
@@ -85,7 +92,7 @@ impl Fleet {
             self.plan_process(*id, Some(strategy), ticket, means.daemon);
         }
         self.go_on(means.daemon, means.now, means.host);
-        let has_begun = ids.iter().any(|id| !self.refused.contains(id));
+        let has_begun = ids.iter().any(|id| !self.has_no_place(*id));
         if has_begun { Begun::Something(ticket) } else { Begun::Nothing }
     }
 

@@ -80,6 +80,11 @@ impl Fleet {
         let members =
             names.into_iter().map(|name| (name.to_string().into(), self.disabled.names.contains(name).into()));
         let text = json::write(&Value::Struct(members.collect()));
+        if let Some((directory, _)) = path.rsplit_once('/').filter(|(directory, _)| !directory.is_empty())
+            && !host.file_exists(directory)
+        {
+            host.make_directory(directory);
+        }
         if let Err(error) = host.file_replace(&path, text.as_bytes()) {
             activity!(Error, "disabilities_file {path} cannot be written: {error}");
         }
@@ -129,6 +134,12 @@ impl Fleet {
         if !is_off {
             for id in &ids {
                 daemon.reconsider(*id, now);
+                let process = daemon.roster.process(*id);
+                let is_wanted = process.is_some_and(|process| process.config.program.autostart);
+                if is_wanted && let Some(task) = self.task_of(*id) {
+                    // What cannot be started is shown as that.
+                    let _ = self.start_here(task, daemon, now, host);
+                }
             }
         }
         tasks

@@ -9,7 +9,7 @@ use crate::config::fleet::{Instance, Supvisors, SupvisorsFailure, Synchro};
 use crate::daemon::Daemon;
 use crate::id::PeerId;
 use crate::model::fleet::instance::{Event, InstanceState};
-use crate::model::fleet::phase::{Facts, Leader, Phase};
+use crate::model::fleet::phase::{Facts, Leader, Phase, Wish};
 use crate::wire::fleet::report::{About, Interface, Modes};
 
 /// Seconds of a tick (V-101).
@@ -261,7 +261,15 @@ impl Fleet {
         if !self.running_members().all(|(peer, member)| peer == self.own || agrees(member)) {
             return Leader::Nobody;
         }
-        if self.master == Some(self.own) { Leader::Own } else { Leader::Other(master.phase()) }
+        if self.master == Some(self.own) {
+            return Leader::Own;
+        }
+        // One that has nothing to stop is past that before it is heard of.
+        Leader::Other(match (master.phase(), master.modes.restarts) {
+            (Phase::Final, true) if self.phase < Phase::Restarting => Phase::Restarting,
+            (Phase::Final, false) if self.phase < Phase::Restarting => Phase::ShuttingDown,
+            (phase, _) => phase,
+        })
     }
 
     /// What the machine of the state looks at.
@@ -361,6 +369,7 @@ impl Fleet {
             discovers: self.supvisors().is_some_and(|one| one.options.multicast_group.is_some()),
             is_starting,
             is_stopping,
+            restarts: self.wish == Some(Wish::Restart),
             master: self.master().map_or(String::new(), |master| master.who.identifier.clone()),
             instances: self
                 .members

@@ -1,8 +1,8 @@
 //! What this instance reports of itself, and what it hears of the others.
 //!
 //! Whoever can be spoken to is told all that there is, in parts as there is room for them, and from then on what changes. A
-//! change is told at once; more of them within [`GATHER`] are gathered, so that a storm is no more than the last state of each
-//! process. What could not be told because too much waits for an instance is made good by telling it all anew.
+//! change is told at once; once there were [`AT_ONCE`] within [`GATHER`], what else happens in it is gathered, so that a storm
+//! is no more than the last state of each process. What could not be told because too much waits for an instance is made good by telling it all anew.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -19,8 +19,11 @@ use crate::state::{ProcessState, SupervisorState};
 use crate::wire::fleet::Kind;
 use crate::wire::fleet::report::{Item, Modes, Record};
 
-/// How long changes are gathered after some were told.
-const GATHER: Duration = Duration::from_millis(20);
+/// The time in which not more than some changes are told at once (F-61).
+const GATHER: Duration = Duration::from_millis(100);
+
+/// Changes that are told at once: what a few calls bring about is seen elsewhere before they are answered.
+const AT_ONCE: u32 = 10;
 
 /// Bytes after which a frame of a report is full: some hundred processes, so that others have their turn between.
 const PART_BYTES: usize = 64 * 1024;
@@ -47,8 +50,8 @@ pub(super) struct Outbox {
     items: Vec<Item>,
     /// How this instance saw the fleet when it said so last.
     modes: Option<Modes>,
-    /// When something may be told again.
-    not_before: Option<Mono>,
+    /// When something was told that began the present span, and how often since.
+    span: Option<(Mono, u32)>,
     /// Since when there is something to tell.
     since: Option<Mono>,
 }
@@ -62,7 +65,18 @@ impl Outbox {
 
     /// When something is to be told.
     pub fn deadline(&self) -> Option<Mono> {
-        self.since.map(|since| self.not_before.map_or(since, |at| at.max(since)))
+        self.since.map(|since| self.not_before().map_or(since, |at| at.max(since)))
+    }
+
+    /// When something may be told again.
+    fn not_before(&self) -> Option<Mono> {
+        self.span.filter(|(_, count)| *count >= AT_ONCE).map(|(since, _)| since.after(GATHER))
+    }
+
+    /// The span after something is told.
+    fn next_span(&self, now: Mono) -> Option<(Mono, u32)> {
+        let current = self.span.filter(|(since, _)| now.since(*since) < GATHER);
+        Some(current.map_or((now, 1), |(since, count)| (since, count + 1)))
     }
 }
 
@@ -123,13 +137,14 @@ impl Fleet {
             return;
         }
         let modes = self.own_modes();
-        if self.outbox.modes.as_ref() != Some(&modes) {
-            self.outbox.since.get_or_insert(now.mono);
-        }
+        // Who waits for the end of what is under way asks at once, and there is little of it.
+        let are_other_modes = self.outbox.modes.as_ref() != Some(&modes);
+        let is_due = self.outbox.deadline().is_some_and(|at| at <= now.mono);
         let others: Vec<PeerId> = self.peers.others().collect();
-        if self.outbox.since.is_some() && self.outbox.not_before.is_none_or(|at| at <= now.mono) {
+        if are_other_modes || is_due {
             let bodies = self.changes(&modes);
-            self.outbox = Outbox { modes: Some(modes), not_before: Some(now.mono.after(GATHER)), ..Outbox::default() };
+            let span = self.outbox.next_span(now.mono);
+            self.outbox = Outbox { modes: Some(modes), span, ..Outbox::default() };
             for peer in &others {
                 let is_told = bodies.iter().all(|body| self.send_report(*peer, body));
                 if !is_told && let Some(member) = self.member_mut(*peer) {

@@ -291,6 +291,8 @@ impl Rules {
     ) -> ProcessRules {
         let mut rules = ProcessRules::default();
         if !application.managed {
+            // Where there are rules at all it is stopped with the last.
+            rules.stop_sequence = if self.is_empty() { rules.stop_sequence } else { 0 };
             return rules;
         }
         let name = format!("{}:{}", subject.application, subject.process);
@@ -474,7 +476,7 @@ mod tests {
         assert_eq!(ranks("other"), (true, 6, 6));
         assert_eq!(ranks("another"), (true, 0, 3));
         assert_eq!(ranks("unknown"), (false, 0, 0));
-        assert_eq!(of(&rules, "unknown", "x").1.stop_sequence, -1);
+        assert_eq!(of(&rules, "unknown", "x").1.stop_sequence, 0);
     }
 
     #[test]

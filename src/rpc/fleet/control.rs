@@ -177,7 +177,7 @@ fn predicted(
             (Some(_), true) => ProcessState::Exited,
             (Some(_), false) => ProcessState::Running,
         };
-        let member = place.and_then(|place| fleet.member(place)).filter(|_| state == ProcessState::Running);
+        let member = place.and_then(|place| fleet.member(place));
         let value = record([
             ("application_name", group.to_string().into()),
             ("process_name", name.to_string().into()),

@@ -3,8 +3,8 @@
 use super::control::answer;
 use super::waits::Goal;
 use super::{
-    Code, Context, FROM_DISTRIBUTION, Fault, Method, OPERATING, Outcome, Value, acting, conciliation_strategy, fleet,
-    gate, list, parts, row,
+    Code, Context, FROM_DISTRIBUTION, Fault, Method, OPERATING, Outcome, Value, acting, class, conciliation_strategy,
+    fleet, gate, list, parts, row,
 };
 use crate::config::fleet::{ConciliationStrategy, Period, Synchro};
 use crate::level::Level;
@@ -174,7 +174,7 @@ fn change_log_level(_: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fa
         }
         other => {
             let text = other.map_or("None".to_string(), pyrepr::value);
-            return Err(wrong(format!("{text} - type string or integer expected")));
+            return Err(wrong(format!("{text} type=<class '{}'> - type string or integer expected", class(other))));
         }
     }
     Ok(true.into())

@@ -102,14 +102,25 @@ fn strings<'s>(texts: impl IntoIterator<Item = &'s String>) -> Value {
     Value::Array(texts.into_iter().map(|text| Value::from(text.clone())).collect())
 }
 
+/// What Python calls the type of a value.
+fn class(value: Option<&Value>) -> &'static str {
+    match value {
+        Some(Value::Bool(_)) => "bool",
+        Some(Value::Double(_)) => "float",
+        Some(Value::Array(_)) => "list",
+        Some(Value::Struct(_)) => "dict",
+        _ => "NoneType",
+    }
+}
+
 /// A value of an enumeration, by name or by number (V-202).
 fn enumerated<T: Copy + 'static>(
     value: Option<&Value>,
-    class: &str,
+    enumeration: &str,
     all: &[T],
     name: fn(T) -> &'static str,
 ) -> Result<T, Fault> {
-    let wrong = |text: String| Code::IncorrectParameters.with(format!("invalid <enum '{class}'> value={text}"));
+    let wrong = |text: String| Code::IncorrectParameters.with(format!("invalid <enum '{enumeration}'> value={text}"));
     match value {
         Some(Value::Str(text)) => all.iter().copied().find(|one| name(*one) == text).ok_or_else(|| {
             let names = list(all.iter().map(|one| name(*one)));
@@ -121,15 +132,8 @@ fn enumerated<T: Copy + 'static>(
             found.ok_or_else(|| wrong(format!("{number} - integer expected in [{}]", numbers.join(", "))))
         }
         other => {
-            let kind = match other {
-                Some(Value::Bool(_)) => "bool",
-                Some(Value::Double(_)) => "float",
-                Some(Value::Array(_)) => "list",
-                Some(Value::Struct(_)) => "dict",
-                _ => "NoneType",
-            };
             let text = other.map_or("None".to_string(), pyrepr::value);
-            Err(wrong(format!("{text} type=<class '{kind}'> - type string or integer expected")))
+            Err(wrong(format!("{text} type=<class '{}'> - type string or integer expected", class(other))))
         }
     }
 }

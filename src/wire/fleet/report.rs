@@ -104,6 +104,8 @@ pub struct Modes {
     pub is_starting: bool,
     /// Something is being stopped there.
     pub is_stopping: bool,
+    /// What ends is to begin anew.
+    pub restarts: bool,
     /// The identifier of its Master; empty for none.
     pub master: String,
     /// The instances, and the number of the state of each.
@@ -284,7 +286,7 @@ impl About {
 impl Modes {
     fn write(&self, out: &mut Vec<u8>) {
         number(out, self.phase);
-        flags(out, [self.is_degraded, self.discovers, self.is_starting, self.is_stopping]);
+        flags(out, [self.is_degraded, self.discovers, self.is_starting, self.is_stopping, self.restarts]);
         text(out, &self.master);
         number(out, self.instances.len() as u64);
         for (name, state) in &self.instances {
@@ -295,10 +297,10 @@ impl Modes {
 
     fn read(input: &mut Input<'_>) -> Result<Modes, Broken> {
         let phase = input.number()?;
-        let [is_degraded, discovers, is_starting, is_stopping] = input.flags()?;
+        let [is_degraded, discovers, is_starting, is_stopping, restarts] = input.flags()?;
         let master = input.text()?;
         let instances = input.list(INSTANCES_MAX, |input| Ok((input.text()?, input.number()?)))?;
-        Ok(Modes { phase, is_degraded, discovers, is_starting, is_stopping, master, instances })
+        Ok(Modes { phase, is_degraded, discovers, is_starting, is_stopping, restarts, master, instances })
     }
 }
 
@@ -478,6 +480,7 @@ mod tests {
             phase: 4,
             discovers: true,
             is_stopping: true,
+            restarts: true,
             master: "192.0.2.11:61000".to_string(),
             instances: vec![("192.0.2.11:61000".to_string(), 3), ("192.0.2.12:61000".to_string(), 0)],
             ..Modes::default()

@@ -128,7 +128,11 @@ pub fn test_start_application(session: &mut Session, arguments: &str) -> Result<
     let Some(answer) = ask(session, "get_all_applications_info", &[], None)? else { return Ok(()) };
     let found = items(answer).into_iter().find(|one| cell(one, "application_name") == name);
     match found.as_ref().map(|one| one.member("managed") == Some(&Value::Bool(true))) {
-        None => return wrong(format!("ERROR: unknown application \"{name}\"")),
+        None => {
+            session.print(&format!("ERROR: unknown application \"{name}\""));
+            session.status = 2;
+            return Ok(());
+        }
         Some(false) => {
             return Err(Error::Usage { message: Some(format!("ERROR: {name} unmanaged")), status: None });
         }
@@ -145,6 +149,9 @@ pub fn test_start_process(session: &mut Session, arguments: &str) -> Result<(), 
         return Ok(());
     }
     const MISSING: &str = "one strategy and one namespec";
+    if words(arguments).len() < 2 {
+        return wrong(format!("ERROR: test_start_process requires {MISSING}"));
+    }
     let (strategy, names) = strategy("test_start_process", arguments, MISSING)?;
     let Some(name) = names.first().cloned() else {
         return wrong(format!("ERROR: test_start_process requires {MISSING}"));

@@ -28,8 +28,8 @@ pub const COMMANDS: &[Command] = &[
     row("all_start_args", Completes::Processes, act::all_start_args,
         "all_start_args <proc> <arg_list>\t\tStart the process named proc on all RUNNING Supvisors instances with additional arguments arg_list."),
     row("application_info", Completes::Groups, show::application_info,
-        "application_info <appli>\t\tGet the status of the application named appli.\n\
-         application_info <appli> <appli>\tGet the status for multiple named applications\n\
+        "application_info <appli>\t\tGet the status of application named appli.\n\
+         application_info <appli> <appli>\tGet the status for multiple named application\n\
          application_info\t\t\tGet the status of all applications."),
     row("application_rules", Completes::Groups, show::application_rules,
         "application_rules <appli>\t\t\tGet the rules of the application named appli.\n\
@@ -57,7 +57,7 @@ pub const COMMANDS: &[Command] = &[
          enable_stats host process\tEnable host and process statistics collection"),
     row("end_sync", Completes::Nothing, act::end_sync,
         "end_sync\t\t\t\tEnd the Supvisors synchronization phase\n\
-         end_sync master_identifier\t\tEnd the Supvisors synchronization phase and select the Supvisors Master"),
+         end_sync master_identifier\t\tEnd the Supvisors synchronization phase and select this identifier as Supvisors Master instance"),
     row("instance_status", Completes::Nothing, show::instance_status,
         "instance_status <identifier>\t\t\tGet the status of the Supvisors instance.\n\
          instance_status <identifier> <identifier>\tGet the status for multiple Supvisors instances\n\
@@ -71,7 +71,7 @@ pub const COMMANDS: &[Command] = &[
         "lazy_update_numprocs program_name numprocs\t\tUpdate the program numprocs (lazy mode)."),
     row("loglevel", Completes::Nothing, act::loglevel,
         "loglevel lvl\t\t\t\tChange the level of local Supvisors' logger to lvl.\n\
-         \t\t\t\t\tApplicable values are: ['critical', 'error', 'warn', 'info', 'debug', 'trace', 'blather']."),
+         \t\t\t\t\tApplicable values are: dict_values(['critical', 'error', 'warn', 'info', 'debug', 'trace', 'blather'])."),
     row("master", Completes::Nothing, show::master,
         "master\t\t\t\tGet the Supvisors Master identification."),
     row("process_rules", Completes::Processes, show::process_rules,
@@ -104,10 +104,10 @@ pub const COMMANDS: &[Command] = &[
          sstatus <proc> <proc>\t\t\tGet the status for multiple named processes\n\
          sstatus\t\t\t\t\tGet the status of all processes."),
     row("start_any_process", Completes::Nothing, act::start_any_process,
-        "start_any_process <strategy> <regex>\t\t\tStart a process whose namespec matches the regular expression and with strategy.\n\
-         start_any_process <strategy> <regex> <regex>\t\tStart multiple processes whose namespec matches the regular expressions and with strategy."),
+        "start_any_process <strategy> <regex>\t\t\tStart a process whose namespec matches the regular expression and with a starting strategy.\n\
+         start_any_process <strategy> <regex> <regex>\t\tStart multiple processes whose namespec matches the regular expressions and with a starting strategy."),
     row("start_any_process_args", Completes::Nothing, act::start_any_process_args,
-        "start_any_process_args <strategy> <regex> <arg_list>\tStart a process whose namespec matches the regular expression, with strategy and additional arguments arg_list."),
+        "start_any_process_args <strategy> <regex> <arg_list>\tStart a process whose namespec matches the regular expression, using a starting strategy and additional arguments arg_list."),
     row("start_application", Completes::Groups, act::start_application,
         "start_application <strategy> <appli>\t\tStart the managed application named appli with strategy.\n\
          start_application <strategy> <appli> <appli>\tStart multiple managed named applications with strategy\n\
@@ -119,7 +119,7 @@ pub const COMMANDS: &[Command] = &[
          start_process <strategy> <proc> <proc>\t\tStart multiple named processes with strategy.\n\
          start_process <strategy>\t\t\tStart all processes with strategy."),
     row("start_process_args", Completes::Processes, act::start_process_args,
-        "start_process <strategy> <proc> <arg_list>\tStart the process named proc with strategy and additional arguments arg_list."),
+        "start_process <strategy> <proc> <arg_list>\tStart the process named proc with additional arguments arg_list."),
     row("stats_period", Completes::Nothing, act::stats_period,
         "stats_period period\t\tUpdate the host and process statistics collection period"),
     row("stats_status", Completes::Nothing, show::stats_status,

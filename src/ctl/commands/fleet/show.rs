@@ -58,17 +58,15 @@ pub fn sstate(session: &mut Session, arguments: &str) -> Result<(), Error> {
         ("Starting", Width::Auto),
         ("Stopping", Width::Auto),
     ];
-    let lines = of_instances(items(answer), &names, |state| members.iter().map(|member| cell(state, member)).collect());
-    table::print(session, &columns, &lines);
+    let line = |state: &Value| members.iter().map(|member| cell(state, member)).collect();
+    let lines: Vec<Vec<String>> = items(answer).iter().map(line).collect();
+    table::print_of(session, &columns, &lines, |line| is_meant(&names, line));
     Ok(())
 }
 
-/// The lines of those instances that are meant, by identifier or nick.
-fn of_instances(all: Vec<Value>, names: &[String], line: impl Fn(&Value) -> Vec<String>) -> Vec<Vec<String>> {
-    let is_meant = |one: &&Value| {
-        means_all(names) || names.contains(&cell(one, "identifier")) || names.contains(&cell(one, "nick_identifier"))
-    };
-    all.iter().filter(is_meant).map(line).collect()
+/// Whether a line is about an instance that is meant; nick and identifier come first.
+fn is_meant(names: &[String], line: &[String]) -> bool {
+    means_all(names) || line.iter().take(2).any(|cell| names.contains(cell))
 }
 
 pub fn master(session: &mut Session, _: &str) -> Result<(), Error> {
@@ -124,7 +122,7 @@ pub fn instance_status(session: &mut Session, arguments: &str) -> Result<(), Err
         ("Counter", Width::Fixed(9)),
         ("Processes", Width::Fixed(11)),
     ];
-    let lines = of_instances(items(answer), &words(arguments), |info| {
+    let line = |info: &Value| {
         let has_failed = info.member("process_failure") == Some(&Value::Bool(true));
         vec![
             cell(info, "nick_identifier"),
@@ -137,8 +135,10 @@ pub fn instance_status(session: &mut Session, arguments: &str) -> Result<(), Err
             cell(info, "remote_sequence_counter"),
             if has_failed { "error" } else { "ok" }.to_string(),
         ]
-    });
-    table::print(session, &columns, &lines);
+    };
+    let lines: Vec<Vec<String>> = items(answer).iter().map(line).collect();
+    let names = words(arguments);
+    table::print_of(session, &columns, &lines, |line| is_meant(&names, line));
     Ok(())
 }
 
@@ -149,17 +149,17 @@ pub fn application_info(session: &mut Session, arguments: &str) -> Result<(), Er
     let Some(answer) = ask(session, "get_all_applications_info", &[], None)? else { return Ok(()) };
     let names = words(arguments);
     let all = items(answer);
-    let is_meant = |one: &&Value| means_all(&names) || names.contains(&cell(one, "application_name"));
     let members = ["application_name", "statename", "major_failure", "minor_failure"];
     let line = |info: &Value| members.iter().map(|member| cell(info, member)).collect();
-    let lines: Vec<Vec<String>> = all.iter().filter(is_meant).map(line).collect();
+    let lines: Vec<Vec<String>> = all.iter().map(line).collect();
     let columns = [
         ("Application", Width::Auto),
         ("State", Width::Fixed(10)),
         ("Major", Width::Fixed(7)),
         ("Minor", Width::Fixed(7)),
     ];
-    table::print(session, &columns, &lines);
+    let is_meant = |line: &[String]| means_all(&names) || line.first().is_some_and(|name| names.contains(name));
+    table::print_of(session, &columns, &lines, is_meant);
     Ok(())
 }
 

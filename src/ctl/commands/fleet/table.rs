@@ -17,6 +17,16 @@ pub(super) enum Width {
 
 /// Prints a table.
 pub(super) fn print(session: &mut Session, columns: &[(&str, Width)], lines: &[Vec<String>]) {
+    print_of(session, columns, lines, |_| true);
+}
+
+/// Prints those lines of a table that are meant; all of them say how wide it is.
+pub(super) fn print_of(
+    session: &mut Session,
+    columns: &[(&str, Width)],
+    lines: &[Vec<String>],
+    is_meant: impl Fn(&[String]) -> bool,
+) {
     let width = |at: usize, title: &str, width: Width| match width {
         Width::Fixed(width) => width,
         Width::Free => 0,
@@ -27,7 +37,7 @@ pub(super) fn print(session: &mut Session, columns: &[(&str, Width)], lines: &[V
     };
     let widths: Vec<usize> = columns.iter().enumerate().map(|(at, (title, kind))| width(at, title, *kind)).collect();
     let titles: Vec<String> = columns.iter().map(|(title, _)| title.to_string()).collect();
-    for line in std::iter::once(&titles).chain(lines) {
+    for line in std::iter::once(&titles).chain(lines.iter().filter(|line| is_meant(line))) {
         let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         session.print(&cells.collect::<String>());
     }
