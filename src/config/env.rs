@@ -93,6 +93,11 @@ pub trait Env {
     fn nics(&self) -> Vec<super::fleet::Nic> {
         Vec::new()
     }
+    /// The address of the hardware of the first of them, as it is written: `02:00:00:00:01:0b`.
+    #[cfg(feature = "fleet")]
+    fn hardware_address(&self) -> Option<String> {
+        None
+    }
     /// The most that a daemon started here can have, if so many are too many.
     fn too_many(&self, _: Scarce, _number: u64) -> Option<u64> {
         None
@@ -246,6 +251,11 @@ impl Env for Memo<'_> {
     #[cfg(feature = "fleet")]
     fn nics(&self) -> Vec<super::fleet::Nic> {
         self.env.nics()
+    }
+
+    #[cfg(feature = "fleet")]
+    fn hardware_address(&self) -> Option<String> {
+        self.env.hardware_address()
     }
 
     fn too_many(&self, what: Scarce, number: u64) -> Option<u64> {

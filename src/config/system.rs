@@ -138,6 +138,15 @@ impl Env for SystemEnv {
         nics
     }
 
+    #[cfg(feature = "fleet")]
+    fn hardware_address(&self) -> Option<String> {
+        let first = self.nics().into_iter().next()?;
+        let mut addresses = nix::ifaddrs::getifaddrs().ok()?.filter(|one| one.interface_name == first.name);
+        let bytes = addresses.find_map(|one| one.address?.as_link_addr()?.addr())?;
+        let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(digits.join(":"))
+    }
+
     #[allow(clippy::unnecessary_cast, reason = "limits have 32 bits on some processors")]
     fn too_many(&self, what: Scarce, number: u64) -> Option<u64> {
         use nix::sys::resource::{Resource, getrlimit, setrlimit};

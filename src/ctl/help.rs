@@ -20,8 +20,15 @@ pub fn help(session: &mut Session, arguments: &str) {
         return;
     }
     let plugins = session.options.plugins.clone();
+    // Where a plugin has a command of the same name, that is the one which is carried out.
+    let is_of_plugin = |owner: Owner| match owner {
+        Owner::Extension { kind, .. } => plugins.iter().any(|plugin| plugin.kind == kind),
+        Owner::Default | Owner::Unlisted => false,
+    };
+    let is_taken = COMMANDS.iter().any(|command| command.name == arguments && is_of_plugin(command.owner));
     help_of(session, "default", arguments, |owner| match owner {
         Owner::Default => Answers::Lists,
+        Owner::Unlisted if is_taken => Answers::Nothing,
         Owner::Unlisted => Answers::Knows,
         Owner::Extension { kind, always } if always && !plugins.iter().any(|plugin| plugin.kind == kind) => {
             Answers::Knows

@@ -147,6 +147,7 @@ impl Fleet {
         if let Some(supvisors) = self.supvisors() {
             let options = &supvisors.options;
             about.machine = supvisors.machine_id.clone();
+            about.hardware = supvisors.hardware.clone();
             about.stereotypes = options.stereotypes.0.clone();
             about.stereotypes.sort();
             about.interfaces = supvisors

@@ -53,6 +53,8 @@ impl Formula {
         let node = parser.or()?;
         match parser.tokens.get(parser.at) {
             None => Ok(Formula(node)),
+            // An operator with nothing behind it is no expression anywhere.
+            Some(Token::Other(_)) if parser.at + 1 == parser.tokens.len() => Err("it ends too early".to_string()),
             Some(Token::Other(text)) => Ok(Formula(Node::Foreign(text.clone()))),
             Some(_) => Err("an operator is missing".to_string()),
         }

@@ -71,6 +71,8 @@ pub struct Supvisors {
     pub network: Network,
     /// `/etc/machine-id`, or what `node_id` says.
     pub machine_id: String,
+    /// The address of its hardware; empty if there is none.
+    pub hardware: String,
     /// Interfaces of the network.
     pub nics: Vec<(Nic, Vec<String>)>,
 }
@@ -200,6 +202,10 @@ impl Sources<'_> {
         Ok(Some(Supvisors {
             namespace: section.name.split_once(':').map_or("", |(_, name)| name).to_string(),
             instances,
+            hardware: match &network.node_id {
+                Some(_) => String::new(),
+                None => self.env.hardware_address().unwrap_or_default(),
+            },
             machine_id: match &network.node_id {
                 Some(id) => id.clone(),
                 None => String::from_utf8_lossy(&machine_id).trim().to_string(),

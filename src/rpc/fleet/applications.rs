@@ -9,9 +9,21 @@ use crate::rpc::text;
 
 /// The rows.
 pub const METHODS: &[Method] = &[
-    row("get_all_applications_info", &["array"], &[], "Give the state of all applications.", all_info),
-    row("get_application_info", &["struct", "string"], &["application"], "Give the state of an application.", info),
-    row("get_application_rules", &["struct", "string"], &["application"], "Give the rules of an application.", rules),
+    row("get_all_applications_info", &["list[dict[str, Any]]"], &[], "Give the state of all applications.", all_info),
+    row(
+        "get_application_info",
+        &["dict[str, Any]", "str"],
+        &["application"],
+        "Give the state of an application.",
+        info,
+    ),
+    row(
+        "get_application_rules",
+        &["dict[str, Any]", "str"],
+        &["application"],
+        "Give the rules of an application.",
+        rules,
+    ),
 ];
 
 /// An application (V-205 P).

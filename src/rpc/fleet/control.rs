@@ -21,7 +21,7 @@ pub const METHODS: &[Method] = &[
         optional: 1,
         ..row(
             "start_application",
-            &["boolean", "string|int", "string", "boolean"],
+            &["bool", "StartingStrategies", "str", "bool"],
             &["strategy", "application", "wait"],
             "Start a managed application in its sequence.",
             start_application,
@@ -31,7 +31,7 @@ pub const METHODS: &[Method] = &[
         optional: 1,
         ..row(
             "stop_application",
-            &["boolean", "string", "boolean"],
+            &["bool", "str", "bool"],
             &["application", "wait"],
             "Stop a managed application in its sequence.",
             stop_application,
@@ -41,7 +41,7 @@ pub const METHODS: &[Method] = &[
         optional: 1,
         ..row(
             "restart_application",
-            &["boolean", "string|int", "string", "boolean"],
+            &["bool", "StartingStrategies", "str", "bool"],
             &["strategy", "application", "wait"],
             "Stop a managed application, if it runs, and start it.",
             restart_application,
@@ -49,7 +49,7 @@ pub const METHODS: &[Method] = &[
     },
     row(
         "test_start_application",
-        &["array", "string|int", "string"],
+        &["list[dict[str, Any]]", "StartingStrategies", "str"],
         &["strategy", "application"],
         "Say where the processes of an application would be started. Nothing is.",
         test_start_application,
@@ -58,7 +58,7 @@ pub const METHODS: &[Method] = &[
         optional: 2,
         ..row(
             "start_process",
-            &["boolean", "string|int", "string", "string", "boolean"],
+            &["bool", "StartingStrategies", "str", "str", "bool"],
             &["strategy", "namespec", "extra_args", "wait"],
             "Start a process, or all of an application with application:*, with more arguments if there are any.",
             start_process,
@@ -68,7 +68,7 @@ pub const METHODS: &[Method] = &[
         optional: 2,
         ..row(
             "start_any_process",
-            &["string", "string|int", "string", "string", "boolean"],
+            &["str", "StartingStrategies", "str", "str", "bool"],
             &["strategy", "regex", "extra_args", "wait"],
             "Start the first process that does not run, has a place, and in whose namespec the expression is found.",
             start_any_process,
@@ -78,7 +78,7 @@ pub const METHODS: &[Method] = &[
         optional: 1,
         ..row(
             "stop_process",
-            &["boolean", "string", "boolean"],
+            &["bool", "str", "bool"],
             &["namespec", "wait"],
             "Stop a process, or all of an application with application:*, wherever it runs.",
             stop_process,
@@ -88,7 +88,7 @@ pub const METHODS: &[Method] = &[
         optional: 2,
         ..row(
             "restart_process",
-            &["boolean", "string|int", "string", "string", "boolean"],
+            &["bool", "StartingStrategies", "str", "str", "bool"],
             &["strategy", "namespec", "extra_args", "wait"],
             "Stop a process, if it runs, and start it.",
             restart_process,
@@ -96,7 +96,7 @@ pub const METHODS: &[Method] = &[
     },
     row(
         "test_start_process",
-        &["array", "string|int", "string"],
+        &["list[dict[str, Any]]", "StartingStrategies", "str"],
         &["strategy", "namespec"],
         "Say where processes would be started. Nothing is.",
         test_start_process,

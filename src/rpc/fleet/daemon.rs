@@ -17,7 +17,7 @@ use crate::wire::pyrepr;
 pub const METHODS: &[Method] = &[
     row(
         "conciliate",
-        &["boolean", "string|int"],
+        &["bool", "ConciliationStrategies"],
         &["strategy"],
         "Resolve the conflicts there are. False if that is left to the user.",
         conciliate,
@@ -26,23 +26,23 @@ pub const METHODS: &[Method] = &[
         optional: 1,
         ..row(
             "restart_sequence",
-            &["boolean", "boolean"],
+            &["bool", "bool"],
             &["wait"],
             "Start the applications that were never started or have failed, in their sequence.",
             restart_sequence,
         )
     },
-    row("restart", &["boolean"], &[], "Stop all applications in their sequence, and begin anew.", |context, _| {
+    row("restart", &["bool"], &[], "Stop all applications in their sequence, and begin anew.", |context, _| {
         end(context, Wish::Restart)
     }),
-    row("shutdown", &["boolean"], &[], "Stop all applications in their sequence, and end.", |context, _| {
+    row("shutdown", &["bool"], &[], "Stop all applications in their sequence, and end.", |context, _| {
         end(context, Wish::Shutdown)
     }),
     Method {
         optional: 1,
         ..row(
             "end_sync",
-            &["boolean", "string"],
+            &["bool", "str"],
             &["master"],
             "End the synchronisation, with this Master if one is named.",
             end_sync,
@@ -50,14 +50,14 @@ pub const METHODS: &[Method] = &[
     },
     row(
         "change_log_level",
-        &["boolean", "string|int"],
+        &["bool", "str"],
         &["level"],
         "Accepted: everything is in the activity log, whose level is that of [supervisord].",
         change_log_level,
     ),
     row(
         "enable_host_statistics",
-        &["boolean", "boolean"],
+        &["bool", "bool"],
         &["enabled"],
         "Say whether statistics of the host are collected.",
         |context, params| {
@@ -67,7 +67,7 @@ pub const METHODS: &[Method] = &[
     ),
     row(
         "enable_process_statistics",
-        &["boolean", "boolean"],
+        &["bool", "bool"],
         &["enabled"],
         "Say whether statistics of processes are collected.",
         |context, params| {
@@ -77,7 +77,7 @@ pub const METHODS: &[Method] = &[
     ),
     row(
         "update_collecting_period",
-        &["boolean", "double"],
+        &["bool", "float"],
         &["period"],
         "Set the seconds between two samples, 1 to 3600.",
         update_collecting_period,

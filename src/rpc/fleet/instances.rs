@@ -16,48 +16,48 @@ const API_VERSION: &str = "0.19";
 
 /// The rows.
 pub const METHODS: &[Method] = &[
-    row("get_api_version", &["string"], &[], "Give the version of this interface.", |_, _| Ok(API_VERSION.into())),
+    row("get_api_version", &["str"], &[], "Give the version of this interface.", |_, _| Ok(API_VERSION.into())),
     row(
         "get_supvisors_state",
-        &["struct"],
+        &["dict[str, Any]"],
         &[],
         "Give the state of the fleet as this instance sees it; the jobs are those of all instances.",
         supvisors_state,
     ),
     row(
         "get_all_instances_state_modes",
-        &["array"],
+        &["list[dict[str, Any]]"],
         &[],
         "Give the state of the fleet as each instance sees it.",
         all_state_modes,
     ),
     row(
         "get_instance_state_modes",
-        &["array", "string"],
+        &["list[dict[str, Any]]", "str"],
         &["identifier"],
         "Give the state of the fleet as the instances of that name see it.",
         state_modes,
     ),
-    row("get_master_identifier", &["struct"], &[], "Say which instance decides; empty if none does.", master),
-    row("get_strategies", &["struct"], &[], "Give the strategies of the configuration.", strategies),
+    row("get_master_identifier", &["dict[str, Any]"], &[], "Say which instance decides; empty if none does.", master),
+    row("get_strategies", &["dict[str, Any]"], &[], "Give the strategies of the configuration.", strategies),
     row(
         "get_statistics_status",
-        &["struct"],
+        &["dict[str, Any]"],
         &[],
         "Say what statistics are collected, and how many seconds there are between two samples.",
         statistics_status,
     ),
     row(
         "get_network_info",
-        &["struct", "string"],
+        &["dict[str, Any]", "str"],
         &["identifier"],
         "Give the host and the interfaces of an instance.",
         network_info,
     ),
-    row("get_all_instances_info", &["array"], &[], "Give the state of all instances.", all_instances),
+    row("get_all_instances_info", &["list[dict[str, Any]]"], &[], "Give the state of all instances.", all_instances),
     row(
         "get_instance_info",
-        &["array", "string"],
+        &["list[dict[str, Any]]", "str"],
         &["identifier"],
         "Give the state of the instances of that identifier, nick or stereotype.",
         instances,
@@ -185,8 +185,10 @@ fn network_info(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, 
     ];
     if let Some(about) = about {
         let addresses = about.interfaces.iter().map(|one| (Cow::Owned(one.name.clone()), address(one)));
+        // What decides is the machine's own id (V-137); what clients know by this name is shown as they know it.
+        let machine = if about.hardware.is_empty() { &about.machine } else { &about.hardware };
         let network = record([
-            ("machine_id", about.machine.clone().into()),
+            ("machine_id", machine.clone().into()),
             ("fqdn", about.hostname.clone().into()),
             ("addresses", Value::Struct(addresses.collect())),
         ]);

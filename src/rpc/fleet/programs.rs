@@ -13,7 +13,7 @@ pub const METHODS: &[Method] = &[
         optional: 1,
         ..row(
             "start_args",
-            &["boolean", "string", "string", "boolean"],
+            &["bool", "str", "str", "bool"],
             &["namespec", "extra_args", "wait"],
             "Start a process of this instance with more arguments.",
             start_args,
@@ -23,7 +23,7 @@ pub const METHODS: &[Method] = &[
         optional: 2,
         ..row(
             "update_numprocs",
-            &["boolean", "string", "int", "boolean", "boolean"],
+            &["bool", "str", "int", "bool", "bool"],
             &["program", "numprocs", "wait", "lazy"],
             "Give a program another number of processes. Of too many the last are stopped and removed; if it is lazy, only \
              when they stop by themselves.",
@@ -32,19 +32,13 @@ pub const METHODS: &[Method] = &[
     },
     Method {
         optional: 1,
-        ..row(
-            "enable",
-            &["boolean", "string", "boolean"],
-            &["program", "wait"],
-            "Let a program be started again.",
-            enable,
-        )
+        ..row("enable", &["bool", "str", "bool"], &["program", "wait"], "Let a program be started again.", enable)
     },
     Method {
         optional: 1,
         ..row(
             "disable",
-            &["boolean", "string", "boolean"],
+            &["bool", "str", "bool"],
             &["program", "wait"],
             "Stop a program and let nobody start it until it is enabled again, also after the next start of the daemon.",
             disable,

@@ -75,6 +75,8 @@ pub struct Interface {
 pub struct About {
     /// Which machine it is on.
     pub machine: String,
+    /// The address of the hardware of that.
+    pub hardware: String,
     /// The name of its host.
     pub hostname: String,
     /// Labels that it shares with others.
@@ -255,6 +257,7 @@ impl Interface {
 impl About {
     fn write(&self, out: &mut Vec<u8>) {
         text(out, &self.machine);
+        text(out, &self.hardware);
         text(out, &self.hostname);
         texts(out, &self.stereotypes);
         number(out, self.interfaces.len() as u64);
@@ -272,6 +275,7 @@ impl About {
     fn read(input: &mut Input<'_>) -> Result<About, Broken> {
         Ok(About {
             machine: input.text()?,
+            hardware: input.text()?,
             hostname: input.text()?,
             stereotypes: input.list(NAMES_MAX, Input::text)?,
             interfaces: input.list(NAMES_MAX, Interface::read)?,
@@ -468,6 +472,7 @@ mod tests {
         };
         let about = About {
             machine: "feed".to_string(),
+            hardware: "02:00:00:00:01:0b".to_string(),
             hostname: "h1".to_string(),
             stereotypes: vec!["front".to_string()],
             interfaces: vec![interface],

@@ -256,7 +256,7 @@ pub fn start_process_args(session: &mut Session, arguments: &str) -> Result<(), 
     if !is_there(session)? {
         return Ok(());
     }
-    const MISSING: &str = "a strategy, a program name and extra arguments";
+    const MISSING: &str = "a strategy, a program namespec and extra arguments";
     let (strategy, rest) = strategy("start_process_args", arguments, MISSING)?;
     let (name, more) = with_arguments("start_process_args", MISSING, rest)?;
     if let Some(result) = ask(session, "start_process", &[strategy, name.clone().into(), more], Some(&name))? {
