@@ -410,6 +410,15 @@ impl Fleet {
         self.master.is_some_and(|master| self.pass_on(master, wish))
     }
 
+    /// Who leads has begun the end of everything. Noted at once: its stream may end before anything else is looked at.
+    fn follow_master(&mut self, wish: Wish) {
+        if self.phase < Phase::Restarting && self.master != Some(self.own) {
+            self.phase = self.phase.wished(wish);
+            self.wish = Some(wish);
+            self.sequencer.abort();
+        }
+    }
+
     /// The end of everything begins here.
     fn begin_end(&mut self, wish: Wish, daemon: &mut Daemon) {
         let before = self.phase;

@@ -14,6 +14,7 @@ use crate::clock::{Mono, Now};
 use crate::daemon::{Daemon, Host};
 use crate::id::PeerId;
 use crate::model::fleet::instance::{Event, InstanceState};
+use crate::model::fleet::phase::{Phase, Wish};
 use crate::model::fleet::view::{Forced, Said, TaskId};
 use crate::state::{ProcessState, SupervisorState};
 use crate::wire::fleet::Kind;
@@ -317,6 +318,10 @@ impl Fleet {
                 }
             }
             Item::Modes(modes) => {
+                let phase = Phase::of(modes.phase).unwrap_or(Phase::Off);
+                if self.master == Some(peer) && phase >= Phase::Restarting {
+                    self.follow_master(if modes.restarts { Wish::Restart } else { Wish::Shutdown });
+                }
                 if let Some(member) = self.member_mut(peer) {
                     member.modes = *modes;
                 }
