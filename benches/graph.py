@@ -3,8 +3,8 @@
     python3 benches/graph.py target/release/supervisord
 
 Processor time of the daemon, microseconds each. `restart` is a start and a stop of one process; the others add a program at run time and
-remove it: one that depends on nothing, one that depends on what others depend on, and one that is the first to depend on something, for which
-the graph is made anew.
+remove it: one that depends on nothing, one that depends on what others depend on, one that is the first to depend on something, and one of a
+group on which something depends, for which the graph is made anew, twice.
 """
 
 import http.client
@@ -18,8 +18,9 @@ import xmlrpc.client
 
 TICKS = os.sysconf("SC_CLK_TCK")
 ROUNDS = 200
-# Each makes the whole graph anew.
-ROUNDS_NEW = 20
+# The whole graph is made anew.
+ROUNDS_ANEW = 10
+CONDITIONS = ("spawned", "ended", "completed", "healthy", "ready")
 
 
 class Connection(http.client.HTTPConnection):
@@ -48,6 +49,7 @@ def configuration(folder, count, shape):
         f"[unix_http_server]\nfile={folder}/s\n[rpcinterface:supervisor]\n"
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n[stheno]\nmutation=true\n"
         f"[group:extra]\nprograms=e\n[program:e]\n{quiet}"
+        f"[group:named]\nprograms=n\n[program:n]\n{quiet}[program:d]\n{quiet}depends_on=named\n"
     )
     for number in range(count):
         on = number - 1 if shape == "chain" else 0
@@ -82,17 +84,22 @@ def measure(supervisord, count, shape):
             server.supervisor.startProcess(f"p{count // 2}")
             server.supervisor.stopProcess(f"p{count // 2}")
 
-        def added(name, **more):
+        def added(name, group="extra", **more):
             options = {"command": "sleep 1000", "autostart": "false", "stdout_logfile": "NONE", "stderr_logfile": "NONE"}
-            server.stheno.addProgram("extra", name, {**options, **more})
-            server.stheno.removeProgram("extra", name)
+            server.stheno.addProgram(group, name, {**options, **more})
+            server.stheno.removeProgram(group, name)
+
+        def first(number):
+            on = f"p{count - 1 - number // len(CONDITIONS)}={CONDITIONS[number % len(CONDITIONS)]}"
+            added(f"z{number}", depends_on=on)
 
         try:
             return [
                 each(ROUNDS, restart),
                 each(ROUNDS, lambda number: added(f"x{number}")),
                 each(ROUNDS, lambda number: added(f"y{number}", depends_on="p0")),
-                each(ROUNDS_NEW, lambda number: added(f"z{number}", depends_on=f"p{count - 1 - number % 5}")),
+                each(min(ROUNDS, count * len(CONDITIONS)), first),
+                each(ROUNDS_ANEW, lambda number: added(f"v{number}", "named")),
             ]
         finally:
             daemon.terminate()
@@ -100,8 +107,8 @@ def measure(supervisord, count, shape):
 
 
 def main():
-    print(f"{'programs':>8} {'shape':>6} {'restart':>8} {'plain':>8} {'known':>8} {'new':>8}")
-    for count in (10, 10_000):
+    print(f"{'programs':>8} {'shape':>6} {'restart':>8} {'plain':>8} {'known':>8} {'first':>8} {'anew':>8}")
+    for count in (10, 10_000, 20_000):
         for shape in ("chain", "star"):
             row = measure(sys.argv[1], count, shape)
             print(f"{count:>8} {shape:>6} " + " ".join(f"{value:8.0f}" for value in row), flush=True)

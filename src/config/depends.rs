@@ -4,7 +4,7 @@
 //! nothing has, and circles. It looks at processes, not at programs: `db_%(process_num)d` pairs them. All of it is
 //! iterative, so that no depth of a chain matters.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -118,6 +118,7 @@ impl Datatype for DependsOn {
             return Ok(DependsOn::default());
         }
         let mut items = Vec::new();
+        let mut seen = HashSet::new();
         for (count, item) in text.split(',').map(str::trim).enumerate() {
             let (name, condition) = match item.split_once('=') {
                 None => (item, Condition::Running),
@@ -133,7 +134,7 @@ impl Datatype for DependsOn {
                 return Err(format!("depends_on has more than {ITEMS_MAX} items"));
             }
             let item = Dependency { name: name.to_string(), condition };
-            if !items.contains(&item) {
+            if seen.insert(item.clone()) {
                 items.push(item);
             }
         }
@@ -224,7 +225,13 @@ pub fn look_up(nodes: &[Node<'_>]) -> Resolved {
         let own = node.depends_on.iter().map(|item| (item, None));
         let of_group = node.group_depends_on.iter().map(|item| (item, Some(node.group)));
         let mut needs: Vec<Need> = Vec::new();
+        let mut seen: HashSet<&Dependency> = HashSet::new();
         for (item, without) in own.chain(of_group) {
+            if !seen.insert(item) {
+                continue;
+            }
+            // Where none of the group is meant, its set is everybody's: a thousand groups behind one make one set.
+            let without = without.filter(|group| names.means_one_of(&item.name, group));
             let set = match known.get(&(item.name.as_str(), without)) {
                 Some(set) => *set,
                 None => {
@@ -236,9 +243,7 @@ pub fn look_up(nodes: &[Node<'_>]) -> Resolved {
                     resolved.sets.len() - 1
                 }
             };
-            if !needs.iter().any(|other| other.item == *item) {
-                needs.push(Need { item: item.clone(), set, is_partial: without.is_some() });
-            }
+            needs.push(Need { item: item.clone(), set, is_partial: without.is_some() });
         }
         resolved.needs.push(needs);
     }
@@ -317,18 +322,35 @@ pub fn check(groups: &[Rc<Group>], others: &[Rc<Group>], may_miss: impl Fn(&str)
 struct Names<'a> {
     groups: BTreeMap<&'a str, Vec<usize>>,
     programs: HashMap<&'a str, Vec<usize>>,
+    /// Which groups a program is in.
+    homes: HashSet<(&'a str, &'a str)>,
     processes: HashMap<(&'a str, &'a str), usize>,
 }
 
 impl<'a> Names<'a> {
     fn of(nodes: &[Node<'a>]) -> Names<'a> {
-        let mut names = Names { groups: BTreeMap::new(), programs: HashMap::new(), processes: HashMap::new() };
+        let mut names = Names {
+            groups: BTreeMap::new(),
+            programs: HashMap::new(),
+            homes: HashSet::new(),
+            processes: HashMap::new(),
+        };
         for (index, node) in nodes.iter().enumerate() {
             names.groups.entry(node.group).or_default().push(index);
             names.programs.entry(node.program).or_default().push(index);
+            names.homes.insert((node.program, node.group));
             names.processes.insert((node.group, node.name), index);
         }
         names
+    }
+
+    /// Whether a name means a process of that group.
+    fn means_one_of(&self, name: &str, group: &str) -> bool {
+        match name.split_once(':') {
+            Some((named, _)) => named == group,
+            None if self.programs.contains_key(name) => self.homes.contains(&(name, group)),
+            None => name == group,
+        }
     }
 
     fn find(&self, name: &str) -> Option<Vec<usize>> {
@@ -488,6 +510,28 @@ mod tests {
         for (nodes, expected) in rows {
             assert_eq!(resolved(nodes).unwrap_err(), expected, "{nodes:?}");
         }
+    }
+
+    /// Groups behind one share its set, unless their own members are among those that are meant.
+    #[test]
+    fn groups_share_what_they_depend_on() {
+        let items = parse("db:*, web").unwrap();
+        let node =
+            |group, name, program, on_group| Node { group, name, program, depends_on: &[], group_depends_on: on_group };
+        let nodes = [
+            node("db", "db", "db", &[][..]),
+            node("one", "web", "web", &items.0),
+            node("two", "web", "web", &items.0),
+            node("three", "x", "x", &items.0),
+        ];
+        let resolved = look_up(&nodes);
+        let of =
+            |node: usize| resolved.needs[node].iter().map(|need| (resolved.sets[need.set].clone(), need.is_partial));
+        let of = |node: usize| of(node).collect::<Vec<_>>();
+        assert_eq!(of(1), [(vec![0], false), (vec![2], true)]);
+        assert_eq!(of(2), [(vec![0], false), (vec![1], true)]);
+        assert_eq!(of(3), [(vec![0], false), (vec![1, 2], false)]);
+        assert_eq!(resolved.sets.len(), 4);
     }
 
     #[test]

@@ -9,14 +9,14 @@
 //! own accord starts it meanwhile; a start by command does, and ends the wait. Once what it needs is there it is
 //! *released*, and started in its turn without a second look.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::agenda::{Agenda, Due};
 use super::{Daemon, Host, Proc, ending};
 use crate::clock::{Mono, Now, earliest};
-use crate::config::depends::{self, Condition, Node};
+use crate::config::depends::{self, Condition, Dependency, Node};
 use crate::config::{self, DependsOnFailure};
 use crate::id::ProcId;
 use crate::model::event;
@@ -35,6 +35,10 @@ const REMIND_AFTER: Duration = Duration::from_secs(60);
 /// A dependency that is back so soon after it was gone may go again: it is acted on once for all of it.
 pub(super) const FLAP_TIME: Duration = Duration::from_secs(1);
 
+/// Names that are looked up, one by one, for what comes in one turn. Each may mean a look at all processes, so that for more it
+/// is less to make the gates anew.
+const LOOK_UPS_MAX: usize = 8;
+
 /// Who waits for whom.
 #[derive(Default)]
 pub(super) struct Order {
@@ -45,6 +49,8 @@ pub(super) struct Order {
     released: BTreeMap<ProcId, StartAs>,
     /// Those that a call about several is to start, until it comes to them.
     asked: BTreeSet<ProcId>,
+    /// Those that a call has excused from waiting for others than these.
+    excused: BTreeMap<ProcId, Rc<BTreeSet<ProcId>>>,
     /// Those whose wait has ended in failure, until they are started.
     refused: BTreeSet<ProcId>,
     /// Those that are to be restarted when what they depend on is back, and when it went last.
@@ -63,6 +69,8 @@ pub(super) struct Order {
     is_used: bool,
     /// The set of processes has changed since the gates were made.
     is_stale: bool,
+    /// Names that were looked up since the gates were last looked at.
+    looked_up: usize,
     /// Reused by every change.
     effects: Vec<GateEffect>,
 }
@@ -124,8 +132,21 @@ impl Daemon {
         }
         let names = called(group.name(), &config);
         let is_concerned = of_group || order.gates.concerns(id, &names.each_ref().map(String::as_str));
+        let is_new = |name: &str| !order.gates.has_name(name);
+        let looks_up = needs.iter().filter(|item| is_new(&item.name)).count();
+        let is_own = needs.iter().any(|item| names.contains(&item.name));
+        order.looked_up += looks_up;
+        if is_concerned || is_own || looks_up > 0 && (order.gates.is_empty() || order.looked_up > LOOK_UPS_MAX) {
+            order.is_stale = true;
+            return;
+        }
+        if needs.is_empty() {
+            return;
+        }
+        let mut gates = std::mem::take(&mut self.order.gates);
         let is_last = self.roster.is_listener(id);
-        order.is_stale = is_concerned || !order.gates.join(id, needs, is_last);
+        gates.join(id, needs, is_last, |name| self.roster.meant_by(name), |id| self.facts(id).unwrap_or(GONE));
+        self.order.gates = gates;
     }
 
     /// A process is about to be taken out.
@@ -139,6 +160,7 @@ impl Daemon {
             order.agenda.forget(id);
             order.refused.remove(&id);
             order.asked.remove(&id);
+            order.excused.remove(&id);
         }
         order.expected_back.remove(&id);
         order.hushed.remove(&id);
@@ -150,16 +172,18 @@ impl Daemon {
     /// cannot close a circle.
     pub(super) fn are_apart(&self, group: &str, processes: &[Rc<config::Process>]) -> bool {
         let gates = &self.order.gates;
-        let is_apart = |process: &Rc<config::Process>| {
-            let names = called(group, process);
-            let is_named = names.iter().any(|name| gates.has_name(name));
-            !is_named && process.depends_on.0.iter().all(|item| gates.knows(&item.name))
-        };
-        !self.order.is_stale && processes.iter().all(is_apart)
+        let is_there = |name: &str| !gates.has_name(name) && self.roster.meant_by(name).is_some();
+        let mut names = HashSet::new();
+        processes.iter().for_each(|process| names.extend(called(group, process)));
+        let is_apart =
+            |item: &Dependency| !names.contains(&item.name) && (gates.knows(&item.name) || is_there(&item.name));
+        let mut items = processes.iter().flat_map(|process| &process.depends_on.0);
+        !self.order.is_stale && !names.iter().any(|name| gates.has_name(name)) && items.all(is_apart)
     }
 
     /// Makes the gates anew if the set of processes has changed. Whoever waits is looked at again.
     pub(super) fn refresh_order(&mut self, now: Now) {
+        self.order.looked_up = 0;
         if !std::mem::take(&mut self.order.is_stale) {
             return;
         }
@@ -170,6 +194,9 @@ impl Daemon {
         self.order.gates = Gates::new(&depends::look_up(&nodes), &ids, facts_of, is_last);
         for id in self.order.stops.keys() {
             self.order.gates.begin_stop(*id);
+        }
+        for (id, these) in &self.order.excused {
+            self.order.gates.excuse(*id, these);
         }
         self.resume_ordered_end();
         let order = &mut self.order;
@@ -268,10 +295,35 @@ impl Daemon {
         }
     }
 
+    /// The same where they wait for each other alone: what they were up without they come up without again.
+    pub fn ask_to_start_again(&mut self, ids: &[ProcId], now: Now) {
+        self.ask_to_start(ids, now);
+        if !self.order.is_used {
+            return;
+        }
+        let these: Rc<BTreeSet<ProcId>> = Rc::new(ids.iter().copied().collect());
+        for id in ids {
+            if self.is_waiting(*id) {
+                continue;
+            }
+            self.order.excused.insert(*id, these.clone());
+            self.order.gates.excuse(*id, &these);
+        }
+    }
+
+    fn end_excuse(&mut self, id: ProcId) {
+        if self.order.excused.remove(&id).is_some() {
+            self.order.gates.end_excuse(id);
+        }
+    }
+
     /// The call has come to a process: it was started, waits, or cannot be started.
     pub fn had_its_turn(&mut self, id: ProcId, now: Now) {
         if self.order.asked.remove(&id) {
             self.reorder(id, now);
+        }
+        if !self.is_waiting(id) {
+            self.end_excuse(id);
         }
     }
 
@@ -405,6 +457,7 @@ impl Daemon {
             return;
         }
         self.order.waits.remove(&id);
+        self.end_excuse(id);
         self.order.released.insert(id, wait.start_as);
         self.agenda.set(id, Due::FirstStart, now.mono);
     }
@@ -412,6 +465,7 @@ impl Daemon {
     /// A wait ends in failure.
     fn refuse(&mut self, id: ProcId, text: String, now: Now, host: &mut dyn Host) {
         self.order.waits.remove(&id);
+        self.end_excuse(id);
         self.order.refused.insert(id);
         if let Some(process) = self.roster.process_mut(id) {
             process.start_failure = ending::OTHER_REASON;
@@ -481,6 +535,7 @@ impl Daemon {
         }
         let waited = was_waiting | self.order.released.remove(&id).is_some();
         if waited {
+            self.end_excuse(id);
             self.agenda.set(id, Due::Never, now.mono);
             self.order.agenda.forget(id);
             self.just_changed.push(id);

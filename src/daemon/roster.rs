@@ -154,6 +154,23 @@ impl Roster {
         self.group_of(id).is_some_and(|group| matches!(group.config.kind, GroupKind::Listener(_)))
     }
 
+    /// The processes that an item of `depends_on` means by that name (O-1); `None` is a name that nothing has. A program is looked
+    /// for among all processes, for groups share programs.
+    pub(super) fn meant_by(&self, name: &str) -> Option<Vec<ProcId>> {
+        let members =
+            |group: &str| self.group_named(group).and_then(|id| self.groups.get(&id)).map(|it| it.processes.clone());
+        let of_group = |group: &str| members(group).filter(|members| !members.is_empty());
+        match name.split_once(':') {
+            Some((group, "*" | "")) => of_group(group),
+            Some((group, process)) => Some(vec![self.group(self.group_named(group)?)?.process(process)?]),
+            None => {
+                let of_program = self.processes().filter(|(_, process)| process.config.program.name == name);
+                let found: Vec<ProcId> = of_program.map(|(id, _)| id).collect();
+                if found.is_empty() { of_group(name) } else { Some(found) }
+            }
+        }
+    }
+
     /// The program of a process.
     pub fn program_of(&self, group: &str, process: &str) -> Option<&str> {
         let id = self.group(self.group_named(group)?)?.process(process)?;
@@ -368,6 +385,37 @@ mod tests {
         assert_eq!(roster.find_process("g:*"), None);
         assert_eq!(roster.processes_of_program("g", "a"), ["a0", "a1"]);
         assert_eq!(roster.program_of("g", "a1"), Some("a"));
+    }
+
+    /// O-1: a group's process, a group, a program in whichever groups, in this order.
+    #[test]
+    fn what_an_item_means() {
+        let mut roster = roster();
+        let g = roster.group_named("g").unwrap();
+        let config = roster.process(roster.find_process("z").unwrap()).unwrap().config.clone();
+        roster.add_process(g, config).unwrap();
+        let rows: [(&str, Option<&[&str]>); 9] = [
+            ("g:a1", Some(&["g:a1"])),
+            ("g:x", None),
+            ("x:a1", None),
+            ("g:*", Some(&["g:a0", "g:a1", "g:b", "g:z"])),
+            ("g:", Some(&["g:a0", "g:a1", "g:b", "g:z"])),
+            ("a", Some(&["g:a0", "g:a1"])),
+            ("z", Some(&["g:z", "z"])),
+            ("g", Some(&["g:a0", "g:a1", "g:b", "g:z"])),
+            ("x", None),
+        ];
+        for (name, expected) in rows {
+            let found = roster.meant_by(name).map(|ids| names(&roster, ids));
+            let found = found.map(|mut names| {
+                names.sort();
+                names
+            });
+            let found = found.as_ref().map(|names| names.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_eq!(found.as_deref(), expected, "{name}");
+        }
+        roster.remove_processes(g, &roster.members_by_priority(g));
+        assert_eq!(roster.meant_by("g"), None, "a group without a process means nothing");
     }
 
     #[test]

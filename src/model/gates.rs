@@ -96,8 +96,10 @@ struct Member {
 struct Waiter {
     /// Its gates, in the order of its items.
     gates: Vec<usize>,
-    /// How many of them are closed.
+    /// How many of them are closed, but for those that it is excused from.
     closed: usize,
+    /// Closed gates that it need not wait at, until they open.
+    excused: Vec<usize>,
     /// It is to be stopped, and is not yet.
     is_stopping: bool,
     /// It counts among those of its gates: it is to be stopped, or what depends on it is.
@@ -176,28 +178,35 @@ impl Gates {
         self.names.contains_key(name)
     }
 
-    /// Whether a name is known, and something has it.
+    /// Whether somebody depends on that name, and something has it.
     pub fn knows(&self, name: &str) -> bool {
         self.names.get(name).is_some_and(|gates| gates.iter().any(|gate| !self.gates[*gate].is_absent))
     }
 
-    /// A process has come that no gate concerns, and depends on these. Others depend on the same already: the cost is that
-    /// of its items. False, and nothing is done, if one of them is new.
-    pub fn join(&mut self, id: ProcId, items: &[Dependency], is_last: bool) -> bool {
+    /// A process has come that no gate concerns, and depends on these. A gate at which others wait already costs nothing, a new
+    /// one what `find` does to tell who has its name, and a look at those; `None` is a name that nothing has.
+    pub fn join(
+        &mut self,
+        id: ProcId,
+        items: &[Dependency],
+        is_last: bool,
+        find: impl Fn(&str) -> Option<Vec<ProcId>>,
+        facts: impl Fn(ProcId) -> Facts,
+    ) {
         let mut found: Vec<usize> = Vec::with_capacity(items.len());
         for item in items {
             let is_same = |gate: &&usize| {
                 let gate = &self.gates[**gate];
                 gate.is_whole && gate.item.condition == item.condition
             };
-            match self.names.get(&item.name).and_then(|gates| gates.iter().find(is_same)) {
-                Some(gate) if found.contains(gate) => {}
-                Some(gate) => found.push(*gate),
-                None => return false,
-            }
+            let known = self.names.get(&item.name).and_then(|gates| gates.iter().find(is_same)).copied();
+            let gate = known.unwrap_or_else(|| {
+                let members = find(&item.name);
+                self.add(item, members.is_none(), members.into_iter().flatten(), &facts)
+            });
+            found.push(gate);
         }
         found.into_iter().for_each(|gate| self.enter(id, gate, is_last));
-        true
     }
 
     /// A process goes on which nothing depends: the cost is that of those that wait beside it. False, and nothing is done,
@@ -253,6 +262,25 @@ impl Gates {
     /// Whether all gates of a process are open. One that has none may start at any time.
     pub fn is_open(&self, id: ProcId) -> bool {
         self.waiters.get(&id).is_none_or(|waiter| waiter.closed == 0)
+    }
+
+    /// A process need not wait at gates that others than `these` keep closed.
+    pub fn excuse(&mut self, id: ProcId, these: &BTreeSet<ProcId>) {
+        let Some(waiter) = self.waiters.get_mut(&id) else { return };
+        for number in &waiter.gates {
+            let gate = &self.gates[*number];
+            let is_other = |member: &Member| !member.meets && !these.contains(&member.process);
+            if (gate.is_absent || gate.members.iter().any(is_other)) && !waiter.excused.contains(number) {
+                waiter.excused.push(*number);
+                waiter.closed -= 1;
+            }
+        }
+    }
+
+    /// From here on it waits at all of its gates again.
+    pub fn end_excuse(&mut self, id: ProcId) {
+        let Some(waiter) = self.waiters.get_mut(&id) else { return };
+        waiter.closed += std::mem::take(&mut waiter.excused).len();
     }
 
     /// Whether nothing has to be stopped before a process (O-2).
@@ -333,6 +361,10 @@ impl Gates {
                             self.looks += 1;
                         }
                         let Some(entry) = self.waiters.get_mut(waiter) else { continue };
+                        if let Some(place) = entry.excused.iter().position(|excused| *excused == number) {
+                            entry.excused.remove(place);
+                            continue;
+                        }
                         entry.closed = if is_open { entry.closed - 1 } else { entry.closed + 1 };
                         if is_open && entry.closed == 0 {
                             out.push(GateEffect::Opened(*waiter));
@@ -350,8 +382,7 @@ impl Gates {
 
     /// What a process waits for, in the order of its items; each process once for each of them.
     pub fn obstacles(&self, id: ProcId) -> impl Iterator<Item = Obstacle<'_>> {
-        let gates = self.waiters.get(&id).into_iter().flat_map(|waiter| &waiter.gates);
-        let closed = gates.filter_map(|gate| self.gates.get(*gate)).filter(|gate| gate.unmet > 0);
+        let closed = self.minded(id).filter(|gate| gate.unmet > 0);
         closed.flat_map(|gate| {
             let unmet = gate.members.iter().filter(|member| !member.meets);
             unmet.map(|member| Obstacle { process: member.process, item: &gate.item, fails: member.fails })
@@ -368,8 +399,14 @@ impl Gates {
 
     /// The items of a process whose names nothing has.
     pub fn absent(&self, id: ProcId) -> impl Iterator<Item = &Dependency> {
-        let gates = self.waiters.get(&id).into_iter().flat_map(|waiter| &waiter.gates);
-        gates.filter_map(|gate| self.gates.get(*gate)).filter(|gate| gate.is_absent).map(|gate| &gate.item)
+        self.minded(id).filter(|gate| gate.is_absent).map(|gate| &gate.item)
+    }
+
+    /// The gates of a process but for those that it is excused from.
+    fn minded(&self, id: ProcId) -> impl Iterator<Item = &Gate> {
+        let waiter = self.waiters.get(&id).into_iter();
+        let numbers = waiter.flat_map(|waiter| waiter.gates.iter().filter(|gate| !waiter.excused.contains(gate)));
+        numbers.filter_map(|gate| self.gates.get(*gate))
     }
 
     /// Everything a process waits for by one item after another, met or not.
@@ -429,7 +466,7 @@ impl Gates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::depends::{DependsOn, Node, resolve};
+    use crate::config::depends::{self, DependsOn, Node, resolve};
 
     const A: ProcId = ProcId(1);
     const B: ProcId = ProcId(2);
@@ -498,6 +535,35 @@ mod tests {
         assert!(gates.is_open(A), "it waits for nobody");
     }
 
+    /// What others keep closed is not waited for; what they open meanwhile counts as ever, and in the end all does.
+    #[test]
+    fn one_is_excused_from_what_others_keep_closed() {
+        use ProcessState::*;
+        let on = |name: &str| Dependency { name: name.to_string(), condition: Condition::Running };
+        let items = [on("a"), on("b"), on("nobody")];
+        let node = |name, depends_on| Node { group: name, name, program: name, depends_on, group_depends_on: &[] };
+        let nodes = [node("a", &[][..]), node("b", &[]), node("web", &items)];
+        let resolved = depends::look_up(&nodes);
+        let mut gates = Gates::new(&resolved, &[A, B, WEB], |_| facts(Stopped), |_| false);
+        gates.excuse(WEB, &BTreeSet::from([A, WEB]));
+        let waits_for = |gates: &Gates| gates.obstacles(WEB).map(|found| found.process).collect::<Vec<_>>();
+        assert_eq!((waits_for(&gates), gates.absent(WEB).count()), (vec![A], 0));
+        // Of whom something is heard; what follows; whether it may start.
+        let rows: [(ProcId, ProcessState, &[GateEffect], bool); 4] = [
+            (B, Running, &[], false),
+            (B, Exited, &[GateEffect::Closed(WEB)], false),
+            (B, Running, &[], false),
+            (A, Running, &[GateEffect::Opened(WEB)], true),
+        ];
+        for (step, (process, state, expected, is_open)) in rows.into_iter().enumerate() {
+            let mut effects = Vec::new();
+            gates.update(process, facts(state), &mut effects);
+            assert_eq!((effects.as_slice(), gates.is_open(WEB)), (expected, is_open), "step {step}");
+        }
+        gates.end_excuse(WEB);
+        assert_eq!((gates.is_open(WEB), gates.absent(WEB).count()), (false, 1));
+    }
+
     /// O-2: who is free to stop.
     #[test]
     fn a_process_is_free_when_all_that_depend_on_it_are_stopped() {
@@ -555,8 +621,7 @@ mod tests {
         let mut gates = Gates::new(&resolve(&nodes).unwrap(), &[A, WEB], stopped, |_| false);
         assert!(gates.concerns(WEB, &[]) && gates.concerns(A, &[]) && gates.concerns(B, &["x", "a"]));
         assert!(!gates.concerns(B, &["x", "x:*"]) && gates.knows("a") && !gates.knows("x"));
-        assert!(!gates.join(B, &second.0, false), "that condition is new");
-        assert!(gates.join(B, &first.0, false));
+        gates.join(B, &first.0, false, |name| panic!("{name} is known"), stopped);
         assert_eq!(gates.obstacles(B).map(|found| found.process).collect::<Vec<_>>(), [A]);
         let mut effects = Vec::new();
         gates.update(A, facts(ProcessState::Running), &mut effects);
@@ -568,6 +633,12 @@ mod tests {
         assert!(!gates.leave(A), "something depends on it");
         assert_eq!(gates.dependents(A).collect::<Vec<_>>(), [WEB]);
         assert!(gates.leave(WEB) && gates.is_empty());
+        // With another condition it is another gate, and so is a name that nothing has.
+        let third = on("nobody", Condition::Running);
+        let items = [first.0[0].clone(), second.0[0].clone(), third.0[0].clone()];
+        gates.join(B, &items, false, |name| (name == "a").then(|| vec![A]), |_| facts(ProcessState::Running));
+        assert_eq!(gates.obstacles(B).map(|found| found.item.condition).collect::<Vec<_>>(), [Condition::Ended]);
+        assert_eq!(gates.absent(B).map(|item| item.name.as_str()).collect::<Vec<_>>(), ["nobody"]);
     }
 
     /// O-9: ten thousand in one chain, in one star, and one half waiting for all of the other: what a change costs is the

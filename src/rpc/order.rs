@@ -38,11 +38,17 @@ pub const METHODS: &[Method] = &[
             graph,
         )
     },
-    about_names(
-        "startInOrder",
-        "Start processes or groups, each as soon as what it depends on is as it needs it.",
-        start_in_order,
-    ),
+    Method {
+        optional: 2,
+        ..row(
+            "startInOrder",
+            &["array", "array", "boolean", "boolean"],
+            &["names", "wait", "again"],
+            "Start processes or groups, each as soon as what it depends on is as it needs it. With again=true they wait for each \
+             other alone: what else is missing they were up without.",
+            start_in_order,
+        )
+    },
     about_names(
         "startWithDependencies",
         "Start processes or groups and what they depend on and is not there yet, each in its turn.",
@@ -106,6 +112,9 @@ fn named(context: &Context<'_>, params: &[Value]) -> Result<Vec<ProcId>, Fault> 
 
 fn start_in_order(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let processes = named(context, params)?;
+    if params.get(2) == Some(&Value::Bool(true)) {
+        context.daemon.ask_to_start_again(&processes, context.now);
+    }
     begin_starts(context, processes, wait(params, 1))
 }
 

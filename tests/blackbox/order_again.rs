@@ -241,3 +241,40 @@ fn a_restart_with_dependents_does_not_wait_for_what_waits() {
     assert_eq!((stopped.status, stopped.stdout.lines().count()), (0, 3), "{}", stopped.stdout);
     assert_eq!(description(&daemon, "waits"), "Not started");
 }
+
+/// O-2: who was up without something that it depends on is up again without it, behind what else it depends on, and the command
+/// ends.
+#[test]
+fn a_restart_with_dependents_asks_for_no_more_than_there_was() {
+    if is_original() {
+        return;
+    }
+    let script = "trap 'exit 0' TERM; sleep 0.3; echo up > db.up; while :; do sleep 0.02; done";
+    let config = [
+        format!(
+            "[program:db]\ncommand=sh -c \"{script}\"\ndirectory=%(here)s\nready=command:test -f db.up\nready_interval=0.1\nstartsecs=0\n\
+             post_stop_hook=rm -f db.up\n"
+        ),
+        program("off", "autostart=false"),
+        program("web", "depends_on=db=ready, off\nautostart=false"),
+        program("above", "depends_on=web\nautostart=false"),
+    ];
+    let daemon = Daemon::start(&config.concat());
+    daemon.wait_state("db", "RUNNING");
+    for name in ["web", "above"] {
+        daemon.must("supervisor.startProcess", &[name.into()]);
+    }
+    let restarted = daemon.folder.ctl(&["restart", "--with-dependents", "db"]);
+    assert_eq!(
+        (restarted.status, restarted.stdout.as_str()),
+        (0, "above: stopped\nweb: stopped\ndb: stopped\ndb: started\nweb: started\nabove: started\n")
+    );
+    let log = daemon.log();
+    let last = |text: &str| log.rfind(text).unwrap_or_else(|| panic!("{text}: {log}"));
+    assert!(last("success: db") < last("spawned: 'web'") && last("success: web") < last("spawned: 'above'"), "{log}");
+    // That was for once.
+    daemon.must("supervisor.stopProcess", &["web".into()]);
+    let names = Value::Array(vec!["web".into()]);
+    daemon.must("stheno.startInOrder", &[names, Value::Bool(false)]);
+    wait_description(&daemon, "web", "Waiting for off (STOPPED)");
+}

@@ -105,7 +105,8 @@ pub(super) fn stop_with_dependents(session: &mut Session, names: &[String]) -> R
 }
 
 /// `restart --with-dependents`: down in reverse, up in order. Who depends on them and was down stays down, and who waits goes
-/// on waiting: that may be for something else, which nobody starts here.
+/// on waiting: that may be for something else, which nobody starts here. For the same reason those that were up wait for each
+/// other alone.
 pub(super) fn restart_with_dependents(session: &mut Session, names: &[String]) -> Result<(), Error> {
     let params = [list(names), true.into(), false.into()];
     let Some(results) = call(session, "stheno.stopWithDependents", &params)? else { return Ok(()) };
@@ -118,7 +119,7 @@ pub(super) fn restart_with_dependents(session: &mut Session, names: &[String]) -
             wanted.push(name);
         }
     }
-    match call(session, "stheno.startInOrder", &[list(&wanted)])? {
+    match call(session, "stheno.startInOrder", &[list(&wanted), true.into(), true.into()])? {
         Some(results) => print_results_of_start(session, &array(results)?),
         None => Ok(()),
     }
