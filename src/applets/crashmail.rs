@@ -24,7 +24,7 @@ const MANUAL: Manual = Manual {
     flags: FLAGS,
 };
 
-/// `crashmail`, configured.
+/// What `crashmail` was told to watch for, and where to send it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrashMail {
     /// Watched processes; empty for all. The original takes the option and watches all regardless.

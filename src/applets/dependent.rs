@@ -62,7 +62,7 @@ const MANUAL: Manual = Manual {
 /// A process, by its group and its name.
 type Name = (String, String);
 
-/// The applet, configured.
+/// The listener of `supervisord-dependent-startup`, as its command line asks for it.
 pub struct DependentStartup {
     dependents: Dependents<Name>,
     /// Those whose turn has come, but for the first event.

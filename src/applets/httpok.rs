@@ -39,7 +39,7 @@ const MANUAL: Manual = Manual {
     flags: FLAGS,
 };
 
-/// `httpok`, configured.
+/// What `httpok` was told to ask for, and what it does about a bad answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpOk {
     url: Url,

@@ -10,7 +10,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Reads `host[:port]`.
+    /// Reads `host[:port]` as a mail server; the port is 25 without one.
     pub fn parse(text: &str, login: Option<(String, String)>) -> Option<Server> {
         let (host, port) = match text.split_once(':') {
             // More than one colon is an IPv6 address.

@@ -14,7 +14,7 @@ const PAYLOAD_CHARS_MAX: u64 = 64 * 1024 * 1024;
 /// An event, as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// `TICK_60` …
+    /// The type of event that it subscribes to, such as `TICK_60`.
     pub event: String,
     /// All of it; its first line is `key:value` pairs.
     pub payload: String,

@@ -39,7 +39,7 @@ pub struct Memmon {
     any: Option<i64>,
     sendmail: String,
     email: Option<String>,
-    /// Seconds.
+    /// Seconds that a restarted process may have been up for its restart to be mailed.
     uptime_max: i64,
     /// What stands in the subject of mail.
     name: Option<String>,

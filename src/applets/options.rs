@@ -38,7 +38,7 @@ pub struct Manual {
 }
 
 impl Manual {
-    /// The whole help.
+    /// What `--help` prints: usage, then a line for each option.
     pub fn help(&self) -> String {
         format!("Usage: {}\n\n{}\n\nOptions:\n{}", self.usage, self.about, help_lines(self.flags))
     }
@@ -48,7 +48,7 @@ impl Manual {
         getopt(args, self.flags).map_err(|problem| self.refuse(&problem))
     }
 
-    /// `--help`.
+    /// How an applet ends that was asked for its help: it is printed, and all is well.
     pub fn asked_for(&self) -> Exit {
         Exit { code: 0, stdout: self.help(), stderr: String::new() }
     }

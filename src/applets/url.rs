@@ -13,7 +13,7 @@ pub struct Url {
 }
 
 impl Url {
-    /// Errors: a sentence.
+    /// Reads an absolute URL. Errors are sentences for whoever wrote it.
     pub fn parse(text: &str) -> Result<Url, String> {
         let (scheme, rest) = text.split_once("://").ok_or_else(|| format!("Bad scheme in {text}"))?;
         match scheme.to_ascii_lowercase().as_str() {

@@ -17,7 +17,7 @@ pub trait World {
     fn say(&mut self, text: &str);
     /// Calls a method of the daemon.
     fn call(&mut self, method: &str, params: &[Value]) -> Result<Value, CallError>;
-    /// The wall clock.
+    /// The time of the wall clock, for what people read.
     fn now(&mut self) -> Wall;
     fn pause(&mut self, span: Duration);
     /// Runs a command line in a shell, with `input` on its standard input; its standard output.
@@ -35,9 +35,9 @@ pub trait World {
 pub enum CallError {
     /// The daemon answered with a fault.
     Fault {
-        /// `faultCode`
+        /// `faultCode` of the answer.
         code: i64,
-        /// `faultString`
+        /// `faultString` of the answer.
         text: String,
     },
     /// There was no answer, or none that can be read.
@@ -56,9 +56,9 @@ impl fmt::Display for CallError {
 /// What a GET request brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// 200 …
+    /// The status of the answer, such as 200.
     pub status: u16,
-    /// `OK` …
+    /// The words after the status, such as `OK`.
     pub reason: String,
     /// As much as is read.
     pub body: Vec<u8>,
@@ -85,13 +85,13 @@ pub struct Memory {
 /// What the applets read of `supervisor.getAllProcessInfo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
-    /// `name`
+    /// The name of the process within its group.
     pub name: String,
-    /// `group`
+    /// The name of the group it is in.
     pub group: String,
     /// 0 when it does not run.
     pub pid: i64,
-    /// State code (P-1).
+    /// The number of its state (P-1).
     pub state: i64,
 }
 

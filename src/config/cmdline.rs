@@ -210,7 +210,7 @@ const fn ours(long: &'static str, help: &'static str) -> Flag {
     Flag { short: None, long: Some(long), argument: None, whole: true, help }
 }
 
-/// supervisord's options (C-140).
+/// The flags of supervisord's command line (C-140).
 pub const FLAGS: &[Flag] = &[
     flag('c', "configuration", Some("FILE"), "the file to read, e.g. -c /etc/supervisord.conf"),
     flag('n', "nodaemon", None, "stay in the foreground, e.g. in a container: -n"),

@@ -12,7 +12,7 @@ use super::reader::{Reader, Scope};
 use super::search;
 use super::sources::{MainFile, Sources};
 
-/// `[ctlplugin:x]` (C-119).
+/// Plug-ins of supervisorctl stand in sections `[ctlplugin:x]` (C-119).
 const PLUGINS: PluginKind = PluginKind {
     prefix: "ctlplugin:",
     key: "supervisor.ctl_factory",

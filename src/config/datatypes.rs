@@ -21,7 +21,7 @@ use super::values::{Autorestart, Owner, ServerUrl, UnknownAction, User};
 pub enum Expansion {
     /// Not at all: whoever uses it expands it, once per process.
     No,
-    /// The rule.
+    /// Once, before it is parsed: the rule.
     Once,
     /// Log paths, so that a literal `%` there is `%%%%` (C-67).
     Twice,
@@ -108,7 +108,7 @@ impl Datatype for bool {
     }
 }
 
-/// `autorestart` (C-72).
+/// `autorestart` is a word of its own or a boolean (C-72).
 impl Datatype for Autorestart {
     const KIND: &'static str = "true, false or unexpected";
 
@@ -217,11 +217,11 @@ impl Datatype for Strings {
 /// Where a child's output goes, before AUTO names are made and syslog is translated (C-82).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogFile {
-    /// `none` or `off`.
+    /// There is no log: `none` or `off`.
     None,
-    /// `auto`.
+    /// A file whose name is made up: `auto`.
     Auto,
-    /// `syslog`, deprecated.
+    /// The log goes to syslog, by the deprecated word `syslog`.
     Syslog,
     /// A path whose directory exists. An empty one is no log, either, but counts as a file name (C-109).
     Path(String),
@@ -303,7 +303,7 @@ fn group_id(group: &str, env: &dyn Env) -> Result<u32, String> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Groups {
     text: String,
-    /// Their numbers.
+    /// The numbers of these groups.
     pub ids: Rc<[u32]>,
 }
 

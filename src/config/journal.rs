@@ -55,7 +55,7 @@ pub struct Own {
 /// What of the files is gone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gone {
-    /// Whole groups.
+    /// Groups that were removed as a whole.
     pub groups: BTreeSet<String>,
     /// Programs: group and program.
     pub programs: BTreeSet<[String; 2]>,
@@ -72,7 +72,7 @@ pub enum Definition {
     Own {
         /// The group that it was added to.
         group: String,
-        /// Its name there.
+        /// The name of the program in that group.
         program: String,
     },
 }
@@ -101,7 +101,7 @@ pub enum JournalFile {
     Read {
         /// What it means, whatever has become of the files.
         journal: Journal,
-        /// Its bytes.
+        /// The bytes of the file as they were read.
         text: Rc<[u8]>,
     },
     /// It was left out, for this reason; nothing may be written over it.

@@ -113,7 +113,7 @@ options! {
 }
 
 options! {
-    /// `[include]` (C-41, C-42).
+    /// Which files are read besides, `[include]` (C-41, C-42).
     IncludeOptions {
         /// Files to read besides this one; blanks between them, wildcards allowed.
         files: Option<Unexpanded>;
@@ -121,7 +121,7 @@ options! {
 }
 
 options! {
-    /// `[inet_http_server]` (C-97).
+    /// The server for clients of the network, `[inet_http_server]` (C-97).
     InetServerOptions {
         /// User name that clients must give.
         username: Option<String>;
@@ -135,7 +135,7 @@ options! {
 options! {
     /// The path of `[unix_http_server]`, which knows one name more (C-66).
     UnixFileOptions {
-        /// The socket's path.
+        /// Path of the socket file.
         file: Option<String>;
     }
 }
@@ -377,7 +377,7 @@ channel_options! {
     OutputOptions {
         /// Size of the buffer for what is captured; 0 turns capturing off.
         capture_maxbytes: ByteSize = "0" [.listed(14)];
-        /// Emit PROCESS_LOG events.
+        /// Emit PROCESS_LOG events for each piece of output.
         events_enabled: bool = "false" [.listed(15)];
         /// When the reader of a log that is a stream, such as /dev/stdout, does not keep up: drop lines, or let the
         /// program wait.
@@ -424,7 +424,7 @@ pub fn logfile_place(channel: Channel) -> usize {
 }
 
 options! {
-    /// `[group:x]` (C-113).
+    /// What a section `[group:x]` says of all its programs (C-113).
     GroupOptions {
         /// Names of the programs that belong to it.
         programs: Strings = "" [.makes()];
@@ -448,7 +448,7 @@ options! {
         result_handler: String = "supervisor.dispatchers:default_handler" [.makes()];
         /// Types of events it wants.
         events: Strings = "" [.makes()];
-        /// Not allowed here.
+        /// Not allowed here: what a listener writes to its stdout is read by the daemon.
         redirect_stderr: bool = "false" [.makes()];
         /// Add exit status, signal and reason to the payloads of process states.
         extended_payload: bool = "false";
@@ -536,7 +536,7 @@ options! {
 /// A table, and where its options are known.
 #[derive(Clone, Copy, Debug)]
 pub struct Table {
-    /// Its options.
+    /// The options that may stand in it.
     pub rows: &'static [Row],
     /// Kinds of sections: a whole name; before a colon, what sections with a name of their own begin with; before a
     /// star, what any section may go on from.

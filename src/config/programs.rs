@@ -25,7 +25,7 @@ use super::values::Autorestart;
 /// fill the memory.
 const NUMPROCS_MAX: i64 = 100_000;
 
-/// Variables by name.
+/// Variables of an environment by their names.
 type Variables = BTreeMap<String, String>;
 
 /// What sections of programs have in common during one load.
@@ -40,7 +40,7 @@ pub(super) struct Common<'a> {
     pub(super) variables: Option<&'a Variables>,
     /// `ENV_*` in options that are expanded for each process.
     pub(super) process_variables: &'a Variables,
-    /// `[supervisord] environment` (C-112).
+    /// The variables of `[supervisord] environment`, which all children get (C-112).
     pub(super) environment: Rc<Variables>,
     /// What AUTO stands for in `serverurl`.
     pub(super) serverurl: Option<&'a str>,

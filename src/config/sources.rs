@@ -21,7 +21,7 @@ pub(super) const TAKEN_AS_ONE: &str = "both are taken as one";
 pub struct MainFile {
     /// As it was given or found.
     pub name: String,
-    /// The same, absolute.
+    /// The same path, made absolute.
     pub path: String,
     /// Its directory, `%(here)s` (C-9).
     pub here: String,

@@ -90,7 +90,7 @@ pub enum ServerAddress {
     Inet {
         /// Lower-case, without brackets; empty for every interface of IPv4.
         host: String,
-        /// 1 to 65535.
+        /// The port, from 1 to 65535.
         port: u16,
     },
     /// `[unix_http_server]`: a socket in the file system.
@@ -124,7 +124,7 @@ impl fmt::Display for ServerAddress {
 /// What a client must present.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Credentials {
-    /// Never empty.
+    /// The name that clients give; it is never empty.
     pub username: String,
     /// Clear, or `{SHA}` and 40 lower-case hex digits (C-99).
     pub password: String,
@@ -176,11 +176,11 @@ pub struct Group {
 /// The kinds of groups.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GroupKind {
-    /// `[program:x]` or `[group:x]`.
+    /// Programs, of `[program:x]` or `[group:x]`.
     Programs,
-    /// `[eventlistener:x]`.
+    /// A pool of listeners, `[eventlistener:x]`.
     Listener(Listener),
-    /// `[fcgi-program:x]`.
+    /// Programs behind one socket, `[fcgi-program:x]`.
     Fcgi(Fcgi),
 }
 
@@ -200,7 +200,7 @@ pub struct Listener {
 /// The result handlers whose names are known (C-119).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResultHandler {
-    /// `supervisor.dispatchers:default_handler` (E-47).
+    /// The original's own, `supervisor.dispatchers:default_handler` (E-47).
     Default,
     /// `supervisor_twiddler.resulthandler:stdin_write_handler` and grace's (E-48).
     StdinWrite,

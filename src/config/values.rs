@@ -34,14 +34,14 @@ pub enum UnknownAction {
     Restart,
 }
 
-/// `autorestart` (C-72).
+/// When a process that has ended is started again, `autorestart` (C-72).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Autorestart {
     /// Whenever it has ended and nobody asked for that.
     Always,
     /// After an unexpected exit.
     Unexpected,
-    /// Never.
+    /// It is never started again by itself.
     Never,
     /// Never, although that is not written: its end is to be the daemon's (`essential`).
     Essential,

@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// How long it may take to say that it is there.
 const SIGN_WAIT: Duration = Duration::from_secs(10);
 
-/// A call, encoded.
+/// The body of a call, encoded once for however many attempts.
 pub struct Call(Vec<u8>);
 
 impl Call {
@@ -55,7 +55,7 @@ pub struct Client {
 /// How long a silent server is waited for.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// Without a byte.
+    /// How long a server may send nothing before it is given up.
     pub silence: Duration,
     /// For a sign of life on another connection; `None` gives up without asking for one.
     pub sign: Option<Duration>,

@@ -1,4 +1,4 @@
-//! Colour on terminals.
+//! Where output is coloured: on terminals whose user does not object.
 
 use std::io::IsTerminal;
 

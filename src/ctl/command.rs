@@ -7,9 +7,9 @@ use super::session::Session;
 /// What completes a command's words (S-73).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Completes {
-    /// Nothing.
+    /// Nothing is completed after it.
     Nothing,
-    /// Names of groups.
+    /// Names of groups are completed.
     Groups,
     /// Names of processes, and `group:*`.
     Processes,
@@ -24,7 +24,7 @@ pub enum Owner {
     Unlisted,
     /// An extension's plugin. `always` says whether the command exists without the section too.
     Extension {
-        /// Which.
+        /// The kind of extension that it belongs to.
         kind: Kind,
         /// Whether it is there without its section.
         always: bool,
@@ -42,10 +42,10 @@ pub enum Run {
     Leave,
 }
 
-/// One command.
+/// One command of the prompt, as a row.
 #[derive(Clone, Copy)]
 pub struct Command {
-    /// What people type.
+    /// What people type to call it.
     pub name: &'static str,
     /// What `help <name>` prints, without the last newline (S-66, S-67).
     pub help: &'static str,
@@ -53,8 +53,8 @@ pub struct Command {
     pub check: bool,
     /// What its words are.
     pub completes: Completes,
-    /// Whose it is.
+    /// By whose help and plug-in it stands.
     pub owner: Owner,
-    /// What it does.
+    /// What is done when it is called.
     pub run: Run,
 }

@@ -17,9 +17,9 @@ use crate::wire::pyrepr;
 pub enum Error {
     /// The daemon answered with a fault.
     Fault {
-        /// `faultCode`.
+        /// `faultCode` of the answer.
         code: i64,
-        /// `faultString`.
+        /// `faultString` of the answer.
         text: String,
     },
     /// The answer's HTTP status was not 200.

@@ -10,15 +10,15 @@ const NAME_WIDTH_MAX: usize = 44;
 /// What is known of a process.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Line {
-    /// Its name, `group:process`.
+    /// What it is called in commands, `group:process`.
     pub name: String,
-    /// Its state.
+    /// The name of its state.
     pub state: String,
     /// Seconds that it has been so.
     pub since: Option<i64>,
     /// Per cent of a processor.
     pub cpu: Option<f64>,
-    /// Memory.
+    /// Memory of its process, in KiB.
     pub rss_kib: i64,
     /// How often it was started again.
     pub restarts: i64,

@@ -25,7 +25,7 @@ pub struct Options {
     pub words: Vec<String>,
 }
 
-/// A `[ctlplugin:<label>]` section.
+/// What a section `[ctlplugin:<label>]` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plugin {
     /// The title in `help`.

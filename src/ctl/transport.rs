@@ -28,7 +28,7 @@ pub struct Server {
     pub url: String,
     /// For Basic authentication; sent only together with the password (S-15).
     pub username: Option<String>,
-    /// In clear text.
+    /// The password in clear text, as the protocol wants it.
     pub password: Option<String>,
 }
 
@@ -48,13 +48,13 @@ impl Server {
 /// Where a URL points.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// `http://host[:port]`
+    /// A server that listens on a port: `http://host[:port]`.
     Tcp {
         /// A name or an address, without brackets.
         host: String,
         port: u16,
     },
-    /// `unix://path`
+    /// A server that listens on a socket file: `unix://path`.
     Unix(String),
 }
 

@@ -26,7 +26,7 @@ pub enum Due {
     /// As soon as nobody waits for a first start: in the original all programs have been tried once before the first is
     /// given up.
     AfterFirstStarts,
-    /// At that moment.
+    /// It is to be looked at by that moment.
     At(Mono),
 }
 
@@ -35,7 +35,7 @@ pub enum Due {
 pub struct Agenda {
     first_starts: BTreeSet<ProcId>,
     after_first_starts: BTreeSet<ProcId>,
-    /// Earliest first.
+    /// When which process is due, the earliest first.
     deadlines: BTreeSet<(Mono, ProcId)>,
     /// The moment with which each process stands in `deadlines`.
     moments: IdMap<ProcId, Mono>,

@@ -23,7 +23,7 @@ pub struct Dynamic {
     base: Option<Rc<Document>>,
     /// `%(here)s` in options that calls give.
     here: String,
-    /// `[stheno] dynamic_conf`.
+    /// The file that changes are kept in, `[stheno] dynamic_conf`.
     path: Option<String>,
     /// The bytes last read from the file or written to it; `None` when there was no file.
     known: Option<Rc<[u8]>>,

@@ -44,7 +44,7 @@ pub(super) struct Present<'a> {
 /// What edits are made against.
 pub(super) struct Scene<'a> {
     pub(super) base: &'a Document,
-    /// `%(here)s` in options.
+    /// What `%(here)s` means in options.
     pub(super) here: &'a str,
     pub(super) present: Present<'a>,
     /// Whether there is a file: what is in it is configured, whether or not it is active.

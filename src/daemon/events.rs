@@ -61,7 +61,7 @@ impl Daemon {
         self.bus.emit(Event::of_fleet(kind, name, group));
     }
 
-    /// `sendRemoteCommEvent` (E-9).
+    /// A client's own event, `sendRemoteCommEvent` (E-9).
     pub fn remote_event(&mut self, kind: &str, data: &str) {
         self.bus.emit(Event::remote(kind, data));
     }

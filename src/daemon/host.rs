@@ -38,7 +38,7 @@ pub struct Launch<'a> {
     pub group: &'a str,
     /// What is executed, as found.
     pub path: &'a str,
-    /// argv, as split.
+    /// The words of the command, the program first.
     pub argv: &'a [String],
     /// The shared listening socket that becomes descriptor 0.
     pub socket: Option<SocketId>,
@@ -105,7 +105,7 @@ pub enum StdinProblem {
 pub struct Span {
     /// The place of its first byte in the file.
     pub offset: u64,
-    /// Number of bytes.
+    /// How many bytes of it are wanted.
     pub length: u64,
 }
 
@@ -173,7 +173,7 @@ pub struct Unmet {
     pub section: String,
     /// The option of it that says so.
     pub option: &'static str,
-    /// Why not.
+    /// Why there is none, in words for the log.
     pub reason: String,
 }
 

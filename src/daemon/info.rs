@@ -11,7 +11,7 @@ use crate::state::ProcessState;
 pub struct Info<'a> {
     pub name: &'a str,
     pub group: &'a str,
-    /// P-90.
+    /// What `status` shows beside the state (P-90).
     pub description: String,
     /// Whole seconds since the epoch, within 32 bits; 0 never.
     pub start: i64,

@@ -84,7 +84,7 @@ pub struct Daemon {
     care: care::Care,
     /// Processes whose state changed since [`Daemon::roll_changed`].
     just_changed: Vec<ProcId>,
-    /// Those before, ascending.
+    /// Those that changed in the turn before, ascending, each once.
     recently_changed: Vec<ProcId>,
     shutdown: shutdown::Shutdown,
     ending: ending::Ending,

@@ -78,7 +78,7 @@ pub(super) struct Order {
 /// What follows when a process is stopped that was to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AfterStop {
-    /// Nothing: it rests.
+    /// Nothing: it rests until somebody starts it.
     Rest,
     /// It waits for what it depends on.
     Wait,
@@ -600,7 +600,7 @@ impl Daemon {
         Some(format!("Waiting {secs} s before the first start"))
     }
 
-    /// Who waits.
+    /// Those that wait, in the order of their ids.
     pub fn waiting(&self) -> impl Iterator<Item = ProcId> {
         self.order.waits.keys().copied()
     }

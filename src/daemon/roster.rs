@@ -82,7 +82,7 @@ impl Roster {
         self.groups.iter().map(|(id, group)| (*id, group))
     }
 
-    /// Groups by name.
+    /// Groups with their ids, by name.
     pub fn groups_by_name(&self) -> impl Iterator<Item = (GroupId, &Group)> {
         self.group_ids.values().filter_map(|id| self.groups.get(id).map(|group| (*id, group)))
     }

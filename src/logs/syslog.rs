@@ -64,7 +64,7 @@ enum Socket {
 /// What became of a message.
 enum Sent {
     Yes,
-    /// Not now.
+    /// It could not be taken now: the socket is full.
     No,
     /// The one before this came to nobody, and so does this.
     Refused,

@@ -285,7 +285,7 @@ pub struct Header<'a> {
     pub pool_serial: u64,
     /// The payload is the extended one.
     pub extended: bool,
-    /// What `len` counts.
+    /// What the number after `len` counts.
     pub length: Length,
 }
 

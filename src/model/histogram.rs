@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Upper bounds of the classes in microseconds: from what a turn takes at least to what nobody wants to see.
 pub const BOUNDS_US: [u32; 9] = [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000];
 
-/// Counts by class.
+/// Counts of durations by class, and their sum.
 #[derive(Clone, Debug, Default)]
 pub struct Histogram {
     counts: [u64; BOUNDS_US.len()],

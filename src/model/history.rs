@@ -39,7 +39,7 @@ pub enum Why {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asker {
-    /// `127.0.0.1:4711`, `uid 1000`.
+    /// Where they come from: `127.0.0.1:4711` or `uid 1000`.
     pub peer: String,
     /// The method through which it came; `web` for a button of the page.
     pub method: String,
@@ -98,7 +98,7 @@ impl History {
         self.changes.push_back(entered);
     }
 
-    /// The oldest first.
+    /// The changes that are remembered, the oldest first.
     pub fn changes(&self) -> impl DoubleEndedIterator<Item = &StateEntry> {
         self.changes.iter()
     }

@@ -25,7 +25,7 @@ pub enum AfterLook {
     Kill,
     /// Nobody waits any longer: for nobody is there, or for those who do not end.
     Over {
-        /// Somebody does not.
+        /// Somebody does not end, and is left alone.
         is_left: bool,
     },
 }

@@ -122,7 +122,7 @@ impl Clients {
         self.listeners.len().saturating_sub(1)
     }
 
-    /// Where servers listen.
+    /// The addresses at which servers listen.
     pub(super) fn servers(&self) -> impl Iterator<Item = &ServerAddress> {
         self.listeners.iter().filter(|(_, socket)| socket.is_some()).map(|(address, _)| address)
     }

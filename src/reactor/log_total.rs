@@ -57,7 +57,7 @@ enum Work {
 struct Found {
     path: String,
     size: u64,
-    /// Seconds and nanoseconds.
+    /// When it was changed last, in seconds and nanoseconds.
     changed: (i64, i64),
     /// 0 for the log itself.
     number: u32,

@@ -286,7 +286,7 @@ pub fn signal_all(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome
     begin(context, BulkAction::Signal(signal_text(params, 0)?), processes, false)
 }
 
-/// sendProcessStdin.
+/// sendProcessStdin: whoever does not read does not hold it up.
 pub fn send_stdin(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
     let chars = match params.get(1) {

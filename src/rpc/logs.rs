@@ -190,7 +190,7 @@ fn tail_part(
     Ok((Span { offset: size - wanted, length: wanted }, size, overflow))
 }
 
-/// clearLog (L-61).
+/// clearLog: the activity log is emptied (L-61).
 pub fn clear_main(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     let path = context.daemon.config.supervisord.activity_log().map(str::to_string);
     match path {
@@ -202,7 +202,7 @@ pub fn clear_main(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fau
     }
 }
 
-/// clearProcessLogs (L-62).
+/// clearProcessLogs: both logs of a process are emptied (L-62).
 pub fn clear(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = text(params, 0)?;
     let id = context.daemon.roster.find_process(name).ok_or_else(|| Code::BadName.with(name))?;

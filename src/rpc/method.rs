@@ -42,7 +42,7 @@ impl Method {
 /// In which states of the daemon a method faults with SHUTDOWN_STATE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
-    /// Never.
+    /// It answers in all of them.
     Open,
     /// While restarting or shutting down.
     Running,

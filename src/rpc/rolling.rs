@@ -15,7 +15,7 @@ use crate::wire::value::Value;
 /// A rolling restart under way.
 pub struct Rolling {
     claim: Option<ClaimId>,
-    /// All of them.
+    /// All that are to be restarted.
     processes: Vec<ProcId>,
     /// Those that have not had their turn.
     left: std::vec::IntoIter<ProcId>,

@@ -260,7 +260,7 @@ const INTERFACES: &str = "[rpcinterface:supervisor]\n\
     [rpcinterface:grace]\nsupervisor.rpcinterface_factory=supervisor_grace.rpcinterface:make_grace_rpcinterface\n\
     [rpcinterface:cache]\nsupervisor.rpcinterface_factory=supervisor_cache.rpcinterface:make_cache_rpcinterface\n";
 
-/// `[stheno]` with everything.
+/// `[stheno]` where calls may change things, and changes are kept.
 pub const KEPT: &str = "[stheno]\nmutation=true\ndynamic_conf=/tmp/dyn.conf\n";
 
 /// The path in [`KEPT`].

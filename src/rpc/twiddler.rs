@@ -27,10 +27,10 @@ pub(super) const fn row(
 /// `getAPIVersion`. The documented type is not that of the answer, as in the original.
 pub(super) const GET_API_VERSION: Method =
     row("getAPIVersion", &["int"], &[], "Give the version of this interface.", api_version);
-/// `getGroupNames`.
+/// Twiddler's names of all groups, `getGroupNames`.
 pub(super) const GET_GROUP_NAMES: Method =
     row("getGroupNames", &["array"], &[], "Name the active groups, in the order they were added.", group_names);
-/// `log`.
+/// Twiddler's line for the activity log, `log`.
 pub(super) const LOG: Method = Method {
     optional: 1,
     ..row(
@@ -42,7 +42,7 @@ pub(super) const LOG: Method = Method {
         log,
     )
 };
-/// `addProgramToGroup`.
+/// Twiddler's addition of a program to a group, `addProgramToGroup`.
 pub(super) const ADD_PROGRAM: Method = row(
     "addProgramToGroup",
     &["boolean", "string", "string", "struct"],
@@ -50,7 +50,7 @@ pub(super) const ADD_PROGRAM: Method = row(
     "Add the processes of a program to an active group. The options are those of a program's section.",
     add_program,
 );
-/// `removeProcessFromGroup`.
+/// Twiddler's removal of a process from its group, `removeProcessFromGroup`.
 pub(super) const REMOVE_PROCESS: Method = row(
     "removeProcessFromGroup",
     &["boolean", "string", "string"],

@@ -30,7 +30,7 @@ pub enum Wish {
         group: String,
         /// What is said of the group.
         verb: GroupVerb,
-        /// By names alone.
+        /// What is changed, told by names alone.
         change: Change,
     },
 }
@@ -40,7 +40,7 @@ pub struct Step {
     pub group: String,
     /// What is said of the group.
     pub verb: GroupVerb,
-    /// In this order.
+    /// The changes, in the order in which they are made.
     pub changes: Vec<Change>,
     /// What happens to its processes: their names and a word for it.
     pub processes: Vec<(String, &'static str)>,

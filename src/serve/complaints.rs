@@ -12,7 +12,7 @@ pub(super) enum About {
     Browser,
     /// There is no room for a connection.
     Connection,
-    /// Wrong passwords.
+    /// A wrong name or password was given.
     Password,
     /// Calls that nobody waits for any more, and for which there is no room.
     Call,

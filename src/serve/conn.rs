@@ -90,7 +90,7 @@ pub(super) struct Conn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leave {
     Given,
-    /// It may not.
+    /// It may not be asked, and the client is told so.
     Denied,
     /// That is found out later.
     Later(Admission),

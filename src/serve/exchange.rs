@@ -91,7 +91,7 @@ pub(super) enum AfterRequest {
 /// A request whose body has arrived.
 struct Request<'a> {
     head: &'a Head<'a>,
-    /// Unquoted path.
+    /// The path of the request, unquoted, without its query.
     path: String,
     query: &'a str,
     body: Option<&'a [u8]>,

@@ -78,7 +78,7 @@ pub enum Input<'a> {
     Output {
         process: ProcId,
         channel: Channel,
-        /// What; never empty.
+        /// What came, of which there is always something.
         bytes: &'a [u8],
     },
     /// A child's channel reached its end.
@@ -95,7 +95,7 @@ pub enum Input<'a> {
     /// A hook or a probe wrote.
     HelperOutput {
         pid: Pid,
-        /// What; never empty.
+        /// What came, of which there is always something.
         bytes: &'a [u8],
     },
     /// A child told something of itself.
@@ -128,7 +128,7 @@ pub enum Input<'a> {
     /// A client sent bytes.
     Received {
         conn: ConnId,
-        /// What; never empty.
+        /// What came, of which there is always something.
         bytes: &'a [u8],
     },
     /// A file that a connection follows has changed.

@@ -40,7 +40,7 @@ impl Exchange<'_> {
         self.write(reply_to, status, |reply| reply.error_page(&[]))
     }
 
-    /// A whole reply.
+    /// Writes a reply whose whole body is known.
     pub(super) fn reply(&mut self, head: &Head<'_>, headers: &[(&str, &str)], body: &[u8]) -> AfterRequest {
         self.write(head.reply_to, Status::OK, |reply| reply.headers(headers).body(body))
     }

@@ -26,7 +26,7 @@ pub enum Handler {
     Index,
     /// The page with the end of a log.
     Tail,
-    /// `OK`.
+    /// `/ok.html`, which says `OK` to whoever looks whether we are there.
     Ok,
     /// Everything else: files that are built in.
     Static,

@@ -10,7 +10,7 @@ use crate::{model::histogram::Histogram, rpc};
 /// Processes looked at in one turn: some 1.5 ms.
 pub(super) const LOOKS_PER_TURN: usize = 100;
 
-/// Answering `/metrics`.
+/// What answers `/metrics`, and keeps from one answer to the next.
 #[derive(Default)]
 pub(super) struct Scrape {
     pub(super) format: Format,
@@ -33,7 +33,7 @@ impl Scrape {
         self.left.is_empty()
     }
 
-    /// The whole text.
+    /// The text of an answer: all families, each with its samples.
     pub(super) fn text(&self, daemon: &Daemon, connections: usize, turns: &Histogram, host: &mut dyn Host) -> String {
         let pools = daemon.roster.groups_by_name().filter_map(|(id, group)| {
             let pool = daemon.bus.pool(id)?;

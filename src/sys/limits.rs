@@ -1,4 +1,4 @@
-//! Resource limits (C-153).
+//! Limits of resources that are raised or set for the daemon and its children (C-153).
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 

@@ -43,7 +43,7 @@ pub enum ListenError {
     UnknownHost,
     /// The socket file cannot be given to its owner (C-158).
     Chown {
-        /// The path, absolute.
+        /// The path of the socket file, absolute.
         path: String,
         /// Whose it should be.
         owner: Owner,

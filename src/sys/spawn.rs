@@ -48,7 +48,7 @@ pub struct Plan<'a> {
     pub argv: CStrings,
     /// Its whole environment, `KEY=value` (P-58).
     pub environment: CStrings,
-    /// Its descriptor 0.
+    /// What the child has as its descriptor 0.
     pub stdin: Stdin<'a>,
     /// Descriptor 2 is descriptor 1.
     pub redirect_stderr: bool,
@@ -74,7 +74,7 @@ pub struct Plan<'a> {
 /// named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// The option, `rlimit_nofile`.
+    /// The option that asked for it, such as `rlimit_nofile`.
     pub option: &'static str,
     /// What has to be done.
     pub how: How,
@@ -95,7 +95,7 @@ pub enum How {
     Limit {
         /// As setrlimit(2) numbers it.
         resource: u32,
-        /// The soft limit.
+        /// The soft limit that the kernel is to enforce.
         soft: u64,
         /// The hard limit, `None` to keep ours.
         hard: Option<u64>,

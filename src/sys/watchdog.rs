@@ -11,7 +11,7 @@ use super::cerr;
 /// an ioctl is not the same on every processor.
 const SET_TIMEOUT: libc::c_ulong = nix::request_code_readwrite!(b'W', 6, size_of::<libc::c_int>()) as libc::c_ulong;
 
-/// The kernel's WDIOC_GETTIMEOUT.
+/// The request WDIOC_GETTIMEOUT of the kernel's watchdog.
 const GET_TIMEOUT: libc::c_ulong = nix::request_code_read!(b'W', 7, size_of::<libc::c_int>()) as libc::c_ulong;
 
 /// What stops it when it is written just before closing.

@@ -10,7 +10,7 @@ pub const MODIFIED_SECS: i64 = 1_796_000_000;
 pub struct StaticFile {
     /// Its path, without a slash in front.
     pub path: &'static str,
-    /// Its `Content-Type`.
+    /// The value of `Content-Type` that goes with it.
     pub content_type: &'static str,
     pub(crate) bytes: &'static [u8],
 }
@@ -31,7 +31,7 @@ pub enum Found {
 pub struct PageFile {
     /// Its path, without a slash in front.
     pub path: &'static str,
-    /// Its `Content-Type`.
+    /// The value of `Content-Type` that goes with it.
     pub content_type: &'static str,
     /// Its `ETag`, which is another one when the contents are.
     pub etag: &'static str,

@@ -26,7 +26,7 @@ pub fn millis(wall: Wall) -> u64 {
     wall.0 / 1_000_000
 }
 
-/// A whole message.
+/// A message of an event stream, ready to be sent.
 pub fn message(id: Option<&str>, event: &str, data: &str) -> String {
     let id = id.map_or(String::new(), |id| format!("id: {id}\n"));
     format!("{id}event: {event}\ndata: {data}\n\n")

@@ -27,7 +27,7 @@ impl Format {
         }
     }
 
-    /// The `Content-Type`.
+    /// The value of `Content-Type` that goes with it.
     pub fn content_type(self) -> &'static str {
         match self {
             Format::Text => "text/plain; version=0.0.4; charset=utf-8",
@@ -144,9 +144,9 @@ pub fn write(figures: &Figures<'_>, format: Format) -> String {
 enum Number {
     Whole(u64),
     Signed(i64),
-    /// Thousandths.
+    /// Thousandths of the unit, shown with three places.
     Millis(u64),
-    /// Thousand-millionths.
+    /// Thousand-millionths of the unit, shown with nine places.
     Nanos(u64),
 }
 

@@ -129,7 +129,7 @@ pub struct Tail<'a> {
     pub name: Option<&'a str>,
     /// Which of its outputs.
     pub channel: Channel,
-    /// From [`tail_limit`].
+    /// Bytes of a log that are shown, from [`tail_limit`].
     pub limit: u64,
 }
 

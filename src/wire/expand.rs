@@ -16,7 +16,7 @@ const WIDTH_MAX: usize = 4096;
 pub enum Var<'a> {
     /// Text: everything but numbers, `ENV_*` among it.
     Text(&'a str),
-    /// `process_num`, `numprocs`.
+    /// A number, as `process_num` and `numprocs` are.
     Int(i64),
 }
 

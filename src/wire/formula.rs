@@ -11,7 +11,7 @@ const DEPTH_MAX: usize = 64;
 /// application.
 const TOKENS_MAX: usize = 4_000;
 
-/// A formula.
+/// A formula of names, numbers and operators, read once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Formula(Node);
 

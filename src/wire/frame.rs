@@ -9,7 +9,7 @@ use super::json;
 /// Bytes of a line that go on in one piece: container runtimes split there too.
 pub const LINE_MAX: usize = 16 * 1024;
 
-/// How lines look.
+/// How the lines of a log look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// The head, then the line.

@@ -15,7 +15,7 @@ pub struct Prefix<'a> {
     pub pid: i64,
     /// `2026-11-30 01:20:18,810`, local time.
     pub asctime: &'a str,
-    /// `2026-11-30T01:20:18.810Z`.
+    /// The moment in UTC, as `2026-11-30T01:20:18.810Z`.
     pub iso: &'a str,
 }
 
@@ -55,7 +55,7 @@ pub fn check(template: &str, place: &str) -> Result<(), String> {
     names.expand(template).map(|_| ()).map_err(|error| error.message(template, place, &names))
 }
 
-/// `2026-11-30T01:20:18.810Z`.
+/// A moment in UTC, as `2026-11-30T01:20:18.810Z`.
 pub fn iso(at: Wall) -> String {
     let (year, month, day, [hour, minute, second]) = civil(at.secs());
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", at.millis())

@@ -7,21 +7,21 @@ use std::borrow::Cow;
 pub enum Value {
     /// `<nil/>`: accepted, never sent.
     Nil,
-    /// `<boolean>`
+    /// `<boolean>` of XML-RPC.
     Bool(bool),
     /// `<int>` within 32 bits, else `<i8>`.
     Int(i64),
-    /// `<double>`
+    /// `<double>` of XML-RPC.
     Double(f64),
-    /// `<string>`
+    /// `<string>` of XML-RPC; it may be borrowed from the program itself.
     Str(Cow<'static, str>),
-    /// `<dateTime.iso8601>`, as text.
+    /// `<dateTime.iso8601>`, as its text stands.
     DateTime(String),
-    /// `<base64>`, decoded.
+    /// `<base64>`, with its bytes decoded.
     Base64(Vec<u8>),
-    /// `<array>`
+    /// `<array>`: values in their order.
     Array(Vec<Value>),
-    /// `<struct>`
+    /// `<struct>`: names with values, in the order written.
     Struct(Vec<(Cow<'static, str>, Value)>),
 }
 

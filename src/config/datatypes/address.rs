@@ -10,7 +10,7 @@ use crate::wire::pyrepr;
 pub struct InetAddress {
     /// As [`host`] has it.
     pub host: String,
-    /// 1 to 65535.
+    /// The port, from 1 to 65535.
     pub port: u16,
 }
 

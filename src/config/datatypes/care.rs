@@ -9,7 +9,7 @@ use crate::wire::value::Value;
 use crate::wire::{pyrepr, words};
 
 words! {
-    /// `type` (O-5).
+    /// Whether a program stays up or does one thing and ends, `type` (O-5).
     RunType, "simple or oneshot" {
         /// It is to stay up.
         "simple" => Simple,
@@ -21,17 +21,17 @@ words! {
 words! {
     /// `notify_access`: whose messages count (O-3).
     NotifyAccess, "main, group or all" {
-        /// The child's alone.
+        /// Messages of the child itself count, nobody else's.
         "main" => Main,
         /// Those of its process group.
         "group" => Group,
-        /// Anybody's.
+        /// Messages of anybody count who reaches the socket.
         "all" => All,
     }
 }
 
 words! {
-    /// `hook_failure` (O-6).
+    /// What a hook that fails does to the start, `hook_failure` (O-6).
     HookFailure, "ignore or fail" {
         /// A line in the log.
         "ignore" => Ignore,
@@ -41,9 +41,9 @@ words! {
 }
 
 words! {
-    /// `memory_limit_of` (O-4).
+    /// Whose memory `memory_limit` is about, `memory_limit_of` (O-4).
     MemoryOf, "process or tree" {
-        /// The child alone.
+        /// That of the child without what it started.
         "process" => Process,
         /// It and all below it.
         "tree" => Tree,
@@ -51,11 +51,11 @@ words! {
 }
 
 words! {
-    /// `memory_limit_action` (O-4).
+    /// What happens above the limit, `memory_limit_action` (O-4).
     MemoryAction, "restart, stop or none" {
         /// It is stopped and started.
         "restart" => Restart,
-        /// It is stopped.
+        /// The process is stopped and stays so.
         "stop" => Stop,
         /// A line in the log.
         "none" => None,
@@ -162,14 +162,14 @@ impl Show for HelperCommand {
     }
 }
 
-/// `liveness_check_failure_action` (O-4).
+/// What bad health leads to, `liveness_check_failure_action` (O-4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cure {
     /// It is stopped and started.
     Restart,
-    /// It is stopped.
+    /// The process is stopped and stays so.
     Stop,
-    /// Nothing.
+    /// Nothing is done; it is told and shown.
     None,
     /// A command is run.
     Command(HelperCommand),

@@ -11,7 +11,7 @@ const BODY_LEAST: i64 = 1024;
 /// Largest body: four of them fit into what is held for all clients together.
 const BODY_MOST: i64 = 16 << 20;
 
-/// `http_body_max`.
+/// Bytes that the body of a request may have, `http_body_max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyMax(pub u64);
 
@@ -36,7 +36,7 @@ impl Show for BodyMax {
 /// Most connections: far more than one daemon is asked by, and each takes a descriptor.
 const CONNECTIONS_MOST: i64 = 10_000;
 
-/// `http_connections_max`.
+/// Connections that clients may have open at a time, `http_connections_max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionsMax(pub usize);
 

@@ -17,7 +17,7 @@ const SECRETS_MAX: usize = 64;
 /// A file of variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvFile {
-    /// Its path.
+    /// The path of the file.
     pub path: String,
     /// Whether it may be missing.
     pub is_optional: bool,
@@ -58,9 +58,9 @@ pub struct Secrets(pub Rc<[Secret]>);
 /// A variable and the file that holds its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
-    /// The variable.
+    /// The name of the variable that is set.
     pub name: String,
-    /// The file.
+    /// The file whose content it gets.
     pub path: String,
 }
 
@@ -108,11 +108,11 @@ fn path_of(path: &str, word: &str, env: &dyn Env) -> Result<String, String> {
 /// `environment_inherit`: what a child gets of the environment in which the daemon was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Inherit {
-    /// All of it.
+    /// A child inherits all of the daemon's environment.
     All,
-    /// Nothing.
+    /// A child inherits none of the daemon's environment.
     Nothing,
-    /// These variables.
+    /// A child inherits the variables of these names.
     Names(Rc<[String]>),
 }
 

@@ -16,7 +16,7 @@ pub struct ResourceLimit(Rc<(u64, Option<u64>)>);
 pub const UNLIMITED: u64 = u64::MAX;
 
 impl ResourceLimit {
-    /// The soft limit.
+    /// The soft limit, which is what the kernel enforces.
     pub fn soft(&self) -> u64 {
         self.0.0
     }

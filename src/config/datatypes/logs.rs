@@ -12,15 +12,15 @@ words! {
     WhenFull, "drop or wait" {
         /// Lines are dropped, and counted.
         "drop" => Drop,
-        /// The program waits.
+        /// The program waits until the reader goes on: nothing is lost.
         "wait" => Wait,
     }
 }
 
 words! {
-    /// `logfile_format` (K-6).
+    /// How lines of a log look, `logfile_format` (K-6).
     LogFormat, "text or json" {
-        /// As it comes.
+        /// Lines stand there as the program wrote them.
         "text" => Text,
         /// An object a line.
         "json" => Json,
@@ -31,10 +31,10 @@ words! {
 /// with two streams each then take 2.5 MB at most, where the default size of a file would be 2 GB.
 const RING_BYTES: usize = 64 * 1024;
 
-/// `*_logfile_storage` (K-9).
+/// Where a log is kept, `*_logfile_storage` (K-9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Storage {
-    /// A file.
+    /// In a file, as ever.
     File,
     /// The newest bytes, so many, in memory.
     Memory(usize),
@@ -64,11 +64,11 @@ impl Show for Storage {
 }
 
 words! {
-    /// `*_logfile_compress` (K-9).
+    /// What is done with backups of a log, `*_logfile_compress` (K-9).
     Compression, "none or gzip" {
-        /// Not at all.
+        /// Backups stay as they are.
         "none" => None,
-        /// gzip.
+        /// Backups are compressed as gzip does it.
         "gzip" => Gzip,
     }
 }

@@ -14,7 +14,7 @@ words! {
         "exit" => Exit,
         /// It is switched off.
         "poweroff" => Poweroff,
-        /// It begins anew.
+        /// The machine is started anew.
         "reboot" => Reboot,
         /// It stops where it is.
         "halt" => Halt,

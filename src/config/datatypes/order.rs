@@ -18,7 +18,7 @@ words! {
 words! {
     /// `on_dependency_stop`: what becomes of one that is up when what it depends on is not any more.
     OnDependencyStop, "ignore, stop or restart" {
-        /// Nothing.
+        /// Nothing is done about it, as in 4.3.0.
         "ignore" => Ignore,
         /// It is stopped, and waits again.
         "stop" => Stop,
@@ -30,7 +30,7 @@ words! {
 words! {
     /// `on_group_member_exit`: what becomes of a group of which one has ended unexpectedly.
     OnGroupMemberExit, "ignore, stop_group or restart_group" {
-        /// Nothing.
+        /// Nothing is done about it, as in 4.3.0.
         "ignore" => Ignore,
         /// The others are stopped.
         "stop_group" => StopGroup,

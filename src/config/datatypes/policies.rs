@@ -47,7 +47,7 @@ words! {
         "each" => Each,
         /// How many, at most once in ten seconds.
         "summary" => Summary,
-        /// Nothing.
+        /// The daemon goes on, whoever ends.
         "none" => None,
     }
 }
@@ -78,9 +78,9 @@ impl Show for CgroupRoot {
 /// `on_exit`: what an exit does to the daemon that no automatic restart follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnExit {
-    /// Nothing.
+    /// The daemon goes on as before.
     Ignore,
-    /// It ends.
+    /// The daemon ends, and everything with it.
     Shutdown,
     /// It ends if the exit was not expected.
     ShutdownUnexpected,
@@ -113,9 +113,9 @@ impl Show for OnExit {
 /// `on_fatal`: what it does to the daemon that a program is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFatal {
-    /// Nothing.
+    /// The daemon goes on as before.
     Ignore,
-    /// It ends.
+    /// The daemon ends, and everything with it.
     Shutdown,
 }
 
@@ -147,7 +147,7 @@ pub enum ExitCodeFrom {
     /// That of the process whose policy ended the daemon.
     #[default]
     Policy,
-    /// Nobody's: always 0.
+    /// No program's: the daemon always ends with 0.
     Nobody,
     /// That of the first process that failed.
     FirstFailure,
@@ -250,7 +250,7 @@ impl Datatype for ShutdownSignals {
     }
 }
 
-/// `RTMIN+3` and `RTMAX-3`.
+/// The number of a real-time signal: `RTMIN+3`, `RTMAX-3`.
 fn real_time(word: &str) -> Option<i32> {
     let upper = word.to_uppercase();
     let word = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -299,7 +299,7 @@ impl Show for Retries {
 /// `restart_limit`: so many automatic starts within so many seconds, and the next one is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RestartLimit {
-    /// 1 to [`RESTARTS_MAX`].
+    /// How many starts are allowed in that time, from 1 to [`RESTARTS_MAX`].
     pub starts: usize,
     /// At least a second.
     pub window: Duration,

@@ -16,9 +16,9 @@ pub enum Probe {
     Unix(String),
     /// Whether a server answers with 200 to 399.
     Http {
-        /// Where it listens.
+        /// Where the server listens that is asked.
         address: SocketAddr,
-        /// `Host:`, as written.
+        /// The value of the header `Host`, as the URL has it.
         host: String,
         /// What is asked for.
         path: String,
@@ -47,7 +47,7 @@ fn address(text: &str, default_port: Option<u16>) -> Result<SocketAddr, String> 
     Ok(SocketAddr::new(ip, port))
 }
 
-/// Reads `http://HOST[:PORT][/PATH]`.
+/// Reads `http://HOST[:PORT][/PATH]`; a host is a number or `localhost`, for nothing here resolves names.
 fn http(url: &str) -> Result<Probe, String> {
     let rest = match url.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
@@ -74,7 +74,7 @@ fn curl(text: &str) -> Option<String> {
     })
 }
 
-/// `liveness_check_script` (O-4).
+/// A probe is a URL, `tcp://H:P` or a command, as in `liveness_check_script` (O-4).
 impl Datatype for Probe {
     const NAMES_OPTION: bool = true;
     const KIND: &'static str = "http://URL, tcp://HOST:PORT or a command";
@@ -134,7 +134,7 @@ pub enum Ready {
     Fd(i32),
     /// It finds the descriptor's number in that variable.
     FdIn(String),
-    /// Somebody asks.
+    /// It is when a probe has been answered well.
     Probe(Probe),
     /// It writes that text.
     Log(String),

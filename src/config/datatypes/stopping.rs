@@ -11,7 +11,7 @@ use crate::wire::value::Value;
 /// One step of stopping: a signal, and how long to wait for the end after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StopStep {
-    /// The signal's number.
+    /// The number of the signal that is sent.
     pub signal: i32,
     /// Seconds; `stopwaitsecs` where none are given.
     pub wait: Option<u32>,
@@ -25,7 +25,7 @@ pub struct StopSignals(Rc<[StopStep]>);
 const STOP_STEPS_MAX: usize = 16;
 
 impl StopSignals {
-    /// That signal alone.
+    /// A ladder of that signal alone, which waits for `stopwaitsecs`.
     pub fn one(signal: i32) -> StopSignals {
         StopSignals(Rc::new([StopStep { signal, wait: None }]))
     }

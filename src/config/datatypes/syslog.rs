@@ -78,7 +78,7 @@ impl Show for Priority {
 /// Longest tag; RFC 3164 has 32 characters, and most receivers take more.
 const TAG_MAX: usize = 128;
 
-/// `syslog_tag`: who speaks.
+/// Under which name lines reach syslog, `syslog_tag`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyslogTag(pub String);
 
@@ -104,12 +104,12 @@ impl Show for SyslogTag {
 /// Longest path of a socket: what the system's address has room for.
 const PATH_MAX: usize = 107;
 
-/// `syslog_address`: who listens.
+/// Where syslog listens, `syslog_address`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SyslogAddress {
-    /// A socket file.
+    /// A datagram socket at this path.
     Unix(String),
-    /// A machine.
+    /// A machine that takes datagrams.
     Udp(SocketAddr),
 }
 

@@ -8,9 +8,9 @@ use crate::config::env::Env;
 /// An instance of the fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instance {
-    /// `host:port`.
+    /// What all instances know it by: `host:port`.
     pub identifier: String,
-    /// Its short name.
+    /// Its short name in commands and on pages.
     pub nick: String,
     /// Its host, as it was written.
     pub host: String,
@@ -21,11 +21,11 @@ pub struct Instance {
 /// An interface of the network, with its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nic {
-    /// `eth0`.
+    /// Its name on this machine, such as `eth0`.
     pub name: String,
     /// Its first address of IPv4.
     pub address: Ipv4Addr,
-    /// Its mask.
+    /// The mask of its network.
     pub netmask: Ipv4Addr,
 }
 
@@ -42,7 +42,7 @@ pub struct Instances {
 const NO_NICK: &str = "supervisor";
 
 impl Instances {
-    /// This instance.
+    /// The instance that this daemon is, if it is in the list.
     pub fn own(&self) -> Option<&Instance> {
         self.all.get(self.own)
     }

@@ -52,7 +52,7 @@ const PROBLEMS_MAX: usize = 1_000;
 pub struct Fleet {
     /// `[rpcinterface:supvisors]`; `None` where there are plain options alone.
     pub supvisors: Option<Supvisors>,
-    /// The rules.
+    /// What the files of rules say of applications and programs.
     pub rules: Rules,
     /// What is wrong, and did not keep it from being read.
     pub problems: Vec<Problem>,
@@ -65,7 +65,7 @@ pub struct Supvisors {
     pub namespace: String,
     /// As the section has them.
     pub options: SupvisorsOptions,
-    /// The instances.
+    /// Who belongs to the fleet.
     pub instances: Instances,
     /// How the instances reach each other.
     pub network: Network,
@@ -82,7 +82,7 @@ pub struct Supvisors {
 pub struct Problem {
     /// Whether something that is written does not count.
     pub is_error: bool,
-    /// What is wrong.
+    /// What is wrong, in words for the user.
     pub text: String,
 }
 
@@ -103,7 +103,7 @@ pub(super) struct Sources<'a> {
     pub env: &'a dyn Env,
     pub servers: &'a [Server],
     pub groups: &'a [Rc<Group>],
-    /// The daemon's identifier.
+    /// The identifier that `[supervisord]` gives this daemon.
     pub identifier: &'a str,
     pub cwd: &'a str,
 }

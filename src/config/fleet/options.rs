@@ -13,7 +13,7 @@ use crate::level::Level;
 use crate::wire::ini::{Document, Section};
 
 options! {
-    /// `[rpcinterface:supvisors]`.
+    /// The options of a fleet, `[rpcinterface:supvisors]`.
     SupvisorsOptions {
         /// The instances of the fleet: <nick>host:port, nick and port optional, separated by commas; this host alone by
         /// default.
@@ -42,7 +42,7 @@ options! {
         event_port: Option<Whole<1, 65_535>>;
         /// When the synchronisation ends: some of STRICT, LIST, TIMEOUT, CORE, USER.
         synchro_options: Synchros = "STRICT,TIMEOUT,CORE";
-        /// Seconds until TIMEOUT.
+        /// Seconds after which TIMEOUT ends the synchronisation.
         synchro_timeout: Whole<15, 1200> = "15";
         /// Ticks of five seconds without a word after which an instance is lost.
         inactivity_ticks: Whole<2, 720> = "2";
@@ -72,11 +72,11 @@ options! {
         tailf_limit: ByteSize = "1KB";
         /// Accepted: everything is logged to the activity log.
         logfile: String = "AUTO";
-        /// Accepted.
+        /// Accepted, without effect: the log is the activity log.
         logfile_maxbytes: ByteSize = "50MB";
-        /// Accepted.
+        /// Accepted, without effect: the log is the activity log.
         logfile_backups: i64 = "10";
-        /// Accepted.
+        /// Accepted, without effect: the log is the activity log.
         loglevel: Level = "info";
     }
 }

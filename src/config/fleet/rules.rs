@@ -58,7 +58,7 @@ pub enum Spread {
     All,
     /// `@`: one process an instance.
     At,
-    /// `#`: evenly.
+    /// `#`: processes are spread evenly over the instances.
     Hash,
 }
 
@@ -75,7 +75,7 @@ pub struct ApplicationRules {
     pub starting_strategy: StartingStrategy,
     pub starting_failure: StartingFailure,
     pub running_failure: RunningFailure,
-    /// As written.
+    /// The formula by which an application's state is told, as it is written.
     pub status_formula: String,
     pub formula: Option<Rc<Formula>>,
 }
@@ -142,7 +142,7 @@ impl Default for ProcessRules {
 pub struct Subject<'a> {
     /// Name of its group.
     pub application: &'a str,
-    /// Its name.
+    /// The name of the process within its application.
     pub process: &'a str,
     /// Name of its program.
     pub program: &'a str,

@@ -165,7 +165,7 @@ impl Show for Periods {
     }
 }
 
-/// `multicast_group` (V-22).
+/// An address and a port, `multicast_group` (V-22).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MulticastGroup(pub String);
 
@@ -192,7 +192,7 @@ impl Show for MulticastGroup {
     }
 }
 
-/// `multicast_interface` (V-23).
+/// The address of an interface or any, `multicast_interface` (V-23).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MulticastInterface(pub String);
 

@@ -16,7 +16,7 @@ macro_rules! names {
             /// All of them, in the order of their numbers.
             pub const ALL: &'static [$name] = &[$($name::$variant),+];
 
-            /// Its name.
+            /// Its name in files and answers.
             pub fn name(self) -> &'static str {
                 match self { $($name::$variant => $word,)+ }
             }
@@ -71,13 +71,13 @@ names! {
 names! {
     /// What is done about a process that runs twice (V-430).
     ConciliationStrategy, "SENICIDE, INFANTICIDE, USER, STOP, RESTART or RUNNING_FAILURE" {
-        /// The youngest stays.
+        /// The youngest process stays; the others are stopped.
         Senicide = "SENICIDE",
-        /// The oldest stays.
+        /// The oldest process stays; the others are stopped.
         Infanticide = "INFANTICIDE",
-        /// Whoever looks decides.
+        /// Nothing is done: whoever looks at it decides.
         User = "USER",
-        /// All are stopped.
+        /// All that run twice are stopped.
         Stop = "STOP",
         /// All are stopped, and one started.
         Restart = "RESTART",
@@ -93,7 +93,7 @@ names! {
         Abort = "ABORT",
         /// And what was started is stopped.
         Stop = "STOP",
-        /// Nothing.
+        /// Nothing is done about it.
         Continue = "CONTINUE",
     }
 }
@@ -101,7 +101,7 @@ names! {
 names! {
     /// What is done when a process that ran has failed (V-420). The order is that of their weight, but for the last two.
     RunningFailure, "CONTINUE, RESTART_PROCESS, STOP_APPLICATION, RESTART_APPLICATION, SHUTDOWN or RESTART" {
-        /// Nothing.
+        /// Nothing is done about it.
         Continue = "CONTINUE",
         /// It is started again.
         RestartProcess = "RESTART_PROCESS",
@@ -109,7 +109,7 @@ names! {
         StopApplication = "STOP_APPLICATION",
         /// Its application is stopped and started.
         RestartApplication = "RESTART_APPLICATION",
-        /// The daemon ends.
+        /// The daemon of that instance ends.
         Shutdown = "SHUTDOWN",
         /// The daemon begins anew.
         Restart = "RESTART",
@@ -119,9 +119,9 @@ names! {
 names! {
     /// How the processes of an application may be spread (V-70).
     Distribution, "ALL_INSTANCES, SINGLE_INSTANCE or SINGLE_NODE" {
-        /// Over all instances.
+        /// Its processes may be spread over all instances.
         AllInstances = "ALL_INSTANCES",
-        /// All on one.
+        /// All of its processes are on one instance.
         SingleInstance = "SINGLE_INSTANCE",
         /// All on one machine.
         SingleNode = "SINGLE_NODE",
@@ -131,11 +131,11 @@ names! {
 names! {
     /// What is done when instances are missing (V-107).
     SupvisorsFailure, "CONTINUE, RESYNC or SHUTDOWN" {
-        /// Nothing.
+        /// Nothing is done about it.
         Continue = "CONTINUE",
         /// The fleet is awaited again.
         Resync = "RESYNC",
-        /// The fleet ends.
+        /// All daemons of the fleet end.
         Shutdown = "SHUTDOWN",
     }
 }
@@ -147,7 +147,7 @@ names! {
         Strict = "STRICT",
         /// When all that are known are there.
         List = "LIST",
-        /// After `synchro_timeout`.
+        /// It ends when `synchro_timeout` is over.
         Timeout = "TIMEOUT",
         /// When all of `core_identifiers` are there.
         Core = "CORE",
@@ -159,11 +159,11 @@ names! {
 names! {
     /// How events are published (V-29).
     EventLink, "NONE, ZMQ or WS" {
-        /// Not at all.
+        /// Events are not published at all.
         None = "NONE",
-        /// Over ZeroMQ.
+        /// Events are published over ZeroMQ.
         Zmq = "ZMQ",
-        /// Over WebSocket.
+        /// Events are published over WebSocket.
         Ws = "WS",
     }
 }

@@ -9,11 +9,11 @@ const DEPTH_MAX: usize = 16;
 /// Elements of all files: a thousand applications of twenty programs of ten elements. They take some fifty megabytes.
 pub(super) const ELEMENTS_MAX: usize = 200_000;
 
-/// An element.
+/// An element, with what stands in it.
 #[derive(Debug, Default)]
 pub(super) struct Element {
     pub name: String,
-    /// From 1.
+    /// The line at which it begins, counted from 1.
     pub line: u32,
     pub attributes: Vec<(String, String)>,
     /// The text before its first child, blanks at both ends removed.

@@ -15,7 +15,7 @@ const OPTIONS: [(&str, &str, &str); 7] = [
     ("r", "history_file", "history of the interactive shell"),
 ];
 
-/// `completion bash|zsh|fish`
+/// Prints the script for a shell, `completion bash|zsh|fish`.
 pub fn completion(session: &mut Session, commands: &[Command], arguments: &str) -> Result<(), Error> {
     let words = Words::of(commands);
     let script = match arguments {

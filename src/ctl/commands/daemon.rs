@@ -38,7 +38,7 @@ pub fn shutdown(session: &mut Session, arguments: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// `reload` (S-46).
+/// Has the daemon begin anew with its files as they are now, `reload` (S-46).
 pub fn reload(session: &mut Session, arguments: &str) -> Result<(), Error> {
     none("reload", arguments)?;
     if !confirmed(session, "Really restart the remote supervisord process y/N? ")? {

@@ -24,7 +24,7 @@ fn reload_config(session: &mut Session) -> Result<Changes, Error> {
     Ok(Changes { added: texts(lists.first())?, changed: texts(lists.get(1))?, removed: texts(lists.get(2))? })
 }
 
-/// `reread` (S-41).
+/// Has the files read and says what an update would change, `reread` (S-41).
 pub fn reread(session: &mut Session, arguments: &str) -> Result<(), Error> {
     none("reread", arguments)?;
     let changes = match reload_config(session) {

@@ -84,7 +84,7 @@ pub fn tail(session: &mut Session, arguments: &str) -> Result<(), Error> {
     print_log(session, &name, answer)
 }
 
-/// `rotate [NAME…]`.
+/// Begins new files for the logs of processes, or of all, `rotate [NAME…]`.
 pub fn rotate(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let names: Vec<&str> = arguments.split_whitespace().filter(|name| *name != "all").collect();
     let values = names.iter().map(|name| Value::from(name.to_string())).collect();
@@ -108,7 +108,7 @@ pub fn rotate(session: &mut Session, arguments: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// `maintail [-f|-N]` (S-34).
+/// Shows the end of the activity log or follows it, `maintail [-f|-N]` (S-34).
 pub fn maintail(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let words: Vec<&str> = arguments.split_whitespace().collect();
     if words.len() > 1 {

@@ -174,7 +174,7 @@ pub const COMMANDS: &[Command] = &{
     all
 };
 
-/// All commands.
+/// The rows of all commands.
 #[cfg(not(feature = "fleet"))]
 pub const COMMANDS: &[Command] = OWN;
 

@@ -88,7 +88,7 @@ fn call(session: &mut Session, method: &str, params: &[Value]) -> Result<Option<
     }
 }
 
-/// `start --with-deps`.
+/// Starts what is missing of what they depend on, too: `start --with-deps`.
 pub(super) fn start_with_deps(session: &mut Session, names: &[String]) -> Result<(), Error> {
     match call(session, "stheno.startWithDependencies", &[list(names)])? {
         Some(results) => print_results_of_start(session, &array(results)?),
@@ -96,7 +96,7 @@ pub(super) fn start_with_deps(session: &mut Session, names: &[String]) -> Result
     }
 }
 
-/// `stop --with-dependents`.
+/// Stops what depends on them first: `stop --with-dependents`.
 pub(super) fn stop_with_dependents(session: &mut Session, names: &[String]) -> Result<(), Error> {
     match call(session, "stheno.stopWithDependents", &[list(names)])? {
         Some(results) => print_results_of_stop(session, &array(results)?),
@@ -132,7 +132,7 @@ pub(super) fn restart_only(session: &mut Session, names: &[String]) -> Result<()
     control::start_names(session, names)
 }
 
-/// `restart --rolling`.
+/// Restarts some at a time: `restart --rolling`.
 pub(super) fn restart_rolling(session: &mut Session, names: &[String], flags: &Flags) -> Result<(), Error> {
     let mut params = vec![list(names)];
     match (flags.max_unavailable, flags.timeout) {
@@ -161,12 +161,12 @@ pub(super) fn restart_rolling(session: &mut Session, names: &[String], flags: &F
     Ok(())
 }
 
-/// `enable NAME… [--now]`
+/// Programs start by themselves from now on: `enable NAME… [--now]`.
 pub fn enable(session: &mut Session, arguments: &str) -> Result<(), Error> {
     set_autostart(session, arguments, true)
 }
 
-/// `disable NAME… [--now]`
+/// Programs do not start by themselves any more: `disable NAME… [--now]`.
 pub fn disable(session: &mut Session, arguments: &str) -> Result<(), Error> {
     set_autostart(session, arguments, false)
 }
@@ -210,7 +210,7 @@ fn set_autostart(session: &mut Session, arguments: &str, autostart: bool) -> Res
     }
 }
 
-/// `deps [--stop] [NAME…]`
+/// Prints what depends on what, or the order of stopping: `deps [--stop] [NAME…]`.
 pub fn deps(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let mut names: Vec<String> = arguments.split_whitespace().map(str::to_string).collect();
     let is_stop = names.iter().any(|name| name == "--stop");

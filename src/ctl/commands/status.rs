@@ -213,7 +213,7 @@ pub fn pid(session: &mut Session, arguments: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// `avail [--json]` (S-40).
+/// Lists what is configured, active or not: `avail [--json]` (S-40).
 pub fn avail(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let is_json = arguments == "--json";
     if !is_json {
@@ -264,7 +264,7 @@ type Reasons = HashMap<(String, String), String>;
 enum Require {
     /// To be as it is configured: RUNNING, ended as expected, or not to be started by itself.
     AsConfigured,
-    /// To be RUNNING.
+    /// That processes are RUNNING is waited for.
     Running,
     /// Not to be FATAL or UNKNOWN.
     NotFatal,

@@ -214,7 +214,7 @@ struct Message {
     data: Value,
 }
 
-/// What was told.
+/// What the command line of `watch` asks for.
 #[derive(Default)]
 struct View {
     daemon: String,

@@ -14,9 +14,9 @@ use crate::wire::notify::{Notification, Pulse};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reloading {
     Unheard,
-    /// RELOADING=1.
+    /// It has said RELOADING=1 and not READY=1 since.
     UnderWay,
-    /// READY=1 after that.
+    /// It has said READY=1 after that.
     Done,
 }
 

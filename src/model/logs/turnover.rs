@@ -58,7 +58,7 @@ pub struct Turnover {
 }
 
 impl Turnover {
-    /// From now on.
+    /// Turns over in each such period, from the one on that has begun.
     pub fn new(every: RotateEvery, secs: i64, offset: i64) -> Turnover {
         Turnover { every, period: period(every, secs, offset) }
     }

@@ -50,7 +50,7 @@ pub enum Trigger {
     Silent,
     /// It is to be stopped for this reason, and to be started again or not.
     Unfit {
-        /// `spawnerr` afterwards.
+        /// What its `spawnerr` is afterwards.
         reason: String,
         /// Whether it is started again once it is stopped.
         again: bool,

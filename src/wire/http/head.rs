@@ -16,12 +16,12 @@ pub struct Version {
 impl Version {
     /// A request line without a version.
     pub const MISSING: Version = Version { major: 0, minor: 9 };
-    /// HTTP/1.0
+    /// HTTP/1.0, which closes after each answer.
     pub const V1_0: Version = Version { major: 1, minor: 0 };
-    /// HTTP/1.1
+    /// HTTP/1.1, which keeps connections.
     pub const V1_1: Version = Version { major: 1, minor: 1 };
 
-    /// Reads `HTTP/d.d`.
+    /// Reads `HTTP/d.d` with one digit each.
     pub(super) fn parse(text: &[u8]) -> Option<Version> {
         match text {
             [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => {
@@ -63,29 +63,29 @@ pub struct Head<'a> {
     pub expects_continue: bool,
     /// `Host`, or the authority of an absolute target.
     pub host: Option<&'a str>,
-    /// `Authorization`
+    /// `Authorization`: the name and password of whoever asks.
     pub authorization: Option<&'a str>,
-    /// `Origin`
+    /// `Origin`: from which site a browser was sent here.
     pub origin: Option<&'a str>,
-    /// `Referer`
+    /// `Referer`: from which page a browser was sent here.
     pub referer: Option<&'a str>,
-    /// `Sec-Fetch-Site`
+    /// `Sec-Fetch-Site`: whether that site is ours, by the browser's word.
     pub fetch_site: Option<&'a str>,
-    /// `User-Agent`
+    /// `User-Agent`: which program asks.
     pub user_agent: Option<&'a str>,
-    /// `Accept`
+    /// `Accept`: which types of content it takes.
     pub accept: Option<&'a str>,
-    /// `Accept-Language`
+    /// `Accept-Language`: which languages its user reads.
     pub accept_language: Option<&'a str>,
-    /// `Upgrade-Insecure-Requests`
+    /// `Upgrade-Insecure-Requests`, which only browsers send that open a page.
     pub upgrade_insecure_requests: Option<&'a str>,
-    /// `If-Modified-Since`
+    /// `If-Modified-Since`: the date of what it has already.
     pub if_modified_since: Option<&'a str>,
-    /// `If-None-Match`
+    /// `If-None-Match`: the tag of what it has already.
     pub if_none_match: Option<&'a str>,
-    /// `Accept-Encoding`
+    /// `Accept-Encoding`: which compressions it takes.
     pub accept_encoding: Option<&'a str>,
-    /// `Last-Event-ID`
+    /// `Last-Event-ID`: the last event of a stream that it has seen.
     pub last_event_id: Option<&'a str>,
     /// `Upgrade`
     pub upgrade: Option<&'a str>,

@@ -17,12 +17,12 @@ pub struct Oddity {
     pub(crate) kind: OddKind,
 }
 
-/// See [`Oddity`].
+/// What is odd about a line; see [`Oddity`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OddKind {
     /// A comment begins at this mark while quotes are open, and cuts the value (C-14).
     CommentInQuotes {
-        /// `;` or `#`.
+        /// What the comment begins with: `;` or `#`.
         mark: char,
         /// The line on which the option starts.
         option_line: u32,

@@ -9,13 +9,13 @@ use crate::wire::value::Value;
 pub(super) enum Width {
     /// Two more than the longest that stands in it.
     Auto,
-    /// So many.
+    /// So many characters, whatever is in them.
     Fixed(usize),
     /// As it is: the last one.
     Free,
 }
 
-/// Prints a table.
+/// Prints a table: a head with the names of columns, then the lines.
 pub(super) fn print(session: &mut Session, columns: &[(&str, Width)], lines: &[Vec<String>]) {
     print_of(session, columns, lines, |_| true);
 }
