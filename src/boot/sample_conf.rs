@@ -17,7 +17,7 @@ pub fn run() -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::options::{TABLES, Table};
+    use crate::config::tables::{TABLES, Table};
     use crate::wire::ini::Document;
 
     #[test]

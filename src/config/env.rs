@@ -42,6 +42,18 @@ pub struct Looked {
 /// Of so many files and folders is noted how they were: while a page is open they are looked at every two seconds.
 const LOOKED_MAX: usize = 256;
 
+/// An interface of the network, with its address.
+#[cfg(feature = "fleet")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nic {
+    /// Its name on this machine, such as `eth0`.
+    pub name: String,
+    /// Its first address of IPv4.
+    pub address: std::net::Ipv4Addr,
+    /// The mask of its network.
+    pub netmask: std::net::Ipv4Addr,
+}
+
 /// The system, as far as the configuration looks at it. Nothing here changes anything.
 pub trait Env {
     /// The bytes of a file.
@@ -90,7 +102,7 @@ pub trait Env {
     fn group_exists(&self, gid: u32) -> bool;
     /// The interfaces of the network that are up, loopback left out, each with an address of IPv4.
     #[cfg(feature = "fleet")]
-    fn nics(&self) -> Vec<super::fleet::Nic> {
+    fn nics(&self) -> Vec<Nic> {
         Vec::new()
     }
     /// The address of the hardware of the first of them, as it is written: `02:00:00:00:01:0b`.
@@ -249,7 +261,7 @@ impl Env for Memo<'_> {
     }
 
     #[cfg(feature = "fleet")]
-    fn nics(&self) -> Vec<super::fleet::Nic> {
+    fn nics(&self) -> Vec<Nic> {
         self.env.nics()
     }
 

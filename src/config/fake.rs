@@ -7,8 +7,8 @@ use super::cmdline::CommandLine;
 use super::env::{Account, Env, Scarce};
 use super::error::ConfigError;
 use super::load::Loader;
+use super::loaded::Config;
 use super::paths;
-use super::types::Config;
 
 /// A machine with root (0), nobody (65534), daemon (1), the directories `/`, `/tmp`, `/etc`, and `/base` as the
 /// working directory.
@@ -139,9 +139,9 @@ impl Env for Fake {
     }
 
     #[cfg(feature = "fleet")]
-    fn nics(&self) -> Vec<super::fleet::Nic> {
+    fn nics(&self) -> Vec<super::env::Nic> {
         let (address, netmask) = ([10, 0, 0, 1].into(), [255, 255, 255, 0].into());
-        vec![super::fleet::Nic { name: "eth0".to_string(), address, netmask }]
+        vec![super::env::Nic { name: "eth0".to_string(), address, netmask }]
     }
 
     fn too_many(&self, _: Scarce, number: u64) -> Option<u64> {

@@ -16,6 +16,7 @@ use super::fleet;
 use super::groups::unique;
 use super::interfaces::{self, interfaces};
 use super::journal::{Base, Journal, JournalFile, Laid};
+use super::loaded::Config;
 use super::main_program;
 use super::options::{Process, Stheno, Supervisord};
 use super::overlay::{self, Layer, read_journal};
@@ -26,7 +27,7 @@ use super::reader::{self, Reader, Scope};
 use super::search;
 use super::servers::{default_url, servers};
 use super::sources::{MainFile, Sources};
-use super::types::{Config, Group, Revision, SYSLOG, User};
+use super::types::{Group, Revision, SYSLOG, User};
 
 /// Loads the configuration: at start, at `reread` (again, without losing what the command line said), and at `reload`
 /// (after [`Loader::restart`]).

@@ -6,7 +6,7 @@ use crate::wire::ini::{Document, Entry};
 
 use super::cmdline::Main;
 use super::datatypes::RunType;
-use super::depends::{Condition, Dependency, DependsOn};
+use super::dependency::{Condition, Dependency, DependsOn};
 use super::error::ConfigError;
 use super::types::Group;
 

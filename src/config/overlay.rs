@@ -16,9 +16,10 @@ use super::env::Env;
 use super::error::ConfigError;
 use super::groups::unique;
 use super::journal::{Definition, Journal, JournalFile, Laid, Note, Options, Own};
+use super::loaded::Config;
 use super::options::Process;
 use super::programs::Common;
-use super::types::{Config, Group, GroupKind};
+use super::types::{Group, GroupKind};
 
 /// What is laid over the files, and what comes of it.
 pub(super) struct Layer<'a> {

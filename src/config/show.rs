@@ -5,7 +5,7 @@ use crate::signal;
 use crate::wire::value::Value;
 
 use super::datatypes::*;
-use super::depends::DependsOn;
+use super::dependency::DependsOn;
 use super::values::{Autorestart, ServerUrl, UnknownAction, User};
 
 impl<T: Show> Show for Option<T> {

@@ -118,10 +118,10 @@ impl Env for SystemEnv {
     }
 
     #[cfg(feature = "fleet")]
-    fn nics(&self) -> Vec<super::fleet::Nic> {
+    fn nics(&self) -> Vec<super::env::Nic> {
         use nix::net::if_::InterfaceFlags;
         let Ok(addresses) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
-        let mut nics: Vec<super::fleet::Nic> = Vec::new();
+        let mut nics: Vec<super::env::Nic> = Vec::new();
         for one in addresses {
             let is_wanted =
                 one.flags.contains(InterfaceFlags::IFF_UP) && !one.flags.contains(InterfaceFlags::IFF_LOOPBACK);
@@ -132,7 +132,7 @@ impl Env for SystemEnv {
             let netmask = one.netmask.as_ref().and_then(|mask| mask.as_sockaddr_in()).map(|mask| mask.ip());
             if nics.iter().all(|known| known.name != one.interface_name) {
                 let netmask = netmask.unwrap_or(std::net::Ipv4Addr::BROADCAST);
-                nics.push(super::fleet::Nic { name: one.interface_name, address: address.ip(), netmask });
+                nics.push(super::env::Nic { name: one.interface_name, address: address.ip(), netmask });
             }
         }
         nics

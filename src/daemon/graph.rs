@@ -2,7 +2,7 @@
 
 use super::Daemon;
 use crate::clock::Now;
-use crate::config::depends::Dependency;
+use crate::config::dependency::Dependency;
 use crate::id::ProcId;
 
 impl Daemon {

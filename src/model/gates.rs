@@ -7,7 +7,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::config::depends::{Condition, Dependency, Resolved};
+use crate::config::dependency::{Condition, Dependency};
+use crate::config::depends::Resolved;
 use crate::id::{IdMap, ProcId};
 use crate::state::ProcessState;
 
@@ -466,7 +467,8 @@ impl Gates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::depends::{self, DependsOn, Node, resolve};
+    use crate::config::dependency::DependsOn;
+    use crate::config::depends::{self, Node, resolve};
 
     const A: ProcId = ProcId(1);
     const B: ProcId = ProcId(2);

@@ -1,8 +1,8 @@
 //! Deferred answers: plain data, asked after each turn. And multicalls, which may hold one within them.
 
+use super::act;
 use super::adding::Adding;
 use super::clear::ClearAll;
-use super::control;
 use super::mutate::Update;
 use super::reload::Reload;
 use super::rolling::Rolling;
@@ -69,7 +69,7 @@ impl Deferred {
                 Err(code) => Some(Err(code.with(name.as_str()))),
             },
             Deferred::Stop(stop) => stop.poll(context.daemon, context.now),
-            Deferred::Bulk(bulk) => control::advance(bulk, context),
+            Deferred::Bulk(bulk) => act::advance(bulk, context),
             Deferred::Multicall(multicall) => multicall.advance(context),
             Deferred::ClearAll(clear) => clear.advance(context),
             Deferred::Update(update) => update.advance(context),
@@ -93,7 +93,7 @@ impl Deferred {
     /// It is not asked any more: what it has taken for itself is free again, and what it has not begun is not done.
     pub fn give_up(&mut self, context: &mut Context<'_>) {
         match self {
-            Deferred::Bulk(bulk) => control::give_up(bulk, context),
+            Deferred::Bulk(bulk) => act::give_up(bulk, context),
             Deferred::Multicall(multicall) => {
                 if let Current::Answer(deferred) = &mut multicall.current {
                     deferred.give_up(context);

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod act;
 mod adding;
 pub(crate) mod budget;
 mod cache;

@@ -6,7 +6,7 @@ use super::control::{begin_in_order, begin_starts};
 use super::method::row;
 use super::rolling::Rolling;
 use super::{Context, Deferred, Guard, Method, Outcome, wait};
-use crate::config::depends::Dependency;
+use crate::config::dependency::Dependency;
 use crate::daemon::reshape::Wanted;
 use crate::daemon::{Daemon, Named};
 use crate::fault::{Code, Fault};

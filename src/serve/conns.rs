@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::conn::{Conn, Phase};
 use super::feed::Feed;
+use super::live::LiveFeed;
 use super::sites::Sites;
 use crate::clock::{Mono, Now};
 use crate::daemon::host::Standing;
@@ -103,6 +104,22 @@ impl Connections {
             self.published.remove(&id);
         }
         Some(conn)
+    }
+
+    /// What a page that is open is told, and the bytes for it; `None` for one that is to be closed.
+    pub(super) fn live_feed(&mut self, id: ConnId) -> Option<(&mut LiveFeed, &mut Vec<u8>)> {
+        let conn = self.all.get_mut(&id).filter(|conn| !conn.closing)?;
+        let Phase::Feed(feed) = &mut conn.phase else { return None };
+        let Feed::Live(feed) = &mut **feed else { return None };
+        Some((feed, &mut conn.output))
+    }
+
+    /// A connection is to be closed once its output is written.
+    pub(super) fn close(&mut self, id: ConnId) {
+        if let Some(conn) = self.all.get_mut(&id).filter(|conn| !conn.closing) {
+            conn.closing = true;
+            self.touch(id);
+        }
     }
 
     /// Something is to be written to a connection, or it is to be closed.

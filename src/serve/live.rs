@@ -13,8 +13,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Service;
-use super::conn::Phase;
-use super::feed::Feed;
 use super::scrape::LOOKS_PER_TURN;
 use crate::clock::{Mono, Now};
 use crate::config::Revision;
@@ -233,20 +231,18 @@ impl Service {
 
     /// Tells one of them what it has room for.
     pub(super) fn tell(&mut self, id: ConnId, now: Now, host: &mut dyn Host) {
-        let Some(conn) = self.conns.get_mut(id).filter(|conn| !conn.closing) else { return };
-        let Phase::Feed(feed) = &mut conn.phase else { return };
-        let Feed::Live(feed) = &mut **feed else { return };
-        let before = conn.output.len();
-        while conn.output.len() < OUTPUT_BYTES_MAX {
+        let Some((feed, output)) = self.conns.live_feed(id) else { return };
+        let before = output.len();
+        while output.len() < OUTPUT_BYTES_MAX {
             if self.budget.is_spent() {
                 self.live.is_unfinished = true;
                 break;
             }
             let Some(text) = feed.next(&self.live, &self.daemon, now, host) else { break };
             self.budget.spend_bytes(4 * text.len());
-            feed.body.write(&mut conn.output, text.as_bytes());
+            feed.body.write(output, text.as_bytes());
         }
-        if conn.output.len() > before {
+        if output.len() > before {
             self.conns.touch(id);
         }
     }
@@ -256,9 +252,7 @@ impl Service {
         let mut all = None;
         let ids: Vec<ConnId> = self.conns.live().iter().copied().collect();
         for id in ids {
-            let Some(conn) = self.conns.get_mut(id).filter(|conn| !conn.closing) else { continue };
-            let Phase::Feed(feed) = &mut conn.phase else { continue };
-            let Feed::Live(feed) = &mut **feed else { continue };
+            let Some((feed, output)) = self.conns.live_feed(id) else { continue };
             let messages = if feed.lacks_figures {
                 all.get_or_insert_with(|| self.live.figures(self.live.figures.keys(), now))
             } else {
@@ -271,11 +265,11 @@ impl Service {
                 feed.body.write(&mut conn.output, files(self.live.files.1 != 0).as_bytes());
             }
             for text in messages.iter() {
-                if conn.output.len() >= OUTPUT_BYTES_MAX {
+                if output.len() >= OUTPUT_BYTES_MAX {
                     feed.lacks_figures = true;
                     break;
                 }
-                feed.body.write(&mut conn.output, text.as_bytes());
+                feed.body.write(output, text.as_bytes());
             }
             self.conns.touch(id);
         }
@@ -285,14 +279,10 @@ impl Service {
     pub(super) fn end_live(&mut self) {
         let ids: Vec<ConnId> = self.conns.live().iter().copied().collect();
         for id in ids {
-            let Some(conn) = self.conns.get_mut(id).filter(|conn| !conn.closing) else { continue };
-            if let Phase::Feed(feed) = &mut conn.phase
-                && let Feed::Live(feed) = &mut **feed
-            {
-                feed.body.end(&mut conn.output);
+            if let Some((feed, output)) = self.conns.live_feed(id) {
+                feed.body.end(output);
             }
-            conn.closing = true;
-            self.conns.touch(id);
+            self.conns.close(id);
         }
     }
 }

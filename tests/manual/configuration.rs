@@ -1,7 +1,7 @@
 //! `docs/configuration.md`: every option, in the order of the sections of a file.
 
 use stheno::config::Row;
-use stheno::config::options::TABLES;
+use stheno::config::tables::TABLES;
 
 /// The sections of a file, as people look for them: the heading, the kind as the tables have it, and what to know.
 pub const SECTIONS: &[(&str, &str, &str)] = &[

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use stheno::config::types::Config;
+use stheno::config::Config;
 use stheno::daemon::Daemon;
 use stheno::wire::value::Value;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::datatypes::ExitCodeFrom;
-use super::super::types::Config;
+use super::super::loaded::Config;
 use super::finding::{Finding, Severity};
 
 /// Looks at the end of the daemon.

@@ -1,7 +1,7 @@
 //! Limits of this machine, or of this container, that keep the daemon from starting (C-153, K-8).
 
 use super::super::env::{Env, Scarce};
-use super::super::types::Config;
+use super::super::loaded::Config;
 use super::finding::{Finding, Severity};
 
 /// Looks at what `[supervisord]` asks for, and says which number would do.

@@ -3,7 +3,8 @@
 use crate::wire::ini::{Document, Section};
 
 use super::super::nearest::nearest;
-use super::super::options::{self, Row};
+use super::super::row::Row;
+use super::super::tables;
 use super::finding::{Finding, Severity};
 
 /// Names of sections that are known, for suggestions; those with a colon take a name behind it.
@@ -30,7 +31,7 @@ const PLUGINS: &[&str] = &["dependent_startup", "startinorder", "supervisor.rpci
 pub(super) fn look(document: &Document) -> Vec<Finding> {
     let mut lines = Vec::new();
     for section in &document.sections {
-        match options::tables(&section.name) {
+        match tables::tables(&section.name) {
             Some(tables) => unknown_options(section, &tables.concat(), &mut lines),
             None if is_free(&section.name) => {}
             None => {
@@ -48,7 +49,7 @@ pub(super) fn look(document: &Document) -> Vec<Finding> {
     let all: Vec<Row> = ["supervisord", "supervisorctl", "unix_http_server", "inet_http_server", "include", "stheno"]
         .into_iter()
         .chain(["program:", "group:", "eventlistener:", "fcgi-program:"])
-        .filter_map(options::tables)
+        .filter_map(tables::tables)
         .flatten()
         .flatten()
         .copied()
@@ -84,7 +85,7 @@ fn unknown_options(section: &Section, rows: &[Row], lines: &mut Vec<Finding>) {
 
 /// What is said of the first of a program's options that nobody reads.
 pub fn unknown_option<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let rows = options::tables("program:").unwrap_or_default().concat();
+    let rows = tables::tables("program:").unwrap_or_default().concat();
     let is_known =
         |name: &str| rows.iter().any(|row| row.name == name) || PLUGINS.iter().any(|start| name.starts_with(start));
     let name = names.find(|name| !is_known(name))?;

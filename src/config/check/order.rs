@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use crate::wire::ini::Document;
 
-use super::super::depends::{self, Condition, Node};
+use super::super::dependency::Condition;
+use super::super::depends::{self, Node};
 use super::super::options::Process;
 use super::super::types::{Group, GroupKind};
 use super::super::values::Autorestart;

@@ -1,9 +1,9 @@
 //! Who the instances are, and which of them this one is (V-16 to V-19).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use super::Problem;
-use crate::config::env::Env;
+use crate::config::env::{Env, Nic};
 
 /// An instance of the fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,17 +16,6 @@ pub struct Instance {
     pub host: String,
     /// The port of its HTTP server.
     pub port: u16,
-}
-
-/// An interface of the network, with its address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Nic {
-    /// Its name on this machine, such as `eth0`.
-    pub name: String,
-    /// Its first address of IPv4.
-    pub address: Ipv4Addr,
-    /// The mask of its network.
-    pub netmask: Ipv4Addr,
 }
 
 /// All instances, and the place of this one among them.

@@ -28,8 +28,9 @@ use super::paths;
 use super::reader::{Reader, Scope};
 use super::types::{Group, GroupKind, Server, ServerAddress};
 
+pub use super::env::Nic;
 pub use crate::config::datatypes::Detection;
-pub use identity::{Instance, Instances, Nic};
+pub use identity::{Instance, Instances};
 pub use network::Network;
 pub use options::SupvisorsOptions;
 pub(super) use plain::is_sequenced;

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use super::super::fake::Fake;
 use super::super::reader::Scope;
+use super::super::tables::{TABLES, tables};
 use super::*;
 use crate::wire::value::Value;
 

@@ -4,10 +4,12 @@
 use super::command::{Command, Completes, Owner, Run};
 use super::options::{Kind, Plugin};
 
+mod act;
 mod completion;
 mod control;
 mod daemon;
 mod extensions;
+mod flags;
 #[cfg(feature = "fleet")]
 mod fleet;
 mod foreground;

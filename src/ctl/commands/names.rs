@@ -6,6 +6,11 @@ use crate::ctl::session::Session;
 use crate::namespec;
 use crate::wire::value::Value;
 
+/// The words of a command, which no quotes hold together.
+pub fn words(arguments: &str) -> Vec<String> {
+    arguments.split_whitespace().map(str::to_string).collect()
+}
+
 /// For commands without arguments (S-44): fails if there are some.
 pub fn none(command: &str, arguments: &str) -> Result<(), Error> {
     match arguments {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::control::{self, print_results_of_start, print_results_of_stop};
+use super::act::{print_results_of_start, print_results_of_stop, start_names, stop_names};
+use super::flags::Flags;
 use super::names::{array, expand, namespec_of, number, text, texts};
 use crate::ctl::error::Error;
 use crate::ctl::session::Session;
@@ -11,51 +12,6 @@ use crate::wire::value::Value;
 
 /// Deepest line of a tree that is indented further; a chain of thousands is not wider than any terminal.
 const DEPTH_MAX: usize = 40;
-
-/// What a command is told beside names.
-#[derive(Default)]
-pub(super) struct Flags {
-    pub with_deps: bool,
-    pub with_dependents: bool,
-    pub only: bool,
-    pub rolling: bool,
-    pub now: bool,
-    pub max_unavailable: Option<i64>,
-    pub timeout: Option<f64>,
-}
-
-impl Flags {
-    /// Takes the flags that a command knows out of its words. Others stay: they are names, as ever.
-    pub fn take(words: &mut Vec<String>, known: &[&str]) -> Result<Flags, Error> {
-        let mut flags = Flags::default();
-        let mut wrong = None;
-        words.retain(|word| {
-            let (flag, value) = word.split_once('=').map_or((word.as_str(), None), |(flag, value)| (flag, Some(value)));
-            if !known.contains(&flag) {
-                return true;
-            }
-            let number = value.and_then(|value| value.parse::<f64>().ok()).filter(|number| *number > 0.0);
-            match (flag, value) {
-                ("--with-deps", None) => flags.with_deps = true,
-                ("--with-dependents", None) => flags.with_dependents = true,
-                ("--only", None) => flags.only = true,
-                ("--rolling", None) => flags.rolling = true,
-                ("--now", None) => flags.now = true,
-                ("--max-unavailable", Some(value)) => match value.parse::<i64>() {
-                    Ok(number) if number > 0 => flags.max_unavailable = Some(number),
-                    _ => wrong = Some(word.clone()),
-                },
-                ("--timeout", Some(_)) if number.is_some() => flags.timeout = number,
-                _ => wrong = Some(word.clone()),
-            }
-            false
-        });
-        match wrong {
-            Some(word) => Err(Error::usage(format!("Error: {word} needs a number, or none"), 1)),
-            None => Ok(flags),
-        }
-    }
-}
 
 fn list(names: &[String]) -> Value {
     Value::Array(names.iter().cloned().map(Value::from).collect())
@@ -129,7 +85,7 @@ pub(super) fn restart_with_dependents(session: &mut Session, names: &[String]) -
 pub(super) fn restart_only(session: &mut Session, names: &[String]) -> Result<(), Error> {
     let Some(results) = call(session, "stheno.stopOnly", &[list(names)])? else { return Ok(()) };
     print_results_of_stop(session, &array(results)?)?;
-    control::start_names(session, names)
+    start_names(session, names)
 }
 
 /// Restarts some at a time: `restart --rolling`.
@@ -205,8 +161,8 @@ fn set_autostart(session: &mut Session, arguments: &str, autostart: bool) -> Res
     }
     match (flags.now && !done.is_empty(), autostart) {
         (false, _) => Ok(()),
-        (true, true) => control::start_names(session, &done),
-        (true, false) => control::stop_names(session, &done),
+        (true, true) => start_names(session, &done),
+        (true, false) => stop_names(session, &done),
     }
 }
 

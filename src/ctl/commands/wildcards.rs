@@ -1,6 +1,7 @@
 //! mstart, mstop, mrestart and serialrestart, as the plugins supervisor-wildcards and supervisor-serialrestart add
 //! them.
 
+use super::act::{start_names, stop_names};
 use super::control;
 use super::names::{array, matches, text};
 use crate::config::glob;
@@ -11,18 +12,18 @@ use crate::namespec;
 
 pub fn mstart(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let names = matching(session, arguments)?;
-    control::start_names(session, &names)
+    start_names(session, &names)
 }
 
 pub fn mstop(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let names = matching(session, arguments)?;
-    control::stop_names(session, &names)
+    stop_names(session, &names)
 }
 
 pub fn mrestart(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let names = matching(session, arguments)?;
-    control::stop_names(session, &names)?;
-    control::start_names(session, &names)
+    stop_names(session, &names)?;
+    start_names(session, &names)
 }
 
 /// The processes that match one of the expressions. An expression is compared with the process's name alone, or

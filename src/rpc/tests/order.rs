@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::super::Outcome;
 use super::super::testing::World;
-use crate::config::depends::Condition;
+use crate::config::dependency::Condition;
 use crate::exit::ExitStatus;
 use crate::id::{Pid, ProcId};
 use crate::state::{ProcessState, SupervisorState};

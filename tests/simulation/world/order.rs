@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use stheno::clock::Mono;
-use stheno::config::depends::{Condition, Dependency};
+use stheno::config::dependency::{Condition, Dependency};
 use stheno::daemon::{Daemon, Proc};
 use stheno::id::ProcId;
 use stheno::state::{ProcessState, SupervisorState};
