@@ -8,6 +8,7 @@ mod began;
 pub(crate) mod counted;
 pub(crate) mod dependent;
 pub mod event;
+pub(crate) mod facts;
 #[cfg(feature = "fleet")]
 pub mod fleet;
 pub(crate) mod gates;

@@ -1,0 +1,87 @@
+//! What is told of those that wait: for whom, and why that one is not as it has to be (O-8).
+
+use super::first_delay;
+use crate::config::dependency::Condition;
+use crate::daemon::Daemon;
+use crate::id::ProcId;
+use crate::model::gates::Obstacle;
+use crate::model::health::HealthState;
+use crate::state::ProcessState;
+
+/// Names of dependencies that a description has; the rest are counted.
+const NAMES_SHOWN: usize = 3;
+
+impl Daemon {
+    /// `Waiting for db (STARTING), migrate (BACKOFF)`; `None` for one that does not wait.
+    pub fn waiting_text(&self, id: ProcId) -> Option<String> {
+        let wait = self.order.waits.get(&id)?;
+        if !self.order.gates.is_open(id) {
+            return Some(format!("Waiting for {}", self.obstacle_names(id, true)));
+        }
+        let process = self.roster.process(id)?;
+        let secs = first_delay(process).as_secs_f64();
+        wait.not_before?;
+        Some(format!("Waiting {secs} s before the first start"))
+    }
+
+    /// Those that wait, in the order of their ids.
+    pub fn waiting(&self) -> impl Iterator<Item = ProcId> {
+        self.order.waits.keys().copied()
+    }
+
+    /// `db, migrate`: for what a process waits; `None` for one that does not.
+    pub fn waits_for(&self, id: ProcId) -> Option<String> {
+        let waits = self.order.waits.contains_key(&id) && !self.order.gates.is_open(id);
+        waits.then(|| self.obstacle_names(id, false))
+    }
+
+    /// Each process that one waits for, by the first item that it stands in the way of; then the names of items that
+    /// nothing has.
+    pub fn obstacles_of(&self, id: ProcId) -> Vec<(String, &'static str, &'static str)> {
+        self.each_obstacle(id).collect()
+    }
+
+    fn each_obstacle(&self, id: ProcId) -> impl Iterator<Item = (String, &'static str, &'static str)> + '_ {
+        let absent = self.order.gates.absent(id).map(|item| (item.name.clone(), item.condition.name(), "removed"));
+        let known = self.order.gates.distinct_obstacles(id).map(|obstacle| {
+            let name = self.roster.namespec(obstacle.process).unwrap_or_default();
+            (name, obstacle.item.condition.name(), self.word_for(&obstacle))
+        });
+        known.chain(absent)
+    }
+
+    /// Why a dependency is not as it has to be, in a word.
+    fn word_for(&self, obstacle: &Obstacle<'_>) -> &'static str {
+        let id = obstacle.process;
+        let Some((group, process)) = self.roster.member(id) else { return "removed" };
+        let state = self.facts(id).map_or(process.machine.state(), |facts| facts.state);
+        let is_off = state == ProcessState::Stopped && !process.config.program.autostart;
+        if obstacle.item.condition == Condition::Healthy && state == ProcessState::Running {
+            let is_known = self.care_of(id).is_some_and(|known| known.health.state == HealthState::Unhealthy);
+            return if is_known { "unhealthy" } else { "health unknown" };
+        }
+        // One that was added at run time has all its options from there, and may have been added so.
+        let is_added = self.dynamic.journal().own(group.name(), &process.config.program.name).is_some();
+        let is_disabled = match is_added {
+            true => self.order.disabled.contains(&id),
+            false => self.dynamic.overrides(&process.config.program.name, "autostart"),
+        };
+        if is_off && is_disabled { "disabled" } else { state.name() }
+    }
+
+    pub(super) fn obstacle_names(&self, id: ProcId, with_states: bool) -> String {
+        // The others are only counted: they may be thousands, of each of hundreds that are told of in one turn.
+        let shown: Vec<_> = self.each_obstacle(id).take(NAMES_SHOWN).map(|(name, _, state)| (name, state)).collect();
+        let all = self.order.gates.distinct_obstacles(id).count() + self.order.gates.absent(id).count();
+        listed(shown, all, with_states)
+    }
+}
+
+/// The first names, with the state of each if that is wanted, and how many more of `all` there are.
+pub(in crate::daemon) fn listed(obstacles: Vec<(String, &'static str)>, all: usize, with_states: bool) -> String {
+    let more = all.saturating_sub(NAMES_SHOWN);
+    let shown = obstacles.into_iter().take(NAMES_SHOWN);
+    let names = shown.map(|(name, state)| if with_states { format!("{name} ({state})") } else { name });
+    let names = names.collect::<Vec<_>>().join(", ");
+    if more == 0 { names } else { format!("{names} and {more} more") }
+}

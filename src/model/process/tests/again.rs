@@ -1,0 +1,139 @@
+//! When a process is started again, and when it is given up.
+
+use super::*;
+
+#[test]
+fn retries_come_after_growing_pauses() {
+    for (startretries, expected) in [(3, &[1, 2, 3][..]), (1, &[1]), (0, &[]), (-1, &[])] {
+        let program = program(|program| program.startretries = Retries(startretries));
+        assert_eq!(pauses(&mut Process::default(), &program, START), expected, "startretries {startretries}");
+    }
+}
+
+#[test]
+fn the_counter_goes_on_after_a_stop_in_backoff() {
+    let program = program(|_| ());
+    let mut process = process(ProcessState::Backoff, None, 2, START + 2 * SECOND);
+    fed(&mut process, Trigger::Stop, &program, SupervisorState::Running, START);
+    assert_eq!(pauses(&mut process, &program, START), [3]);
+    // FATAL and RUNNING clear it.
+    assert_eq!(pauses(&mut process, &program, START), [1, 2, 3]);
+}
+
+#[test]
+fn autorestart_decides_after_an_exit() {
+    use Autorestart::*;
+    // (autorestart, exit codes, how it ended, starts again)
+    let rows = [
+        (Always, &[0][..], EXPECTED, true),
+        (Always, &[], KILLED, true),
+        (Unexpected, &[0], EXPECTED, false),
+        (Unexpected, &[0, 3], UNEXPECTED, false),
+        (Unexpected, &[0], UNEXPECTED, true),
+        (Unexpected, &[0], KILLED, true),
+        (Never, &[0], EXPECTED, false),
+        (Never, &[0], UNEXPECTED, false),
+        (Never, &[0], CORE, false),
+    ];
+    for (autorestart, exitcodes, status, restarts) in rows {
+        let program = program(|program| {
+            program.autorestart = autorestart;
+            program.exitcodes = ExitCodes(exitcodes.to_vec());
+        });
+        let row = format!("{autorestart:?} {exitcodes:?} {status:?}");
+        let mut process = process(ProcessState::Running, Some(7), 0, 0);
+        fed(&mut process, Trigger::Exited(status), &program, SupervisorState::Running, LATE);
+        assert_eq!(process.deadline(&program, SupervisorState::Running).is_some(), restarts, "{row}");
+        assert_eq!(process.deadline(&program, SupervisorState::Shutdown), None, "{row}");
+        fed(&mut process, Trigger::Deadline, &program, SupervisorState::Running, LATE);
+        assert_eq!(process.state == ProcessState::Starting, restarts, "{row}");
+    }
+}
+
+#[test]
+fn restarts_keep_to_their_floor() {
+    let program = program(|program| {
+        program.autorestart = Autorestart::Always;
+        program.startsecs = 0;
+    });
+    let mut process = process(ProcessState::Running, Some(7), 0, 0);
+    fed(&mut process, Trigger::Exited(EXPECTED), &program, SupervisorState::Running, START + 1);
+    let floor = Mono(START).after(RESTART_FLOOR);
+    assert_eq!(process.deadline(&program, SupervisorState::Running), Some(floor));
+    assert_eq!(fed(&mut process, Trigger::Deadline, &program, SupervisorState::Running, floor.0 - 1), [""; 0]);
+    fed(&mut process, Trigger::Deadline, &program, SupervisorState::Running, floor.0);
+    assert_eq!(process.state, ProcessState::Starting);
+}
+
+#[test]
+fn autostart_is_for_what_was_never_started() {
+    let never = program(|program| program.autostart = false);
+    let mut tried = Process::default();
+    fed(&mut tried, Trigger::Start, &program(|_| ()), SupervisorState::Running, 0);
+    fed(&mut tried, Trigger::Spawned(Pid(7)), &program(|_| ()), SupervisorState::Running, 0);
+    fed(&mut tried, Trigger::Stop, &program(|_| ()), SupervisorState::Running, 0);
+    fed(&mut tried, Trigger::Exited(KILLED), &program(|_| ()), SupervisorState::Running, 0);
+    assert_eq!(tried.state, ProcessState::Stopped);
+    let rows = [
+        ("new", Process::default(), program(|_| ()), SupervisorState::Running, Some(Mono(0))),
+        ("new, no autostart", Process::default(), never, SupervisorState::Running, None),
+        ("new, shutting down", Process::default(), program(|_| ()), SupervisorState::Shutdown, None),
+        // Started at the very beginning of the clock, and still started.
+        ("stopped", tried, program(|_| ()), SupervisorState::Running, None),
+    ];
+    for (name, process, program, daemon, expected) in rows {
+        assert_eq!(process.deadline(&program, daemon), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_listener_that_breaks_the_protocol_is_started_again_and_again_and_then_given_up() {
+    for autorestart in [Autorestart::Always, Autorestart::Unexpected, Autorestart::Never] {
+        let program = program(|program| {
+            program.startsecs = 0;
+            program.startretries = Retries(2);
+            program.autorestart = autorestart;
+        });
+        let (mut process, mut now) = (Process::default(), START);
+        for pause in [1, 2] {
+            let got = violation(&mut process, &program, &mut now, SECOND / 10);
+            assert_eq!(got, Some(pause * SECOND), "{autorestart:?}");
+        }
+        // The third violation in a row is one more than startretries.
+        assert_eq!(violation(&mut process, &program, &mut now, SECOND / 10), None, "{autorestart:?}");
+        fed(&mut process, Trigger::Deadline, &program, SupervisorState::Running, now);
+        assert_eq!(process.state, ProcessState::Fatal, "{autorestart:?}");
+        // Somebody starts it: it has all its retries again.
+        assert_eq!(violation(&mut process, &program, &mut now, SECOND), Some(SECOND), "{autorestart:?}");
+    }
+}
+
+#[test]
+fn a_violation_after_a_long_run_counts_as_the_first() {
+    let program = program(|program| {
+        program.startsecs = 0;
+        program.startretries = Retries(1);
+    });
+    let (mut process, mut now) = (Process::default(), START);
+    for _ in 0..10 {
+        let long = DISTRUST_TIME.as_nanos() as u64;
+        assert_eq!(violation(&mut process, &program, &mut now, long), Some(SECOND));
+    }
+    assert_eq!(violation(&mut process, &program, &mut now, SECOND), None);
+}
+
+#[test]
+fn a_stop_ends_the_restarting_of_a_listener() {
+    let program = program(|program| program.startsecs = 0);
+    let (mut process, mut now) = (Process::default(), START);
+    violation(&mut process, &program, &mut now, SECOND);
+    fed(&mut process, Trigger::Stop, &program, SupervisorState::Running, now);
+    assert_eq!(process.state, ProcessState::Stopped);
+    assert_eq!(process.deadline(&program, SupervisorState::Running), None);
+}
+
+/// The process `cat` with these lines in its section.
+fn with(lines: &str) -> config::Process {
+    let text = format!("[supervisord]\n[program:cat]\ncommand=cat\n{lines}\n");
+    config::Process::clone(&Fake::new().load(&text).unwrap().groups[0].processes[0])
+}
