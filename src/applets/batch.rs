@@ -337,6 +337,6 @@ mod tests {
             assert_eq!(exit.code, code, "{args}");
             assert!(exit.stdout.contains(text) || exit.stderr.contains(text), "{args}: {exit:?}");
         }
-        assert!(from_args(Kind::Crash, &words("-t a -f b --tls")).is_ok());
+        assert_eq!(from_args(Kind::Crash, &words("-t a -f b --tls")).map(drop).map_err(|exit| exit.stderr), Ok(()));
     }
 }

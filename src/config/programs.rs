@@ -339,7 +339,8 @@ mod tests {
     fn the_values_of_all_processes_are_bounded_together() {
         let load = |lines: &str| Fake::new().load(&format!("[supervisord]\n[program:p]\ncommand=x\n{lines}"));
         let many = "process_name=%(process_num)d\nnumprocs=99999\n";
-        assert!(load("process_name=%(process_num)d\nnumprocs=20000\ndirectory=/a/%(process_num)0100d").is_ok());
+        let config = load("process_name=%(process_num)d\nnumprocs=20000\ndirectory=/a/%(process_num)0100d").unwrap();
+        assert_eq!(config.groups[0].processes.len(), 20_000);
         for option in ["command", "stdout_logfile", "environment"] {
             let text = if option == "environment" { "A=%(process_num)04000d" } else { "/%(process_num)04000d" };
             let error = load(&format!("{many}{option}={text}\n").replace("command=x\ncommand", "command")).unwrap_err();

@@ -122,6 +122,7 @@ mod tests {
         cache.delete("b");
         cache.delete("a");
         assert_eq!((cache.values.len(), cache.weight), (0, 0));
-        assert!(cache.store("b", &big).is_ok());
+        cache.store("b", &big).expect("there is room again");
+        assert_eq!(cache.values.len(), 1);
     }
 }

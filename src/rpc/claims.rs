@@ -89,7 +89,11 @@ mod tests {
         }
         let refused = claims.lay(vec![claim("i", None), claim("g", Some("q"))], "other").unwrap_err();
         assert_eq!(refused.to_string(), "FAILED: group g is being changed by m, which is not done yet");
-        assert!(claims.check("i", None).is_ok());
+        assert_eq!(
+            claims.check("i", None).map_err(|fault| fault.to_string()),
+            Ok(()),
+            "nothing is kept of what was refused"
+        );
         claims.give_up(held);
         assert!(rows.iter().all(|((group, program), _)| claims.check(group, *program).is_ok()));
     }

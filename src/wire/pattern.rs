@@ -17,8 +17,11 @@ mod tests {
 
     #[test]
     fn expressions_and_what_is_too_large() {
-        for text in ["web_[0-9]+", "^(a|b):.*$", "", "a{500}"] {
-            assert!(pattern(text).is_ok(), "{text}");
+        let as_often = "a".repeat(500);
+        for (text, found) in [("web_[0-9]+", "web_12"), ("^(a|b):.*$", "b:x"), ("", ""), ("a{500}", as_often.as_str())]
+        {
+            let found_in = |pattern: Regex| pattern.find(found).map(|it| it.as_str().to_string());
+            assert_eq!(pattern(text).map(found_in).as_ref().map(Option::as_deref), Ok(Some(found)), "{text}");
         }
         let many = vec!["a_name"; 5_000].join("|");
         for text in ["(", "(a{100}){100}", "[a-z]{9000}", many.as_str()] {

@@ -108,7 +108,7 @@ mod tests {
         let text =
             prefix.expand("%(program_name)s/%(group_name)s:%(process_name)-4s%(process_num)02d %(stream)s| 100%%");
         assert_eq!(text.as_deref(), Ok("p/g:p_1 01 stdout| 100%"));
-        assert!(check("%(pid)d %(asctime)s %(iso)s", "x").is_ok());
+        assert_eq!(check("%(pid)d %(asctime)s %(iso)s", "x"), Ok(()));
         let error = check("%(here)s", "program:x.stdout_prefix").unwrap_err();
         assert!(error.contains("'program:x.stdout_prefix' contains names ('here')"), "{error}");
     }

@@ -66,7 +66,8 @@ fn a_second_daemon_is_refused_and_the_first_goes_on() {
     assert!(second.stderr.contains(message), "{second:?}");
     // Who that is, is told to a person only.
     assert!(!second.stdout.contains("listens") && second.stderr.lines().count() == 2, "{second:?}");
-    assert!(daemon.call("supervisor.getState", &[]).is_ok());
+    let state = daemon.must("supervisor.getState", &[]);
+    assert_eq!(state.member("statename"), Some(&"RUNNING".into()));
     assert_eq!(daemon.folder.read("supervisord.pid"), format!("{}\n", daemon.pid()));
 }
 

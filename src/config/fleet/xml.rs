@@ -95,7 +95,8 @@ mod tests {
         }
         assert!(read("<a>".repeat(DEPTH_MAX + 1).as_bytes()).unwrap_err().1.contains("too deep"));
         let mut left = 4;
-        assert!(super::read(b"<a><b/><b/></a>", &mut left).is_ok());
+        assert_eq!(super::read(b"<a><b/><b/></a>", &mut left).map(|_| ()), Ok(()));
+        assert_eq!(left, 1);
         assert_eq!((super::read(b"<a><b/></a>", &mut left).unwrap_err().0, left), (1, 0));
     }
 }
