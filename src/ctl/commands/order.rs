@@ -69,7 +69,8 @@ pub(super) fn restart_with_dependents(session: &mut Session, names: &[String]) -
     let results = array(results)?;
     print_results_of_stop(session, &results)?;
     let mut wanted = names.to_vec();
-    for result in &results {
+    // Up in order, and told in it.
+    for result in results.iter().rev() {
         let name = namespec_of(result)?;
         if !wanted.contains(&name) {
             wanted.push(name);
