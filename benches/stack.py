@@ -49,7 +49,7 @@ class Ours:
 
     def __init__(self, folder):
         with open(f"{folder}/c.conf", "w") as file:
-            file.write(f"[supervisord]\nnodaemon=true\nlogfile={folder}/log\npidfile={folder}/pid\n")
+            file.write(f"[supervisord]\nnodaemon=true\nshutdown_parallel=true\nlogfile={folder}/log\npidfile={folder}/pid\n")
             for name, (_, needs) in STACK.items():
                 on = ", ".join(f"{need}={'completed' if need == ONESHOT else 'ready'}" for need in needs)
                 kind = "type=oneshot\n" if name == ONESHOT else "ready=fd:3\n"
