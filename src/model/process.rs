@@ -34,7 +34,6 @@ use crate::exit::ExitStatus;
 use crate::id::Pid;
 use crate::level::Level;
 use crate::model::hook::{Around, Cut, Hook};
-use crate::signal;
 use crate::state::{ProcessState, SupervisorState};
 
 pub use super::ladder::KILL_FLOOR;

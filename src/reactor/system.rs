@@ -4,12 +4,10 @@ mod launch;
 mod logs;
 
 use std::collections::{BTreeSet, HashMap};
-use std::ffi::CString;
 use std::fs::OpenOptions;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
-use std::rc::Rc;
 use std::time::Duration;
 
 use mio::net::UdpSocket;
@@ -24,23 +22,17 @@ use super::helpers::Helpers;
 use super::log_total::LogTotal;
 use super::token::{Source, Watched};
 use crate::clock::{Mono, Now, Wall};
-use crate::config::{self, Config, FcgiSocket, Probe, Ready, SyslogAddress, SystemEnv};
-use crate::daemon::host::{
-    self, CommandProblem, Errno, Files, FromFiles, Host, Launch, Logs, NotOurs, SetUp, Span, SpawnError, Standing,
-    StdinProblem, Unmet, Usage,
-};
-use crate::id::{Channel, ConnId, IdMap, LogId, Pid, ProcId, SocketId};
-use crate::logs::child::{self, ChildLog, LogPlan};
-use crate::logs::syslog::{Label, Syslog};
-use crate::logs::{activity, auto, stream};
-use crate::sys::environment::{CStrings, Environment, Pair, ZeroByte};
+use crate::config::{self, Config, SyslogAddress, SystemEnv};
+use crate::daemon::host::{self, Errno, Files, Host, NotOurs, Span, Standing, Unmet};
+use crate::id::{Channel, ConnId, IdMap, LogId, ProcId, SocketId};
+use crate::logs::child::{self, ChildLog};
+use crate::logs::syslog::Syslog;
+use crate::logs::{activity, stream};
+use crate::sys::environment::Environment;
 use crate::sys::remains::Table;
-use crate::sys::spawn::{self, How, Pipes, Plan, Setting, Stdin};
-use crate::sys::users::{self, Login, RunAs, Switch};
+use crate::sys::users::{Login, RunAs, Switch};
 use crate::sys::watch::Watches;
-use crate::sys::{
-    cgroup, command, errno_of, fd, file, machine, notify, peer, process, random_bytes, resolve, sockets, standard, time,
-};
+use crate::sys::{errno_of, file, machine, random_bytes, resolve, time};
 
 /// Time in all that one turn gives to children on the way to their programs when somebody wants to know whether they are
 /// there. Nearly all are within half a millisecond. With `startsecs=0` they are asked at once, and without it the order

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use stheno::wire::auth::basic_header;
+use stheno::wire::value::Value;
 
 use crate::client::{self, get_tcp, request};
 use crate::daemon::{Daemon, Folder, is_original, wait_for, with_descriptors};

@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::dependency::DependsOn;
 use crate::config::depends::{self, Node, resolve};
+use crate::state::ProcessState;
 
 const A: ProcId = ProcId(1);
 const B: ProcId = ProcId(2);

@@ -1,11 +1,12 @@
 //! What follows when a run has ended: another one, a pause before it, or none any more.
 
-use super::{Effect, Process};
+use super::{DISTRUST_TIME, Effect, Process, SetUpStage};
 use crate::clock::{Mono, Now};
-use crate::config::{self, RunType};
+use crate::config::{self, Ready, RunType};
 use crate::exit::ExitStatus;
 use crate::level::Level;
-use crate::model::retry::{self, Retry};
+use crate::model::hook::{Cut, Hook};
+use crate::model::retry;
 use crate::state::ProcessState;
 
 impl Process {

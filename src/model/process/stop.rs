@@ -1,11 +1,12 @@
 //! How a run is ended: the hook before it, the command in place of the first signal, and one signal after the other.
 
-use super::{Effect, Process, Trigger};
+use super::{Effect, Process};
 use crate::clock::Now;
 use crate::config;
 use crate::level::Level;
 use crate::model::hook::Hook;
 use crate::model::ladder::Rung;
+use crate::signal;
 use crate::state::ProcessState;
 
 impl Process {

@@ -7,6 +7,7 @@ use crate::config::Program;
 use crate::config::Retries;
 use crate::config::datatypes::{Datatype, ExitCodes, StopSignals};
 use crate::config::fake::Fake;
+use crate::signal;
 use std::rc::Rc;
 
 const SECOND: u64 = 1_000_000_000;
@@ -19,6 +20,12 @@ fn program(options: impl FnOnce(&mut Program)) -> config::Process {
     let mut process = config::Process::clone(&config.groups[0].processes[0]);
     options(Rc::make_mut(&mut process.program));
     process
+}
+
+/// The process `cat` with these lines in its section.
+fn with(lines: &str) -> config::Process {
+    let text = format!("[supervisord]\n[program:cat]\ncommand=cat\n{lines}\n");
+    config::Process::clone(&Fake::new().load(&text).unwrap().groups[0].processes[0])
 }
 
 fn at(nanos: u64) -> Now {

@@ -2,17 +2,18 @@
 
 use std::ffi::CString;
 use std::os::fd::AsFd;
+use std::rc::Rc;
 
 use crate::config::{self, FcgiSocket, Probe, Ready};
-use crate::daemon::host::{self, CommandProblem, Errno, Launch, SetUp, SpawnError, StdinProblem, Usage};
+use crate::daemon::host::{self, CommandProblem, Errno, FromFiles, Launch, SetUp, SpawnError, StdinProblem, Usage};
 use crate::id::{Pid, ProcId, SocketId};
 use crate::reactor::children::Children;
 use crate::sys::environment::{CStrings, Pair, ZeroByte};
 use crate::sys::spawn::{self, How, Pipes, Plan, Setting, Stdin};
-use crate::sys::users;
+use crate::sys::users::{self, Login, RunAs, Switch};
 use crate::sys::{cgroup, command, errno_of, fd, notify, peer, process, sockets, standard};
 
-use super::{SET_UP_PATIENCE, System, errno};
+use super::System;
 
 /// The variables of `login_env`.
 const OF_LOGIN: [&[u8]; 4] = [b"HOME", b"USER", b"LOGNAME", b"SHELL"];

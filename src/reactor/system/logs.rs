@@ -1,13 +1,14 @@
 //! Logs of children, and what goes to syslog and to the activity log.
 
-use std::rc::Rc;
+use std::os::fd::AsFd;
 
 use crate::config::SyslogAddress;
 use crate::daemon::host::{Errno, Logs};
-use crate::id::{Channel, LogId, ProcId};
-use crate::logs::child::{self, ChildLog, LogPlan};
+use crate::id::{Channel, LogId};
+use crate::logs::child::{ChildLog, LogPlan};
 use crate::logs::syslog::{Label, Syslog};
-use crate::logs::{activity, auto, stream};
+use crate::logs::{activity, auto};
+use crate::sys::fd;
 
 use super::{Log, System, errno};
 

@@ -131,9 +131,3 @@ fn a_stop_ends_the_restarting_of_a_listener() {
     assert_eq!(process.state, ProcessState::Stopped);
     assert_eq!(process.deadline(&program, SupervisorState::Running), None);
 }
-
-/// The process `cat` with these lines in its section.
-fn with(lines: &str) -> config::Process {
-    let text = format!("[supervisord]\n[program:cat]\ncommand=cat\n{lines}\n");
-    config::Process::clone(&Fake::new().load(&text).unwrap().groups[0].processes[0])
-}
