@@ -2,43 +2,12 @@
 //! itself is counted with 64 bits, which no run uses up; the daemon refuses what would use up the 32 of the others.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
-/// A map by ids, or by other small numbers that nobody outside can choose.
-pub type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+use rustc_hash::FxBuildHasher;
 
-/// Spreads small numbers. The standard library's hasher withstands chosen keys, which takes ten times as long.
-#[derive(Default)]
-pub struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32(u32::from(*byte));
-        }
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        self.write_u64(u64::from(number));
-    }
-
-    fn write_i32(&mut self, number: i32) {
-        self.write_u32(number as u32);
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // The map takes the place from the low bits and its tags from the high ones: both have to differ.
-        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
-    }
-
-    fn write_usize(&mut self, number: usize) {
-        self.write_u64(number as u64);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
+/// A map by ids, or by other small numbers that nobody outside can choose. The standard library's hasher withstands chosen keys,
+/// which takes ten times as long.
+pub type IdMap<K, V> = HashMap<K, V, FxBuildHasher>;
 
 /// A process slot: one `processname` of one active group, over all its runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

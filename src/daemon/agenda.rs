@@ -1,8 +1,8 @@
 //! What is due: deadlines of processes, and first starts.
 //!
 //! A process stands here at most once: as never started and to be started at once, as one that is looked at after those,
-//! or with one moment. All are handed out in bounded shares, first starts in order of creation (P-5), deadlines earliest first. Nothing here knows what is
-//! then to be done.
+//! or with one moment. All are handed out in bounded shares, first starts in order of creation (P-5), deadlines earliest
+//! first. Nothing here knows what is then to be done.
 
 use std::collections::BTreeSet;
 

@@ -6,7 +6,7 @@ use crate::id::ProcId;
 use crate::model::process::Transition;
 use crate::state::ProcessState;
 
-/// Changes that are noted between two looks of the fleet, which looks in each turn.
+/// Changes that are noted between two looks of the fleet, which looks in each turn. Beyond that it looks at all processes anew.
 const NEWS_MAX: usize = 100_000;
 
 /// What a fleet adds to a process.
@@ -27,7 +27,7 @@ pub struct Marks {
 pub(super) struct News {
     /// Changes of state since it looked.
     changes: Vec<(ProcId, Transition)>,
-    /// Processes have come, gone, or got another configuration.
+    /// Processes have come, gone, or got another configuration, or more has changed than is noted.
     is_other_set: bool,
 }
 
@@ -53,8 +53,10 @@ impl Daemon {
     }
 
     pub(super) fn note_change(&mut self, id: ProcId, change: &Transition) {
-        if let Some(news) = self.news.as_mut().filter(|news| news.changes.len() < NEWS_MAX) {
-            news.changes.push((id, *change));
+        let Some(news) = &mut self.news else { return };
+        match news.changes.len() < NEWS_MAX {
+            true => news.changes.push((id, *change)),
+            false => news.is_other_set = true,
         }
     }
 

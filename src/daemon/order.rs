@@ -333,7 +333,7 @@ impl Daemon {
 }
 
 /// What an item may call a process: by itself, by its group, by its program.
-fn called(group: &str, process: &config::Process) -> [String; 4] {
+pub(super) fn called(group: &str, process: &config::Process) -> [String; 4] {
     let program = process.program.name.clone();
     [group.to_string(), format!("{group}:*"), format!("{group}:{}", process.name), program]
 }

@@ -1,9 +1,10 @@
 //! Whether a change can be made, before anything is touched; and what would have to be stopped for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::change::{Addition, Change};
+use super::order::called;
 use super::{Daemon, Group, Proc};
 use crate::config::depends;
 use crate::config::{self, GroupKind};
@@ -45,13 +46,33 @@ impl Daemon {
                 let new = group.by_name();
                 self.validate_leaving(self.group_or_fault(&group.name)?, |found| stays_as_it_is(found, &new))
             }
-            Change::SetOptions { groups, .. } => groups.iter().try_for_each(|group| {
+            Change::SetOptions { groups, .. } => self.validate_names(groups).and(groups.iter().try_for_each(|group| {
                 self.validate_room(group.processes.len())?;
                 let new = group.by_name();
                 let active = self.group_or_fault(&group.name)?;
                 self.validate_leaving(active, |found| new.contains_key(found.config.name.as_str()))
-            }),
+            })),
         }
+    }
+
+    /// What processes depend on that come with new options is there, or comes with them. Those that are active may wait for what
+    /// is gone.
+    fn validate_names(&self, groups: &[Rc<config::Group>]) -> Result<(), Fault> {
+        let mut coming = HashSet::new();
+        for group in groups {
+            group.processes.iter().for_each(|process| coming.extend(called(&group.name, process)));
+        }
+        for group in groups {
+            let active = self.group_or_fault(&group.name)?;
+            let new = group.processes.iter().filter(|process| active.process(&process.name).is_none());
+            let mut items = new.flat_map(|process| &process.depends_on.0);
+            let is_there = |name: &String| coming.contains(name) || self.roster.meant_by(name).is_some();
+            if let Some(item) = items.find(|item| !is_there(&item.name)) {
+                let text = format!("depends_on names '{}', which is no program or group", item.name);
+                return Err(Code::IncorrectParameters.with(text));
+            }
+        }
+        Ok(())
     }
 
     /// The processes that have to be stopped before a change can be made.

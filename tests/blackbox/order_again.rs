@@ -278,3 +278,63 @@ fn a_restart_with_dependents_asks_for_no_more_than_there_was() {
     daemon.must("stheno.startInOrder", &[names, Value::Bool(false)]);
     wait_description(&daemon, "web", "Waiting for off (STOPPED)");
 }
+
+/// O-7, O-1: more processes of a program need what they depend on to be there; with those it goes, whichever are added first.
+#[test]
+fn more_processes_need_what_they_depend_on() {
+    if is_original() {
+        return;
+    }
+    let numbered = |name: &str, more: &str| {
+        program(name, &format!("numprocs=2\nprocess_name={name}_%(process_num)d\n{more}"))
+    };
+    let pairs = [numbered("db", ""), numbered("web", "depends_on=db:db_%(process_num)d")].concat();
+    let daemon = Daemon::start(&format!("[stheno]\nmutation=true\n{pairs}"));
+    daemon.wait_state("web:web_1", "RUNNING");
+    let set = |name: &'static str, number: i64| daemon.call("stheno.setNumprocs", &[name.into(), Value::Int(number)]);
+    let refused = set("web", 3).unwrap_err();
+    let text = "INCORRECT_PARAMETERS: depends_on names 'db:db_2', which is no program or group";
+    assert_eq!((refused.0, refused.1.as_str()), (2, text));
+    assert_eq!(daemon.state("web:web_1"), "RUNNING", "nothing was changed");
+    set("db", 3).expect("it depends on nothing");
+    set("web", 3).expect("what it depends on is there");
+    daemon.wait_state("web:web_2", "RUNNING");
+    // What is there already goes on waiting for what is gone; what would come is refused.
+    set("db", 1).expect("a removal is never refused");
+    assert_eq!(daemon.state("web:web_2"), "RUNNING");
+    assert!(set("web", 4).unwrap_err().1.contains("'db:db_3'"));
+    let rows = [(-1, 3, "BAD_ARGUMENTS"), (100_001, 2, "numprocs 100001 is above upper bound (100000)")];
+    for (number, code, part) in rows {
+        let refused = set("web", number).unwrap_err();
+        assert!(refused.0 == code && refused.1.contains(part), "{number}: {refused:?}");
+    }
+}
+
+/// O-1: an update that changes only what a group depends on restarts nobody; who waits is looked at anew, by the new items.
+#[test]
+fn what_a_group_depends_on_changes_in_passing() {
+    if is_original() {
+        return;
+    }
+    let config = |items: &str| {
+        let group = format!("[group:g]\nprograms=web,other\ndepends_on={items}\n");
+        let off = program("off", "autostart=false");
+        [program("db", ""), off, program("web", ""), program("other", "depends_on=web"), group].concat()
+    };
+    let daemon = Daemon::start(&config("off"));
+    wait_description(&daemon, "g:web", "Waiting for off (STOPPED)");
+    let update = |items: &str| {
+        daemon.folder.configure(&config(items));
+        let update = daemon.folder.ctl(&["update", "--minimal"]);
+        assert_eq!(update.status, 0, "{update:?}");
+    };
+    update("db");
+    daemon.wait_state("g:other", "RUNNING");
+    let pids = ["g:web", "g:other"].map(|name| daemon.pid_of(name));
+    update("off, db=spawned");
+    assert_eq!(["g:web", "g:other"].map(|name| daemon.pid_of(name)), pids);
+    daemon.must("supervisor.stopProcess", &["g:web".into()]);
+    daemon.must("supervisor.startProcessGroup", &["g".into(), Value::Bool(false)]);
+    wait_description(&daemon, "g:web", "Waiting for off (STOPPED)");
+    assert_eq!(daemon.folder.ctl(&["deps", "g:web"]).stdout, "g:web waiting\n  off STOPPED\n  db=spawned RUNNING\n");
+}

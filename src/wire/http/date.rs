@@ -1,4 +1,7 @@
 //! Dates of HTTP, from and to seconds since the epoch; years 1 to 9999.
+//!
+//! The crate httpdate has no dates before 1970, which files can have, and refuses what proxies add (`; length=…`) and names
+//! and numbers that are not as wide as the standard wants them.
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
