@@ -336,5 +336,5 @@ fn what_a_group_depends_on_changes_in_passing() {
     daemon.must("supervisor.stopProcess", &["g:web".into()]);
     daemon.must("supervisor.startProcessGroup", &["g".into(), Value::Bool(false)]);
     wait_description(&daemon, "g:web", "Waiting for off (STOPPED)");
-    assert_eq!(daemon.folder.ctl(&["deps", "g:web"]).stdout, "g:web waiting\n  off STOPPED\n  db=spawned RUNNING\n");
+    assert_eq!(daemon.folder.ctl(&["deps", "g:web"]).stdout, "g:web waiting\n  off=running STOPPED\n  db=spawned RUNNING\n");
 }
