@@ -54,9 +54,8 @@ impl Daemon {
                 && !process.machine.is_coming_back()
                 && !self.order.stops.contains_key(id)
         };
-        let is_concerned = |id: &ProcId| {
-            self.roster.process(*id).is_some_and(|process| is_up(process) && !is_left(id, process))
-        };
+        let is_concerned =
+            |id: &ProcId| self.roster.process(*id).is_some_and(|process| is_up(process) && !is_left(id, process));
         let ids: Vec<ProcId> = ids.iter().copied().filter(is_concerned).collect();
         let mut added = Vec::new();
         for id in &ids {

@@ -285,9 +285,8 @@ fn more_processes_need_what_they_depend_on() {
     if is_original() {
         return;
     }
-    let numbered = |name: &str, more: &str| {
-        program(name, &format!("numprocs=2\nprocess_name={name}_%(process_num)d\n{more}"))
-    };
+    let numbered =
+        |name: &str, more: &str| program(name, &format!("numprocs=2\nprocess_name={name}_%(process_num)d\n{more}"));
     let pairs = [numbered("db", ""), numbered("web", "depends_on=db:db_%(process_num)d")].concat();
     let daemon = Daemon::start(&format!("[stheno]\nmutation=true\n{pairs}"));
     daemon.wait_state("web:web_1", "RUNNING");
@@ -336,5 +335,8 @@ fn what_a_group_depends_on_changes_in_passing() {
     daemon.must("supervisor.stopProcess", &["g:web".into()]);
     daemon.must("supervisor.startProcessGroup", &["g".into(), Value::Bool(false)]);
     wait_description(&daemon, "g:web", "Waiting for off (STOPPED)");
-    assert_eq!(daemon.folder.ctl(&["deps", "g:web"]).stdout, "g:web waiting\n  off=running STOPPED\n  db=spawned RUNNING\n");
+    assert_eq!(
+        daemon.folder.ctl(&["deps", "g:web"]).stdout,
+        "g:web waiting\n  off=running STOPPED\n  db=spawned RUNNING\n"
+    );
 }
