@@ -84,3 +84,46 @@ pub struct Origin {
     /// The method through which it came.
     pub method: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::fake::Fake;
+
+    #[test]
+    fn which_groups_each_changes() {
+        let text = "[supervisord]\n[program:a]\ncommand=a\n[program:b]\ncommand=b\n";
+        let groups = Fake::new().load(text).unwrap().groups;
+        let name = |name: &str| name.to_string();
+        let addition = Addition {
+            group: name("g"),
+            create: None,
+            program: name("p"),
+            instance: None,
+            options: Vec::new(),
+            processes: Vec::new(),
+        };
+        let options = Change::SetOptions {
+            definitions: Vec::new(),
+            options: Vec::new(),
+            groups: groups.clone(),
+            configured: Vec::new(),
+            made: Made::default(),
+            whole: false,
+        };
+        let rows: [(Change, &[&str]); 9] = [
+            (Change::AddGroup(groups[0].clone()), &["a"]),
+            (Change::ReplaceGroup(groups[1].clone()), &["b"]),
+            (Change::RemoveGroup(name("g")), &["g"]),
+            (Change::DropGroup(name("g")), &["g"]),
+            (Change::NewGroup { name: name("n"), priority: 1 }, &["n"]),
+            (Change::AddProgram(addition), &["g"]),
+            (Change::RemoveProcess { group: name("g"), process: name("x") }, &["g"]),
+            (Change::RemoveProgram { group: name("g"), program: name("x") }, &["g"]),
+            (options, &["a", "b"]),
+        ];
+        for (change, expected) in rows {
+            assert_eq!(change.groups().collect::<Vec<_>>(), expected, "{change:?}");
+        }
+    }
+}

@@ -158,3 +158,31 @@ fn head(
     // It was tried when the file was read.
     names.expand(&framing.template).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::fake::Fake;
+
+    /// A prefix of its own wins, an empty one turns it off, and its own format wins over all.
+    #[test]
+    fn which_framing_a_channel_has() {
+        let rows = [
+            ("", "", None),
+            ("childlog_prefix=all|", "", Some((Style::Text, "all|"))),
+            ("childlog_prefix=all|", "stdout_prefix=own|", Some((Style::Text, "own|"))),
+            ("childlog_format=json", "", Some((Style::Json, ""))),
+            ("childlog_format=json", "stdout_prefix=own|", Some((Style::Text, "own|"))),
+            ("childlog_format=json", "logfile_format=text", None),
+            ("childlog_prefix=all|", "logfile_format=json", Some((Style::Json, ""))),
+        ];
+        for (all, own, expected) in rows {
+            let text = format!("[supervisord]\n{all}\n[program:p]\ncommand=x\n{own}\n");
+            let config = Fake::new().load(&text).unwrap();
+            let process = &config.groups[0].processes[0];
+            let made = LineFraming::of(process, Channel::Stdout, &config.supervisord);
+            let made = made.as_ref().map(|framing| (framing.style, framing.template.as_str()));
+            assert_eq!(made, expected, "{all} {own}");
+        }
+    }
+}

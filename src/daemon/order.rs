@@ -374,3 +374,57 @@ fn facts(process: &Proc) -> Facts {
     let is_retried = matches!(state, Exited | Backoff) && (machine.hook().is_some() || is_due());
     Facts { state, is_healthy: true, ended, is_retried, is_removed: false }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::fake::Fake;
+    use crate::daemon::Roster;
+
+    fn roster(lines: &str) -> Roster {
+        let mut roster = Roster::default();
+        let config = Fake::new().load(&format!("[supervisord]\n[program:p]\ncommand=x\n{lines}\n")).unwrap();
+        for group in config.groups {
+            let id = roster.add_group(group.clone());
+            group.processes.iter().for_each(|process| drop(roster.add_process(id, process.clone())));
+        }
+        roster
+    }
+
+    /// O-7: how long the first start of each process of a program waits, in milliseconds.
+    #[test]
+    fn first_starts_wait_for_their_turn() {
+        let numbered = "process_name=%(process_num)d\nnumprocs=3";
+        let rows: [(&str, &[u128]); 5] = [
+            ("", &[0]),
+            ("startdelay=1.5", &[1500]),
+            ("start_stagger=2", &[0]),
+            (&format!("{numbered}\nnumprocs_start=7\nstart_stagger=0.5"), &[0, 500, 1000]),
+            (&format!("{numbered}\nstartdelay=1\nstart_stagger=2"), &[1000, 3000, 5000]),
+        ];
+        for (lines, expected) in rows {
+            let roster = roster(lines);
+            let delays: Vec<u128> = roster.processes().map(|(_, process)| first_delay(process).as_millis()).collect();
+            assert_eq!(delays, expected, "{lines}");
+            let delayed = roster.processes().all(|(_, process)| is_delayed(process));
+            assert_eq!(delayed, !lines.is_empty(), "{lines}");
+        }
+    }
+
+    /// O-1: by which names an item of `depends_on` may mean a process.
+    #[test]
+    fn what_a_process_is_called() {
+        let roster = roster("process_name=%(process_num)d\nnumprocs=1");
+        let (_, process) = roster.processes().next().unwrap();
+        assert_eq!(called("g", &process.config), ["g", "g:*", "g:0", "p"]);
+    }
+
+    /// O-1: what conditions look at of a process that was never started: nothing has ended, nothing is retried.
+    #[test]
+    fn nothing_is_known_of_a_new_process() {
+        let roster = roster("autostart=false");
+        let (_, process) = roster.processes().next().unwrap();
+        let expected = Facts { is_removed: false, is_healthy: true, ..GONE };
+        assert_eq!(facts(process), expected);
+    }
+}

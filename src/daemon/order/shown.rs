@@ -85,3 +85,26 @@ pub(in crate::daemon) fn listed(obstacles: Vec<(String, &'static str)>, all: usi
     let names = names.collect::<Vec<_>>().join(", ");
     if more == 0 { names } else { format!("{names} and {more} more") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// O-1, section 11: three at most, with their states or without, and how many more.
+    #[test]
+    fn some_are_named_and_the_rest_counted() {
+        let rows = [
+            (0, 0, false, ""),
+            (1, 1, true, "p0 (STARTING)"),
+            (3, 3, true, "p0 (STARTING), p1 (STARTING), p2 (STARTING)"),
+            (3, 8, true, "p0 (STARTING), p1 (STARTING), p2 (STARTING) and 5 more"),
+            (3, 8, false, "p0, p1, p2 and 5 more"),
+            // Whoever hands over more than are shown is told of them as of the others.
+            (5, 5, false, "p0, p1, p2 and 2 more"),
+        ];
+        for (given, all, with_states, expected) in rows {
+            let obstacles = (0..given).map(|n| (format!("p{n}"), "STARTING")).collect();
+            assert_eq!(listed(obstacles, all, with_states), expected, "{given} of {all}");
+        }
+    }
+}
