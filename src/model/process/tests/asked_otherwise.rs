@@ -1,6 +1,7 @@
 //! What happens to a process that nobody asked for by name: it waited and resumes, it is refused, it is unfit, it is
 //! silent (O-1, O-4), it rests.
 
+use super::table::situations;
 use super::*;
 use ProcessState::*;
 

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The situations of the table, each with its name.
-fn situations() -> Vec<(&'static str, Process)> {
+pub(super) fn situations() -> Vec<(&'static str, Process)> {
     use ProcessState::*;
     let setting_up = |stage| Process { stage, ..process(Starting, Some(7), 1, 0) };
     let unmet = "couldn't set nice for 'cat': EACCES".to_string();
