@@ -386,7 +386,9 @@ mod tests {
         let config = Fake::new().load(&format!("[supervisord]\n[program:p]\ncommand=x\n{lines}\n")).unwrap();
         for group in config.groups {
             let id = roster.add_group(group.clone());
-            group.processes.iter().for_each(|process| drop(roster.add_process(id, process.clone())));
+            for process in &group.processes {
+                roster.add_process(id, process.clone());
+            }
         }
         roster
     }

@@ -260,9 +260,9 @@ impl Service {
             };
             // Figures of processes that it has not been told of say nothing to it.
             feed.lacks_figures = feed.snapshot.is_some();
-            if feed.files != Some(self.live.files) && conn.output.len() < OUTPUT_BYTES_MAX {
+            if feed.files != Some(self.live.files) && output.len() < OUTPUT_BYTES_MAX {
                 feed.files = Some(self.live.files);
-                feed.body.write(&mut conn.output, files(self.live.files.1 != 0).as_bytes());
+                feed.body.write(output, files(self.live.files.1 != 0).as_bytes());
             }
             for text in messages.iter() {
                 if output.len() >= OUTPUT_BYTES_MAX {
