@@ -302,7 +302,8 @@ fn more_processes_need_what_they_depend_on() {
     set("db", 1).expect("a removal is never refused");
     assert_eq!(daemon.state("web:web_2"), "RUNNING");
     assert!(set("web", 4).unwrap_err().1.contains("'db:db_3'"));
-    let rows = [(-1, 3, "BAD_ARGUMENTS"), (100_001, 2, "numprocs 100001 is above upper bound (100000)")];
+    let rows =
+        [(-1, 3, "BAD_ARGUMENTS"), (100_001, 2, "numprocs: 100001 are more than 1000 beyond the 3 that there are")];
     for (number, code, part) in rows {
         let refused = set("web", number).unwrap_err();
         assert!(refused.0 == code && refused.1.contains(part), "{number}: {refused:?}");
