@@ -42,6 +42,8 @@ mod overlay;
 pub(crate) mod paths;
 mod program_default;
 pub(crate) mod programs;
+#[cfg(feature = "fleet")]
+mod publishing;
 pub(crate) mod reader;
 mod rescue;
 mod row;

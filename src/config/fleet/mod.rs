@@ -7,7 +7,6 @@ mod identity;
 mod network;
 mod options;
 mod plain;
-mod publishing;
 mod rules;
 mod said;
 mod values;

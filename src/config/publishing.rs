@@ -1,7 +1,8 @@
 //! Where what happens in a fleet is published (V-505, V-506).
 
-use super::words::EventLink;
-use crate::config::types::{Config, Server, ServerAddress};
+use super::fleet::EventLink;
+use super::loaded::Config;
+use super::types::{Server, ServerAddress};
 
 impl Config {
     /// The server of `event_port`, and what is spoken there; `None` if nothing is published.
