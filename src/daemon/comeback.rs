@@ -1,11 +1,12 @@
-//! Processes that are stopped only to be started again, by a call or a policy and not by their own machines: a rolling restart,
-//! `on_dependency_stop=stop`, `on_group_member_exit=restart_group`.
+//! Processes that are down only to be started again: by a call or a policy (a rolling restart, `on_dependency_stop=stop`,
+//! `on_group_member_exit=restart_group`), or by `autorestart` between two runs.
 //!
 //! A stop that somebody asks for holds: whatever was to start such a process again finds that, and leaves it down.
 
-use super::Daemon;
 use super::order::AfterStop;
+use super::{Daemon, Proc};
 use crate::id::ProcId;
+use crate::state::{ProcessState, SupervisorState};
 
 impl Daemon {
     /// A call is going to start these again, each after it has stopped it.
@@ -26,7 +27,15 @@ impl Daemon {
     /// Whether a process is to be started by something once it is stopped.
     pub fn is_to_return(&self, id: ProcId) -> bool {
         let waits = self.order.stops.get(&id) == Some(&AfterStop::Wait);
-        waits || self.is_expected_back(id) || self.is_to_return_with_group(id)
+        waits || self.is_expected_back(id) || self.is_to_return_with_group(id) || self.is_between_runs(id)
+    }
+
+    /// Whether a process has exited and starts again by itself in a moment.
+    fn is_between_runs(&self, id: ProcId) -> bool {
+        let is_next = |process: &Proc| {
+            process.machine.state() == ProcessState::Exited && !process.machine.is_over(&process.config)
+        };
+        self.state == SupervisorState::Running && self.roster.process(id).is_some_and(is_next)
     }
 
     /// Somebody asks for the stop of a process: nothing of that kind starts it any more. Says whether something was to.

@@ -134,6 +134,11 @@ impl Process {
         }
     }
 
+    /// Whether nothing but a command starts it, whatever its options say.
+    pub fn rests(&self) -> bool {
+        self.around.rests
+    }
+
     /// Whether it was told to stop and even killed, and has been killed again since.
     pub fn is_unkillable(&self, config: &config::Process) -> bool {
         self.state == ProcessState::Stopping && self.around.ladder.is_of_no_use(&config.program)
@@ -243,7 +248,7 @@ impl Process {
             (Starting, Trigger::Ready)
                 if self.runs.pid.is_some() && self.around.cut.is_none() && config.ready != Ready::Startsecs =>
             {
-                self.enter_running(format!("process is ready ({})", config.ready.kind()), config, out);
+                self.enter_running(format!("process is ready ({})", config.ready.kind()), config, now, out);
             }
             (Starting, Trigger::Extend(more)) => {
                 self.ready_by = self.ready_by.map(|at| at.max(now.mono.after(more)));
@@ -254,7 +259,7 @@ impl Process {
                         self.stage = SetUpStage::Asked;
                         out.push(Effect::AskSetUp);
                     }
-                    SetUpStage::Done => self.stay_up(config, out),
+                    SetUpStage::Done => self.stay_up(config, now, out),
                     SetUpStage::Asked | SetUpStage::Failed(_) => {}
                 }
             }
@@ -296,7 +301,7 @@ impl Process {
             (Starting, Trigger::SetUp) if self.is_setting_up() => {
                 self.stage = SetUpStage::Done;
                 if self.runs.pid.is_some() && now.mono >= self.running_at(config) {
-                    self.stay_up(config, out);
+                    self.stay_up(config, now, out);
                 }
             }
             (Starting, Trigger::SetUpFailed(text)) if self.is_setting_up() => self.stage = SetUpStage::Failed(text),
@@ -453,7 +458,7 @@ impl Process {
                 self.prepare(config, out)
             }
             (Running, Hook::PostStart, Some(text)) => self.fail(text, config, now, out),
-            (Running, Hook::PostStart, None) => self.start_succeeded(config),
+            (Running, Hook::PostStart, None) => self.start_succeeded(config, now),
             (Stopping, Hook::PreStop, _) => self.first_step(config, now, out),
             // The signal that it stands for, then.
             (Stopping, Hook::StopCommand, Some(_)) if self.around.ladder.is_at_first() => {
@@ -470,15 +475,20 @@ impl Process {
     }
 
     /// It has stayed up for `startsecs`, by which it is RUNNING.
-    fn stay_up(&mut self, config: &config::Process, out: &mut Vec<Effect>) {
+    fn stay_up(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
         let startsecs = config.program.startsecs;
-        self.enter_running(format!("process has stayed up for > than {startsecs} seconds (startsecs)"), config, out);
+        self.enter_running(
+            format!("process has stayed up for > than {startsecs} seconds (startsecs)"),
+            config,
+            now,
+            out,
+        );
     }
 
-    fn enter_running(&mut self, why: String, config: &config::Process, out: &mut Vec<Effect>) {
+    fn enter_running(&mut self, why: String, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
         // A hook that may spoil the start has its say first.
         if config.post_start_hook.is_none() || !Hook::PostStart.spoils_start(config) {
-            self.start_succeeded(config);
+            self.start_succeeded(config, now);
         }
         self.change(ProcessState::Running, false, None, out);
         out.push(Effect::Log(Level::Info, format!("success: {} entered RUNNING state, {why}", config.name)));
@@ -487,9 +497,11 @@ impl Process {
         }
     }
 
-    /// Failed starts are no more in a row. A one-shot has succeeded when it has ended, not before.
-    fn start_succeeded(&mut self, config: &config::Process) {
-        if config.program.run_type == RunType::Simple {
+    /// Failed starts are no more in a row. A one-shot has succeeded when it has ended, not before; what says soon that it is
+    /// ready, when it has lasted for `startsecs`.
+    fn start_succeeded(&mut self, config: &config::Process, now: Now) {
+        let has_lasted = config.ready == Ready::Startsecs || now.mono >= self.running_at(config);
+        if config.program.run_type == RunType::Simple && has_lasted {
             self.backoff = 0;
         }
     }

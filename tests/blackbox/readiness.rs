@@ -184,6 +184,35 @@ fn a_liar_is_believed_and_ready_stays_ready() {
     daemon.wait_state("loses", "RUNNING");
 }
 
+/// O-3: what a stranger answers for, or says at once that it is ready, is given up if it cannot stay up; and a stop that comes
+/// between two runs holds.
+#[test]
+fn who_is_ready_and_cannot_live_is_given_up() {
+    if is_original() {
+        return;
+    }
+    let stranger = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = stranger.local_addr().unwrap().port();
+    let ends = "command=sh -c 'exit 1'\nkillmode=group";
+    let daemon = Daemon::start(&format!(
+        "[program:w]\n{ends}\nready=tcp:127.0.0.1:{port}\nstartretries=1\n\
+         [program:f]\ncommand=sh -c 'echo >&5; exit 1'\nready=fd:5\nstartretries=1\n\
+         [program:h]\n{ends}\nstartsecs=0\npost_stop_hook=sleep 1000\n"
+    ));
+    for name in ["w", "f"] {
+        daemon.wait_state(name, "FATAL");
+        assert_eq!(daemon.log_lines(&format!("spawned: '{name}'")).len(), 2, "{name}");
+        daemon.must("supervisor.startProcess", &[name.into(), false.into()]);
+        daemon.wait_state(name, "BACKOFF");
+        daemon.must("supervisor.stopProcess", &[name.into()]);
+        assert_eq!(daemon.state(name), "STOPPED");
+    }
+    // Its hook holds up the next run.
+    daemon.wait_state("h", "EXITED");
+    daemon.must("supervisor.stopProcess", &["h".into()]);
+    assert!(daemon.call("supervisor.stopProcess", &["h".into()]).is_err(), "nothing is left to stop");
+}
+
 /// O-3: each kind of readiness is STARTING until what it waits for is there, and RUNNING then; start answers then.
 #[test]
 fn each_kind_waits_for_what_it_says() {

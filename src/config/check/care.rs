@@ -84,7 +84,9 @@ impl<'a> Look<'a> {
         }
         let Some(ready) = ready else { return };
         if let Some(entry) = section.get("startsecs") {
-            let text = format!("startsecs in [{name}] is not waited for: ready={ready} says when it is up");
+            let text = format!(
+                "startsecs in [{name}] is not waited for, ready={ready} says when it is up: an exit sooner is a failed start"
+            );
             self.warn(text, entry);
         }
         if ready.starts_with("tcp:")

@@ -9,6 +9,9 @@ use crate::model::hook::{Cut, Hook};
 use crate::model::retry;
 use crate::state::ProcessState;
 
+/// Why a start has failed that has not lasted for `startsecs`.
+const TOO_QUICK: &str = "Exited too quickly (process log may have details)";
+
 impl Process {
     pub(super) fn give_up(&mut self, out: &mut Vec<Effect>) {
         self.backoff = 0;
@@ -91,6 +94,9 @@ impl Process {
         match self.state {
             Stopping => {
                 self.runs.exit_status = Some(code);
+                if self.runs.came_up && !too_quick {
+                    self.start_succeeded(config, now);
+                }
                 if let Some(reason) = self.around.reason.take() {
                     self.runs.spawn_error = reason;
                 }
@@ -117,7 +123,7 @@ impl Process {
                     Some(Cut::Failed(text)) => text,
                     _ if unmet.is_some() => unmet.unwrap_or_default(),
                     _ if config.ready != Ready::Startsecs => "Exited before it was ready".to_string(),
-                    _ => "Exited too quickly (process log may have details)".to_string(),
+                    _ => TOO_QUICK.to_string(),
                 };
                 self.enter_backoff(config, now, Some(status), out);
                 let text = format!("exited: {} ({}; not expected)", config.name, status.text());
@@ -125,10 +131,14 @@ impl Process {
             }
             _ => {
                 let is_oneshot = config.program.run_type == RunType::Oneshot;
+                self.runs.exit_status = Some(code);
+                // It was ready, and yet would be started without end and without a pause.
+                let is_vain = too_quick && config.ready != Ready::Startsecs && self.wants_restart(config);
                 let failure = match &mut self.around.cut {
                     // Where nothing could be done about it, nothing more is.
                     _ if self.state == Unknown => None,
                     Some(Cut::Failed(text)) => Some(std::mem::take(text)),
+                    _ if is_vain => Some(TOO_QUICK.to_string()),
                     _ => (is_oneshot && !expected).then(|| format!("Bad exit code {code}")),
                 };
                 let expected = expected && failure.is_none();
@@ -136,7 +146,6 @@ impl Process {
                 if failure.is_none() && (!is_oneshot || expected) {
                     self.backoff = 0;
                 }
-                self.runs.exit_status = Some(code);
                 if self.state == Starting {
                     self.change(Running, false, None, out);
                 }

@@ -131,3 +131,68 @@ fn a_stop_ends_the_restarting_of_a_listener() {
     assert_eq!(process.state, ProcessState::Stopped);
     assert_eq!(process.deadline(&program, SupervisorState::Running), None);
 }
+
+#[test]
+fn who_says_at_once_that_it_is_ready_and_ends_is_given_up() {
+    let running = SupervisorState::Running;
+    // (options, how long a run lasts in nanoseconds, where it ends, how many runs there are until then; 0 for no end)
+    let rows = [
+        ("", 1, ProcessState::Fatal, 4),
+        ("", SECOND, ProcessState::Fatal, 4),
+        ("", SECOND + 1, ProcessState::Exited, 0),
+        ("startsecs=5\nstartretries=1", 4 * SECOND, ProcessState::Fatal, 2),
+        ("startsecs=0", 1, ProcessState::Exited, 0),
+        ("autorestart=true", 1, ProcessState::Fatal, 4),
+        // Nothing would start it again.
+        ("autorestart=false", 1, ProcessState::Exited, 1),
+        ("exitcodes=1", 1, ProcessState::Exited, 1),
+    ];
+    for (lines, lasts, end, count) in rows {
+        let program = with(&format!("ready=notify\n{lines}"));
+        let mut process = Process::default();
+        let mut now = START;
+        fed(&mut process, Trigger::Start, &program, running, now);
+        for _ in 0..20 {
+            fed(&mut process, Trigger::Spawned(Pid(7)), &program, running, now);
+            fed(&mut process, Trigger::Ready, &program, running, now);
+            assert_eq!(process.state, ProcessState::Running, "{lines}");
+            now += lasts;
+            fed(&mut process, Trigger::Exited(ExitStatus::Code(1)), &program, running, now);
+            let Some(due) = process.deadline(&program, running) else { break };
+            now = now.max(due.0);
+            fed(&mut process, Trigger::Deadline, &program, running, now);
+            if process.state == ProcessState::Fatal {
+                break;
+            }
+        }
+        let runs = if count == 0 { 20 } else { count };
+        assert_eq!(process.runs.count(), runs, "{lines} {lasts}");
+        if count > 0 {
+            assert_eq!(process.state, end, "{lines} {lasts}");
+        }
+    }
+}
+
+#[test]
+fn what_was_ready_and_lasted_has_all_its_tries_again() {
+    let running = SupervisorState::Running;
+    let program = with("ready=notify\nstartretries=1");
+    let mut process = Process::default();
+    let mut now = START;
+    let mut tries = Vec::new();
+    fed(&mut process, Trigger::Start, &program, running, now);
+    // One that is stopped counts as one that exits.
+    for (lasts, end) in [(1, None), (2 * SECOND, None), (1, None), (2 * SECOND, Some(Trigger::Stop)), (1, None)] {
+        fed(&mut process, Trigger::Spawned(Pid(7)), &program, running, now);
+        fed(&mut process, Trigger::Ready, &program, running, now);
+        now += lasts;
+        let is_stopped = end.is_some();
+        end.map(|end| fed(&mut process, end, &program, running, now));
+        fed(&mut process, Trigger::Exited(ExitStatus::Code(1)), &program, running, now);
+        tries.push(process.backoff);
+        now += 10 * SECOND;
+        let trigger = if is_stopped { Trigger::Start } else { Trigger::Deadline };
+        fed(&mut process, trigger, &program, running, now);
+    }
+    assert_eq!(tries, [1, 0, 1, 0, 1]);
+}
