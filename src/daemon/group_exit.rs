@@ -27,7 +27,7 @@ pub(super) struct GroupExits {
 /// A group that is to be started.
 struct Pending {
     group: GroupId,
-    /// Members that somebody has stopped since.
+    /// Members that somebody had stopped, or has stopped since, and those that nobody had started.
     kept_down: BTreeSet<ProcId>,
 }
 
@@ -73,14 +73,16 @@ impl Daemon {
             let secs = WINDOW.as_secs();
             activity!(Warn, "group {group_name} was restarted {RESTARTS_MAX} times within {secs} seconds");
         }
+        let others = self.roster.members_by_priority(at);
         // Nobody but the group starts it again.
         if let Some(process) = self.roster.process_mut(id) {
             process.machine.rest();
         }
         if is_restart && !self.group_exits.pending.iter().any(|pending| pending.group == at) {
-            self.group_exits.pending.push(Pending { group: at, kept_down: BTreeSet::new() });
+            let is_kept_down = |other: &ProcId| *other != id && self.is_left_down(*other);
+            let kept_down = others.iter().copied().filter(is_kept_down).collect();
+            self.group_exits.pending.push(Pending { group: at, kept_down });
         }
-        let others = self.roster.members_by_priority(at);
         for other in &others {
             self.give_up_wait(*other, now);
         }
@@ -96,6 +98,20 @@ impl Daemon {
         others().any(is_going)
             && !others()
                 .any(|(id, process)| process.machine.state().is_running() && !self.order.stops.contains_key(&id))
+    }
+
+    /// Whether a process is down, or on its way there, by somebody's will, and nothing but a command would start it again.
+    fn is_left_down(&self, id: ProcId) -> bool {
+        let Some(process) = self.roster.process(id) else { return true };
+        let machine = &process.machine;
+        let is_to_start = self.is_to_start(id) || self.is_to_return(id) || machine.is_coming_back();
+        let is_down = match machine.state() {
+            ProcessState::Stopping => true,
+            ProcessState::Stopped => machine.deadline(&process.config, self.state).is_none(),
+            ProcessState::Exited => machine.rests(),
+            _ => self.order.stops.contains_key(&id),
+        };
+        is_down && !is_to_start
     }
 
     /// Whether a process is to be started with its group.

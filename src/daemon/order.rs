@@ -229,8 +229,7 @@ impl Daemon {
         let process = self.roster.process(id)?;
         let facts = Facts { is_healthy: self.is_healthy(id), ..facts(process) };
         // How its last run ended says nothing any more of one that is to run again.
-        let is_to_run = self.is_waiting(id) || self.order.asked.contains(&id);
-        if is_to_run && facts.state.is_stopped() {
+        if self.is_to_start(id) && facts.state.is_stopped() {
             return Some(Facts { state: ProcessState::Stopped, ended: None, is_retried: false, ..facts });
         }
         // One that is about to be stopped is nothing to start upon.

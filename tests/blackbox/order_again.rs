@@ -173,6 +173,41 @@ fn a_stop_holds_while_a_group_is_restarted() {
     }
 }
 
+/// O-1: the restart of a group starts what ran or was about to, and what ended by itself; not what somebody had stopped, nor
+/// what was never started.
+#[test]
+fn the_restart_of_a_group_leaves_down_what_was_down() {
+    if is_original() {
+        return;
+    }
+    let config = [
+        "[group:g]\nprograms=m1,m2,stopped,never,going,done\non_group_member_exit=restart_group\n".to_string(),
+        program("m1", ""),
+        program("m2", ""),
+        program("stopped", ""),
+        program("never", "autostart=false"),
+        slow("going", ""),
+        "[program:done]\ncommand=true\nstartsecs=0\nautorestart=false\n".to_string(),
+        LATER.into(),
+    ];
+    let daemon = Daemon::start(&config.concat());
+    daemon.wait_file("0going.up", "up");
+    daemon.wait_state("g:done", "EXITED");
+    daemon.must("supervisor.stopProcess", &["g:stopped".into()]);
+    daemon.must("supervisor.stopProcess", &["g:going".into(), false.into()]);
+    kill_it(&daemon, "g:m1");
+    daemon.folder.write("go", "");
+    wait_for("the restart", || (starts(&daemon, "m2") == 2).then_some(()));
+    wait_for("all of it", || (starts(&daemon, "done") == 2).then_some(()));
+    let_it_go_on(&daemon);
+    let got = ["m1", "stopped", "never", "going"].map(|name| starts(&daemon, name));
+    assert_eq!(got, [2, 1, 0, 1]);
+    // Once started by command it is one of them again.
+    daemon.must("supervisor.startProcess", &["g:stopped".into()]);
+    kill_it(&daemon, "g:m1");
+    wait_for("the other", || (starts(&daemon, "stopped") == 3).then_some(()));
+}
+
 /// O-7: a rolling restart passes over what somebody stops meanwhile, whether it is being stopped or has not had its turn, and
 /// every call is answered.
 #[test]

@@ -195,6 +195,11 @@ impl Daemon {
         self.order.waits.contains_key(&id) || self.order.released.contains_key(&id)
     }
 
+    /// Whether it waits, or a call is about to come to it.
+    pub(in crate::daemon) fn is_to_start(&self, id: ProcId) -> bool {
+        self.is_waiting(id) || self.order.asked.contains(&id)
+    }
+
     /// When the wait of a process ends that has nothing but a time to wait for.
     pub fn wait_ends(&self, id: ProcId) -> Option<Mono> {
         self.order.waits.get(&id).filter(|_| self.order.gates.is_open(id))?.not_before
