@@ -7,7 +7,9 @@ use super::pidfile::Pidfile;
 use super::{about, alone, machine};
 use crate::clock::Now;
 use crate::config::cmdline::{self, CommandLine, Request};
-use crate::config::{Config, Loader, OomScoreAdj, Server, ServerAddress, Supervisord, SystemEnv, check, usage_error};
+use crate::config::{
+    self, Config, Loader, OomScoreAdj, Server, ServerAddress, Supervisord, SystemEnv, check, usage_error,
+};
 use crate::daemon::loading;
 use crate::level::Level;
 use crate::logs::activity::{self, Destination, Settings};
@@ -58,7 +60,9 @@ fn refuse(program: &str, message: &str) -> i32 {
 }
 
 /// `--check`: everything that is wrong with the file, on stdout; 0 or 1.
-fn check(program: &str, line: CommandLine, portable: bool) -> i32 {
+fn check(program: &str, mut line: CommandLine, portable: bool) -> i32 {
+    // A command beside the file is only ever run with -n, and nothing is run here.
+    line.nodaemon |= line.main.is_some();
     let report = check::check(&mut Loader::new(program, line, &SystemEnv), &SystemEnv, portable);
     print(&report.text());
     i32::from(!report.is_clean())
@@ -134,6 +138,7 @@ fn run_once(carried: Carried) -> Result<AfterRun, String> {
         Some(config) => config,
         None => loader.load(&SystemEnv).map_err(|error| error.at_start())?,
     };
+    config::wait_for_no_file();
     // Its parent would be PID 1, whose end is the end of everything.
     let stays = !config.supervisord.nodaemon && process::is_init();
     config.supervisord.nodaemon |= stays;

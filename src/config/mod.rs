@@ -77,5 +77,5 @@ pub use loaded::Config;
 pub use options::{GroupOptions, ListenerOptions, LogOptions, OutputOptions, Process, Program, Stheno, Supervisord};
 pub use rescue::Rescue;
 pub use row::Row;
-pub use system::SystemEnv;
+pub use system::{SystemEnv, wait_for_no_file};
 pub use types::*;

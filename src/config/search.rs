@@ -50,6 +50,11 @@ pub fn unreadable(path: &str) -> ConfigError {
     ConfigError::new(format!("could not read config file {path}"))
 }
 
+/// That a file cannot be read without waiting for somebody, perhaps for ever.
+pub fn not_regular(path: &str) -> ConfigError {
+    ConfigError::new(format!("could not read config file {path}: it is no regular file"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::fake::Fake;

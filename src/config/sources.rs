@@ -1,6 +1,7 @@
 //! The main file and what it includes, as one document (C-9, C-40 to C-50).
 
 use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
 
 use crate::wire::ini::{self, Document, OddKind};
 
@@ -55,7 +56,11 @@ impl Sources {
         if !env.exists(&main.path) {
             return Err(search::missing(&main.name));
         }
-        let bytes = env.read_file(&main.path).map_err(|_| search::unreadable(&main.name))?;
+        let unreadable = |error: io::Error| match error.kind() {
+            ErrorKind::Unsupported => search::not_regular(&main.name),
+            _ => search::unreadable(&main.name),
+        };
+        let bytes = env.read_file(&main.path).map_err(unreadable)?;
         sources.merge(&bytes, &main.name)?;
         Ok(sources)
     }
@@ -81,8 +86,13 @@ impl Sources {
         // Nobody waits for a pipe that stands in the place of that file.
         let own = dynamic_conf(&sources.document);
         let is_own = |own: &Option<String>, path: &str| own.as_ref().is_some_and(|own| env.is_same_file(own, path));
-        let read = |path: String| (env.read_file(&path).ok(), path);
-        let found: Vec<_> = found.into_iter().filter(|path| !is_own(&own, path)).map(read).collect();
+        // Passing over what has stood for programs until now would remove them.
+        let read = |path: String| match env.read_file(&path) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => Err(search::not_regular(&path)),
+            read => Ok((read.ok(), path)),
+        };
+        let found: Vec<_> =
+            found.into_iter().filter(|path| !is_own(&own, path)).map(read).collect::<Result<_, ConfigError>>()?;
         let own = sources.own_by_included(&found, env, dynamic_conf).or(own);
         for (bytes, path) in found {
             if !is_own(&own, &path) {

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::accounts;
 use super::env::{Account, Env, Scarce, Stamp};
@@ -15,14 +16,23 @@ const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Symbolic links followed for one path, as many as Linux follows.
 const LINKS_MAX: usize = 40;
 
+/// Whether somebody is served by now, and must not be held up by a file.
+static SERVES: AtomicBool = AtomicBool::new(false);
+
+/// From here on only regular files are read: a pipe or a terminal may take for ever to say something, or have said it.
+pub fn wait_for_no_file() {
+    SERVES.store(true, Ordering::Relaxed);
+}
+
 /// The system this process runs on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEnv;
 
 impl Env for SystemEnv {
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
+        let file = if SERVES.load(Ordering::Relaxed) { open_regular(path)? } else { File::open(path)? };
         let mut bytes = Vec::new();
-        File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "configuration file too large"));
         }
@@ -173,6 +183,15 @@ impl Env for SystemEnv {
     }
 }
 
+/// Opens a regular file without waiting for anybody. Errors: `Unsupported` for anything else.
+fn open_regular(path: &str) -> io::Result<File> {
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "it is no regular file"));
+    }
+    Ok(file)
+}
+
 /// A user database file; comments in it need not be UTF-8.
 fn database(path: &str) -> String {
     std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
@@ -250,6 +269,26 @@ mod tests {
         assert!(SystemEnv.list_dir("/no/such/path").is_empty());
         assert!(SystemEnv.read_file("/").is_err());
         assert!(SystemEnv.cwd().starts_with('/'));
+    }
+
+    #[test]
+    fn nothing_but_regular_files_is_opened_while_others_are_served() {
+        let scratch = crate::sys::scratch::Scratch::new("regular");
+        nix::unistd::mkfifo(scratch.path("fifo").as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        std::fs::write(scratch.path("file"), "text").unwrap();
+        std::os::unix::fs::symlink("file", scratch.path("link")).unwrap();
+        use io::ErrorKind::{NotFound, Unsupported};
+        let rows = [
+            ("fifo", Some(Unsupported)),
+            ("file", None),
+            ("link", None),
+            ("", Some(Unsupported)),
+            ("no", Some(NotFound)),
+        ];
+        for (name, expected) in rows {
+            assert_eq!(open_regular(&scratch.path(name)).err().map(|error| error.kind()), expected, "{name}");
+        }
+        assert_eq!(open_regular("/dev/null").err().map(|error| error.kind()), Some(Unsupported));
     }
 
     #[test]

@@ -207,6 +207,8 @@ fn a_command_beside_a_file_may_be_refused() {
     let ended = folder.supervisord(&[&BESIDE[1..], &["true"]].concat());
     assert_eq!(ended.status, 2);
     assert!(ended.stderr.starts_with("Error: -- COMMAND beside a file needs -n"), "{ended:?}");
+    let ended = folder.supervisord(&[&["--check"], &BESIDE[1..], &["true"]].concat());
+    assert!(!ended.stdout.contains("needs -n") && ended.status == 0, "{ended:?}");
 }
 
 /// K-2.5: it has the terminal, and Ctrl-C is for it, whose end is ours.

@@ -215,3 +215,25 @@ fn a_place_that_is_taken_during_a_restart_is_tried_again() {
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.wait_end(), 0);
 }
+
+/// A pipe in the place of a file never says that it is over: nothing waits for it, and what runs goes on.
+#[test]
+fn a_file_that_became_a_pipe_holds_nobody_up() {
+    if is_original() {
+        return; // It waits for ever.
+    }
+    let daemon = Daemon::start(&format!("{}[include]\nfiles=more\n", program("a", "sleep 1001")));
+    daemon.wait_state("a", "RUNNING");
+    let pid = daemon.pid_of("a");
+    let mode = nix::sys::stat::Mode::S_IRWXU;
+    nix::unistd::mkfifo(&daemon.folder.path("more"), mode).unwrap();
+    let reread = daemon.folder.ctl(&["reread"]);
+    assert!(reread.stdout.contains("more: it is no regular file"), "{reread:?}");
+    daemon.signal(Signal::SIGHUP);
+    wait_for("a refusal", || daemon.log().contains("restart refused").then_some(()));
+    std::fs::remove_file(daemon.folder.path("supervisord.conf")).unwrap();
+    nix::unistd::mkfifo(&daemon.folder.path("supervisord.conf"), mode).unwrap();
+    daemon.signal(Signal::SIGHUP);
+    wait_for("a refusal", || daemon.log().contains("supervisord.conf: it is no regular file").then_some(()));
+    assert_eq!(daemon.pid_of("a"), pid);
+}
