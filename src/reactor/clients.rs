@@ -3,11 +3,13 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Token};
 
 use super::token::{Source, Watched};
+use crate::clock::Mono;
 use crate::config::ServerAddress;
 use crate::daemon::host::Standing;
 use crate::id::{ConnId, IdMap};
@@ -20,6 +22,9 @@ pub(super) enum ListenSocket {
 
 /// Buffers of input that are passed over before a connection is closed: more than a socket holds.
 const DRAIN_ROUNDS: usize = 64;
+
+/// How long a new connection is not closed for another one, so that its request has time to come.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Bytes of output that may be moved for every write to a slow client.
 const MOVED_BYTES_MAX: usize = 256 * 1024;
@@ -41,6 +46,8 @@ struct Client {
     standing: Standing,
     /// When something last passed, in reads and writes of all clients.
     passed: u64,
+    /// When it came.
+    came: Mono,
 }
 
 impl Socket {
@@ -77,6 +84,8 @@ pub(super) enum Accepted {
     Nobody,
     /// Somebody may wait and cannot be accepted now.
     Failed,
+    /// The same, for want of a descriptor.
+    Short(std::io::Error),
 }
 
 /// What one read of a client brought.
@@ -147,7 +156,7 @@ impl Clients {
     }
 
     /// The next waiting client of a server.
-    pub(super) fn accept(&mut self, server: usize, watched: &mut Watched) -> Accepted {
+    pub(super) fn accept(&mut self, server: usize, now: Mono, watched: &mut Watched) -> Accepted {
         let Some((_, Some(listener))) = self.listeners.get(server) else { return Accepted::Nobody };
         let accepted = match listener {
             ListenSocket::Tcp(listener) => listener.accept().map(|(stream, address)| {
@@ -168,8 +177,11 @@ impl Clients {
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {
                 return Accepted::Gone;
             }
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+                return Accepted::Short(error);
+            }
             Err(error) => {
-                // Out of descriptors, most likely: the client stays in the backlog.
+                // The client stays in the backlog.
                 activity!(Error, "cannot accept a client: {error}");
                 return Accepted::Failed;
             }
@@ -178,8 +190,8 @@ impl Clients {
         let passed = self.passes;
         let id = ConnId(self.next);
         self.next += 1;
-        let mut client =
-            Client { socket, token: None, waits_to_write: false, written: 0, standing: Standing::Unproven, passed };
+        let standing = Standing::Unproven;
+        let mut client = Client { socket, token: None, waits_to_write: false, written: 0, standing, passed, came: now };
         if let Err(error) = client.watch(id, Interest::READABLE, watched) {
             activity!(Error, "cannot watch a client: {error}");
             return Accepted::Failed;
@@ -196,8 +208,8 @@ impl Clients {
         let id = ConnId(self.next);
         self.next += 1;
         let (socket, standing) = (Socket::Tcp(stream), Standing::Served);
-        let mut client =
-            Client { socket, token: None, waits_to_write: true, written: 0, standing, passed: self.passes };
+        let (passed, came) = (self.passes, Mono(0));
+        let mut client = Client { socket, token: None, waits_to_write: true, written: 0, standing, passed, came };
         client.watch(id, Interest::READABLE | Interest::WRITABLE, watched)?;
         self.clients.insert(id, client);
         Ok(id)
@@ -279,6 +291,19 @@ impl Clients {
             self.close(*id, watched);
         }
         gone
+    }
+
+    /// Closes a connection for one that waits: of those that have sent no request the oldest, then who has been idle
+    /// longest. Nobody whose request or answer is under way, and nobody who has only just come.
+    pub(super) fn make_room_for_client(&mut self, now: Mono, watched: &mut Watched) -> Option<ConnId> {
+        let may_go = |client: &Client| client.standing <= Standing::Idle && now.since(client.came) >= GRACE;
+        let ranked = self.clients.iter().filter(|(_, client)| may_go(client)).map(|(id, client)| {
+            let passed = if client.standing == Standing::Unproven { 0 } else { client.passed };
+            (client.standing, passed, *id)
+        });
+        let (_, _, id) = ranked.min()?;
+        self.close(id, watched);
+        Some(id)
     }
 
     pub(super) fn close(&mut self, id: ConnId, watched: &mut Watched) {

@@ -218,6 +218,7 @@ impl Reactor {
             }
         };
         self.write_all(service, now);
+        self.system.tell_losses();
         let late_sockets = self.vacancies.filled;
         Ok(Ended { state, signals: self.signals, watchdog: self.watchdog, late_sockets })
     }
@@ -359,13 +360,21 @@ impl Reactor {
 
     fn accept(&mut self, server: usize, service: &mut Service, now: Now) {
         for _ in 0..ACCEPTS_PER_TURN {
-            match self.system.clients.accept(server, &mut self.system.watched) {
+            match self.system.clients.accept(server, now.mono, &mut self.system.watched) {
                 Accepted::Client(conn, peer) => {
                     service.handle(Input::Accepted { conn, server, peer }, now, &mut self.system);
                 }
                 Accepted::Gone => {}
                 Accepted::Nobody => return,
                 Accepted::Failed => return self.try_later(Source::Listener(server), now),
+                Accepted::Short(error) => {
+                    let gone = self.system.clients.make_room_for_client(now.mono, &mut self.system.watched);
+                    let Some(gone) = gone else {
+                        activity!(Error, "cannot accept a client: {error}");
+                        return self.try_later(Source::Listener(server), now);
+                    };
+                    self.system.gone.push(gone);
+                }
             }
             self.close_given_up();
         }

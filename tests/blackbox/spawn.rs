@@ -62,6 +62,27 @@ fn clients_do_not_take_the_descriptors_of_programs() {
     drop(clients);
 }
 
+/// Those who send nothing hold all descriptors that programs have left: who comes next finds a place all the same.
+#[test]
+fn clients_that_ask_for_nothing_lock_nobody_out() {
+    if is_original() {
+        return; // Nobody comes in there.
+    }
+    let folder = Folder::new();
+    let config = "[supervisord]\nminfds=64\n\
+                  [program:p]\ncommand=/bin/cat\nprocess_name=%(process_num)d\nnumprocs=13\nstartsecs=0\n\
+                  stdout_logfile=NONE\nstderr_logfile=NONE\n";
+    let daemon = Daemon::start_with(folder, config, with_descriptors(64));
+    daemon.wait_state("p:12", "RUNNING");
+    let socket = daemon.folder.path("s.sock");
+    let clients: Vec<_> = (0..30).map(|_| UnixStream::connect(&socket).expect("a place")).collect();
+    for _ in 0..3 {
+        let asked = daemon.folder.ctl(&["pid"]);
+        assert_eq!((asked.status, asked.stdout.trim()), (0, daemon.pid().to_string().as_str()));
+    }
+    drop(clients);
+}
+
 /// More programs than there are descriptors for, as long as clients have so many that this shows.
 #[test]
 fn a_program_that_finds_no_descriptor_takes_that_of_a_client() {
