@@ -2,7 +2,8 @@
 //!
 //! Shape of a message: `<14>Nov 21 02:58:23 tag: text`, as the C library's syslog(3) sends it; to another machine our own
 //! name stands before the tag, as RFC 3164 has it. Nothing waits: without a daemon, or when its socket is full, the newest
-//! 64 KiB of messages are kept and tried again with the next one, at most once a second; those that are lost are counted.
+//! 64 KiB of messages are kept and tried again with the next one, without a daemon at most once a second; those that are
+//! lost are counted.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Write};
@@ -20,7 +21,7 @@ const TEXT_MAX: usize = 8192;
 /// Bytes of messages kept while nobody takes them, as of every other log.
 const KEPT_MAX: usize = 64 * 1024;
 
-/// Between two tries to send what is kept.
+/// Between two tries to find a daemon for what is kept. One that is only slow takes some of it with each message.
 const RETRY_TIME: Duration = Duration::from_secs(1);
 
 /// What messages say of who sends them.
@@ -48,6 +49,8 @@ pub struct Syslog {
     kept_bytes: usize,
     /// When that was tried last.
     tried: Mono,
+    /// Somebody is there who only could take no more then.
+    is_full: bool,
     /// Messages that there was no room for.
     lost: u64,
     /// The same, now that they can be told.
@@ -66,6 +69,8 @@ enum Sent {
     Yes,
     /// It could not be taken now: the socket is full.
     No,
+    /// Its receiver has to take others first.
+    Full,
     /// The one before this came to nobody, and so does this.
     Refused,
 }
@@ -86,6 +91,7 @@ impl Syslog {
             kept: VecDeque::new(),
             kept_bytes: 0,
             tried: Mono(0),
+            is_full: false,
             lost: 0,
             restored: 0,
         }
@@ -123,7 +129,7 @@ impl Syslog {
     }
 
     fn send_packet(&mut self, now: Mono) {
-        if !self.kept.is_empty() && now.since(self.tried) >= RETRY_TIME {
+        if !self.kept.is_empty() && (self.is_full || now.since(self.tried) >= RETRY_TIME) {
             self.tried = now;
             self.send_kept();
         }
@@ -133,7 +139,8 @@ impl Syslog {
         match deliver(&mut self.socket, &self.address, &self.packet) {
             Sent::Yes if self.is_remote() => return self.last.clone_from(&self.packet),
             Sent::Yes => return,
-            Sent::No => {}
+            Sent::No => self.is_full = false,
+            Sent::Full => self.is_full = true,
             Sent::Refused => self.take_back(),
         }
         self.tried = now;
@@ -141,6 +148,7 @@ impl Syslog {
     }
 
     fn send_kept(&mut self) {
+        self.is_full = false;
         while let Some(packet) = self.kept.front() {
             match deliver(&mut self.socket, &self.address, packet) {
                 Sent::Yes => {
@@ -151,6 +159,10 @@ impl Syslog {
                     }
                 }
                 Sent::No => return,
+                Sent::Full => {
+                    self.is_full = true;
+                    return;
+                }
                 Sent::Refused => return self.take_back(),
             }
         }
@@ -186,6 +198,14 @@ impl Syslog {
     pub fn take_lost(&mut self) -> u64 {
         std::mem::take(&mut self.restored)
     }
+
+    /// The end: what is kept is tried once more. How many messages were lost then.
+    pub fn end(&mut self) -> u64 {
+        self.send_kept();
+        let left = std::mem::take(&mut self.kept).len() as u64;
+        self.kept_bytes = 0;
+        std::mem::take(&mut self.restored) + std::mem::take(&mut self.lost) + left
+    }
 }
 
 /// Tries to send a message. Twice, if it fails: a daemon that was restarted has a new socket under the same path.
@@ -197,7 +217,7 @@ fn deliver(socket: &mut Option<Socket>, address: &SyslogAddress, packet: &[u8]) 
         let Some(open) = socket else { return Sent::No };
         match (open.send(packet), open) {
             (Ok(_), _) => return Sent::Yes,
-            (Err(error), _) if error.kind() == ErrorKind::WouldBlock => return Sent::No,
+            (Err(error), _) if error.kind() == ErrorKind::WouldBlock => return Sent::Full,
             (Err(error), Socket::Udp(_)) if error.kind() == ErrorKind::ConnectionRefused => return Sent::Refused,
             (Err(_), _) => *socket = None,
         }
@@ -282,6 +302,44 @@ mod tests {
         let lost = client.take_lost();
         assert!(lost > 0 && client.kept.is_empty() && client.kept_bytes == 0, "{lost}");
         assert_eq!(first + later + lost as usize, 501 + 35);
+    }
+
+    /// K-9: a burst that a receiver was too slow for costs what did not fit, and nothing of what comes later.
+    #[test]
+    fn a_burst_is_over_when_the_receiver_has_caught_up() {
+        let scratch = Scratch::new("syslog-burst");
+        let path = scratch.path("log");
+        let daemon = UnixDatagram::bind(&path).unwrap();
+        let mut client = at_path(&path);
+        let mut heard = Vec::new();
+        for number in 0..3000 {
+            client.send(at(1), &LABEL, b"", format!("burst {number:050}").as_bytes());
+        }
+        // All within the same second: the receiver takes what there is before each message.
+        for number in 0..1000 {
+            heard.extend(received(&daemon));
+            client.send(at(1), &LABEL, b"", format!("steady {number}").as_bytes());
+        }
+        heard.extend(received(&daemon));
+        let steady = heard.iter().filter(|text| text.contains("steady")).count();
+        let lost = client.take_lost();
+        assert_eq!((steady, heard.len() as u64 + lost), (1000, 4000));
+        assert!(lost > 0 && client.end() == 0);
+    }
+
+    /// K-9: what nobody has taken at the end is counted.
+    #[test]
+    fn the_end_counts_what_is_left() {
+        let scratch = Scratch::new("syslog-end");
+        let path = scratch.path("log");
+        let mut client = at_path(&path);
+        for _ in 0..3000 {
+            client.send(at(1), &LABEL, b"", &[b'x'; 100]);
+        }
+        assert_eq!((client.end(), client.end()), (3000, 0));
+        client.send(at(2), &LABEL, b"", b"late");
+        let daemon = UnixDatagram::bind(&path).unwrap();
+        assert_eq!((client.end(), received(&daemon).len()), (0, 1));
     }
 
     fn received(daemon: &UnixDatagram) -> Vec<String> {

@@ -156,6 +156,19 @@ impl System {
         }
     }
 
+    /// The end of a run: what no log and no syslog daemon has taken until now is tried once more, and counted if it is lost.
+    pub(super) fn tell_losses(&mut self) {
+        let open = std::mem::take(&mut self.logs).into_iter().map(|(_, log)| log.log);
+        for mut log in std::mem::take(&mut self.stranded).into_iter().chain(open) {
+            if !log.write_rest() {
+                log.give_up();
+            }
+        }
+        for syslog in self.syslogs.values_mut() {
+            tell_lost_messages(syslog.end());
+        }
+    }
+
     /// Connections whose followed file has changed.
     pub(super) fn changed_files(&mut self) -> BTreeSet<ConnId> {
         self.watches.as_mut().map(Watches::changed).unwrap_or_default()
@@ -175,6 +188,12 @@ impl System {
     /// Whether a channel is not to be read: its log takes no more and may lose nothing.
     pub(super) fn is_paused(&self, id: ProcId, channel: Channel) -> bool {
         !self.paused.is_empty() && self.paused.contains(&(id, channel))
+    }
+}
+
+fn tell_lost_messages(lost: u64) {
+    if lost > 0 {
+        activity!(Warn, "{lost} messages for syslog were lost");
     }
 }
 

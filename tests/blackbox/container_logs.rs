@@ -380,3 +380,47 @@ fn k_9_log_total_max_empties_what_is_too_large() {
     assert!(size <= 102_400 + 2 * 65_536, "{size}");
     assert_eq!(daemon.state("a"), "RUNNING");
 }
+
+/// K-9: messages for syslog that nobody ever took are counted, at the latest at the end; so are bytes for a full disk.
+#[test]
+fn what_is_lost_is_told_at_the_end() {
+    if is_original() {
+        return;
+    }
+    let flood = "sh -c 'i=0; while [ $i -lt 3000 ]; do echo line $i of fifty and more bytes, that none of them fits; i=$((i+1)); done; \
+                 touch $DIR/%(program_name)s.done; exec sleep 1000'";
+    let limited = format!("stdout_logfile=$DIR/disk/log\ncommand={flood}\n");
+    let config = format!(
+        "[program:s]\ncommand={flood}\nstdout_syslog=true\nstdout_logfile=NONE\nsyslog_address=unix:$DIR/nobody\n\
+         [program:d]\n{limited}"
+    );
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("disk")).unwrap();
+    let script = folder.fill("mount -t tmpfs -o size=40k none $DIR/disk && exec \"$@\"");
+    let is_allowed =
+        std::process::Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|ended| ended.success());
+    let wrapper: &[&str] = if is_allowed { &["unshare", "-rm", "sh", "-ec", &script, "sh"] } else { &["env"] };
+    folder.configure(&config);
+    let mut daemon = Daemon::start_under(folder, wrapper, &["-n"], |_| {});
+    daemon.wait_until_it_answers();
+    for name in ["s.done", "d.done"] {
+        wait_for("the end of the flood", || daemon.folder.path(name).exists().then_some(()));
+    }
+    daemon.signal(Signal::SIGTERM);
+    daemon.wait_end();
+    let lost: Vec<u64> = daemon
+        .log_lines("messages for syslog were lost")
+        .iter()
+        .filter_map(|line| number_before(line, " messages"))
+        .collect();
+    assert_eq!(lost, [3000], "{}", daemon.log());
+    if is_allowed {
+        let lines = daemon.log_lines("could not be written to the end");
+        let lost = lines.iter().filter_map(|line| number_before(line, " bytes were lost")).collect::<Vec<_>>();
+        assert!(lost.len() == 1 && lost[0] > 100_000, "{}", daemon.log());
+    }
+}
+
+fn number_before(line: &str, text: &str) -> Option<u64> {
+    line.split(text).next()?.rsplit(' ').next()?.parse().ok()
+}

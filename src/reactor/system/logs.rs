@@ -10,7 +10,7 @@ use crate::logs::syslog::{Label, Syslog};
 use crate::logs::{activity, auto};
 use crate::sys::fd;
 
-use super::{Log, System, errno};
+use super::{Log, System, errno, tell_lost_messages};
 
 /// Closed logs that wait to be written, 64 KiB of each at most: as many as programs usually are.
 const STRANDED_MAX: usize = 64;
@@ -109,16 +109,13 @@ impl Logs for System {
                 self.syslogs.retain(|_, syslog| !syslog.is_idle());
             }
             if self.syslogs.len() >= SYSLOGS_MAX {
-                self.syslogs.clear();
+                std::mem::take(&mut self.syslogs).values_mut().for_each(|syslog| tell_lost_messages(syslog.end()));
             }
             self.syslogs.insert(address.clone(), Syslog::new(address));
         }
         let Some(syslog) = self.syslogs.get_mut(address) else { return };
         syslog.send_output(self.now, label, process, chunk);
-        let lost = syslog.take_lost();
-        if lost > 0 {
-            activity!(Warn, "{lost} messages for syslog were lost");
-        }
+        tell_lost_messages(syslog.take_lost());
     }
 
     fn activity_reopen(&mut self) {
