@@ -1,6 +1,6 @@
 //! `depends_on` (O-1): what a program waits for before it is started.
 //!
-//! [`resolve`] finds the processes that each item means and refuses names that nothing has, and circles. It looks at processes, not at programs: `db_%(process_num)d` pairs them. All of it is
+//! [`resolve`] finds the processes that each item means and refuses names that nothing has, and circles. It looks at processes, not at programs: `db:db_%(process_num)d` pairs them. All of it is
 //! iterative, so that no depth of a chain matters.
 
 use std::collections::{BTreeMap, HashMap, HashSet};

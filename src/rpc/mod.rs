@@ -181,6 +181,11 @@ pub fn namespaces() -> Vec<About> {
         about("supervisor", "Supervisor's own, there with `[rpcinterface:supervisor]`.", supervisor::METHODS),
         about("system", "What can be called, and several calls at once. Always there.", system::METHODS),
         about("stheno", "What goes beyond Supervisor. Always there, listed with `[stheno]`.", stheno::METHODS),
+        about(
+            "stheno",
+            "Order, and which programs start by themselves. Always there, listed with `[stheno]`.",
+            order::METHODS,
+        ),
         about("stheno", "Changes at run time, with `[stheno] mutation=true`.", stheno::MUTATING_METHODS),
         about("twiddler", "Those of supervisor_twiddler, with `[rpcinterface:twiddler]`.", twiddler::METHODS),
         about("loader", "Those of supervisor_loader, with `[rpcinterface:loader]`.", loader::METHODS),
