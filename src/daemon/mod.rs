@@ -43,6 +43,7 @@ mod shutdown;
 mod sockets;
 mod strangers;
 mod turnover;
+mod vain;
 mod validate;
 
 use std::collections::BTreeSet;

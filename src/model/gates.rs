@@ -412,6 +412,12 @@ impl Gates {
         gates.filter(|gate| gate.item.condition.is_lasting()).flat_map(|gate| gate.waiters.iter().copied())
     }
 
+    /// Who depends on a process, directly, by whatever condition.
+    pub fn all_dependents(&self, id: ProcId) -> impl Iterator<Item = ProcId> {
+        let places = self.places.get(&id).into_iter().flatten();
+        places.filter_map(|(gate, _)| self.gates.get(*gate)).flat_map(|gate| gate.waiters.iter().copied())
+    }
+
     /// Who depends on a process, directly, and is to be stopped before it (O-2).
     pub fn dependents(&self, id: ProcId) -> impl Iterator<Item = ProcId> {
         let places = self.places.get(&id).into_iter().flatten();

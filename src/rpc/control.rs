@@ -56,7 +56,7 @@ fn begin(context: &mut Context<'_>, action: BulkAction, processes: Vec<ProcId>, 
     if action == BulkAction::Start {
         context.daemon.ask_to_start(&processes, context.now);
     }
-    Deferred::Bulk(Bulk::new(action, processes, waits)).begin(context)
+    Deferred::Bulk(Box::new(Bulk::new(action, processes, waits))).begin(context)
 }
 
 pub fn stop_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
@@ -101,7 +101,7 @@ pub(super) fn begin_in_order(context: &mut Context<'_>, processes: Vec<ProcId>, 
     });
     context.daemon.stop_in_order(&processes, context.now);
     let bulk = Bulk::new(BulkAction::Stop, processes, waits).in_order();
-    Deferred::Bulk(bulk).begin(context)
+    Deferred::Bulk(Box::new(bulk)).begin(context)
 }
 
 pub fn signal_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {

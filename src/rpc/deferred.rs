@@ -33,7 +33,7 @@ pub enum Deferred {
     /// A process to be stopped.
     Stop(Stop),
     /// Several processes to be started or stopped.
-    Bulk(Bulk),
+    Bulk(Box<Bulk>),
     /// The rest of a multicall.
     Multicall(Box<Multicall>),
     /// The logs of all processes to be emptied.

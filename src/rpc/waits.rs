@@ -3,7 +3,7 @@
 //! A client may go away meanwhile; the action goes on. A process may be removed meanwhile; its id then finds
 //! nothing, which ends the wait.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::entry::ProcessRef;
@@ -19,6 +19,10 @@ use crate::wire::value::Value;
 
 /// Time between two lines `waiting for <name> to stop` (P-74).
 const REPORT_EVERY: Duration = Duration::from_secs(2);
+
+/// Time between two looks whether a process that was started waits in vain. What fails is often repaired at once, and what is
+/// about to be started by another call has its time.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The wait of startProcess.
 pub struct Start {
@@ -130,6 +134,8 @@ pub struct Bulk {
     begun: bool,
     /// When the next lines say who is waited for.
     report_at: Mono,
+    /// When to look whether those that wait for others do so in vain; `None` if none of them waits.
+    look_at: Option<Mono>,
 }
 
 impl Bulk {
@@ -147,6 +153,7 @@ impl Bulk {
             reloads: Vec::new(),
             begun: false,
             report_at: Mono(0),
+            look_at: None,
         }
     }
 
@@ -201,7 +208,7 @@ impl Bulk {
         match self.action {
             // Some had their turn before others, and may have changed since.
             _ if !self.begun => Some(Mono(0)),
-            BulkAction::Start => None,
+            BulkAction::Start => self.look_at,
             BulkAction::Signal(_) => self.reloads.iter().filter_map(|(reload, _)| reload.deadline()).min(),
             BulkAction::Stop => Some(self.report_at),
         }
@@ -211,14 +218,20 @@ impl Bulk {
     /// waited for, over as many turns.
     pub fn poll(&mut self, daemon: &Daemon, now: Now) -> Option<Done> {
         let reports = self.action == BulkAction::Stop && now.mono >= self.report_at;
-        let looked_at: Vec<ProcId> = if std::mem::replace(&mut self.begun, true) && !reports {
+        let looks = self.look_at.take_if(|at| *at <= now.mono).is_some();
+        let in_vain = if looks { daemon.waiting_in_vain() } else { BTreeSet::new() };
+        let looked_at: Vec<ProcId> = if std::mem::replace(&mut self.begun, true) && !reports && !looks {
             daemon.recently_changed().iter().copied().filter(|id| self.waiting.contains_key(id)).collect()
         } else {
             self.waiting.keys().copied().collect()
         };
         for id in looked_at {
             let Some(entry) = self.waiting.get(&id) else { continue };
-            match self.check(id, entry, daemon) {
+            let checked = match in_vain.contains(&id) {
+                true => Some(Err(waits_in_vain(daemon, id, entry))),
+                false => self.check(id, entry, daemon),
+            };
+            match checked {
                 Some(result) => {
                     let outcome = entry.outcome(result);
                     match self.kept.remove(&id).and_then(|at| self.results.get_mut(at)) {
@@ -228,6 +241,9 @@ impl Bulk {
                     self.waiting.remove(&id);
                 }
                 None if reports => activity!(Info, "waiting for {} to stop", entry.name),
+                None if self.action == BulkAction::Start && daemon.is_waiting(id) => {
+                    self.look_at.get_or_insert(now.mono.after(LOOK_EVERY));
+                }
                 None => {}
             }
         }
@@ -255,4 +271,11 @@ impl Bulk {
             BulkAction::Stop => is_down(daemon, id).then_some(Ok(())),
         }
     }
+}
+
+/// The fault of a process that goes on waiting, for what nothing brings about by itself.
+fn waits_in_vain(daemon: &Daemon, id: ProcId, entry: &ProcessRef) -> Fault {
+    let name = crate::namespec::join(&entry.group, &entry.name);
+    let obstacles = daemon.waiting_text(id).unwrap_or_default();
+    Code::AbnormalTermination.with(format!("{name}: {}", obstacles.replacen('W', "w", 1)))
 }

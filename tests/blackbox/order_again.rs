@@ -376,3 +376,38 @@ fn what_a_group_depends_on_changes_in_passing() {
         "g:web waiting\n  off=running STOPPED\n  db=spawned RUNNING\n"
     );
 }
+
+/// O-1: a call is answered for those that wait for what cannot come by itself, however far below; they go on waiting.
+#[test]
+fn a_start_in_vain_is_answered() {
+    if is_original() {
+        return;
+    }
+    let config = [
+        "[program:m]\ncommand=sh -c 'test -e go'\ntype=oneshot\nstartretries=0\ndirectory=%(here)s\n".to_string(),
+        program("w", "depends_on=m=completed"),
+        program("above", "depends_on=w"),
+        program("down", "autostart=false"),
+        program("b", "depends_on=down\nautostart=false"),
+        program("c", "depends_on=slow\nautostart=false"),
+        "[program:slow]\ncommand=sleep 1000\nstartsecs=3\nautostart=false\n".to_string(),
+    ];
+    let daemon = Daemon::start(&config.concat());
+    daemon.wait_state("m", "FATAL");
+    let start = |names: &[&'static str]| {
+        let names = names.iter().map(|name| Value::from(*name)).collect();
+        let Value::Array(results) = daemon.must("stheno.startInOrder", &[Value::Array(names)]) else { panic!() };
+        let of = |result: &Value, member: &str| result.member(member).and_then(Value::as_str).unwrap_or("").to_string();
+        let mut told: Vec<_> = results.iter().map(|result| of(result, "description")).collect();
+        told.sort();
+        told
+    };
+    let fault = |text: &str| format!("ABNORMAL_TERMINATION: {text}");
+    let told = ["above: waiting for w (STOPPED)", "m", "w: waiting for m (FATAL)"].map(fault);
+    assert_eq!(start(&["m", "w", "above"]), told);
+    assert_eq!(start(&["b"]), [fault("b: waiting for down (STOPPED)")]);
+    assert_eq!(start(&["c", "slow"]), ["OK", "OK"], "what is under way is waited for");
+    daemon.folder.write("go", "");
+    daemon.must("supervisor.startProcess", &["m".into()]);
+    daemon.wait_state("above", "RUNNING");
+}

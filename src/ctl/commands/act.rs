@@ -244,8 +244,12 @@ fn print_result(session: &mut Session, action: &Action, name: &str, code: i64, f
 /// One line for one outcome, and the exit status: the last error decides, successes do not reset it (S-27).
 fn print_outcome(session: &mut Session, action: &Action, name: &str, code: i64, fault: &str) -> Result<(), Error> {
     let is = |known: Code| known as i64 == code;
+    // It was not started, and goes on waiting.
+    let waits_for = fault.split_once(": waiting for ").filter(|_| is(Code::AbnormalTermination));
     let line = if is(Code::Success) {
         format!("{name}: {}", action.done)
+    } else if let Some((_, obstacles)) = waits_for {
+        format!("{name}: ERROR (waiting for {obstacles})")
     } else if action.failed_is_text && is(Code::Failed) {
         fault.to_string()
     } else {
@@ -263,7 +267,7 @@ fn print_outcome(session: &mut Session, action: &Action, name: &str, code: i64, 
     }
     if is(Code::BadName) {
         hints::no_such_process(session, name);
-    } else if is(Code::SpawnError) || is(Code::AbnormalTermination) {
+    } else if waits_for.is_none() && (is(Code::SpawnError) || is(Code::AbnormalTermination)) {
         hints::failed_start(session, name);
     }
     Ok(())
