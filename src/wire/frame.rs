@@ -38,12 +38,14 @@ pub struct Framer {
     written: usize,
     /// A piece of the line went on that says that more follows.
     is_promised: bool,
+    /// Something else was written behind the line, whose rest has not come yet.
+    is_broken: bool,
 }
 
 impl Framer {
     /// A machine at the beginning of a line.
     pub fn new(style: Style) -> Framer {
-        Framer { style, partial: Vec::new(), written: 0, is_promised: false }
+        Framer { style, partial: Vec::new(), written: 0, is_promised: false, is_broken: false }
     }
 
     /// Takes the next bytes.
@@ -69,7 +71,10 @@ impl Framer {
             self.piece(&text[..cut], Follows::Piece, head, out);
             text = &text[cut..];
         }
-        if ends {
+        if ends && self.is_broken && text.is_empty() {
+            // Its end stands there already.
+            self.is_broken = false;
+        } else if ends {
             self.piece(text, Follows::Line, head, out);
         } else {
             self.partial = text.to_vec();
@@ -98,6 +103,7 @@ impl Framer {
             }
         }
         self.is_promised = follows != Follows::Line;
+        self.is_broken = false;
     }
 
     /// Lets out the beginning of a line whose end takes too long; of a JSON text whole characters only.
@@ -119,8 +125,14 @@ impl Framer {
         }
     }
 
-    /// Something else was written behind the line that stands there without its end: its rest is a line of its own.
+    /// Something else was written behind the line that stands there without its end: its rest is a line of its own, if there
+    /// is any.
     pub fn interrupt(&mut self) {
+        // What was written of a JSON line is whole lines already.
+        if self.written > 0 {
+            self.is_broken = true;
+            self.is_promised = false;
+        }
         self.written = 0;
     }
 
@@ -235,6 +247,20 @@ mod tests {
         framer.end(b"P|", &mut out);
         framer.end(b"P|", &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), "P|one\nP|two-rest\nP|threeP|-on\nP|half\n");
+
+        // Of a line that was written over there is no rest.
+        for (rest, expected) in [("", "P|partP|b\n"), ("\nb\n", "P|partP|b\n"), ("\n\nb\n", "P|partP|\nP|b\n")] {
+            let (mut framer, mut out) = (Framer::new(Style::Text), Vec::new());
+            framer.feed(b"part", b"P|", &mut out);
+            framer.flush(b"P|", &mut out);
+            framer.interrupt();
+            framer.feed(rest.as_bytes(), b"P|", &mut out);
+            framer.end(b"P|", &mut out);
+            if rest.is_empty() {
+                framer.feed(b"b\n", b"P|", &mut out);
+            }
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "{rest:?}");
+        }
 
         let mut framer = Framer::new(Style::Json);
         let mut out = Vec::new();
