@@ -250,8 +250,11 @@ impl Datatype for ShutdownSignals {
     }
 }
 
-/// The number of a real-time signal: `RTMIN+3`, `RTMAX-3`.
+/// The number of a real-time signal: `RTMIN+3`, `RTMAX-3`, or as it is.
 fn real_time(word: &str) -> Option<i32> {
+    if let Some(number) = word.parse().ok().filter(|number| (REAL_TIME.0..=REAL_TIME.1).contains(number)) {
+        return Some(number);
+    }
     let upper = word.to_uppercase();
     let word = upper.strip_prefix("SIG").unwrap_or(&upper);
     let number = match (word.strip_prefix("RTMIN+"), word.strip_prefix("RTMAX-")) {
@@ -381,7 +384,7 @@ mod tests {
     #[test]
     fn texts_and_values() {
         type Row = (fn(&str) -> Option<String>, &'static str, Option<&'static str>);
-        let rows: [Row; 39] = [
+        let rows: [Row; 42] = [
             (shown::<OnExit>, "Shutdown_Unexpected", Some("shutdown_unexpected")),
             (shown::<OnExit>, "sometimes", None),
             (shown::<OnFatal>, "shutdown", Some("shutdown")),
@@ -401,6 +404,9 @@ mod tests {
             (shown::<ShutdownSignals>, "HUP", None),
             (shown::<ShutdownSignals>, "USR2", None),
             (shown::<ShutdownSignals>, "RTMIN+31", None),
+            (shown::<ShutdownSignals>, "37,30,RTMIN+3", Some("signal 37,SIGPWR")),
+            (shown::<ShutdownSignals>, "33", None),
+            (shown::<ShutdownSignals>, "65", None),
             (shown::<ShutdownSignals>, "NOSUCH", None),
             (shown::<Retries>, "inf", Some("2147483647")),
             (shown::<Retries>, "-1", Some("-1")),
