@@ -52,7 +52,9 @@ impl Daemon {
         let files = self.read_environment(id, host)?;
         let path = path_of(&process.config, files.as_ref());
         let path = host.find_command(word, path.as_deref()).map_err(|problem| problem.to_string())?;
-        if let Some(pid) = process.machine.runs().last_pid() {
+        // Before a start there is only the process of an earlier run.
+        let is_of_this_run = !matches!(kind, HelperKind::Hook(Hook::PreStart));
+        if let Some(pid) = process.machine.runs().last_pid().filter(|_| is_of_this_run) {
             variables.push(("SUPERVISOR_PID", pid.0.to_string()));
         }
         let config = &process.config;
