@@ -219,6 +219,13 @@ impl Daemon {
             .collect();
         let mut names: Vec<String> = left.iter().map(|(_, name)| name.clone()).collect();
         names.extend(self.kill_leftovers(now, host));
+        let hooks: Vec<ProcId> = self.care.with_hooks().collect();
+        for id in &hooks {
+            let name = self.roster.process(*id).map(|process| &process.config.name);
+            if let Some(name) = name.filter(|name| !names.contains(name)) {
+                names.push(name.clone());
+            }
+        }
         if !names.is_empty() {
             activity!(Warn, "the time for stopping is over, killing {}", names.join(", "));
         }
@@ -234,6 +241,10 @@ impl Daemon {
         }
         for (id, _) in left {
             let _ = self.step(id, Trigger::Kill, now, host);
+        }
+        // Of those that have ended nothing is left but the hook.
+        for id in hooks {
+            self.drop_hook(id, host);
         }
     }
 

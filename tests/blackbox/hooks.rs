@@ -20,13 +20,19 @@ fn hooks_around_a_run() {
         hook("post_start"),
         hook("pre_stop"),
     ));
-    daemon.must("supervisor.startProcess", &["a".into()]);
-    let pid = daemon.pid_of("a");
-    daemon.wait_file("order", "post_start");
-    daemon.must("supervisor.stopProcess", &["a".into()]);
-    let order = daemon.wait_file("order", "post_stop");
-    assert_eq!(order, format!("pre_start\npost_start {pid}\npre_stop {pid}\npost_stop {pid} 15 .\n"));
-    assert_eq!(daemon.folder.read("err.log"), "pre_start speaks\npost_start speaks\npre_stop speaks\n");
+    // What was before a run, the next one does not hear of.
+    for _ in 0..2 {
+        daemon.must("supervisor.startProcess", &["a".into()]);
+        let pid = daemon.pid_of("a");
+        daemon.wait_file("order", "post_start");
+        daemon.must("supervisor.stopProcess", &["a".into()]);
+        let order = daemon.wait_file("order", "post_stop");
+        assert_eq!(order, format!("pre_start\npost_start {pid}\npre_stop {pid}\npost_stop {pid} 15 .\n"));
+        assert_eq!(daemon.folder.read("err.log"), "pre_start speaks\npost_start speaks\npre_stop speaks\n");
+        for name in ["order", "err.log"] {
+            std::fs::OpenOptions::new().write(true).truncate(true).open(daemon.folder.path(name)).expect("a file");
+        }
+    }
 }
 
 /// O-6, section 11: what follows from hooks that fail or hang.
@@ -122,4 +128,25 @@ fn one_shots() {
     assert_eq!(daemon.state("vital"), "EXITED", "and the daemon answers");
     daemon.must("supervisor.startProcess", &["end".into(), Value::Bool(false)]);
     assert_eq!(daemon.wait_end(), 6);
+}
+
+/// K-1: the time for stopping is that of hooks as well, also of those that outlive their program.
+#[test]
+fn no_hook_outlives_the_time_for_stopping() {
+    if is_original() {
+        return;
+    }
+    let mut daemon = Daemon::start(
+        "[supervisord]\nshutdown_timeout=0.5\n[program:x]\ncommand=sleep 1000\nstartsecs=0\n\
+         post_stop_hook=sh -c 'echo $$ >$DIR/hook; exec sleep 1000'\n",
+    );
+    daemon.wait_state("x", "RUNNING");
+    daemon.signal(nix::sys::signal::Signal::SIGTERM);
+    let hook = daemon.wait_file("hook", "\n");
+    daemon.wait_end();
+    assert_eq!(daemon.log_lines("the time for stopping is over, killing x").len(), 1, "{}", daemon.log());
+    wait_for("the end of the hook", || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", hook.trim())).unwrap_or_default();
+        (stat.is_empty() || stat.contains(") Z")).then_some(())
+    });
 }

@@ -151,6 +151,11 @@ impl Care {
         self.probes < PROBES_MAX && !self.queue.is_empty()
     }
 
+    /// Those whose hook runs.
+    pub(in super::super) fn with_hooks(&self) -> impl Iterator<Item = ProcId> {
+        self.watched.iter().filter(|(_, watched)| watched.hook.is_some()).map(|(id, _)| *id)
+    }
+
     pub(in super::super) fn has_hooks(&self) -> bool {
         self.helpers.values().any(|helper| matches!(helper.kind, HelperKind::Hook(_)))
     }
