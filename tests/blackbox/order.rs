@@ -428,6 +428,8 @@ fn first_starts_can_be_delayed() {
     daemon.wait_state("s:2", "RUNNING");
     let spawned: Vec<String> = daemon.log_lines("spawned: ").iter().map(|line| line[9..12].to_string()).collect();
     assert_eq!(spawned, ["'0'", "'1'", "'2'"]);
+    let told = ["waiting: late for 1000 s", "waiting: s:1 for 0.2 s", "waiting: s:2 for 0.4 s"];
+    assert_eq!(daemon.log_lines("waiting: "), told);
     start(&daemon, "late");
     assert_eq!(daemon.state("late"), "RUNNING");
 }

@@ -116,14 +116,19 @@ impl Daemon {
         if let Some(wait) = self.order.waits.get_mut(&id) {
             wait.remind_at = Some(now.mono.after(REMIND_AFTER));
         }
-        let name = self.roster.namespec(id).unwrap_or_default();
         let obstacles = self.obstacle_names(id, false);
+        self.tell_of_wait(id, &obstacles, now);
+    }
+
+    /// Says for what a process waits: the first names of others, or a time.
+    fn tell_of_wait(&mut self, id: ProcId, obstacles: &str, now: Now) {
+        let name = self.roster.namespec(id).unwrap_or_default();
         activity!(Info, "waiting: {name} for {obstacles}");
         self.remember_because(id, What::Word("waiting"), Why::Text(format!("for {obstacles}").into()), now);
         if self.bus.wants(crate::eventtype::EventType::SthenoWaiting)
             && let Some((subject, _)) = self.subject(id)
         {
-            let event = event::Event::waiting(subject, &obstacles);
+            let event = event::Event::waiting(subject, obstacles);
             self.bus.emit(event);
         }
     }
@@ -158,6 +163,7 @@ impl Daemon {
         if !std::mem::replace(&mut wait.is_delayed, true) && !delay.is_zero() {
             wait.not_before = Some(now.mono.after(delay));
             self.just_changed.push(id);
+            self.tell_of_wait(id, &format!("{} s", delay.as_secs_f64()), now);
         }
         if wait.not_before.is_some_and(|at| at > now.mono) {
             self.order.waits.insert(id, wait);
