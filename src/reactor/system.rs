@@ -158,7 +158,7 @@ impl System {
 
     /// The end of a run: what no log and no syslog daemon has taken until now is tried once more, and counted if it is lost.
     pub(super) fn tell_losses(&mut self) {
-        let open = std::mem::take(&mut self.logs).into_iter().map(|(_, log)| log.log);
+        let open = std::mem::take(&mut self.logs).into_values().map(|log| log.log);
         for mut log in std::mem::take(&mut self.stranded).into_iter().chain(open) {
             if !log.write_rest() {
                 log.give_up();

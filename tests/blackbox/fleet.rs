@@ -6,11 +6,13 @@ use stheno::wire::value::Value;
 
 use crate::daemon::{Daemon, Folder, free_port, is_original, wait_for};
 
-/// A program that notes when it starts and when it is told to stop.
+/// A program that notes when it starts and when it is told to stop. It is up when it has noted it: of two that are up once they
+/// are spawned, either may be the first to write.
 fn noting(name: &str, more: &str) -> String {
-    let script =
-        format!("trap 'echo -{name} >> order; exit 0' TERM; echo +{name} >> order; while :; do sleep 0.02; done");
-    format!("[program:{name}]\ncommand=sh -c \"{script}\"\ndirectory=%(here)s\nstartsecs=0\n{more}\n")
+    let script = format!(
+        "trap 'echo -{name} >> order; exit 0' TERM; echo +{name} >> order; echo >&3; while :; do sleep 0.02; done"
+    );
+    format!("[program:{name}]\ncommand=sh -c \"{script}\"\ndirectory=%(here)s\nready=fd:3\nstartsecs=0\n{more}\n")
 }
 
 fn order(daemon: &Daemon) -> String {
