@@ -57,7 +57,7 @@ pub const COMMANDS: &[Command] = &[
          enable_stats host process\tEnable host and process statistics collection"),
     row("end_sync", Completes::Nothing, act::end_sync,
         "end_sync\t\t\t\tEnd the Supvisors synchronization phase\n\
-         end_sync master_identifier\t\tEnd the Supvisors synchronization phase and select this identifier as Supvisors Master instance"),
+         end_sync master_identifier\t\tEnd the Supvisors synchronization phase and select this identifier as Supvisors Master instance "),
     row("instance_status", Completes::Nothing, show::instance_status,
         "instance_status <identifier>\t\t\tGet the status of the Supvisors instance.\n\
          instance_status <identifier> <identifier>\tGet the status for multiple Supvisors instances\n\
