@@ -144,6 +144,12 @@ impl Daemon {
         let _ = self.step(id, Trigger::Start, now, host);
     }
 
+    /// Gives up a process that somebody wants started and that cannot be; the text becomes its `spawnerr` (V-264).
+    #[cfg(feature = "fleet")]
+    pub fn give_up_start(&mut self, id: ProcId, text: String, now: Now, host: &mut dyn Host) {
+        let _ = self.step(id, Trigger::Refuse(text), now, host);
+    }
+
     /// The transition that a start performs at once so that `startsecs=0` is RUNNING in its answer (P-20).
     pub fn transition(&mut self, id: ProcId, now: Now, host: &mut dyn Host) {
         let _ = self.step(id, Trigger::Deadline, now, host);

@@ -145,11 +145,6 @@ impl Fleet {
         if is_any { Begun::Something(ticket) } else { Begun::Nothing }
     }
 
-    /// Shows a process as given up that could not be started (V-264).
-    pub fn show_fatal(&mut self, id: TaskId, reason: &str, now: Now) {
-        self.force(id, ProcessState::Fatal, reason, now);
-    }
-
     /// Whether what a ticket stands for is over.
     pub fn is_over(&self, ticket: Ticket) -> bool {
         self.sequencer.is_over(ticket)

@@ -59,9 +59,7 @@ fn start_args(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fa
     if let Err(fault) = &started
         && matches!(fault.code, Code::NoFile | Code::NotExecutable)
     {
-        let reason = fault.extra.clone().unwrap_or_default();
-        let (fleet, _, now, _) = parts!(context);
-        fleet.show_fatal(task, &reason, now);
+        context.daemon.give_up_start(id, fault.to_string(), context.now, context.host);
     }
     started
 }
