@@ -16,6 +16,7 @@ mod conciliation;
 mod disabled;
 mod loss;
 pub mod members;
+mod outbox;
 pub mod peers;
 mod place;
 pub mod published;
@@ -36,7 +37,7 @@ use crate::id::{IdMap, PeerId, ProcId};
 use crate::model::fleet::failure::{Cure, Failures};
 use crate::model::fleet::phase::{Phase, Wish};
 use crate::model::fleet::sequencer::Sequencer;
-use crate::model::fleet::view::{AppId, Said, TaskId, View};
+use crate::model::fleet::view::{AppId, TaskId, View};
 use crate::model::process::Transition;
 use crate::state::{ProcessState, SupervisorState};
 
@@ -94,7 +95,7 @@ pub struct Fleet {
     /// Processes that are stopped because they ran twice, and count as lost then.
     lost_by_conciliation: BTreeSet<TaskId>,
     /// What the others have not been told yet.
-    outbox: reports::Outbox,
+    outbox: outbox::Outbox,
     /// Commands that other instances have not answered yet.
     commands: commands::Commands,
     /// Names of disabled programs, and whether the file that keeps them may be written.
@@ -184,7 +185,7 @@ impl Fleet {
             chosen: BTreeMap::new(),
             lost: BTreeSet::new(),
             lost_by_conciliation: BTreeSet::new(),
-            outbox: reports::Outbox::default(),
+            outbox: outbox::Outbox::default(),
             commands: commands::Commands::default(),
             disabled: disabled::Disabled::default(),
             resizes: BTreeMap::new(),
@@ -275,7 +276,7 @@ impl Fleet {
         if has_failed {
             daemon.mark(id, |marks| marks.has_crashed = true);
         }
-        let Some(task) = self.set_own(daemon, id, Said::Event, now) else { return };
+        let Some(task) = self.set_own(daemon, id, Some(change), now) else { return };
         self.note_step(task, change, now);
         if has_failed {
             self.note_failure(task, daemon, now);
@@ -319,8 +320,10 @@ impl Fleet {
             }
             self.take_in(daemon, now);
             self.watch_targets(now);
+            self.say_jobs(now);
             // First, for what it is done with lets the rest go on.
             let has_run = self.run_sequencer(daemon, now, host);
+            self.say_jobs(now);
             let has_moved = self.move_phase(daemon, now);
             self.cure_losses(daemon, now);
             self.cure_conciliated(daemon, now);

@@ -108,8 +108,8 @@ pub enum Note {
         group: String,
         /// Its name.
         name: String,
-        /// Between which states, if it is one of this instance.
-        step: Option<(ProcessState, ProcessState)>,
+        /// What has happened, and where, as far as that is known.
+        step: Option<Step>,
         /// The body of its event.
         event: Value,
     },
@@ -129,10 +129,23 @@ pub enum Note {
         /// Whether rules applied to it.
         managed: bool,
     },
+    /// Somebody begins to start or to stop something, or is done with it: the identifiers of all that start, and that stop.
+    Jobs(Vec<String>, Vec<String>),
     /// Five seconds have passed.
     Tick,
     /// Something of which the body is made already.
     Ready(Kind, Value),
+}
+
+/// A process of an instance has got from one state into another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Which instance.
+    pub peer: PeerId,
+    /// The state before.
+    pub from: ProcessState,
+    /// The state after.
+    pub to: ProcessState,
 }
 
 /// What is kept while somebody wants to be told.
@@ -213,11 +226,11 @@ impl Fleet {
         }
         let expected = change.to != ProcessState::Exited || change.expected;
         let told = Told { state: change.to, pid: change.pid, expected, peer: Some(self.own), clock: now.mono.0 };
-        self.note_process(task, told, Some((change.from, change.to)), now);
+        self.note_process(task, told, Some(change.from), now);
     }
 
     /// Another instance has said that a process has changed there.
-    pub(super) fn note_heard(&mut self, peer: PeerId, task: TaskId, now: Now) {
+    pub(super) fn note_heard(&mut self, peer: PeerId, task: TaskId, from: Option<ProcessState>, now: Now) {
         if self.published.is_none() {
             return;
         }
@@ -225,7 +238,7 @@ impl Fleet {
         let record = &known.record;
         let expected = record.expected || record.state == ProcessState::Fatal;
         let told = Told { state: record.state, pid: record.pid, expected, peer: Some(peer), clock: record.changed };
-        self.note_process(task, told, None, now);
+        self.note_process(task, told, from, now);
     }
 
     /// A process is shown in another state than its own (V-153).
@@ -238,10 +251,11 @@ impl Fleet {
         self.note_process(task, told, None, now);
     }
 
-    fn note_process(&mut self, task: TaskId, told: Told, step: Option<(ProcessState, ProcessState)>, now: Now) {
+    fn note_process(&mut self, task: TaskId, told: Told, from: Option<ProcessState>, now: Now) {
         let Some((group, name)) = self.view.names(task) else { return };
         let (group, name) = (group.to_string(), name.to_string());
         let event = self.event(task, &told, now);
+        let step = told.peer.zip(from).map(|(peer, from)| Step { peer, from, to: told.state });
         self.note_news(|| Note::Process { task, group, name, step, event });
     }
 
@@ -275,9 +289,25 @@ impl Fleet {
         event
     }
 
-    /// From here on a process of this instance is shown as it was then, until it is told of its last step.
-    pub fn look_back(&mut self, task: TaskId, state: ProcessState) {
-        self.view.amend(self.own, task, |record| record.state = state);
+    /// Somebody begins to start or to stop something, or is done with it.
+    pub(super) fn note_jobs(&mut self) {
+        if !self.wanted().has(Kind::Supvisors) {
+            return;
+        }
+        let (starting, stopping) = self.busy_members();
+        let names = |peers: Vec<PeerId>| -> Vec<String> {
+            peers.into_iter().filter_map(|peer| Some(self.member(peer)?.who.identifier.clone())).collect()
+        };
+        let note = Note::Jobs(names(starting), names(stopping));
+        self.note_news(|| note);
+    }
+
+    /// From here on a process of an instance is shown in another state, so that what happened before can be told; answers
+    /// the one in which it was shown.
+    pub fn look_back(&mut self, peer: PeerId, task: TaskId, state: ProcessState) -> Option<ProcessState> {
+        let mut before = None;
+        self.view.amend(peer, task, |record| before = Some(std::mem::replace(&mut record.state, state)));
+        before
     }
 
     /// Whether the state of the fleet is another one than was told last; moments in it do not count.

@@ -1,14 +1,14 @@
 //! What this instance reports of itself, and what it hears of the others.
 //!
 //! Whoever can be spoken to is told all that there is, in parts as there is room for them, and from then on what changes. A
-//! change is told at once; once there were [`AT_ONCE`] within [`GATHER`], what else happens in it is gathered, so that a storm
-//! is no more than the last state of each process. What could not be told because too much waits for an instance is made good by telling it all anew.
+//! change is told at once, and several of one turn one after the other; once there were `AT_ONCE` within `GATHER`, what
+//! else happens in it is gathered, so that a storm is no more than the last state of each process. What could not be told because too much waits for an instance is made good by telling it all anew.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
-use std::time::Duration;
 
 use super::Fleet;
+use super::outbox::Outbox;
 use super::peers::{NotSent, PeerNews};
 use crate::clock::{Mono, Now};
 use crate::daemon::{Daemon, Host};
@@ -19,12 +19,6 @@ use crate::model::fleet::view::{Forced, Said, TaskId};
 use crate::state::{ProcessState, SupervisorState};
 use crate::wire::fleet::Kind;
 use crate::wire::fleet::report::{Item, Modes, Record};
-
-/// The time in which not more than some changes are told at once (F-61).
-const GATHER: Duration = Duration::from_millis(100);
-
-/// Changes that are told at once: what a few calls bring about is seen elsewhere before they are answered.
-const AT_ONCE: u32 = 10;
 
 /// Bytes after which a frame of a report is full: some hundred processes, so that others have their turn between.
 const PART_BYTES: usize = 64 * 1024;
@@ -44,47 +38,24 @@ pub enum Place {
     After(TaskId),
 }
 
-/// What the others have not been told yet.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Outbox {
-    tasks: BTreeSet<TaskId>,
-    items: Vec<Item>,
-    /// How this instance saw the fleet when it said so last.
-    modes: Option<Modes>,
-    /// When something was told that began the present span, and how often since.
-    span: Option<(Mono, u32)>,
-    /// Since when there is something to tell.
-    since: Option<Mono>,
-}
-
-impl Outbox {
-    /// A process of this instance is another one than was told.
-    pub fn changed(&mut self, task: TaskId, now: Now) {
-        self.tasks.insert(task);
-        self.since.get_or_insert(now.mono);
-    }
-
-    /// When something is to be told.
-    pub fn deadline(&self) -> Option<Mono> {
-        self.since.map(|since| self.not_before().map_or(since, |at| at.max(since)))
-    }
-
-    /// When something may be told again.
-    fn not_before(&self) -> Option<Mono> {
-        self.span.filter(|(_, count)| *count >= AT_ONCE).map(|(since, _)| since.after(GATHER))
-    }
-
-    /// The span after something is told.
-    fn next_span(&self, now: Mono) -> Option<(Mono, u32)> {
-        let current = self.span.filter(|(since, _)| now.since(*since) < GATHER);
-        Some(current.map_or((now, 1), |(since, count)| (since, count + 1)))
-    }
-}
-
 impl Fleet {
     fn say(&mut self, item: Item, now: Now) {
         if self.members.len() > 1 {
             self.outbox.items.push(item);
+            self.outbox.since.get_or_insert(now.mono);
+        }
+    }
+
+    /// Says that this instance begins to start or to stop something, or is done with it: both may be in one turn.
+    pub(super) fn say_jobs(&mut self, now: Now) {
+        let jobs = self.jobs();
+        if std::mem::replace(&mut self.outbox.jobs, jobs) == jobs {
+            return;
+        }
+        self.note_jobs();
+        if self.members.len() > 1 && self.outbox.has_room() {
+            let modes = Item::Modes(Box::new(self.own_modes()));
+            self.outbox.steps.push(modes);
             self.outbox.since.get_or_insert(now.mono);
         }
     }
@@ -134,7 +105,7 @@ impl Fleet {
         }
         // An end of this instance alone is a loss for the others, not their end (V-725).
         if daemon.state() != SupervisorState::Running && self.wish.is_none() {
-            self.outbox = Outbox::default();
+            self.outbox = Outbox { jobs: self.outbox.jobs, ..Outbox::default() };
             return;
         }
         let modes = self.own_modes();
@@ -145,7 +116,7 @@ impl Fleet {
         if are_other_modes || is_due {
             let bodies = self.changes(&modes);
             let span = self.outbox.next_span(now.mono);
-            self.outbox = Outbox { modes: Some(modes), span, ..Outbox::default() };
+            self.outbox = Outbox { modes: Some(modes), jobs: self.outbox.jobs, span, ..Outbox::default() };
             for peer in &others {
                 let is_told = bodies.iter().all(|body| self.send_report(*peer, body));
                 if !is_told && let Some(member) = self.member_mut(*peer) {
@@ -163,6 +134,11 @@ impl Fleet {
         let mut frames = Frames::default();
         let items = std::mem::take(&mut self.outbox.items);
         let is_too_much = items.len() > ITEMS_MAX;
+        let mut steps = std::mem::take(&mut self.outbox.steps);
+        let says_modes = steps.iter().any(|step| matches!(step, Item::Modes(_)));
+        // It is said below.
+        steps.pop_if(|step| matches!(step, Item::Modes(last) if **last == *modes));
+        steps.iter().for_each(|step| frames.push(step));
         for task in std::mem::take(&mut self.outbox.tasks) {
             if let Some(item) = self.said_of(task) {
                 frames.push(&item);
@@ -170,7 +146,7 @@ impl Fleet {
         }
         items.iter().take(ITEMS_MAX).for_each(|item| frames.push(item));
         // Last, for it says what has been done with the rest.
-        if self.outbox.modes.as_ref() != Some(modes) {
+        if says_modes || self.outbox.modes.as_ref() != Some(modes) {
             frames.push(&Item::Modes(Box::new(modes.clone())));
         }
         if is_too_much {
@@ -282,7 +258,12 @@ impl Fleet {
     ) {
         match kind {
             Kind::Report => match Item::read_all(body) {
-                Ok(items) => items.into_iter().for_each(|item| self.hear_item(peer, item, daemon, now)),
+                Ok(items) => {
+                    // What has failed may have been started again before that was told.
+                    let failed: Vec<TaskId> =
+                        items.into_iter().filter_map(|item| self.hear_item(peer, item, daemon, now)).collect();
+                    failed.into_iter().for_each(|task| self.note_failure(task, daemon, now));
+                }
                 Err(_) => {
                     let name = self.member(peer).map_or("", |member| &member.who.identifier);
                     activity!(Error, "Supvisors instance {name} reports what makes no sense");
@@ -294,7 +275,8 @@ impl Fleet {
         }
     }
 
-    fn hear_item(&mut self, peer: PeerId, item: Item, daemon: &mut Daemon, now: Now) {
+    /// Takes in one thing that an instance says; answers the process that has failed by it.
+    fn hear_item(&mut self, peer: PeerId, item: Item, daemon: &mut Daemon, now: Now) -> Option<TaskId> {
         match item {
             Item::Begin => {
                 self.meet(peer, Event::Begins);
@@ -323,10 +305,17 @@ impl Fleet {
                     self.follow_master(if modes.restarts { Wish::Restart } else { Wish::Shutdown });
                 }
                 if let Some(member) = self.member_mut(peer) {
+                    let jobs = |modes: &Modes| (modes.is_starting, modes.is_stopping);
+                    let are_other_jobs = jobs(&member.modes) != jobs(&modes);
                     member.modes = *modes;
+                    if are_other_jobs {
+                        self.note_jobs();
+                    }
                 }
             }
-            Item::Process { group, name, record } => self.hear_process(peer, (&group, &name), *record, daemon, now),
+            Item::Process { group, name, record } => {
+                return self.hear_process(peer, (&group, &name), *record, daemon, now);
+            }
             Item::Gone { group, name } => {
                 if let Some(task) = self.view.task_named(&group, &name) {
                     self.drop_record(peer, task);
@@ -353,13 +342,22 @@ impl Fleet {
                 self.meet(peer, Event::Complete);
             }
         }
+        None
     }
 
-    fn hear_process(&mut self, peer: PeerId, names: (&str, &str), record: Record, daemon: &mut Daemon, now: Now) {
+    fn hear_process(
+        &mut self,
+        peer: PeerId,
+        names: (&str, &str),
+        record: Record,
+        daemon: &mut Daemon,
+        now: Now,
+    ) -> Option<TaskId> {
         let is_telling = self.member(peer).is_some_and(|member| member.is_telling);
         let known = self.view.task_named(names.0, names.1);
-        let before = known.and_then(|task| self.view.task(task)?.on(peer)).map(|known| known.record.changed);
-        let is_event = !is_telling && before != Some(record.changed);
+        let before = known.and_then(|task| self.view.task(task)?.on(peer));
+        let before = before.map(|known| (known.record.state, known.record.changed));
+        let is_event = !is_telling && before.is_none_or(|(_, changed)| changed != record.changed);
         let failed = match record.state {
             ProcessState::Fatal => true,
             ProcessState::Exited => !record.expected,
@@ -370,12 +368,12 @@ impl Fleet {
             && let Some(task) = known
         {
             self.view.amend(peer, task, |known| *known = record);
-            return;
+            return None;
         }
         let said = if is_event { Said::Event } else { Said::Whole };
         let Some(task) = self.view.set(peer, names, record, said, now.mono) else {
             activity!(Error, "{}:{} is left out: too many processes are known", names.0, names.1);
-            return;
+            return None;
         };
         let app = self.view.task(task).map(|task| task.app);
         match app {
@@ -386,11 +384,9 @@ impl Fleet {
             _ => {}
         }
         if is_event {
-            self.note_heard(peer, task, now);
+            self.note_heard(peer, task, before.map(|(state, _)| state), now);
         }
-        if is_event && failed {
-            self.note_failure(task, daemon, now);
-        }
+        (is_event && failed).then_some(task)
     }
 
     fn drop_record(&mut self, peer: PeerId, task: TaskId) {

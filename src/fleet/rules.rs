@@ -11,8 +11,9 @@ use crate::config::{Autorestart, GroupKind};
 use crate::daemon::{Daemon, Proc};
 use crate::id::{GroupId, ProcId};
 use crate::model::fleet::view::{AppId, Said, TaskId};
+use crate::model::process::Transition;
 use crate::state::ProcessState;
-use crate::wire::fleet::report::Record;
+use crate::wire::fleet::report::{Item, Record};
 
 /// Whatever is wrong was told when it was read.
 fn unheard(_: String) {}
@@ -99,7 +100,7 @@ impl Fleet {
                 .zip(record)
                 .is_some_and(|(known, record)| known.record == Record { changed: known.record.changed, ..record });
             match self.task_of.get(&id) {
-                None => drop(self.set_own(daemon, id, Said::Whole, now)),
+                None => drop(self.set_own(daemon, id, None, now)),
                 Some(task) if !is_same => self.amend_own(daemon, *task, now),
                 Some(_) => {}
             }
@@ -107,14 +108,33 @@ impl Fleet {
     }
 
     /// Says of a process of this instance how it is.
-    pub(super) fn set_own(&mut self, daemon: &Daemon, id: ProcId, said: Said, now: Now) -> Option<TaskId> {
+    pub(super) fn set_own(
+        &mut self,
+        daemon: &Daemon,
+        id: ProcId,
+        step: Option<&Transition>,
+        now: Now,
+    ) -> Option<TaskId> {
         let (group, process) = daemon.roster.member(id)?;
         let mut record = own_record(daemon, id, process, now);
-        record.changed = now.mono.0;
-        let task = self.view.set(self.own, (group.name(), &process.config.name), record, said, now.mono)?;
+        // Of two that happen at the same time each is another one.
+        let before =
+            self.task_of(id).and_then(|task| self.view.task(task)?.on(self.own)).map(|known| known.record.changed);
+        record.changed = before.map_or(now.mono.0, |before| now.mono.0.max(before.saturating_add(1)));
+        let said = if step.is_some() { Said::Event } else { Said::Whole };
+        let names = (group.name(), &*process.config.name);
+        let is_told_singly = step.is_some() && self.members.len() > 1 && self.outbox.has_room();
+        let told = is_told_singly.then(|| (names.0.to_string(), names.1.to_string(), record.clone()));
+        let task = self.view.set(self.own, names, record, said, now.mono)?;
         self.local.insert(task, id);
         self.task_of.insert(id, task);
-        self.outbox.changed(task, now);
+        match (step, told) {
+            (Some(step), Some((group, name, record))) => {
+                let record = Box::new(after_step(record, step));
+                self.outbox.stepped(task, Item::Process { group, name, record }, now);
+            }
+            _ => self.outbox.changed(task, now),
+        }
         Some(task)
     }
 
@@ -189,6 +209,15 @@ impl Fleet {
 /// Whether the exit of a process that has exited was expected, and true of all others.
 pub fn was_expected(process: &Proc) -> bool {
     process.machine.state() != ProcessState::Exited || process.machine.runs().spawn_error().is_empty()
+}
+
+/// How a process was after a step that others may have followed by now.
+fn after_step(record: Record, step: &Transition) -> Record {
+    if record.state == step.to {
+        return record;
+    }
+    let expected = step.to != ProcessState::Exited || step.expected;
+    Record { state: step.to, pid: step.pid, expected, ..record }
 }
 
 /// What this instance says of one of its processes.

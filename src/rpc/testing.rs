@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::budget::Budget;
+#[cfg(feature = "fleet")]
+use super::fleet::publish::{Message, messages};
 use super::{Answer, Context, Deferred, Done, Extensions, Outcome, Registry, call};
 use crate::clock::{Mono, Now, Wall};
 use crate::config::fake::Fake;
@@ -91,6 +93,9 @@ impl Remains for Tables {
 
 impl Children for Tables {
     fn find_command(&mut self, word: &str, _: Option<&str>) -> Result<String, CommandProblem> {
+        if word.starts_with("/nowhere/") {
+            return Err(CommandProblem::NotFound(word.to_string()));
+        }
         Ok(word.to_string())
     }
     fn spawn(&mut self, _: ProcId, launch: &Launch<'_>) -> Result<Pid, SpawnError> {
@@ -364,6 +369,12 @@ impl World {
     /// Asks a call that waits.
     pub fn poll(&mut self, deferred: &mut Deferred, method: &str) -> Option<Result<Value, String>> {
         self.in_context(method, |context| deferred.poll(context)).map(finish)
+    }
+
+    /// What has been published since the last look.
+    #[cfg(feature = "fleet")]
+    pub fn published(&mut self) -> Vec<Message> {
+        self.in_context("", |context| messages(context).0)
     }
 
     /// Asks it no more.

@@ -1,12 +1,14 @@
 //! What the fleet publishes as messages: their bodies are what the methods answer (V-510 to V-523).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
-use super::{Context, METHODS, Outcome, TaskId, Value, record};
+use super::{Context, METHODS, Outcome, TaskId, Value, record, strings};
 use crate::fleet::Fleet;
-use crate::fleet::published::{Kind, Kinds, Note};
+use crate::fleet::published::{Kind, Kinds, Note, Step};
 use crate::fleet::view::seconds;
+use crate::id::PeerId;
 use crate::rpc::Answer;
+use crate::state::ProcessState;
 use crate::wire::json;
 
 /// Processes of an application that are looked at after each change of one. A larger application is told of once a turn, after
@@ -84,27 +86,44 @@ impl Messages<'_, '_> {
         }
     }
 
+    /// The fleet as it was when these instances started and stopped something.
+    fn jobs(&mut self, starting: Vec<String>, stopping: Vec<String>) {
+        let Some(mut state) = self.ask("get_supvisors_state", &[]) else { return };
+        if let Value::Struct(members) = &mut state {
+            for (name, value) in members {
+                match &**name {
+                    "starting_jobs" => *value = strings(&starting),
+                    "stopping_jobs" => *value = strings(&stopping),
+                    _ => {}
+                }
+            }
+        }
+        if self.fleet().is_some_and(|fleet| fleet.is_other_state(&state)) {
+            self.push(Kind::Supvisors, &state);
+        }
+    }
+
     fn all(&mut self, notes: VecDeque<Note>) {
-        let mut seen: BTreeSet<TaskId> = BTreeSet::new();
+        let mut last: BTreeMap<(PeerId, TaskId), ProcessState> = BTreeMap::new();
         let mut groups_left: BTreeMap<String, usize> = BTreeMap::new();
         // Each is told of as it was when that happened.
         for note in &notes {
             let Note::Process { task, group, step, .. } = note else { continue };
             *groups_left.entry(group.clone()).or_default() += 1;
-            let Some((from, _)) = step else { continue };
-            if seen.insert(*task)
-                && let Some(fleet) = self.fleet()
+            let Some(Step { peer, from, .. }) = *step else { continue };
+            if !last.contains_key(&(peer, *task))
+                && let Some(state) = self.fleet().and_then(|fleet| fleet.look_back(peer, *task, from))
             {
-                fleet.look_back(*task, *from);
+                last.insert((peer, *task), state);
             }
         }
         for note in notes {
             match note {
                 Note::Process { task, group, name, step, event } => {
-                    if let Some((_, to)) = step
+                    if let Some(Step { peer, to, .. }) = step
                         && let Some(fleet) = self.fleet()
                     {
-                        fleet.look_back(task, to);
+                        fleet.look_back(peer, task, to);
                     }
                     self.push(Kind::Event, &event);
                     let count = groups_left.entry(group.clone()).or_default();
@@ -130,8 +149,15 @@ impl Messages<'_, '_> {
                     ]);
                     self.push(Kind::Application, &body);
                 }
+                Note::Jobs(starting, stopping) => self.jobs(starting, stopping),
                 Note::Tick => self.instances(),
                 Note::Ready(kind, body) => self.push(kind, &body),
+            }
+        }
+        // More may be known of it than was told.
+        for ((peer, task), state) in last {
+            if let Some(fleet) = self.fleet() {
+                fleet.look_back(peer, task, state);
             }
         }
     }
