@@ -78,7 +78,7 @@ options! {
         /// With when_done, a command that is run when the file does not load; without it nothing is done but wait.
         rescue_command: Option<HelperCommand>;
         /// The board's watchdog, such as /dev/watchdog: it resets the board if we do not get round to petting it.
-        hw_watchdog: Option<FilePath>;
+        hw_watchdog: Option<DevicePath>;
         /// Seconds without petting after which it does that; the driver's by default.
         hw_watchdog_timeout: Option<WatchdogTime>;
         /// Stop it at a clean end, which resets the board otherwise.

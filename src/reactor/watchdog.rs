@@ -107,7 +107,7 @@ impl Watchdog {
 mod tests {
     use super::*;
     use crate::clock::Wall;
-    use crate::config::datatypes::FilePath;
+    use crate::config::datatypes::DevicePath;
     use crate::sys::scratch::Scratch;
 
     const SECOND: u64 = 1_000_000_000;
@@ -118,7 +118,7 @@ mod tests {
 
     fn options(path: &str, timeout: Option<u64>, stops: bool) -> Supervisord {
         let mut options = Supervisord::defaults(None).unwrap();
-        options.hw_watchdog = Some(FilePath(path.to_string()));
+        options.hw_watchdog = Some(DevicePath(path.to_string()));
         options.hw_watchdog_timeout = timeout.map(|seconds| WatchdogTime(Duration::from_secs(seconds)));
         options.hw_watchdog_stop = stops;
         options

@@ -313,3 +313,15 @@ fn k_2_9_without_a_watchdog_it_goes_on() {
     assert_eq!(status, 2);
     assert!(text.contains("hw_watchdog_timeout: expected seconds, 3 to 86400, not '2'"), "{text}");
 }
+
+/// K-2.9: a watchdog that is not there, nor its folder, is a line in the log.
+#[test]
+fn k_2_9_a_watchdog_that_is_missing_ends_nothing() {
+    if crate::daemon::is_original() {
+        return;
+    }
+    for path in ["/nonexist/wd", "/dev/nonexist"] {
+        let daemon = Daemon::start(&format!("[supervisord]\nhw_watchdog={path}\n"));
+        assert!(daemon.log().contains(&format!("WARN hw_watchdog: {path} cannot be opened")), "{}", daemon.log());
+    }
+}

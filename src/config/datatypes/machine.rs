@@ -38,6 +38,24 @@ impl WhenDone {
     }
 }
 
+/// `hw_watchdog`: a device, which need not be there. What is wrong with it ends no daemon that a board depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DevicePath(pub String);
+
+impl Datatype for DevicePath {
+    const KIND: &'static str = "path";
+
+    fn parse(text: &str, env: &dyn Env) -> Result<Self, String> {
+        Ok(DevicePath(env.expand_user(text)))
+    }
+}
+
+impl Show for DevicePath {
+    fn shown(&self) -> Value {
+        Value::from(self.0.clone())
+    }
+}
+
 /// `hw_watchdog_timeout`: seconds after which a board is reset that nobody pets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WatchdogTime(pub Duration);
