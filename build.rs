@@ -44,8 +44,10 @@ fn pack_all(out: &Path, table: &mut String) {
             let lines: Vec<String> = text.lines().map(|line| tight(line, signs)).collect();
             text.clear();
             for (at, line) in lines.iter().enumerate() {
-                text.push_str(line);
-                if needs_end(line, lines.get(at + 1).map_or("", |next| next)) {
+                let next = lines.get(at + 1).map_or("", |next| next);
+                text.push_str(if next.starts_with('}') { line.trim_end_matches(';') } else { line });
+                // In a sheet no line needs one.
+                if name.ends_with(".js") && needs_end(line, next) {
                     text.push('\n');
                 }
             }
@@ -88,26 +90,41 @@ fn needs_end(line: &str, next: &str) -> bool {
 #[cfg(feature = "page")]
 fn tight(line: &str, signs: &str) -> String {
     let mut out = String::with_capacity(line.len());
-    let mut quote = None;
+    // What has to end before signs are signs again: quotes, and what stands in templates, which may have templates in it.
+    let mut open: Vec<char> = Vec::new();
     let mut in_class = false;
     let mut chars = line.chars().peekable();
     while let Some(c) = chars.next() {
-        if let Some(end) = quote {
+        if let Some(end) = open.last().copied() {
             out.push(c);
             match c {
                 '\\' => out.extend(chars.next()),
+                '{' if end == '}' || (end == '`' && out.ends_with("${")) => open.push('}'),
+                '"' | '\'' | '`' if end == '}' => open.push(c),
                 '[' if end == '/' => in_class = true,
                 ']' => in_class = false,
-                c if c == end && !in_class => quote = None,
+                c if c == end && !in_class => drop(open.pop()),
                 _ => {}
             }
             continue;
         }
         let last = out.chars().last().unwrap_or(';');
         match c {
+            '(' if !last.is_alphanumeric() && !")]".contains(last) => {
+                let rest: String = chars.clone().collect();
+                // The one parameter of a function.
+                if let Some((name, _)) = rest.split_once(") =>")
+                    && !name.is_empty()
+                    && name.chars().all(char::is_alphanumeric)
+                {
+                    out.push_str(name);
+                    chars.nth(name.len());
+                    continue;
+                }
+            }
             ' ' if signs.contains(last) || chars.peek().is_some_and(|next| signs.contains(*next)) => continue,
-            '"' | '\'' | '`' => quote = Some(c),
-            '/' if signs.contains(last) && !")]}".contains(last) => quote = Some(c),
+            '"' | '\'' | '`' => open.push(c),
+            '/' if signs.contains(last) && !")]}".contains(last) => open.push(c),
             _ => {}
         }
         out.push(c);

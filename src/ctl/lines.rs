@@ -51,7 +51,10 @@ impl Line {
     /// A process in that state for that reason.
     pub fn new(name: String, state: &str, cause: Cause<'_>) -> Line {
         let is_ill = state == "RUNNING" && !cause.ill.is_empty();
+        // It waits for what does not come by itself.
+        let is_stuck = ["(FATAL)", "(EXITED)", "(removed)"].iter().any(|end| cause.waits.contains(end));
         let is_wrong = match state {
+            _ if is_stuck => true,
             "FATAL" | "BACKOFF" | "UNKNOWN" => true,
             "EXITED" => !cause.was_expected,
             _ => is_ill,
@@ -246,6 +249,7 @@ mod tests {
             ("EXITED", Cause { exit: "exit status 0", was_expected: true, ..Cause::default() }, "exit status 0", false),
             ("STOPPED", exit, "", false),
             ("STOPPED", Cause { waits: "db (STARTING)", ..exit }, "waits for db (STARTING)", false),
+            ("STOPPED", Cause { waits: "db (FATAL)", ..exit }, "waits for db (FATAL)", true),
         ];
         for (state, cause, reason, is_wrong) in rows {
             let line = Line::new("p".to_string(), state, cause);

@@ -95,7 +95,7 @@ pub fn push_row(out: &mut String, id: ProcId, group: &Group, process: &Proc, dae
         }
         row.text("says", status_text);
     }
-    row.text("waits", &daemon.waits_for(id).unwrap_or_default());
+    row.text("waits", &daemon.waiting_text(id).unwrap_or_default());
     push_strip(&mut row, process, now);
     row.out.push('}');
 }

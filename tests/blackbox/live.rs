@@ -252,9 +252,9 @@ fn who_waits_for_what_is_told_when_that_changes() {
          [program:late]\ncommand=sleep 1000\nstartsecs=0\ndepends_on=one,two\n",
     );
     let mut stream = Stream::open(&daemon, None);
-    assert!(stream.next("rows").contains("\"waits\":\"one, two\""));
+    assert!(stream.next("rows").contains("\"waits\":\"Waiting for one (STOPPED), two (STOPPED)\""));
     daemon.must("supervisor.startProcess", &["one".into()]);
-    while !stream.next("change").contains("\"waits\":\"two\"") {}
+    while !stream.next("change").contains("\"waits\":\"Waiting for two (STOPPED)\"") {}
     daemon.must("supervisor.stopProcess", &["late".into()]);
     while stream.next("change").contains("\"waits\"") {}
     let text = format!("{:?}", daemon.must("stheno.getActivity", &[]));

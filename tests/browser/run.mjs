@@ -123,6 +123,49 @@ const TESTS = {
 		assert.match(await page.title(), /^\(1\) /);
 		await page.context().close();
 	},
+	async "who waits says so, is found, and its wait ends"() {
+		const other = new Daemon("[program:beat]\ncommand=/nonexistent\nstartretries=0\n[program:patient]\ncommand=sleep 1000\nstartsecs=0\ndepends_on=beat\n", await freePort());
+		await other.start();
+		const page = await open();
+		await page.goto(other.url);
+		const it = row(page, "patient");
+		await it.getByText("Waiting for beat (FATAL)").waitFor();
+		assert.match(await page.locator(".need").innerText(), /patient\s+Waiting · .*beat \(FATAL\)/);
+		await press(page, "Waiting", page.locator(".chips"));
+		assert.equal(await page.locator("tr.p").count(), 1);
+		await press(page, "All", page.locator(".chips"));
+		await page.getByLabel("Filter the processes").fill("waiting");
+		await page.waitForFunction(() => document.querySelectorAll("tr.p").length === 1);
+		await page.getByLabel("Filter the processes").fill("");
+		await it.hover();
+		await it.getByRole("button", { name: "Start patient" }).waitFor();
+		await it.getByRole("button", { name: "Stop patient" }).click();
+		await it.getByText("Stopped").waitFor();
+		await page.waitForFunction(() => !document.querySelector(".need").innerText.includes("patient"));
+		await page.keyboard.press("Control+k");
+		await page.getByPlaceholder("Name or command").fill("stop patient");
+		await page.locator(".pal").getByText("Nothing to do.").waitFor();
+		await page.context().close();
+		await other.remove();
+	},
+	async "names are whole while another column has room"() {
+		for (const width of [1300, 1100, 800]) {
+			const page = await open("", { viewport: { width, height: 900 } });
+			await row(page, "idle").waitFor();
+			const cut = await page.evaluate(() => [...document.querySelectorAll("tbody th")].filter((it) => it.firstChild.getBoundingClientRect().right > it.getBoundingClientRect().right || it.firstChild.scrollWidth > it.firstChild.clientWidth + 1 && it.firstChild.matches("button")).map((it) => it.innerText));
+			assert.deepEqual(cut, [], `${width}`);
+			await page.context().close();
+		}
+	},
+	async "a dialog goes with its view, and the server's table with the page"() {
+		const page = await open();
+		await press(page, "Add program");
+		await page.locator("dialog").waitFor();
+		await page.evaluate(() => (location.hash = "activity"));
+		await page.locator("dialog").waitFor({ state: "detached" });
+		assert.equal(await page.locator("body > :not(#app)").count(), 0);
+		await page.context().close();
+	},
 	async "start, stop and start again"() {
 		const page = await open();
 		await row(page, "idle").hover();
@@ -217,7 +260,7 @@ const TESTS = {
 		await press(page, "Start again", page.locator(".need"));
 		await page.waitForFunction(() => document.querySelector("#aloud").textContent.startsWith("beat is FATAL: "));
 		assert.deepEqual(await page.evaluate(() => told), []);
-		await press(page, "Have the browser tell of failures");
+		await press(page, "Notify of failures");
 		await press(page, "Start again", page.locator(".need"));
 		await page.waitForFunction(() => told.join() === "beat is FATAL");
 		assert.match(await page.locator(".need").innerText(), /gave up after 1 try /);

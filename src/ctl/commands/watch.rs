@@ -279,7 +279,7 @@ impl View {
             problem: text(row, "err"),
             ill: text(row, "ill"),
             says: text(row, "says"),
-            waits: text(row, "waits"),
+            waits: text(row, "waits").strip_prefix("Waiting for ").unwrap_or(""),
             next: None,
         };
         let mut line = Line::new(namespec::join(text(row, "g"), text(row, "n")), text(row, "s"), cause);

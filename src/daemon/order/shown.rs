@@ -29,13 +29,7 @@ impl Daemon {
         self.order.waits.keys().copied()
     }
 
-    /// `db, migrate`: for what a process waits; `None` for one that does not.
-    pub fn waits_for(&self, id: ProcId) -> Option<String> {
-        let waits = self.order.waits.contains_key(&id) && !self.order.gates.is_open(id);
-        waits.then(|| self.obstacle_names(id, false))
-    }
-
-    /// Each process that one waits for, by the first item that it stands in the way of; then the names of items that
+    /// Each process that one waits for, what has failed first, by the first item that it stands in the way of; then items that
     /// nothing has.
     pub fn obstacles_of(&self, id: ProcId) -> Vec<(String, &'static str, &'static str)> {
         self.each_obstacle(id).collect()
@@ -43,7 +37,11 @@ impl Daemon {
 
     fn each_obstacle(&self, id: ProcId) -> impl Iterator<Item = (String, &'static str, &'static str)> + '_ {
         let absent = self.order.gates.absent(id).map(|item| (item.name.clone(), item.condition.name(), "removed"));
-        let known = self.order.gates.distinct_obstacles(id).map(|obstacle| {
+        // What has failed comes first: only some are shown.
+        let gates = &self.order.gates;
+        let either = [true, false].into_iter();
+        let all = either.flat_map(move |fails| gates.distinct_obstacles(id).filter(move |one| one.fails == fails));
+        let known = all.map(|obstacle| {
             let name = self.roster.namespec(obstacle.process).unwrap_or_default();
             (name, obstacle.item.condition.name(), self.word_for(&obstacle))
         });

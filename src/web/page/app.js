@@ -4,7 +4,7 @@ import { $, announce, button, clock, dialog, h, icon, many, mark, put, span, swa
 import { begin, byName, call, daemon, everyone, lastLine, now, processes, retry } from "./daemon.js";
 import { arrange, CHIPS, current, fold, hangsOnFigures, makeTable, move, paint, pick, refreshLines, reveal, sight, wrongOnes } from "./list.js";
 import { addProgram } from "./forms.js";
-import { askClear, askSignal, everything, href, isOn, kind, reason, restartAll, since, start, startAll, startOrRestart, stop, word } from "./process.js";
+import { ALL, askClear, askSignal, href, isOn, isUp, kind, reason, restartAll, since, start, startAll, startOrRestart, stop, word } from "./process.js";
 import { activity, config, logs, logsOf, panel } from "./views.js";
 
 const VIEWS = { processes: ["Processes"], logs: ["Logs", logs], activity: ["Activity", activity], config: ["Configuration", config] };
@@ -19,7 +19,7 @@ function theme() {
 }
 const bell = toggle(icon("bell"), "bell", (is) => is && globalThis.Notification?.requestPermission());
 bell.className = "icon";
-mark(bell, "aria-label", "Have the browser tell of failures");
+mark(bell, "aria-label", "Notify of failures");
 
 const [name, about, count, pending] = [h("h1"), h("small"), h("span.n.dng"), h("span.n")];
 const live = h("span.live", h("i"), h("span", "Connecting"));
@@ -33,7 +33,7 @@ const listBox = makeTable({ open: (it) => go(href(it.name)), picked });
 const adding = button("Add program", addProgram);
 const tools = h("div.tools", text, h("span.chips", { role: "group", "aria-label": "Show" }, chips), h("span.sp"),
 	toggle("Compact", "compact", (is) => (document.body.classList.toggle("compact", is), paint())),
-	adding, button("Restart all", () => restartAll(everything(), "everything")), button("Stop all", () => stop(everything(), "everything"), ".dng"));
+	adding, button("Restart all", ALL["Restart all"]), button("Stop all", ALL["Stop all"], ".dng"));
 const split = h("div.split", listBox);
 const bulk = h("div.bulk", { role: "group", "aria-label": "Selected processes", hidden: "" });
 document.body.append(h("div", { id: "app" },
@@ -115,7 +115,7 @@ function needed(it) {
 		swap(shape, kind(it));
 		put(state, word(it));
 		put(why, [!it.next && since(it) && span(now() - since(it)), reason(it)].filter(Boolean).map((part) => ` · ${part}`).join(""));
-		put(first, it.s === "BACKOFF" ? "Try now" : isOn(it) ? "Restart" : "Start again");
+		put(first, it.s === "BACKOFF" ? "Try now" : isUp(it) ? "Restart" : it.waits ? "Start now" : "Start again");
 		end.hidden = !isOn(it);
 		if (asked === (asked = since(it))) return;
 		const last = async () => (it.errlog && (await lastLine(it.name, "stderr"))) || (it.out && (await lastLine(it.name, "stdout"))) || "";
@@ -147,10 +147,9 @@ function picked() {
 /** Finds any process and any command. */
 function palette() {
 	if ($("dialog")) return;
-	const all = everyone().flatMap((it) => [[it.name, word(it), () => go(href(it.name))], [`${isOn(it) ? "restart" : "start"} ${it.name}`, "command", () => startOrRestart(it)],
+	const all = everyone().flatMap((it) => [[it.name, word(it), () => go(href(it.name))], [`${isUp(it) ? "restart" : "start"} ${it.name}`, "command", () => startOrRestart(it)],
 		isOn(it) ? [`stop ${it.name}`, "command", () => stop([it])] : []]).filter((it) => it.length);
-	all.push(...Object.entries(VIEWS).map(([key, [title]]) => [title.toLowerCase(), "view", () => go(key)]), ["keys", "help", help],
-		["restart all", "command", () => restartAll(everything(), "everything")], ["start all", "command", () => startAll(everything())], ["stop all", "command", () => stop(everything(), "everything")]);
+	all.push(...Object.entries(VIEWS).map(([key, [title]]) => [title.toLowerCase(), "view", () => go(key)]), ["keys", "help", help], ...Object.entries(ALL).map(([title, act]) => [title.toLowerCase(), "command", act]));
 	let [at, found] = [0, []];
 	const options = h("ol", { role: "listbox", id: "found", "aria-label": "Found" });
 	const input = h("input", { placeholder: "Name or command", "aria-label": "Find a process or a command", role: "combobox", "aria-expanded": true, "aria-controls": "found", autocomplete: "off",
@@ -167,7 +166,7 @@ function palette() {
 	const paint = () => {
 		const words = input.value.toLowerCase().split(/\s+/);
 		found = all.filter(([one]) => words.every((part) => one.toLowerCase().includes(part))).sort((a, b) => a[0].length - b[0].length).slice(0, 10);
-		options.replaceChildren(...found.map((it, index) => h("li", { role: "option", id: `f${index}`, "aria-selected": index === at }, it[0], h("small", it[1]), () => choose(it))));
+		options.replaceChildren(...found.map((it, index) => h("li", { role: "option", id: `f${index}`, "aria-selected": index === at }, it[0], h("small", it[1]), () => choose(it))), found.length ? "" : h("li", "Nothing to do."));
 		mark(input, "aria-activedescendant", found.length && `f${at}`);
 	};
 	const box = dialog("", h("div", input, options));
@@ -245,7 +244,13 @@ const TELL = {
 	},
 };
 
-addEventListener("hashchange", show);
+addEventListener("hashchange", () => {
+	// A dialog belongs to the view that it was opened from.
+	$("dialog")?.close();
+	show();
+});
+// The server's table may have thousands of rows, and nobody sees them any more.
+addEventListener("load", () => document.querySelectorAll("body > :not(#app,dialog)").forEach((it) => it.remove()));
 document.addEventListener("keydown", keys);
 const said = new URLSearchParams(location.search).get("message");
 if (said) {

@@ -130,12 +130,15 @@ export function begin(hear) {
 
 const escape = (text) => `${text}`.replace(/[&<>]/g, (c) => `&#${c.charCodeAt()};`);
 
+const within = (name, inner) => `<${name}>${inner}</${name}>`;
 function encode(value) {
-	if (typeof value === "boolean") return `<value><boolean>${+value}</boolean></value>`;
-	if (typeof value === "number") return `<value><int>${value}</int></value>`;
-	if (Array.isArray(value)) return `<value><array><data>${value.map(encode).join("")}</data></array></value>`;
-	if (typeof value === "object") return `<value><struct>${Object.entries(value).map(([name, one]) => `<member><name>${escape(name)}</name>${encode(one)}</member>`).join("")}</struct></value>`;
-	return `<value><string>${escape(value)}</string></value>`;
+	const is = typeof value;
+	const inner = is === "boolean" ? within(is, +value)
+		: is === "number" ? within("int", value)
+		: Array.isArray(value) ? within("array", within("data", value.map(encode).join("")))
+		: is === "object" ? within("struct", Object.entries(value).map(([name, one]) => within("member", within("name", escape(name)) + encode(one))).join(""))
+		: within("string", escape(value));
+	return within("value", inner);
 }
 
 function decode(value) {
@@ -151,7 +154,7 @@ function decode(value) {
 
 /** Calls a method; a fault is thrown with the daemon's own words. */
 export async function call(method, ...params) {
-	const body = `<?xml version="1.0"?><methodCall><methodName>${method}</methodName><params>${params.map((it) => `<param>${encode(it)}</param>`).join("")}</params></methodCall>`;
+	const body = within("methodCall", within("methodName", method) + within("params", params.map((it) => within("param", encode(it))).join("")));
 	const answer = await fetch("RPC2", { method: "POST", headers: { "Content-Type": "text/xml" }, body });
 	const text = await answer.text();
 	if (!answer.ok) throw Error(text.startsWith("<") ? `${answer.status} ${answer.statusText}` : text);

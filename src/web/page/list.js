@@ -3,7 +3,7 @@
 
 import { $, drawing, h, icon, mark, percent, put, size, span, swap } from "./base.js";
 import { everyone, lastLine, now } from "./daemon.js";
-import { age, filter, href, isOn, isWrong, kind, restartAll, since, startAll, startOrRestart, stop, word } from "./process.js";
+import { age, filter, href, isOn, isUp, isWrong, kind, restartAll, since, startAll, startOrRestart, stop, word } from "./process.js";
 
 /** Rows above and below what is seen. */
 const MARGIN = 8;
@@ -17,7 +17,8 @@ export const CHIPS = {
 	all: ["All", () => true],
 	bad: ["Failing", isWrong],
 	run: ["Running", (it) => it.s === "RUNNING"],
-	off: ["Not running", (it) => !it.pid && !isWrong(it)],
+	wait: ["Waiting", (it) => it.waits],
+	off: ["Not running", (it) => !isOn(it) && !isWrong(it)],
 };
 const COLUMNS = { pick: "", st: "State", nm: "Name", up: "Uptime", rib: "Last hour", cpu: "CPU", mem: "Memory", rst: "Restarts", last: "Last line", act: "" };
 const ORDER = ["bad", "warn", "go", "off", "done", "run"];
@@ -99,6 +100,7 @@ export function arrange() {
 			if (!isMany || opened.has(folded)) for (const it of of) items.push({ key: `p/${it.id}`, members: [it], process: it, isSub: isMany });
 		}
 	}
+	box.style.setProperty("--nm", `${Math.max(...items.map((it) => ((it.process ?? it).name + aside(it)).length)) * 0.9 + 5}ch`);
 	box.classList.toggle("none", !items.length);
 	for (const th of box.querySelectorAll("th[scope=col]")) mark(th, "aria-sort", th.className === `c-${sight.sort}` && (sight.isUp ? "ascending" : "descending"));
 	mark($("table", box), "aria-rowcount", items.length + 1);
@@ -157,6 +159,14 @@ export function paint() {
 	});
 }
 
+/** What stands beside a name. */
+function aside({ key, members, process }) {
+	if (process) return ` ${process.waits ?? (process.outdated ? "older options" : process.listener ? "listener" : "")}`;
+	const running = members.filter((it) => it.s === "RUNNING").length;
+	if (key[0] === "f") return `× ${members.length}`;
+	return (running < members.length ? `${running} of ` : "") + `${members.length} running`;
+}
+
 /** One row, of a process, a program's processes or a group, and how it is changed. */
 function makeRow(key) {
 	const [isOne, isGroup] = [key.startsWith("p/"), key.startsWith("g/")];
@@ -168,7 +178,7 @@ function makeRow(key) {
 	const name = isOne ? h("a", label) : h("button.tw", icon("fold"), label, more, () => fold(key));
 	const line = h("polyline");
 	const strip = isOne ? drawing("svg.rib", 1000, 14) : h("span.dots");
-	const go = h("button", act((all, what) => (all.some(isOn) ? restartAll(all, what) : startAll(all)), startOrRestart));
+	const go = h("button", act((all, what) => (all.some(isUp) ? restartAll(all, what) : startAll(all)), startOrRestart));
 	const end = h("button.dng", "Stop", act(stop, (it) => stop([it])));
 	const cells = { pick: tick, st: h("span.st", isGroup ? [] : [shape, state]), nm: isOne ? [name, more] : name, up: [], rib: strip, cpu: h("div", drawing("svg.spark", 60, 18, line), cpu), mem: [], rst: [], last: [], act: h("span.acts", go, end) };
 	const made = {};
@@ -188,7 +198,7 @@ function makeRow(key) {
 		if (isOne) {
 			put(state, word(process));
 			put(label, sight.sort === "nm" ? process.n : process.name);
-			put(more, process.outdated ? " older options" : process.listener ? " listener" : "");
+			put(more, aside(item));
 			mark(name, "href", href(process.name));
 			put(made.up, age(process));
 			put(made.last, process.line ?? "");
@@ -196,7 +206,7 @@ function makeRow(key) {
 		} else {
 			put(state, isAll ? "Running" : `${running.length} of ${members.length}`);
 			put(label, item.name);
-			put(more, isGroup ? `${isAll ? "" : `${running.length} of `}${members.length} running` : `× ${members.length}`);
+			put(more, aside(item));
 			mark(name, "aria-expanded", !isShut);
 			if (!isGroup) put(made.last, members.reduce((last, it) => (it.heard > (last.heard ?? 0) ? it : last)).line ?? "");
 			put(made.up, running.length ? `≥ ${span(now() - Math.max(...running.map((it) => it.start)))}` : "");
@@ -204,7 +214,7 @@ function makeRow(key) {
 		}
 		mark(tick, "aria-label", `Select ${process?.name ?? item.name}`);
 		tick.checked = members.every((it) => sight.picked.has(it.id));
-		const isAny = members.some(isOn);
+		const isAny = members.some(isUp);
 		put(cpu, isAny ? percent(sum("cpu")) : "");
 		put(made.mem, isAny ? size(sum("mem")) : "");
 		put(made.rst, sum("restarts") ? `${sum("restarts")}` : "");
@@ -212,7 +222,7 @@ function makeRow(key) {
 		mark(line, "points", isAny && points.length > 1 && curve(points, 60, 18));
 		put(go, isAny ? "Restart" : "Start");
 		for (const it of [go, end]) mark(it, "aria-label", `${it.textContent} ${process?.name ?? item.name}`);
-		end.hidden = !isAny;
+		end.hidden = !members.some(isOn);
 	}
 	return { tr, update, get writers() { return isGroup ? [] : item.members; } };
 }
@@ -236,7 +246,7 @@ function ribbon(strip, process) {
 		const [from, to, is] = [x(at), x(process.h[index + 1]?.[0] ?? now()), code === 20];
 		// What was short is still to be seen.
 		const width = Math.max(to - from, is ? 0 : 10);
-		return h(`rect.f-${FILLS[code]}`, { x: Math.min(from, 1000 - width), y: is ? 4 : 1, width, height: is ? 6 : 12 });
+		return h(`rect.${FILLS[code]}`, { x: Math.min(from, 1000 - width), y: is ? 4 : 1, width, height: is ? 6 : 12 });
 	}));
 }
 

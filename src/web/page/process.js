@@ -6,18 +6,25 @@ import { call, everyone, now } from "./daemon.js";
 
 const KINDS = { RUNNING: "run", STARTING: "go", STOPPING: "go", BACKOFF: "warn", FATAL: "bad", UNKNOWN: "bad", STOPPED: "off" };
 
+/** Whether what it waits for has failed, so that it waits in vain. */
+const isStuck = (it) => /\((FATAL|EXITED|removed)/.test(it.waits);
+
 /** run, go, warn, bad, off or done. */
 export function kind(it) {
+	if (it.waits) return isStuck(it) ? "warn" : "go";
 	if (it.s === "EXITED") return it.expected ? "done" : "bad";
 	return it.ill && it.s === "RUNNING" ? "warn" : KINDS[it.s];
 }
 export function word(it) {
+	if (it.waits) return "Waiting";
 	if (it.ill && it.s === "RUNNING") return "Unhealthy";
 	return kind(it) === "done" ? "Done" : it.s[0] + it.s.slice(1).toLowerCase();
 }
 export const isWrong = (it) => /bad|warn/.test(kind(it));
-/** Whether there is something to be stopped. */
-export const isOn = (it) => it.pid || it.s === "BACKOFF";
+/** Whether it is up, or about to be again. */
+export const isUp = (it) => it.pid || it.s === "BACKOFF";
+/** Whether there is something to be stopped: a wait for others is, too. */
+export const isOn = (it) => isUp(it) || it.waits;
 /** When it came into its state. */
 export const since = (it) => it.h.at(-1)?.[0] ?? 0;
 export const href = (name, tab) => `#processes/${encodeURIComponent(name)}${tab ? `/${tab}` : ""}`;
@@ -32,6 +39,7 @@ const [STARTING, BACKOFF] = [10, 30];
 
 /** Why it is in its state: how it ended, how often, what comes next. */
 export function reason(it) {
+	if (it.waits) return it.waits;
 	if (it.s === "RUNNING") return it.ill ?? it.says ?? "";
 	const parts = [];
 	// Tries before the last time that it was anything else belong to another failure.
@@ -46,7 +54,6 @@ export function reason(it) {
 		parts.push(it.h[last][2].replace("terminated", "killed") + (ran < 60 ? ` after ${ran.toFixed(1)} s` : ""));
 	}
 	if (it.err && !(last > 0 && /^(Exited too quickly|Bad exit code)/.test(it.err))) parts.push(it.err);
-	if (it.waits) parts.push(`waits for ${it.waits}`);
 	if (it.next) parts.push(`next try in ${span(it.next - now())}`);
 	return parts.join(" · ");
 }
@@ -62,12 +69,13 @@ export function filter(text) {
 	return (it) => tests.every((test) => test(it));
 }
 
-/** Who is being worked on: a second click does nothing twice. */
+/** What is being done: a second click does nothing twice, and a start that takes long can be stopped. */
 const busy = new Set();
 
 async function one(method, it, ...params) {
-	if (busy.has(it)) return false;
-	busy.add(it);
+	const key = method + it.id;
+	if (busy.has(key)) return false;
+	busy.add(key);
 	try {
 		await call(`supervisor.${method}`, it.name, ...params);
 		return true;
@@ -75,7 +83,7 @@ async function one(method, it, ...params) {
 		toast(`${it.name}: ${error.message}`, "!");
 		return false;
 	} finally {
-		busy.delete(it);
+		busy.delete(key);
 	}
 }
 
@@ -88,7 +96,7 @@ async function stopMany(list) {
 	if (stopped.length) toast(`${named(stopped)} stopped`, "Start again", () => stopped.forEach(start));
 }
 
-const restart = async (it) => (!isOn(it) || (await one("stopProcess", it))) && one("startProcess", it);
+const restart = async (it) => (!isUp(it) || (await one("stopProcess", it))) && one("startProcess", it);
 
 /** All at once, or each once the one before it runs; that ends at the first which does not come up. */
 async function restartMany(list, isRolling) {
@@ -100,17 +108,19 @@ async function restartMany(list, isRolling) {
 }
 
 /** Asks where more than one is meant; `what` names a group or everything. */
-function ask(verb, list, what, act, option) {
-	const on = list.filter(isOn);
+function ask(verb, is, list, what, act, option) {
+	const on = list.filter(is);
 	if (!on.length) toast("Nothing of that runs.");
 	else if (on.length === 1 && !what) act(on);
-	else confirm(`${verb} ${what ?? many(on.length)}?`, "", on.map((it) => it.name), `${verb} ${on.length}`, (is) => act(on, is), option);
+	else confirm(`${verb} ${what ?? many(on.length)}?`, "", on.map((it) => it.name), `${verb} ${on.length}`, (ticked) => act(on, ticked), option);
 }
-export const stop = (list, what) => ask("Stop", list, what, stopMany);
-export const restartAll = (list, what) => ask("Restart", list, what, restartMany, "one after another");
+export const stop = (list, what) => ask("Stop", isOn, list, what, stopMany);
+export const restartAll = (list, what) => ask("Restart", isUp, list, what, restartMany, "one after another");
 /** Start or restart, whichever it lacks. */
-export const startOrRestart = (it) => (isOn(it) ? restart(it) : start(it));
-export const everything = () => everyone().filter((it) => !it.listener);
+export const startOrRestart = (it) => (isUp(it) ? restart(it) : start(it));
+const everything = () => everyone().filter((it) => !it.listener);
+/** What concerns everything, each by a command's name. */
+export const ALL = { "Restart all": () => restartAll(everything(), "everything"), "Start all": () => startAll(everything()), "Stop all": () => stop(everything(), "everything") };
 
 const named = (list) => (list.length > 1 ? many(list.length) : list[0].name);
 

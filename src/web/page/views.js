@@ -5,7 +5,7 @@ import { byName, call, daemon, everyone, now } from "./daemon.js";
 import { programButtons } from "./forms.js";
 import { curve } from "./list.js";
 import { makeLog } from "./log.js";
-import { age, askClear, askSignal, href, isOn, kind, reason, startOrRestart, stop, word } from "./process.js";
+import { age, askClear, askSignal, href, isOn, isUp, kind, reason, startOrRestart, stop, word } from "./process.js";
 
 /** Which of its outputs are kept. */
 const streamOf = (it) => (it.out && it.errlog ? "both" : it.out ? "stdout" : it.errlog && "stderr");
@@ -32,7 +32,7 @@ export function panel(it, tab) {
 		swap(shape, kind(it));
 		put(state, [word(it), it.pid && `pid ${it.pid}`, age(it), it.pid && percent(it.cpu), it.pid && size(it.mem)].filter(Boolean).join(" · "));
 		put(why, reason(it));
-		put(go, isOn(it) ? "Restart" : "Start");
+		put(go, isUp(it) ? "Restart" : "Start");
 		end.hidden = !isOn(it);
 		self.draw?.();
 	};
