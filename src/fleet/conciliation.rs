@@ -14,10 +14,7 @@ use crate::model::fleet::view::TaskId;
 impl Fleet {
     /// Processes of managed applications that run more than once.
     pub fn conflicts(&self) -> impl Iterator<Item = TaskId> {
-        self.view.twice().filter(|id| {
-            let app = self.view.task(*id).map(|task| task.app);
-            app.and_then(|app| self.applications.get(&app)).is_some_and(|one| one.rules.managed)
-        })
+        self.view.twice()
     }
 
     /// Who leads resolves conflicts as it is configured, each time that nothing is under way and some are left (V-431); says

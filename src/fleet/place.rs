@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Fleet;
 use super::sequence::TICK;
-use crate::clock::{Mono, Now, earliest};
+use crate::clock::{Mono, Now};
 use crate::config::fleet::{Distribution, EVERYWHERE, Spread, StartingStrategy};
 use crate::id::PeerId;
 use crate::model::fleet::placement::{Candidate, choose};
@@ -257,8 +257,7 @@ impl Fleet {
 
     /// When a start is given up of which nothing is seen.
     pub(super) fn targets_deadline(&self) -> Option<Mono> {
-        let due = self.targets.values().filter(|target| target.before.is_some()).map(|target| Some(target.due));
-        earliest(&due.collect::<Vec<_>>())
+        self.targets.values().filter(|target| target.before.is_some()).map(|target| target.due).min()
     }
 
     /// Notes where a process is being started; `before` of the own instance is known at once.

@@ -173,7 +173,7 @@ impl Fleet {
         let program = task.known().first().map_or("", |known| known.record.program.as_str());
         let subject = Subject { application: group, process: name, program };
         let rules = self.configured.rules.process(subject, &application.rules, &mut unheard);
-        self.view.set_load(id, rules.expected_loading);
+        self.view.set_rules(id, rules.expected_loading, application.rules.managed);
         if let Some(application) = self.applications.get_mut(&app) {
             application.tasks.insert(id, rules);
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Fleet;
+use super::place::Pending;
 use crate::clock::Now;
 use crate::config::fleet::{StartingFailure, StartingStrategy};
 use crate::config::{Ready, RunType};
@@ -39,9 +40,10 @@ impl Fleet {
         self.started += commands.iter().filter(|command| matches!(command, Command::Start(..))).count();
         let has_some = !commands.is_empty();
         let mut stops = Vec::new();
+        let mut pending = self.pending_but(&commands);
         for command in commands {
             match command {
-                Command::Start(id, strategy) => self.start_now(daemon, id, strategy, now, host),
+                Command::Start(id, strategy) => self.start_now((id, strategy), &mut pending, daemon, now, host),
                 Command::Stop(id, peer) if peer == self.own => stops.extend(self.local(id)),
                 Command::Stop(id, peer) => self.command_stop(peer, id),
                 Command::GiveUp { process, shown, reason } => {
@@ -130,23 +132,37 @@ impl Fleet {
         }
     }
 
-    /// Starts a process where there is a place for it (V-382, V-264).
+    /// What is expected of starts that are not seen yet, without those that are about to begin anew. Found once for all of
+    /// them: there may be as many under way as there are processes.
+    fn pending_but(&mut self, commands: &[Command]) -> Pending {
+        let starts = commands.iter().filter_map(|command| match command {
+            Command::Start(id, _) => Some(id),
+            _ => None,
+        });
+        let mut has_any = false;
+        for id in starts {
+            has_any = true;
+            self.targets.remove(id);
+        }
+        if has_any { self.pending() } else { Pending::new() }
+    }
+
+    /// Starts a process where there is a place for it (V-382, V-264), and adds to what is pending.
     fn start_now(
         &mut self,
+        (id, strategy): (TaskId, StartingStrategy),
+        pending: &mut Pending,
         daemon: &mut Daemon,
-        id: TaskId,
-        strategy: StartingStrategy,
         now: Now,
         host: &mut dyn Host,
     ) {
         self.view.release(id);
         self.refused.remove(&id);
-        self.targets.remove(&id);
-        let pending = self.pending();
-        let Some(peer) = self.place(id, strategy, &pending) else {
+        let Some(peer) = self.place(id, strategy, pending) else {
             return self.refuse(id, NO_PLACE, now);
         };
         self.target(id, peer, now);
+        *pending.entry(peer).or_default() += self.rules_of(id).map_or(0, |rules| rules.expected_loading);
         if peer != self.own {
             if !self.command_start(peer, id) {
                 self.refuse(id, NO_PLACE, now);

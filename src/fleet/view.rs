@@ -1,10 +1,11 @@
 //! What the fleet shows of instances, applications and processes.
 
+use std::collections::BTreeSet;
+
 use super::{Application, Fleet};
 use crate::clock::{Mono, Now};
 use crate::config::fleet::{ApplicationRules, EVERYWHERE, Spread, place_of};
 use crate::id::PeerId;
-use crate::model::fleet::instance::InstanceState;
 use crate::model::fleet::phase::Phase;
 use crate::model::fleet::status::{Part, Status, status};
 use crate::model::fleet::view::{AppId, Known, TaskId, View};
@@ -100,10 +101,11 @@ impl Fleet {
         application.tasks.keys().filter_map(|id| self.view.task(*id)).all(|task| task.was_never_started())
     }
 
-    /// Whether a process of an instance that counts has failed there (V-136).
-    pub fn has_failed_process(&self, peer: PeerId) -> bool {
-        self.member(peer).is_some_and(|member| member.state == InstanceState::Running)
-            && self.view.tasks().any(|(_, task)| task.on(peer).is_some_and(has_failed))
+    /// The instances that count and on which a process has failed (V-136), found in one look at all processes.
+    pub fn members_with_failures(&self) -> BTreeSet<PeerId> {
+        let known = self.view.tasks().flat_map(|(_, task)| task.known());
+        let failed: BTreeSet<PeerId> = known.filter(|known| has_failed(known)).map(|known| known.peer).collect();
+        failed.into_iter().filter(|peer| self.is_running_member(*peer)).collect()
     }
 
     /// Seconds for which a process has run on an instance, by the clock of that.

@@ -2,8 +2,8 @@
 //!
 //! A *task* is a process as the whole fleet has it: the same `group:name` everywhere, with a [`Record`] from each instance that
 //! has it configured, this one among them. From the records follows how it is shown. A task is known as long as one instance
-//! has it. What is asked often, which tasks run more than once, is kept; nothing here looks at all tasks but a report of all
-//! that an instance has, and its loss.
+//! has it. What is asked often, which tasks run more often than they may, is kept; nothing here looks at all tasks but a report
+//! of all that an instance has, and its loss.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,8 +62,10 @@ pub struct Task {
     pub forced: Option<Forced>,
     /// What it is expected to take of its machine, in percent.
     load: i64,
-    /// Where that counts.
+    /// The instances whose load has it in it.
     counted: Vec<PeerId>,
+    /// It is to run on one instance at most.
+    is_single: bool,
 }
 
 /// How what is said of a task has come.
@@ -78,7 +80,7 @@ pub enum Said {
 impl Task {
     fn new(app: AppId, name: &str) -> Task {
         let name = name.to_string();
-        Task { app, name, known: Vec::new(), latest: None, forced: None, load: 0, counted: Vec::new() }
+        Task { app, name, known: Vec::new(), latest: None, forced: None, load: 0, counted: Vec::new(), is_single: false }
     }
 
     /// What each instance has said, in the order of the instances.
@@ -157,7 +159,7 @@ pub struct View {
     apps: BTreeMap<AppId, App>,
     by_name: BTreeMap<String, AppId>,
     tasks: BTreeMap<TaskId, Task>,
-    /// Tasks that run on more than one instance.
+    /// Tasks that run on more than one instance and should not.
     twice: BTreeSet<TaskId>,
     /// What is expected of all that runs on each instance.
     loads: BTreeMap<PeerId, i64>,
@@ -207,7 +209,7 @@ impl View {
         Some(if group == name { name.to_string() } else { format!("{group}:{name}") })
     }
 
-    /// Tasks that run on more than one instance.
+    /// Tasks that run on more than one instance and should not: the others may be all there are.
     pub fn twice(&self) -> impl Iterator<Item = TaskId> {
         self.twice.iter().copied()
     }
@@ -217,11 +219,11 @@ impl View {
         self.loads.get(&peer).copied().unwrap_or(0)
     }
 
-    /// What a task is expected to take.
-    pub fn set_load(&mut self, id: TaskId, load: i64) {
+    /// What a task is expected to take, and whether it is to run on one instance at most.
+    pub fn set_rules(&mut self, id: TaskId, load: i64, is_single: bool) {
         self.uncount(id);
         if let Some(task) = self.tasks.get_mut(&id) {
-            task.load = load;
+            (task.load, task.is_single) = (load, is_single);
         }
         self.recount(id);
     }
@@ -294,10 +296,13 @@ impl View {
     /// What one says of a task without anything having happened to it; false if nothing is known of it there.
     pub fn amend(&mut self, peer: PeerId, id: TaskId, change: impl FnOnce(&mut Record)) -> bool {
         let known = self.tasks.get_mut(&id).and_then(|task| task.known.iter_mut().find(|known| known.peer == peer));
-        known.is_some_and(|known| {
-            change(&mut known.record);
-            true
-        })
+        let Some(known) = known else { return false };
+        let before = known.record.state;
+        change(&mut known.record);
+        if known.record.state != before {
+            self.recount(id);
+        }
+        true
     }
 
     /// Shows a task in another state than its own.
@@ -391,7 +396,7 @@ impl View {
         for peer in &task.counted {
             *self.loads.entry(*peer).or_default() += task.load;
         }
-        if task.running().count() > 1 {
+        if task.is_single && task.running().count() > 1 {
             self.twice.insert(id);
         } else {
             self.twice.remove(&id);
@@ -431,11 +436,14 @@ mod tests {
         for (states, shown, count) in rows {
             let mut view = View::default();
             for (at, state) in states.iter().enumerate() {
-                says(&mut view, PeerId(at as u32), *state, Said::Event);
+                let id = says(&mut view, PeerId(at as u32), *state, Said::Event);
+                view.set_rules(id, 0, true);
             }
             let task = view.task(view.task_named("app", "web").unwrap()).unwrap();
             assert_eq!((task.shown(), task.running().count()), (*shown, *count), "{states:?}");
             assert_eq!(view.twice().count(), usize::from(*count > 1), "{states:?}");
+            view.set_rules(view.task_named("app", "web").unwrap(), 0, false);
+            assert_eq!(view.twice().count(), 0, "{states:?}: it may run as often as it likes");
         }
     }
 
@@ -471,7 +479,8 @@ mod tests {
             [("a", Stopped, Running), ("b", Running, Running), ("c", Stopped, Stopped), ("d", Stopped, Stopping)]
         {
             view.set(HERE, ("app", name), record(here), Said::Event, Mono(1));
-            view.set(THERE, ("app", name), record(there), Said::Event, Mono(1));
+            let id = view.set(THERE, ("app", name), record(there), Said::Event, Mono(1)).unwrap();
+            view.set_rules(id, 0, true);
         }
         let of = |view: &View, name: &str| view.task_named("app", name).unwrap();
         let (a, b, c) = (of(&view, "a"), of(&view, "b"), of(&view, "c"));
@@ -509,17 +518,20 @@ mod tests {
     fn loads_are_those_of_what_runs() {
         let mut view = View::default();
         let id = says(&mut view, HERE, Running, Said::Event);
-        view.set_load(id, 30);
+        view.set_rules(id, 30, false);
         let loads = |view: &View| (view.load(HERE), view.load(THERE));
         assert_eq!(loads(&view), (30, 0));
         says(&mut view, THERE, Starting, Said::Event);
         assert_eq!(loads(&view), (30, 30));
-        view.set_load(id, 20);
+        view.set_rules(id, 20, false);
         assert_eq!(loads(&view), (20, 20));
         says(&mut view, HERE, Stopping, Said::Event);
         assert_eq!(loads(&view), (0, 20));
         view.lose(THERE, "lost", Mono(2));
         assert_eq!(loads(&view), (0, 0));
+        // What changed unseen counts as well.
+        assert!(view.amend(THERE, id, |record| record.state = Running));
+        assert_eq!(loads(&view), (0, 20));
         says(&mut view, THERE, Running, Said::Event);
         view.remove(THERE, id);
         view.remove(HERE, id);

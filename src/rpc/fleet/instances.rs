@@ -1,6 +1,7 @@
 //! The fleet and its instances (V-210 to V-219).
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::{Context, Fault, Fleet, Method, Outcome, PeerId, Value, fleet, instances_called, record, row, strings};
 use crate::clock::Now;
@@ -215,7 +216,7 @@ fn address(one: &Interface) -> Value {
 }
 
 /// An instance (V-205 I). Its ticks are counted by its own clock, ours by this one's.
-fn info(fleet: &Fleet, peer: PeerId, now: Now) -> Option<Value> {
+fn info(fleet: &Fleet, peer: PeerId, failing: &BTreeSet<PeerId>, now: Now) -> Option<Value> {
     let member = fleet.member(peer)?;
     let own = fleet.member(fleet.own_id())?;
     let is_known = member.about.is_some();
@@ -230,7 +231,7 @@ fn info(fleet: &Fleet, peer: PeerId, now: Now) -> Option<Value> {
         ("statecode", member.state.code().into()),
         ("statename", member.state.name().into()),
         ("loading", fleet.view().load(peer).into()),
-        ("process_failure", fleet.has_failed_process(peer).into()),
+        ("process_failure", failing.contains(&peer).into()),
         ("remote_sequence_counter", count.into()),
         ("remote_time", capped(wall).into()),
         ("remote_mtime", Value::Double(mono)),
@@ -240,10 +241,15 @@ fn info(fleet: &Fleet, peer: PeerId, now: Now) -> Option<Value> {
     ]))
 }
 
+fn infos(fleet: &Fleet, peers: Vec<PeerId>, now: Now) -> Value {
+    let failing = fleet.members_with_failures();
+    Value::Array(peers.into_iter().filter_map(|peer| info(fleet, peer, &failing, now)).collect())
+}
+
 fn all_instances(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     let now = context.now;
     let fleet = fleet(context)?;
-    Ok(Value::Array(sorted(fleet).into_iter().filter_map(|peer| info(fleet, peer, now)).collect()).into())
+    Ok(infos(fleet, sorted(fleet), now).into())
 }
 
 fn instances(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
@@ -251,5 +257,5 @@ fn instances(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fau
     let now = context.now;
     let fleet = fleet(context)?;
     let found = instances_called(fleet, name)?;
-    Ok(Value::Array(found.into_iter().filter_map(|peer| info(fleet, peer, now)).collect()).into())
+    Ok(infos(fleet, found, now).into())
 }
