@@ -54,6 +54,9 @@ const STARTS_MAX: usize = 64;
 /// Everything that a fleet remembers.
 #[derive(Debug)]
 pub struct Fleet {
+    /// What it began with. Who the instances are, and how this one is reached, holds from start to end of a run.
+    began_with: Rc<configured::Fleet>,
+    /// What was read last, of which the rules hold.
     configured: Rc<configured::Fleet>,
     /// When it began, by both clocks.
     began: Now,
@@ -162,6 +165,7 @@ impl Fleet {
         let mut fleet = Box::new(Fleet {
             stats: Stats::new(configured.supvisors.as_ref()),
             peers: Peers::of(configured.supvisors.as_ref()),
+            began_with: Rc::clone(&configured),
             configured,
             began: now,
             phase: Phase::Off,
@@ -202,12 +206,12 @@ impl Fleet {
 
     /// `[rpcinterface:supvisors]`, if that is what asks for it.
     pub fn supvisors(&self) -> Option<&Supvisors> {
-        self.configured.supvisors.as_ref()
+        self.began_with.supvisors.as_ref()
     }
 
     /// Opens the network, if there are others.
     pub fn begin_network(&mut self, now: Now, host: &mut dyn Host) {
-        if let Some(supvisors) = self.configured.supvisors.as_ref() {
+        if let Some(supvisors) = self.began_with.supvisors.as_ref() {
             self.peers.begin(supvisors, now, host);
         }
     }

@@ -4,9 +4,7 @@ use std::rc::Rc;
 
 use super::{Application, Fleet};
 use crate::clock::Now;
-use crate::config::fleet::{
-    self as configured, ApplicationRules, ProcessRules, RunningFailure, StartingStrategy, Subject,
-};
+use crate::config::fleet::{ApplicationRules, ProcessRules, RunningFailure, StartingStrategy, Subject};
 use crate::config::{Autorestart, GroupKind};
 use crate::daemon::{Daemon, Proc};
 use crate::id::{GroupId, ProcId};
@@ -25,9 +23,7 @@ impl Fleet {
             && !Rc::ptr_eq(&configured, &self.configured)
         {
             super::tell_problems(&configured);
-            // Who the instances are, and how this one is reached, holds from start to end of a run.
-            let supvisors = self.configured.supvisors.clone();
-            self.configured = Rc::new(configured::Fleet { supvisors, ..(*configured).clone() });
+            self.configured = configured;
         }
         self.mark_disabled(daemon);
         self.meet_own(daemon, now);

@@ -86,6 +86,40 @@ fn an_application_falls_or_is_restarted_with_one_of_its_programs() {
     }
 }
 
+/// What is wrong in rules is told when they are read, and not with each change of groups after that.
+#[test]
+fn what_is_wrong_in_rules_is_told_once_for_each_time_that_they_are_read() {
+    if is_original() {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("rules.xml", "<root><application name='g'><nonsense/></application></root>");
+    let port = free_port();
+    let config = format!(
+        "[inet_http_server]\nport=127.0.0.1:{port}\n[rpcinterface:supvisors]\n\
+         supervisor.rpcinterface_factory=supvisors.plugin:make_supvisors_rpcinterface\n\
+         supvisors_list=127.0.0.1:{port}\nrules_files=%(here)s/rules.xml\n{}",
+        noting("a", "autostart=false")
+    );
+    let daemon = Daemon::start_in(folder, &config);
+    let told = || daemon.log_lines("nonsense").len();
+    assert_eq!(told(), 1);
+    let file = daemon.folder.path("supervisord.conf");
+    let text = std::fs::read_to_string(&file).expect("its file");
+    std::fs::write(&file, text + &noting("b", "autostart=false")).expect("it is written");
+    daemon.must("supervisor.reloadConfig", &[]);
+    daemon.must("supervisor.addProcessGroup", &["b".into()]);
+    wait_for("b in the fleet", || daemon.call("supvisors.get_local_process_info", &["b".into()]).ok());
+    let after_reading = told();
+    for _ in 0..3 {
+        daemon.must("supervisor.removeProcessGroup", &["b".into()]);
+        wait_for("b is gone", || daemon.call("supvisors.get_local_process_info", &["b".into()]).err());
+        daemon.must("supervisor.addProcessGroup", &["b".into()]);
+        wait_for("b in the fleet", || daemon.call("supvisors.get_local_process_info", &["b".into()]).ok());
+    }
+    assert_eq!((after_reading, told()), (2, 2));
+}
+
 /// V-10, V-300, V-450, V-460, V-470: Supvisors' section and commands; the end it asks for stops in sequence.
 #[test]
 fn supvisors_section_and_commands() {
