@@ -4,16 +4,15 @@
 use std::time::Duration;
 
 use super::Fleet;
+use super::sequence::TICK;
 use crate::clock::{Mono, Now};
 use crate::config::fleet::{Instance, Supvisors, SupvisorsFailure, Synchro};
 use crate::daemon::Daemon;
 use crate::id::PeerId;
 use crate::model::fleet::instance::{Event, InstanceState};
 use crate::model::fleet::phase::{Facts, Leader, Phase, Wish};
+use crate::model::fleet::view::TASKS_MAX;
 use crate::wire::fleet::report::{About, Interface, Modes};
-
-/// Seconds of a tick (V-101).
-const TICK: u64 = 5;
 
 /// An instance, and what it says of itself.
 #[derive(Clone, Debug)]
@@ -32,6 +31,8 @@ pub struct Member {
     pub(super) boot: u64,
     /// It is saying all that it has.
     pub(super) is_telling: bool,
+    /// One of its processes has no room in the view, which was logged since it began to say all that it has.
+    pub(super) is_left_out: bool,
     /// How far it has been told all that this instance has; `None` once it has all.
     pub(super) telling: Option<super::reports::Place>,
     /// It has to take what waits for it before that goes on.
@@ -48,6 +49,7 @@ impl Member {
             modes: Modes::default(),
             boot: 0,
             is_telling: false,
+            is_left_out: false,
             telling: None,
             lacks_room: false,
         }
@@ -133,6 +135,17 @@ impl Fleet {
             }
             _ => activity!(Info, "Supvisors instance {name} is {}", next.name()),
         }
+    }
+
+    /// Logs once that an instance has more processes than there is room for: there may be thousands of them.
+    pub(super) fn say_left_out(&mut self, peer: PeerId, (group, name): (&str, &str)) {
+        let Some(member) = self.member_mut(peer).filter(|member| !member.is_left_out) else { return };
+        member.is_left_out = true;
+        let who = &member.who.identifier;
+        activity!(
+            Error,
+            "{group}:{name} of {who} is left out of the fleet, and what else is new there: {TASKS_MAX} processes are known"
+        );
     }
 
     /// What this instance says of itself.

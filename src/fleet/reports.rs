@@ -2,7 +2,8 @@
 //!
 //! Whoever can be spoken to is told all that there is, in parts as there is room for them, and from then on what changes. A
 //! change is told at once, and several of one turn one after the other; once there were `AT_ONCE` within `GATHER`, what
-//! else happens in it is gathered, so that a storm is no more than the last state of each process. What could not be told because too much waits for an instance is made good by telling it all anew.
+//! else happens in it is gathered, so that a storm is no more than the last state of each process. What could not be told
+//! because too much waits for an instance is made good by telling it all anew.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -10,7 +11,7 @@ use std::ops::Bound;
 use super::Fleet;
 use super::outbox::Outbox;
 use super::peers::{NotSent, PeerNews};
-use crate::clock::{Mono, Now};
+use crate::clock::Now;
 use crate::daemon::{Daemon, Host};
 use crate::id::PeerId;
 use crate::model::fleet::instance::{Event, InstanceState};
@@ -61,14 +62,10 @@ impl Fleet {
     }
 
     /// A process of this instance is no more.
-    pub(super) fn say_gone(&mut self, task: TaskId) {
+    pub(super) fn say_gone(&mut self, task: TaskId, now: Now) {
         self.outbox.tasks.remove(&task);
         if let Some((group, name)) = self.view.names(task) {
-            let item = Item::Gone { group: group.to_string(), name: name.to_string() };
-            if self.members.len() > 1 {
-                self.outbox.items.push(item);
-                self.outbox.since.get_or_insert(Mono(0));
-            }
+            self.say(Item::Gone { group: group.to_string(), name: name.to_string() }, now);
         }
     }
 
@@ -220,6 +217,7 @@ impl Fleet {
 
     /// Takes in what has come from the others.
     pub(super) fn hear(&mut self, daemon: &mut Daemon, now: Now, host: &mut dyn Host) {
+        let mut has_lost_tasks = false;
         for news in self.peers.take_news() {
             match news {
                 PeerNews::Up { peer, boot } => {
@@ -240,13 +238,18 @@ impl Fleet {
                 PeerNews::Frame { peer, kind, body } => {
                     // What is kept away is not listened to (V-135).
                     if self.member(peer).is_some_and(|member| member.state != InstanceState::Isolated) {
-                        self.hear_frame(peer, kind, &body, daemon, now, host);
+                        has_lost_tasks |= self.hear_frame(peer, kind, &body, daemon, now, host);
                     }
                 }
             }
         }
+        // Once for all that is gone: everything that is planned and remembered is looked at.
+        if has_lost_tasks {
+            self.forget_what_is_gone();
+        }
     }
 
+    /// Takes in what an instance says at a time; says whether some task is known no more.
     fn hear_frame(
         &mut self,
         peer: PeerId,
@@ -255,14 +258,20 @@ impl Fleet {
         daemon: &mut Daemon,
         now: Now,
         host: &mut dyn Host,
-    ) {
+    ) -> bool {
+        let mut heard = Heard::default();
         match kind {
             Kind::Report => match Item::read_all(body) {
                 Ok(items) => {
+                    for item in items {
+                        self.hear_item(peer, item, &mut heard, daemon, now);
+                        // The rest is of one that is kept away from here on.
+                        if self.member(peer).is_none_or(|member| member.state == InstanceState::Isolated) {
+                            break;
+                        }
+                    }
                     // What has failed may have been started again before that was told.
-                    let failed: Vec<TaskId> =
-                        items.into_iter().filter_map(|item| self.hear_item(peer, item, daemon, now)).collect();
-                    failed.into_iter().for_each(|task| self.note_failure(task, daemon, now));
+                    heard.failed.into_iter().for_each(|task| self.note_failure(task, daemon, now));
                 }
                 Err(_) => {
                     let name = self.member(peer).map_or("", |member| &member.who.identifier);
@@ -273,16 +282,17 @@ impl Fleet {
             Kind::Answer => self.hear_answer(peer, body, now),
             _ => {}
         }
+        heard.has_lost_tasks
     }
 
-    /// Takes in one thing that an instance says; answers the process that has failed by it.
-    fn hear_item(&mut self, peer: PeerId, item: Item, daemon: &mut Daemon, now: Now) -> Option<TaskId> {
+    /// Takes in one thing that an instance says.
+    fn hear_item(&mut self, peer: PeerId, item: Item, heard: &mut Heard, daemon: &mut Daemon, now: Now) {
         match item {
             Item::Begin => {
                 self.meet(peer, Event::Begins);
                 self.view.begin(peer);
                 if let Some(member) = self.member_mut(peer) {
-                    member.is_telling = true;
+                    (member.is_telling, member.is_left_out) = (true, false);
                 }
             }
             Item::About(about) => {
@@ -314,11 +324,11 @@ impl Fleet {
                 }
             }
             Item::Process { group, name, record } => {
-                return self.hear_process(peer, (&group, &name), *record, daemon, now);
+                heard.failed.extend(self.hear_process(peer, (&group, &name), *record, daemon, now));
             }
             Item::Gone { group, name } => {
                 if let Some(task) = self.view.task_named(&group, &name) {
-                    self.drop_record(peer, task);
+                    heard.has_lost_tasks |= self.view.remove(peer, task);
                 }
             }
             Item::Forced { group, name, state, reason } => {
@@ -334,7 +344,7 @@ impl Fleet {
             }
             Item::Complete => {
                 for task in self.view.complete(peer) {
-                    self.drop_record(peer, task);
+                    heard.has_lost_tasks |= self.view.remove(peer, task);
                 }
                 if let Some(member) = self.member_mut(peer) {
                     member.is_telling = false;
@@ -342,9 +352,9 @@ impl Fleet {
                 self.meet(peer, Event::Complete);
             }
         }
-        None
     }
 
+    /// Takes in how a process is on an instance; answers it if it has failed by what has happened.
     fn hear_process(
         &mut self,
         peer: PeerId,
@@ -372,7 +382,7 @@ impl Fleet {
         }
         let said = if is_event { Said::Event } else { Said::Whole };
         let Some(task) = self.view.set(peer, names, record, said, now.mono) else {
-            activity!(Error, "{}:{} is left out: too many processes are known", names.0, names.1);
+            self.say_left_out(peer, names);
             return None;
         };
         let app = self.view.task(task).map(|task| task.app);
@@ -388,12 +398,15 @@ impl Fleet {
         }
         (is_event && failed).then_some(task)
     }
+}
 
-    fn drop_record(&mut self, peer: PeerId, task: TaskId) {
-        if self.view.remove(peer, task) {
-            self.forget_what_is_gone();
-        }
-    }
+/// What follows from a report once all of it is taken in.
+#[derive(Default)]
+struct Heard {
+    /// Processes that have failed.
+    failed: Vec<TaskId>,
+    /// Some are known no more, by any instance.
+    has_lost_tasks: bool,
 }
 
 /// Items in frames of some size.

@@ -85,7 +85,7 @@ impl Fleet {
         for (task, id) in gone {
             self.local.remove(&task);
             self.task_of.remove(&id);
-            self.say_gone(task);
+            self.say_gone(task, now);
             self.view.remove(self.own, task);
         }
         let all: Vec<ProcId> = daemon.roster.processes().map(|(id, _)| id).collect();
@@ -121,7 +121,10 @@ impl Fleet {
         let names = (group.name(), &*process.config.name);
         let is_told_singly = step.is_some() && self.members.len() > 1 && self.outbox.has_room();
         let told = is_told_singly.then(|| (names.0.to_string(), names.1.to_string(), record.clone()));
-        let task = self.view.set(self.own, names, record, said, now.mono)?;
+        let Some(task) = self.view.set(self.own, names, record, said, now.mono) else {
+            self.say_left_out(self.own, names);
+            return None;
+        };
         self.local.insert(task, id);
         self.task_of.insert(id, task);
         match (step, told) {

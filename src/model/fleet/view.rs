@@ -80,7 +80,16 @@ pub enum Said {
 impl Task {
     fn new(app: AppId, name: &str) -> Task {
         let name = name.to_string();
-        Task { app, name, known: Vec::new(), latest: None, forced: None, load: 0, counted: Vec::new(), is_single: false }
+        Task {
+            app,
+            name,
+            known: Vec::new(),
+            latest: None,
+            forced: None,
+            load: 0,
+            counted: Vec::new(),
+            is_single: false,
+        }
     }
 
     /// What each instance has said, in the order of the instances.

@@ -338,6 +338,39 @@ fn options_that_contradict_keep_instances_apart() {
 }
 
 #[test]
+fn nothing_is_taken_in_of_one_that_is_kept_apart() {
+    let more = |at: usize| format!("{}{MANAGED}", if at == 2 { "auto_fence=true\n" } else { "" });
+    let mut all = Several::of((0..3).map(|at| World::new(&text(at, &more(at)))).collect());
+    // Both sides have started it by themselves before they hear of each other.
+    (0..520).for_each(|_| all.turn());
+    all.mesh.join_all(1);
+    all.rest();
+    all.rest();
+    assert_eq!(all.seen_by(0), ["RUNNING", "RUNNING", "ISOLATED"]);
+    let here = all.whereabouts_by(0, "app:move");
+    assert!(here.starts_with("RUNNING n") && !here.contains("n3"), "{here}");
+    assert_eq!(all.whereabouts_by(2, "app:move"), "RUNNING n3");
+    assert_eq!(all.phase(2), "OPERATION box:61004");
+}
+
+#[test]
+fn what_an_instance_has_no_more_is_forgotten() {
+    const COUNT: usize = 300;
+    let many =
+        format!("[program:own$N]\ncommand=/bin/own\nautostart=false\nnumprocs={COUNT}\nprocess_name=%(process_num)d\n");
+    let mut all = Several::joined(&many);
+    let count = |all: &mut Several| all.worlds[0].extensions.fleet.as_ref().unwrap().view().tasks().count();
+    assert_eq!(count(&mut all), 3 * COUNT);
+    all.cut_off(1);
+    let mut other = World::new(&text(1, PLAIN));
+    other.extensions.fleet = Fleet::new(other.now, &mut other.daemon, &mut other.host);
+    all.worlds[1] = other;
+    all.rejoin(1);
+    assert_eq!(count(&mut all), 2 * COUNT + 2);
+    assert_eq!(all.whereabouts_by(0, "a"), "STOPPED");
+}
+
+#[test]
 fn the_end_of_all_is_asked_of_any() {
     let mut all = Several::joined(MANAGED);
     all.ok(2, "restart", &[]);
