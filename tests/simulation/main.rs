@@ -103,6 +103,7 @@ fn schedules_that_have_failed() {
         ("a program that was still being stopped began to wait for its next start", 8),
         ("a process removed during the end made the graph anew, and nobody after it was told to stop", 4121),
         ("what cannot be killed in time is left behind at the end", 5175),
+        ("one whose group is restarted waits again, and so do those that need its end", 2150),
     ];
     for (symptom, seed) in rows {
         let result = panic::catch_unwind(AssertUnwindSafe(|| world::run(seed, false)));

@@ -75,16 +75,18 @@ fn meets(daemon: &Daemon, id: ProcId, condition: Condition) -> bool {
     let Some(process) = daemon.roster.process(id) else { return false };
     let machine = &process.machine;
     let state = machine.state();
-    let has_ended = machine.runs().count() > 0 && machine.pid().is_none() && state != ProcessState::Starting;
+    // How its last run ended says nothing of one that waits for its next.
+    let rests = machine.pid().is_none() && state != ProcessState::Starting && !daemon.is_waiting(id);
+    let has_ended = machine.runs().count() > 0 && rests;
     match condition {
         Condition::Running | Condition::Ready => state == ProcessState::Running,
         Condition::Healthy => state == ProcessState::Running && daemon.is_healthy(id),
         Condition::Spawned => matches!(state, ProcessState::Starting | ProcessState::Running),
         Condition::Ended => has_ended,
         Condition::Completed => {
-            let rests = state == ProcessState::Exited || machine.pause_ends().is_some();
+            let has_exited = state == ProcessState::Exited || machine.pause_ends().is_some();
             let code = machine.runs().last_exit().map(|exit| exit.code());
-            has_ended && rests && code.is_some_and(|code| process.config.program.exitcodes.0.contains(&code))
+            has_ended && has_exited && code.is_some_and(|code| process.config.program.exitcodes.0.contains(&code))
         }
     }
 }
