@@ -23,11 +23,11 @@ pub enum Begun {
 
 /// What a wish is carried out with.
 pub struct Means<'m> {
-    /// The daemon.
+    /// The daemon of this instance, whose processes are started and stopped.
     pub daemon: &'m mut Daemon,
-    /// The time.
+    /// The time of the turn that it is done in.
     pub now: Now,
-    /// The system.
+    /// The system, for starts and signals.
     pub host: &'m mut dyn Host,
 }
 

@@ -20,7 +20,7 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 /// Names that are kept, as many as there may be processes of a program. Beyond them those of programs that are gone are not.
 const NAMES_MAX: usize = 100_000;
 
-/// Names of programs.
+/// Programs that nobody may start, by their names, as the file of `disabilities_file` has them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Disabled {
     names: BTreeSet<String>,

@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use super::Fleet;
-use super::sequence::TICK;
+use super::{Fleet, TICK};
 use crate::clock::{Mono, Now};
 use crate::config::fleet::{Instance, Supvisors, SupvisorsFailure, Synchro};
 use crate::daemon::Daemon;
@@ -17,7 +16,7 @@ use crate::wire::fleet::report::{About, Interface, Modes};
 /// An instance, and what it says of itself.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// Who it is.
+    /// Its names and where it is reached, as they are configured.
     pub who: Instance,
     /// How it stands with it.
     pub state: InstanceState,
@@ -92,7 +91,7 @@ impl Fleet {
         (0..).map(PeerId).zip(&self.members)
     }
 
-    /// An instance.
+    /// An instance by its place in the list; `None` beyond its end.
     pub fn member(&self, peer: PeerId) -> Option<&Member> {
         self.members.get(peer.0 as usize)
     }
@@ -106,7 +105,7 @@ impl Fleet {
         self.own
     }
 
-    /// This instance.
+    /// This instance, as it is configured; `None` without `[rpcinterface:supvisors]`.
     pub fn own(&self) -> Option<&Instance> {
         self.supvisors()?.instances.own()
     }
@@ -258,7 +257,7 @@ impl Fleet {
         self.master = pool.into_iter().min_by_key(|peer| self.member(*peer).map(|member| &member.who.nick));
     }
 
-    /// Core instances.
+    /// The instances of `core_identifiers`, from which the Master is chosen if one of them is there.
     fn core(&self) -> Vec<PeerId> {
         let names = self.supvisors().map_or(&[][..], |one| &one.options.core_identifiers.0);
         self.peers_called(names)

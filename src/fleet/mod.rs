@@ -44,6 +44,9 @@ use crate::state::{ProcessState, SupervisorState};
 use members::Member;
 use peers::Peers;
 
+/// Seconds of a tick (V-101).
+const TICK: u64 = 5;
+
 /// Looks at what follows in one turn. Each does something that the next one may follow from: a chain of ranks with nothing to
 /// wait for in them ends long before that.
 const ROUNDS_MAX: usize = 1_000;
@@ -122,7 +125,7 @@ pub struct Fleet {
 /// An application and its rules.
 #[derive(Clone, Debug)]
 pub struct Application {
-    /// Its rules.
+    /// The rules for all of it, from the rules file or its defaults.
     pub rules: Rc<ApplicationRules>,
     /// Its processes, and their rules.
     pub tasks: BTreeMap<TaskId, ProcessRules>,
@@ -131,9 +134,9 @@ pub struct Application {
 /// What statistics are collected, as it was asked for last (V-257, V-258).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stats {
-    /// Of the host.
+    /// Those of the host: processors, memory, network, disks.
     pub host: bool,
-    /// Of processes.
+    /// Those of processes: processors and memory.
     pub processes: bool,
     /// Seconds between two samples.
     pub period: f64,

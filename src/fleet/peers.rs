@@ -44,28 +44,28 @@ pub enum PeerNews {
     /// An instance can be spoken to. It is told again without a `Down` between when it is reached anew: whatever was said
     /// before may have been lost, in both directions, so that reports begin with all that there is.
     Up {
-        /// Which.
+        /// The instance that it is about.
         peer: PeerId,
         /// What distinguishes this run of it from others.
         boot: u64,
     },
     /// An instance is gone.
     Down {
-        /// Which.
+        /// The instance that it is about.
         peer: PeerId,
     },
     /// An instance says something.
     Frame {
-        /// Which.
+        /// The instance that it is about.
         peer: PeerId,
-        /// What for.
+        /// Which reader the body is for.
         kind: Kind,
         /// What, not looked into.
         body: Vec<u8>,
     },
     /// There is room again for an instance to which something was [`NotSent::Full`].
     Room {
-        /// Which.
+        /// The instance that it is about.
         peer: PeerId,
     },
 }
@@ -99,7 +99,7 @@ pub enum Link {
 /// What is known of one instance.
 #[derive(Debug)]
 struct Peer {
-    /// `host:port`.
+    /// As it is configured: `host:port`.
     identifier: String,
     /// Where it is reached; `None` if nobody knows.
     address: Option<SocketAddr>,
@@ -146,7 +146,7 @@ struct Net {
     doomed: Vec<ConnId>,
     /// The number of the next datagram.
     counter: u64,
-    /// For pauses.
+    /// The state of the random numbers that pauses between two attempts are made of.
     chance: u64,
     complaints: Complaints,
     /// When there is something to do.
@@ -187,7 +187,7 @@ impl Peers {
         self.own
     }
 
-    /// All others.
+    /// The other instances, reached or not, in the order of the list.
     pub fn others(&self) -> impl Iterator<Item = PeerId> {
         let own = self.own;
         (0..self.all.len() as u32).map(PeerId).filter(move |peer| Some(*peer) != own)

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Fleet;
-use super::sequence::TICK;
+use super::{Fleet, TICK};
 use crate::clock::{Mono, Now};
 use crate::config::fleet::{Distribution, EVERYWHERE, Spread, StartingStrategy};
 use crate::id::PeerId;
@@ -17,7 +16,7 @@ const SEEN_TICKS: u64 = 2;
 /// Where a process is being started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Target {
-    /// The instance.
+    /// The instance that was told to start it.
     pub peer: PeerId,
     /// What it had said of the process before; `None` once it has said something else.
     pub before: Option<u64>,

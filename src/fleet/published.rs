@@ -4,9 +4,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::Fleet;
-use super::sequence::TICK;
 use super::view::seconds;
+use super::{Fleet, TICK};
 use crate::clock::{Mono, Now};
 use crate::id::PeerId;
 use crate::model::fleet::view::TaskId;
@@ -22,9 +21,9 @@ const NOTES_MAX: usize = 4096;
 pub enum Kind {
     /// The state and modes of the fleet.
     Supvisors,
-    /// An instance.
+    /// The state of an instance, and its modes.
     Instance,
-    /// An application.
+    /// The state of an application over all instances.
     Application,
     /// A process over all instances.
     Process,
@@ -37,7 +36,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// Every type once, in the order of their bits in [`Kinds`].
     pub const ALL: [Kind; 7] = [
         Kind::Supvisors,
         Kind::Instance,
@@ -67,15 +66,15 @@ impl Kind {
     }
 }
 
-/// Some of them.
+/// A set of types, one bit for each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kinds(u8);
 
 impl Kinds {
-    /// None.
+    /// The empty set: nobody wants anything.
     pub const NONE: Kinds = Kinds(0);
 
-    /// All of them.
+    /// The set of all types.
     pub fn all() -> Kinds {
         Kind::ALL.into_iter().collect()
     }
@@ -102,11 +101,11 @@ impl FromIterator<Kind> for Kinds {
 pub enum Note {
     /// A process has got into another state: what is told of it, and of the process and its application after it.
     Process {
-        /// Which process.
+        /// The process, which may be gone when this is read.
         task: TaskId,
-        /// Its application.
+        /// The name of its application.
         group: String,
-        /// Its name.
+        /// The name alone, without an application before it.
         name: String,
         /// What has happened, and where, as far as that is known.
         step: Option<Step>,
@@ -117,14 +116,14 @@ pub enum Note {
     Disability(TaskId),
     /// A process is gone.
     Gone {
-        /// Its application.
+        /// The name of its application.
         group: String,
-        /// Its name.
+        /// The name alone, without an application before it.
         name: String,
     },
     /// An application is gone.
     Deleted {
-        /// Its name.
+        /// The name alone, without an application before it.
         name: String,
         /// Whether rules applied to it.
         managed: bool,
@@ -140,18 +139,18 @@ pub enum Note {
 /// A process of an instance has got from one state into another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Which instance.
+    /// The instance that it has happened on.
     pub peer: PeerId,
-    /// The state before.
+    /// The state that it was in before.
     pub from: ProcessState,
-    /// The state after.
+    /// The state that it is in now.
     pub to: ProcessState,
 }
 
 /// What is kept while somebody wants to be told.
 #[derive(Debug, Default)]
 pub struct Published {
-    /// What somebody wants.
+    /// The types that somebody reads; others are not noted.
     wanted: Kinds,
     notes: VecDeque<Note>,
     lost: u64,
@@ -181,7 +180,7 @@ impl Fleet {
         }
     }
 
-    /// What is wanted.
+    /// The types that somebody reads; none if nobody does.
     pub fn wanted(&self) -> Kinds {
         self.published.as_ref().map_or(Kinds::NONE, |published| published.wanted)
     }
@@ -355,7 +354,7 @@ struct Told {
     expected: bool,
     /// The instance; `None` where the state is forced on it.
     peer: Option<PeerId>,
-    /// Its clock.
+    /// Nanoseconds of the clock of that instance.
     clock: u64,
 }
 

@@ -33,7 +33,7 @@ const ITEMS_MAX: usize = 10_000;
 /// How far an instance has been told all that there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Nothing yet.
+    /// It was told nothing yet.
     Beginning,
     /// All up to this task, and what comes after is not told yet.
     After(TaskId),

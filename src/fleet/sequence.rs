@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Fleet;
 use super::place::Pending;
+use super::{Fleet, TICK};
 use crate::clock::Now;
 use crate::config::fleet::{StartingFailure, StartingStrategy};
 use crate::config::{Ready, RunType};
@@ -12,9 +12,6 @@ use crate::id::{PeerId, ProcId};
 use crate::model::fleet::sequencer::{Again, Command, Facts, Start, Stop, Ticket};
 use crate::model::fleet::view::{AppId, TaskId};
 use crate::state::{ProcessState, SupervisorState};
-
-/// Seconds of a tick (V-101).
-pub(super) const TICK: u64 = 5;
 
 /// Ticks by which what is waited for may be late (V-386).
 const MARGIN: u64 = 2;

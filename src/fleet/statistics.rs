@@ -233,7 +233,7 @@ fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
 }
 
-/// A process alone.
+/// Times and memory of one child without what is below it; `None` if it is gone.
 fn sample(pid: Pid, memory_bytes: u64, now: Now, host: &mut dyn Host) -> Option<ProcessSample> {
     let usage = host.usage(pid)?;
     let memory = percent(usage.rss_bytes, memory_bytes);

@@ -50,7 +50,7 @@ impl Fleet {
         )
     }
 
-    /// An application.
+    /// The rules of an application; `None` if it is gone.
     pub fn application(&self, id: AppId) -> Option<&Application> {
         self.applications.get(&id)
     }

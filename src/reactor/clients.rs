@@ -46,7 +46,7 @@ struct Client {
     standing: Standing,
     /// When something last passed, in reads and writes of all clients.
     passed: u64,
-    /// When it came.
+    /// When it came in, for who has to go where there is no room.
     came: Mono,
 }
 

@@ -26,7 +26,7 @@ const OUTPUT_BYTES_MAX: usize = 128 * 1024;
 /// Who calls in the audit of what changes; these calls change nothing.
 const NOBODY: &str = "publisher";
 
-/// A reader.
+/// A connection whose client reads what the fleet publishes.
 pub(super) struct PublishedFeed {
     wants: Kinds,
     /// Messages lost since the last one that was sent.

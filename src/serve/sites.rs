@@ -29,9 +29,9 @@ const INET_SLOTS: usize = 32;
 pub(super) enum Speech {
     /// HTTP, with all that is here.
     Http,
-    /// WebSocket alone.
+    /// WebSocket alone: a request that does not ask for it is refused.
     WebSocket,
-    /// ZeroMQ.
+    /// ZeroMQ's ZMTP 3, of which we are a publisher.
     Zmq,
 }
 

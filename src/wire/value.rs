@@ -7,11 +7,11 @@ use std::borrow::Cow;
 pub enum Value {
     /// `<nil/>`: accepted, never sent.
     Nil,
-    /// `<boolean>` of XML-RPC.
+    /// `<boolean>` of XML-RPC, written 0 or 1.
     Bool(bool),
     /// `<int>` within 32 bits, else `<i8>`.
     Int(i64),
-    /// `<double>` of XML-RPC.
+    /// `<double>` of XML-RPC, of which an integer keeps its point.
     Double(f64),
     /// `<string>` of XML-RPC; it may be borrowed from the program itself.
     Str(Cow<'static, str>),
@@ -25,7 +25,7 @@ pub enum Value {
     Struct(Vec<(Cow<'static, str>, Value)>),
 }
 
-/// A struct.
+/// A struct with these members, in this order.
 pub fn record<const N: usize>(members: [(&'static str, Value); N]) -> Value {
     Value::Struct(members.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect())
 }

@@ -17,7 +17,7 @@ const MORE: u8 = 1;
 const LONG: u8 = 2;
 const COMMAND: u8 = 4;
 
-/// Our greeting.
+/// What we send first: the signature, version 3.1, no security.
 pub fn greeting() -> Vec<u8> {
     let mut bytes = vec![0; GREETING_BYTES];
     bytes[0] = 0xFF;
@@ -57,7 +57,7 @@ enum Stage {
     Listens,
 }
 
-/// A subscriber.
+/// What one connection has said so far, and what it subscribes to.
 #[derive(Debug, Default)]
 pub struct Subscriber {
     stage: Stage,

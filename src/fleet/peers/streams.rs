@@ -48,14 +48,14 @@ const STRANGERS_MAX: usize = 64;
 /// Bytes of the head of an answer to our request.
 const HEAD_BYTES_MAX: usize = 4096;
 
-/// One stream.
+/// A connection to another instance, or to somebody who has yet to prove to be one.
 #[derive(Debug)]
 pub(super) struct Stream {
     /// Where the other side is: `10.0.0.1:4711`.
     place: String,
     /// Who that is: expected where we have connected, proven where it is open.
     peer: Option<PeerId>,
-    /// We have connected.
+    /// Whether we have connected, not they.
     is_ours: bool,
     /// Of an answer to our request that is not whole yet; `None` once it was.
     head: Option<Vec<u8>>,

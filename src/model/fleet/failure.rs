@@ -22,7 +22,7 @@ pub const WINDOW: Duration = Duration::from_secs(600);
 /// What is to be done about an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cure {
-    /// It is stopped.
+    /// It is stopped and stays so.
     Stop(AppId),
     /// It is stopped and started.
     Restart(AppId),

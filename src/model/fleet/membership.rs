@@ -75,9 +75,9 @@ impl Pace {
 /// An instance in one of its lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// `host:port`.
+    /// As all configurations name it: `host:port`.
     pub name: Rc<str>,
-    /// Its run.
+    /// Which run of the daemon this is: another one each time it starts.
     pub boot: u64,
     /// Which life this is.
     pub life: u32,
@@ -99,14 +99,14 @@ impl Identity for Node {
     }
 }
 
-/// What follows.
+/// What the owner has to do, or to know, after a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Something is to be sent to an instance.
     Send {
-        /// To whom.
+        /// The instance, in the life that we know of.
         to: Node,
-        /// What.
+        /// A message of foca, for the body of one datagram.
         bytes: Vec<u8>,
         /// Whether it is a question that only this one answers.
         is_question: bool,

@@ -41,12 +41,12 @@ impl Phase {
     }
 }
 
-/// Who leads.
+/// Who leads, as far as this instance can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leader {
     /// Nobody, or not all agree on who.
     Nobody,
-    /// This instance.
+    /// This instance leads, and all agree.
     Own,
     /// Another one, and the state that it is in.
     Other(Phase),

@@ -8,9 +8,9 @@ pub const LOAD_MAX: i64 = 100;
 /// An instance on which a process may be started, with what is expected of the processes that run there or are about to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Which it is.
+    /// Its place in the list of all instances.
     pub instance: usize,
-    /// Its load.
+    /// What its own processes are expected to take, in percent of the machine.
     pub load: i64,
     /// The load of its machine, over all instances there.
     pub node_load: i64,

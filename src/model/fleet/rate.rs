@@ -44,7 +44,7 @@ pub struct HostPoint {
 /// A process, with all below it, at some moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ProcessSample {
-    /// When.
+    /// Seconds, of the clock that cannot be set.
     pub at: f64,
     /// Which child; another one begins anew.
     pub pid: i32,

@@ -30,7 +30,7 @@ pub struct Ticket(pub u64);
 /// A process that is to be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start {
-    /// Which.
+    /// The process, over all instances.
     pub process: TaskId,
     /// Its rank within its application.
     pub rank: i64,
@@ -49,9 +49,9 @@ pub struct Start {
 /// A process that is to be stopped on one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stop {
-    /// Which.
+    /// The process, over all instances.
     pub process: TaskId,
-    /// Where.
+    /// The instance that it runs on.
     pub peer: PeerId,
     /// Its rank within its application.
     pub rank: i64,
@@ -62,7 +62,7 @@ pub struct Stop {
 /// What is known of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Its state.
+    /// Its state over all instances.
     pub state: ProcessState,
     /// Whether its last exit was expected.
     pub expected: bool,
@@ -83,7 +83,7 @@ pub enum Command {
     Stop(TaskId, PeerId),
     /// Say of a process that it did not become what it should in time.
     GiveUp {
-        /// Which.
+        /// The process that is waited for no longer.
         process: TaskId,
         /// What it is shown as from here on.
         shown: ProcessState,
@@ -101,7 +101,7 @@ pub enum Command {
 pub enum Again {
     /// The application in its sequence, with its own strategy or another.
     Application(Option<StartingStrategy>),
-    /// These processes alone.
+    /// These processes and no other of the application, with their own strategy or another.
     Processes(Option<StartingStrategy>, Vec<TaskId>),
 }
 

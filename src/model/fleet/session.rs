@@ -8,14 +8,14 @@ use crate::wire::fleet::frame::{BadFrame, Opener, Sealer};
 use crate::wire::fleet::hello::{Challenge, HELLO_BYTES_MAX, Hello, Nonce, VERSIONS, common_version};
 use crate::wire::fleet::key::Key;
 
-/// Who we are.
+/// What this instance says of itself to each other one.
 #[derive(Clone, Debug)]
 pub struct Me {
-    /// `host:port`.
+    /// As all configurations name it: `host:port`.
     pub identifier: String,
     /// What distinguishes this run from others.
     pub boot: u64,
-    /// What all know.
+    /// Made of the secret that all instances share.
     pub key: Key,
     /// What has to be the same with all.
     pub options: String,
@@ -59,7 +59,7 @@ impl std::fmt::Display for Broken {
     }
 }
 
-/// One stream.
+/// One stream, from the first byte of its handshake to its end.
 #[derive(Debug)]
 pub struct Session {
     state: State,
@@ -79,7 +79,7 @@ enum State {
         challenge: Vec<u8>,
         own: Vec<u8>,
     },
-    /// We have challenged.
+    /// We have challenged those who connected, and wait to hear who they are.
     Challenged {
         challenge: Vec<u8>,
         nonce: Nonce,
@@ -99,7 +99,7 @@ enum State {
 }
 
 impl Session {
-    /// We have connected.
+    /// A session on a connection that we have made: we are challenged first.
     pub fn connect(nonce: Nonce) -> Session {
         Session { state: State::Connected { nonce }, input: Vec::new() }
     }

@@ -26,22 +26,22 @@ pub struct TaskId(pub u32);
 /// Another state than its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forced {
-    /// The state shown.
+    /// The state that is shown instead.
     pub state: ProcessState,
-    /// Why.
+    /// Why, in words that are shown.
     pub reason: String,
-    /// Since when.
+    /// Since when; what an instance says later counts again.
     pub at: Mono,
 }
 
 /// What one instance has said of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// Which instance.
+    /// The instance that has said it.
     pub peer: PeerId,
-    /// What it said.
+    /// What it has said last.
     pub record: Record,
-    /// When.
+    /// When that came, by the clock of this instance.
     pub at: Mono,
     /// It was said before the report that is just coming in.
     is_stale: bool,
@@ -52,7 +52,7 @@ pub struct Known {
 pub struct Task {
     /// The application that it is of.
     pub app: AppId,
-    /// Its name therein.
+    /// Its name in the application: `web` of `site:web`.
     pub name: String,
     /// In the order of the instances.
     known: Vec<Known>,
@@ -156,9 +156,9 @@ fn is_up(state: ProcessState) -> bool {
 /// An application: its name and its tasks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct App {
-    /// Its name.
+    /// The name of its groups on all instances.
     pub name: String,
-    /// By their names.
+    /// Its processes by their names in it.
     pub tasks: BTreeMap<String, TaskId>,
 }
 
@@ -201,7 +201,7 @@ impl View {
         self.apps.get(self.by_name.get(group)?)?.tasks.get(name).copied()
     }
 
-    /// All tasks.
+    /// All tasks in the order in which they were first heard of.
     pub fn tasks(&self) -> impl Iterator<Item = (TaskId, &Task)> {
         self.tasks.iter().map(|(id, task)| (*id, task))
     }

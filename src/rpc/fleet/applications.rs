@@ -7,7 +7,7 @@ use super::{
 use crate::fleet::view::seconds;
 use crate::rpc::text;
 
-/// The rows.
+/// The rows about applications, in the order of the manual.
 pub const METHODS: &[Method] = &[
     row("get_all_applications_info", &["list[dict[str, Any]]"], &[], "Give the state of all applications.", all_info),
     row(

@@ -15,7 +15,7 @@ use crate::state::ProcessState;
 /// Bytes of more arguments, as many as a path may have. Each process keeps its own: ten thousand of them forty megabytes.
 const EXTRA_ARGS_BYTES_MAX: usize = 4096;
 
-/// The rows.
+/// The rows that start and stop, in the order of the manual.
 pub const METHODS: &[Method] = &[
     Method {
         optional: 1,
@@ -230,7 +230,7 @@ fn set_arguments(context: &mut Context<'_>, ids: &[TaskId], arguments: &str) -> 
     Ok(())
 }
 
-/// The optional arguments.
+/// The parameter at `index`, which may be left out, as more arguments for a command line; too long is a fault.
 pub(super) fn arguments(params: &[Value], index: usize) -> Result<&str, Fault> {
     let arguments = if params.len() > index { text(params, index)? } else { "" };
     if arguments.len() > EXTRA_ARGS_BYTES_MAX {

@@ -13,7 +13,7 @@ use crate::model::fleet::phase::{Phase, Wish};
 use crate::rpc::{text, wait};
 use crate::wire::pyrepr;
 
-/// The rows.
+/// The rows about the fleet as a whole, in the order of the manual.
 pub const METHODS: &[Method] = &[
     row(
         "conciliate",

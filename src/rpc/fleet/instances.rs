@@ -15,7 +15,7 @@ use crate::wire::fleet::report::{Interface, Modes};
 /// The version of Supvisors that this is like.
 const API_VERSION: &str = "0.19";
 
-/// The rows.
+/// The rows about the fleet's state and its instances, in the order of the manual.
 pub const METHODS: &[Method] = &[
     row("get_api_version", &["str"], &[], "Give the version of this interface.", |_, _| Ok(API_VERSION.into())),
     row(

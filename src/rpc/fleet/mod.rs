@@ -22,7 +22,7 @@ use crate::model::fleet::view::{AppId, TaskId};
 use crate::wire::pyrepr;
 use crate::wire::value::{Value, record};
 
-/// All rows.
+/// The rows of all themes, in the order of [`THEMES`].
 pub const METHODS: &[&[Method]] = &[
     instances::METHODS,
     applications::METHODS,

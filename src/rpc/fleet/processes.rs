@@ -16,7 +16,7 @@ use crate::rpc::text;
 use crate::state::ProcessState;
 use crate::wire::fleet::report::Record;
 
-/// The rows.
+/// The rows about processes, in the order of the manual.
 pub const METHODS: &[Method] = &[
     row(
         "get_all_process_info",

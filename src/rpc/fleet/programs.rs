@@ -7,7 +7,7 @@ use crate::fleet::acts::Begun;
 use crate::rpc::{control, text, wait};
 use crate::wire::pyrepr;
 
-/// The rows.
+/// The rows about programs of this instance, in the order of the manual.
 pub const METHODS: &[Method] = &[
     Method {
         optional: 1,

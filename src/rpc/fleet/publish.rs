@@ -19,10 +19,10 @@ const OFTEN_TOLD_MAX: usize = 200;
 const PROCESS_DELETED: i32 = -1;
 const APPLICATION_DELETED: i32 = 4;
 
-/// A message.
+/// A message, as subscribers get it over any of the links.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Its type.
+    /// Which type it is of, by which it is subscribed to.
     pub kind: Kind,
     /// Its body, as JSON.
     pub body: String,

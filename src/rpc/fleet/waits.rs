@@ -5,9 +5,9 @@ use crate::model::fleet::sequencer::Ticket;
 use crate::model::fleet::status::ApplicationState;
 use crate::rpc::{Answer, Done};
 
-/// A wait.
+/// A call that waits: for what it has begun, and then for what is to come of it.
 pub struct Wait {
-    /// What was begun.
+    /// What was begun: over when the sequencer has no job of it left.
     pub ticket: Ticket,
     /// What is to come of it.
     pub goal: Goal,
@@ -23,7 +23,7 @@ pub enum Goal {
     Up(AppId, String),
     /// That it is stopped.
     Down(AppId, String),
-    /// That processes run.
+    /// That each of these processes runs.
     AreUp(Vec<TaskId>),
     /// That they are stopped.
     AreDown(Vec<TaskId>),

@@ -87,9 +87,9 @@ pub struct Head<'a> {
     pub accept_encoding: Option<&'a str>,
     /// `Last-Event-ID`: the last event of a stream that it has seen.
     pub last_event_id: Option<&'a str>,
-    /// `Upgrade`
+    /// `Upgrade`: what it would rather speak, `websocket`.
     pub upgrade: Option<&'a str>,
-    /// `Sec-WebSocket-Key`
+    /// `Sec-WebSocket-Key`: base64, from which the answer's key is made.
     pub websocket_key: Option<&'a str>,
 }
 

@@ -118,7 +118,7 @@ struct State {
     params: Vec<Value>,
     /// Values that have begun, each within the one before it.
     open: Vec<Open>,
-    /// A parameter has.
+    /// Whether a `<param>` is open.
     is_in_param: bool,
 }
 

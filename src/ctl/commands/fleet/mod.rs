@@ -216,7 +216,7 @@ fn means_all(words: &[String]) -> bool {
 mod tests {
     use super::*;
 
-    /// V-310 to V-342.
+    /// The commands of V-310 to V-342, in their order.
     #[rustfmt::skip]
     const NAMES: [&str; 39] = [
         "sversion", "sstate", "master", "strategies", "stats_status", "instance_status", "application_info",
