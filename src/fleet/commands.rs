@@ -12,7 +12,7 @@ use crate::model::fleet::phase::Wish;
 use crate::model::fleet::view::TaskId;
 use crate::state::SupervisorState;
 use crate::wire::fleet::Kind;
-use crate::wire::fleet::report::{self, Answer, Command};
+use crate::wire::fleet::command::{self, Answer, Command};
 
 /// Commands that may be unanswered. Each is answered within a moment, or its stream ends.
 const UNANSWERED_MAX: usize = 100_000;
@@ -33,7 +33,7 @@ impl Commands {
 }
 
 impl Fleet {
-    fn command(&mut self, peer: PeerId, wish: report::Wish) -> Option<u64> {
+    fn command(&mut self, peer: PeerId, wish: command::Wish) -> Option<u64> {
         self.commands.next += 1;
         let command = Command { number: self.commands.next, wish };
         self.peers.send(peer, Kind::Command, &command.write()).ok().map(|()| command.number)
@@ -43,7 +43,7 @@ impl Fleet {
     pub(super) fn command_start(&mut self, peer: PeerId, task: TaskId) -> bool {
         let Some((group, name)) = self.view.names(task) else { return false };
         let arguments = self.extra_args(task).to_string();
-        let wish = report::Wish::Start { group: group.to_string(), name: name.to_string(), arguments };
+        let wish = command::Wish::Start { group: group.to_string(), name: name.to_string(), arguments };
         let Some(number) = self.command(peer, wish) else { return false };
         if self.commands.starts.len() < UNANSWERED_MAX {
             self.commands.starts.insert(number, (peer, task));
@@ -54,7 +54,7 @@ impl Fleet {
     /// Has another instance stop a process.
     pub(super) fn command_stop(&mut self, peer: PeerId, task: TaskId) {
         let Some((group, name)) = self.view.names(task) else { return };
-        let wish = report::Wish::Stop { group: group.to_string(), name: name.to_string() };
+        let wish = command::Wish::Stop { group: group.to_string(), name: name.to_string() };
         // One that cannot be told is about to be lost, which is seen as that.
         self.command(peer, wish);
     }
@@ -62,8 +62,8 @@ impl Fleet {
     /// Passes a wish to whoever leads; false if it cannot be told.
     pub(super) fn pass_on(&mut self, master: PeerId, wish: Wish) -> bool {
         let wish = match wish {
-            Wish::Shutdown => report::Wish::Shutdown,
-            Wish::Restart => report::Wish::Restart,
+            Wish::Shutdown => command::Wish::Shutdown,
+            Wish::Restart => command::Wish::Restart,
         };
         self.command(master, wish).is_some()
     }
@@ -99,7 +99,7 @@ impl Fleet {
     /// Does what another instance wants.
     ///
     /// Errors: why it is not done.
-    fn obey(&mut self, wish: report::Wish, daemon: &mut Daemon, now: Now, host: &mut dyn Host) -> Result<(), String> {
+    fn obey(&mut self, wish: command::Wish, daemon: &mut Daemon, now: Now, host: &mut dyn Host) -> Result<(), String> {
         if daemon.state() != SupervisorState::Running {
             return Err("it is ending".to_string());
         }
@@ -108,14 +108,14 @@ impl Fleet {
             task.ok_or_else(|| format!("{group}:{name} is not known there"))
         };
         match wish {
-            report::Wish::Start { group, name, arguments } => {
+            command::Wish::Start { group, name, arguments } => {
                 let task = find(self, &group, &name)?;
                 if self.extra_args(task) != arguments {
                     self.set_arguments(task, &arguments, daemon, now);
                 }
                 self.start_here(task, daemon, now, host)
             }
-            report::Wish::Stop { group, name } => {
+            command::Wish::Stop { group, name } => {
                 let task = find(self, &group, &name)?;
                 if let Some(id) = self.local(task) {
                     self.stop_here(&[id], daemon, now, host);
@@ -123,14 +123,14 @@ impl Fleet {
                 }
                 Ok(())
             }
-            report::Wish::Shutdown | report::Wish::Restart if !self.leads() => {
+            command::Wish::Shutdown | command::Wish::Restart if !self.leads() => {
                 Err("another instance leads".to_string())
             }
-            report::Wish::Shutdown => {
+            command::Wish::Shutdown => {
                 self.ask(Wish::Shutdown, daemon);
                 Ok(())
             }
-            report::Wish::Restart => {
+            command::Wish::Restart => {
                 self.ask(Wish::Restart, daemon);
                 Ok(())
             }

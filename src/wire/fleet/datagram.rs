@@ -22,7 +22,7 @@ pub struct Datagram<'a> {
     pub boot: u64,
     /// Which one of that run it is.
     pub counter: u64,
-    /// What it says.
+    /// What it says, not looked into: a message of the membership.
     pub body: &'a [u8],
     signed: &'a [u8],
     tag: &'a [u8],

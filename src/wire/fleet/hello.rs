@@ -55,12 +55,12 @@ impl Challenge {
     }
 }
 
-/// Who somebody is.
+/// Who somebody is, and what the other side has to know before it speaks to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
     /// Oldest and newest version that it speaks.
     pub versions: (u8, u8),
-    /// `host:port`.
+    /// As all configurations name it: `host:port`.
     pub identifier: String,
     /// What distinguishes this run of it from others.
     pub boot: u64,

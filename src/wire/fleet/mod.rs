@@ -4,12 +4,11 @@
 //! [`key`]; their bodies are written with [`codec`].
 
 pub mod codec;
+pub mod command;
 pub mod datagram;
 pub mod frame;
 pub mod hello;
 pub mod key;
-
-pub mod pack;
 pub mod report;
 
 /// What a frame is for. A number that is not known is passed over, so that newer instances may say more.

@@ -1,23 +1,22 @@
-//! What an instance reports of itself, and what instances ask of each other: bodies of the frames for reports, commands and
-//! answers.
+//! What an instance reports of itself: bodies of the frames for reports.
 //!
 //! A report is a row of [`Item`]s, each with its length, so that items that are not known here are passed over. All that an
 //! instance knows of itself begins with [`Item::Begin`] and ends with [`Item::Complete`], over as many frames as it takes;
 //! after that come changes.
 
-use super::pack::{Broken, Input, TEXT_BYTES_MAX, flags, number, signed, text};
+use super::codec::{Malformed, Reader, TEXT_BYTES_MAX, push_flags, push_short_text, push_signed, push_varint};
 use crate::state::ProcessState;
 
 /// Instances that one may speak of; a fleet has no more.
-const INSTANCES_MAX: u64 = 1_000;
+const INSTANCES_MAX: usize = 1_000;
 
 /// Interfaces of the network, names of one, labels: more than any host has.
-const NAMES_MAX: u64 = 256;
+const NAMES_MAX: usize = 256;
 
 /// What one instance knows of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    /// Its state.
+    /// Its state on that instance alone.
     pub state: ProcessState,
     /// Whether its last exit was expected.
     pub expected: bool,
@@ -60,11 +59,11 @@ pub struct Record {
 /// An interface of the network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
-    /// `eth0`.
+    /// Its name on that host: `eth0`.
     pub name: String,
-    /// Its address.
+    /// The address with dots: `10.0.0.1`.
     pub address: String,
-    /// Its mask.
+    /// The mask with dots: `255.255.255.0`.
     pub netmask: String,
     /// The names of its address.
     pub names: Vec<String>,
@@ -81,7 +80,7 @@ pub struct About {
     pub hostname: String,
     /// Labels that it shares with others.
     pub stereotypes: Vec<String>,
-    /// Its network.
+    /// The interfaces of its host that have an address, but for the loopback.
     pub interfaces: Vec<Interface>,
     /// Options that have to be the same everywhere: name and value.
     pub checked: Vec<(String, String)>,
@@ -149,49 +148,12 @@ pub enum Item {
     },
 }
 
-/// What one instance wants of another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Wish {
-    Start {
-        group: String,
-        name: String,
-        arguments: String,
-    },
-    Stop {
-        group: String,
-        name: String,
-    },
-    /// Everything is to be stopped, and all are to end.
-    Shutdown,
-    /// The same, and all begin anew.
-    Restart,
+fn push_texts(out: &mut Vec<u8>, all: &[String]) {
+    push_varint(out, all.len() as u64);
+    all.iter().for_each(|one| push_short_text(out, one));
 }
 
-/// A wish with the number that its answer has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
-    /// The number.
-    pub number: u64,
-    /// What is wanted.
-    pub wish: Wish,
-}
-
-/// What came of a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The number of the command.
-    pub number: u64,
-    /// Why it is not done; `None` if it is under way.
-    pub problem: Option<String>,
-}
-
-fn texts(out: &mut Vec<u8>, all: &[String]) {
-    number(out, all.len() as u64);
-    all.iter().for_each(|one| text(out, one));
-}
-
-fn read_state(input: &mut Input<'_>) -> Result<ProcessState, Broken> {
+fn read_state(input: &mut Reader<'_>) -> Result<ProcessState, Malformed> {
     let code = input.number()?;
     let found = ProcessState::ALL.into_iter().find(|state| state.code() as u64 == code);
     Ok(found.unwrap_or(ProcessState::Unknown))
@@ -199,23 +161,23 @@ fn read_state(input: &mut Input<'_>) -> Result<ProcessState, Broken> {
 
 impl Record {
     fn write(&self, out: &mut Vec<u8>) {
-        number(out, self.state.code() as u64);
+        push_varint(out, self.state.code() as u64);
         let Record { expected, came_up, is_disabled, has_crashed, has_stdout, has_stderr, is_pending, .. } = *self;
-        flags(out, [expected, came_up, is_disabled, has_crashed, has_stdout, has_stderr, is_pending]);
-        signed(out, self.start);
-        signed(out, self.stop);
-        number(out, self.started);
-        number(out, self.changed);
-        signed(out, i64::from(self.pid));
-        text(out, &self.spawnerr);
-        text(out, &self.extra_args);
-        text(out, &self.program);
-        signed(out, self.index);
-        signed(out, self.startsecs);
-        signed(out, self.stopwaitsecs);
+        push_flags(out, [expected, came_up, is_disabled, has_crashed, has_stdout, has_stderr, is_pending]);
+        push_signed(out, self.start);
+        push_signed(out, self.stop);
+        push_varint(out, self.started);
+        push_varint(out, self.changed);
+        push_signed(out, i64::from(self.pid));
+        push_short_text(out, &self.spawnerr);
+        push_short_text(out, &self.extra_args);
+        push_short_text(out, &self.program);
+        push_signed(out, self.index);
+        push_signed(out, self.startsecs);
+        push_signed(out, self.stopwaitsecs);
     }
 
-    fn read(input: &mut Input<'_>) -> Result<Record, Broken> {
+    fn read(input: &mut Reader<'_>) -> Result<Record, Malformed> {
         let state = read_state(input)?;
         let [expected, came_up, is_disabled, has_crashed, has_stdout, has_stderr, is_pending] = input.flags()?;
         Ok(Record {
@@ -231,10 +193,10 @@ impl Record {
             stop: input.signed()?,
             started: input.number()?,
             changed: input.number()?,
-            pid: i32::try_from(input.signed()?).map_err(|_| Broken)?,
-            spawnerr: input.text()?,
-            extra_args: input.text()?,
-            program: input.text()?,
+            pid: i32::try_from(input.signed()?).map_err(|_| Malformed)?,
+            spawnerr: input.short_text()?,
+            extra_args: input.short_text()?,
+            program: input.short_text()?,
             index: input.signed()?,
             startsecs: input.signed()?,
             stopwaitsecs: input.signed()?,
@@ -244,42 +206,42 @@ impl Record {
 
 impl Interface {
     fn write(&self, out: &mut Vec<u8>) {
-        [&self.name, &self.address, &self.netmask].into_iter().for_each(|one| text(out, one));
-        texts(out, &self.names);
+        [&self.name, &self.address, &self.netmask].into_iter().for_each(|one| push_short_text(out, one));
+        push_texts(out, &self.names);
     }
 
-    fn read(input: &mut Input<'_>) -> Result<Interface, Broken> {
-        let (name, address, netmask) = (input.text()?, input.text()?, input.text()?);
-        Ok(Interface { name, address, netmask, names: input.list(NAMES_MAX, Input::text)? })
+    fn read(input: &mut Reader<'_>) -> Result<Interface, Malformed> {
+        let (name, address, netmask) = (input.short_text()?, input.short_text()?, input.short_text()?);
+        Ok(Interface { name, address, netmask, names: input.list(NAMES_MAX, Reader::short_text)? })
     }
 }
 
 impl About {
     fn write(&self, out: &mut Vec<u8>) {
-        text(out, &self.machine);
-        text(out, &self.hardware);
-        text(out, &self.hostname);
-        texts(out, &self.stereotypes);
-        number(out, self.interfaces.len() as u64);
+        push_short_text(out, &self.machine);
+        push_short_text(out, &self.hardware);
+        push_short_text(out, &self.hostname);
+        push_texts(out, &self.stereotypes);
+        push_varint(out, self.interfaces.len() as u64);
         self.interfaces.iter().for_each(|one| one.write(out));
-        number(out, self.checked.len() as u64);
+        push_varint(out, self.checked.len() as u64);
         for (name, value) in &self.checked {
-            text(out, name);
-            text(out, value);
+            push_short_text(out, name);
+            push_short_text(out, value);
         }
-        number(out, self.began);
-        signed(out, self.began_wall);
-        number(out, self.now);
+        push_varint(out, self.began);
+        push_signed(out, self.began_wall);
+        push_varint(out, self.now);
     }
 
-    fn read(input: &mut Input<'_>) -> Result<About, Broken> {
+    fn read(input: &mut Reader<'_>) -> Result<About, Malformed> {
         Ok(About {
-            machine: input.text()?,
-            hardware: input.text()?,
-            hostname: input.text()?,
-            stereotypes: input.list(NAMES_MAX, Input::text)?,
+            machine: input.short_text()?,
+            hardware: input.short_text()?,
+            hostname: input.short_text()?,
+            stereotypes: input.list(NAMES_MAX, Reader::short_text)?,
             interfaces: input.list(NAMES_MAX, Interface::read)?,
-            checked: input.list(NAMES_MAX, |input| Ok((input.text()?, input.text()?)))?,
+            checked: input.list(NAMES_MAX, |input| Ok((input.short_text()?, input.short_text()?)))?,
             began: input.number()?,
             began_wall: input.signed()?,
             now: input.number()?,
@@ -289,21 +251,21 @@ impl About {
 
 impl Modes {
     fn write(&self, out: &mut Vec<u8>) {
-        number(out, self.phase);
-        flags(out, [self.is_degraded, self.discovers, self.is_starting, self.is_stopping, self.restarts]);
-        text(out, &self.master);
-        number(out, self.instances.len() as u64);
+        push_varint(out, self.phase);
+        push_flags(out, [self.is_degraded, self.discovers, self.is_starting, self.is_stopping, self.restarts]);
+        push_short_text(out, &self.master);
+        push_varint(out, self.instances.len() as u64);
         for (name, state) in &self.instances {
-            text(out, name);
-            number(out, *state);
+            push_short_text(out, name);
+            push_varint(out, *state);
         }
     }
 
-    fn read(input: &mut Input<'_>) -> Result<Modes, Broken> {
+    fn read(input: &mut Reader<'_>) -> Result<Modes, Malformed> {
         let phase = input.number()?;
         let [is_degraded, discovers, is_starting, is_stopping, restarts] = input.flags()?;
-        let master = input.text()?;
-        let instances = input.list(INSTANCES_MAX, |input| Ok((input.text()?, input.number()?)))?;
+        let master = input.short_text()?;
+        let instances = input.list(INSTANCES_MAX, |input| Ok((input.short_text()?, input.number()?)))?;
         Ok(Modes { phase, is_degraded, discovers, is_starting, is_stopping, restarts, master, instances })
     }
 }
@@ -312,12 +274,12 @@ impl Item {
     /// Bytes that it may take in a frame, about.
     pub const BYTES_MAX: usize = 4 * TEXT_BYTES_MAX;
 
-    /// Appends it.
+    /// Appends tag, length and body.
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut body = Vec::new();
         let mut named = |group: &String, name: &String| {
-            text(&mut body, group);
-            text(&mut body, name);
+            push_short_text(&mut body, group);
+            push_short_text(&mut body, name);
         };
         let tag = match self {
             Item::Begin => 1,
@@ -341,26 +303,26 @@ impl Item {
             }
             Item::Forced { group, name, state, reason } => {
                 named(group, name);
-                number(&mut body, state.code() as u64);
-                text(&mut body, reason);
+                push_varint(&mut body, state.code() as u64);
+                push_short_text(&mut body, reason);
                 7
             }
             Item::Arguments { group, name, arguments } => {
                 named(group, name);
-                text(&mut body, arguments);
+                push_short_text(&mut body, arguments);
                 8
             }
         };
         out.push(tag);
-        number(out, body.len() as u64);
+        push_varint(out, body.len() as u64);
         out.extend_from_slice(&body);
     }
 
     /// The next one; `None` for one that is not known here.
-    fn read(input: &mut Input<'_>) -> Result<Option<Item>, Broken> {
+    fn read(input: &mut Reader<'_>) -> Result<Option<Item>, Malformed> {
         let tag = input.byte()?;
         let length = input.number()?;
-        let mut body = Input(input.bytes(length)?);
+        let mut body = Reader::new(input.take(length)?);
         let body = &mut body;
         Ok(Some(match tag {
             1 => Item::Begin,
@@ -368,78 +330,27 @@ impl Item {
             3 => Item::About(Box::new(About::read(body)?)),
             4 => Item::Modes(Box::new(Modes::read(body)?)),
             5 => {
-                let (group, name) = (body.text()?, body.text()?);
+                let (group, name) = (body.short_text()?, body.short_text()?);
                 Item::Process { group, name, record: Box::new(Record::read(body)?) }
             }
-            6 => Item::Gone { group: body.text()?, name: body.text()? },
+            6 => Item::Gone { group: body.short_text()?, name: body.short_text()? },
             7 => {
-                let (group, name, state) = (body.text()?, body.text()?, read_state(body)?);
-                Item::Forced { group, name, state, reason: body.text()? }
+                let (group, name, state) = (body.short_text()?, body.short_text()?, read_state(body)?);
+                Item::Forced { group, name, state, reason: body.short_text()? }
             }
-            8 => Item::Arguments { group: body.text()?, name: body.text()?, arguments: body.text()? },
+            8 => Item::Arguments { group: body.short_text()?, name: body.short_text()?, arguments: body.short_text()? },
             _ => return Ok(None),
         }))
     }
 
     /// All items of a report. What is not whole says nothing at all.
-    pub fn read_all(bytes: &[u8]) -> Result<Vec<Item>, Broken> {
-        let mut input = Input(bytes);
+    pub fn read_all(bytes: &[u8]) -> Result<Vec<Item>, Malformed> {
+        let mut input = Reader::new(bytes);
         let mut items = Vec::new();
         while !input.is_empty() {
             items.extend(Item::read(&mut input)?);
         }
         Ok(items)
-    }
-}
-
-impl Command {
-    /// Its bytes.
-    pub fn write(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        number(&mut out, self.number);
-        let (tag, texts): (u8, Vec<&str>) = match &self.wish {
-            Wish::Start { group, name, arguments } => (1, vec![group, name, arguments]),
-            Wish::Stop { group, name } => (2, vec![group, name]),
-            Wish::Shutdown => (3, Vec::new()),
-            Wish::Restart => (4, Vec::new()),
-        };
-        out.push(tag);
-        texts.into_iter().for_each(|one| text(&mut out, one));
-        out
-    }
-
-    /// Reads one. A wish that is not known here is `Ok(Err(number))`: it is answered as not done.
-    pub fn read(bytes: &[u8]) -> Result<Result<Command, u64>, Broken> {
-        let mut input = Input(bytes);
-        let number = input.number()?;
-        let wish = match input.byte()? {
-            1 => Wish::Start { group: input.text()?, name: input.text()?, arguments: input.text()? },
-            2 => Wish::Stop { group: input.text()?, name: input.text()? },
-            3 => Wish::Shutdown,
-            4 => Wish::Restart,
-            _ => return Ok(Err(number)),
-        };
-        Ok(Ok(Command { number, wish }))
-    }
-}
-
-impl Answer {
-    /// Its bytes.
-    pub fn write(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        number(&mut out, self.number);
-        flags(&mut out, [self.problem.is_some()]);
-        text(&mut out, self.problem.as_deref().unwrap_or_default());
-        out
-    }
-
-    /// Reads one.
-    pub fn read(bytes: &[u8]) -> Result<Answer, Broken> {
-        let mut input = Input(bytes);
-        let number = input.number()?;
-        let [has_problem] = input.flags()?;
-        let problem = input.text()?;
-        Ok(Answer { number, problem: has_problem.then_some(problem) })
     }
 }
 
@@ -518,7 +429,7 @@ mod tests {
         for end in 0..whole.len() {
             let expected = match ends.iter().position(|at| *at == end) {
                 Some(count) => Ok(items[..count].to_vec()),
-                None => Err(Broken),
+                None => Err(Malformed),
             };
             assert_eq!(Item::read_all(&whole[..end]), expected, "cut at {end}");
         }
@@ -545,32 +456,6 @@ mod tests {
                 let read = Item::read_all(&bytes).map(|items| items.len());
                 assert!(read.is_err() || read.is_ok_and(|count| count <= whole.len()), "byte {at} as {other}");
             }
-        }
-    }
-
-    #[test]
-    fn commands_and_answers_come_back() {
-        let (group, name) = ("app".to_string(), "web".to_string());
-        let wishes = [
-            Wish::Start { group: group.clone(), name: name.clone(), arguments: "-v".to_string() },
-            Wish::Stop { group, name },
-            Wish::Shutdown,
-            Wish::Restart,
-        ];
-        for (number, wish) in (300..).zip(wishes) {
-            let command = Command { number, wish };
-            let bytes = command.write();
-            assert_eq!(Command::read(&bytes), Ok(Ok(command)));
-            for end in 0..bytes.len() {
-                assert_eq!(Command::read(&bytes[..end]), Err(Broken), "{number} cut at {end}");
-            }
-        }
-        assert_eq!(Command::read(&[7, 200]), Ok(Err(7)), "one that is not known here");
-        for problem in [None, Some(String::new()), Some("no such program".to_string())] {
-            let answer = Answer { number: 9, problem };
-            let bytes = answer.write();
-            assert_eq!(Answer::read(&bytes), Ok(answer.clone()));
-            (0..bytes.len()).for_each(|end| assert_eq!(Answer::read(&bytes[..end]), Err(Broken), "{answer:?} {end}"));
         }
     }
 }
