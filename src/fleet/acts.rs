@@ -1,5 +1,7 @@
 //! Wishes: applications and processes to be started and stopped, each with a ticket for who waits.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::Fleet;
 use super::sequence::NO_PLACE;
 use crate::clock::Now;
@@ -88,9 +90,7 @@ impl Fleet {
     /// Starts processes, each by itself.
     pub fn start_processes(&mut self, ids: &[TaskId], strategy: StartingStrategy, means: Means<'_>) -> Begun {
         let ticket = self.sequencer.ticket();
-        for id in ids {
-            self.plan_process(*id, Some(strategy), ticket, means.daemon);
-        }
+        self.plan_processes(ids, Some(strategy), ticket, means.daemon);
         self.go_on(means.daemon, means.now, means.host);
         let has_begun = ids.iter().any(|id| !self.has_no_place(*id));
         if has_begun { Begun::Something(ticket) } else { Begun::Nothing }
@@ -120,7 +120,7 @@ impl Fleet {
         let app_of = |fleet: &Fleet, id: TaskId| fleet.view.task(id).map(|task| task.app);
         let restarted = again.map_or(&[][..], |(_, ids)| ids);
         let all = stops.iter().map(|stop| stop.process).chain(restarted.iter().copied());
-        let apps: std::collections::BTreeSet<AppId> = all.filter_map(|id| app_of(self, id)).collect();
+        let apps: BTreeSet<AppId> = all.filter_map(|id| app_of(self, id)).collect();
         if apps.iter().any(|app| self.sequencer.is_full(*app)) {
             return Begun::TooMuch;
         }
@@ -197,17 +197,23 @@ impl Fleet {
         self.sequencer.start(id, rank, starts, ticket, batch);
     }
 
-    pub(super) fn plan_process(
+    pub(super) fn plan_processes(
         &mut self,
-        id: TaskId,
+        ids: &[TaskId],
         strategy: Option<StartingStrategy>,
         ticket: Ticket,
         daemon: &Daemon,
     ) {
-        let app = self.view.task(id).map(|task| task.app);
-        if let (Some(app), Some(start)) = (app, self.start_of(daemon, id, strategy, true)) {
-            self.refused.remove(&id);
-            self.sequencer.start_process(app, start, ticket, ticket.0);
+        let mut by_app: BTreeMap<AppId, Vec<Start>> = BTreeMap::new();
+        for id in ids {
+            let app = self.view.task(*id).map(|task| task.app);
+            if let (Some(app), Some(start)) = (app, self.start_of(daemon, *id, strategy, true)) {
+                self.refused.remove(id);
+                by_app.entry(app).or_default().push(start);
+            }
+        }
+        for (app, starts) in by_app {
+            self.sequencer.start_processes(app, starts, ticket, ticket.0);
         }
     }
 

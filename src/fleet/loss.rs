@@ -57,6 +57,7 @@ impl Fleet {
     /// The same, for processes that run nowhere any more.
     pub(super) fn cure_lost(&mut self, lost: impl IntoIterator<Item = TaskId>, daemon: &mut Daemon, now: Now) {
         let mut by_app: BTreeMap<AppId, Vec<(TaskId, RunningFailure)>> = BTreeMap::new();
+        let planned = self.sequencer.starting();
         for id in lost {
             let Some(task) = self.view.task(id).filter(|task| !task.is_running()) else { continue };
             let app = task.app;
@@ -64,7 +65,7 @@ impl Fleet {
             let Some(rules) = self.rules_of(id).filter(|_| is_managed) else { continue };
             let strategy = rules.running_failure;
             // What is planned anyway is started by that (V-396).
-            if self.sequencer.is_starting(id) {
+            if planned.contains(&id) {
                 continue;
             }
             let name = self.view.namespec(id).unwrap_or_default();
@@ -97,8 +98,8 @@ impl Fleet {
             return self.plan_restart(app, ticket, daemon);
         }
         let ticket = self.sequencer.ticket();
-        for (id, _) in tasks.iter().filter(|(_, strategy)| *strategy == RestartProcess) {
-            self.plan_process(*id, None, ticket, daemon);
-        }
+        let restarted = tasks.iter().filter(|(_, strategy)| *strategy == RestartProcess);
+        let restarted: Vec<TaskId> = restarted.map(|(id, _)| *id).collect();
+        self.plan_processes(&restarted, None, ticket, daemon);
     }
 }

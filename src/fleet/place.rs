@@ -212,17 +212,31 @@ impl Fleet {
 
     /// What would become of starts, in this order, if each succeeded: where each would be (V-365). Nothing changes.
     pub fn rehearse(&mut self, ids: &[TaskId], strategy: StartingStrategy) -> Vec<(TaskId, Option<PeerId>)> {
-        let (assigned, chosen) = (self.assigned.clone(), self.chosen.clone());
         let mut pending = self.pending();
-        let mut found = Vec::with_capacity(ids.len());
-        for id in ids {
-            let place = self.place(*id, strategy, &pending);
-            let load = self.rules_of(*id).map_or(0, |rules| rules.expected_loading);
-            if let Some(place) = place {
-                *pending.entry(place).or_default() += load;
+        self.without_trace(|fleet| {
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                let place = fleet.place(*id, strategy, &pending);
+                let load = fleet.rules_of(*id).map_or(0, |rules| rules.expected_loading);
+                if let Some(place) = place {
+                    *pending.entry(place).or_default() += load;
+                }
+                found.push((*id, place));
             }
-            found.push((*id, place));
-        }
+            found
+        })
+    }
+
+    /// The first of some processes for which there is a place now. Nothing changes.
+    pub fn first_with_place(&mut self, ids: &[TaskId], strategy: StartingStrategy) -> Option<TaskId> {
+        let pending = self.pending();
+        self.without_trace(|fleet| ids.iter().copied().find(|id| fleet.place(*id, strategy, &pending).is_some()))
+    }
+
+    /// Looks for places without giving them out: there is one copy of what is given out for a call, not for each process.
+    fn without_trace<R>(&mut self, look: impl FnOnce(&mut Fleet) -> R) -> R {
+        let (assigned, chosen) = (self.assigned.clone(), self.chosen.clone());
+        let found = look(self);
         (self.assigned, self.chosen) = (assigned, chosen);
         found
     }

@@ -121,11 +121,7 @@ impl Fleet {
         }
         match again {
             Again::Application(strategy) => self.plan_start(application, strategy, ticket, ticket.0, false, daemon),
-            Again::Processes(strategy, ids) => {
-                for id in ids {
-                    self.plan_process(id, strategy, ticket, daemon);
-                }
-            }
+            Again::Processes(strategy, ids) => self.plan_processes(&ids, strategy, ticket, daemon),
         }
     }
 

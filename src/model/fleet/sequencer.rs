@@ -7,6 +7,8 @@
 //! The sequencer starts nothing itself. [`Sequencer::next`] looks at what has become of what it wanted and says what it wants
 //! now; whoever asks does that, and asks again until nothing is wanted.
 
+mod job;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use crate::clock::Mono;
 use crate::config::fleet::{StartingFailure, StartingStrategy};
 use crate::id::PeerId;
 use crate::state::ProcessState;
+
+use job::{Item, Job, Kind};
 
 /// Commands of one look. Whoever asks comes again at once, so that a thousand processes take no long turn.
 const COMMANDS_MAX: usize = 64;
@@ -105,70 +109,17 @@ pub enum Again {
     Processes(Option<StartingStrategy>, Vec<TaskId>),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Start,
-    Stop,
-}
-
-/// A process in a job.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Item {
-    process: TaskId,
-    ticket: Ticket,
-    /// Of a start: `None` for a stop.
-    start: Option<Start>,
-    /// Of a stop: where.
-    peer: Option<PeerId>,
-    stop_limit: Duration,
-}
-
-/// A process whose turn it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Running {
-    item: Item,
-    /// The state in which it was seen last, and since when.
-    seen: Option<(ProcessState, Mono)>,
-    /// When it is given up if it stays in that state.
-    due: Option<Mono>,
-}
-
-/// What is done with one application.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Job {
-    application: AppId,
-    kind: Kind,
-    batch: u64,
-    /// Among the applications of its batch.
-    rank: i64,
-    /// Processes whose turn is to come.
-    planned: BTreeMap<i64, Vec<Item>>,
-    current: Vec<Running>,
-    /// What is started afterwards.
-    again: Option<(Again, Vec<Ticket>)>,
-    /// The application is to be stopped afterwards, because a start has failed.
-    has_failed: bool,
-    /// Tickets of those that were planned and are not started because of that.
-    failed: Vec<Ticket>,
-}
-
 /// All that is under way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sequencer {
-    jobs: Vec<Job>,
+    /// By their applications, of which there may be thousands, and those of one in the order in which they were planned.
+    jobs: BTreeMap<(AppId, u64), Job>,
+    next_job: u64,
     next_ticket: u64,
 }
 
 /// Asks what is known of a process: on an instance, or where it is being started.
 pub type Look<'l> = dyn Fn(TaskId, Option<PeerId>) -> Option<Facts> + 'l;
-
-/// What has become of a process that was told to start or to stop.
-enum Outcome {
-    UnderWay,
-    Done,
-    Failed,
-    TimedOut(ProcessState, &'static str),
-}
 
 impl Sequencer {
     /// A new ticket. It is over at once if nothing is planned with it.
@@ -179,38 +130,44 @@ impl Sequencer {
 
     /// Plans the start of an application. What was planned of it before is replaced (V-390); what is under way goes on.
     pub fn start(&mut self, application: AppId, rank: i64, starts: Vec<Start>, ticket: Ticket, batch: u64) {
-        self.jobs.retain_mut(|job| {
-            let is_it = job.application == application && job.kind == Kind::Start;
-            if is_it {
-                job.planned.clear();
+        let mut over = Vec::new();
+        for (key, job) in self.of_mut(application).filter(|(_, job)| job.kind == Kind::Start) {
+            job.planned.clear();
+            if job.current.is_empty() {
+                over.push(*key);
             }
-            !is_it || !job.current.is_empty()
-        });
+        }
+        for key in over {
+            self.jobs.remove(&key);
+        }
         let mut planned: BTreeMap<i64, Vec<Item>> = BTreeMap::new();
         for start in starts {
             planned.entry(start.rank).or_default().push(Item::start(start, ticket));
         }
         if !planned.is_empty() {
-            self.jobs.push(Job { rank, planned, ..Job::new(application, Kind::Start, batch) });
+            self.add(Job { rank, planned, ..Job::new(application, Kind::Start, batch) });
         }
     }
 
-    /// Plans the start of a process; it joins the start of its application if there is one (V-390). False if it is planned
-    /// there already.
-    pub fn start_process(&mut self, application: AppId, start: Start, ticket: Ticket, batch: u64) -> bool {
-        if self.is_starting(start.process) {
-            return false;
+    /// Plans the start of processes, each by itself; they join the start of their application if there is one (V-390). Says
+    /// how many were not planned there already.
+    pub fn start_processes(&mut self, application: AppId, starts: Vec<Start>, ticket: Ticket, batch: u64) -> usize {
+        let mut known: BTreeSet<TaskId> =
+            self.starts(application).flat_map(Job::items).map(|item| item.process).collect();
+        let before = known.len();
+        let mut planned: BTreeMap<i64, Vec<Item>> = BTreeMap::new();
+        for start in starts.into_iter().filter(|start| known.insert(start.process)) {
+            planned.entry(start.rank).or_default().push(Item::start(start, ticket));
         }
-        let rank = start.rank;
-        let item = Item::start(start, ticket);
-        match self.job_mut(application, Kind::Start) {
-            Some(job) => job.planned.entry(rank).or_default().push(item),
-            None => {
-                let planned = BTreeMap::from([(rank, vec![item])]);
-                self.jobs.push(Job { planned, ..Job::new(application, Kind::Start, batch) });
+        let joined = self.of_mut(application).map(|(_, job)| job).find(|job| job.kind == Kind::Start);
+        if let Some(job) = joined {
+            for (rank, items) in planned {
+                job.planned.entry(rank).or_default().extend(items);
             }
+        } else if !planned.is_empty() {
+            self.add(Job { planned, ..Job::new(application, Kind::Start, batch) });
         }
-        true
+        known.len() - before
     }
 
     /// Plans stops of processes of an application, and what is started afterwards. What was to be started of it is not.
@@ -225,7 +182,7 @@ impl Sequencer {
     ) {
         let meant: BTreeSet<TaskId> = stops.iter().map(|stop| stop.process).collect();
         let is_meant = |process: TaskId| meant.contains(&process);
-        for job in self.jobs.iter_mut().filter(|job| job.application == application && job.kind == Kind::Start) {
+        for (_, job) in self.of_mut(application).filter(|(_, job)| job.kind == Kind::Start) {
             for items in job.planned.values_mut() {
                 items.retain(|item| !is_meant(item.process));
             }
@@ -241,7 +198,7 @@ impl Sequencer {
             return;
         }
         let again = again.map(|again| (again, vec![ticket]));
-        self.jobs.push(Job { rank, planned, again, ..Job::new(application, Kind::Stop, batch) });
+        self.add(Job { rank, planned, again, ..Job::new(application, Kind::Stop, batch) });
     }
 
     /// Forgets all that is planned and under way: somebody wants everything to end (V-450).
@@ -251,7 +208,7 @@ impl Sequencer {
 
     /// Forgets processes that are no more.
     pub fn retain(&mut self, is_there: impl Fn(TaskId) -> bool) {
-        for job in &mut self.jobs {
+        for job in self.jobs.values_mut() {
             for items in job.planned.values_mut() {
                 items.retain(|item| is_there(item.process));
             }
@@ -262,12 +219,12 @@ impl Sequencer {
 
     /// Whether nothing is started.
     pub fn is_starting_nothing(&self) -> bool {
-        self.jobs.iter().all(|job| job.kind != Kind::Start)
+        self.jobs.values().all(|job| job.kind != Kind::Start)
     }
 
     /// Whether nothing is stopped.
     pub fn is_stopping_nothing(&self) -> bool {
-        self.jobs.iter().all(|job| job.kind != Kind::Stop)
+        self.jobs.values().all(|job| job.kind != Kind::Stop)
     }
 
     /// Whether nothing at all is to be done.
@@ -277,42 +234,37 @@ impl Sequencer {
 
     /// Whether something of an application is started or stopped.
     pub fn is_busy(&self, application: AppId) -> bool {
-        self.jobs.iter().any(|job| job.application == application)
+        self.of(application).next().is_some()
     }
 
     /// Whether so much of an application is under way that no call may add to it.
     pub fn is_full(&self, application: AppId) -> bool {
-        self.jobs.iter().filter(|job| job.application == application).count() >= JOBS_MAX
+        self.of(application).count() >= JOBS_MAX
     }
 
-    /// Whether a process is being started or its turn is to come.
-    pub fn is_starting(&self, process: TaskId) -> bool {
-        self.jobs
-            .iter()
-            .filter(|job| job.kind == Kind::Start)
-            .any(|job| job.items().any(|item| item.process == process))
+    /// Processes that are being started or whose turn to start is to come.
+    pub fn starting(&self) -> BTreeSet<TaskId> {
+        self.all_starts().flat_map(Job::items).map(|item| item.process).collect()
     }
 
     /// Whether it is a process's turn to start.
     pub fn is_started_now(&self, process: TaskId) -> bool {
-        let jobs = self.jobs.iter().filter(|job| job.kind == Kind::Start);
-        jobs.flat_map(|job| &job.current).any(|running| running.item.process == process)
+        self.all_starts().flat_map(|job| &job.current).any(|running| running.item.process == process)
     }
 
     /// Processes whose turn to start it is.
     pub fn started_now(&self) -> BTreeSet<TaskId> {
-        let jobs = self.jobs.iter().filter(|job| job.kind == Kind::Start);
-        jobs.flat_map(|job| &job.current).map(|running| running.item.process).collect()
+        self.all_starts().flat_map(|job| &job.current).map(|running| running.item.process).collect()
     }
 
     /// Whether an application is being started.
     pub fn is_starting_application(&self, application: AppId) -> bool {
-        self.jobs.iter().any(|job| job.application == application && job.kind == Kind::Start)
+        self.starts(application).next().is_some()
     }
 
     /// Whether a ticket is over.
     pub fn is_over(&self, ticket: Ticket) -> bool {
-        !self.jobs.iter().any(|job| {
+        !self.jobs.values().any(|job| {
             job.items().any(|item| item.ticket == ticket)
                 || job.again.as_ref().is_some_and(|(_, tickets)| tickets.contains(&ticket))
                 || (job.has_failed && job.failed.contains(&ticket))
@@ -321,11 +273,29 @@ impl Sequencer {
 
     /// When [`Sequencer::next`] has something to do although nothing happens.
     pub fn deadline(&self) -> Option<Mono> {
-        self.jobs.iter().flat_map(|job| &job.current).filter_map(|running| running.due).min()
+        self.jobs.values().flat_map(|job| &job.current).filter_map(|running| running.due).min()
     }
 
-    fn job_mut(&mut self, application: AppId, kind: Kind) -> Option<&mut Job> {
-        self.jobs.iter_mut().find(|job| job.application == application && job.kind == kind)
+    fn add(&mut self, job: Job) {
+        self.next_job += 1;
+        self.jobs.insert((job.application, self.next_job), job);
+    }
+
+    /// The jobs of one application.
+    fn of(&self, application: AppId) -> impl Iterator<Item = &Job> {
+        self.jobs.range((application, 0)..=(application, u64::MAX)).map(|(_, job)| job)
+    }
+
+    fn of_mut(&mut self, application: AppId) -> impl Iterator<Item = (&(AppId, u64), &mut Job)> {
+        self.jobs.range_mut((application, 0)..=(application, u64::MAX))
+    }
+
+    fn starts(&self, application: AppId) -> impl Iterator<Item = &Job> {
+        self.of(application).filter(|job| job.kind == Kind::Start)
+    }
+
+    fn all_starts(&self) -> impl Iterator<Item = &Job> {
+        self.jobs.values().filter(|job| job.kind == Kind::Start)
     }
 
     /// Looks at what is under way, and says what is to be done. To be asked again once that is done, until it is nothing.
@@ -339,8 +309,8 @@ impl Sequencer {
     /// Looks at each job once; says whether that has changed what others wait for.
     fn pass(&mut self, now: Mono, facts: &Look<'_>, commands: &mut Vec<Command>) -> bool {
         let mut has_begun = false;
-        let front = Front::of(&self.jobs);
-        for job in &mut self.jobs {
+        let front = Front::of(self.jobs.values());
+        for job in self.jobs.values_mut() {
             if commands.len() >= COMMANDS_MAX {
                 return true;
             }
@@ -350,7 +320,7 @@ impl Sequencer {
         let is_last = |job: &Job| job.planned.is_empty() && job.current.is_empty();
         let before = self.jobs.len();
         let mut followers = Vec::new();
-        self.jobs.retain_mut(|job| {
+        self.jobs.retain(|_, job| {
             if !is_last(job) {
                 return true;
             }
@@ -375,7 +345,7 @@ struct Front {
 }
 
 impl Front {
-    fn of(jobs: &[Job]) -> Front {
+    fn of<'j>(jobs: impl Iterator<Item = &'j Job>) -> Front {
         let mut front = Front { ranks: BTreeMap::new(), stopping: BTreeSet::new() };
         for job in jobs {
             let rank = front.ranks.entry((job.kind, job.batch)).or_insert(job.rank);
@@ -395,147 +365,6 @@ impl Front {
         let is_in_front = self.ranks.get(&(job.kind, job.batch)) == Some(&job.rank);
         is_in_front && (job.kind == Kind::Stop || !self.stopping.contains(&job.application))
     }
-}
-
-impl Item {
-    fn start(start: Start, ticket: Ticket) -> Item {
-        Item { process: start.process, ticket, start: Some(start), peer: None, stop_limit: Duration::ZERO }
-    }
-}
-
-impl Job {
-    fn new(application: AppId, kind: Kind, batch: u64) -> Job {
-        Job {
-            application,
-            kind,
-            batch,
-            rank: 0,
-            planned: BTreeMap::new(),
-            current: Vec::new(),
-            again: None,
-            has_failed: false,
-            failed: Vec::new(),
-        }
-    }
-
-    fn items(&self) -> impl Iterator<Item = &Item> {
-        self.planned.values().flatten().chain(self.current.iter().map(|running| &running.item))
-    }
-
-    /// Takes out what is done, failed, or late.
-    fn look(&mut self, now: Mono, facts: &Look<'_>, commands: &mut Vec<Command>) {
-        let mut current = std::mem::take(&mut self.current);
-        current.retain_mut(|running| {
-            let process = running.item.process;
-            match running.look(now, facts(process, running.item.peer)) {
-                Outcome::UnderWay => return true,
-                Outcome::Done => {}
-                Outcome::Failed => self.fail(&running.item),
-                Outcome::TimedOut(shown, reason) => {
-                    commands.push(Command::GiveUp { process, shown, reason });
-                    self.fail(&running.item);
-                }
-            }
-            false
-        });
-        self.current = current;
-    }
-
-    /// A start has failed (V-395).
-    fn fail(&mut self, item: &Item) {
-        let Some(start) = &item.start else { return };
-        if start.on_failure == StartingFailure::Continue {
-            return;
-        }
-        if start.on_failure == StartingFailure::Stop {
-            self.has_failed = true;
-            self.failed.push(item.ticket);
-            self.failed.extend(self.planned.values().flatten().map(|item| item.ticket));
-            self.failed.dedup();
-        }
-        self.planned.clear();
-    }
-
-    /// Begins the next rank with something to do in it, once nothing of the last one is under way; says whether there is one.
-    fn begin(&mut self, facts: &Look<'_>, commands: &mut Vec<Command>) -> bool {
-        let is_free = self.current.is_empty();
-        while self.current.is_empty() && commands.len() < COMMANDS_MAX {
-            let next = match self.kind {
-                Kind::Start => self.planned.pop_first(),
-                Kind::Stop => self.planned.pop_last(),
-            };
-            let Some((_, items)) = next else { return false };
-            for item in items {
-                let Some(known) = facts(item.process, item.peer) else { continue };
-                match (&item.start, item.peer) {
-                    (Some(start), _) if known.state.is_stopped() => {
-                        commands.push(Command::Start(item.process, start.strategy));
-                    }
-                    (None, Some(peer)) if !known.state.is_stopped() || known.is_pending => {
-                        commands.push(Command::Stop(item.process, peer));
-                    }
-                    // One that starts already is waited for, as long as it is not clear what becomes of it.
-                    (Some(_), _) if known.state.is_running() => {}
-                    _ => continue,
-                }
-                self.current.push(Running { item, seen: None, due: None });
-            }
-        }
-        is_free && !self.current.is_empty()
-    }
-}
-
-impl Running {
-    fn look(&mut self, now: Mono, facts: Option<Facts>) -> Outcome {
-        // One that is no more is waited for no longer.
-        let Some(facts) = facts else { return Outcome::Done };
-        let since = match self.seen {
-            Some((state, since)) if state == facts.state && !facts.is_pending => since,
-            _ => now,
-        };
-        self.seen = Some((facts.state, since));
-        let (outcome, limit) = match &self.item.start {
-            Some(start) => starting(start, facts),
-            None => stopping(facts, self.item.stop_limit),
-        };
-        self.due = limit.filter(|_| !facts.is_pending).map(|limit| since.after(limit));
-        match (outcome, self.due) {
-            (Outcome::UnderWay, Some(due)) if due <= now => match &self.item.start {
-                Some(_) if facts.state == ProcessState::Running => {
-                    Outcome::TimedOut(ProcessState::Fatal, "process EXITED event not received in time")
-                }
-                Some(_) => Outcome::TimedOut(ProcessState::Fatal, "process RUNNING event not received in time"),
-                None => Outcome::TimedOut(ProcessState::Stopped, "process STOPPED event not received in time"),
-            },
-            (outcome, _) => outcome,
-        }
-    }
-}
-
-/// What has become of a start (V-385), and how long it may be like that.
-fn starting(start: &Start, facts: Facts) -> (Outcome, Option<Duration>) {
-    use ProcessState::*;
-    if facts.is_refused {
-        return (Outcome::Failed, None);
-    }
-    if facts.is_pending {
-        return (Outcome::UnderWay, None);
-    }
-    match facts.state {
-        Starting => (Outcome::UnderWay, start.starting_limit),
-        // The pause between two attempts has an end of its own.
-        Backoff => (Outcome::UnderWay, None),
-        Running if start.waits_for_exit => (Outcome::UnderWay, start.exit_limit),
-        Running => (Outcome::Done, None),
-        Exited if start.waits_for_exit && facts.expected => (Outcome::Done, None),
-        Exited if !start.waits_for_exit && facts.came_up => (Outcome::Done, None),
-        Exited | Fatal | Stopped | Stopping | Unknown => (Outcome::Failed, None),
-    }
-}
-
-/// What has become of a stop (V-400), and how long it may be like that.
-fn stopping(facts: Facts, limit: Duration) -> (Outcome, Option<Duration>) {
-    if facts.state.is_stopped() && !facts.is_pending { (Outcome::Done, None) } else { (Outcome::UnderWay, Some(limit)) }
 }
 
 #[cfg(test)]

@@ -199,7 +199,7 @@ fn test_start_application(context: &mut Context<'_>, params: &[Value]) -> Result
     if state_of(context, id)? != Some(ApplicationState::Stopped) {
         return Err(Code::AlreadyStarted.with(name));
     }
-    let application = fleet(context)?.application(id).cloned();
+    let application = fleet(context)?.application(id);
     let mut planned: Vec<(i64, TaskId)> = application.map_or(Vec::new(), |application| {
         let ranked = application.tasks.iter().map(|(id, rules)| (rules.start_sequence, *id));
         ranked.filter(|(rank, _)| *rank > 0).collect()
@@ -281,10 +281,7 @@ fn start_any_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outc
             && fleet.view().namespec(*id).is_some_and(|name| regex.is_match(&name))
     };
     let candidates: Vec<TaskId> = all_processes(fleet).into_iter().filter(is_meant).collect();
-    let found = candidates
-        .into_iter()
-        .find(|id| fleet.rehearse(&[*id], strategy).first().is_some_and(|(_, place)| place.is_some()));
-    let Some(id) = found else {
+    let Some(id) = fleet.first_with_place(&candidates, strategy) else {
         return Err(Code::Failed.with(format!("no candidate process matching \"{pattern}\"")));
     };
     let name = namespec(context, id)?;

@@ -243,8 +243,8 @@ fn a_single_process_joins_the_start_of_its_application() {
     let (ticket, single) = (sequencer.ticket(), sequencer.ticket());
     sequencer.start(A, 1, vec![start(0, 1), start(1, 3)], ticket, 1);
     world.run(&mut sequencer, at(0));
-    assert!(!sequencer.start_process(A, start(1, 3), single, 2), "it is planned already");
-    assert!(sequencer.start_process(A, start(2, 2), single, 2));
+    assert_eq!(sequencer.start_processes(A, vec![start(1, 3)], single, 2), 0, "it is planned already");
+    assert_eq!(sequencer.start_processes(A, vec![start(2, 2), start(2, 2)], single, 2), 1);
     world.set(0, Running);
     assert_eq!(started(&world.run(&mut sequencer, at(1))), [2, 1]);
     assert!(sequencer.is_over(single));
