@@ -122,7 +122,7 @@ browser-test: ## drive the live page in headless Chromium, and leave pictures; D
 			node tests/browser/run.mjs $(abspath $(CARGO_TARGET_DIR))/debug/supervisord run/browser/pictures; \
 	fi
 
-machines-test: ## nginx before the page, and a Prometheus that scrapes; Debian: apt-get install nginx-light prometheus
+machines-test: ## nginx and Caddy before the page, and a Prometheus that scrapes; Debian: apt-get install nginx-light caddy prometheus
 	cargo build
 	tests/machines/run $(abspath $(CARGO_TARGET_DIR))/debug/supervisord
 

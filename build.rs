@@ -6,12 +6,20 @@ use std::path::Path;
 use std::{env, fs};
 
 /// The files, below this folder.
+#[cfg(feature = "page")]
 const FOLDER: &str = "src/web/page";
 
+/// The sheet of the pages for browsers without JavaScript, which is sent as it is.
+const PLAIN_SHEET: &str = "src/web/assets/stylesheets/supervisor.css";
+
 fn main() {
-    println!("cargo::rerun-if-changed={FOLDER}");
+    println!("cargo::rerun-if-changed=src/web/page");
+    println!("cargo::rerun-if-changed={PLAIN_SHEET}");
     println!("cargo::rerun-if-changed=build.rs");
     let out = env::var("OUT_DIR").expect("cargo names a folder");
+    let sheet = fs::read_to_string(PLAIN_SHEET).expect("a source is readable");
+    fs::write(Path::new(&out).join("supervisor.css"), tidy("supervisor.css", &bare(&sheet)))
+        .expect("the folder can be written");
     let mut table = String::from("&[\n");
     #[cfg(feature = "page")]
     pack_all(Path::new(&out), &mut table);
@@ -38,20 +46,7 @@ const SENT: &[(&str, &[&str], &str)] = &[
 fn pack_all(out: &Path, table: &mut String) {
     for (name, sources, content_type) in SENT {
         let read = |source: &&str| fs::read_to_string(Path::new(FOLDER).join(source)).expect("a source is readable");
-        let mut text: String = sources.iter().map(|source| bare(&read(source))).collect();
-        let signs = if name.ends_with(".js") { "=<>&|?:;,(){}[]*!" } else { "{};:,>" };
-        if !name.ends_with(".svg") {
-            let lines: Vec<String> = text.lines().map(|line| tight(line, signs)).collect();
-            text.clear();
-            for (at, line) in lines.iter().enumerate() {
-                let next = lines.get(at + 1).map_or("", |next| next);
-                text.push_str(if next.starts_with('}') { line.trim_end_matches(';') } else { line });
-                // In a sheet no line needs one.
-                if name.ends_with(".js") && needs_end(line, next) {
-                    text.push('\n');
-                }
-            }
-        }
+        let text = tidy(name, &sources.iter().map(|source| bare(&read(source))).collect::<String>());
         let gzip = gzip(text.as_bytes());
         // Its end is the sum of what is packed, and its length.
         let [sum @ .., _, _, _, _] = *gzip.last_chunk::<8>().expect("gzip has an end");
@@ -69,9 +64,34 @@ fn pack_all(out: &Path, table: &mut String) {
     }
 }
 
+/// Sources as they are sent, by the kind of their file.
+fn tidy(name: &str, text: &str) -> String {
+    if name.ends_with(".svg") {
+        return text.to_string();
+    }
+    let is_script = name.ends_with(".js");
+    let signs = if is_script { "=<>&|?:;,(){}[]*!" } else { "{};:,>" };
+    let lines: Vec<String> = text.lines().map(|line| tight(line, signs)).collect();
+    let mut sent = String::with_capacity(text.len());
+    for (at, line) in lines.iter().enumerate() {
+        let next = lines.get(at + 1).map_or("", |next| next);
+        // What never changes may do so where it is sent, and no number needs its zero: that is shorter.
+        let line = match line.strip_prefix("const ") {
+            Some(rest) if is_script => format!("let {rest}"),
+            _ if is_script => line.clone(),
+            _ => line.replace(" 0.", " .").replace(":0.", ":."),
+        };
+        sent.push_str(if next.starts_with('}') { line.trim_end_matches(';') } else { &line });
+        // In a sheet no line needs one.
+        if is_script && needs_end(&line, next) {
+            sent.push('\n');
+        }
+    }
+    sent
+}
+
 /// A source without what only its readers need: indentation, whole lines of comments, and what ties modules together. No
 /// text in the sources goes over several lines.
-#[cfg(feature = "page")]
 fn bare(source: &str) -> String {
     let is_comment = |line: &str| line.starts_with("//") || (line.starts_with("/*") && line.ends_with("*/"));
     let lines = source.lines().map(str::trim).filter(|line| !line.is_empty() && !is_comment(line));
@@ -80,14 +100,12 @@ fn bare(source: &str) -> String {
 }
 
 /// Whether the end of a line may be what ends a statement: not where the line goes on, nor before what ends a block.
-#[cfg(feature = "page")]
 fn needs_end(line: &str, next: &str) -> bool {
     !line.ends_with([';', '{', ',', '(']) && !next.starts_with(['}', ')', ']'])
 }
 
 /// A line of a script or a sheet without the blanks around its signs. What stands in quotes, in templates and in patterns stays; a
 /// slash begins a pattern where no value stands before it.
-#[cfg(feature = "page")]
 fn tight(line: &str, signs: &str) -> String {
     let mut out = String::with_capacity(line.len());
     // What has to end before signs are signs again: quotes, and what stands in templates, which may have templates in it.

@@ -56,10 +56,10 @@ pub(super) fn write(writer: &mut Writer<'_>, context: &mut Context<'_>, id: Proc
     member!(writer, "spawnerr", str info.spawnerr);
     member!(writer, "exitstatus", int info.exitstatus);
     member!(writer, "exitsignal", int signal);
-    writer.member_value("exitexpected", &is_expected.into());
+    member!(writer, "exitexpected", bool is_expected);
     member!(writer, "reason", str & reason);
     writer.member_int("restarts", whole(machine.runs().count().saturating_sub(1)));
-    writer.member_value("outdated", &(machine.pid().is_some() && process.is_outdated()).into());
+    member!(writer, "outdated", bool machine.pid().is_some() && process.is_outdated());
     writer.member_value("cpu_seconds", &Value::Double(usage.cpu_ms as f64 / 1000.0));
     writer.member_int("rss_kib", whole(usage.rss_bytes / 1024));
     member!(writer, "stdout_logfile", str info.stdout_logfile);

@@ -55,6 +55,13 @@ macro_rules! member {
             "</int></value>\n</member>\n",
         )
     };
+    ($writer:expr, $name:literal, bool $is:expr) => {
+        $writer.encoded(if $is {
+            concat!("<member>\n<name>", $name, "</name>\n<value><boolean>1</boolean></value>\n</member>\n").as_bytes()
+        } else {
+            concat!("<member>\n<name>", $name, "</name>\n<value><boolean>0</boolean></value>\n</member>\n").as_bytes()
+        })
+    };
 }
 
 pub(super) use member;

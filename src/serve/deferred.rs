@@ -4,6 +4,8 @@ use std::rc::Rc;
 
 use super::action::PageAction;
 use super::conn::PeerName;
+#[cfg(feature = "gzip")]
+use super::packing::{Headers, Packing};
 use super::scrape::Scrape;
 use crate::clock::Mono;
 use crate::id::ConnId;
@@ -39,6 +41,9 @@ pub(super) enum Work {
     Metrics(Scrape),
     /// A call that is being decoded.
     Decoding(Box<CallDecoder>),
+    /// A page that is being packed.
+    #[cfg(feature = "gzip")]
+    Packing(Box<Packing>),
 }
 
 /// What came of it.
@@ -51,6 +56,9 @@ pub(super) enum Finished {
     Metrics(Scrape),
     /// A call, or why it is none, and what it was decoded from.
     Decoded(Result<Call, DecodeError>, Rc<[u8]>),
+    /// A packed page, and its headers.
+    #[cfg(feature = "gzip")]
+    Packed(Headers, Vec<u8>),
 }
 
 /// Through which method an action of the web page comes, for the audit line.
@@ -66,6 +74,8 @@ impl Work {
             Work::Page(_) => PAGE_METHOD.to_string(),
             Work::Metrics(_) => METRICS_METHOD.to_string(),
             Work::Decoding(_) => String::new(),
+            #[cfg(feature = "gzip")]
+            Work::Packing(_) => String::new(),
         }
     }
 
@@ -76,6 +86,8 @@ impl Work {
             Work::Page(action) => action.deadline(),
             // The next turn comes at once.
             Work::Metrics(_) | Work::Decoding(_) => Some(Mono(0)),
+            #[cfg(feature = "gzip")]
+            Work::Packing(_) => Some(Mono(0)),
         }
     }
 
@@ -85,6 +97,8 @@ impl Work {
             Work::Page(_) => 0,
             Work::Metrics(scrape) => scrape.bytes(),
             Work::Decoding(decoder) => decoder.bytes(),
+            #[cfg(feature = "gzip")]
+            Work::Packing(packing) => packing.bytes(),
         }
     }
 
@@ -94,6 +108,8 @@ impl Work {
             Work::Call(deferred, _) => deferred.give_up(context),
             Work::Page(action) => action.give_up(context),
             Work::Metrics(_) | Work::Decoding(_) => {}
+            #[cfg(feature = "gzip")]
+            Work::Packing(_) => {}
         }
     }
 
@@ -117,6 +133,10 @@ impl Work {
                     break Some(Finished::Decoded(done, decoder.body()));
                 }
             },
+            #[cfg(feature = "gzip")]
+            Work::Packing(packing) => {
+                packing.go_on(context.budget).map(|(headers, page)| Finished::Packed(headers, page))
+            }
         }
     }
 }
@@ -165,8 +185,14 @@ impl DeferredReplies {
     /// The client of one is gone.
     pub(super) fn abandon(&mut self, conn: ConnId) {
         let Some(at) = self.all.iter().position(|reply| reply.conn == Some(conn)) else { return };
-        if let Work::Decoding(_) | Work::Metrics(_) = self.all[at].work {
-            // Nobody knows yet what it has asked for; nobody wants the figures any more.
+        // Nobody knows yet what it has asked for; nobody wants the figures or the page any more.
+        let ends = match self.all[at].work {
+            Work::Decoding(_) | Work::Metrics(_) => true,
+            #[cfg(feature = "gzip")]
+            Work::Packing(_) => true,
+            Work::Call(..) | Work::Page(_) => false,
+        };
+        if ends {
             self.all.remove(at);
             return;
         }

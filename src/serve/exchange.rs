@@ -1,7 +1,6 @@
 //! One request and its reply: what is asked, and what is answered to it. How replies are written stands in
 //! `replies.rs`.
 
-use super::action::PageAction;
 use super::complaints::Complaints;
 use super::conn::Conn;
 use super::deferred::{Finished, Work};
@@ -9,6 +8,7 @@ use super::events::{self, EventFeed};
 use super::feed::Feed;
 use super::follow::{self, LogFeed};
 use super::live::Live;
+use super::pages::is_page_method;
 use super::part;
 #[cfg(feature = "fleet")]
 use super::peers::{SWITCHING, asks_for_fleet};
@@ -23,17 +23,13 @@ use super::text::Escape;
 use crate::clock::Now;
 use crate::daemon::logplace::LogPlace;
 use crate::daemon::{Daemon, Host};
-use crate::fault::Code;
-use crate::id::{Channel, ConnId};
+use crate::id::ConnId;
 use crate::model::histogram::Histogram;
 use crate::rpc::budget::{Budget, CALL_US};
-use crate::rpc::logtext::PIECE_BYTES;
 use crate::rpc::{self, Answer, Context, Extensions, Outcome, Registry};
-use crate::sys::time;
-use crate::web::files::PageFile;
 use crate::web::guard::Refusal;
 use crate::web::metrics::Format;
-use crate::web::{action, files, guard, page};
+use crate::web::{action, guard, page};
 use crate::wire::form::{Form, unquote};
 use crate::wire::http::{Head, Reply, ReplyTo, Status, format_date, split_target};
 use crate::wire::pyrepr;
@@ -89,12 +85,12 @@ pub(super) enum AfterRequest {
 }
 
 /// A request whose body has arrived.
-struct Request<'a> {
-    head: &'a Head<'a>,
+pub(super) struct Request<'a> {
+    pub(super) head: &'a Head<'a>,
     /// The path of the request, unquoted, without its query.
-    path: String,
-    query: &'a str,
-    body: Option<&'a [u8]>,
+    pub(super) path: String,
+    pub(super) query: &'a str,
+    pub(super) body: Option<&'a [u8]>,
 }
 
 /// A body that is shorter is never the reason that memory is short.
@@ -156,6 +152,11 @@ impl Exchange<'_> {
             Finished::Decoded(Err(DecodeError::NoMemory), _) => self.give_up(),
             Finished::Decoded(Err(error), body) => self.no_call(reply_to, &error, &body),
             Finished::Page { host, message } => self.redirect(reply_to, &action::location(host.as_deref(), &message)),
+            #[cfg(feature = "gzip")]
+            Finished::Packed(headers, page) => {
+                self.budget.spend_bytes(page.len());
+                self.write(reply_to, Status::OK, |reply| reply.headers(&headers).body(&page))
+            }
             Finished::Metrics(scrape) => {
                 let Some(turns) = self.turns else { return self.error(reply_to, Status::NOT_FOUND) };
                 let text = scrape.text(self.daemon, self.connections, turns, self.host);
@@ -220,7 +221,7 @@ impl Exchange<'_> {
     }
 
     /// What a call that came by this connection works with.
-    fn context<'b>(&'b mut self, method: &'b str) -> Context<'b> {
+    pub(super) fn context<'b>(&'b mut self, method: &'b str) -> Context<'b> {
         Context {
             daemon: self.daemon,
             host: self.host,
@@ -431,143 +432,6 @@ impl Exchange<'_> {
         }
         AfterRequest::Deferred(Work::Metrics(scrape))
     }
-
-    /// The status page, and the actions of its links.
-    fn index(&mut self, request: &Request<'_>) -> AfterRequest {
-        let head = request.head;
-        if !is_page_method(head) {
-            return self.static_file(request);
-        }
-        let form = Form::parse(request.query, request.body.unwrap_or_default());
-        match action::Action::of(&form) {
-            Err(action::UnknownAction) => self.error(head.reply_to, Status::INTERNAL_SERVER_ERROR),
-            Ok(Some(action)) if action.changes() && guard::may_be_forged(head) => self.forbid(head, Refusal::OtherSite),
-            // HEAD asks what a GET would say, and does nothing.
-            Ok(Some(action)) if !head.reply_to.head_only => {
-                let mut work = Work::Page(PageAction::new(action, self.host_to_name(head)));
-                let method = work.method();
-                let before = self.daemon.activity.last();
-                let finished = work.poll(&mut self.context(&method));
-                self.daemon.attribute(before, &self.conn.peer, &method);
-                match finished {
-                    Some(finished) => self.finish(head.reply_to, finished),
-                    None => AfterRequest::Deferred(work),
-                }
-            }
-            Ok(_) => {
-                let year = time::local(self.now.wall.secs()).year;
-                let page = self.index_page(form.get("message"), year);
-                self.page(head, &page)
-            }
-        }
-    }
-
-    /// By which name whoever asks finds the page again; nothing for browsers, which may have come by a path of a proxy.
-    fn host_to_name(&self, head: &Head<'_>) -> Option<String> {
-        match head.host.filter(|host| !host.is_empty()) {
-            _ if guard::is_browser(head) => None,
-            Some(host) => Some(host.to_string()),
-            None => {
-                let (name, port) = self.sites.name_and_port(self.conn.server);
-                Some(format!("{name}:{port}"))
-            }
-        }
-    }
-
-    fn index_page(&mut self, message: Option<&str>, year: i32) -> String {
-        let infos: Vec<_> = self
-            .daemon
-            .roster
-            .processes_by_name()
-            .map(|(id, group, process)| self.daemon.info_of(id, group, process, self.now, self.host))
-            .collect();
-        let mut rows: Vec<page::Row<'_>> = infos
-            .iter()
-            .map(|info| page::Row {
-                group: info.group,
-                name: info.name,
-                state: info.state,
-                description: &info.description,
-            })
-            .collect();
-        page::index_page(&mut rows, message, rpc::SUPERVISOR_VERSION, year)
-    }
-
-    /// The end of a process's log.
-    fn tail(&mut self, request: &Request<'_>) -> AfterRequest {
-        let head = request.head;
-        if !is_page_method(head) {
-            return self.static_file(request);
-        }
-        let form = Form::parse(request.query, request.body.unwrap_or_default());
-        let limit = page::tail_limit(form.get("limit"));
-        let channel = if form.get("stream") == Some("stderr") { Channel::Stderr } else { Channel::Stdout };
-        let tail = page::Tail { name: form.get("processname"), channel, limit };
-        let found = tail.name.map(|name| (name, rpc::log_end(self.daemon, self.host, (name, channel), limit)));
-        let text = match found {
-            None => action::NO_PROCESS_NAME.to_string(),
-            Some((name, Err(fault))) => action::no_tail(name, &fault),
-            Some((_, Ok(text))) if text.left() > PIECE_BYTES && head.reply_to.head_only => {
-                return self.write(head.reply_to, Status::OK, |reply| {
-                    reply.headers(&page::headers(head)).stream();
-                });
-            }
-            Some((_, Ok(text))) if text.left() > PIECE_BYTES => {
-                let (before, after) = tail.around();
-                let around = (before.into_bytes(), after.into_bytes());
-                return self.text(head.reply_to, &page::headers(head), around, text, Escape::Html);
-            }
-            Some((name, Ok(mut text))) => match text.next(self.daemon, self.host) {
-                Ok(piece) => piece.unwrap_or_default(),
-                Err(_) => action::no_tail(name, &Code::Failed.bare()),
-            },
-        };
-        self.page(head, &tail.page(&text))
-    }
-
-    /// A file of the live page. Browsers ask each time whether it has changed, as a new daemon may be behind the name.
-    fn page_file(&mut self, head: &Head<'_>, file: &PageFile) -> AfterRequest {
-        let headers = [("ETag", file.etag), ("Cache-Control", "no-cache"), ("X-Content-Type-Options", "nosniff")];
-        if head.if_none_match.is_some_and(|known| known.contains(file.etag)) {
-            return self.write(head.reply_to, Status::NOT_MODIFIED, |reply| reply.headers(&headers).no_body());
-        }
-        self.write(head.reply_to, Status::OK, |reply| {
-            let reply = reply.headers(&headers).header("Content-Type", file.content_type);
-            reply.header("Content-Encoding", "gzip").length(file.packed.len()).body(file.packed);
-        })
-    }
-
-    /// The static tree.
-    fn static_file(&mut self, request: &Request<'_>) -> AfterRequest {
-        let head = request.head;
-        if head.method != "GET" && head.method != "HEAD" {
-            return self.error(head.reply_to, Status::BAD_REQUEST);
-        }
-        if let Some(file) = files::find_page_file(&request.path) {
-            return self.page_file(head, file);
-        }
-        match files::find(&request.path) {
-            files::Found::Nothing => self.error(head.reply_to, Status::NOT_FOUND),
-            files::Found::Folder(folder) => {
-                let location = format!("http://{}/{folder}/", self.sites.name_and_port(self.conn.server).0);
-                self.moved(head.reply_to, &location)
-            }
-            files::Found::File(file) if files::is_unchanged(file, head.if_modified_since) => {
-                self.write(head.reply_to, Status::NOT_MODIFIED, |reply| reply.no_body())
-            }
-            files::Found::File(file) => self.write(head.reply_to, Status::OK, |reply| {
-                reply
-                    .header("Last-Modified", &format_date(files::MODIFIED_SECS))
-                    .length(file.bytes.len())
-                    .header("Content-Type", file.content_type)
-                    .body(file.bytes);
-            }),
-        }
-    }
-}
-
-fn is_page_method(head: &Head<'_>) -> bool {
-    matches!(head.method, "GET" | "HEAD" | "POST")
 }
 
 /// What of a body a line of the log shows.

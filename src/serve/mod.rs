@@ -17,6 +17,9 @@ mod exchange;
 mod feed;
 mod follow;
 mod live;
+#[cfg(feature = "gzip")]
+mod packing;
+mod pages;
 mod part;
 mod passwords;
 #[cfg(feature = "fleet")]

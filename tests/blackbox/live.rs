@@ -241,6 +241,33 @@ fn the_live_page_is_sent_packed_and_once() {
     assert!(index.contains("tail.html?processname=a"), "the table is there without JavaScript");
 }
 
+#[cfg(feature = "gzip")]
+#[test]
+fn the_table_is_packed_for_browsers_alone() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(
+        "[program:many]\ncommand=x\nautostart=false\nnumprocs=500\nprocess_name=%(program_name)s_%(process_num)03d\n",
+    );
+    let socket = daemon.folder.path("s.sock");
+    let get = |method, headers: &[(&str, &str)]| request(&socket, method, "/", headers, None).expect("an answer");
+    let (browser, packed) = (("Accept", "text/html"), ("Accept-Encoding", "deflate, gzip;q=0.8"));
+    let plain = get("GET", &[packed]);
+    assert_eq!(plain.head.header("Content-Encoding"), None, "scripts get what they always got");
+    for headers in [vec![browser], vec![browser, ("Accept-Encoding", "br, gzip;q=0")]] {
+        assert_eq!(get("GET", &headers).body.len(), plain.body.len(), "{headers:?}");
+    }
+    let answer = get("GET", &[browser, packed]);
+    assert_eq!(answer.head.header("Content-Encoding"), Some("gzip"));
+    assert_eq!(answer.head.header("Vary"), Some("Accept-Encoding"));
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&*answer.body).read_to_string(&mut text).expect("gzip");
+    assert_eq!((text.len(), text.matches("<tr").count()), (plain.body.len(), 501));
+    assert!(answer.body.len() * 10 < text.len(), "{} of {}", answer.body.len(), text.len());
+    assert_eq!(get("HEAD", &[browser, packed]).head.header("Content-Encoding"), None);
+}
+
 #[test]
 fn who_waits_for_what_is_told_when_that_changes() {
     if is_original() {

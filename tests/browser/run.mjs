@@ -146,6 +146,13 @@ const TESTS = {
 		await page.getByPlaceholder("Name or command").fill("stop patient");
 		await page.locator(".pal").getByText("Nothing to do.").waitFor();
 		await page.context().close();
+		// The plain page does not wait for who waits in vain.
+		const plain = await open("", { javaScriptEnabled: false });
+		await plain.goto(other.url);
+		await plain.getByText("Restart All …").click();
+		await plain.getByRole("button", { name: "Restart All now" }).click();
+		await plain.getByText("All restarted at").waitFor();
+		await plain.context().close();
 		await other.remove();
 	},
 	async "names are whole while another column has room"() {
@@ -345,6 +352,16 @@ const TESTS = {
 		await page.locator(".more").filter({ hasText: "new line" }).waitFor();
 		await page.locator(".more").click();
 		await page.locator(".more").waitFor({ state: "hidden" });
+		await page.context().close();
+	},
+	async "logs of several processes come line by line"() {
+		const page = await open("#logs/site%3Aweb_00,site%3Aweb_01");
+		await page.locator(".lines div").nth(3).waitFor();
+		const before = await page.locator(".lines div").count();
+		await page.waitForFunction((count) => document.querySelectorAll(".lines div").length > count + 24, before);
+		const whose = (await page.locator(".lines div b").allInnerTexts()).slice(-20);
+		const turns = whose.filter((name, at) => at && name !== whose[at - 1]).length;
+		assert.ok(turns >= 8, `they take turns, not block by block: ${whose}`);
 		await page.context().close();
 	},
 	async "options, history, activity and configuration"() {

@@ -6,4 +6,6 @@
 	live.media = "all";
 	root.classList.add("js");
 	root.dataset.theme = localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+	// All that follows becomes one text: of a table with thousands of rows, making elements takes longer than everything else.
+	document.write('<script src="page/app.js" type="module" async></script><plaintext hidden>');
 }

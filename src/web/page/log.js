@@ -87,8 +87,10 @@ export function makeLog(sources, tools) {
 	async function poll() {
 		if (!box.isConnected && wasShown) return;
 		wasShown = box.isConnected;
-		if (!document.hidden) add((await Promise.all(sources.map((source, at) => readOn(source, places[at])))).flat());
-		setTimeout(poll, EVERY_MS);
+		const built = document.hidden ? [] : (await Promise.all(sources.map((source, at) => readOn(source, places[at])))).flat();
+		add(built);
+		// While little comes at a time, lines of several logs stand nearly in the order in which they came.
+		setTimeout(poll, EVERY_MS / (built.length && built.length < 99 ? 5 : 1));
 	}
 	poll();
 
