@@ -62,7 +62,7 @@ pub(super) struct Order {
     disabled: BTreeSet<ProcId>,
     /// When to look at a process.
     pub(super) agenda: Agenda,
-    /// Something depends on something, or a first start is delayed.
+    /// Something depends on something, a first start is delayed, or something waits that had to when it began to.
     is_used: bool,
     /// The set of processes has changed since the gates were made.
     is_stale: bool,
@@ -197,7 +197,8 @@ impl Daemon {
         }
         self.resume_ordered_end();
         let order = &mut self.order;
-        order.is_used = is_delayed_anywhere || !order.gates.is_empty() || !order.waits.is_empty();
+        let is_any_pending = !order.waits.is_empty() || !order.released.is_empty() || !order.owed.is_empty();
+        order.is_used = is_delayed_anywhere || !order.gates.is_empty() || is_any_pending;
         let pending = order.waits.keys().chain(order.owed.keys()).chain(order.stops.keys());
         for id in pending {
             order.agenda.set(*id, Due::At(now.mono), now.mono);

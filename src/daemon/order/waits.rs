@@ -106,6 +106,8 @@ impl Daemon {
         let flaps_until = self.order.owed.remove(&id).map(|went| went.after(FLAP_TIME));
         let wait = Wait { start_as, until, remind_at: None, not_before: flaps_until, is_delayed: false };
         self.order.waits.insert(id, wait);
+        // What was to be stopped for what it depended on may depend on nothing any more.
+        self.order.is_used = true;
         self.agenda.set(id, Due::Never, now.mono);
         self.order.agenda.set(id, Due::At(now.mono), now.mono);
         self.just_changed.push(id);

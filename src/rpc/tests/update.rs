@@ -271,3 +271,29 @@ fn a_socket_without_a_directory_is_a_wrong_setting() {
     world.ok("stheno.update", &[]);
     assert!(world.host.children.values().any(|command| command == "a3"));
 }
+
+/// Who is being stopped for what it depends on comes back, also if it depends on nothing any more by then.
+#[test]
+fn who_was_stopped_for_another_comes_back_without_it() {
+    let conf = |needs: &str| {
+        format!(
+            "[program:db]\ncommand=db\nautorestart=false\n[program:web]\ncommand=web\non_dependency_stop=stop\n{needs}"
+        )
+    };
+    let mut world = World::new(&conf("depends_on=db\n"));
+    (0..2).for_each(|_| world.pass(Duration::from_secs(2)));
+    let pid_of = |world: &World, command: &str| {
+        world.host.children.iter().find(|(_, running)| *running == command).map(|(pid, _)| *pid)
+    };
+    let (db, web) = (pid_of(&world, "db").unwrap(), pid_of(&world, "web").unwrap());
+    // It takes its time to end.
+    world.host.is_deaf = true;
+    world.host.dying.push(db);
+    world.turn();
+    world.write(&conf(""));
+    let answer = world.ok("stheno.update", &[]);
+    assert_eq!((texts(&answer, "changed"), pid_of(&world, "web")), (vec!["web".into()], Some(web)));
+    world.host.dying.push(web);
+    world.turn();
+    assert!(pid_of(&world, "web").is_some_and(|pid| pid != web), "{:?}", world.host.children);
+}
