@@ -69,7 +69,7 @@ fuzz_target!(|data: &[u8]| {
         let bytes = seal(&key(), 7, 9, data);
         assert!(Datagram::read(&bytes).is_some_and(|datagram| datagram.is_of(&key()) && datagram.body == data));
     }
-    let mut membership = Membership::new("a:9001", 1, Pace::NORMAL, 5);
+    let mut membership = Membership::new("a:9001", ["a:9001", "b:9001"].into_iter(), 1, Pace::NORMAL, 5);
     membership.met("b:9001", 2, 1, Mono(0));
     membership.receive(data, Mono(1));
     membership.turn(Mono(10_000_000_000));

@@ -60,7 +60,8 @@ impl Peers {
             }
             peer.retry_at = Some(now.mono.after(peer.first_pause(&me.identifier, next_chance(&mut chance))));
         }
-        let membership = Membership::new(&me.identifier, me.boot, pace, number(&seed[8..16]));
+        let names = self.all.iter().map(|peer| peer.identifier.as_str());
+        let membership = Membership::new(&me.identifier, names, me.boot, pace, number(&seed[8..16]));
         self.net = Some(Box::new(Net {
             me,
             pace,

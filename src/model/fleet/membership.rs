@@ -8,7 +8,7 @@
 //! Besides what datagrams say, two things are known from streams: that somebody is there who has just proven who it is
 //! ([`Membership::met`]), and that somebody is gone whose stream has ended and who does not answer ([`Membership::gone`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU8, NonZeroUsize};
 use std::rc::Rc;
 use std::time::Duration;
@@ -182,7 +182,9 @@ impl rand::TryRng for Chance {
 pub struct Membership {
     foca: Foca<Node, Bodies, Chance, NoCustomBroadcast>,
     heard: Heard,
-    /// In their order; the number keeps those of one moment apart.
+    /// All instances, this one among them.
+    names: BTreeSet<Rc<str>>,
+    /// In their order, one of a kind for a name; the number keeps those of one moment apart.
     timers: BTreeMap<(Mono, u64), Timer<Node>>,
     next_timer: u64,
 }
@@ -194,11 +196,12 @@ impl std::fmt::Debug for Membership {
 }
 
 impl Membership {
-    /// This instance, alone for now. From the same seed and the same inputs the same follows.
-    pub fn new(name: &str, boot: u64, pace: Pace, seed: u64) -> Membership {
+    /// This instance of those names, alone for now. From the same seed and the same inputs the same follows.
+    pub fn new<'a>(name: &str, names: impl Iterator<Item = &'a str>, boot: u64, pace: Pace, seed: u64) -> Membership {
         let own = Node { name: name.into(), boot, life: 1 };
         let foca = Foca::new(own, pace.config(), Chance(seed), Bodies);
-        Membership { foca, heard: Heard::default(), timers: BTreeMap::new(), next_timer: 0 }
+        let names = names.map(Rc::from).collect();
+        Membership { foca, heard: Heard::default(), names, timers: BTreeMap::new(), next_timer: 0 }
     }
 
     /// Has foca do something; what it cannot do changes nothing.
@@ -209,9 +212,8 @@ impl Membership {
     ) {
         self.heard.now = now;
         work(&mut self.foca, &mut self.heard);
-        for (at, timer) in self.heard.timers.drain(..) {
-            self.timers.insert((at, self.next_timer), timer);
-            self.next_timer += 1;
+        for (at, timer) in std::mem::take(&mut self.heard.timers) {
+            self.schedule(at, timer);
         }
         // foca 2.0 tells a suspect that it is taken for dead even where it has refuted that meanwhile. It would take up a
         // new life for nothing.
@@ -221,6 +223,19 @@ impl Membership {
             Effect::Send { to, bytes, .. } => bytes.first() != Some(&TAG_TURN_UNDEAD) || !is_active(to),
             _ => true,
         });
+    }
+
+    /// Keeps a timer. One that was set before of this kind for this name was for a life, a suspicion or a probe that is over,
+    /// and would do nothing; kept, those that wait for a day would be as many as somebody makes of them.
+    fn schedule(&mut self, at: Mono, timer: Timer<Node>) {
+        let before = self.timers.iter().find(|(_, other)| are_alike(other, &timer));
+        match before.map(|(key, other)| (*key, *other == timer)) {
+            Some((_, true)) => return,
+            Some((key, false)) => drop(self.timers.remove(&key)),
+            None => {}
+        }
+        self.timers.insert((at, self.next_timer), timer);
+        self.next_timer += 1;
     }
 
     /// What follows from all that was told since the last call.
@@ -241,9 +256,11 @@ impl Membership {
         }
     }
 
-    /// What another instance has sent, which has proven who it is.
+    /// What another instance has sent, which has proven who it is. What it says of names that are not in the list is passed
+    /// over: lists may differ for a while, and whatever is remembered is bounded by ours.
     pub fn receive(&mut self, bytes: &[u8], now: Mono) {
-        self.have(now, |foca, heard| foca.handle_data(bytes, heard).is_ok());
+        let Some(bytes) = about_known(bytes, &self.names) else { return };
+        self.have(now, |foca, heard| foca.handle_data(&bytes, heard).is_ok());
     }
 
     /// The life in which an instance with that boot id has to be at least to be believed.
@@ -286,6 +303,38 @@ impl Membership {
     pub fn is_there(&self, name: &str, boot: u64) -> bool {
         self.foca.iter_members().any(|member| &*member.id().name == name && member.id().boot == boot)
     }
+}
+
+/// Whether two timers are of one kind and for one name.
+fn are_alike(one: &Timer<Node>, other: &Timer<Node>) -> bool {
+    let name = |timer: &Timer<Node>| match timer {
+        Timer::SendIndirectProbe { probed_id: node, .. }
+        | Timer::ChangeSuspectToDown { member_id: node, .. }
+        | Timer::RemoveDown(node) => Some(node.name.clone()),
+        _ => None,
+    };
+    std::mem::discriminant(one) == std::mem::discriminant(other) && name(one) == name(other)
+}
+
+/// A message without what it says of others than these; `None` if it is from another, or none at all. Of what follows the
+/// header there is a count and so many members.
+fn about_known(bytes: &[u8], names: &BTreeSet<Rc<str>>) -> Option<Vec<u8>> {
+    let mut rest = bytes;
+    let header = Bodies.decode_header(&mut rest).ok().filter(|header| names.contains(&header.src.name))?;
+    let (head, body) = bytes.split_at_checked(bytes.len() - rest.len())?;
+    let Some((count, mut rest)) = body.split_first_chunk::<2>().filter(|_| header.message != Message::Broadcast) else {
+        return Some(bytes.to_vec());
+    };
+    let (mut known, mut members) = (0_u16, Vec::with_capacity(body.len()));
+    for _ in 0..u16::from_be_bytes(*count) {
+        let before = rest;
+        let member = Bodies.decode_member(&mut rest).ok()?;
+        if names.contains(&member.id().name) {
+            known += 1;
+            members.extend_from_slice(before.get(..before.len() - rest.len())?);
+        }
+    }
+    Some([head, &known.to_be_bytes(), &members, rest].concat())
 }
 
 /// Whether a message answers a question.

@@ -21,7 +21,7 @@ const DELAY: Duration = Duration::from_millis(2);
 
 impl Network {
     fn new(count: usize, pace: Pace) -> Network {
-        let nodes = (0..count).map(|at| Membership::new(&name(at), 100 + at as u64, pace, at as u64)).collect();
+        let nodes = (0..count).map(|at| node(at, count, 100 + at as u64, pace)).collect();
         let (silent, news) = (BTreeSet::new(), Vec::new());
         let ways = BTreeMap::new();
         Network { nodes, now: Mono(0), ways, sent: 0, silent, loss: 0, chance: Chance(1), news }
@@ -84,6 +84,12 @@ impl Network {
         self.collect();
         std::mem::take(&mut self.news).into_iter().map(|(_, at, text)| format!("{at} {text}")).collect()
     }
+}
+
+/// One of so many.
+fn node(at: usize, count: usize, boot: u64, pace: Pace) -> Membership {
+    let names: Vec<String> = (0..count).map(name).collect();
+    Membership::new(&name(at), names.iter().map(String::as_str), boot, pace, at as u64)
 }
 
 fn name(at: usize) -> String {
@@ -178,7 +184,7 @@ fn a_new_run_takes_the_place_of_the_one_before() {
     network.nodes[2].outlive(9, network.now);
     network.run(seconds(2.0));
     network.take_news();
-    network.nodes[2] = Membership::new(&name(2), 202, Pace::NORMAL, 5);
+    network.nodes[2] = node(2, 3, 202, Pace::NORMAL);
     network.meet(2, 0);
     assert!(network.nodes[2].own_life() > 9);
     network.run(seconds(2.0));
@@ -221,4 +227,56 @@ fn nonsense_changes_nothing() {
     }
     network.run(seconds(1.0));
     assert_eq!(network.take_news(), Vec::<String>::new());
+}
+
+/// What `n1` says to `n0` of some members.
+fn gossip(network: &Network, members: &[Member<Node>]) -> Vec<u8> {
+    let [src, dst] = [1, 0].map(|at: usize| network.nodes[at].foca.identity().clone());
+    let mut bytes = Vec::new();
+    let header = Header { src, src_incarnation: 0, dst, message: Message::Gossip };
+    Bodies.encode_header(&header, &mut bytes).unwrap();
+    bytes.put_u16(members.len() as u16);
+    members.iter().for_each(|member| Bodies.encode_member(member, &mut bytes).unwrap());
+    bytes
+}
+
+#[test]
+fn what_one_gone_mad_tells_is_not_remembered_without_end() {
+    let mut network = trio(Pace::NORMAL);
+    let timers = network.nodes[0].timers.len();
+    for number in 0..1000 {
+        // Instances that nobody has, ever another life and run of one that there is, and that one suspected again and again.
+        let strange = Node { name: format!("x{number}:9001").into(), boot: number, life: 1 };
+        let of = |at: usize, boot, life| Node { name: name(at).into(), boot, life };
+        let members = [
+            Member::alive(strange.clone()),
+            Member::down(of(2, 102 + number, number as u32 + 2)),
+            Member::alive(of(2, 102 + number, number as u32 + 3)),
+            Member::down(Node { life: 2, ..strange }),
+            Member::down(of(0, 100, number as u32 + 1)),
+        ];
+        let bytes = gossip(&network, &members);
+        network.nodes[0].receive(&bytes, network.now);
+        network.nodes[0].take_effects();
+    }
+    let node = &network.nodes[0];
+    let of_two = node.foca.iter_membership_state().find(|member| &*member.id().name == name(2));
+    assert_eq!(of_two.map(|member| member.id().life), Some(1002), "what is known is taken in");
+    let (members, backlog) = (node.foca.iter_membership_state().len(), node.foca.updates_backlog());
+    assert!(
+        members <= 3 && backlog <= 3 && node.timers.len() <= timers + 6,
+        "{members} {backlog} {}",
+        node.timers.len()
+    );
+}
+
+#[test]
+fn lists_that_differ_do_not_keep_two_from_hearing_each_other() {
+    let mut network = trio(Pace::NORMAL);
+    // Of these two only the others know the third.
+    network.nodes[0] = node(0, 2, 300, Pace::NORMAL);
+    network.meet(0, 1);
+    network.run(seconds(60.0));
+    assert!(network.nodes[0].is_there(&name(1), 101) && network.nodes[1].is_there(&name(0), 300));
+    assert!(!network.nodes[0].is_there(&name(2), 102) && network.nodes[1].is_there(&name(2), 102));
 }
