@@ -12,6 +12,9 @@ const FRAME_BYTES_MAX: u64 = 4096;
 /// Prefixes that one of them subscribes to.
 const SUBSCRIPTIONS_MAX: usize = 64;
 
+/// Bytes of a prefix that is remembered. No topic is as long, so that nothing is under a longer one.
+const PREFIX_BYTES_MAX: usize = 32;
+
 /// Flags of a frame: more of the message follows, its length has eight bytes, it is a command.
 const MORE: u8 = 1;
 const LONG: u8 = 2;
@@ -90,6 +93,8 @@ impl Subscriber {
             }
         };
         pending.drain(..used);
+        // What many frames at once have needed.
+        pending.shrink_to(FRAME_BYTES_MAX as usize);
         self.pending = pending;
         goes_on
     }
@@ -170,6 +175,9 @@ impl Subscriber {
     }
 
     fn subscribe(&mut self, prefix: &[u8]) -> Result<(), Broken> {
+        if prefix.len() > PREFIX_BYTES_MAX {
+            return Ok(());
+        }
         if self.prefixes.len() == SUBSCRIPTIONS_MAX {
             return Err(Broken);
         }
@@ -293,6 +301,10 @@ mod tests {
         let mut subscriber = Subscriber::default();
         let mut out = Vec::new();
         assert!(subscriber.take(&[greeting(), ready].concat(), &mut out) && subscriber.is_ready());
+        // What nothing can be under is not kept.
+        let long = [&[1][..], &[b'e'; FRAME_BYTES_MAX as usize - 1]].concat();
+        assert!((0..1000).all(|_| subscriber.take(&said(&long), &mut out)));
+        assert!(subscriber.prefixes.is_empty() && subscriber.pending.capacity() <= 2 * FRAME_BYTES_MAX as usize);
         let open = (0..SUBSCRIPTIONS_MAX).all(|_| subscriber.take(&said(b"\x01e"), &mut out));
         assert!(open && !subscriber.take(&said(b"\x01e"), &mut out));
     }
