@@ -7,26 +7,34 @@ use mio::Interest;
 use mio::net::UdpSocket;
 
 use super::token::{Source, Watched};
-use super::{Reactor, system::System};
-use crate::clock::Now;
-use crate::serve::{Input, Service};
 
-/// Datagrams of one turn. Finding out that one is not from an instance takes some microseconds.
-const DATAGRAMS_PER_TURN: usize = 64;
-
-/// Opens it in place of one that was there.
-pub(super) fn open(address: SocketAddr, watched: &mut Watched) -> std::io::Result<UdpSocket> {
-    let mut socket = UdpSocket::bind(address)?;
-    // It stays for as long as the poll does, and so does its token.
-    let mut token = None;
-    watched.watch(&mut socket, &mut token, Source::Datagrams, Interest::READABLE)?;
-    Ok(socket)
+/// The socket; none before it is opened.
+#[derive(Default)]
+pub(super) struct Datagrams {
+    socket: Option<UdpSocket>,
 }
 
-impl System {
-    /// The next datagram that has come: how long it is, and from where.
-    fn next_datagram(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
-        let socket = self.datagrams.as_ref()?;
+impl Datagrams {
+    /// Opens it in place of one that was there.
+    pub(super) fn open(&mut self, address: SocketAddr, watched: &mut Watched) -> std::io::Result<()> {
+        let mut socket = UdpSocket::bind(address)?;
+        // It stays for as long as the poll does, and so does its token.
+        let mut token = None;
+        watched.watch(&mut socket, &mut token, Source::Datagrams, Interest::READABLE)?;
+        self.socket = Some(socket);
+        Ok(())
+    }
+
+    /// Sends one; that it is lost is nothing special.
+    pub(super) fn send(&self, to: SocketAddr, bytes: &[u8]) {
+        if let Some(socket) = &self.socket {
+            let _ = socket.send_to(bytes, to);
+        }
+    }
+
+    /// The next one that has come: how long it is, and from where.
+    pub(super) fn next(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        let socket = self.socket.as_ref()?;
         loop {
             match socket.recv_from(buffer) {
                 Ok(received) => return Some(received),
@@ -36,16 +44,5 @@ impl System {
                 Err(_) => return None,
             }
         }
-    }
-}
-
-impl Reactor {
-    /// Hands on the datagrams that have come, up to the share of a turn.
-    pub(super) fn read_datagrams(&mut self, service: &mut Service, now: Now) {
-        for _ in 0..DATAGRAMS_PER_TURN {
-            let Some((count, from)) = self.system.next_datagram(&mut self.scratch) else { return };
-            service.handle(Input::Datagram { from, bytes: &self.scratch[..count] }, now, &mut self.system);
-        }
-        self.unfinished.push(Source::Datagrams);
     }
 }

@@ -63,6 +63,9 @@ const READ_BYTES_MIN: usize = 2 * 1024;
 /// Clients accepted in one turn from one server. Each takes some 0.03 ms.
 const ACCEPTS_PER_TURN: usize = 32;
 
+/// Datagrams of one turn. Finding out that one is not from an instance takes some microseconds.
+const DATAGRAMS_PER_TURN: usize = 64;
+
 /// Polls that fail in a row before the loop gives up, and the pause between two: what passes within a second ends
 /// nothing, and what does not is no reason to turn without end.
 const FAILED_POLLS_MAX: u32 = 100;
@@ -356,6 +359,15 @@ impl Reactor {
         if !self.failed.contains(&source) {
             self.failed.push(source);
         }
+    }
+
+    /// Hands on the datagrams that have come, up to the share of a turn.
+    fn read_datagrams(&mut self, service: &mut Service, now: Now) {
+        for _ in 0..DATAGRAMS_PER_TURN {
+            let Some((count, from)) = self.system.datagrams.next(&mut self.scratch) else { return };
+            service.handle(Input::Datagram { from, bytes: &self.scratch[..count] }, now, &mut self.system);
+        }
+        self.unfinished.push(Source::Datagrams);
     }
 
     fn accept(&mut self, server: usize, service: &mut Service, now: Now) {

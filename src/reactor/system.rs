@@ -10,14 +10,13 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::time::Duration;
 
-use mio::net::UdpSocket;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 
 use super::children::Children;
 use super::clients::Clients;
 use super::compressor::Compressor;
-use super::datagrams;
+use super::datagrams::Datagrams;
 use super::helpers::Helpers;
 use super::log_total::LogTotal;
 use super::token::{Source, Watched};
@@ -86,7 +85,7 @@ pub struct System {
     /// Made when the first client follows a log.
     watches: Option<Watches<ConnId>>,
     /// That of a fleet.
-    pub(super) datagrams: Option<UdpSocket>,
+    pub(super) datagrams: Datagrams,
 }
 
 impl System {
@@ -117,7 +116,7 @@ impl System {
             compressor: Compressor::default(),
             log_total: None,
             watches: None,
-            datagrams: None,
+            datagrams: Datagrams::default(),
         }
     }
 
@@ -308,14 +307,11 @@ impl host::Network for System {
     }
 
     fn open_datagrams(&mut self, address: SocketAddr) -> Result<(), Errno> {
-        self.datagrams = Some(datagrams::open(address, &mut self.watched).map_err(errno)?);
-        Ok(())
+        self.datagrams.open(address, &mut self.watched).map_err(errno)
     }
 
     fn send_datagram(&mut self, to: SocketAddr, bytes: &[u8]) {
-        if let Some(socket) = &self.datagrams {
-            let _ = socket.send_to(bytes, to);
-        }
+        self.datagrams.send(to, bytes);
     }
 }
 
