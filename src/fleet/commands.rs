@@ -86,10 +86,7 @@ impl Fleet {
         let (number, problem) = match Command::read(body) {
             Ok(Ok(command)) => (command.number, self.obey(command.wish, daemon, now, host).err()),
             Ok(Err(number)) => (number, Some("not known here".to_string())),
-            Err(_) => {
-                let name = self.member(peer).map_or("", |member| &member.who.identifier);
-                return activity!(Error, "Supvisors instance {name} wants what makes no sense");
-            }
+            Err(_) => return self.peers.complain(peer, now.mono, "wants what makes no sense"),
         };
         let answer = Answer { number, problem };
         // Whoever cannot be told is lost, and nobody waits there.

@@ -231,6 +231,13 @@ impl Peers {
         std::mem::take(&mut self.news)
     }
 
+    /// Says in the log what is wrong with what an instance says: seldom, however often that is.
+    pub fn complain(&mut self, peer: PeerId, now: Mono, text: impl std::fmt::Display) {
+        if let Some((net, entry)) = self.net.as_mut().zip(self.all.get(peer.0 as usize)) {
+            net.complaints.tell(&entry.identifier, now, text);
+        }
+    }
+
     /// How it stands with an instance.
     pub fn state(&self, peer: PeerId) -> Link {
         #[cfg(test)]

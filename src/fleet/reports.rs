@@ -273,10 +273,7 @@ impl Fleet {
                     // What has failed may have been started again before that was told.
                     heard.failed.into_iter().for_each(|task| self.note_failure(task, daemon, now));
                 }
-                Err(_) => {
-                    let name = self.member(peer).map_or("", |member| &member.who.identifier);
-                    activity!(Error, "Supvisors instance {name} reports what makes no sense");
-                }
+                Err(_) => self.peers.complain(peer, now.mono, "reports what makes no sense"),
             },
             Kind::Command => self.hear_command(peer, body, daemon, now, host),
             Kind::Answer => self.hear_answer(peer, body, now),
@@ -296,7 +293,8 @@ impl Fleet {
                 }
             }
             Item::About(about) => {
-                if let Some((name, ours, theirs)) = self.contradiction(&about) {
+                let is_kept_away = self.member(peer).is_some_and(|member| member.state == InstanceState::Isolated);
+                if let Some((name, ours, theirs)) = self.contradiction(&about).filter(|_| !is_kept_away) {
                     let who = self.member(peer).map_or("", |member| &member.who.identifier);
                     activity!(
                         Error,

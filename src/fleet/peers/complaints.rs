@@ -1,4 +1,4 @@
-//! Lines of the log that strangers can cause: one for each address and minute, with a count.
+//! Lines of the log that strangers can cause, or an instance gone mad: one for each address and minute, with a count.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -41,8 +41,9 @@ impl Peers {
             // has nothing to say any more.
             let is_dead = self.all.iter().any(|entry| entry.dead.contains(&datagram.boot));
             if !is_dead && datagram.is_of(&pair_key(&net.me.key, datagram.boot, net.me.boot)) {
-                for entry in self.all.iter_mut().filter(|entry| entry.address == Some(from) && entry.attempt.is_none())
-                {
+                let may_be =
+                    |entry: &&mut Peer| entry.address == Some(from) && entry.attempt.is_none() && !entry.is_isolated;
+                for entry in self.all.iter_mut().filter(may_be) {
                     entry.retry_at = Some(now.mono);
                     net.due = Some(now.mono);
                 }
