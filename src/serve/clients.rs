@@ -217,7 +217,11 @@ impl Service {
             let Some(mut exchange) = self.exchange(id, now, host) else { break };
             match taken {
                 Taken::Request { head, body, bytes } => {
-                    exchange.conn.is_proven = true;
+                    #[cfg(feature = "fleet")]
+                    let needs_password = !(has_fleet && super::peers::asks_for_fleet(&head));
+                    #[cfg(not(feature = "fleet"))]
+                    let needs_password = true;
+                    exchange.conn.is_proven |= needs_password;
                     let next = exchange.answer(&head, body.as_deref());
                     used += bytes;
                     #[cfg(feature = "fleet")]

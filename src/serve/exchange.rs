@@ -416,7 +416,11 @@ impl Exchange<'_> {
                 self.conn.output.extend_from_slice(SWITCHING.as_bytes());
                 AfterRequest::Peer
             }
-            Some(peers) if peers.is_open() => self.error(request.head.reply_to, Status::SERVICE_UNAVAILABLE),
+            Some(peers) if peers.is_open() => {
+                // It has given no password: nothing is kept for it.
+                let reply_to = ReplyTo { keep_alive: false, ..request.head.reply_to };
+                self.error(reply_to, Status::SERVICE_UNAVAILABLE)
+            }
             _ => self.static_file(request),
         }
     }

@@ -5,16 +5,16 @@ use crate::clock::Now;
 use crate::daemon::Host;
 use crate::fleet::peers::{PATH, PROTOCOL, Peers};
 use crate::id::ConnId;
-use crate::wire::http::Head;
+use crate::wire::http::{Framing, Head};
 
 /// What a request to take part is answered.
 pub(super) const SWITCHING: &str =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: stheno-fleet/1\r\n\r\n";
 
 /// Whether a request asks for taking part in the fleet. Who asks so proves who it is in another way than by a password,
-/// and has nothing from it before that.
+/// and has nothing from it before that: no body is waited for, either.
 pub(super) fn asks_for_fleet(head: &Head<'_>) -> bool {
-    head.method == "GET" && head.target == PATH && head.upgrade == Some(PROTOCOL)
+    head.method == "GET" && head.target == PATH && head.upgrade == Some(PROTOCOL) && head.framing == Framing::None
 }
 
 impl Service {

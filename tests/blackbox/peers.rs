@@ -266,3 +266,26 @@ fn strangers_are_closed_and_hold_nothing_up() {
     let lines = daemon.log_lines("fleet: 127.0.0.1:");
     assert_eq!(lines.len(), 1, "one for each address and minute: {lines:?}");
 }
+
+/// Whoever asks to take part has given no password, and has nothing of what a client with one has.
+#[test]
+fn asking_to_take_part_is_no_way_around_the_password() {
+    if is_original() {
+        return;
+    }
+    let fleet = Fleet::new(2, "");
+    let _daemon = fleet.start(0);
+    let address = fleet.name(0);
+    let strangers: Vec<_> = (0..64).map(|_| ask_to_take_part(&address)).collect();
+    assert!(strangers.iter().all(|(_, answer)| answer.starts_with("HTTP/1.1 101 ")));
+    let (mut stream, answer) = ask_to_take_part(&address);
+    assert!(answer.starts_with("HTTP/1.1 503 ") && is_ended(&mut stream), "{answer}");
+    // Nor is a body waited for.
+    let mut stream = TcpStream::connect(&address).expect("the server listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let request = "GET /fleet HTTP/1.1\r\nHost: x\r\nUpgrade: stheno-fleet/1\r\nContent-Length: 1000\r\n\r\n";
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut bytes = [0; 12];
+    stream.read_exact(&mut bytes).expect("an answer");
+    assert_eq!(&bytes, b"HTTP/1.1 401");
+}
