@@ -8,11 +8,15 @@ use super::exchange::{AfterRequest, Exchange};
 use super::feed::Feed;
 use super::passwords::{self, Admission};
 #[cfg(feature = "zmq")]
+use super::published::PublishedFeed;
+#[cfg(feature = "fleet")]
 use super::sites::Speech;
 use super::text::TextProgress;
 use crate::clock::Now;
 use crate::daemon::Host;
 use crate::eventtype::EventMask;
+#[cfg(feature = "fleet")]
+use crate::fleet::peers::Peers;
 use crate::id::ConnId;
 use crate::rpc::Context;
 use crate::rpc::budget::Budget;
@@ -44,8 +48,21 @@ impl Service {
         self.conns.add(id, Conn::new(server, peer.into(), self.sites.body_bytes_max(), now));
         #[cfg(feature = "zmq")]
         if self.sites.speaks(server) == Speech::Zmq {
-            self.greet(id, now, host);
+            self.greet(id, server, now, host);
         }
+    }
+
+    /// A client of the port for ZeroMQ is a reader from the beginning.
+    #[cfg(feature = "zmq")]
+    fn greet(&mut self, id: ConnId, server: usize, now: Now, host: &mut dyn Host) {
+        if !self.has_room_for_feed(server) {
+            let line = format_args!("no room for one more subscriber");
+            self.complaints.note(About::Connection, now, line);
+            return self.cut_off(id, host);
+        }
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let feed = PublishedFeed::zmq(&mut conn.output);
+        self.conns.begin_feed(id, Feed::Published(feed));
     }
 
     pub(super) fn receive(&mut self, id: ConnId, bytes: &[u8], now: Now, host: &mut dyn Host) {
@@ -105,9 +122,24 @@ impl Service {
         self.connections_max() / 2
     }
 
+    /// Whether a client of a server may have a feed. Readers of what a fleet publishes leave half of them to others, for over
+    /// ZeroMQ anybody may be one.
+    pub(super) fn has_room_for_feed(&self, server: usize) -> bool {
+        #[cfg(feature = "fleet")]
+        if self.sites.speaks(server) != Speech::Http && self.conns.published().len() >= self.feeds_max() / 2 {
+            return false;
+        }
+        let _ = server;
+        self.conns.feeds() < self.feeds_max()
+    }
+
     /// How many connections there may be now.
     fn connections_max(&self) -> usize {
-        self.sites.connections_max(self.daemon.roster.process_count())
+        #[cfg(feature = "fleet")]
+        let streams = self.peers().map_or(0, Peers::stream_count);
+        #[cfg(not(feature = "fleet"))]
+        let streams = 0;
+        self.sites.connections_max(self.daemon.roster.process_count(), streams)
     }
 
     fn leave_to_next_turn(&mut self, id: ConnId) {
@@ -275,7 +307,7 @@ impl Service {
     /// What answering a request of a connection takes.
     fn exchange<'a>(&'a mut self, id: ConnId, now: Now, host: &'a mut dyn Host) -> Option<Exchange<'a>> {
         let feeds_max = self.feeds_max();
-        let has_room_for_feed = self.conns.feeds() < feeds_max;
+        let has_room_for_feed = self.has_room_for_feed(self.conns.get(id)?.server);
         let connections = self.conns.count();
         Some(Exchange {
             daemon: &mut self.daemon,

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::conn::{Conn, Phase};
 use super::feed::Feed;
 use super::live::LiveFeed;
+#[cfg(feature = "fleet")]
+use super::published::PublishedFeed;
 use super::sites::Sites;
 use crate::clock::{Mono, Now};
 use crate::daemon::host::Standing;
@@ -111,6 +113,16 @@ impl Connections {
         let conn = self.all.get_mut(&id).filter(|conn| !conn.closing)?;
         let Phase::Feed(feed) = &mut conn.phase else { return None };
         let Feed::Live(feed) = &mut **feed else { return None };
+        Some((feed, &mut conn.output))
+    }
+
+    /// What a reader of what a fleet publishes is told and says, and its connection's output; `None` for one that is to be
+    /// closed.
+    #[cfg(feature = "fleet")]
+    pub(super) fn published_feed(&mut self, id: ConnId) -> Option<(&mut PublishedFeed, &mut Vec<u8>)> {
+        let conn = self.all.get_mut(&id).filter(|conn| !conn.closing)?;
+        let Phase::Feed(feed) = &mut conn.phase else { return None };
+        let Feed::Published(feed) = &mut **feed else { return None };
         Some((feed, &mut conn.output))
     }
 

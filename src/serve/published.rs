@@ -5,9 +5,6 @@
 //! who comes late.
 
 use super::Service;
-use super::complaints::About;
-use super::conn::Phase;
-use super::feed::Feed;
 use crate::clock::Now;
 use crate::daemon::Host;
 use crate::fleet::published::{Kind, Kinds};
@@ -64,8 +61,10 @@ impl PublishedFeed {
         PublishedFeed { wants, dropped: 0, form: Writing::WebSocket(websocket::Incoming::default()) }
     }
 
+    /// One that is greeted, and has to say what it wants.
     #[cfg(feature = "zmq")]
-    pub(super) fn zmq() -> PublishedFeed {
+    pub(super) fn zmq(output: &mut Vec<u8>) -> PublishedFeed {
+        output.extend_from_slice(&zmtp::greeting());
         PublishedFeed { wants: Kinds::NONE, dropped: 0, form: Writing::Zmq(Subscriber::default()) }
     }
 
@@ -128,31 +127,17 @@ impl PublishedFeed {
 }
 
 impl Service {
-    /// A client of the port for ZeroMQ: it is greeted, and served from then on.
-    #[cfg(feature = "zmq")]
-    pub(super) fn greet(&mut self, id: ConnId, now: Now, host: &mut dyn Host) {
-        if self.conns.feeds() >= self.feeds_max() {
-            let line = format_args!("no room for one more subscriber");
-            self.complaints.note(About::Connection, now, line);
-            self.forget(id, host);
-            return host.close_connection(id);
-        }
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        conn.output.extend_from_slice(&zmtp::greeting());
-        self.conns.begin_feed(id, Feed::Published(PublishedFeed::zmq()));
-    }
-
     /// What a reader sends; false if this connection is none.
     pub(super) fn hear(&mut self, id: ConnId, bytes: &[u8]) -> bool {
-        let Some(conn) = self.conns.get_mut(id) else { return false };
-        let Phase::Feed(feed) = &mut conn.phase else { return false };
-        let Feed::Published(feed) = &mut **feed else { return false };
-        if conn.closing {
-            return true;
+        if !self.conns.published().contains(&id) {
+            return false;
         }
+        let Some((feed, output)) = self.conns.published_feed(id) else { return true };
+        let goes_on = feed.take(bytes, output);
         // Who sends without reading the answers gets none.
-        conn.closing = !feed.take(bytes, &mut conn.output) || conn.output.len() >= 2 * OUTPUT_BYTES_MAX;
-        if !conn.output.is_empty() || conn.closing {
+        if !goes_on || output.len() >= 2 * OUTPUT_BYTES_MAX {
+            self.conns.close(id);
+        } else if !output.is_empty() {
             self.conns.touch(id);
         }
         true
@@ -160,15 +145,13 @@ impl Service {
 
     /// Tells the fleet what all readers together want.
     fn refresh_wanted(&mut self, now: Now) {
-        let Some(fleet) = &mut self.extensions.fleet else { return };
-        let wants = self.conns.published().iter().filter_map(|id| match &self.conns.get(*id)?.phase {
-            Phase::Feed(feed) => match &**feed {
-                Feed::Published(feed) => Some(feed.wants),
-                _ => None,
-            },
-            _ => None,
-        });
-        fleet.publish(wants.fold(Kinds::NONE, Kinds::union), now);
+        let mut wants = Kinds::NONE;
+        for id in self.conns.published().clone() {
+            wants = self.conns.published_feed(id).map_or(wants, |(feed, _)| wants.union(feed.wants));
+        }
+        if let Some(fleet) = &mut self.extensions.fleet {
+            fleet.publish(wants, now);
+        }
     }
 
     /// Sends what has happened.
@@ -202,21 +185,16 @@ impl Service {
     pub(super) fn end_published(&mut self) {
         self.each_reader(|feed, output| feed.end(output));
         for id in self.conns.published().clone() {
-            if let Some(conn) = self.conns.get_mut(id) {
-                conn.closing = true;
-            }
-            self.conns.touch(id);
+            self.conns.close(id);
         }
     }
 
     fn each_reader(&mut self, mut work: impl FnMut(&mut PublishedFeed, &mut Vec<u8>)) {
         for id in self.conns.published().clone() {
-            let Some(conn) = self.conns.get_mut(id).filter(|conn| !conn.closing) else { continue };
-            let Phase::Feed(feed) = &mut conn.phase else { continue };
-            let Feed::Published(feed) = &mut **feed else { continue };
-            let before = conn.output.len();
-            work(feed, &mut conn.output);
-            if conn.output.len() > before {
+            let Some((feed, output)) = self.conns.published_feed(id) else { continue };
+            let before = output.len();
+            work(feed, output);
+            if output.len() > before {
                 self.conns.touch(id);
             }
         }
@@ -273,7 +251,7 @@ mod tests {
         ];
         #[cfg(feature = "zmq")]
         {
-            let mut feed = PublishedFeed::zmq();
+            let mut feed = PublishedFeed::zmq(&mut Vec::new());
             assert!(!feed.is_begun());
             let ready = b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03SUB\0\x04\x01eve";
             assert!(feed.take(&[&zmtp::greeting()[..], ready].concat(), &mut Vec::new()) && feed.is_begun());

@@ -79,10 +79,10 @@ impl Sites {
         self.descriptors = descriptors;
     }
 
-    /// How many connections there may be beside so many processes: these must never go without. Of what they leave,
-    /// clients get what is beyond `minfds`; where that is all there is, as by default, a quarter.
-    pub(super) fn connections_max(&self, processes: usize) -> usize {
-        let left = self.descriptors.saturating_sub(OWN_DESCRIPTORS + PROCESS_DESCRIPTORS * processes);
+    /// How many connections there may be beside so many processes and streams to other instances: these must never go without.
+    /// Of what they leave, clients get what is beyond `minfds`; where that is all there is, as by default, a quarter.
+    pub(super) fn connections_max(&self, processes: usize, streams: usize) -> usize {
+        let left = self.descriptors.saturating_sub(OWN_DESCRIPTORS + PROCESS_DESCRIPTORS * processes + streams);
         let beyond = self.descriptors.saturating_sub(self.kept).max(self.descriptors / 4);
         left.min(beyond).max(CONNECTIONS_LEAST).min(self.connections)
     }
@@ -175,19 +175,20 @@ mod tests {
     #[test]
     fn processes_go_before_clients() {
         let rows = [
-            // descriptors, minfds, processes: connections
-            (usize::MAX, 1024, 10_000, 512),
-            (1 << 20, 1024, 100, 512),
-            (4096, 1024, 100, 512),
-            (4096, 4096, 0, 512),
-            (1024, 1024, 20, 256),
-            (1024, 512, 20, 512),
-            (1024, 1024, 105, 256),
-            (1024, 1024, 140, 136),
-            (1024, 1024, 200, 16),
-            (64, 16, 0, 16),
+            // descriptors, minfds, processes, streams: connections
+            (usize::MAX, 1024, 10_000, 0, 512),
+            (1 << 20, 1024, 100, 0, 512),
+            (4096, 1024, 100, 0, 512),
+            (4096, 4096, 0, 0, 512),
+            (1024, 1024, 20, 0, 256),
+            (1024, 512, 20, 0, 512),
+            (1024, 1024, 105, 0, 256),
+            (1024, 1024, 140, 0, 136),
+            (1024, 1024, 140, 100, 36),
+            (1024, 1024, 200, 0, 16),
+            (64, 16, 0, 0, 16),
         ];
-        for (descriptors, kept, processes, expected) in rows {
+        for (descriptors, kept, processes, streams, expected) in rows {
             let sites = Sites {
                 sites: Vec::new(),
                 names: HostNames::default(),
@@ -196,7 +197,8 @@ mod tests {
                 connections: 512,
                 body_bytes: 1 << 20,
             };
-            assert_eq!(sites.connections_max(processes), expected, "{descriptors} {kept} {processes}");
+            let found = sites.connections_max(processes, streams);
+            assert_eq!(found, expected, "{descriptors} {kept} {processes} {streams}");
         }
     }
 }

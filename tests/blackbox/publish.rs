@@ -261,3 +261,19 @@ fn statistics_come_while_somebody_reads_them() {
     let status = daemon.must("supvisors.get_statistics_status", &[]);
     assert_eq!(status.member("host_stats"), Some(&false.into()));
 }
+
+/// Whoever reaches the port for ZeroMQ is a reader: they leave streams to those who have a password.
+#[test]
+fn readers_leave_streams_to_others() {
+    if is_original() {
+        return;
+    }
+    let (_daemon, port, events) = publishing("event_link=ZMQ", "[supervisord]\nhttp_connections_max=32\n");
+    // Of sixteen streams.
+    let mut readers: Vec<Reader> = (0..20).map(|_| Reader::new(events, b"")).collect();
+    assert_eq!(readers[7].take(10)[9], 0x7f, "greeted");
+    let (_, head) = Reader::get(port, "/events", Some("p"), "");
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    let mut bytes = [0; 1];
+    assert_eq!(readers[19].stream.read(&mut bytes).ok(), Some(0), "too many are closed");
+}

@@ -131,6 +131,11 @@ impl Peers {
         self.net.as_ref().is_some_and(|net| strangers(net) < STRANGERS_MAX)
     }
 
+    /// How many streams there are, with those that are being made.
+    pub fn stream_count(&self) -> usize {
+        self.net.as_ref().map_or(0, |net| net.streams.len())
+    }
+
     /// Whether there is a network at all.
     pub fn is_open(&self) -> bool {
         self.net.is_some()
