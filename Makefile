@@ -18,7 +18,7 @@ BUILT = $(CARGO_TARGET_DIR)/release
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 MUSL = $(subst -gnu,-musl,$(HOST))
 
-.PHONY: help run build test check bench curve figures graph publish peers micro budgets sizes cross hostile faults fuzz sim interop dev browser-test machines-test install \
+.PHONY: help run run-fleet build test check bench curve figures graph publish peers micro budgets sizes cross hostile faults fuzz sim interop dev browser-test machines-test install \
 	deb package-test dist static docs clean
 
 help: ## list the targets
@@ -30,6 +30,14 @@ run: build ## run conf/demo.conf in the foreground; Ctrl-C ends it; writes below
 	@echo "socket     $(CURDIR)/run/supervisor.sock"
 	@echo "command    $(BUILT)/supervisorctl -c conf/demo.conf status"
 	@exec $(BUILT)/supervisord -n -c conf/demo.conf
+
+run-fleet: build ## run conf/fleet.conf three times, a fleet on one machine; Ctrl-C ends it; writes below ./run only
+	@mkdir -p run/fleet
+	@echo "web pages  http://127.0.0.1:9101, :9102 and :9103, user demo, password \"three daemons\""
+	@echo "command    NAME=one PORT=9101 $(BUILT)/supervisorctl -c conf/fleet.conf sstatus"
+	@trap 'kill $$pids; wait' INT TERM; for at in one:9101 two:9102 three:9103; do \
+		NAME=$${at%:*} PORT=$${at#*:} $(BUILT)/supervisord -n -c conf/fleet.conf > run/fleet/$${at%:*}.out & pids="$$pids $$!"; \
+	done; wait
 
 build: ## build the release executables
 	cargo build --release
