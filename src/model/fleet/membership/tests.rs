@@ -260,7 +260,7 @@ fn what_one_gone_mad_tells_is_not_remembered_without_end() {
         network.nodes[0].take_effects();
     }
     let node = &network.nodes[0];
-    let of_two = node.foca.iter_membership_state().find(|member| &*member.id().name == name(2));
+    let of_two = node.foca.iter_membership_state().find(|member| *member.id().name == name(2));
     assert_eq!(of_two.map(|member| member.id().life), Some(1002), "what is known is taken in");
     let (members, backlog) = (node.foca.iter_membership_state().len(), node.foca.updates_backlog());
     assert!(
