@@ -79,3 +79,28 @@ fn a_stop_that_is_under_way_is_waited_for() {
     }
     assert_eq!(daemon.state("slow"), "STOPPED");
 }
+
+/// By the time the first of them is down, the others are too: they were refused all the same, and are done like it.
+#[test]
+fn several_stops_that_are_under_way_are_waited_for() {
+    if is_original() {
+        return;
+    }
+    let names = ["a", "b", "c"].map(|name| SLOW.replace("[program:slow]", &format!("[program:{name}]")));
+    let daemon = Daemon::start(&format!("{}[group:g]\nprograms=a,b,c\n", names.concat()));
+    let all = ["g:a", "g:b", "g:c"];
+    let printed = |done: &str| all.map(|name| format!("{name}: {done}\n")).concat();
+    for (words, done) in [
+        (&["start", "g:a", "g:b", "g:c"][..], "started"),
+        (&["start", "g:*"], "started"),
+        (&["start", "all"], "started"),
+        (&["stop", "g:a", "g:b", "g:c"], "stopped"),
+    ] {
+        for name in all {
+            daemon.wait_state(name, "RUNNING");
+            daemon.must("supervisor.stopProcess", &[name.into(), false.into()]);
+        }
+        let ended = daemon.folder.ctl(words);
+        assert_eq!((ended.stdout, ended.stderr.as_str(), ended.status), (printed(done), "", 0), "{words:?}");
+    }
+}

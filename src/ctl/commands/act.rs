@@ -1,7 +1,7 @@
 //! What start, stop, signal and clear do with names: one routine, one row for what each of them says (S-24 to S-30).
 
 use super::names::{array, number, text};
-use super::stopping;
+use super::stopping::{self, Noted};
 use crate::ctl::client::Call;
 use crate::ctl::error::Error;
 use crate::ctl::hints;
@@ -115,18 +115,18 @@ pub(super) fn stop_names(session: &mut Session, names: &[String]) -> Result<(), 
 
 /// What came of starts of several, in the order in which it came.
 pub(super) fn print_results_of_start(session: &mut Session, results: &[Value]) -> Result<(), Error> {
-    print_each(session, &START, results)
+    print_each(session, &START, &mut Noted::default(), results)
 }
 
 /// The same of stops.
 pub(super) fn print_results_of_stop(session: &mut Session, results: &[Value]) -> Result<(), Error> {
-    print_each(session, &STOP, results)
+    print_each(session, &STOP, &mut Noted::default(), results)
 }
 
-fn print_each(session: &mut Session, action: &Action, results: &[Value]) -> Result<(), Error> {
+fn print_each(session: &mut Session, action: &Action, noted: &mut Noted, results: &[Value]) -> Result<(), Error> {
     for result in results {
         let name = super::names::namespec_of(result)?;
-        print_result(session, action, &name, number(result, "status")?, text(result, "description")?)?;
+        print_result(session, action, noted, &name, number(result, "status")?, text(result, "description")?)?;
     }
     Ok(())
 }
@@ -144,7 +144,7 @@ pub(super) fn apply(
     };
     if names.iter().any(|name| name == "all") {
         let results = array(session.call(action.all, &params(None))?)?;
-        return print_results(session, action, None, &results);
+        return print_results(session, action, &mut Noted::default(), None, &results);
     }
     for run in independent_runs(names) {
         let calls = run
@@ -155,9 +155,11 @@ pub(super) fn apply(
             })
             .collect();
         let mut batch = session.batch(calls)?;
+        let is_one = run.len() == 1 && namespec::split(&run[0]).process.is_some();
+        let mut noted = if is_one { Noted::nobody() } else { Noted::default() };
         for name in run {
             let answer = session.answer(&mut batch);
-            print_answer(session, action, name, answer)?;
+            print_answer(session, action, &mut noted, name, answer)?;
         }
     }
     Ok(())
@@ -185,7 +187,13 @@ fn independent_runs(names: &[String]) -> Vec<&[String]> {
     runs
 }
 
-fn print_answer(session: &mut Session, action: &Action, name: &str, answer: Result<Value, Error>) -> Result<(), Error> {
+fn print_answer(
+    session: &mut Session,
+    action: &Action,
+    noted: &mut Noted,
+    name: &str,
+    answer: Result<Value, Error>,
+) -> Result<(), Error> {
     let spec = namespec::split(name);
     if spec.process.is_none() && action.group.is_some() {
         return match answer {
@@ -195,7 +203,7 @@ fn print_answer(session: &mut Session, action: &Action, name: &str, answer: Resu
                 hints::no_such_process(session, name);
                 Ok(())
             }
-            answer => print_results(session, action, Some(spec.group), &array(answer?)?),
+            answer => print_results(session, action, noted, Some(spec.group), &array(answer?)?),
         };
     }
     // `clear` does not know groups: the process is shown as the original shows what it does not have (S-29).
@@ -205,15 +213,21 @@ fn print_answer(session: &mut Session, action: &Action, name: &str, answer: Resu
             session.print(&format!("{shown}: {}", action.done));
             Ok(())
         }
-        Err(Error::Fault { code, text }) => print_result(session, action, &shown, code, &text),
+        Err(Error::Fault { code, text }) => print_result(session, action, noted, &shown, code, &text),
         Err(error) => Err(error),
     }
 }
 
 /// The outcomes for a group, or for all. A stop leaves out what is STOPPING already: that is waited for, and then stopped
 /// like the others.
-fn print_results(session: &mut Session, action: &Action, group: Option<&str>, results: &[Value]) -> Result<(), Error> {
-    print_each(session, action, results)?;
+fn print_results(
+    session: &mut Session,
+    action: &Action,
+    noted: &mut Noted,
+    group: Option<&str>,
+    results: &[Value],
+) -> Result<(), Error> {
+    print_each(session, action, noted, results)?;
     if matches!(action.while_stopping, Some((_, Then::Done))) {
         for name in stopping::outlast_all(session, group)? {
             session.print(&format!("{name}: {}", action.done));
@@ -223,10 +237,17 @@ fn print_results(session: &mut Session, action: &Action, group: Option<&str>, re
 }
 
 /// What came of one process. If it was refused because its stop is under way, what comes of it after that.
-fn print_result(session: &mut Session, action: &Action, name: &str, code: i64, fault: &str) -> Result<(), Error> {
+fn print_result(
+    session: &mut Session,
+    action: &Action,
+    noted: &mut Noted,
+    name: &str,
+    code: i64,
+    fault: &str,
+) -> Result<(), Error> {
     if let Some((refusal, then)) = action.while_stopping
         && refusal as i64 == code
-        && stopping::outlast(session, name)?
+        && noted.outlast(session, name)?
     {
         let (code, fault) = match then {
             Then::Done => (Code::Success as i64, String::new()),

@@ -1,6 +1,7 @@
 //! Processes whose stop is under way. What a verb says is done once the stop is over: the daemon itself takes neither a
 //! stop nor a start of a process that is STOPPING.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::names::{array, namespec_of, number, text};
@@ -12,6 +13,27 @@ use crate::wire::value::Value;
 /// Time between two looks at a stop that is under way: short at first, for most are over soon.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// Who was STOPPING when the first of several was refused. By the time that one is down the others may be, too, and it could not
+/// be told any more why they were refused.
+#[derive(Default)]
+pub struct Noted(Option<BTreeSet<String>>);
+
+impl Noted {
+    /// Where there are no others.
+    pub fn nobody() -> Noted {
+        Noted(Some(BTreeSet::new()))
+    }
+
+    /// Waits while the process is STOPPING; whether it was, or had been noted, which counts once.
+    pub fn outlast(&mut self, session: &mut Session, name: &str) -> Result<bool, Error> {
+        if self.0.is_none() {
+            self.0 = Some(all(session, None)?.into_iter().collect());
+        }
+        let was_noted = self.0.as_mut().is_some_and(|names| names.remove(name));
+        Ok(outlast(session, name)? || was_noted)
+    }
+}
 
 /// Waits while the process is STOPPING; whether it was. `stopwaitsecs` bounds it, and Ctrl-C ends it.
 pub fn outlast(session: &mut Session, name: &str) -> Result<bool, Error> {
@@ -37,6 +59,15 @@ pub fn outlast(session: &mut Session, name: &str) -> Result<bool, Error> {
 
 /// Waits for every process that is STOPPING, of one group or of all; their names.
 pub fn outlast_all(session: &mut Session, group: Option<&str>) -> Result<Vec<String>, Error> {
+    let names = all(session, group)?;
+    for name in &names {
+        outlast(session, name)?;
+    }
+    Ok(names)
+}
+
+/// The names of all that are STOPPING, in one group or in all.
+fn all(session: &mut Session, group: Option<&str>) -> Result<Vec<String>, Error> {
     let infos = match session.call_aside("supervisor.getAllProcessInfo", &[]) {
         Err(Error::Fault { .. }) => return Ok(Vec::new()),
         infos => array(infos?)?,
@@ -46,9 +77,6 @@ pub fn outlast_all(session: &mut Session, group: Option<&str>) -> Result<Vec<Str
         if group.is_none_or(|group| text(info, "group").is_ok_and(|theirs| theirs == group)) {
             names.push(namespec_of(info)?);
         }
-    }
-    for name in &names {
-        outlast(session, name)?;
     }
     Ok(names)
 }
