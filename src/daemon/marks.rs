@@ -69,7 +69,9 @@ impl Daemon {
     /// Changes what a fleet adds to a process.
     pub fn mark(&mut self, id: ProcId, change: impl FnOnce(&mut Marks)) {
         let Some(process) = self.roster.process_mut(id) else { return };
-        change(process.marks.get_or_insert_default());
+        let marks = process.marks.get_or_insert_default();
+        change(marks);
+        process.machine.never_restart(marks.is_disabled || marks.stays_down);
         if process.marks.as_deref() == Some(&Marks::default()) {
             process.marks = None;
         }
@@ -80,15 +82,10 @@ impl Daemon {
         self.roster.process(id).is_some_and(|process| process.marks().is_disabled)
     }
 
-    /// Whether a process stays down of which something is due.
+    /// Whether a process is due whose first start nobody may make. That no run follows another its machine knows.
     pub(super) fn stays_down(&self, id: ProcId) -> bool {
-        let Some(process) = self.roster.process(id) else { return false };
-        let Some(marks) = &process.marks else { return false };
-        match process.machine.state() {
-            ProcessState::Exited => marks.is_disabled || marks.stays_down,
-            ProcessState::Stopped => marks.is_disabled,
-            _ => false,
-        }
+        self.is_disabled(id)
+            && self.roster.process(id).is_some_and(|process| process.machine.state() == ProcessState::Stopped)
     }
 
     /// Looks at autostart of a process anew, because it may be started again (V-460).

@@ -82,6 +82,8 @@ pub struct Process {
     around: Around,
     /// The next run waits for what the last one left behind.
     waits_for_leftovers: bool,
+    /// No run follows an exit by itself, whatever `autorestart` says.
+    is_never_restarted: bool,
 }
 
 impl Process {
@@ -137,6 +139,12 @@ impl Process {
     /// Whether nothing but a command starts it, whatever its options say.
     pub fn rests(&self) -> bool {
         self.around.rests
+    }
+
+    /// Takes `autorestart` from it, or gives it back: a run that ends may be somebody else's matter (V-85, V-460).
+    #[cfg(feature = "fleet")]
+    pub fn never_restart(&mut self, is_never: bool) {
+        self.is_never_restarted = is_never;
     }
 
     /// Whether it was told to stop and even killed, and has been killed again since.
@@ -393,6 +401,7 @@ impl Process {
     fn wants_restart(&self, config: &config::Process) -> bool {
         let is_silent = self.around.cut == Some(Cut::Silent);
         match config.program.autorestart {
+            _ if self.is_never_restarted => false,
             Autorestart::Unexpected if is_silent => true,
             Autorestart::Always => true,
             Autorestart::Unexpected => !config.program.exitcodes.0.contains(&self.runs.exit_status.unwrap_or(-1)),

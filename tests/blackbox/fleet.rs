@@ -12,7 +12,7 @@ fn noting(name: &str, more: &str) -> String {
     let script = format!(
         "trap 'echo -{name} >> order; exit 0' TERM; echo +{name} >> order; echo >&3; while :; do sleep 0.02; done"
     );
-    format!("[program:{name}]\ncommand=sh -c \"{script}\"\ndirectory=%(here)s\nready=fd:3\nstartsecs=0\n{more}\n")
+    format!("[program:{name}]\ncommand=sh -c \"{script}\"\ndirectory=%(here)s\nready=fd:3\n{more}\n")
 }
 
 fn order(daemon: &Daemon) -> String {

@@ -50,6 +50,24 @@ fn autorestart_decides_after_an_exit() {
     }
 }
 
+/// V-85: neither an exit nor what was ready and did not last is followed by another run.
+#[cfg(feature = "fleet")]
+#[test]
+fn what_is_never_restarted_exits_and_rests() {
+    let running = SupervisorState::Running;
+    for (lines, lasts) in [("ready=notify", 1), ("ready=notify", 2 * SECOND), ("autorestart=true", 2 * SECOND)] {
+        let program = with(lines);
+        for is_never in [true, false] {
+            let mut process = process(ProcessState::Running, Some(7), 0, 0);
+            process.never_restart(is_never);
+            fed(&mut process, Trigger::Exited(KILLED), &program, running, START + lasts);
+            assert_eq!(process.deadline(&program, running).is_none(), is_never, "{lines} {lasts}");
+            assert_eq!(process.is_over(&program), is_never, "{lines} {lasts}");
+            assert!(!is_never || process.state == ProcessState::Exited, "{lines} {lasts}");
+        }
+    }
+}
+
 #[test]
 fn restarts_keep_to_their_floor() {
     let program = program(|program| {
