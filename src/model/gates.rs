@@ -362,9 +362,41 @@ impl Gates {
 
     /// The gates of a process but for those that it is excused from.
     fn minded(&self, id: ProcId) -> impl Iterator<Item = &Gate> {
+        self.minded_numbers(id).filter_map(|gate| self.gates.get(gate))
+    }
+
+    fn minded_numbers(&self, id: ProcId) -> impl Iterator<Item = usize> {
         let waiter = self.waiters.get(&id).into_iter();
-        let numbers = waiter.flat_map(|waiter| waiter.gates.iter().filter(|gate| !waiter.excused.contains(gate)));
-        numbers.filter_map(|gate| self.gates.get(*gate))
+        waiter.flat_map(|waiter| waiter.gates.iter().filter(|gate| !waiter.excused.contains(gate)).copied())
+    }
+
+    /// Those of `waiting` that wait at a gate which does not open: nothing has its name, or somebody keeps it closed who may not
+    /// come, or who waits at such a gate. Each gate is looked through once, however many wait at it.
+    pub fn in_vain(&self, waiting: &BTreeSet<ProcId>, may_come: impl Fn(ProcId) -> bool) -> BTreeSet<ProcId> {
+        let keeps_closed = |member: &Member| !member.meets && !may_come(member.process);
+        let mut dead: Vec<Option<bool>> = vec![None; self.gates.len()];
+        let mut is_dead = |number: usize| {
+            let gate = &self.gates[number];
+            *dead[number].get_or_insert_with(|| gate.is_absent || gate.members.iter().any(keeps_closed))
+        };
+        let is_first = |id: &ProcId| self.minded_numbers(*id).any(&mut is_dead);
+        let mut in_vain: BTreeSet<ProcId> = waiting.iter().copied().filter(is_first).collect();
+        let mut found: Vec<ProcId> = in_vain.iter().copied().collect();
+        while let Some(id) = found.pop() {
+            for &(number, place) in self.places.get(&id).into_iter().flatten() {
+                let gate = &self.gates[number];
+                if gate.members[place].meets || dead[number].replace(true) == Some(true) {
+                    continue;
+                }
+                let minds = |waiter: &ProcId| self.minded_numbers(*waiter).any(|minded| minded == number);
+                for waiter in gate.waiters.iter().filter(|waiter| waiting.contains(waiter) && minds(waiter)) {
+                    if in_vain.insert(*waiter) {
+                        found.push(*waiter);
+                    }
+                }
+            }
+        }
+        in_vain
     }
 
     /// Everything a process waits for by one item after another, met or not.
@@ -410,12 +442,6 @@ impl Gates {
         let places = self.places.get(&id).into_iter().flatten();
         let gates = places.filter_map(|(gate, _)| self.gates.get(*gate));
         gates.filter(|gate| gate.item.condition.is_lasting()).flat_map(|gate| gate.waiters.iter().copied())
-    }
-
-    /// Who depends on a process, directly, by whatever condition.
-    pub fn all_dependents(&self, id: ProcId) -> impl Iterator<Item = ProcId> {
-        let places = self.places.get(&id).into_iter().flatten();
-        places.filter_map(|(gate, _)| self.gates.get(*gate)).flat_map(|gate| gate.waiters.iter().copied())
     }
 
     /// Who depends on a process, directly, and is to be stopped before it (O-2).

@@ -89,7 +89,7 @@ fn entry(context: &Context<'_>, id: ProcId) -> Option<ProcessRef> {
 /// Goes on with a call about several as far as this turn allows; the answer once nothing is waited for.
 pub fn advance(bulk: &mut Bulk, context: &mut Context<'_>) -> Option<Done> {
     if bulk.has_acted() {
-        return bulk.poll(context.daemon, context.now);
+        return bulk.poll(context.daemon, context.now, &mut context.extensions.looks);
     }
     while !context.budget.is_spent() {
         // Nothing is begun any more once the end is.

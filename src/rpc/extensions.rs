@@ -6,6 +6,7 @@ use std::rc::Weak;
 
 use super::cache::Cache;
 use super::claims::Claims;
+use super::waits::Looks;
 use crate::daemon::Roster;
 use crate::id::ProcId;
 
@@ -24,6 +25,8 @@ pub struct Extensions {
     /// The store of supervisor_cache.
     pub(super) cache: Cache,
     pub(super) loaded: Loaded,
+    /// Who was found to wait in vain.
+    pub(super) looks: Looks,
     /// Sequences and policies, if any are asked for.
     #[cfg(feature = "fleet")]
     pub fleet: Option<Box<crate::fleet::Fleet>>,

@@ -24,6 +24,29 @@ const REPORT_EVERY: Duration = Duration::from_secs(2);
 /// about to be started by another call has its time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// When a look is due that is wanted from now on: all look at the same moments, and share what is found.
+fn next_look(now: Now) -> Mono {
+    let every = LOOK_EVERY.as_nanos() as u64;
+    Mono(now.mono.after(LOOK_EVERY).0.next_multiple_of(every))
+}
+
+/// Who waits in vain, as it was found last.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    at: Option<Mono>,
+    in_vain: BTreeSet<ProcId>,
+}
+
+impl Looks {
+    /// Who waits in vain now; looked for once in a turn, whoever asks.
+    fn in_vain(&mut self, daemon: &Daemon, now: Now) -> &BTreeSet<ProcId> {
+        if self.at.replace(now.mono) != Some(now.mono) {
+            self.in_vain = daemon.waiting_in_vain();
+        }
+        &self.in_vain
+    }
+}
+
 /// The wait of startProcess.
 pub struct Start {
     pub process: ProcId,
@@ -216,12 +239,19 @@ impl Bulk {
 
     /// The answer, if nothing is waited for any more. Looks at the processes that changed, not at all: thousands may be
     /// waited for, over as many turns.
-    pub fn poll(&mut self, daemon: &Daemon, now: Now) -> Option<Done> {
+    pub(super) fn poll(&mut self, daemon: &Daemon, now: Now, looks: &mut Looks) -> Option<Done> {
         let reports = self.action == BulkAction::Stop && now.mono >= self.report_at;
-        let looks = self.look_at.take_if(|at| *at <= now.mono).is_some();
-        let in_vain = if looks { daemon.waiting_in_vain() } else { BTreeSet::new() };
-        let looked_at: Vec<ProcId> = if std::mem::replace(&mut self.begun, true) && !reports && !looks {
-            daemon.recently_changed().iter().copied().filter(|id| self.waiting.contains_key(id)).collect()
+        let nobody = BTreeSet::new();
+        let mut in_vain = &nobody;
+        if self.look_at.take_if(|at| *at <= now.mono).is_some() {
+            in_vain = looks.in_vain(daemon, now);
+            if self.waiting.keys().any(|id| daemon.is_waiting(*id)) {
+                self.look_at = Some(next_look(now));
+            }
+        }
+        let looked_at: Vec<ProcId> = if std::mem::replace(&mut self.begun, true) && !reports {
+            let concerned = daemon.recently_changed().iter().chain(in_vain).copied();
+            concerned.filter(|id| self.waiting.contains_key(id)).collect()
         } else {
             self.waiting.keys().copied().collect()
         };
@@ -242,7 +272,7 @@ impl Bulk {
                 }
                 None if reports => activity!(Info, "waiting for {} to stop", entry.name),
                 None if self.action == BulkAction::Start && daemon.is_waiting(id) => {
-                    self.look_at.get_or_insert(now.mono.after(LOOK_EVERY));
+                    self.look_at.get_or_insert(next_look(now));
                 }
                 None => {}
             }

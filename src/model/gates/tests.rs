@@ -72,6 +72,36 @@ fn one_is_excused_from_what_others_keep_closed() {
     assert_eq!((gates.is_open(WEB), gates.absent(WEB).count()), (false, 1));
 }
 
+/// O-1: however many wait for however many, all who do so in vain are found, by one look at each that is waited for.
+#[test]
+fn whoever_waits_in_vain_is_found_among_many() {
+    let on = |name: &str| DependsOn(vec![Dependency { name: name.to_string(), condition: Condition::Running }]);
+    let (on_needed, on_last, on_nobody, on_alive) = (on("needed"), on("w399"), on("nobody"), on("n0"));
+    let names: Vec<String> = (0..300).map(|n| format!("n{n}")).chain((0..400).map(|n| format!("w{n}"))).collect();
+    let node = |group, name, depends_on| Node { group, name, program: name, depends_on, group_depends_on: &[] };
+    let mut nodes: Vec<Node<'_>> = names[..300].iter().map(|name| node("needed", name.as_str(), &[][..])).collect();
+    nodes.extend(names[300..].iter().map(|name| node("waiting", name.as_str(), &on_needed.0[..])));
+    let others = [("above", &on_last), ("lost", &on_nobody), ("fine", &on_alive)];
+    nodes.extend(others.iter().map(|(name, on)| node("others", *name, &on.0[..])));
+    let ids: Vec<ProcId> = (0..nodes.len() as u32).map(ProcId).collect();
+    let mut gates = Gates::new(&depends::look_up(&nodes), &ids, |_| facts(ProcessState::Stopped), |_| false);
+    let waiting: BTreeSet<ProcId> = ids[300..].iter().copied().collect();
+    let looks = std::cell::Cell::new(0);
+    let find = |gates: &Gates, given_up: ProcId| {
+        let may_come = |id| {
+            looks.set(looks.get() + 1);
+            id != given_up
+        };
+        gates.in_vain(&waiting, may_come).into_iter().collect::<Vec<_>>()
+    };
+    let fine = ids[702];
+    assert_eq!(find(&gates, ids[299]), ids[300..702], "the last of the needed, and what waits for those that wait");
+    assert!(looks.get() <= names.len() + others.len(), "{}", looks.get());
+    assert_eq!(find(&gates, fine), [ids[701]], "only what nothing is called");
+    gates.excuse(ids[300], &BTreeSet::new());
+    assert_eq!(find(&gates, ids[299]), ids[301..702], "it does not wait for them");
+}
+
 /// O-2: who is free to stop.
 #[test]
 fn a_process_is_free_when_all_that_depend_on_it_are_stopped() {
