@@ -161,39 +161,68 @@ pub fn with_document<T>(done: &Done, take: impl FnOnce(&[&[u8]]) -> T) -> T {
     take(&[&document])
 }
 
-/// A namespace as it is documented.
+/// A namespace, or a part of one, as it is documented.
 pub struct About {
     /// What methods' names begin with unless the file calls it otherwise.
     pub name: &'static str,
-    /// When it is there.
+    /// When it is there, in words.
     pub about: &'static str,
-    /// Its rows, of which a configuration may not show all.
+    /// Its rows.
     pub methods: &'static [Method],
+    there: There,
+}
+
+/// When a namespace is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum There {
+    Always,
+    /// Always, and listed with `[stheno]`.
+    Unlisted,
+    /// With `[stheno] mutation=true`.
+    Mutating,
+    /// With a section of that kind, by whose name it is called.
+    With(InterfaceKind),
 }
 
 /// All namespaces there are, whatever a configuration asks for.
 pub fn namespaces() -> Vec<About> {
-    const fn about(name: &'static str, about: &'static str, methods: &'static [Method]) -> About {
-        About { name, about, methods }
+    use InterfaceKind::*;
+    const fn about(there: There, name: &'static str, about: &'static str, methods: &'static [Method]) -> About {
+        About { name, about, methods, there }
     }
+    let main = "Supervisor's own, there with `[rpcinterface:supervisor]`.";
+    let own = "What goes beyond Supervisor. Always there, listed with `[stheno]`.";
+    let order = "Order, and which programs start by themselves. Always there, listed with `[stheno]`.";
+    let mutating = "Changes at run time, with `[stheno] mutation=true`.";
     #[allow(unused_mut)]
     let mut all = vec![
-        about("supervisor", "Supervisor's own, there with `[rpcinterface:supervisor]`.", supervisor::METHODS),
-        about("system", "What can be called, and several calls at once. Always there.", system::METHODS),
-        about("stheno", "What goes beyond Supervisor. Always there, listed with `[stheno]`.", stheno::METHODS),
+        about(There::With(Main), "supervisor", main, supervisor::METHODS),
+        about(There::Always, "system", "What can be called, and several calls at once. Always there.", system::METHODS),
+        about(There::Unlisted, "stheno", own, stheno::METHODS),
+        about(There::Unlisted, "stheno", order, order::METHODS),
+        about(There::Mutating, "stheno", mutating, stheno::MUTATING_METHODS),
         about(
-            "stheno",
-            "Order, and which programs start by themselves. Always there, listed with `[stheno]`.",
-            order::METHODS,
+            There::With(Twiddler),
+            "twiddler",
+            "Those of supervisor_twiddler, with `[rpcinterface:twiddler]`.",
+            twiddler::METHODS,
         ),
-        about("stheno", "Changes at run time, with `[stheno] mutation=true`.", stheno::MUTATING_METHODS),
-        about("twiddler", "Those of supervisor_twiddler, with `[rpcinterface:twiddler]`.", twiddler::METHODS),
-        about("loader", "Those of supervisor_loader, with `[rpcinterface:loader]`.", loader::METHODS),
-        about("grace", "Those of supervisor_grace, with `[rpcinterface:grace]`.", grace::METHODS),
-        about("cache", "Those of supervisor_cache, with `[rpcinterface:cache]`.", cache::METHODS),
+        about(
+            There::With(Loader),
+            "loader",
+            "Those of supervisor_loader, with `[rpcinterface:loader]`.",
+            loader::METHODS,
+        ),
+        about(There::With(Grace), "grace", "Those of supervisor_grace, with `[rpcinterface:grace]`.", grace::METHODS),
+        about(There::With(Cache), "cache", "Those of supervisor_cache, with `[rpcinterface:cache]`.", cache::METHODS),
     ];
     #[cfg(feature = "fleet")]
-    all.extend(fleet::THEMES.iter().zip(fleet::METHODS).map(|(theme, methods)| about("supvisors", theme, methods)));
+    all.extend(
+        fleet::THEMES
+            .iter()
+            .zip(fleet::METHODS)
+            .map(|(theme, methods)| about(There::With(Supvisors), "supvisors", theme, methods)),
+    );
     all
 }
 
@@ -214,42 +243,37 @@ struct Namespace {
 impl Registry {
     /// The namespaces that a configuration asks for, and those that are always there.
     pub fn new(config: &Config) -> Registry {
+        let all = self::namespaces();
         let mut namespaces: Vec<Namespace> = Vec::new();
         for Interface { namespace: name, kind, whitelist, .. } in &config.interfaces {
-            let methods = match kind {
-                InterfaceKind::Main => supervisor::METHODS,
-                InterfaceKind::Twiddler => twiddler::METHODS,
-                InterfaceKind::Loader => loader::METHODS,
-                InterfaceKind::Grace => grace::METHODS,
-                InterfaceKind::Cache => cache::METHODS,
-                #[cfg(feature = "fleet")]
-                InterfaceKind::Supvisors => {
-                    let has_effect = config.fleet.as_ref().is_some_and(|fleet| fleet.supvisors.is_some());
-                    let slices = if has_effect { fleet::METHODS } else { &[] };
-                    namespaces.retain(|namespace| namespace.name != *name);
-                    namespaces.extend(slices.iter().map(|methods| Namespace {
-                        name: name.clone(),
-                        methods,
-                        whitelist: Vec::new(),
-                        listed: true,
-                    }));
-                    continue;
-                }
-            };
-            let (name, whitelist) = (name.clone(), whitelist.clone());
             // Of two sections of one name the later one counts, as in the original.
-            namespaces.retain(|namespace| namespace.name != name);
-            namespaces.push(Namespace { name, methods, whitelist, listed: true });
+            namespaces.retain(|namespace| namespace.name != *name);
+            #[cfg(feature = "fleet")]
+            if *kind == InterfaceKind::Supvisors && config.fleet.as_ref().is_none_or(|fleet| fleet.supvisors.is_none())
+            {
+                // It was refused, and has no effect.
+                continue;
+            }
+            let parts = all.iter().filter(|part| part.there == There::With(*kind));
+            namespaces.extend(parts.map(|part| Namespace {
+                name: name.clone(),
+                methods: part.methods,
+                whitelist: whitelist.clone(),
+                listed: true,
+            }));
         }
-        let mut add = |name: &str, methods: &'static [Method], listed: bool| {
-            namespaces.push(Namespace { name: name.to_string(), methods, whitelist: Vec::new(), listed });
-        };
-        add("stheno", stheno::METHODS, config.stheno.is_some());
-        add("stheno", order::METHODS, config.stheno.is_some());
-        if config.stheno.as_ref().is_some_and(|stheno| stheno.mutation) {
-            add("stheno", stheno::MUTATING_METHODS, true);
+        for part in &all {
+            let (is_there, listed) = match part.there {
+                There::Always => (true, true),
+                There::Unlisted => (true, config.stheno.is_some()),
+                There::Mutating => (config.stheno.as_ref().is_some_and(|stheno| stheno.mutation), true),
+                There::With(_) => (false, false),
+            };
+            if is_there {
+                let (name, methods) = (part.name.to_string(), part.methods);
+                namespaces.push(Namespace { name, methods, whitelist: Vec::new(), listed });
+            }
         }
-        add("system", system::METHODS, true);
         let mut by_name = HashMap::new();
         for (space, namespace) in namespaces.iter().enumerate() {
             for (row, method) in namespace.methods.iter().enumerate() {
