@@ -65,6 +65,11 @@ impl Daemon {
             return;
         }
         let group_name = group.name().to_string();
+        // Those of groups that are gone are forgotten when they may be half of all.
+        if self.group_exits.groups.len() > 2 * self.roster.group_count() {
+            let roster = &self.roster;
+            self.group_exits.groups.retain(|group, _| roster.group(*group).is_some());
+        }
         let restarts = self.group_exits.groups.entry(at).or_default();
         let is_restart = policy == OnGroupMemberExit::RestartGroup && restarts.take(now.mono);
         let doing = if is_restart { "restarting" } else { "stopping" };

@@ -129,6 +129,11 @@ impl Roster {
         group.processes.iter().filter_map(|id| self.process(*id).map(|process| (*id, process)))
     }
 
+    /// How many groups there are.
+    pub(super) fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
     /// How many processes all groups have together.
     pub fn process_count(&self) -> usize {
         self.processes.len()
