@@ -1,10 +1,11 @@
 //! The options that supervisord-dependent-startup reads in sections of programs (O-1). They mean something only with
 //! `[supervisord] dependent_startup=true`, or to that listener; else they are as inert as in Supervisor, whatever they say.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::datatypes::Datatype;
+use super::depends;
 use super::env::Nowhere;
 use super::options::Process;
 use super::types::Group;
@@ -73,15 +74,18 @@ fn is_true(text: &str) -> bool {
 /// Errors: a circle, or a program that waits by `depends_on` too; about that process.
 pub fn read(groups: &[Rc<Group>]) -> Result<Services, (Rc<Process>, String)> {
     let mut programs: BTreeMap<&str, &Rc<Process>> = BTreeMap::new();
-    for process in groups.iter().flat_map(|group| &group.processes) {
-        programs.entry(&process.program.name).or_insert(process);
+    let mut with_depends_on = BTreeSet::new();
+    for (node, process) in depends::nodes(groups) {
+        programs.entry(node.program).or_insert(process);
+        let is_waiting = !node.depends_on.is_empty() || !node.group_depends_on.is_empty();
+        with_depends_on.extend(is_waiting.then_some(node.program));
     }
     let mut warnings = Vec::new();
     let mut written = Vec::new();
     for (name, process) in &programs {
         let program = &process.program;
         let mut is_handled = is_true(&program.dependent_startup.0);
-        if is_handled && !process.depends_on.0.is_empty() {
+        if is_handled && with_depends_on.contains(name) {
             let text = format!("{name} has both depends_on and dependent_startup: only one of them can be");
             return Err((Rc::clone(process), text));
         }
@@ -211,6 +215,10 @@ mod tests {
         assert_eq!(services(circle).unwrap_err(), "dependent_startup_wait_for goes in a circle: a -> b -> a");
         let both = format!("{HEAD}[program:x]\ncommand=x\nautostart=false\ndependent_startup=true\ndepends_on=a\n");
         assert!(services(&both).unwrap_err().contains("both depends_on and dependent_startup"));
+        let by_group = format!(
+            "{HEAD}[program:x]\ncommand=x\nautostart=false\ndependent_startup=true\n[group:g]\nprograms=x\ndepends_on=a\n"
+        );
+        assert!(services(&by_group).unwrap_err().contains("both depends_on and dependent_startup"));
         let by_itself = format!("{HEAD}[program:x]\ncommand=x\ndependent_startup=true\n");
         let found = services(&by_itself).unwrap();
         assert!(found.all.iter().all(|service| !service.is_handled) && found.warnings.len() == 1);

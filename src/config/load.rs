@@ -122,14 +122,17 @@ impl Loader {
 
     /// As [`Loader::load`], but returns all that is wrong: an option that is gets put aside, and the rest is looked at
     /// again. In the order of files and lines, what has no place first.
-    pub fn load_all(&mut self, env: &dyn Env) -> Result<Config, Vec<ConfigError>> {
+    /// The configuration is the one without these options, if the rest can be read.
+    pub fn load_all(&mut self, env: &dyn Env) -> (Option<Config>, Vec<ConfigError>) {
         let mut survey = Survey::default();
         let mut found: Vec<ConfigError> = Vec::new();
+        let mut rest = None;
         for _ in 0..PASSES_MAX {
-            let loaded = self.load_noting(env, Some(&mut survey), None);
-            let last = match loaded {
-                Ok(config) if survey.problems.is_empty() && found.is_empty() => return Ok(config),
-                Ok(_) => None,
+            let last = match self.load_noting(env, Some(&mut survey), None) {
+                Ok(config) => {
+                    rest = Some(config).filter(|_| survey.problems.is_empty());
+                    None
+                }
                 Err(last) => Some(last),
             };
             let before = survey.aside.len();
@@ -145,7 +148,7 @@ impl Loader {
             }
         }
         crate::sort::by(&mut found, |a, b| a.place().cmp(&b.place()));
-        Err(found)
+        (rest, found)
     }
 
     /// From here on a main file without `[supervisord]`, a part of a configuration, is read as if it had one.
@@ -370,7 +373,12 @@ impl Loader {
             has_watchdog: self.has_watchdog,
             nothing: &Document::default(),
         };
-        let mut groups = common.groups(&mut failed)?;
+        // Names of programs that could not be read would be said to be missing.
+        let mut are_all_read = true;
+        let mut groups = common.groups(&mut |error| {
+            are_all_read = false;
+            failed(error)
+        })?;
         let mut removed = Vec::new();
         let wrong_in_files = wrong_process(&supervisord.exit_code_from, &groups);
         let journal = layer.as_ref().map(|layer| layer.journal);
@@ -379,10 +387,11 @@ impl Loader {
             common.lay_over(layer, &mut groups);
         }
         let is_renumbered = |name: &str| journal.is_some_and(|journal| journal.renumbers(name, &groups));
-        if let Err(wrong) = depends::check(&groups, &removed, is_renumbered) {
+        if are_all_read && let Err(wrong) = depends::check(&groups, &removed, is_renumbered) {
             failed(common.misordered(wrong))?;
         }
-        if supervisord.dependent_startup
+        if are_all_read
+            && supervisord.dependent_startup
             && let Err((process, text)) = dependent::read(&groups)
         {
             failed(common.misordered(Misordered { process, group: None, text, meant: None }))?;
@@ -398,6 +407,7 @@ impl Loader {
         };
         match (wrong_in_files, wrong_process(&supervisord.exit_code_from, &groups)) {
             (_, None) => {}
+            _ if !are_all_read => {}
             (Some(_), Some(text)) => {
                 let reader = Reader { document: &document, section, scope: Scope::default(), env, stand_in: None };
                 failed(reader.error("exit_code_from", text))?;

@@ -26,6 +26,7 @@ pub use names::unknown_option;
 
 use crate::wire::ini::Document;
 
+use super::dependent;
 use super::env::Env;
 use super::error::ConfigError;
 use super::load::Loader;
@@ -67,8 +68,20 @@ pub fn check(loader: &mut Loader, env: &dyn Env, portable: bool) -> Report {
     if is_fragment {
         loader.complete_fragment();
     }
-    match loader.load_all(env) {
-        Ok(config) => {
+    let (config, problems) = loader.load_all(env);
+    if let Some(config) = config {
+        if let Some(sources) = &sources {
+            findings.extend(order::look(&sources.document, &config.groups));
+        }
+        // What is wrong with these is an error, which is found by the load.
+        if config.supervisord.dependent_startup
+            && let Ok(services) = dependent::read(&config.groups)
+        {
+            findings.extend(services.warnings.into_iter().map(|text| Finding::new(Severity::Warning, text)));
+        }
+        findings.extend(endings::look(&config));
+        // What else a configuration shows is looked at once it is one.
+        if problems.is_empty() {
             // Sections that go on in another file are among what the document tells, with their lines.
             let warnings = config.warnings.iter().filter(|warning| !warning.ends_with(TAKEN_AS_ONE));
             findings.extend(warnings.map(|warning| Finding::new(Severity::Warning, warning.as_str())));
@@ -80,14 +93,10 @@ pub fn check(loader: &mut Loader, env: &dyn Env, portable: bool) -> Report {
                 let severity = if problem.is_error { Severity::Error } else { Severity::Warning };
                 Finding::new(severity, problem.text.as_str())
             }));
-            if let Some(sources) = &sources {
-                findings.extend(order::look(&sources.document, &config.groups));
-            }
-            findings.extend(endings::look(&config));
             findings.extend(groups_said_twice(config.groups.iter().map(|group| group.name.as_str())));
         }
-        Err(problems) => findings.splice(0..0, problems.iter().map(|error| problem(error, is_fragment))).for_each(drop),
     }
+    findings.splice(0..0, problems.iter().map(|error| problem(error, is_fragment)));
     findings.retain(|finding| !portable || finding.severity != Severity::Here);
     crate::sort::by_key(&mut findings, |finding| finding.severity);
     let mut seen: Vec<Finding> = Vec::with_capacity(findings.len());

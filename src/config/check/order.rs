@@ -1,6 +1,6 @@
 //! What is meant otherwise than it will come about where programs depend on each other (O-1). None of it is an error.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::wire::ini::Document;
@@ -15,11 +15,15 @@ use super::finding::{Finding, Severity};
 /// Sections in which a `depends_on` may stand.
 const KINDS: [&str; 3] = ["program", "fcgi-program", "eventlistener"];
 
+/// What only matters to a program that waits for something.
+const FOR_WAITING: [&str; 3] = ["depends_on_failure", "depends_on_timeout", "on_dependency_stop"];
+
 /// Looks at what depends on what. Each pair of programs is named once, however many processes they have.
 pub(super) fn look(document: &Document, groups: &[Rc<Group>]) -> Vec<Finding> {
     let members = depends::nodes(groups);
+    let mut found = idle(document, &members);
     if members.iter().all(|(node, _)| node.depends_on.is_empty() && node.group_depends_on.is_empty()) {
-        return Vec::new();
+        return found;
     }
     let nodes: Vec<Node<'_>> = members.iter().map(|(node, _)| *node).collect();
     let resolved = depends::look_up(&nodes);
@@ -39,7 +43,6 @@ pub(super) fn look(document: &Document, groups: &[Rc<Group>]) -> Vec<Finding> {
         })
         .collect();
     let mut seen = BTreeSet::new();
-    let mut found = Vec::new();
     for (waiter, needs) in resolved.needs.iter().enumerate() {
         let (node, process) = members[waiter];
         let program = &process.program.name;
@@ -82,6 +85,36 @@ pub(super) fn look(document: &Document, groups: &[Rc<Group>]) -> Vec<Finding> {
                     say(("healthy", name), text);
                 }
             }
+        }
+    }
+    found
+}
+
+/// Options for waiting of programs of which no process, by itself or by one of its groups, waits for what they are about.
+fn idle(document: &Document, members: &[(Node<'_>, &Rc<Process>)]) -> Vec<Finding> {
+    let mut waiting: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
+    for (node, _) in members {
+        let (waits, lasts) = waiting.entry(node.program).or_default();
+        let mut items = node.depends_on.iter().chain(node.group_depends_on);
+        *waits |= items.clone().next().is_some();
+        *lasts |= items.any(|item| item.condition.is_lasting());
+    }
+    let mut found = Vec::new();
+    for section in &document.sections {
+        // One without a process says nothing of what its processes would wait for.
+        let program = section.name.split_once(':').filter(|(kind, _)| KINDS.contains(kind));
+        let Some((waits, lasts)) = program.and_then(|(_, program)| waiting.get(program)) else { continue };
+        for entry in FOR_WAITING.iter().filter_map(|key| section.get(key)) {
+            let name = &section.name;
+            let text = match entry.key.as_str() {
+                key if !waits => format!("{key} in [{name}] has no effect without depends_on, its own or its group's"),
+                key @ "on_dependency_stop" if !lasts => format!(
+                    "{key} in [{name}] has no effect: it waits for nothing to be running, ready or healthy, and nothing \
+                     else can stop"
+                ),
+                _ => continue,
+            };
+            found.push(Finding::at(Severity::Warning, text, &entry.file, entry.line));
         }
     }
     found

@@ -9,14 +9,31 @@ use crate::wire::{keyvalue, words};
 use super::super::datatypes::{ByteSize, Datatype};
 use super::super::env::Env;
 use super::super::error::Place;
+use super::super::nearest::nearest;
 use super::super::paths;
 use super::super::program_default::PROGRAM_DEFAULT;
 use super::super::reader::Scope;
-use super::command;
 use super::finding::{Finding, Severity};
+use super::{command, shell};
 
 /// What sections of programs begin with.
 const KINDS: &[&str] = &["program:", "eventlistener:", "fcgi-program:"];
+
+/// Options with a command that is run beside the program's own, without a shell as that is.
+const HELPERS: &[&str] = &[
+    "ready",
+    "liveness_check_script",
+    "liveness_check_failure_action",
+    "liveness_check_success_action",
+    "pre_start_hook",
+    "post_start_hook",
+    "pre_stop_hook",
+    "post_stop_hook",
+    "stop_command",
+];
+
+/// What `liveness_check_failure_action` says that is no command.
+const CURES: [&str; 3] = ["restart", "stop", "none"];
 
 /// Where commands are looked for if the environment does not say.
 const PATH: &str = "/bin:/usr/bin:/usr/local/bin";
@@ -85,6 +102,14 @@ impl<'a> Look<'a> {
         {
             self.command(section, entry, &command);
         }
+        for key in HELPERS {
+            if let Some(entry) = self.entry(section, key)
+                && let Some(text) = expanded(entry, scope)
+                && let Some(command) = helper(key, text.trim())
+            {
+                self.helper(section, entry, command);
+            }
+        }
         if let Some(entry) = self.entry(section, "directory")
             && let Some(directory) = expanded(entry, scope)
         {
@@ -114,7 +139,7 @@ impl<'a> Look<'a> {
         }
     }
 
-    fn command(&mut self, section: &Section, entry: &Entry, command: &str) {
+    fn command(&mut self, section: &'a Section, entry: &Entry, command: &str) {
         let name = &section.name;
         // Of a command that a comment cuts, that is said already.
         let is_cut = self.document.oddities.iter().any(|odd| {
@@ -130,7 +155,36 @@ impl<'a> Look<'a> {
                 return;
             }
         }
-        let Some(file) = words::split(command).ok().and_then(|words| words.into_iter().next()) else { return };
+        if let Some(file) = self.missing(section, command) {
+            self.say(Severity::Here, format!("the command {file} of [{name}] is not found"), entry);
+        }
+    }
+
+    /// A command that is run beside the program. What it cannot be at all, the loader says.
+    fn helper(&mut self, section: &'a Section, entry: &Entry, command: &str) {
+        let (name, key) = (&section.name, &entry.key);
+        let Ok(words) = words::split(command) else { return };
+        let syntax = shell::syntax(command, &words);
+        if let Some((severity, text)) = &syntax {
+            self.say(*severity, format!("{key} of [{name}]: {text}"), entry);
+        }
+        if syntax.is_some_and(|(severity, _)| severity == Severity::Error) {
+            return;
+        }
+        let Some(file) = self.missing(section, command) else { return };
+        let meant = nearest(command, CURES.into_iter()).filter(|_| key == "liveness_check_failure_action");
+        match meant {
+            Some(meant) => {
+                let text = format!("{key} of [{name}] is no command, {file}, did you mean {meant}?");
+                self.say(Severity::Unknown, text, entry);
+            }
+            None => self.say(Severity::Here, format!("the command {file} of {key} in [{name}] is not found"), entry),
+        }
+    }
+
+    /// The file that a command of a program wants run, if it is not there.
+    fn missing(&self, section: &'a Section, command: &str) -> Option<String> {
+        let file = words::split(command).ok()?.into_iter().next()?;
         // Programs may have a PATH of their own, which is not looked at: then nothing is said.
         let names_path = |key| self.entry(section, key).is_some_and(|entry| entry.value.contains("PATH"));
         let has_path = names_path("environment")
@@ -143,9 +197,7 @@ impl<'a> Look<'a> {
                 has_path || path.split(':').any(|directory| self.env.exists(&format!("{directory}/{file}")))
             }
         };
-        if !is_there {
-            self.say(Severity::Here, format!("the command {file} of [{name}] is not found"), entry);
-        }
+        (!is_there).then_some(file)
     }
 
     fn log(&mut self, section: &'a Section, scope: Scope, key: &str) {
@@ -182,6 +234,18 @@ impl<'a> Look<'a> {
             return self.say(Severity::Error, text, entry);
         }
         self.logs.insert(path, (name, place, is_rotated));
+    }
+}
+
+/// The command in the value of one of [`HELPERS`], if it has one.
+fn helper<'t>(key: &str, value: &'t str) -> Option<&'t str> {
+    match key {
+        "ready" => value.strip_prefix("command:"),
+        "liveness_check_failure_action" => Some(value).filter(|value| !CURES.contains(value)),
+        "liveness_check_script" => {
+            Some(value).filter(|value| !value.contains("://") || value.contains(char::is_whitespace))
+        }
+        _ => Some(value),
     }
 }
 

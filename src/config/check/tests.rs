@@ -216,3 +216,133 @@ fn a_fragment_is_checked_as_one() {
     let report = report("[program:a]\ncommand=x\nautostrat=1\n");
     assert_eq!(report.lines, ["unknown: option autostrat in [program:a], did you mean autostart? (file: 'F', line 3)"]);
 }
+
+/// O-1: by program, whatever others wait for.
+#[test]
+fn what_is_for_waiting_needs_something_to_wait_for() {
+    let others = "[program:b]\ncommand=x\n[program:c]\ncommand=x\ndepends_on=b\n";
+    let one_group = "[group:g]\nprograms=a\ndepends_on=b\n[group:h]\nprograms=a\n";
+    // What else stands in the section, what in others, whether it is told of.
+    let rows = [
+        ("", "", true),
+        ("", others, true),
+        ("", "[group:g]\nprograms=c\ndepends_on=b\n", true),
+        ("depends_on=b\n", "", false),
+        ("depends_on=b\nnumprocs=0\n", "", false),
+        ("", "[DEFAULT]\ndepends_on_timeout=1\n", true),
+        ("", "[group:g]\nprograms=a\ndepends_on=b\n", false),
+        ("", one_group, false),
+    ];
+    for option in ["depends_on_failure=fatal", "depends_on_timeout=5", "on_dependency_stop=restart"] {
+        for (own, more, is_told) in rows {
+            let more = if more.contains("[program:b]") { more.to_string() } else { format!("{others}{more}") };
+            let of = report(&format!("{HEAD}[program:a]\ncommand=x\n{option}\n{own}{more}"));
+            let key = option.split('=').next().unwrap();
+            let line =
+                format!("warning: {key} in [program:a] has no effect without depends_on, its own or its group's");
+            let told: Vec<_> = of.lines.iter().filter(|told| told.contains("no effect")).collect();
+            assert_eq!(told.len(), usize::from(is_told), "{option} {own} {more}: {told:?}");
+            assert!(told.iter().all(|told| told.starts_with(&line)), "{told:?}");
+        }
+    }
+}
+
+/// O-1: an error elsewhere hides nothing of the graph, and nothing is missing because it stands in a wrong section.
+#[test]
+fn an_error_elsewhere_leaves_the_graph_as_it_is() {
+    let text = format!(
+        "{HEAD}exit_code_from=m\n[program:m]\ncommand=x\ntype=oneshot\nautorestart=true\n[program:o]\ncommand=x\n\
+         depends_on=m\n[program:p]\ncommand=x\nautostart=false\n[program:q]\ncommand=x\ndepends_on=p, m\n\
+         [program:r]\ncommand=x\ndepends_on=mm\n"
+    );
+    let report = report(&text);
+    let starts: Vec<&str> = report.lines.iter().map(|line| line.get(..40).unwrap_or(line)).collect();
+    let expected = [
+        "error: type=oneshot ends when it is done",
+        "error: depends_on names 'mm', which is n",
+        "warning: exit_code_from in [supervisord]",
+        "warning: q depends on p, which is not st",
+        "warning: exit_code_from in [supervisord]",
+    ];
+    assert_eq!(starts, expected, "{:?}", report.lines);
+}
+
+/// O-1: what ends cannot stop.
+#[test]
+fn what_follows_a_stop_needs_something_that_lasts() {
+    for (items, is_told) in
+        [("b=ended", true), ("b=completed, b=spawned", true), ("b=ended, b", false), ("b=ready", false)]
+    {
+        let text = format!(
+            "{HEAD}[program:b]\ncommand=x\n[program:a]\ncommand=x\non_dependency_stop=stop\ndepends_on={items}\n"
+        );
+        let lines = report(&text).lines;
+        assert_eq!(lines.len(), usize::from(is_told), "{items}: {lines:?}");
+        assert!(
+            lines.iter().all(|line| line.starts_with("warning: on_dependency_stop in [program:a] has no effect: "))
+        );
+    }
+}
+
+/// O-1: what supervisord-dependent-startup passes over is told only where it is read.
+#[test]
+fn what_is_passed_over_of_first_starts_is_told() {
+    let text = "[program:b]\ncommand=x\n[program:a]\ncommand=x\nautostart=false\ndependent_startup=true\n\
+                dependent_startup_wait_for=zz:running b:runing\n";
+    let lines = report(&format!("{HEAD}dependent_startup=true\n{text}")).lines;
+    assert_eq!(
+        lines,
+        [
+            "warning: dependent_startup in [supervisord] is read at start and at a restart, not by reread",
+            "warning: Service 'a' depends on unknown service 'zz'; that is passed over",
+            "warning: Ignoring invalid state 'RUNING' in 'dependent_startup_wait_for' for 'program:a'",
+        ]
+    );
+    assert_eq!(report(&format!("{HEAD}{text}")).lines, [] as [String; 0]);
+}
+
+/// O-3, O-4, O-6: what is run beside a program has no shell either.
+#[test]
+fn commands_beside_a_program_are_looked_at() {
+    let rows = [
+        ("pre_start_hook=/bin/x && x", "error: pre_start_hook of [program:a]: && is for a shell"),
+        ("post_start_hook=cd /tmp", "error: post_start_hook of [program:a]: cd is for a shell"),
+        (
+            "pre_stop_hook=/nonexistent/x",
+            "here: the command /nonexistent/x of pre_stop_hook in [program:a] is not found",
+        ),
+        ("post_stop_hook=nosuch", "here: the command nosuch of post_stop_hook in [program:a] is not found"),
+        ("stop_command=x > /tmp/l", "error: stop_command of [program:a]: > is for a shell"),
+        ("ready=command:x | x", "error: ready of [program:a]: | is for a shell"),
+        ("ready=command:nosuch", "here: the command nosuch of ready in [program:a] is not found"),
+        ("ready=unix:/nonexistent", ""),
+        ("ready=command:/bin/x -q", ""),
+        (
+            "liveness_check_script=/nonexistent/check",
+            "here: the command /nonexistent/check of liveness_check_script in",
+        ),
+        ("liveness_check_script=http://127.0.0.1/", ""),
+        ("liveness_check_script=tcp://127.0.0.1:1", ""),
+        (
+            "liveness_check_script=x http://127.0.0.1:1/ && x",
+            "error: liveness_check_script of [program:a]: && is for a",
+        ),
+        (
+            "liveness_check_script=x\nliveness_check_failure_action=restrat",
+            "unknown: liveness_check_failure_action of [program:a] is no command, restrat, did you mean restart?",
+        ),
+        ("liveness_check_script=x\nliveness_check_failure_action=none", ""),
+        ("liveness_check_script=x\nliveness_check_failure_action=sleep", ""),
+        (
+            "liveness_check_script=x\nliveness_check_success_action=nosuch",
+            "here: the command nosuch of liveness_check_success_action in [program:a] is not found",
+        ),
+        ("pre_start_hook=%(here)s/nosuch", "here: the command /base/nosuch of pre_start_hook in [program:a]"),
+        ("pre_start_hook=own\nenvironment=PATH=\"/opt\"", ""),
+    ];
+    for (option, expected) in rows {
+        let lines = report(&format!("{HEAD}[program:a]\ncommand=x\n{option}\n")).lines;
+        assert_eq!(lines.len(), usize::from(!expected.is_empty()), "{option}: {lines:?}");
+        assert!(lines.iter().all(|line| line.starts_with(expected)), "{option}: {lines:?}");
+    }
+}

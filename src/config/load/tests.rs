@@ -163,7 +163,8 @@ fn no_secret_is_shown_but_to_whoever_starts_it() {
         let error = env.load(&format!("[supervisord]\n{text}\n")).expect_err(text);
         assert!(!error.to_string().contains("secret"), "{text:?}: {error}");
         assert_eq!(error.at_start().contains("secret"), is_told, "{text:?}: {}", error.at_start());
-        let problems = env.loader(&format!("[supervisord]\n{text}\n")).load_all(&env).expect_err(text);
+        let problems = env.loader(&format!("[supervisord]\n{text}\n")).load_all(&env).1;
+        assert!(!problems.is_empty(), "{text:?}");
         assert!(problems.iter().all(|error| !error.to_string().contains("secret")), "{text:?}: {problems:?}");
     }
 }
@@ -383,7 +384,7 @@ fn every_bad_section_is_noted() {
              [inet_http_server]\n[rpcinterface:r]\n",
         )
         .load_all(&env)
-        .unwrap_err();
+        .1;
     let lines: Vec<_> = problems.iter().filter_map(|problem| problem.place()?.line).collect();
     assert_eq!(lines, [2, 5, 7, 8, 9]);
 }
