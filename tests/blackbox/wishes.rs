@@ -10,12 +10,13 @@ use stheno::wire::xmlrpc::encode_call;
 use crate::client::request;
 use crate::daemon::{Daemon, Ended, Folder, free_port, is_original, wait_for};
 
-/// A program that notes when it starts and when it has stopped, for which it takes so many seconds.
+/// A program that notes when it starts and when it has stopped, for which it takes so many seconds. It is RUNNING when it
+/// has noted it: on a machine that is busy another that is started next could be quicker.
 fn noting(name: &str, secs: &str, more: &str) -> String {
     let script = format!(
-        "trap 'sleep {secs}; echo -{name} >> order; exit 0' TERM; echo +{name} >> order; while :; do sleep 0.02; done"
+        "trap 'sleep {secs}; echo -{name} >> order; exit 0' TERM; echo +{name} >> order; echo up; while :; do sleep 0.02; done"
     );
-    format!("[program:{name}]\ncommand=sh -c \"{script}\"\ndirectory=%(here)s\nstartsecs=0\n{more}\n")
+    format!("[program:{name}]\ncommand=sh -c \"{script}\"\ndirectory=%(here)s\nstartsecs=0\nready=log:up\n{more}\n")
 }
 
 /// A fleet of one, with its sections and these programs, in operation.
