@@ -90,6 +90,11 @@ impl Error {
         }
     }
 
+    /// Whether the server is gone, or says nothing any more.
+    pub fn is_end_of_connection(&self) -> bool {
+        matches!(self, Error::Closed(_) | Error::Silent(_) | Error::Io { .. })
+    }
+
     /// A fault's text, or the whole message.
     pub fn text(&self) -> String {
         match self {

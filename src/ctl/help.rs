@@ -7,6 +7,11 @@ use super::session::Session;
 
 /// What `help help` prints.
 const HELP_ON_HELP: &str = "help\t\tPrint a list of available actions\nhelp <action>\tPrint help for <action>";
+/// What is beside commands, with several hosts.
+#[cfg(feature = "fleet")]
+const OF_FLEETS: &str = "  supervisorctl --host NAME ..., and HOST:GROUP:PROCESS as a name
+      The same on another host of the fleet: its identifier, nick or stereotype, or * for all
+";
 /// The width of `help`'s columns (S-65): 80 less one for terminals that break a full line.
 const LISTING_WIDTH: usize = 79;
 
@@ -56,6 +61,8 @@ pub fn news() -> String {
         let what = if what.trim().is_empty() { command.help.lines().nth(1).unwrap_or_default() } else { what };
         text += &format!("  {words}\n      {}\n", what.trim());
     }
+    #[cfg(feature = "fleet")]
+    text.push_str(OF_FLEETS);
     text += "  supervisord --check, supervisord --about\n      What is wrong with a configuration file; what this build is\n";
     text
 }

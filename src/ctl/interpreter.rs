@@ -5,6 +5,8 @@ use super::commands::{self, COMMANDS};
 use super::error::Error;
 use super::help;
 use super::hints;
+#[cfg(feature = "fleet")]
+use super::hosts;
 use super::session::{Check, Session};
 
 /// Whether the shell goes on after a line.
@@ -47,6 +49,15 @@ pub fn run_line(session: &mut Session, line: &str) -> Result<Flow, Error> {
         session.status = 1;
         return Ok(Flow::Continue);
     };
+    #[cfg(feature = "fleet")]
+    if let Some(parts) = hosts::parts(session, command, arguments) {
+        return hosts::run(session, command, parts, carry_out);
+    }
+    carry_out(session, command, arguments)
+}
+
+/// Carries a command out, and says what went wrong.
+fn carry_out(session: &mut Session, command: &Command, arguments: &str) -> Result<Flow, Error> {
     loop {
         let error = match run(session, command, arguments) {
             Err(error) => error,
@@ -77,8 +88,16 @@ pub fn run_line(session: &mut Session, line: &str) -> Result<Flow, Error> {
             }
             error => error,
         };
-        session.print(&format!("error: {error}"));
-        session.status = 1;
+        match session.visited().filter(|_| error.is_end_of_connection()).map(str::to_string) {
+            Some(name) => {
+                session.print_bare(&format!("{name}: ERROR (the instance was lost while the command ran)"));
+                session.status = 4;
+            }
+            None => {
+                session.print(&format!("error: {error}"));
+                session.status = 1;
+            }
+        }
         return Ok(Flow::Continue);
     }
 }

@@ -26,6 +26,8 @@ pub(crate) mod error;
 mod fake;
 mod help;
 mod hints;
+#[cfg(feature = "fleet")]
+mod hosts;
 mod input;
 mod interpreter;
 mod lines;

@@ -15,6 +15,8 @@ pub struct Options {
     /// Whether it asks before it stops a daemon, and for credentials: in the shell, and with `-i` (S-4).
     pub is_interactive: bool,
     pub server: Server,
+    /// The instance of the fleet that commands are for, if it is another one than that of the server.
+    pub host: Option<String>,
     /// What the prompt begins with.
     pub prompt: String,
     /// Where the shell's history is kept, if anywhere.
@@ -88,6 +90,8 @@ const FLAGS: &[Flag] = &[
     flag('r', "history_file", Some("FILENAME")),
     // The manual's spelling, which the original does not know: no prefix of it counts.
     Flag { short: None, long: Some("history-file"), argument: Some("FILENAME"), whole: true, help: "" },
+    #[cfg(feature = "fleet")]
+    Flag { short: None, long: Some("host"), argument: Some("NAME"), whole: true, help: "" },
 ];
 
 /// What `-h` prints, the program's name in the place of `{}`. It is the original's to the byte: packages test it.
@@ -136,6 +140,7 @@ pub fn read(program: &str, args: &[String], env: &dyn Env) -> Result<Options, St
     let mut options = Options {
         is_interactive: given.contains_key("interactive") || words.is_empty(),
         server: Server { url: file.serverurl, username: file.username, password: file.password },
+        host: given.remove("host"),
         prompt: file.prompt,
         history_file: file.history_file,
         plugins: file.plugins.into_iter().filter_map(plugin).collect(),

@@ -44,6 +44,15 @@ pub struct Session {
     /// For what is asked while answers of a batch are under way on the other's connection.
     aside: Client,
     interrupts: Option<Interrupts>,
+    /// The instance that is visited, and what lines begin with meanwhile.
+    visited: Option<(String, String)>,
+}
+
+/// The server that a session comes back to after a visit.
+#[cfg(feature = "fleet")]
+pub struct Home {
+    url: String,
+    clients: Option<(Client, Client)>,
 }
 
 impl Session {
@@ -60,13 +69,51 @@ impl Session {
             client: Client::default(),
             aside: Client::default(),
             interrupts: None,
+            visited: None,
         }
     }
 
     /// Prints a line, and never more: what a daemon says may hold anything.
     pub fn print(&mut self, line: &str) {
+        self.print_bare(&format!("{}{line}", self.mark()));
+    }
+
+    /// The same without a mark whose it is, for what others parse.
+    pub fn print_bare(&mut self, line: &str) {
         self.write(printable::line(line).as_bytes());
         self.write(b"\n");
+    }
+
+    /// What lines begin with while an instance is visited.
+    pub fn mark(&self) -> &str {
+        self.visited.as_ref().map_or("", |(_, mark)| mark)
+    }
+
+    /// The instance that is visited.
+    pub fn visited(&self) -> Option<&str> {
+        self.visited.as_ref().map(|(name, _)| name.as_str())
+    }
+
+    /// Goes to an instance for a while, at another URL if it has one.
+    #[cfg(feature = "fleet")]
+    pub fn visit(&mut self, name: &str, url: Option<&String>, mark: String) -> Home {
+        self.visited = Some((name.to_string(), mark));
+        let home = self.options.server.url.clone();
+        let clients = url.map(|url| {
+            self.options.server.url.clone_from(url);
+            (std::mem::take(&mut self.client), std::mem::take(&mut self.aside))
+        });
+        Home { url: home, clients }
+    }
+
+    /// Comes back.
+    #[cfg(feature = "fleet")]
+    pub fn return_to(&mut self, home: Home) {
+        self.visited = None;
+        self.options.server.url = home.url;
+        if let Some((client, aside)) = home.clients {
+            (self.client, self.aside) = (client, aside);
+        }
     }
 
     /// Prints a text of several lines, and the end of the last.

@@ -95,7 +95,7 @@ fn quoted(path: &str) -> String {
 /// Prints a log as it grows, until Ctrl-C or the end of the stream (S-35). Trouble goes to standard error and does
 /// not change the exit status.
 pub fn follow(session: &mut Session, path: &str) {
-    session.print("==> Press Ctrl-C to exit <==");
+    session.print_bare("==> Press Ctrl-C to exit <==");
     session.flush();
     session.catch_interrupts();
     let mut stream = match Stream::open(&session.options.server, path) {
@@ -113,7 +113,13 @@ pub fn follow(session: &mut Session, path: &str) {
         bytes.clear();
         match goes_on {
             Ok(true) if is_seen => {}
-            Ok(_) => return,
+            Ok(goes_on) => {
+                if let Some(name) = session.visited().filter(|_| !goes_on).map(str::to_string) {
+                    session.print_error(&format!("{name}: the log has ended, with the instance or with the process"));
+                    session.status = 4;
+                }
+                return;
+            }
             Err(line) => return session.print_error(&line),
         }
     }

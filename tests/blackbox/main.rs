@@ -23,6 +23,8 @@ mod fcgi;
 mod fleet;
 mod health;
 mod hooks;
+#[cfg(feature = "fleet")]
+mod hosts;
 mod http;
 mod idle;
 mod leftovers;

@@ -10,7 +10,7 @@ use stheno::wire::value::Value;
 use crate::daemon::{Daemon, Folder, free_port, is_original, wait_for};
 
 /// What each of some daemons has in its list.
-struct Fleet {
+pub struct Fleet {
     ports: Vec<u16>,
     /// For all of them.
     more: String,
@@ -19,11 +19,11 @@ struct Fleet {
 const PASSWORD: &str = "username=u\npassword=a password\n";
 
 impl Fleet {
-    fn new(count: usize, more: &str) -> Fleet {
+    pub fn new(count: usize, more: &str) -> Fleet {
         Fleet { ports: (0..count).map(|_| free_port()).collect(), more: more.to_string() }
     }
 
-    fn name(&self, at: usize) -> String {
+    pub fn name(&self, at: usize) -> String {
         format!("127.0.0.{}:{}", at + 1, self.ports[at])
     }
 
@@ -40,11 +40,11 @@ impl Fleet {
         )
     }
 
-    fn start(&self, at: usize) -> Daemon {
+    pub fn start(&self, at: usize) -> Daemon {
         Daemon::start(&self.config(at, PASSWORD))
     }
 
-    fn start_all(&self) -> Vec<Daemon> {
+    pub fn start_all(&self) -> Vec<Daemon> {
         (0..self.ports.len()).map(|at| self.start(at)).collect()
     }
 

@@ -77,6 +77,17 @@ pub fn supervisorctl() -> String {
     for (names, about) in options_of(HELP) {
         page.term(&names, &about);
     }
+    page.term(
+        "--host NAME",
+        "with several hosts: the command is for another instance than that of the server, by its identifier, nick or \
+         stereotype; '*' are all",
+    );
+    page.section("Several hosts").paragraph(
+        "Of several supervisord(8) that know each other, commands are for that of the server, unless --host names another \
+         one, or a name is HOST:GROUP:PROCESS or HOST:GROUP:*, for clear, fg, hup, pid, restart, signal, start, status, \
+         stop and tail. The instance is asked directly, at its address in supvisors_list, with the same user and password. \
+         Lines then begin with the HOST of the name.",
+    );
     page.section("Commands");
     for command in COMMANDS.iter().filter(|command| command.owner == Owner::Default) {
         page.term_with_lines(command.name, command.help);
@@ -91,9 +102,13 @@ pub fn supervisorctl() -> String {
     }
     page.section("Exit status").paragraph(
         "0 if all went well; for status 3 if a process is not running and 4 if there is none of that name; 1 for other \
-         errors, 2 for a wrong usage.",
+         errors, 2 for a wrong usage. With several hosts: 2 if there is no instance of that name, 3 if the server knows \
+         none, 4 if the instance is not RUNNING or is lost while the command runs.",
     );
-    page.section("Example").as_it_is("supervisorctl status\nsupervisorctl restart web\nsupervisorctl tail -f web");
+    page.section("Example").as_it_is(
+        "supervisorctl status\nsupervisorctl restart web\nsupervisorctl tail -f web\n\
+         supervisorctl --host n2 restart web\nsupervisorctl status \'*:shop:*\'",
+    );
     page.section("See also").paragraph("supervisord(8), supervisord.conf(5)");
     page.end()
 }

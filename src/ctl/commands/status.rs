@@ -64,7 +64,7 @@ pub fn status(session: &mut Session, arguments: &str) -> Result<(), Error> {
         session.status = 4;
     }
     if is_json {
-        session.print(&json::write(&Value::Array(chosen.iter().map(|&info| info.clone()).collect())));
+        session.print_bare(&json::write(&Value::Array(chosen.iter().map(|&info| info.clone()).collect())));
     } else if is_verbose {
         show_more(session, &chosen)?;
     } else if is_long {
@@ -109,19 +109,22 @@ pub(super) fn choose(infos: &[Value], names: Vec<String>) -> Result<(Vec<&Value>
 /// The table (S-20). Widths are in characters, as the original counts them.
 fn show(session: &mut Session, infos: &[&Value]) -> Result<(), Error> {
     let mut lines = Vec::with_capacity(infos.len());
-    let mut width = NAME_WIDTH_MIN;
+    let mut longest = 0;
     for info in infos {
         let name = namespec_of(info)?;
-        width = width.max(name.chars().count());
+        longest = longest.max(name.chars().count());
         lines.push((name, text(info, "statename")?, text(info, "description")?));
     }
-    let width = width + NAME_GAP;
+    let mark = session.mark().to_string();
+    // Those of several instances stand below each other.
+    let width = (longest.max(NAME_WIDTH_MIN) + NAME_GAP).saturating_sub(mark.chars().count()).max(longest + NAME_GAP);
     for (name, state, description) in lines {
         let line = format!("{name:<width$}{state:<10}{description}");
         match colour::of(state) {
             // Around the whole line, so that nothing stands between the words that people and programs look for.
             Some(colour) if session.colours => {
-                session.write(format!("\x1b[{colour}m{}\x1b[0m\n", printable::line(&line)).as_bytes());
+                session
+                    .write(format!("\x1b[{colour}m{}\x1b[0m\n", printable::line(&format!("{mark}{line}"))).as_bytes());
             }
             _ => session.print(&line),
         }
