@@ -52,13 +52,16 @@ impl Service {
         }
     }
 
-    /// A client of the port for ZeroMQ is a reader from the beginning.
+    /// A client of the port for ZeroMQ is a reader from the beginning. Those that have not said anything yet make room for it.
     #[cfg(feature = "zmq")]
     fn greet(&mut self, id: ConnId, server: usize, now: Now, host: &mut dyn Host) {
-        if !self.has_room_for_feed(server) {
-            let line = format_args!("no room for one more subscriber");
-            self.complaints.note(About::Connection, now, line);
-            return self.cut_off(id, host);
+        while !self.has_room_for_feed(server) {
+            let Some(silent) = self.conns.first_to_go(server).filter(|first| *first != id) else {
+                let line = format_args!("no room for one more subscriber");
+                self.complaints.note(About::Connection, now, line);
+                return self.cut_off(id, host);
+            };
+            self.cut_off(silent, host);
         }
         let Some(conn) = self.conns.get_mut(id) else { return };
         let feed = PublishedFeed::zmq(&mut conn.output);
@@ -68,7 +71,7 @@ impl Service {
     pub(super) fn receive(&mut self, id: ConnId, bytes: &[u8], now: Now, host: &mut dyn Host) {
         #[cfg(feature = "fleet")]
         if self.hear(id, bytes) {
-            return;
+            return self.rank(id, host);
         }
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.receive(bytes, now);
@@ -106,14 +109,19 @@ impl Service {
         if is_unserved {
             self.leave_to_next_turn(id);
         }
+        self.rank(id, host);
+        if self.conns.get(id).is_some_and(|conn| !conn.output.is_empty() || conn.closing) {
+            self.conns.touch(id);
+        }
+    }
+
+    /// Tells the host how well a connection may claim to be kept, if that is not what it was told before.
+    fn rank(&mut self, id: ConnId, host: &mut dyn Host) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let standing = conn.standing();
         if standing != conn.told {
             conn.told = standing;
             host.rank_connection(id, standing);
-        }
-        if !conn.output.is_empty() || conn.closing {
-            self.conns.touch(id);
         }
     }
 

@@ -165,9 +165,10 @@ impl Conn {
 
     /// How well it may claim to be kept.
     pub(super) fn standing(&self) -> Standing {
-        match self.phase {
+        match &self.phase {
             Phase::Refused => Standing::Unproven,
             Phase::Requests if !self.is_proven => Standing::Unproven,
+            Phase::Feed(feed) if !feed.is_begun() => Standing::Unproven,
             Phase::Requests if self.is_idle() => Standing::Idle,
             Phase::Requests => Standing::Busy,
             Phase::Feed(_) | Phase::Deferred => Standing::Served,

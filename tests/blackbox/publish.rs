@@ -2,14 +2,21 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
 use std::time::Duration;
 
 use base64::Engine;
 
-use crate::daemon::{Daemon, free_port, is_original, wait_for};
+use crate::daemon::{Daemon, Folder, free_port, is_original, wait_for, with_descriptors};
 
 /// A daemon that publishes, its ports, and two programs of an application.
 fn publishing(options: &str, more: &str) -> (Daemon, u16, u16) {
+    publishing_with(options, more, |_| {})
+}
+
+/// The same, with something done to the command that starts it.
+fn publishing_with(options: &str, more: &str, prepare: impl FnOnce(&mut Command)) -> (Daemon, u16, u16) {
     let (port, events) = (free_port(), free_port());
     let program = |name: &str| format!("[program:{name}]\ncommand=sleep 1000\nautostart=false\nstartsecs=0\n");
     let config = format!(
@@ -19,7 +26,7 @@ fn publishing(options: &str, more: &str) -> (Daemon, u16, u16) {
         program("a"),
         program("b"),
     );
-    let daemon = Daemon::start(&config);
+    let daemon = Daemon::start_with(Folder::new(), &config, prepare);
     wait_for("OPERATION", || {
         let state = daemon.must("supvisors.get_supvisors_state", &[]);
         (state.member("fsm_statename") == Some(&"OPERATION".into())).then_some(())
@@ -40,6 +47,27 @@ impl Reader {
         let mut reader = Reader { stream, bytes: Vec::new() };
         reader.stream.write_all(sent).unwrap();
         reader
+    }
+
+    /// One that has subscribed to events over ZeroMQ.
+    #[cfg(feature = "zmq")]
+    fn subscribed(port: u16) -> Reader {
+        let mut greeting = [0; 64];
+        (greeting[0], greeting[9], greeting[10]) = (0xFF, 0x7F, 3);
+        greeting[12..16].copy_from_slice(b"NULL");
+        let ready = b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03SUB";
+        let mut reader = Reader::new(port, &[&greeting[..], ready, b"\0\x06\x01event"].concat());
+        assert_eq!(reader.take(64)[..16], [&[0xFF, 0, 0, 0, 0, 0, 0, 0, 0, 0x7F, 3, 1][..], b"NULL"].concat());
+        assert_eq!(reader.parts()[0], "\u{5}READY\u{b}Socket-Type\0\0\0\u{3}PUB");
+        reader.pings();
+        reader
+    }
+
+    /// It is there, and known to listen, once it has had an answer; events may come before.
+    #[cfg(feature = "zmq")]
+    fn pings(&mut self) {
+        self.stream.write_all(b"\x04\x08\x04PING\0\0x").unwrap();
+        while self.parts()[0] != "\u{4}PONGx" {}
     }
 
     /// Asks for something over HTTP, with a password if one is given; answers the head.
@@ -200,16 +228,7 @@ fn zeromq_subscribers_get_what_they_ask_for() {
         return;
     }
     let (daemon, _, events) = publishing("event_link=ZMQ", "");
-    let mut greeting = [0; 64];
-    (greeting[0], greeting[9], greeting[10]) = (0xFF, 0x7F, 3);
-    greeting[12..16].copy_from_slice(b"NULL");
-    let ready = b"\x04\x19\x05READY\x0BSocket-Type\0\0\0\x03SUB";
-    let mut reader = Reader::new(events, &[&greeting[..], ready, b"\0\x06\x01event"].concat());
-    assert_eq!(reader.take(64)[..16], [&[0xFF, 0, 0, 0, 0, 0, 0, 0, 0, 0x7F, 3, 1][..], b"NULL"].concat());
-    assert_eq!(reader.parts()[0], "\u{5}READY\u{b}Socket-Type\0\0\0\u{3}PUB");
-    // It is known to listen once it has had an answer.
-    reader.stream.write_all(b"\x04\x08\x04PING\0\0x").unwrap();
-    assert_eq!(reader.parts()[0], "\u{4}PONGx");
+    let mut reader = Reader::subscribed(events);
     daemon.must("supervisor.startProcess", &["app:a".into()]);
     for state in ["10", "20"] {
         let parts = reader.parts();
@@ -219,6 +238,42 @@ fn zeromq_subscribers_get_what_they_ask_for() {
     let mut stranger = Reader::new(events, b"GET / HTTP/1.1\r\n\r\n");
     let mut rest = Vec::new();
     assert!(stranger.stream.read_to_end(&mut rest).is_ok() && rest.len() == 64, "{rest:?}");
+}
+
+/// F-76: those who connect and say nothing hold the places of no subscribers.
+#[cfg(feature = "zmq")]
+#[test]
+fn silent_strangers_lock_no_subscriber_out() {
+    if is_original() {
+        return;
+    }
+    let (_daemon, _, events) = publishing("event_link=ZMQ", "[supervisord]\nhttp_connections_max=16\n");
+    let mut first = Reader::subscribed(events);
+    let strangers: Vec<_> = (0..20).map(|_| Reader::new(events, b"")).collect();
+    Reader::subscribed(events);
+    first.pings();
+    drop(strangers);
+}
+
+/// F-76: a subscriber is none of the silent clients that make room when no descriptor is left.
+#[cfg(feature = "zmq")]
+#[test]
+fn clients_that_ask_for_nothing_take_no_place_of_a_subscriber() {
+    if is_original() {
+        return;
+    }
+    let many = "[supervisord]\nminfds=64\n[program:p]\ncommand=/bin/cat\nprocess_name=%(process_num)d\nnumprocs=13\n\
+                startsecs=0\nstdout_logfile=NONE\nstderr_logfile=NONE\n";
+    let (daemon, _, events) = publishing_with("event_link=ZMQ", many, with_descriptors(64));
+    daemon.wait_state("p:12", "RUNNING");
+    let mut subscriber = Reader::subscribed(events);
+    let socket = daemon.folder.path("s.sock");
+    let clients: Vec<_> = (0..30).map(|_| UnixStream::connect(&socket).expect("a place")).collect();
+    for _ in 0..3 {
+        assert_eq!(daemon.folder.ctl(&["pid"]).status, 0);
+    }
+    subscriber.pings();
+    drop(clients);
 }
 
 /// V-515, V-516, V-530: figures of the host and of processes while somebody reads them, over what they were told to cover.
@@ -269,11 +324,12 @@ fn readers_leave_streams_to_others() {
         return;
     }
     let (_daemon, port, events) = publishing("event_link=ZMQ", "[supervisord]\nhttp_connections_max=32\n");
-    // Of sixteen streams.
+    // Of sixteen streams. Who says nothing makes room, the oldest first.
     let mut readers: Vec<Reader> = (0..20).map(|_| Reader::new(events, b"")).collect();
-    assert_eq!(readers[7].take(10)[9], 0x7f, "greeted");
+    assert_eq!(readers[19].take(10)[9], 0x7f, "greeted");
     let (_, head) = Reader::get(port, "/events", Some("p"), "");
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    readers[11].take(64);
     let mut bytes = [0; 1];
-    assert_eq!(readers[19].stream.read(&mut bytes).ok(), Some(0), "too many are closed");
+    assert_eq!(readers[11].stream.read(&mut bytes).ok(), Some(0), "too many are closed");
 }
