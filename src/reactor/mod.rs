@@ -17,6 +17,7 @@ mod remains;
 mod servers;
 mod system;
 mod token;
+mod traffic;
 mod watchdog;
 
 use std::io;
@@ -37,7 +38,6 @@ use crate::sys::signals::{self, SignalPipe};
 use crate::sys::{memory, time};
 
 use children::Read;
-use clients::{Accepted, Written};
 use servers::Vacancies;
 use token::Source;
 
@@ -57,15 +57,6 @@ const OUTPUT_BYTES_PER_TURN: usize = 64 * 1024;
 /// was asked, takes some 0.1 ms.
 const CLIENT_BYTES_PER_TURN: usize = 256 * 1024;
 
-/// What a read counts for at least: with what is asked and answered it takes some 0.02 ms, however little has come.
-const READ_BYTES_MIN: usize = 2 * 1024;
-
-/// Clients accepted in one turn from one server. Each takes some 0.03 ms.
-const ACCEPTS_PER_TURN: usize = 32;
-
-/// Datagrams of one turn. Finding out that one is not from an instance takes some microseconds.
-const DATAGRAMS_PER_TURN: usize = 64;
-
 /// Polls that fail in a row before the loop gives up, and the pause between two: what passes within a second ends
 /// nothing, and what does not is no reason to turn without end.
 const FAILED_POLLS_MAX: u32 = 100;
@@ -73,9 +64,6 @@ const FAILED_POLL_PAUSE: std::time::Duration = std::time::Duration::from_millis(
 
 /// Events taken from one poll.
 const EVENTS_PER_POLL: usize = 1024;
-
-/// Rounds of writing to clients whose writing makes room for more, in one turn.
-const FLUSH_ROUNDS: usize = 4;
 
 /// Time between reading a configuration and giving back the memory that only this has needed, so that starting and
 /// its first questions are over. It is the one wake-up of an idle daemon, and comes once; again after [`TRIM_BYTES`].
@@ -115,14 +103,26 @@ pub struct Reactor {
     streams_token: Option<Token>,
 }
 
+/// Why a source is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    /// It was reported. Should nothing be there all the same, it is looked at once more in the next turn: whoever is left
+    /// out here is not reported again.
+    Reported,
+    /// The same, and its end has come, too.
+    Ended,
+    /// It was not read to its end in the turn before, or nothing was there.
+    Left,
+}
+
 /// What is ready, by kind.
 #[derive(Default)]
 struct Ready {
     outputs: Vec<(ProcId, Channel)>,
     reports: Vec<ProcId>,
-    listeners: Vec<usize>,
-    /// Clients that have sent something, and whether the end has come with it.
-    readable: Vec<(ConnId, bool)>,
+    listeners: Vec<(usize, Sign)>,
+    /// Clients that have sent something.
+    readable: Vec<(ConnId, Sign)>,
     writable: Vec<ConnId>,
     watches: bool,
     /// Other instances have sent something.
@@ -285,8 +285,8 @@ impl Reactor {
         for source in self.unfinished.drain(..) {
             match source {
                 Source::Output(id, channel) => ready.outputs.push((id, channel)),
-                Source::Conn(id) => ready.readable.push((id, true)),
-                Source::Listener(index) => ready.listeners.push(index),
+                Source::Conn(id) => ready.readable.push((id, Sign::Left)),
+                Source::Listener(index) => ready.listeners.push((index, Sign::Left)),
                 Source::Datagrams => ready.datagrams = true,
                 Source::Helper(_) | Source::Notify(_) | Source::ReadyPipe(_) => ready.helpers.push(source),
                 _ => {}
@@ -298,11 +298,12 @@ impl Reactor {
                 Source::Signals => has_signals = true,
                 // What is to be tried later is, whatever else comes for it.
                 Source::Listener(_) if self.failed.contains(&source) => {}
-                Source::Listener(index) => ready.listeners.push(index),
+                Source::Listener(index) => ready.listeners.push((index, Sign::Reported)),
                 Source::Conn(id) => {
-                    let ends = event.is_read_closed() || event.is_error();
-                    if event.is_readable() || ends {
-                        ready.readable.push((id, ends));
+                    if event.is_read_closed() || event.is_error() {
+                        ready.readable.push((id, Sign::Ended));
+                    } else if event.is_readable() {
+                        ready.readable.push((id, Sign::Reported));
                     }
                     if event.is_writable() {
                         ready.writable.push(id);
@@ -358,118 +359,6 @@ impl Reactor {
         self.backoff.failed(now.mono);
         if !self.failed.contains(&source) {
             self.failed.push(source);
-        }
-    }
-
-    /// Hands on the datagrams that have come, up to the share of a turn.
-    fn read_datagrams(&mut self, service: &mut Service, now: Now) {
-        for _ in 0..DATAGRAMS_PER_TURN {
-            let Some((count, from)) = self.system.datagrams.next(&mut self.scratch) else { return };
-            service.handle(Input::Datagram { from, bytes: &self.scratch[..count] }, now, &mut self.system);
-        }
-        self.unfinished.push(Source::Datagrams);
-    }
-
-    fn accept(&mut self, server: usize, service: &mut Service, now: Now) {
-        for _ in 0..ACCEPTS_PER_TURN {
-            match self.system.clients.accept(server, now.mono, &mut self.system.watched) {
-                Accepted::Client(conn, peer) => {
-                    service.handle(Input::Accepted { conn, server, peer }, now, &mut self.system);
-                }
-                Accepted::Gone => {}
-                Accepted::Nobody => return,
-                Accepted::Failed => return self.try_later(Source::Listener(server), now),
-                Accepted::Short(error) => {
-                    let gone = self.system.clients.make_room_for_client(now.mono, &mut self.system.watched);
-                    let Some(gone) = gone else {
-                        activity!(Error, "cannot accept a client: {error}");
-                        return self.try_later(Source::Listener(server), now);
-                    };
-                    self.system.gone.push(gone);
-                }
-            }
-            self.close_given_up();
-        }
-        self.unfinished.push(Source::Listener(server));
-    }
-
-    /// Reads a client until its socket is empty or the turn's share of bytes is used up.
-    fn read_client(&mut self, id: ConnId, ends: bool, left: &mut usize, service: &mut Service, now: Now) {
-        loop {
-            if *left == 0 {
-                self.unfinished.push(Source::Conn(id));
-                return;
-            }
-            match self.system.clients.read(id, &mut self.scratch) {
-                clients::Read::Bytes(count) => {
-                    let bytes = &self.scratch[..count];
-                    *left = left.saturating_sub(count.max(READ_BYTES_MIN));
-                    service.handle(Input::Received { conn: id, bytes }, now, &mut self.system);
-                    // A short read means that the socket is empty. An end that comes later is an event of its own; one
-                    // that had come already is not.
-                    if count < self.scratch.len() && !ends {
-                        return;
-                    }
-                }
-                clients::Read::Nothing => return,
-                clients::Read::Failed => return self.try_later(Source::Conn(id), now),
-                clients::Read::End => {
-                    service.handle(Input::Hangup { conn: id }, now, &mut self.system);
-                    if !service.has_connection(id) {
-                        self.system.clients.close(id, &mut self.system.watched);
-                    }
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Writes all output there is.
-    fn write_all(&mut self, service: &mut Service, now: Now) {
-        for id in std::mem::take(&mut self.system.gone) {
-            service.drop_connection(id, now, &mut self.system);
-        }
-        for _ in 0..FLUSH_ROUNDS {
-            let dirty = service.take_dirty();
-            if dirty.is_empty() {
-                break;
-            }
-            for id in dirty {
-                self.write(id, service, now);
-            }
-        }
-        self.close_given_up();
-    }
-
-    fn write(&mut self, id: ConnId, service: &mut Service, now: Now) {
-        let Some(output) = service.output(id) else { return };
-        let before = output.len();
-        let written = if output.is_empty() {
-            Written::All
-        } else {
-            self.system.clients.write(id, output, &mut self.system.watched)
-        };
-        self.system.moved_bytes += before - output.len();
-        match written {
-            Written::Blocked => {}
-            Written::All if !service.closes(id) => {
-                service.handle(Input::Drained { conn: id }, now, &mut self.system);
-            }
-            Written::All => {
-                service.drop_connection(id, now, &mut self.system);
-                self.system.clients.drain(id, &mut self.scratch);
-                self.system.clients.close(id, &mut self.system.watched);
-            }
-            Written::Gone => {
-                service.drop_connection(id, now, &mut self.system);
-                self.system.clients.close(id, &mut self.system.watched);
-            }
-        }
-    }
-
-    fn close_given_up(&mut self) {
-        for id in std::mem::take(&mut self.system.closed) {
-            self.system.clients.close(id, &mut self.system.watched);
         }
     }
 
@@ -551,14 +440,14 @@ impl Inputs for Turning<'_> {
             self.reactor.read_datagrams(self.service, now);
         }
         let mut listeners = std::mem::take(&mut self.reactor.ready.listeners);
-        for index in listeners.drain(..) {
-            self.reactor.accept(index, self.service, now);
+        for (index, sign) in listeners.drain(..) {
+            self.reactor.accept(index, sign, self.service, now);
         }
         self.reactor.ready.listeners = listeners;
         let mut readable = std::mem::take(&mut self.reactor.ready.readable);
         let mut left = CLIENT_BYTES_PER_TURN;
-        for (id, ends) in readable.drain(..) {
-            self.reactor.read_client(id, ends, &mut left, self.service, now);
+        for (id, sign) in readable.drain(..) {
+            self.reactor.read_client(id, sign, &mut left, self.service, now);
         }
         self.reactor.ready.readable = readable;
     }
