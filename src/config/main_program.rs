@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::wire::ini::{Document, Entry};
 
 use super::cmdline::Main;
-use super::datatypes::RunType;
+use super::datatypes::{DependsOnFailure, RunType};
 use super::dependency::{Condition, Dependency, DependsOn};
 use super::error::ConfigError;
 use super::types::Group;
@@ -67,7 +67,8 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\"'\"'"))
 }
 
-/// Has it wait for all others that are started by themselves: until they are ready, or a oneshot has succeeded.
+/// Has it wait for all others that are started by themselves: until they are ready, or a oneshot has succeeded. One that
+/// is given up is not waited for in vain: the command is given up with it, and that is the end of the daemon.
 pub(super) fn wait_for_others(groups: &mut [Rc<Group>]) {
     let condition = |run_type| if run_type == RunType::Oneshot { Condition::Completed } else { Condition::Ready };
     let mut others = Vec::new();
@@ -79,7 +80,9 @@ pub(super) fn wait_for_others(groups: &mut [Rc<Group>]) {
     }
     let mains = groups.iter_mut().flat_map(|group| &mut Rc::make_mut(group).processes);
     for process in mains.filter(|process| process.program.is_main) {
-        Rc::make_mut(process).depends_on = DependsOn(others.clone());
+        let process = Rc::make_mut(process);
+        process.depends_on = DependsOn(others.clone());
+        Rc::make_mut(&mut process.program).depends_on_failure = DependsOnFailure::Fatal;
     }
 }
 
@@ -119,7 +122,9 @@ mod tests {
         assert!(main.depends_on.0.is_empty());
 
         let config = load(&["x"], true, text).unwrap();
-        assert_eq!(config.groups[3].processes[0].depends_on.to_string(), "o:o=completed, z:z=ready");
+        let main = &config.groups[3].processes[0];
+        assert_eq!(main.depends_on.to_string(), "o:o=completed, z:z=ready");
+        assert_eq!(main.program.depends_on_failure, DependsOnFailure::Fatal);
     }
 
     #[test]

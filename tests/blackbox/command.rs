@@ -186,6 +186,22 @@ fn the_command_may_wait_for_the_others() {
     assert_eq!(daemon.state("slow"), "RUNNING");
 }
 
+/// K-2.5, K-1: with --wait-ready a command that one of the others keeps from ever starting is the end, with status 1.
+#[test]
+fn the_command_does_not_wait_in_vain() {
+    if is_original() {
+        return;
+    }
+    let config = "[program:migrate]\ncommand=sh -c 'while [ ! -e $DIR/go ]; do sleep 0.02; done; exit 3'\ntype=oneshot\nstartretries=0\n\
+                  [program:y]\ncommand=sleep 1000\nstartsecs=0\n";
+    let mut daemon = beside(config, &["--wait-ready"], "touch $DIR/ran; exec sleep 1000");
+    daemon.wait_state("y", "RUNNING");
+    daemon.folder.write("go", "");
+    assert_eq!(daemon.wait_end(), 1);
+    assert_eq!(daemon.log_lines("on_fatal: main gave up, shutting down").len(), 1);
+    assert!(!daemon.folder.path("ran").exists());
+}
+
 /// K-2.5: what cannot be.
 #[test]
 fn a_command_beside_a_file_may_be_refused() {
