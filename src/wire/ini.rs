@@ -162,7 +162,7 @@ impl Document {
                 continue;
             }
             let line_indent = line.chars().take_while(|&c| is_space(c)).count();
-            let mark = comment.and_then(|at| line[at..].chars().next());
+            let comment = comment.map(|at| line[at..].trim_end_matches(is_space));
             if let Some(open) = open.as_ref().filter(|_| line_indent > indent) {
                 let option = self.option_mut(open);
                 let name = odd::looks_like(value).filter(|_| !odd::goes_on(&option.key, &option.value, value));
@@ -171,7 +171,7 @@ impl Document {
                 if let Some(name) = name {
                     self.note(open, number, OddKind::Swallowed { looks_like: name.to_string() });
                 }
-                self.note_cut(open, number, mark);
+                self.note_cut(open, number, comment);
                 continue;
             }
             indent = line_indent;
@@ -188,7 +188,7 @@ impl Document {
                     self.close(open.take());
                     let option = self.set(target, key.to_lowercase(), value.to_string(), &name, number);
                     let opened = Open { target, option };
-                    self.note_cut(&opened, number, mark);
+                    self.note_cut(&opened, number, comment);
                     open = Some(opened);
                 }
                 // What is below an option without a name does not continue it.
@@ -295,13 +295,19 @@ impl Document {
         option
     }
 
-    /// Notes that a comment cuts a value within quotes, if it does.
-    fn note_cut(&mut self, open: &Open, line: u32, mark: Option<char>) {
-        let Some(mark) = mark else { return };
+    /// Notes that a comment cuts a value within quotes, or a command and may be a part of it.
+    fn note_cut(&mut self, open: &Open, line: u32, comment: Option<&str>) {
+        let Some((comment, mark)) = comment.and_then(|comment| Some((comment, comment.chars().next()?))) else {
+            return;
+        };
         let option = &self.target(open.target).options[open.option];
         if odd::ends_in_quotes(&option.value) {
             let option_line = option.line;
             self.note(open, line, OddKind::CommentInQuotes { mark, option_line });
+        } else if option.key == "command"
+            && let Some(word) = odd::part_of_command(comment)
+        {
+            self.note(open, line, OddKind::CommandCut { word: word.to_string() });
         }
     }
 

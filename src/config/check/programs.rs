@@ -120,6 +120,15 @@ impl<'a> Look<'a> {
                 self.say(Severity::Here, format!("the directory {directory} of [{name}] does not exist"), entry);
             }
         }
+        if let Some(entry) = self.entry(section, "environment_inherit")
+            && let Some(meant) = meant_truth(entry.value.trim())
+        {
+            let (name, value) = (&section.name, entry.value.trim());
+            let text = format!(
+                "environment_inherit in [{name}] passes on one variable of the name {value}, did you mean {meant}?"
+            );
+            self.say(Severity::Warning, text, entry);
+        }
         let redirects = self.entry(section, "redirect_stderr").is_some_and(|entry| is_true(&entry.value, self.env));
         self.log(section, scope, "stdout_logfile");
         if !redirects {
@@ -246,6 +255,19 @@ fn helper<'t>(key: &str, value: &'t str) -> Option<&'t str> {
             Some(value).filter(|value| !value.contains("://") || value.contains(char::is_whitespace))
         }
         _ => Some(value),
+    }
+}
+
+/// The truth value that a word may have been meant for which is taken for a name: one mistyped, or a word for it. Variables
+/// are in capitals but for a few, none of which is near.
+fn meant_truth(word: &str) -> Option<&'static str> {
+    let lower = word.to_lowercase();
+    match &*lower {
+        "all" => Some("true"),
+        "none" => Some("false"),
+        "true" | "yes" | "on" | "false" | "no" | "off" => None,
+        _ if word.contains(|c: char| c.is_lowercase()) => nearest(&lower, ["true", "false"].into_iter()),
+        _ => None,
     }
 }
 

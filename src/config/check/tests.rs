@@ -45,7 +45,7 @@ fn all_findings_are_named() {
          [eventlistener:l]\ncommand=x\nevents=NOPE\n",
     );
     let expected = [
-        "error: expected a whole number, not 'high' (file: 'F', line 6)",
+        "error: priority: expected a whole number, not 'high' (file: 'F', line 6)",
         "error: Unknown event type NOPE in [eventlistener:l] events (file: 'F', line 17)",
         "unknown: option nodeamon in [supervisord], did you mean nodaemon? (file: 'F', line 2)",
         "unknown: option startsec in [program:a], did you mean startsecs? (file: 'F', line 5)",
@@ -171,6 +171,22 @@ fn each_kind_of_mistake_has_its_line() {
         ("[unix_http_server]\nfile=/tmp/s", "error: [unix_http_server] is of no use to supervisorctl", "line 2"),
         ("[supervisorctl]\nserverurl=unix:///tmp/s", "warning: serverurl in [supervisorctl]", "line 3"),
         ("[program:a]\ncommand=x\nenvironment=URL=h?a=1", "warning: environment in [program:a] has a value", "line 4"),
+        (
+            "[program:a]\ncommand=x --color #fff",
+            "warning: a comment begins at \" #fff\" and cuts the command of [program:a]",
+            "line 3",
+        ),
+        ("[program:a]\ncommand=x -exec y {} ;", "warning: a comment begins at \" ;\" and cuts the command", "line 3"),
+        (
+            "[program:a]\ncommand=x\nenvironment_inherit=ture",
+            "warning: environment_inherit in [program:a] passes on one",
+            "line 4",
+        ),
+        (
+            "[program:a]\ncommand=x\nenvironment_inherit=none",
+            "warning: environment_inherit in [program:a] passes on one",
+            "line 4",
+        ),
         ("nodaemon=true\nlogfile=/dev/stdout", "warning: each line of the log is on stdout twice", "line 3"),
         ("logfile=/dev/stdout", "warning: each line of the log is on stdout twice with -n: use -s or", "line 2"),
         ("[include]\nfiles=/nothing/*.conf", "warning: No file matches via include \"/nothing/*.conf\"", ""),
@@ -189,6 +205,7 @@ fn each_kind_of_mistake_has_its_line() {
 fn what_is_right_is_not_complained_about() {
     let rows = [
         "[program:a]\ncommand=/bin/x -c 'a && b' ; a comment\n",
+        "[program:a]\ncommand=x \";\" # a comment\nenvironment_inherit=http_proxy\n[program:b]\ncommand=x ;; y\nenvironment_inherit=TREE\n",
         "[program:a]\ncommand=x\n  --bind=x\n  more\nenvironment=\n  A=\"1\",\n  PATH_X=\"2\"\n",
         "[program:a]\ncommand=x\nstdout_logfile=/dev/stdout\n[program:b]\ncommand=x\nstdout_logfile=/dev/stdout\n",
         "[program:a]\ncommand=x\nstdout_logfile=/tmp/l\nstdout_logfile_maxbytes=0\nstderr_logfile=/tmp/l\n\

@@ -32,6 +32,13 @@ fn odd(odd: &Oddity) -> Option<Finding> {
              a script"
         ),
         OddKind::CommentInQuotes { .. } => return None,
+        OddKind::CommandCut { word } => {
+            let text = format!(
+                "a comment begins at \" {word}\" and cuts the command of [{section}] there: put quotes around it if it is meant for \
+                 the command, else a blank behind the mark"
+            );
+            return Some(Finding::at(Severity::Warning, text, file, *line));
+        }
         OddKind::Again { .. } if section == "include" && key.is_empty() => return None,
         OddKind::Again { file: before, .. } if section == "include" && before != file => {
             "an [include] in an included file is never read".to_string()

@@ -27,6 +27,11 @@ pub enum OddKind {
         /// The line on which the option starts.
         option_line: u32,
     },
+    /// A comment cuts a command, and does not look like one: nothing is behind its mark, or no blank.
+    CommandCut {
+        /// The comment from its mark to the first blank.
+        word: String,
+    },
     /// The option was set before, or the section was there before, and this one replaces or continues it (C-24).
     Again {
         /// The file where it was before.
@@ -77,6 +82,18 @@ pub(super) fn ends_in_quotes(value: &str) -> bool {
     open.is_some()
 }
 
+/// The first word of a comment behind a command, if it may have been meant for the command: `#fff`, and the lone `;` of
+/// `find -exec`. What follows a mark and a blank is a comment for everybody, and so is a row of marks.
+pub(super) fn part_of_command(comment: &str) -> Option<&str> {
+    let rest = comment.trim_start_matches([';', '#']);
+    let marks = comment.len() - rest.len();
+    let word = comment.split_whitespace().next()?;
+    match marks {
+        1 if comment == ";" || word.len() > 1 => Some(word),
+        _ => None,
+    }
+}
+
 /// What a continuation line looks like, if that is an option `name=value` or a header: a name is lower case with underscores, as
 /// all names of options are, so that arguments (`--name=x`) and variables (`NAME="x"`) are no options.
 pub(super) fn looks_like(line: &str) -> Option<&str> {
@@ -112,6 +129,25 @@ mod tests {
         ];
         for (value, expected) in rows {
             assert_eq!(ends_in_quotes(value), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn comments_that_may_be_a_part_of_a_command() {
+        let rows = [
+            ("#fff", Some("#fff")),
+            ("#fff --x", Some("#fff")),
+            (";b c", Some(";b")),
+            (";", Some(";")),
+            ("#", None),
+            ("; b", None),
+            ("# b", None),
+            (";; b", None),
+            ("####", None),
+            ("##x", None),
+        ];
+        for (comment, expected) in rows {
+            assert_eq!(part_of_command(comment), expected, "{comment:?}");
         }
     }
 
