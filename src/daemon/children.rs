@@ -312,12 +312,16 @@ impl Daemon {
     }
 
     /// Finds out how far a child came; nothing as long as it is on its way.
-    fn ask_set_up(&self, id: ProcId, host: &mut dyn Host) -> Option<Trigger> {
-        let process = self.roster.process(id)?;
+    fn ask_set_up(&mut self, id: ProcId, host: &mut dyn Host) -> Option<Trigger> {
+        let process = self.roster.process_mut(id)?;
         match host.set_up(id) {
             SetUp::UnderWay => None,
-            SetUp::Done => Some(Trigger::SetUp),
+            SetUp::Done => {
+                process.start_failure = 0;
+                Some(Trigger::SetUp)
+            }
             SetUp::Failed(option, error) => {
+                process.start_failure = ending::status_of_set_up(error);
                 let name = &process.config.name;
                 let text = option.map(|option| format!("couldn't set {option} for '{name}': {error}"));
                 Some(Trigger::SetUpFailed(text))

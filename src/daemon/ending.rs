@@ -12,6 +12,7 @@ use crate::id::ProcId;
 use crate::model::process::{Process, Transition};
 use crate::state::{ProcessState, SupervisorState};
 
+use super::host::Errno;
 use super::roster::Roster;
 use super::{Daemon, Proc};
 
@@ -113,10 +114,16 @@ fn status_of_stop(exit: ExitStatus, machine: &Process) -> i32 {
     if machine.was_told(status - SIGNAL_BASE) { 0 } else { status }
 }
 
+/// That of a child that did not come to its program: whoever made it says only that there was none.
+pub(super) fn status_of_set_up(Errno(number): Errno) -> i32 {
+    if matches!(number, libc::ENOEXEC | libc::EACCES) { NOT_EXECUTABLE } else { NO_SUCH_FILE }
+}
+
 /// The status of a process that was given up.
 fn status_of_fatal(process: &Proc) -> i32 {
     match process.machine.runs().exit_since_asked().map(status_of) {
         Some(0) => OTHER_REASON,
+        Some(NO_SUCH_FILE) if process.start_failure == NOT_EXECUTABLE => NOT_EXECUTABLE,
         Some(status) => status,
         None => process.start_failure,
     }
