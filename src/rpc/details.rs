@@ -6,7 +6,7 @@
 //! health) only what is not empty, 0 or unknown. That is a third of it.
 
 use super::Context;
-use super::info::member;
+use super::info::{member, write_state};
 use crate::clock::Now;
 use crate::config::{Process, Program, Ready, Row, Show};
 use crate::daemon::Daemon;
@@ -43,18 +43,10 @@ pub(super) fn write(writer: &mut Writer<'_>, context: &mut Context<'_>, id: Proc
     });
     let reason = last.map(ExitStatus::text).unwrap_or_default();
     writer.begin_struct();
-    member!(writer, "name", str info.name);
-    member!(writer, "group", str info.group);
+    write_state(writer, &info);
     member!(writer, "program", str & process.config.program.name);
-    member!(writer, "state", int info.state.code());
-    member!(writer, "statename", str info.state.name());
     member!(writer, "description", str & info.description);
     member!(writer, "pid", int info.pid);
-    member!(writer, "start", int info.start);
-    member!(writer, "stop", int info.stop);
-    member!(writer, "now", int info.now);
-    member!(writer, "spawnerr", str info.spawnerr);
-    member!(writer, "exitstatus", int info.exitstatus);
     member!(writer, "exitsignal", int signal);
     member!(writer, "exitexpected", bool is_expected);
     member!(writer, "reason", str & reason);

@@ -66,9 +66,8 @@ macro_rules! member {
 
 pub(super) use member;
 
-/// The 14 members that clients know; never more (DESIGN, rule 3).
-fn write_info(writer: &mut Writer<'_>, info: &Info<'_>) {
-    writer.begin_struct();
+/// Who it is, its state and its times: what begins a struct about a process.
+pub(super) fn write_state(writer: &mut Writer<'_>, info: &Info<'_>) {
     member!(writer, "name", str info.name);
     member!(writer, "group", str info.group);
     member!(writer, "start", int info.start);
@@ -78,6 +77,12 @@ fn write_info(writer: &mut Writer<'_>, info: &Info<'_>) {
     member!(writer, "statename", str info.state.name());
     member!(writer, "spawnerr", str info.spawnerr);
     member!(writer, "exitstatus", int info.exitstatus);
+}
+
+/// The 14 members that clients know; never more (DESIGN, rule 3).
+fn write_info(writer: &mut Writer<'_>, info: &Info<'_>) {
+    writer.begin_struct();
+    write_state(writer, info);
     member!(writer, "logfile", str info.stdout_logfile);
     member!(writer, "stdout_logfile", str info.stdout_logfile);
     member!(writer, "stderr_logfile", str info.stderr_logfile);
