@@ -5,7 +5,6 @@
 //! (`invalid literal for int() …`) are our own words and contain the offending text.
 
 use std::borrow::Cow;
-use std::rc::Rc;
 
 use crate::level::Level;
 use crate::signal;
@@ -14,7 +13,7 @@ use crate::wire::value::Value;
 
 use super::env::Env;
 use super::paths;
-use super::values::{Autorestart, Owner, ServerUrl, UnknownAction, User};
+use super::values::{Autorestart, ServerUrl, UnknownAction};
 
 /// How often `%(name)s` is replaced in an option before it is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +30,8 @@ pub enum Expansion {
 pub trait Datatype: Sized {
     /// How its text is expanded.
     const EXPANSION: Expansion = Expansion::Once;
-    /// Whether a message about its text has to say which option it is of: the original's own do not.
+    /// Whether a message about its text has to say which option it is of: those whose words are the original's do not, where
+    /// the option is the original's, too.
     const NAMES_OPTION: bool = false;
     /// What it is called where options are listed.
     const KIND: &'static str;
@@ -92,6 +92,7 @@ impl Datatype for Unexpanded {
 
 /// An integer (C-70). The original's have no bounds; ours stop at those of 64 bits.
 impl Datatype for i64 {
+    const NAMES_OPTION: bool = true;
     const KIND: &'static str = "integer";
 
     fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
@@ -101,6 +102,7 @@ impl Datatype for i64 {
 
 /// A truth value (C-71).
 impl Datatype for bool {
+    const NAMES_OPTION: bool = true;
     const KIND: &'static str = "boolean";
 
     fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
@@ -141,6 +143,7 @@ impl Datatype for UnknownAction {
 pub struct ByteSize(pub i64);
 
 impl Datatype for ByteSize {
+    const NAMES_OPTION: bool = true;
     const KIND: &'static str = "size";
 
     fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
@@ -175,6 +178,7 @@ impl Datatype for Octal {
 pub struct SignalNumber(pub i32);
 
 impl Datatype for SignalNumber {
+    const NAMES_OPTION: bool = true;
     const KIND: &'static str = "signal";
 
     fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
@@ -264,94 +268,12 @@ impl Datatype for FilePath {
 pub struct Directory(pub String);
 
 impl Datatype for Directory {
+    const NAMES_OPTION: bool = true;
     const KIND: &'static str = "directory";
 
     fn parse(text: &str, env: &dyn Env) -> Result<Self, String> {
         let path = env.expand_user(text);
         if env.is_dir(&path) { Ok(Directory(path)) } else { Err(format!("{text} is not an existing directory")) }
-    }
-}
-
-/// A user by a name that exists (C-86), or by a number; a group may follow a colon (K-5).
-impl Datatype for User {
-    const KIND: &'static str = "user, or user:group";
-
-    fn parse(text: &str, env: &dyn Env) -> Result<Self, String> {
-        let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
-        let uid = match integer(user) {
-            Some(number) => id(number).ok_or_else(|| format!("Invalid user id {user}"))?,
-            None => env.user_by_name(user).ok_or_else(|| format!("Invalid user name {user}"))?.uid,
-        };
-        let gid = group.map(|group| group_id(group, env)).transpose()?;
-        Ok(User { text: text.to_string(), uid, gid })
-    }
-}
-
-/// The number of a user or a group; the highest one stands for none.
-fn id(number: i64) -> Option<u32> {
-    u32::try_from(number).ok().filter(|id| *id != u32::MAX)
-}
-
-fn group_id(group: &str, env: &dyn Env) -> Result<u32, String> {
-    match integer(group) {
-        Some(number) => id(number).ok_or_else(|| format!("Invalid group id {group}")),
-        None => env.group_by_name(group).ok_or_else(|| format!("Invalid group name {group}")),
-    }
-}
-
-/// `groups`: those that a child is a member of besides its own (K-5).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Groups {
-    text: String,
-    /// The numbers of these groups.
-    pub ids: Rc<[u32]>,
-}
-
-/// As many groups as a process can have with every kernel of today, and more than anybody has.
-const GROUPS_MAX: usize = 256;
-
-impl Datatype for Groups {
-    const NAMES_OPTION: bool = true;
-    const KIND: &'static str = "list of groups";
-
-    fn parse(text: &str, env: &dyn Env) -> Result<Self, String> {
-        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let ids = names.map(|name| group_id(name, env)).collect::<Result<Vec<_>, _>>()?;
-        if ids.len() > GROUPS_MAX {
-            return Err(format!("more than {GROUPS_MAX} groups"));
-        }
-        Ok(Groups { text: text.to_string(), ids: ids.into() })
-    }
-}
-
-impl Show for Groups {
-    fn shown(&self) -> Value {
-        self.text.clone().into()
-    }
-}
-
-/// `user` or `user:group`, by names or numbers that exist (C-85).
-impl Datatype for Owner {
-    const KIND: &'static str = "user or user:group";
-
-    fn parse(text: &str, env: &dyn Env) -> Result<Self, String> {
-        let (user, group) = match text.split_once(':') {
-            Some((user, group)) => (user, Some(group)),
-            None => (text, None),
-        };
-        let found = || {
-            let uid = match integer(user) {
-                Some(number) => u32::try_from(number).ok().filter(|uid| env.user_by_id(*uid).is_some())?,
-                None => env.user_by_name(user)?.uid,
-            };
-            let Some(group) = group else { return Some(Owner { uid, gid: None }) };
-            let gid = match integer(group) {
-                Some(number) => u32::try_from(number).ok().filter(|gid| env.group_exists(*gid))?,
-                None => env.group_by_name(group)?,
-            };
-            Some(Owner { uid, gid: Some(gid) })
-        };
-        found().ok_or_else(|| format!("Invalid user:group definition {text}"))
     }
 }
 
@@ -511,6 +433,7 @@ mod policies;
 mod probes;
 mod stopping;
 mod syslog;
+mod users;
 pub use address::*;
 pub use care::*;
 pub use clients::*;
@@ -524,6 +447,7 @@ pub use policies::*;
 pub use probes::*;
 pub use stopping::*;
 pub use syslog::*;
+pub use users::*;
 
 #[cfg(test)]
 mod tests;

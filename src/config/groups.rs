@@ -381,9 +381,9 @@ mod tests {
                 "[group:g] name p is ambiguous (exists as program and fcgi-program) (file: 'F', line 3)",
             ),
             ("[group:a b]\n", "Invalid name: 'a b' because of character: ' ' (file: 'F', line 2)"),
-            ("[group:g]\npriority=x\n", "expected a whole number, not 'x' (file: 'F', line 3)"),
+            ("[group:g]\npriority=x\n", "priority: expected a whole number, not 'x' (file: 'F', line 3)"),
             ("[program:a:b]\n", "Invalid name: 'a:b' because of character: ':' (file: 'F', line 2)"),
-            ("[program:p]\ncommand=x\npriority=x\n", "expected a whole number, not 'x' (file: 'F', line 4)"),
+            ("[program:p]\ncommand=x\npriority=x\n", "priority: expected a whole number, not 'x' (file: 'F', line 4)"),
             (
                 "[eventlistener:a b]\nevents=TICK\n",
                 "Invalid name: 'a b' because of character: ' ' in section 'eventlistener:a b' (file: 'F', line 2)",

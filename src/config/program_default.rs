@@ -85,7 +85,10 @@ mod tests {
                 "[program-default]",
                 "a second [program-default] stands in \"F\", line 2 in section 'program-default' (file: 'F', line 1)",
             ),
-            ("startsecs=soon", "expected a whole number, not 'soon' in section 'program-default' (file: 'F', line 2)"),
+            (
+                "startsecs=soon",
+                "startsecs: expected a whole number, not 'soon' in section 'program-default' (file: 'F', line 2)",
+            ),
         ];
         for (line, expected) in rows {
             let text = format!("[program-default]\n{line}\n[supervisord]\n[program:a]\ncommand=x\n");

@@ -112,6 +112,24 @@ pub(super) const SECTION_BYTES_MAX: usize = 16 << 20;
 /// What is said of a value that ends while quotes are open (C-81).
 const UNCLOSED: &str = "No closing quotation";
 
+/// Options of the original of whose values is said what it says, and it does not name them.
+const IN_ITS_WORDS: [&str; 14] = [
+    "autostart",
+    "redirect_stderr",
+    "stopasgroup",
+    "killasgroup",
+    "stdout_events_enabled",
+    "stderr_events_enabled",
+    "stdout_syslog",
+    "stderr_syslog",
+    "nodaemon",
+    "nocleanup",
+    "silent",
+    "strip_ansi",
+    "childlogdir",
+    "directory",
+];
+
 /// One section, with the names that its options may contain.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
@@ -187,9 +205,9 @@ impl<'a> Reader<'a> {
     }
 
     fn parse<T: Datatype>(&self, name: &str, entry: &Entry) -> Result<T, ConfigError> {
-        let wrong = |error| self.wrong(error, name, T::NAMES_OPTION);
-        let text = self.expanded(entry, T::EXPANSION).map_err(wrong)?;
-        T::parse(&text, self.env).map_err(|message| wrong(ConfigError::new(message)))
+        // Of a name that cannot be replaced the place is told in any case.
+        let text = self.expanded(entry, T::EXPANSION).map_err(|error| self.wrong(error, name, false))?;
+        T::parse(&text, self.env).map_err(|message| self.wrong(ConfigError::new(message), name, T::NAMES_OPTION))
     }
 }
 
@@ -209,7 +227,7 @@ impl<'a> Reader<'a> {
 
     #[inline(never)]
     fn wrong(&self, error: ConfigError, name: &str, names_option: bool) -> ConfigError {
-        let error = match names_option {
+        let error = match names_option && !IN_ITS_WORDS.contains(&name) {
             true => ConfigError::new(format!("{name}: {}", error.message())),
             false => error,
         };
@@ -273,7 +291,7 @@ mod tests {
         );
         assert_eq!(
             reader.value::<i64>("worse").unwrap().unwrap_err().to_string(),
-            "expected a whole number, not 'x' (file: 'F', line 6)"
+            "worse: expected a whole number, not 'x' (file: 'F', line 6)"
         );
         assert_eq!(reader.error("missing", "m").to_string(), "m (file: 'F', line 3)");
     }

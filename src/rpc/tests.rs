@@ -85,7 +85,7 @@ fn what_twiddler_refuses() {
             (
                 "addProgramToGroup",
                 params!["g", "n", quiet(&[("startsecs", "maybe")])],
-                "INCORRECT_PARAMETERS: expected a whole number, not 'maybe' in section 'program:n' (file: 'F')",
+                "INCORRECT_PARAMETERS: startsecs: expected a whole number, not 'maybe' in section 'program:n' (file: 'F')",
             ),
             (
                 "addProgramToGroup",

@@ -108,9 +108,11 @@ fn k_2_8_a_machine_with_a_broken_file_is_rescued() {
     let rescue = "/bin/sh -c \"mount -t proc proc /proc; echo rescued; kill -PWR 1; sleep 1000\"";
     let config = EXAMPLE.replace("rescue_command=/bin/sh", &format!("rescue_command={rescue}"));
     let Some(console) = boot(&config.replace("startsecs=0", "startsecs=soon")) else { return };
-    for line in
-        ["Error: expected a whole number, not 'soon' in section 'program:work'", "rescued", "reboot: Power down"]
-    {
+    for line in [
+        "Error: startsecs: expected a whole number, not 'soon' in section 'program:work'",
+        "rescued",
+        "reboot: Power down",
+    ] {
         assert!(console.contains(line), "no {line:?} in {console}");
     }
 }

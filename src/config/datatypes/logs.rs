@@ -88,6 +88,7 @@ pub enum RotateEvery {
 const ROTATE_SECONDS_MAX: i64 = 10 * 366 * 86_400;
 
 impl Datatype for RotateEvery {
+    const NAMES_OPTION: bool = true;
     const KIND: &'static str = "daily, hourly or a number of seconds";
 
     fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {
@@ -138,6 +139,7 @@ impl Show for LinePrefix {
 pub struct FlushTime(pub Duration);
 
 impl Datatype for FlushTime {
+    const NAMES_OPTION: bool = true;
     const KIND: &'static str = "seconds, 0.1 to 60";
 
     fn parse(text: &str, _: &dyn Env) -> Result<Self, String> {

@@ -279,6 +279,7 @@ pub struct Retries(pub i64);
 const ENDLESS: i64 = i32::MAX as i64;
 
 impl Datatype for Retries {
+    const NAMES_OPTION: bool = true;
     const KIND: &'static str = "whole number or inf";
 
     fn parse(text: &str, env: &dyn Env) -> Result<Self, String> {

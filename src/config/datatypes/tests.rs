@@ -1,6 +1,7 @@
 //! Each kind of text: what it reads as, or what is said about it.
 
 use super::super::fake::Fake;
+use super::super::values::{Owner, User};
 use super::*;
 use std::fmt::Debug;
 

@@ -276,7 +276,7 @@ fn one_part_that_cannot_hold_takes_no_other_along() {
     assert_eq!(config.groups[1].processes[0].program.startsecs, 5);
     let expected = [
         "The options set at run time for [program:gone] are left out: no file has that section any more",
-        "The options set at run time for [program:w] are left out: expected a whole number, not 'x' in section \
+        "The options set at run time for [program:w] are left out: startsecs: expected a whole number, not 'x' in section \
          'program:w' (file: 'F')",
         "The program bad of group g, added at run time, is left out: program section program:bad does not specify a \
          command in section 'program:bad' (file: '/tmp/d')",

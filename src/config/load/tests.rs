@@ -125,7 +125,7 @@ fn bad_values_of_supervisord() {
         ("loglevel=loud", "bad logging level name 'loud'"),
         ("logfile=/no/such/x", "The directory named as part of the path /no/such/x does not exist"),
         ("umask=9", "9 can not be converted to an octal type"),
-        ("minfds=x", "expected a whole number, not 'x'"),
+        ("minfds=x", "minfds: expected a whole number, not 'x'"),
         ("nodaemon=x", "not a valid boolean value: 'x'"),
         ("directory=/no/such", "/no/such is not an existing directory"),
         ("childlogdir=/no/such", "/no/such is not an existing directory"),
@@ -216,7 +216,7 @@ fn included_files() {
     env.write("F", "[supervisord]\n[include]\nfiles=%(here)s/../etc/x/*.conf\n");
     assert_eq!(
         loader.load(&env).unwrap_err().to_string(),
-        "expected a whole number, not 'x' in section 'program:c' (file: '/base/../etc/x/c.conf', line 3)"
+        "startsecs: expected a whole number, not 'x' in section 'program:c' (file: '/base/../etc/x/c.conf', line 3)"
     );
     env.write("/etc/x/c.conf", "x\n");
     assert!(loader.load(&env).unwrap_err().to_string().contains("file: '/base/../etc/x/c.conf', line: 1"));

@@ -48,6 +48,26 @@ fn no_name_stands_for_two_options_of_a_section() {
     }
 }
 
+/// What is wrong with a value is said of the option by its name; these few errors are the original's, word for word.
+#[test]
+fn errors_about_values_name_their_options() {
+    const NAMELESS: &str = "autostart childlogdir environment exitcodes killasgroup logfile loglevel nocleanup nodaemon \
+        pidfile process_name redirect_stderr silent stderr_events_enabled stderr_logfile stderr_syslog \
+        stdout_events_enabled stdout_logfile stdout_syslog stopasgroup stopsignal strip_ansi umask";
+    let kinds = [("supervisord", "[supervisord]\n"), ("program:x", "[supervisord]\n[program:x]\ncommand=x\n")];
+    let mut nameless = BTreeSet::new();
+    for (section, head) in kinds {
+        for row in tables(section).unwrap().concat() {
+            // No kind of text that is read at all can be this one.
+            let Err(error) = Fake::new().load(&format!("{head}{}=^/\u{1}:\n", row.name)) else { continue };
+            if !error.to_string().contains(row.name) {
+                nameless.insert(row.name);
+            }
+        }
+    }
+    assert_eq!(nameless.into_iter().collect::<Vec<_>>().join(" "), NAMELESS);
+}
+
 #[test]
 fn an_empty_section_has_the_defaults() {
     let env = Fake::new();

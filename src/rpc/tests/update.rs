@@ -119,7 +119,7 @@ fn a_program_gets_other_options() {
         ),
         (
             params!["g", "w", options(&[("startsecs", "x")])],
-            "INCORRECT_PARAMETERS: expected a whole number, not 'x' in section 'program:w' (file: 'F')",
+            "INCORRECT_PARAMETERS: startsecs: expected a whole number, not 'x' in section 'program:w' (file: 'F')",
         ),
     ];
     for (params, expected) in rows {

@@ -154,7 +154,7 @@ fn push_texts(out: &mut Vec<u8>, all: &[String]) {
 }
 
 fn read_state(input: &mut Reader<'_>) -> Result<ProcessState, Malformed> {
-    let code = input.number()?;
+    let code: u64 = input.number()?;
     let found = ProcessState::ALL.into_iter().find(|state| state.code() as u64 == code);
     Ok(found.unwrap_or(ProcessState::Unknown))
 }
