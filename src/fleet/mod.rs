@@ -128,7 +128,7 @@ pub struct Application {
     /// The rules for all of it, from the rules file or its defaults.
     pub rules: Rc<ApplicationRules>,
     /// Its processes, and their rules.
-    pub tasks: BTreeMap<TaskId, ProcessRules>,
+    pub tasks: BTreeMap<TaskId, Rc<ProcessRules>>,
 }
 
 /// What statistics are collected, as it was asked for last (V-257, V-258).

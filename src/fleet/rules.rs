@@ -174,14 +174,14 @@ impl Fleet {
         let rules = self.configured.rules.process(subject, &application.rules, &mut unheard);
         self.view.set_rules(id, rules.expected_loading, application.rules.managed);
         if let Some(application) = self.applications.get_mut(&app) {
-            application.tasks.insert(id, rules);
+            application.tasks.insert(id, Rc::new(rules));
         }
     }
 
     /// The rules of a task.
     pub fn rules_of(&self, id: TaskId) -> Option<&ProcessRules> {
         let app = self.view.task(id)?.app;
-        self.applications.get(&app)?.tasks.get(&id)
+        self.applications.get(&app)?.tasks.get(&id).map(Rc::as_ref)
     }
 
     /// What a process of this instance is for the fleet.

@@ -81,7 +81,7 @@ impl Fleet {
     /// How an application is.
     pub fn status(&self, id: AppId) -> Option<Status> {
         let application = self.applications.get(&id)?;
-        let part = |(id, rules): (&TaskId, &crate::config::fleet::ProcessRules)| {
+        let part = |(id, rules): (&TaskId, &std::rc::Rc<crate::config::fleet::ProcessRules>)| {
             let task = self.view.task(*id)?;
             Some(Part { name: &task.name, state: task.shown(), expected: task.expected(), required: rules.required })
         };

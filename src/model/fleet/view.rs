@@ -296,7 +296,11 @@ impl View {
         let known = Known { peer, record, at: now, is_stale: false };
         match task.known.binary_search_by_key(&peer, |known| known.peer) {
             Ok(at) => task.known[at] = known,
-            Err(at) => task.known.insert(at, known),
+            Err(at) => {
+                // Most are known of one instance alone, or are told of by each once.
+                task.known.reserve_exact(1);
+                task.known.insert(at, known);
+            }
         }
         self.recount(id);
         Some(id)
