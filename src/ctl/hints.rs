@@ -31,6 +31,9 @@ pub fn no_such_process(session: &mut Session, name: &str) {
     if !session.gives_hints {
         return;
     }
+    if name.starts_with("--") {
+        session.hint(&format!("{name} is taken for a name: it is no option of this command"));
+    }
     let Ok(Value::Array(infos)) = session.call_aside("supervisor.getAllProcessInfo", &[]) else { return };
     let known: Vec<(&str, &str)> =
         infos.iter().filter_map(|info| Some((text(info, "group")?, text(info, "name")?))).collect();

@@ -52,7 +52,7 @@ impl Line {
     pub fn new(name: String, state: &str, cause: Cause<'_>) -> Line {
         let is_ill = state == "RUNNING" && !cause.ill.is_empty();
         // It waits for what does not come by itself.
-        let is_stuck = ["(FATAL)", "(EXITED)", "(removed)"].iter().any(|end| cause.waits.contains(end));
+        let is_stuck = ["(FATAL)", "(EXITED)", "(removed)", "(empty)"].iter().any(|end| cause.waits.contains(end));
         let is_wrong = match state {
             _ if is_stuck => true,
             "FATAL" | "BACKOFF" | "UNKNOWN" => true,
@@ -72,7 +72,9 @@ impl Line {
             _ => {
                 add(cause.exit);
                 // It says the same in other words.
-                if cause.exit.is_empty() || !cause.problem.starts_with("Exited too quickly") {
+                let is_said =
+                    ["Exited too quickly", "Bad exit code"].iter().any(|text| cause.problem.starts_with(text));
+                if cause.exit.is_empty() || !is_said {
                     add(cause.problem);
                 }
             }
@@ -242,6 +244,12 @@ mod tests {
                 "FATAL",
                 Cause { problem: "Exited too quickly (process log may have details)", ..exit },
                 "exit status 1",
+                true,
+            ),
+            (
+                "EXITED",
+                Cause { exit: "terminated by SIGSEGV", problem: "Bad exit code -1", ..Cause::default() },
+                "terminated by SIGSEGV",
                 true,
             ),
             ("BACKOFF", Cause { next: Some(4), ..exit }, "exit status 1; next try in 4 s", true),

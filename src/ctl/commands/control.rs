@@ -1,7 +1,7 @@
 //! start, stop, restart, signal, clear: their words and flags (S-24 to S-30).
 
 use super::act::{CLEAR, SIGNAL, STOP, apply, start_names, stop_names};
-use super::flags::Flags;
+use super::flags::{Flags, refuse_unknown};
 use super::names::{expand, words};
 use super::order;
 use crate::ctl::error::Error;
@@ -9,7 +9,9 @@ use crate::ctl::session::Session;
 
 pub fn start(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let mut names = words(arguments);
-    let flags = Flags::take(&mut names, &["--with-deps"])?;
+    let known = ["--with-deps"];
+    let flags = Flags::take(&mut names, &known)?;
+    refuse_unknown(session, ("start", &known), &names, 2)?;
     if names.is_empty() {
         return Err(Error::usage("Error: start requires a process name", 2));
     }
@@ -22,7 +24,9 @@ pub fn start(session: &mut Session, arguments: &str) -> Result<(), Error> {
 
 pub fn stop(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let mut names = words(arguments);
-    let flags = Flags::take(&mut names, &["--with-dependents"])?;
+    let known = ["--with-dependents"];
+    let flags = Flags::take(&mut names, &known)?;
+    refuse_unknown(session, ("stop", &known), &names, 1)?;
     let names = required_of(session, "stop", names)?;
     if flags.with_dependents {
         return order::stop_with_dependents(session, &names);
@@ -35,6 +39,7 @@ pub fn restart(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let mut names = words(arguments);
     let known = ["--with-dependents", "--only", "--rolling", "--max-unavailable", "--timeout"];
     let flags = Flags::take(&mut names, &known)?;
+    refuse_unknown(session, ("restart", &known), &names, 1)?;
     let names = required_of(session, "restart", names)?;
     if flags.rolling {
         return order::restart_rolling(session, &names, &flags);
@@ -61,6 +66,7 @@ pub fn signal(session: &mut Session, arguments: &str) -> Result<(), Error> {
 
 /// Every program by the signal that it reloads by, which the server knows.
 pub fn hup(session: &mut Session, arguments: &str) -> Result<(), Error> {
+    refuse_unknown(session, ("hup", &[]), &words(arguments), 1)?;
     let names = required(session, "hup", arguments)?;
     apply(session, &SIGNAL, &names, Some("reloadsignal"))
 }

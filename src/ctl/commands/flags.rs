@@ -1,6 +1,61 @@
-//! Flags of start, stop, restart, enable and disable.
+//! Flags of commands that take names: a word with two dashes is a flag that the command knows, a name as ever, or a mistake.
 
+use crate::ctl::closest::closest;
 use crate::ctl::error::Error;
+use crate::ctl::session::Session;
+use crate::namespec;
+use crate::wire::value::Value;
+
+/// The flags that some command or other has.
+const ALL: [&str; 14] = [
+    "--with-deps",
+    "--with-dependents",
+    "--only",
+    "--rolling",
+    "--max-unavailable",
+    "--timeout",
+    "--now",
+    "--stop",
+    "--json",
+    "--verbose",
+    "--long",
+    "--failed",
+    "--watch",
+    "--require",
+];
+
+/// Refuses words that look like flags and are none of the command's. With a command that Supervisor has, only those that are
+/// nearly a flag, or another command's: it would be done without what was meant. All others are names to it, and may be.
+pub(super) fn refuse_unknown(
+    session: &mut Session,
+    (command, known): (&str, &[&str]),
+    words: &[String],
+    status: i32,
+) -> Result<(), Error> {
+    let is_ours = matches!(command, "deps" | "enable" | "disable" | "hup");
+    let flag = |word: &str| word.split('=').next().unwrap_or_default().to_string();
+    let is_meant =
+        |word: &&String| word.len() > 2 && word.starts_with("--") && (is_ours || !closest(&flag(word), ALL).is_empty());
+    let Some(word) = words.iter().find(is_meant) else { return Ok(()) };
+    if let Ok(Value::Array(infos)) = session.call_aside("supervisor.getAllProcessInfo", &[])
+        && infos.iter().any(|info| is_called(info, word))
+    {
+        return Ok(());
+    }
+    let meant = closest(&flag(word), known.iter().copied());
+    let hint = meant.first().map_or(String::new(), |meant| format!(", did you mean {meant}?"));
+    Err(Error::usage(format!("Error: {command} has no option {word}{hint}"), status))
+}
+
+/// Whether a process, or its group, has that name.
+fn is_called(info: &Value, word: &str) -> bool {
+    let text = |member: &str| match info.member(member) {
+        Some(Value::Str(text)) => text.as_ref(),
+        _ => "",
+    };
+    let (group, name) = (text("group"), text("name"));
+    word.strip_suffix(":*").unwrap_or(word) == group || word == namespec::join(group, name)
+}
 
 /// What a command is told beside names.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::act::{print_results_of_start, print_results_of_stop, start_names, stop_names};
-use super::flags::Flags;
+use super::flags::{Flags, refuse_unknown};
 use super::names::{array, expand, namespec_of, number, text, texts};
 use crate::ctl::error::Error;
 use crate::ctl::session::Session;
@@ -131,7 +131,9 @@ pub fn disable(session: &mut Session, arguments: &str) -> Result<(), Error> {
 fn set_autostart(session: &mut Session, arguments: &str, autostart: bool) -> Result<(), Error> {
     let verb = if autostart { "enable" } else { "disable" };
     let mut names: Vec<String> = arguments.split_whitespace().map(str::to_string).collect();
-    let flags = Flags::take(&mut names, &["--now"])?;
+    let known = ["--now"];
+    let flags = Flags::take(&mut names, &known)?;
+    refuse_unknown(session, (verb, &known), &names, 1)?;
     if names.is_empty() {
         return Err(Error::usage(format!("Error: {verb} requires a process name"), 1));
     }
@@ -172,6 +174,7 @@ pub fn deps(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let mut names: Vec<String> = arguments.split_whitespace().map(str::to_string).collect();
     let is_stop = names.iter().any(|name| name == "--stop");
     names.retain(|name| name != "--stop");
+    refuse_unknown(session, ("deps", &["--stop"]), &names, 1)?;
     let names = expand(session, names)?;
     let Some(graph) = call(session, "stheno.getGraph", &[])? else { return Ok(()) };
     let tree = Tree::read(&graph)?;

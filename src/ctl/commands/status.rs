@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::flags::refuse_unknown;
 use super::names::{array, expand, expand_in, namespec_of, none, number, text};
 use super::watch::{Choice, watch};
 
@@ -36,6 +37,7 @@ pub fn status(session: &mut Session, arguments: &str) -> Result<(), Error> {
     let mut names: Vec<String> = arguments.split_whitespace().map(str::to_string).collect();
     let [is_json, is_verbose, is_long, is_failed, is_watch] = WAYS.map(|way| names.iter().any(|name| name == way));
     names.retain(|name| !WAYS.contains(&name.as_str()));
+    refuse_unknown(session, ("status", &WAYS), &names, 4)?;
     if is_watch {
         return watch(session, &Choice { names, only_failed: is_failed });
     }
