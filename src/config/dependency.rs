@@ -50,7 +50,7 @@ impl Condition {
     }
 
     /// The condition of that name, or what is wrong with it.
-    fn named(name: &str) -> Result<Condition, String> {
+    pub(super) fn named(name: &str) -> Result<Condition, String> {
         Ok(match name {
             "running" => Condition::Running,
             "ready" => Condition::Ready,

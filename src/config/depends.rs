@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
-use super::dependency::Dependency;
+use super::dependency::{Condition, Dependency};
 use super::nearest::nearest;
 use super::options::Process;
 use super::types::Group;
@@ -163,7 +163,7 @@ pub struct Misordered {
 }
 
 /// Sees that everything that groups depend on is there, and that nothing goes in a circle. Does nothing where nothing
-/// depends on anything. A name that stands among `others` counts as there, for it was removed at run time, and so does one
+/// depends on anything. The name of a group without processes, which may get some, a name that stands among `others` counts as there, for it was removed at run time, and so does one
 /// that `may_miss`.
 ///
 /// Errors: what is wrong, about that process.
@@ -175,7 +175,11 @@ pub fn check(groups: &[Rc<Group>], others: &[Rc<Group>], may_miss: impl Fn(&str)
     let nodes: Vec<Node<'_>> = members.iter().map(|(node, _)| *node).collect();
     let removed: Vec<Node<'_>> = self::nodes(others).into_iter().map(|(node, _)| node).collect();
     let removed = Names::of(&removed);
-    let Err(wrong) = resolve_but_for(&nodes, |_, name| removed.find(name).is_some() || may_miss(name)) else {
+    let empty: HashSet<&str> =
+        groups.iter().filter(|group| group.processes.is_empty()).map(|group| &*group.name).collect();
+    let is_empty = |name: &str| empty.contains(name.strip_suffix(":*").unwrap_or(name));
+    let may_miss = |name: &str| is_empty(name) || removed.find(name).is_some() || may_miss(name);
+    let Err(wrong) = resolve_but_for(&nodes, |_, name| may_miss(name)) else {
         return Ok(());
     };
     let Some((_, process)) = members.get(wrong.node) else { return Ok(()) };
@@ -184,6 +188,13 @@ pub fn check(groups: &[Rc<Group>], others: &[Rc<Group>], may_miss: impl Fn(&str)
     let group = nodes.get(wrong.node).filter(|_| of_group).map(|node| node.group.to_string());
     let meant = wrong.unknown.and_then(|unknown| {
         let names = nodes.iter().flat_map(|node| [node.program, node.group]);
+        // In dependent_startup_wait_for the state stands behind a colon.
+        if let Some((name, condition)) = unknown.split_once(':')
+            && Condition::named(condition).is_ok()
+            && names.clone().any(|known| known == name)
+        {
+            return Some(format!("{name}={condition}"));
+        }
         nearest(&unknown, names).map(str::to_string)
     });
     Err(Misordered { process: Rc::clone(process), group, text: wrong.text, meant })

@@ -56,6 +56,12 @@ pub(super) fn look(document: &Document, groups: &[Rc<Group>]) -> Vec<Finding> {
             say(("listener", ""), text);
         }
         for need in needs {
+            if resolved.absent.get(need.set) == Some(&true) {
+                let name = &need.item.name;
+                let text =
+                    format!("{program} depends on {name}, a group without programs: it waits until that has some");
+                say(("empty", name), text);
+            }
             for index in &speakers[need.set] {
                 let (_, on) = members[*index];
                 let name = &on.program.name;

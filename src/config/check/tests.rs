@@ -363,3 +363,25 @@ fn commands_beside_a_program_are_looked_at() {
         assert!(lines.iter().all(|line| line.starts_with(expected)), "{option}: {lines:?}");
     }
 }
+
+/// O-1: a state behind a colon, as in dependent_startup_wait_for, and a group that has nothing yet.
+#[test]
+fn names_that_nothing_has() {
+    let rows = [
+        (
+            "b:ready",
+            "",
+            "error: depends_on names 'b:ready', which is no program or group in section 'program:a'",
+            "b=ready?",
+        ),
+        ("bb", "", "error: depends_on names 'bb', which is no program or group", "did you mean b?"),
+        ("g", "[group:g]\nprograms=\n", "warning: a depends on g, a group without programs", ""),
+        ("g:*", "[group:g]\nprograms=\n", "warning: a depends on g:*, a group without programs", ""),
+    ];
+    for (item, more, start, end) in rows {
+        let lines =
+            report(&format!("{HEAD}[program:a]\ncommand=x\ndepends_on={item}\n[program:b]\ncommand=x\n{more}")).lines;
+        let is_told = matches!(&lines[..], [line] if line.starts_with(start) && line.contains(end));
+        assert!(is_told, "{item}: {lines:?}");
+    }
+}

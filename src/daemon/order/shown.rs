@@ -36,7 +36,10 @@ impl Daemon {
     }
 
     fn each_obstacle(&self, id: ProcId) -> impl Iterator<Item = (String, &'static str, &'static str)> + '_ {
-        let absent = self.order.gates.absent(id).map(|item| (item.name.clone(), item.condition.name(), "removed"));
+        let is_there = |name: &str| self.roster.group_named(name.strip_suffix(":*").unwrap_or(name)).is_some();
+        let word = move |name: &str| if is_there(name) { "empty" } else { "removed" };
+        let absent = self.order.gates.absent(id);
+        let absent = absent.map(move |item| (item.name.clone(), item.condition.name(), word(&item.name)));
         // What has failed comes first: only some are shown.
         let gates = &self.order.gates;
         let either = [true, false].into_iter();
