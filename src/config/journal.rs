@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
+use super::datatypes::Datatype;
+use super::env::Nowhere;
+use super::program_default::PROGRAM_DEFAULT;
 use super::types::Group;
 use crate::wire::ini::{Document, Section};
 
@@ -162,11 +165,20 @@ impl Journal {
         self.gone.groups.contains(group) || self.groups.get(group).is_some_and(|note| note.is_made)
     }
 
-    /// Sets options of a program, those that it has already where they stand.
-    pub fn set_options(&mut self, definition: &Definition, options: &[(String, String)]) {
+    /// Sets options of a program, those that it has already where they stand. That it starts by itself is not kept if it does so
+    /// by the files anyway: who enables again what was disabled leaves it to them from then on.
+    pub fn set_options(&mut self, definition: &Definition, options: &[(String, String)], base: &Document) {
         match definition {
             Definition::Files(section) => {
-                set_options(Rc::make_mut(self.amended.entry(section.clone()).or_default()), options);
+                let amended = Rc::make_mut(self.amended.entry(section.clone()).or_default());
+                set_options(amended, options);
+                let is_said = |name: &str| options.iter().any(|(key, _)| key == name);
+                let is_enabled =
+                    |key: &str, value: &str| key == AUTOSTART && is_said(key) && bool_of(value) == Some(true);
+                amended.retain(|(key, value)| !is_enabled(key, value) || !starts_itself(base, section));
+                if amended.is_empty() {
+                    self.amended.remove(section);
+                }
             }
             Definition::Own { group, program } => {
                 if let Some(own) = self.own_mut(group, program) {
@@ -187,6 +199,21 @@ impl Journal {
             }
         }
     }
+}
+
+/// The option that is given at run time and taken back (O-7).
+const AUTOSTART: &str = "autostart";
+
+fn bool_of(text: &str) -> Option<bool> {
+    bool::parse(text, &Nowhere).ok()
+}
+
+/// What `autostart` is by the files.
+fn starts_itself(base: &Document, section: &str) -> bool {
+    let stand_in = || base.section(PROGRAM_DEFAULT).filter(|_| section.starts_with("program:"))?.get(AUTOSTART);
+    let own = base.section(section).and_then(|section| section.get(AUTOSTART));
+    let written = own.or_else(stand_in).or_else(|| base.defaults.get(AUTOSTART));
+    written.and_then(|entry| bool_of(&entry.value)).unwrap_or(true)
 }
 
 /// Sets options; of those whose names no file could hold nobody reads any.

@@ -135,7 +135,7 @@ impl Dynamic {
         let definitions = self.definitions(roster, program, group);
         let mut journal = self.kept.journal.clone();
         for definition in &definitions {
-            journal.set_options(definition, options);
+            journal.set_options(definition, options, &base);
             if whole {
                 journal.bring_back(definition);
             }

@@ -121,7 +121,7 @@ impl Edits {
             Change::SetOptions { definitions, options, groups, made, whole, .. } => {
                 let options = with_early_names(options, None, scene.here);
                 for definition in definitions {
-                    self.journal.set_options(definition, &options);
+                    self.journal.set_options(definition, &options, scene.base);
                     if *whole {
                         self.journal.bring_back(definition);
                     }
