@@ -293,7 +293,7 @@ impl Process {
                 let is_spoilt = result.is_err() && hook.spoils_start(config);
                 if is_next && !is_spoilt && daemon != SupervisorState::Running {
                     // Nothing is started while the daemon stops everything.
-                    self.end_before_start(now, out);
+                    self.end_before_start(config, now, out);
                 } else {
                     self.hook_ended(hook, result, config, now, out);
                 }
@@ -342,7 +342,7 @@ impl Process {
                 if self.around.hook == Some(Hook::PreStart) {
                     self.drop_hook(out);
                 }
-                self.end_before_start(now, out);
+                self.end_before_start(config, now, out);
             }
             (Stopping | Stopped, Trigger::Stop) => {
                 self.around.again = false;
@@ -478,8 +478,9 @@ impl Process {
     }
 
     /// A start ends before there is a child.
-    fn end_before_start(&mut self, now: Now, out: &mut Vec<Effect>) {
+    fn end_before_start(&mut self, config: &config::Process, now: Now, out: &mut Vec<Effect>) {
         self.runs.stop_wall = now.wall.secs();
+        out.push(Effect::Log(Level::Info, format!("stopped: {} (before it was spawned)", config.name)));
         self.change(ProcessState::Stopped, false, None, out);
     }
 

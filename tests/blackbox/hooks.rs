@@ -78,6 +78,22 @@ fn hooks_that_fail_or_hang() {
     );
 }
 
+/// O-6, O-2: a stop kills the hook that runs before the start, and the log says so.
+#[test]
+fn a_stop_ends_a_hook_before_the_start() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start("[program:slow]\ncommand=touch $DIR/ran\npre_start_hook=sleep 1000\nstartsecs=0\n");
+    wait_for("the hook", || {
+        (daemon.info("slow", "description").as_str() == Some("Running pre_start_hook")).then_some(())
+    });
+    assert_eq!(daemon.folder.ctl(&["stop", "slow"]).stdout, "slow: stopped\n");
+    assert_eq!(daemon.state("slow"), "STOPPED");
+    assert_eq!(daemon.log_lines("stopped: slow"), ["stopped: slow (before it was spawned)"]);
+    assert!(!daemon.folder.path("ran").exists());
+}
+
 /// O-6: the ladder of signals, and that a second stop does not begin it anew.
 #[test]
 fn signals_one_after_the_other() {

@@ -504,6 +504,8 @@ fn disabled_programs_stay_down_at_the_next_start() {
     wait_description(&daemon, "web", "Waiting for x (disabled)");
     assert_eq!(daemon.folder.ctl(&["enable", "x"]).stdout, "x: enabled\n");
     assert_eq!(daemon.state("x"), "STOPPED", "enabling starts nothing");
+    // What the file says holds again, also when it says something else one day.
+    assert!(!daemon.folder.read("dynamic.conf").contains("autostart"), "{}", daemon.folder.read("dynamic.conf"));
     assert_eq!(daemon.folder.ctl(&["enable", "--now", "x"]).stdout, "x: enabled\nx: started\n");
     daemon.wait_state("web", "RUNNING");
 }
@@ -533,4 +535,47 @@ fn dependent_startup_starts_what_waits_once() {
     let unasked = Daemon::start(&config.concat());
     unasked.wait_state("b", "EXITED");
     assert_eq!((unasked.state("x"), description(&unasked, "x")), ("STOPPED".to_string(), "Not started".to_string()));
+}
+
+/// O-1: a group without programs is a name like any other; who depends on it waits until it has some.
+#[test]
+fn an_empty_group_is_waited_for() {
+    if is_original() {
+        return;
+    }
+    let loader = "[rpcinterface:twiddler]\n\
+                  supervisor.rpcinterface_factory=supervisor_twiddler.rpcinterface:make_twiddler_rpcinterface\n";
+    let daemon = Daemon::start(&format!("{}[group:later]\nprograms=\n{loader}", program("web", "depends_on=later")));
+    wait_description(&daemon, "web", "Waiting for later (empty)");
+    let options = vec![("command".into(), "sleep 1000".into()), ("startsecs".into(), "0".into())];
+    daemon.must("twiddler.addProgramToGroup", &["later".into(), "one".into(), Value::Struct(options)]);
+    daemon.wait_state("web", "RUNNING");
+    assert_eq!(daemon.state("later:one"), "RUNNING");
+}
+
+/// O-7, O-8: a flag that is misspelt, or another command's, is no name: nothing is done without it. What is like none is a name to
+/// the commands of Supervisor, as ever.
+#[test]
+fn flags_that_are_none() {
+    if is_original() {
+        return;
+    }
+    let daemon = Daemon::start(&[program("x", "autostart=false"), program("--long-name", "")].concat());
+    let rows: [(&[&str], &str, i32); 8] = [
+        (&["start", "--with-dep", "x"], "Error: start has no option --with-dep, did you mean --with-deps?", 2),
+        (&["stop", "--with-deps", "x"], "Error: stop has no option --with-deps", 1),
+        (&["restart", "--roling", "x"], "Error: restart has no option --roling, did you mean --rolling?", 1),
+        (&["status", "--verbos"], "Error: status has no option --verbos, did you mean --verbose?", 4),
+        (&["deps", "--foo"], "Error: deps has no option --foo", 1),
+        (&["enable", "--foo", "x"], "Error: enable has no option --foo", 1),
+        (&["hup", "--foo", "x"], "Error: hup has no option --foo", 1),
+        (&["start", "--foo"], "--foo: ERROR (no such process)", 1),
+    ];
+    for (words, expected, status) in rows {
+        let ended = daemon.folder.ctl(words);
+        assert_eq!((ended.stdout.lines().next(), ended.status), (Some(expected), status), "{words:?}");
+    }
+    assert_eq!(daemon.state("x"), "STOPPED");
+    // A program may be called so.
+    assert_eq!(daemon.folder.ctl(&["restart", "--long-name"]).stdout, "--long-name: stopped\n--long-name: started\n");
 }

@@ -30,7 +30,8 @@ fn stack(folder: &Folder, bin: &Path) -> String {
     let bin = bin.display();
     let sections = [
         "[program-default]\nstopwaitsecs=5\n".to_string(),
-        format!("[program:initdb]\ntype=oneshot\nuser=postgres\ncommand={bin}/initdb -A trust -D $DIR/pg/db\n"),
+        format!("[program:initdb]\ntype=oneshot\nuser=postgres\n\
+             command=sh -c 'test -s $DIR/pg/db/PG_VERSION || exec {bin}/initdb -A trust -D $DIR/pg/db'\n"),
         format!(
             "[program:db]\nuser=postgres\ncommand={bin}/postgres -D $DIR/pg/db -k $DIR/pg -p {database} -c listen_addresses=''\n\
              depends_on=initdb=completed\nready=command:{bin}/pg_isready -q -h $DIR/pg -p {database}\nready_interval=0.2\n\
@@ -38,7 +39,8 @@ fn stack(folder: &Folder, bin: &Path) -> String {
         ),
         format!(
             "[program:migrate]\ntype=oneshot\nuser=postgres\n\
-             command=psql -h $DIR/pg -p {database} -d postgres -c 'create table t (a int)'\ndepends_on=db=ready\n"
+             command=sh -c 'test ! -e $DIR/broken && psql -h $DIR/pg -p {database} -d postgres -c \"create table if not exists t (a int)\"'\n\
+             depends_on=db=ready\nstartretries=0\n"
         ),
         format!(
             "[program:web]\ncommand=/usr/sbin/nginx -c $DIR/nginx.conf -g 'daemon off; pid $DIR/nginx.pid;'\n\
@@ -100,6 +102,32 @@ fn a_real_stack_starts_in_order_and_heals() {
     // Of nginx's master the workers are left, which hold the port until they are gone.
     kill_and_wait(&daemon, "web");
     kill_and_wait(&daemon, "worker:worker_1");
+
+    // A migration that fails: nobody starts behind it, who asked is told, and all goes on when it is repaired.
+    daemon.folder.write("broken", "");
+    daemon.folder.ctl(&["stop", "web", "worker:*"]);
+    let failed = daemon.folder.ctl(&["start", "all"]);
+    assert_eq!(failed.status, 7);
+    for line in ["migrate: ERROR (abnormal termination)", "web: ERROR (waiting for migrate (FATAL))"] {
+        assert!(failed.stdout.lines().any(|printed| printed == line), "{}", failed.stdout);
+    }
+    assert_eq!(daemon.info("web", "description").as_str(), Some("Waiting for migrate (FATAL)"));
+    fs::remove_file(daemon.folder.path("broken")).expect("it is there");
+    assert_eq!(daemon.folder.ctl(&["start", "migrate"]).stdout, "migrate: started\n");
+    for name in PROGRAMS {
+        daemon.wait_state(name, "RUNNING");
+    }
+
+    // Stopped in every order, it comes up in its own.
+    let [a, b, c] = ["db", "web", "worker:*"];
+    for order in [[a, b, c], [a, c, b], [b, a, c], [b, c, a], [c, a, b], [c, b, a]] {
+        for name in order {
+            daemon.folder.ctl(&["stop", name]);
+        }
+        let started = daemon.folder.ctl(&["start", "all"]);
+        assert_eq!(started.status, 0, "{order:?}: {}", started.stdout);
+        assert!(PROGRAMS.iter().all(|name| daemon.state(name) == "RUNNING"), "{order:?}");
+    }
 
     // The end of the sidecar is the end of all: what depends is stopped before what it depends on.
     kill(Pid::from_raw(daemon.pid_of("sidecar")), Signal::SIGKILL).expect("it runs");

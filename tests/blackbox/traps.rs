@@ -72,7 +72,9 @@ fn a_hook_that_ends_during_the_end_starts_nothing() {
         return;
     }
     let config = [
-        tells("web", "0.6", "priority=900"),
+        "[program:web]\ncommand=sh -c \"trap 'while ! test -e $DIR/hook.done; do sleep 0.02; done; exit 0' TERM; \
+         echo up > $DIR/web.up; while :; do sleep 0.02; done\"\nstartsecs=0\npriority=900\n"
+            .to_string(),
         program("late", "priority=1\npre_start_hook=sh -c \"echo > $DIR/hook; sleep 0.3; echo >> $DIR/hook.done\""),
     ];
     let mut daemon = Daemon::start(&config.concat());

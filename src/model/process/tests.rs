@@ -337,7 +337,10 @@ fn the_next_run_waits_for_what_the_last_one_left_behind() {
         assert_eq!(started, ["STOPPED -> STARTING tries:0 pid:0"]);
         assert_eq!(process.deadline(&program, daemon), None);
         let mut stopped = process.clone();
-        assert_eq!(fed(&mut stopped, Trigger::Stop, &program, daemon, LATE), ["STARTING -> STOPPED tries:0 pid:0"]);
+        assert_eq!(
+            fed(&mut stopped, Trigger::Stop, &program, daemon, LATE),
+            ["INFO stopped: cat (before it was spawned)", "STARTING -> STOPPED tries:0 pid:0"]
+        );
         let cleared = fed(&mut process, Trigger::Cleared, &program, daemon, LATE);
         assert_eq!(cleared, if daemon == Running { vec!["spawn"] } else { vec![] }, "{daemon:?}");
     }
