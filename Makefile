@@ -126,8 +126,10 @@ browser-test: ## drive the live page in headless Chromium, and leave pictures; D
 	elif ! (cd run/browser && timeout 120 npm install --silent --no-save playwright-core@1.65.1 axe-core@4.14.1); then \
 		echo "SKIPPED: npm cannot get playwright-core and axe-core"; \
 	else \
-		CHROMIUM=$$(command -v $${CHROMIUM:-chromium}) BROWSER_MODULES=$(CURDIR)/run/browser timeout 600 \
-			node tests/browser/run.mjs $(abspath $(CARGO_TARGET_DIR))/debug/supervisord run/browser/pictures; \
+		export CHROMIUM=$$(command -v $${CHROMIUM:-chromium}) BROWSER_MODULES=$(CURDIR)/run/browser; \
+		status=0; for test in run fleet; do \
+			timeout 600 node tests/browser/$$test.mjs $(abspath $(CARGO_TARGET_DIR))/debug/supervisord run/browser/pictures || status=1; \
+		done; exit $$status; \
 	fi
 
 machines-test: ## nginx and Caddy before the page, and a Prometheus that scrapes; Debian: apt-get install nginx-light caddy prometheus

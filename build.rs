@@ -20,31 +20,50 @@ fn main() {
     let sheet = fs::read_to_string(PLAIN_SHEET).expect("a source is readable");
     fs::write(Path::new(&out).join("supervisor.css"), tidy("supervisor.css", &bare(&sheet)))
         .expect("the folder can be written");
-    let mut table = String::from("&[\n");
-    #[cfg(feature = "page")]
-    pack_all(Path::new(&out), &mut table);
-    table.push_str("]\n");
-    fs::write(Path::new(&out).join("page.rs"), table).expect("the folder can be written");
+    for (name, sent) in [("page.rs", PAGE), ("fleet.rs", FLEET)] {
+        let mut table = String::from("&[\n");
+        #[cfg(feature = "page")]
+        pack_all(Path::new(&out), sent, &mut table);
+        #[cfg(not(feature = "page"))]
+        let _ = sent;
+        table.push_str("]\n");
+        fs::write(Path::new(&out).join(name), table).expect("the folder can be written");
+    }
 }
 
 /// The modules that become one file: packed together they take a fifth less, and a page is there after one question. None
 /// uses a name of another one that it does not import, and each name is there once.
-#[cfg(feature = "page")]
 const MODULES: &[&str] = &["base.js", "daemon.js", "process.js", "list.js", "log.js", "forms.js", "views.js", "app.js"];
 
-/// What is sent, of which files, and as what.
-#[cfg(feature = "page")]
-const SENT: &[(&str, &[&str], &str)] = &[
+/// A file that is sent: its name, the sources that it is made of, and its type.
+type Sent = (&'static str, &'static [&'static str], &'static str);
+
+/// What is sent for the live page.
+const PAGE: &[Sent] = &[
     ("app.js", MODULES, "text/javascript;charset=utf-8"),
     ("boot.js", &["boot.js"], "text/javascript;charset=utf-8"),
     ("page.css", &["page.css"], "text/css;charset=utf-8"),
     ("bad.svg", &["bad.svg"], "image/svg+xml"),
 ];
 
+/// What is sent for the pages of a fleet, which begin with what both share.
+#[cfg(feature = "fleet")]
+const FLEET: &[Sent] = &[
+    (
+        "fleet.js",
+        &["base.js", "fleet/hosts.js", "fleet/matrix.js", "fleet/views.js", "fleet/fleet.js"],
+        "text/javascript;charset=utf-8",
+    ),
+    ("fleet-boot.js", &["fleet/boot.js"], "text/javascript;charset=utf-8"),
+    ("fleet.css", &["fleet/fleet.css"], "text/css;charset=utf-8"),
+];
+#[cfg(not(feature = "fleet"))]
+const FLEET: &[Sent] = &[];
+
 /// Packs each file and enters it in the table.
 #[cfg(feature = "page")]
-fn pack_all(out: &Path, table: &mut String) {
-    for (name, sources, content_type) in SENT {
+fn pack_all(out: &Path, sent: &[Sent], table: &mut String) {
+    for (name, sources, content_type) in sent {
         let read = |source: &&str| fs::read_to_string(Path::new(FOLDER).join(source)).expect("a source is readable");
         let text = tidy(name, &sources.iter().map(|source| bare(&read(source))).collect::<String>());
         let gzip = gzip(text.as_bytes());

@@ -25,6 +25,7 @@ mod resize;
 mod rules;
 pub mod sequence;
 mod statistics;
+pub mod timeline;
 pub mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,6 +117,7 @@ pub struct Fleet {
     pub stats: Stats,
     /// What is told to whoever wants it.
     published: Option<Box<published::Published>>,
+    timeline: timeline::Timeline,
     /// What is collected while somebody reads it.
     statistics: Option<statistics::Statistics>,
     /// The other instances; none where this one is alone.
@@ -200,6 +202,7 @@ impl Fleet {
             is_unfinished: false,
             published: None,
             statistics: None,
+            timeline: timeline::Timeline::default(),
         });
         fleet.introduce_own(daemon, now);
         fleet.read_disabled(host);
@@ -239,6 +242,7 @@ impl Fleet {
         self.collect(daemon, now, host);
         // Before the end: who leads says so before it goes.
         self.tell(daemon, now);
+        self.remember_turn(now);
         self.end_if_done(daemon, host);
     }
 

@@ -220,6 +220,7 @@ impl Fleet {
 
     /// A process of this instance has changed.
     pub(super) fn note_step(&mut self, task: TaskId, change: &Transition, now: Now) {
+        self.remember_process(task, self.own, now);
         if self.published.is_none() {
             return;
         }
@@ -230,6 +231,7 @@ impl Fleet {
 
     /// Another instance has said that a process has changed there.
     pub(super) fn note_heard(&mut self, peer: PeerId, task: TaskId, from: Option<ProcessState>, now: Now) {
+        self.remember_process(task, peer, now);
         if self.published.is_none() {
             return;
         }

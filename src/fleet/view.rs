@@ -32,6 +32,11 @@ impl Fleet {
         &self.view
     }
 
+    /// The same, of which is to be kept what changes.
+    pub fn view_mut(&mut self) -> &mut View {
+        &mut self.view
+    }
+
     /// Whether this instance starts something, and stops something.
     pub fn jobs(&self) -> (bool, bool) {
         (!self.sequencer.is_starting_nothing(), !self.sequencer.is_stopping_nothing())

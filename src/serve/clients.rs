@@ -14,7 +14,6 @@ use super::sites::Speech;
 use super::text::TextProgress;
 use crate::clock::Now;
 use crate::daemon::Host;
-use crate::eventtype::EventMask;
 #[cfg(feature = "fleet")]
 use crate::fleet::peers::Peers;
 use crate::id::ConnId;
@@ -430,6 +429,8 @@ impl Service {
             Feed::Live(_) => return self.tell(id, now, host),
             #[cfg(feature = "fleet")]
             Feed::Published(_) => {}
+            #[cfg(feature = "fleet")]
+            Feed::Fleet(_) => return self.tell_fleet(id, false, now),
             Feed::Text(_) => return self.serve(id, now, host),
         }
         if !conn.output.is_empty() {
@@ -460,47 +461,6 @@ impl Service {
         }
     }
 
-    /// Hands the events of this turn to the feeds that want them.
-    pub(super) fn feed_events(&mut self) {
-        let ids: Vec<ConnId> = self.conns.fed_with_events().iter().copied().collect();
-        if ids.is_empty() {
-            return;
-        }
-        let (events, lost) = self.daemon.bus.take_streamed();
-        for id in ids {
-            let Some(conn) = self.conns.get_mut(id) else { continue };
-            let Phase::Feed(feed) = &mut conn.phase else { continue };
-            if let Feed::Events(feed) = &mut **feed
-                && feed.feed(&events, lost, &mut conn.output)
-            {
-                self.conns.touch(id);
-            }
-        }
-    }
-
-    /// Ends all streams of events, for the run is over.
-    pub(super) fn end_events(&mut self) {
-        let ids: Vec<ConnId> = self.conns.fed_with_events().iter().copied().collect();
-        for id in ids {
-            let Some(conn) = self.conns.get_mut(id).filter(|conn| !conn.closing) else { continue };
-            let Phase::Feed(feed) = &mut conn.phase else { continue };
-            let Feed::Events(feed) = &mut **feed else { continue };
-            feed.end(&mut conn.output);
-            conn.closing = true;
-            self.conns.touch(id);
-        }
-    }
-
-    /// Tells the daemon what all streams of events together want.
-    fn refresh_event_mask(&mut self) {
-        let masks = self.conns.fed_with_events().iter().filter_map(|id| match &self.conns.get(*id)?.phase {
-            Phase::Feed(feed) => feed.event_mask(),
-            _ => None,
-        });
-        let mask = masks.fold(EventMask::NONE, EventMask::union);
-        self.daemon.bus.set_stream_mask(mask);
-    }
-
     /// A client sends no more. It may still read: what it asked for is answered before the connection is closed.
     pub(super) fn hangup(&mut self, id: ConnId, host: &mut dyn Host) {
         let Some(conn) = self.conns.get_mut(id) else { return };
@@ -523,26 +483,5 @@ impl Service {
     fn cut_off(&mut self, id: ConnId, host: &mut dyn Host) {
         self.forget(id, host);
         host.close_connection(id);
-    }
-
-    /// Forgets a connection; what it asked for goes on.
-    pub(super) fn forget(&mut self, id: ConnId, host: &mut dyn Host) {
-        let Some(conn) = self.conns.remove(id) else { return };
-        match conn.phase {
-            Phase::Requests | Phase::Refused => {}
-            Phase::Deferred => {
-                self.deferred.abandon(id);
-                // Should it have been given up.
-                self.asks_again = true;
-            }
-            Phase::Feed(feed) => match *feed {
-                Feed::Events(_) => self.refresh_event_mask(),
-                Feed::Log(_) => host.unwatch_file(id),
-                // The fleet is told at the end of the turn, if it was the last one.
-                #[cfg(feature = "fleet")]
-                Feed::Published(_) => {}
-                Feed::Live(_) | Feed::Text(_) => {}
-            },
-        }
     }
 }

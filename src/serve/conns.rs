@@ -27,6 +27,9 @@ pub(super) struct Connections {
     /// Readers of what a fleet publishes.
     #[cfg(feature = "fleet")]
     published: BTreeSet<ConnId>,
+    /// Pages of the fleet that are open.
+    #[cfg(feature = "fleet")]
+    fleet_pages: BTreeSet<ConnId>,
     /// How many have a feed without an end.
     feeds: usize,
     /// Those that have output, or are to be closed.
@@ -104,6 +107,8 @@ impl Connections {
             self.live.remove(&id);
             #[cfg(feature = "fleet")]
             self.published.remove(&id);
+            #[cfg(feature = "fleet")]
+            self.fleet_pages.remove(&id);
         }
         Some(conn)
     }
@@ -171,6 +176,8 @@ impl Connections {
             Feed::Live(_) => drop(self.live.insert(id)),
             #[cfg(feature = "fleet")]
             Feed::Published(_) => drop(self.published.insert(id)),
+            #[cfg(feature = "fleet")]
+            Feed::Fleet(_) => drop(self.fleet_pages.insert(id)),
             Feed::Log(_) | Feed::Text(_) => {}
         }
         if matches!(&feed, Feed::Log(feed) if feed.is_of_memory()) {
@@ -199,6 +206,12 @@ impl Connections {
     #[cfg(feature = "fleet")]
     pub(super) fn published(&self) -> &BTreeSet<ConnId> {
         &self.published
+    }
+
+    /// Pages of the fleet that are open.
+    #[cfg(feature = "fleet")]
+    pub(super) fn fleet_pages(&self) -> &BTreeSet<ConnId> {
+        &self.fleet_pages
     }
 
     /// When [`Connections::expired`] has something to say.

@@ -129,6 +129,10 @@ impl Exchange<'_> {
             Handler::Live => self.live(head),
             #[cfg(feature = "fleet")]
             Handler::FleetEvents if self.daemon.config.is_in_fleet() => self.fleet_events(head, query),
+            #[cfg(feature = "fleet")]
+            Handler::FleetPage if self.daemon.config.is_in_fleet() => self.fleet_page(&request),
+            #[cfg(feature = "fleet")]
+            Handler::FleetLive if self.daemon.config.is_in_fleet() => self.fleet_live(head),
             Handler::LogPart => self.log_part(&request),
             Handler::Metrics if self.turns.is_some() && matches!(head.method, "GET" | "HEAD") => self.metrics(head),
             #[cfg(feature = "fleet")]
@@ -138,9 +142,13 @@ impl Exchange<'_> {
             Handler::Ok if is_page_method(head) => {
                 self.reply(head, &[("Content-Type", page::OK_TYPE)], page::OK_BODY.as_bytes())
             }
-            Handler::Ok | Handler::Metrics | Handler::Fleet | Handler::FleetEvents | Handler::Static => {
-                self.static_file(&request)
-            }
+            Handler::Ok
+            | Handler::Metrics
+            | Handler::Fleet
+            | Handler::FleetEvents
+            | Handler::FleetPage
+            | Handler::FleetLive
+            | Handler::Static => self.static_file(&request),
         }
     }
 

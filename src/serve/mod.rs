@@ -15,6 +15,8 @@ mod deferred;
 mod events;
 mod exchange;
 mod feed;
+#[cfg(feature = "fleet")]
+mod fleet_pages;
 mod follow;
 mod live;
 #[cfg(feature = "gzip")]

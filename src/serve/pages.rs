@@ -92,7 +92,7 @@ impl Exchange<'_> {
                 description: &info.description,
             })
             .collect();
-        page::index_page(&mut rows, message, rpc::SUPERVISOR_VERSION, year)
+        page::index_page(&mut rows, message, (rpc::SUPERVISOR_VERSION, year), self.daemon.config.is_in_fleet())
     }
 
     /// The end of a process's log.
@@ -145,7 +145,7 @@ impl Exchange<'_> {
         if head.method != "GET" && head.method != "HEAD" {
             return self.error(head.reply_to, Status::BAD_REQUEST);
         }
-        if let Some(file) = files::find_page_file(&request.path) {
+        if let Some(file) = files::find_page_file(&request.path, self.daemon.config.is_in_fleet()) {
             return self.page_file(head, file);
         }
         match files::find(&request.path) {

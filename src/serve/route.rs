@@ -16,6 +16,10 @@ pub enum Handler {
     Live,
     /// What a fleet publishes, as it happens.
     FleetEvents,
+    /// The page of a fleet.
+    FleetPage,
+    /// The state of a fleet as it changes, for its page.
+    FleetLive,
     /// A part of a log, for a page.
     LogPart,
     /// `/metrics`: figures for Prometheus.
@@ -42,6 +46,8 @@ pub const ROUTES: &[(&str, bool, Handler)] = &[
     ("/fleet", false, Handler::Fleet),
     ("/stheno/events", false, Handler::Live),
     ("/fleet/events", false, Handler::FleetEvents),
+    ("/fleet/live", false, Handler::FleetLive),
+    ("/fleet.html", false, Handler::FleetPage),
     ("/stheno/log", false, Handler::LogPart),
     ("/", false, Handler::Index),
     ("/index.html", false, Handler::Index),
@@ -77,6 +83,8 @@ mod tests {
             ("/metrics/a", Handler::Static),
             ("/fleet", Handler::Fleet),
             ("/fleet/a", Handler::Static),
+            ("/fleet/live", Handler::FleetLive),
+            ("/fleet.html", Handler::FleetPage),
             ("/ok.html", Handler::Ok),
             ("/tail.html", Handler::Tail),
             ("/images/icon.png", Handler::Static),

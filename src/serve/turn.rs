@@ -96,6 +96,8 @@ impl Service {
         self.feed_memory_logs(host);
         self.feed_live(now, host);
         #[cfg(feature = "fleet")]
+        self.feed_fleet(now);
+        #[cfg(feature = "fleet")]
         self.publish(now, host);
         self.last_turns += usize::from(self.daemon.finished());
         if self.finished().is_some() {
@@ -103,6 +105,8 @@ impl Service {
             self.with_peers(|peers| peers.leave());
             self.end_events();
             self.end_live();
+            #[cfg(feature = "fleet")]
+            self.end_fleet_pages();
             #[cfg(feature = "fleet")]
             self.end_published();
         }

@@ -47,10 +47,14 @@ pub const PAGE_FILES: &[PageFile] = include!(concat!(env!("OUT_DIR"), "/page.rs"
 /// Whether the live page is built in.
 pub const HAS_PAGE: bool = cfg!(feature = "page");
 
-/// The file of the live page at an unquoted path.
-pub fn find_page_file(path: &str) -> Option<&'static PageFile> {
+/// The files of the pages of a fleet, which share the sheet of the live page.
+pub const FLEET_FILES: &[PageFile] = include!(concat!(env!("OUT_DIR"), "/fleet.rs"));
+
+/// The file of the live page at an unquoted path; those of a fleet are there in one alone.
+pub fn find_page_file(path: &str, is_in_fleet: bool) -> Option<&'static PageFile> {
     let path = path.strip_prefix('/')?;
-    PAGE_FILES.iter().find(|file| file.path == path)
+    let of_fleet = if is_in_fleet { FLEET_FILES } else { &[] };
+    PAGE_FILES.iter().chain(of_fleet).find(|file| file.path == path)
 }
 
 macro_rules! files {
@@ -162,8 +166,12 @@ mod tests {
         let packed: usize = PAGE_FILES.iter().map(|file| file.packed.len()).sum();
         let raw = raw + SHEET.bytes.len();
         assert!(raw <= 64 * 1024 && packed <= 22 * 1024, "{raw} bytes, packed {packed}");
-        assert_eq!(HAS_PAGE, find_page_file("/page/app.js").is_some());
-        assert_eq!(find_page_file("/page/"), None);
+        assert_eq!(HAS_PAGE, find_page_file("/page/app.js", false).is_some());
+        assert_eq!(find_page_file("/page/", true), None);
+        let of_fleet: usize = FLEET_FILES.iter().map(|file| file.raw_bytes).sum();
+        assert!(of_fleet <= 56 * 1024, "{of_fleet} bytes");
+        assert_eq!(find_page_file("/page/fleet.js", false), None);
+        assert_eq!(find_page_file("/page/fleet.js", true).is_some(), HAS_PAGE && cfg!(feature = "fleet"));
         let mut etags: Vec<&str> = PAGE_FILES.iter().map(|file| file.etag).collect();
         etags.sort_unstable();
         etags.dedup();

@@ -123,18 +123,18 @@ fn is_expected(process: &Proc, exit: ExitStatus) -> bool {
 }
 
 /// The members of an object.
-struct Members<'a> {
-    out: &'a mut String,
-    is_first: bool,
+pub(super) struct Members<'a> {
+    pub(super) out: &'a mut String,
+    pub(super) is_first: bool,
 }
 
 impl Members<'_> {
-    fn name(&mut self, name: &str) {
+    pub(super) fn name(&mut self, name: &str) {
         let sign = if std::mem::take(&mut self.is_first) { '{' } else { ',' };
         self.put(format_args!("{sign}\"{name}\":"));
     }
 
-    fn number(&mut self, name: &str, number: u64) {
+    pub(super) fn number(&mut self, name: &str, number: u64) {
         // The id of the first process is 0.
         if number != 0 || self.is_first {
             self.name(name);
@@ -142,21 +142,21 @@ impl Members<'_> {
         }
     }
 
-    fn text(&mut self, name: &str, text: &str) {
+    pub(super) fn text(&mut self, name: &str, text: &str) {
         if !text.is_empty() {
             self.name(name);
             self.out.push_str(&json::string(text));
         }
     }
 
-    fn flag(&mut self, name: &str, is_set: bool) {
+    pub(super) fn flag(&mut self, name: &str, is_set: bool) {
         if is_set {
             self.name(name);
             self.out.push_str("true");
         }
     }
 
-    fn put(&mut self, text: std::fmt::Arguments<'_>) {
+    pub(super) fn put(&mut self, text: std::fmt::Arguments<'_>) {
         let written = self.out.write_fmt(text);
         debug_assert!(written.is_ok(), "writing to a string does not fail");
     }

@@ -8,6 +8,8 @@
 
 pub(crate) mod action;
 pub mod files;
+#[cfg(feature = "fleet")]
+pub(crate) mod fleet;
 pub(crate) mod guard;
 pub(crate) mod live;
 pub(crate) mod metrics;

@@ -54,7 +54,8 @@ pub struct Row<'a> {
 ///
 /// Each action is there twice: as the link that scripts follow, and as the button that people press, which is sent as POST.
 /// Where the live page is built in, it does not wait for the end of this one: of thousands of processes that would be seen.
-pub fn index_page(rows: &mut [Row], message: Option<&str>, version: &str, year: i32) -> String {
+/// Of an instance of a fleet there is a way to the page of that.
+pub fn index_page(rows: &mut [Row], message: Option<&str>, (version, year): (&str, i32), is_in_fleet: bool) -> String {
     crate::sort::by_key(rows, |row| (row.group, row.name));
     let mut page = Page::begin("Supervisor Status");
     if HAS_PAGE {
@@ -62,6 +63,9 @@ pub fn index_page(rows: &mut [Row], message: Option<&str>, version: &str, year: 
             "<link href=\"page/page.css\" rel=\"stylesheet\" media=\"not all\">\n\
              <link href=\"page/app.js\" rel=\"modulepreload\">\n<script src=\"page/boot.js\"></script>\n",
         );
+    }
+    if is_in_fleet {
+        page.raw("<link href=\"fleet.html\" rel=\"up\" title=\"Fleet\">\n");
     }
     page.raw("</head>\n<body>\n");
     page.raw(
@@ -88,6 +92,9 @@ pub fn index_page(rows: &mut [Row], message: Option<&str>, version: &str, year: 
             page.raw("</details>");
         }
         page.raw("</li>\n");
+    }
+    if is_in_fleet {
+        page.tab("fleet.html", "Fleet", "");
     }
     page.raw("</ul>\n");
     if rows.is_empty() {
@@ -202,18 +209,22 @@ pub fn tail_limit(limit: Option<&str>) -> u64 {
 /// The class of links that nobody sees: beside each stands the button that does the same.
 const FOR_SCRIPTS: &str = " class=\"get\"";
 /// Attributes of links into a window of their own.
-const NEW_WINDOW: &str = " target=\"_blank\" rel=\"noopener\"";
+pub(super) const NEW_WINDOW: &str = " target=\"_blank\" rel=\"noopener\"";
 
 /// A page being written. Text and attributes are escaped here and nowhere else.
-struct Page {
+pub(super) struct Page {
     html: String,
 }
 
 impl Page {
-    /// Begins a page, up to inside its head. The policy for scripts stands in the page itself too, for the case that
-    /// a header gets lost on the way.
+    /// Begins a page, up to inside its head.
     fn begin(title: &str) -> Page {
-        let mut page = Page::begin_bare(title);
+        Page::begin_with(title, guard::CONTENT_POLICY)
+    }
+
+    /// The same for a page of another policy. It stands in the page itself too, for the case that a header gets lost on the way.
+    pub(super) fn begin_with(title: &str, policy: &str) -> Page {
+        let mut page = Page::begin_head(title, policy);
         page.raw(
             "<link href=\"stylesheets/supervisor.css\" rel=\"stylesheet\" type=\"text/css\">\n\
              <link href=\"images/icon.png\" rel=\"icon\" type=\"image/png\">\n",
@@ -223,17 +234,21 @@ impl Page {
 
     /// The same without anything that would have to be asked for.
     fn begin_bare(title: &str) -> Page {
+        Page::begin_head(title, guard::CONTENT_POLICY)
+    }
+
+    fn begin_head(title: &str, policy: &str) -> Page {
         let mut page = Page { html: String::with_capacity(4096) };
         page.raw("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
         page.raw("<meta http-equiv=\"Content-Security-Policy\" content=\"");
-        page.raw(guard::CONTENT_POLICY);
+        page.attribute(policy);
         page.raw("\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
         page.text(title);
         page.raw("</title>\n");
         page
     }
 
-    fn end(mut self) -> String {
+    pub(super) fn end(mut self) -> String {
         self.raw("</body>\n</html>\n");
         self.html
     }
@@ -289,7 +304,7 @@ impl Page {
         self.raw("\">");
     }
 
-    fn link(&mut self, href: &str, label: &str, attributes: &str) {
+    pub(super) fn link(&mut self, href: &str, label: &str, attributes: &str) {
         self.raw("<a href=\"");
         self.attribute(href);
         self.raw("\"");
@@ -299,11 +314,11 @@ impl Page {
         self.raw("</a>");
     }
 
-    fn raw(&mut self, html: &str) {
+    pub(super) fn raw(&mut self, html: &str) {
         self.html.push_str(html);
     }
 
-    fn text(&mut self, text: &str) {
+    pub(super) fn text(&mut self, text: &str) {
         push_text(&mut self.html, text);
     }
 
@@ -344,7 +359,12 @@ mod tests {
     }
 
     fn one_row(state: ProcessState) -> String {
-        index_page(&mut [Row { group: "g", name: "a", state, description: "Not started" }], None, "4.3.0", 2026)
+        index_page(
+            &mut [Row { group: "g", name: "a", state, description: "Not started" }],
+            None,
+            ("4.3.0", 2026),
+            false,
+        )
     }
 
     #[test]
@@ -381,7 +401,7 @@ mod tests {
             Row { group: "a", name: "y", state: stopped, description: "<i>&\"'" },
             Row { group: "a", name: "<b>&\"", state: stopped, description: "d" },
         ];
-        let page = index_page(&mut rows, Some("<script>alert(1)</script>&"), "4.3.0", 2026);
+        let page = index_page(&mut rows, Some("<script>alert(1)</script>&"), ("4.3.0", 2026), false);
         let names: Vec<&str> =
             page.split("rel=\"noopener\">").skip(1).filter_map(|rest| rest.split("</a>").next()).collect();
         assert_eq!(names, ["a:&lt;b>&amp;\"", "a:y", "z"]);
@@ -398,7 +418,7 @@ mod tests {
 
     #[test]
     fn an_empty_index_and_the_footer() {
-        let page = index_page(&mut [], None, "4.3.0", 2026);
+        let page = index_page(&mut [], None, ("4.3.0", 2026), false);
         assert!(page.contains("No programs to manage") && !page.contains("<table"));
         assert!(!page.contains("status_msg"));
         assert_eq!(between(&page, "Supervisor</a> <span>", "</span>"), "4.3.0");

@@ -239,6 +239,11 @@ fn the_live_page_is_sent_packed_and_once() {
         assert!(is_icon || index.contains(&format!("\"{}\"", file.path)), "{target} is asked for");
     }
     assert!(index.contains("tail.html?processname=a"), "the table is there without JavaScript");
+    assert!(!index.contains("fleet.html"));
+    for target in ["/fleet.html", "/fleet/live", "/page/fleet.js", "/page/fleet.css"] {
+        let answer = request(&socket, "GET", target, &[], None).expect("an answer");
+        assert_eq!(answer.head.status, 404, "{target}: nobody has asked for a fleet");
+    }
 }
 
 #[cfg(feature = "gzip")]

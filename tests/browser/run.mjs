@@ -4,65 +4,9 @@
 //     node tests/browser/run.mjs target/debug/supervisord [folder for pictures]
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-
-const [, , supervisord, pictures = join(tmpdir(), "stheno-page")] = process.argv;
-// From where playwright-core and axe-core were installed.
-const require = createRequire(join(process.env.BROWSER_MODULES ?? process.cwd(), "x.js"));
-const { chromium } = require("playwright-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const PATIENCE_MS = 15_000;
-
-const freePort = () => new Promise((done) => {
-	const server = createServer().listen(0, "127.0.0.1", () => {
-		const { port } = server.address();
-		server.close(() => done(port));
-	});
-});
-
-class Daemon {
-	constructor(text, port) {
-		this.folder = mkdtempSync(join(tmpdir(), "stheno-browser-"));
-		this.port = port;
-		this.url = `http://127.0.0.1:${port}/`;
-		this.write(text);
-	}
-	write(text) {
-		writeFileSync(join(this.folder, "s.conf"), `[supervisord]\nnodaemon=true\nlogfile=${this.folder}/s.log\npidfile=${this.folder}/s.pid\nchildlogdir=${this.folder}\n` +
-			`[inet_http_server]\nport=127.0.0.1:${this.port}\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n${text}`);
-	}
-	async start() {
-		this.child = spawn(supervisord, ["-n", "-c", join(this.folder, "s.conf")], { stdio: "ignore" });
-		await until("the daemon answers", () => fetch(this.url).then((it) => it.ok, () => false));
-	}
-	async stop() {
-		const ended = new Promise((done) => this.child.once("exit", done));
-		this.child.kill("SIGTERM");
-		await ended;
-	}
-	async call(method, name) {
-		const body = `<?xml version="1.0"?><methodCall><methodName>${method}</methodName><params><param><value><string>${name.replace(/</g, "&lt;")}</string></value></param></params></methodCall>`;
-		return (await fetch(`${this.url}RPC2`, { method: "POST", headers: { "Content-Type": "text/xml" }, body })).text();
-	}
-	async state(name) {
-		const text = await this.call("supervisor.getProcessInfo", name);
-		return { state: /<name>statename<\/name>\s*<value><string>(\w+)/.exec(text)?.[1], pid: +/<name>pid<\/name>\s*<value><int>(\d+)/.exec(text)?.[1] };
-	}
-	async remove() {
-		await this.stop();
-		rmSync(this.folder, { recursive: true, force: true });
-	}
-}
-
-async function until(what, look) {
-	for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await new Promise((done) => setTimeout(done, 20))) if (await look()) return;
-	throw Error(`waited in vain: ${what}`);
-}
+import { axe, chromium, Daemon, freePort, PATIENCE_MS, pictures, until } from "./daemon.mjs";
 
 const PROGRAMS = `[stheno]
 mutation=true

@@ -24,6 +24,7 @@ mark(bell, "aria-label", "Notify of failures");
 const [name, about, count, pending] = [h("h1"), h("small"), h("span.n.dng"), h("span.n")];
 const live = h("span.live", h("i"), h("span", "Connecting"));
 const nav = h("nav.tabs", { "aria-label": "Views" }, Object.entries(VIEWS).map(([key, [title]]) => h("a", { href: `#${key}` }, title, { processes: count, config: pending }[key])));
+if ($("link[rel=up]")) nav.append(h("a", "Fleet", { href: "fleet.html" }));
 const lost = h("div.lost", { role: "alert", hidden: "" });
 const main = h("main");
 const need = h("section.card.need", { "aria-label": "Needs attention" });
