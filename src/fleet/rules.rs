@@ -44,7 +44,9 @@ impl Fleet {
             })
             .collect();
         for (id, task, is_ours) in down {
-            let restarts = |process: &Proc| process.config.program.autorestart != Autorestart::Never;
+            // One that is to go once it has stopped is no matter of its rules.
+            let restarts =
+                |process: &Proc| process.config.program.autorestart != Autorestart::Never && !self.is_leaving(process);
             if is_ours && daemon.roster.process(id).is_some_and(restarts) {
                 let name = self.view.namespec(task).unwrap_or_default();
                 activity!(

@@ -200,6 +200,7 @@ fn listeners_hear_of_processes_that_come_and_go() {
         daemon.must(&format!("supvisors.{method}"), &[program.into()]);
     }
     daemon.must("supvisors.update_numprocs", &["n".into(), 1.into()]);
+    assert_eq!(daemon.log_lines("autorestart"), Vec::<String>::new(), "what goes is no matter of its rules");
     let expected = ["ADDED n1", "DISABLED n0", "DISABLED n1", "ENABLED n0", "ENABLED n1", "REMOVED n1"].map(|line| {
         let (kind, name) = line.split_once(' ').unwrap();
         format!("PROCESS_{kind}|processname:{name} groupname:n |\n")
