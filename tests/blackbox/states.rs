@@ -143,6 +143,7 @@ fn k_12_check_as_configured_knows_what_is_not_to_run() {
          [program:once]\ncommand=/bin/true\ntype=oneshot\n\
          [program:later]\ncommand=/bin/sleep 600\nautostart=false\n",
     );
+    daemon.wait_state("up", "RUNNING");
     daemon.wait_state("once", "EXITED");
     let check = |words: &[&str]| {
         let ended = daemon.folder.ctl(&[&["check"], words].concat());
