@@ -120,9 +120,6 @@ impl Daemon {
             self.shutdown.began = Some(now.mono);
             let groups = self.roster.groups_by_priority();
             self.refresh_order(now);
-            if self.stops_in_order() {
-                self.begin_ordered_end(&groups);
-            }
             self.shutdown.order = Some(groups);
             self.bus.emit(Event::supervisor_stopping());
         }
@@ -133,6 +130,8 @@ impl Daemon {
             self.await_killed(until, now);
         } else if self.shutdown.is_postponed {
             // Its deadlines are the fleet's.
+        } else if self.begins_in_order() {
+            self.stop_in_order_of_graph(now, host);
         } else if self.shutdown.ordered.is_some() {
             self.stop_in_order_of_graph(now, host);
         } else {
@@ -142,6 +141,18 @@ impl Daemon {
             self.shutdown.report_at = now.mono.after(REPORT_EVERY);
             self.report_waiting();
         }
+    }
+
+    /// The order of what depends on what begins, if there is one: not before the fleet has stopped what it stops, for as long as
+    /// it lasts nobody is stopped before what depends on it, whatever rank that has.
+    fn begins_in_order(&mut self) -> bool {
+        if self.shutdown.ordered.is_some() || !self.shutdown.told.is_empty() || !self.stops_in_order() {
+            return false;
+        }
+        let groups = self.shutdown.order.take().unwrap_or_default();
+        self.begin_ordered_end(&groups);
+        self.shutdown.order = Some(groups);
+        true
     }
 
     /// The same where processes depend on each other (O-2).

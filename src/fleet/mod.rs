@@ -296,11 +296,17 @@ impl Fleet {
 
     /// A process has failed on some instance: what follows if that is a crash (V-420 to V-423). Who leads sees to it.
     fn note_failure(&mut self, id: TaskId, daemon: &mut Daemon, now: Now) {
-        let Some(task) = self.view.task(id).filter(|task| !task.is_running()) else { return };
+        let Some(task) = self.view.task(id) else { return };
         let app = task.app;
         let Some(application) = self.applications.get(&app).filter(|one| one.rules.managed) else { return };
         let Some(rules) = application.tasks.get(&id) else { return };
         let strategy = rules.running_failure;
+        // It may have been started again in the very turn in which it failed here, which ends everything all the same.
+        let ends_all = matches!(strategy, RunningFailure::Shutdown | RunningFailure::Restart);
+        let is_here_alone = task.running().all(|peer| peer == self.own) && self.members.len() == 1;
+        if task.is_running() && !(ends_all && is_here_alone) {
+            return;
+        }
         // A start that has failed is the sequencer's, but where the application is to be stopped (V-423, V-726). That of
         // another instance is not seen here, but that it has one.
         let came_up = task.deciding().is_some_and(|known| known.record.came_up);
@@ -453,7 +459,8 @@ impl Fleet {
             return;
         }
         self.is_ending = true;
-        if self.wish.is_none() {
+        // Alone it plans anew also what somebody has wished for: the daemon's end has forgotten who was to be stopped.
+        if self.wish.is_none() || self.members.len() == 1 {
             self.phase =
                 if daemon.state() == SupervisorState::Restarting { Phase::Restarting } else { Phase::ShuttingDown };
             self.sequencer.abort();

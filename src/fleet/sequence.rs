@@ -66,6 +66,8 @@ impl Fleet {
     pub(super) fn stop_here(&mut self, ids: &[ProcId], daemon: &mut Daemon, now: Now, host: &mut dyn Host) {
         for id in ids {
             daemon.keep_down(*id);
+            // One that waits is never up, and would start once what it waits for is there.
+            daemon.give_up_wait(*id, now);
         }
         if daemon.stops_in_order() {
             daemon.stop_in_order(ids, now);
@@ -82,6 +84,7 @@ impl Fleet {
         let task = self.view.task(id)?;
         let target = self.targets.get(&id);
         let is_refused = self.refused.contains(&id);
+        let is_stop = peer.is_some();
         let Some(peer) = peer.or(target.map(|target| target.peer)) else {
             let facts = Facts {
                 state: task.shown(),
@@ -92,7 +95,8 @@ impl Fleet {
             };
             return Some(facts);
         };
-        let forced = task.forced.as_ref().map(|forced| forced.state);
+        // What is stopped is what runs, however it is shown: one that was given up may go on.
+        let forced = task.forced.as_ref().filter(|_| !is_stop).map(|forced| forced.state);
         if peer == self.own {
             let id = self.local(id)?;
             let machine = &daemon.roster.process(id)?.machine;

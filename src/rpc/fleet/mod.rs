@@ -1,5 +1,7 @@
 //! The namespace of Supvisors (V-200 to V-265): methods by theme, each file with its rows.
 
+#[cfg(test)]
+mod alone;
 mod applications;
 mod control;
 mod daemon;
@@ -19,6 +21,7 @@ use crate::fleet::acts::Means;
 use crate::id::{PeerId, ProcId};
 use crate::model::fleet::phase::Phase;
 use crate::model::fleet::view::{AppId, TaskId};
+use crate::state::SupervisorState;
 use crate::wire::pyrepr;
 use crate::wire::value::{Value, record};
 
@@ -83,7 +86,13 @@ fn acting<'c>(context: &'c mut Context<'_>) -> Result<(&'c mut Fleet, Means<'c>)
 
 /// Refuses in other states than these (V-120).
 fn gate(context: &mut Context<'_>, phases: &[Phase]) -> Result<(), Fault> {
-    let phase = fleet(context)?.phase();
+    // The end may have begun in this very turn: the fleet hears of it after all calls.
+    let least = match context.daemon.state() {
+        SupervisorState::Shutdown => Phase::ShuttingDown,
+        SupervisorState::Restarting => Phase::Restarting,
+        _ => Phase::Off,
+    };
+    let phase = fleet(context)?.phase().max(least);
     if phases.contains(&phase) {
         return Ok(());
     }

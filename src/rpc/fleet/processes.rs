@@ -239,7 +239,10 @@ fn known_there(fleet: &Fleet, id: TaskId, one: &Known, now: Now, host: &mut dyn 
 }
 
 fn all_local(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
+    // What was added in this very turn is known from the next one on.
     let ids: Vec<ProcId> = context.daemon.roster.processes_by_name().map(|(id, ..)| id).collect();
+    let fleet = fleet(context)?;
+    let ids: Vec<ProcId> = ids.into_iter().filter(|id| fleet.task_of(*id).is_some()).collect();
     let all: Result<Vec<Value>, Fault> = ids.into_iter().map(|id| known_here(context, id)).collect();
     Ok(Value::Array(all?).into())
 }

@@ -4,7 +4,7 @@ use super::control::{answer, arguments};
 use super::waits::Goal;
 use super::{Code, Context, Fault, Method, OPERATING, Outcome, TaskId, Value, acting, gate, parts, row};
 use crate::fleet::acts::Begun;
-use crate::rpc::{control, text, wait};
+use crate::rpc::{Guard, check_state, control, text, wait};
 use crate::wire::pyrepr;
 
 /// The rows about programs of this instance, in the order of the manual.
@@ -47,6 +47,8 @@ pub const METHODS: &[Method] = &[
 ];
 
 fn start_args(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+    // As that of the method of Supervisor which it stands for.
+    check_state(context, Guard::Running)?;
     let (name, arguments) = (text(params, 0)?, arguments(params, 1)?);
     super::processes(context, name)?;
     let unknown = || Code::BadName.with(format!("namespec={name} unknown to Supervisor"));

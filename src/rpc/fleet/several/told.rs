@@ -93,3 +93,13 @@ fn what_cannot_be_started_with_arguments_is_given_up_there() {
     assert_eq!((of("statename"), of("spawnerr")), ("FATAL", fault.as_str()));
     assert_eq!(all.whereabouts("bad"), "FATAL");
 }
+
+#[test]
+fn nothing_is_started_any_more_in_the_turn_in_which_the_end_begins() {
+    let mut all = Several::joined("[program:a]\ncommand=/bin/a\nautostart=false\n");
+    all.worlds[1].daemon.request_shutdown();
+    let fault = all.call(1, "start_args", params!["a".to_string(), "x".to_string()]).unwrap_err();
+    assert_eq!(fault, "SHUTDOWN_STATE");
+    let fault = all.call(1, "start_process", params!["LOCAL".to_string(), "a".to_string()]).unwrap_err();
+    assert!(fault.starts_with("BAD_SUPVISORS_STATE: invalid Supvisors state=SHUTTING_DOWN "), "{fault}");
+}
