@@ -87,8 +87,17 @@ impl Model {
         self.is_plain = false;
     }
 
-    /// Takes what came of a call.
-    pub fn note(&mut self, call: &Call, outcome: &Outcome, daemon: &Daemon) {
+    /// Takes the daemon's word for one group.
+    fn trust_of(&mut self, group: &str, daemon: &Daemon) {
+        self.is_plain = false;
+        match active(daemon).remove(group) {
+            Some(names) => self.groups.insert(group.to_string(), names),
+            None => self.groups.remove(group),
+        };
+    }
+
+    /// Takes what came of a call. What others were doing with groups meanwhile may have been before or after it.
+    pub fn note(&mut self, call: &Call, outcome: &Outcome, daemon: &Daemon, others: &BTreeSet<String>) {
         let text = |index: usize| call.params.get(index).and_then(Value::as_str).unwrap_or_default();
         let name = text(0);
         let value = match outcome {
@@ -101,6 +110,10 @@ impl Model {
                 return;
             }
         };
+        let is_about_one = !matches!(call.method, "supervisor.reloadConfig" | "grace.UpdateNumprocs");
+        if is_about_one && call.group().is_some_and(|group| others.contains(group)) {
+            return self.trust_of(name, daemon);
+        }
         match call.method {
             "supervisor.addProcessGroup" => {
                 let group = self.config.groups.iter().find(|group| group.name == name);
@@ -119,9 +132,12 @@ impl Model {
                 self.config = self.loads.pop_front().expect("the configuration was read");
                 let configured: BTreeSet<String> = self.config.groups.iter().map(|group| group.name.clone()).collect();
                 let is_active = |name: &String| self.groups.contains_key(name);
-                let added = configured.iter().filter(|name| !is_active(name)).cloned().collect();
-                let removed = self.groups.keys().filter(|name| !configured.contains(*name)).cloned().collect();
-                let lists = lists(value);
+                let is_sure = |name: &&String| !others.contains(*name);
+                let added = configured.iter().filter(|name| !is_active(name)).filter(is_sure).cloned().collect();
+                let removed = self.groups.keys().filter(|name| !configured.contains(*name));
+                let removed = removed.filter(is_sure).cloned().collect();
+                let lists: [BTreeSet<String>; 3] =
+                    lists(value).map(|list| list.into_iter().filter(|name| is_sure(&name)).collect());
                 assert_eq!(lists[0], added, "groups that reloadConfig says were added");
                 assert_eq!(lists[2], removed, "groups that reloadConfig says were removed");
                 let stay: BTreeSet<String> = configured.into_iter().filter(is_active).collect();
@@ -156,7 +172,9 @@ impl Model {
             "grace.UpdateNumprocs" => {
                 self.config = self.loads.pop_front().expect("the configuration was read");
                 let answer = value.as_str().unwrap_or_default();
-                if answer.contains("\"add\"") {
+                if others.contains(name) {
+                    self.trust_of(name, daemon);
+                } else if answer.contains("\"add\"") {
                     self.is_plain = false;
                     let prefix = format!("\"{name}:");
                     let added = answer.match_indices(&prefix).map(|(at, _)| &answer[at + prefix.len()..]);
@@ -168,14 +186,15 @@ impl Model {
         }
     }
 
-    /// Checks that an answer of getAllProcessInfo has these groups and processes.
-    pub fn check_infos(&self, value: &Value) {
+    /// Checks that an answer of getAllProcessInfo has these groups and processes, but for groups that others were changing.
+    pub fn check_infos(&self, value: &Value, others: &BTreeSet<String>) {
         let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for info in items(value) {
             let text = |name: &str| info.member(name).and_then(Value::as_str).unwrap_or_default().to_string();
             assert!(groups.entry(text("group")).or_default().insert(text("name")), "a process is listed twice");
         }
-        let filled = self.groups.iter().filter(|(_, names)| !names.is_empty());
+        groups.retain(|group, _| !others.contains(group));
+        let filled = self.groups.iter().filter(|(group, names)| !names.is_empty() && !others.contains(*group));
         let filled: BTreeMap<_, _> = filled.map(|(group, names)| (group.clone(), names.clone())).collect();
         assert_eq!(groups, filled, "the processes of getAllProcessInfo");
     }
@@ -198,12 +217,11 @@ fn items(value: &Value) -> &[Value] {
 }
 
 /// The three lists of reloadConfig.
-fn lists(value: &Value) -> Vec<BTreeSet<String>> {
+fn lists(value: &Value) -> [BTreeSet<String>; 3] {
     let [all] = items(value) else { panic!("reloadConfig answers one array in an array") };
     let names = |list| items(list).iter().filter_map(Value::as_str).map(str::to_string).collect();
     let lists: Vec<BTreeSet<String>> = items(all).iter().map(names).collect();
-    assert_eq!(lists.len(), 3, "lists of reloadConfig");
-    lists
+    lists.try_into().unwrap_or_else(|lists| panic!("reloadConfig answers three lists: {lists:?}"))
 }
 
 /// Checks that a call can have this outcome.

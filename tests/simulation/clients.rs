@@ -179,6 +179,14 @@ impl Client {
             _ => false,
         })
     }
+
+    /// The call that is its turn, if it changes a group: that may come and go over several turns before the answer is there.
+    pub fn changing(&self) -> Option<&Call> {
+        match self.requests.front().filter(|request| request.unsent == 0)?.asked {
+            Asked::Call(ref call) => Some(call).filter(|call| call.changes_groups()),
+            _ => None,
+        }
+    }
 }
 
 /// Methods that change which groups there are, or what the configuration says of them.
@@ -205,6 +213,11 @@ impl Call {
     /// Whether it changes which groups there are, or what the configuration says of them.
     pub fn changes_groups(&self) -> bool {
         CHANGING.contains(&self.method)
+    }
+
+    /// The group that it is about, if it changes one.
+    pub fn group(&self) -> Option<&str> {
+        if self.changes_groups() { self.params.first()?.as_str() } else { None }
     }
 
     fn value(&self) -> Value {

@@ -104,6 +104,9 @@ fn schedules_that_have_failed() {
         ("a process removed during the end made the graph anew, and nobody after it was told to stop", 4121),
         ("what cannot be killed in time is left behind at the end", 5175),
         ("one whose group is restarted waits again, and so do those that need its end", 2150),
+        ("one stopped for what it depended on, and that then depended on nothing, never came back", 77501),
+        ("of two calls answered in one step the later one was taken for the first", 56527),
+        ("a group that is added over several turns is there before the answer", 59442),
     ];
     for (symptom, seed) in rows {
         let result = panic::catch_unwind(AssertUnwindSafe(|| world::run(seed, false)));

@@ -1,5 +1,7 @@
 //! Clients: what they ask, and whether what they are told can be.
 
+use std::collections::BTreeSet;
+
 use stheno::id::ConnId;
 use stheno::serve::Input;
 use stheno::state::SupervisorState;
@@ -14,6 +16,9 @@ use crate::observer::Observer;
 
 /// Bytes that wait for a reader of the event stream; then it loses events.
 const STREAM_BYTES_MAX: usize = 256 * 1024;
+
+/// A client's call and what came of it.
+type Answered = (usize, clients::Call, Outcome);
 
 /// How often a full socket's reader is served in one turn, as in the reactor.
 const FLUSH_ROUNDS: usize = 4;
@@ -109,16 +114,19 @@ impl World {
     pub(super) fn disconnect(&mut self, index: usize, conn: ConnId) {
         self.note_gone();
         // What it asked for goes on, and nobody sees what comes of it.
-        self.is_uncertain |= self.clients[index].is_uncertain();
+        let client = &self.clients[index];
+        self.is_uncertain |= client.is_uncertain() || client.changing().is_some();
         self.clients[index].disconnected();
         self.by_conn.remove(&conn);
         self.dirty.remove(&conn);
         self.observers.remove(&conn);
     }
 
-    /// Reads what is new on the connections, in the order in which it was written.
+    /// Reads what is new on the connections. Of calls of several clients that are answered in one step nobody tells which was
+    /// the first.
     pub(super) fn read_answers(&mut self) {
         let uncertain = self.is_uncertain();
+        let mut answered = Vec::new();
         for conn in std::mem::take(&mut self.fresh) {
             self.dirty.insert(conn);
             let Some(index) = self.by_conn.get(&conn).copied() else { continue };
@@ -131,18 +139,32 @@ impl World {
             {
                 observer.forget();
             }
-            self.understand(index, conn, uncertain);
+            self.understand(index, conn, &mut answered);
+        }
+        let moved: Vec<(usize, String)> = if uncertain { Vec::new() } else { self.groups_in_motion(&answered) };
+        for (index, call, outcome) in answered {
+            let others = moved.iter().filter(|(client, _)| *client != index).map(|(_, group)| group.clone()).collect();
+            self.check_call(&call, &outcome, (!uncertain).then_some(&others));
         }
         if uncertain {
             self.model.trust(&self.service.daemon);
         }
     }
 
+    /// The groups that clients are changing, by calls that were answered just now or are under way.
+    fn groups_in_motion(&self, answered: &[Answered]) -> Vec<(usize, String)> {
+        let done = answered.iter().map(|(index, call, _)| (*index, call));
+        let clients = self.clients.iter().enumerate();
+        let under_way = clients.filter_map(|(index, client)| Some((index, client.changing()?)));
+        done.chain(under_way).filter_map(|(index, call)| Some((index, call.group()?.to_string()))).collect()
+    }
+
     pub(super) fn is_uncertain(&self) -> bool {
         self.is_uncertain || self.clients.iter().any(Client::is_uncertain)
     }
 
-    pub(super) fn understand(&mut self, index: usize, conn: ConnId, uncertain: bool) {
+    /// Reads what has come of one connection; answers of calls are left to `answered`.
+    pub(super) fn understand(&mut self, index: usize, conn: ConnId, answered: &mut Vec<Answered>) {
         loop {
             let client = &mut self.clients[index];
             if let Some(chunked) = client.stream {
@@ -168,7 +190,7 @@ impl World {
             match request.asked {
                 Asked::Call(call) => {
                     let outcome = outcome(&answer);
-                    self.check_call(&call, &outcome, uncertain);
+                    answered.push((index, call, outcome));
                 }
                 Asked::Multicall(calls) => self.check_multicall(&calls, &outcome(&answer)),
                 Asked::Page(statuses) => assert!(statuses.contains(&answer.status), "{answer:?}, not {statuses:?}"),
@@ -190,17 +212,16 @@ impl World {
         }
     }
 
-    pub(super) fn check_call(&mut self, call: &clients::Call, outcome: &Outcome, uncertain: bool) {
+    /// Checks an answer; `others` are the groups that other clients were changing, `None` if nobody knows.
+    pub(super) fn check_call(&mut self, call: &clients::Call, outcome: &Outcome, others: Option<&BTreeSet<String>>) {
         self.say(|| format!("{} {:?}: {}", call.method, call.params, short(outcome)));
         let running = self.was_running && self.service.daemon.state() == SupervisorState::Running;
         answers::check(call, outcome, running);
         self.note_change(call, outcome);
-        if uncertain {
-            return;
-        }
-        self.model.note(call, outcome, &self.service.daemon);
+        let Some(others) = others else { return };
+        self.model.note(call, outcome, &self.service.daemon, others);
         if let ("supervisor.getAllProcessInfo", Ok(value)) = (call.method, outcome) {
-            self.model.check_infos(value);
+            self.model.check_infos(value, others);
         }
     }
 
