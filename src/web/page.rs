@@ -58,14 +58,15 @@ pub struct Row<'a> {
 pub fn index_page(rows: &mut [Row], message: Option<&str>, (version, year): (&str, i32), is_in_fleet: bool) -> String {
     crate::sort::by_key(rows, |row| (row.group, row.name));
     let mut page = Page::begin("Supervisor Status");
+    // Before the script, behind which nothing is an element any more where the live page takes over.
+    if is_in_fleet {
+        page.raw("<link href=\"fleet.html\" rel=\"up\" title=\"Fleet\">\n");
+    }
     if HAS_PAGE {
         page.raw(
             "<link href=\"page/page.css\" rel=\"stylesheet\" media=\"not all\">\n\
              <link href=\"page/app.js\" rel=\"modulepreload\">\n<script src=\"page/boot.js\"></script>\n",
         );
-    }
-    if is_in_fleet {
-        page.raw("<link href=\"fleet.html\" rel=\"up\" title=\"Fleet\">\n");
     }
     page.raw("</head>\n<body>\n");
     page.raw(
