@@ -45,7 +45,7 @@ impl Fleet {
 
     /// Does what the rules say of processes that are lost, if this instance leads; forgets them if another one does.
     pub(super) fn cure_losses(&mut self, daemon: &mut Daemon, now: Now) {
-        if self.lost.is_empty() || self.phase < Phase::Distribution || self.wish.is_some() {
+        if self.lost.is_empty() || self.phase < Phase::Distribution || self.wish.is_some() || self.is_ending {
             return;
         }
         let lost = std::mem::take(&mut self.lost);
