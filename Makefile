@@ -18,7 +18,7 @@ BUILT = $(CARGO_TARGET_DIR)/release
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 MUSL = $(subst -gnu,-musl,$(HOST))
 
-.PHONY: help run run-fleet build test check bench curve figures graph publish peers micro budgets sizes cross hostile faults fuzz sim interop dev browser-test machines-test install \
+.PHONY: help run run-fleet build test check bench curve figures graph publish peers micro budgets sizes cross hostile faults fuzz sim interop dev browser-test machines-test fleet-test install \
 	deb package-test dist static docs clean
 
 help: ## list the targets
@@ -131,6 +131,10 @@ browser-test: ## drive the live page in headless Chromium, and leave pictures; D
 			timeout 600 node tests/browser/$$test.mjs $(abspath $(CARGO_TARGET_DIR))/debug/supervisord run/browser/pictures || status=1; \
 		done; exit $$status; \
 	fi
+
+fleet-test: ## daemons on hosts of their own that lose each other: network namespaces, as root; skipped elsewhere
+	cargo build
+	tests/fleet/run $(CARGO_TARGET_DIR)/debug/supervisord
 
 machines-test: ## nginx and Caddy before the page, and a Prometheus that scrapes; Debian: apt-get install nginx-light caddy prometheus
 	cargo build
