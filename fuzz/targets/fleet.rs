@@ -6,6 +6,8 @@ use libfuzzer_sys::fuzz_target;
 use stheno::clock::Mono;
 use stheno::model::fleet::membership::{Membership, Pace};
 use stheno::model::fleet::session::{Heard, Me, Session};
+use stheno::wire::dns::{self, Answer, Family};
+use stheno::wire::fleet::announce::Announcement;
 use stheno::wire::fleet::codec::Reader;
 use stheno::wire::fleet::datagram::{Datagram, seal};
 use stheno::wire::fleet::frame::{Opener, Sealer};
@@ -35,7 +37,8 @@ fn frames(data: &[u8], step: usize) -> (Vec<(u8, Vec<u8>)>, bool) {
 
 /// What a session hears, and why it was ended.
 fn heard(data: &[u8], step: usize, connects: bool) -> (Vec<Heard>, String) {
-    let me = Me { identifier: "a:9001".to_string(), boot: 1, key: key(), options: String::new() };
+    let (identifier, nick) = ("a:9001".to_string(), "a".to_string());
+    let me = Me { identifier, boot: 1, key: key(), options: String::new(), nick, place: String::new() };
     let mut out = Vec::new();
     let mut session = if connects { Session::connect([1; 16]) } else { Session::accept([1; 16], &mut out) };
     let mut all = Vec::new();
@@ -64,6 +67,18 @@ fuzz_target!(|data: &[u8]| {
     let tag = key().tag(&[data]);
     let _ = Hello::read(&[data, &tag].concat(), &key(), &[]);
     let _ = Challenge::read(data);
+    let announced = key().derive("announcement", &[]).tag(&[data]);
+    let _ = Announcement::read(&[data, &announced].concat(), &key());
+    assert_eq!(Announcement::read(data, &key()), None);
+    // A name server, or somebody who would like to be one.
+    let asked = dns::question(7, "a.example", Family::V4).unwrap_or_default();
+    let echo = asked.get(12..asked.len() - 11).unwrap_or_default();
+    let (head, records) = data.split_at(data.len().min(8));
+    for bytes in [data, &[&[0, 7, 0x80, 0], head, echo, records].concat()] {
+        if let Some(Answer::Addresses(all)) = dns::answer(bytes, 7, "a.example", Family::V4) {
+            assert!(all.len() <= dns::ADDRESSES_MAX && all.iter().all(|address| address.is_ipv4()));
+        }
+    }
     assert!(Datagram::read(data).is_none_or(|datagram| !datagram.is_of(&key())));
     if data.len() < 1000 {
         let bytes = seal(&key(), 7, 9, data);

@@ -201,6 +201,8 @@ fn run_service(config: Config, loader: Loader, kept: Kept, now: Now) -> Result<A
     let servers = config.servers.clone();
     #[cfg(feature = "fleet")]
     let event_server = config.event_server().map(|(server, _)| server);
+    #[cfg(feature = "fleet")]
+    let fleet_server = config.fleet_server();
     let interfaces: Vec<String> = config.interfaces.iter().map(|interface| interface.namespace.clone()).collect();
     let options = config.supervisord.clone();
     let mut reactor = Reactor::new().map_err(|error| format!("cannot make the event loop: {error}"))?;
@@ -220,8 +222,8 @@ fn run_service(config: Config, loader: Loader, kept: Kept, now: Now) -> Result<A
     let mut sockets = SocketFiles::default();
     open_servers(&mut reactor, &servers, &interfaces, now, is_first, &mut sockets)?;
     #[cfg(feature = "fleet")]
-    if let Some(server) = event_server {
-        open_event_port(&mut reactor, &server, now);
+    for (name, server) in [("fleet_port", fleet_server), ("event_port", event_server)] {
+        server.iter().for_each(|server| open_port(&mut reactor, name, server, now));
     }
     let cannot = |error: std::io::Error| format!("cannot catch signals: {error}");
     let signals = match signals {
@@ -320,12 +322,12 @@ impl Drop for SocketFiles {
     }
 }
 
-/// Opens the port of a fleet's events. It is nobody's way in: without it all else goes on.
+/// Opens a port of a fleet. It is no administrator's way in: without it all else goes on.
 #[cfg(feature = "fleet")]
-fn open_event_port(reactor: &mut Reactor, server: &Server, now: Now) {
+fn open_port(reactor: &mut Reactor, name: &str, server: &Server, now: Now) {
     if let Err(error) = reactor.listen(server) {
         let text = cannot_listen(server, &error).replace('\n', " ");
-        activity!(Error, "event_port: {text}; it is tried again");
+        activity!(Error, "{name}: {text}; it is tried again");
         reactor.listen_later(server, now);
     }
 }

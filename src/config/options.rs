@@ -503,6 +503,13 @@ options! {
         cluster_secret_file: Option<String>;
         /// The address for datagrams between instances; that of the inet server by default.
         fleet_bind: Option<String>;
+        /// The port at which instances reach each other, the same on all hosts; that of the inet server by default.
+        fleet_port: Option<FleetPort>;
+        /// HOST or HOST:PORT by which the others reach this instance, where that is not the address of its server.
+        fleet_advertise: Option<FleetPlace>;
+        /// Where others are asked who else there is: HOST, HOST:PORT or dns:NAME, separated by commas. Who is met so belongs
+        /// to the fleet without being in supvisors_list.
+        fleet_seeds: FleetSeeds = "";
         /// How soon a silent instance is taken for lost: normal, 4 to 6 seconds, or fast, 2.
         detection: Detection = "normal";
         /// What this node is called where the machine's id is shown.

@@ -1,10 +1,23 @@
-//! Where what happens in a fleet is published (V-505, V-506).
+//! Where what happens in a fleet is published (V-505, V-506), and where its instances are reached if not at the server.
 
 use super::fleet::EventLink;
 use super::loaded::Config;
 use super::types::{Server, ServerAddress};
 
 impl Config {
+    /// The server of `fleet_port`, at which nothing but the other instances of a fleet is let in; `None` if these come to the
+    /// port of the server.
+    pub fn fleet_server(&self) -> Option<Server> {
+        let supvisors = self.fleet.as_ref()?.supvisors.as_ref()?;
+        let network = &supvisors.network;
+        let is_alone = supvisors.instances.all.len() == 1 && !network.discovers();
+        if !network.has_own_port || is_alone {
+            return None;
+        }
+        let address = ServerAddress::Inet { host: network.bind.clone(), port: network.port };
+        Some(Server { section: format!("rpcinterface:{}", supvisors.namespace), address, credentials: None })
+    }
+
     /// The server of `event_port`, and what is spoken there; `None` if nothing is published.
     ///
     /// It listens where the first server of a port does, and asks for the same password, but over ZeroMQ, which has no way to

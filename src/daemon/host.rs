@@ -4,7 +4,7 @@
 //! Nothing here blocks, and nothing here decides. Methods return plain values; what happens later (output, exits,
 //! writability) comes back as inputs of a later turn.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use crate::config::{self, Config, Env, FcgiSocket, Probe, SyslogAddress};
 use crate::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
@@ -282,6 +282,17 @@ pub trait Network {
     fn open_datagrams(&mut self, address: SocketAddr) -> Result<(), Errno>;
     /// Sends one, if that can be done at once: nobody relies on datagrams.
     fn send_datagram(&mut self, to: SocketAddr, bytes: &[u8]);
+    /// Takes what is said to a group of hosts from now on, as datagrams; what is said to it goes out at that interface, or
+    /// where the system sends it, and passes so many routers less one.
+    fn join_group(&mut self, _: SocketAddrV4, _interface: Ipv4Addr, _ttl: u8) -> Result<(), Errno> {
+        Err(Errno(libc::EOPNOTSUPP))
+    }
+    /// Says something to that group.
+    fn tell_group(&mut self, _bytes: &[u8]) -> Result<(), Errno> {
+        Err(Errno(libc::EOPNOTSUPP))
+    }
+    /// Asks a name server; its answer is an input, if there is one.
+    fn ask_name_server(&mut self, _server: SocketAddr, _bytes: &[u8]) {}
 }
 
 /// What the daemon asks of the operating system: all of that, and a few facts.

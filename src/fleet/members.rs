@@ -39,7 +39,7 @@ pub struct Member {
 }
 
 impl Member {
-    fn new(who: Instance) -> Member {
+    pub(super) fn new(who: Instance) -> Member {
         Member {
             who,
             state: InstanceState::Stopped,
@@ -211,7 +211,7 @@ impl Fleet {
 
     /// Whether this instance leads. Where there are plain options alone nobody else could.
     pub fn leads(&self) -> bool {
-        self.members.len() == 1 || (self.master == Some(self.own) && self.phase > Phase::Election)
+        self.peers.own().is_none() || (self.master == Some(self.own) && self.phase > Phase::Election)
     }
 
     /// The Master as it is shown: from the end of the synchronisation on, or as somebody has named it.
@@ -314,14 +314,17 @@ impl Fleet {
         self.synchros().contains(&Synchro::User)
     }
 
-    fn are_all_running(&self) -> bool {
-        self.members.iter().all(|member| member.state == InstanceState::Running)
+    /// Whether so many that came first count.
+    fn are_running(&self, count: usize) -> bool {
+        self.members.iter().take(count).all(|member| member.state == InstanceState::Running)
     }
 
     /// Whether a condition holds, of which there is one for each word but TIMEOUT (V-105).
     fn is_met(&self, synchro: Synchro) -> bool {
         match synchro {
-            Synchro::Strict | Synchro::List => self.are_all_running(),
+            // Those of the list; others that were found stand behind them.
+            Synchro::Strict => self.are_running(self.supvisors().map_or(0, |one| one.instances.all.len())),
+            Synchro::List => self.are_running(usize::MAX),
             Synchro::Core => self.core().into_iter().all(|peer| self.is_running_member(peer)),
             Synchro::Timeout => false,
             Synchro::User => self.is_synchronised_by_user || self.master.is_some(),
@@ -340,7 +343,7 @@ impl Fleet {
         }
         let synchros = self.synchros();
         let is_late = synchros.contains(&Synchro::Timeout) && self.synchro_timeout().is_some_and(|at| at <= now);
-        let is_alone = self.members.len() == 1 && !self.waits_for_user();
+        let is_alone = self.peers.own().is_none() && !self.waits_for_user();
         is_late || is_alone || synchros.iter().any(|synchro| self.is_met(*synchro))
     }
 
@@ -379,7 +382,7 @@ impl Fleet {
         Modes {
             phase: self.phase.code() as u64,
             is_degraded: self.is_degraded(),
-            discovers: self.supvisors().is_some_and(|one| one.options.multicast_group.is_some()),
+            discovers: self.supvisors().is_some_and(|one| one.network.discovers()),
             is_starting,
             is_stopping,
             restarts: self.wish == Some(Wish::Restart),

@@ -5,12 +5,17 @@
 //! there, or [`PeerNews::Down`] that the instance is gone.
 //!
 //! Each instance keeps a stream to each other one ([`streams`]), made by whoever comes first; beside them go datagrams
-//! ([`datagrams`]), by which the membership finds out who is still there. A stream that ends is no proof that somebody is
+//! ([`datagrams`]), by which the membership finds out who is still there. Who stands in no list is found by [`discovery`].
+//! A stream that ends is no proof that somebody is
 //! gone: one probe has to be without an answer, too.
 
 mod begin;
 mod complaints;
 mod datagrams;
+mod discovery;
+mod due;
+mod meeting;
+mod names;
 mod streams;
 
 use std::collections::VecDeque;
@@ -18,7 +23,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::clock::Mono;
-use crate::config::fleet::Supvisors;
+use crate::config::fleet::{Instance, Supvisors};
 use crate::id::{ConnId, IdMap, PeerId};
 use crate::model::fleet::membership::{Membership, Pace};
 use crate::model::fleet::session::Me;
@@ -28,6 +33,8 @@ pub use crate::wire::fleet::frame::BODY_BYTES_MAX;
 use crate::wire::fleet::frame::frame_bytes;
 use crate::wire::fleet::key::Key;
 use complaints::Complaints;
+use discovery::Discovery;
+use names::Names;
 use streams::Stream;
 
 pub use streams::{PATH, PROTOCOL};
@@ -62,6 +69,13 @@ pub enum PeerNews {
         kind: Kind,
         /// What, not looked into.
         body: Vec<u8>,
+    },
+    /// There is one more instance, behind all others: it is in no list, and was found.
+    Joined {
+        /// Which.
+        peer: PeerId,
+        /// Who that is.
+        who: Instance,
     },
     /// There is room again for an instance to which something was [`NotSent::Full`].
     Room {
@@ -101,7 +115,16 @@ pub enum Link {
 struct Peer {
     /// As it is configured: `host:port`.
     identifier: String,
-    /// Where it is reached; `None` if nobody knows.
+    /// Its short name.
+    nick: String,
+    /// What its address is looked up by, and the port it is reached at.
+    host: String,
+    port: u16,
+    /// It stands in no list: its address is where it was found.
+    is_found: bool,
+    /// Nobody knows its host, which was told.
+    is_unknown: bool,
+    /// Where it is reached; `None` as long as nobody knows.
     address: Option<SocketAddr>,
     /// The stream that is spoken over.
     stream: Option<ConnId>,
@@ -149,6 +172,15 @@ struct Net {
     /// The state of the random numbers that pauses between two attempts are made of.
     chance: u64,
     complaints: Complaints,
+    /// The port at which we are reached.
+    port: u16,
+    /// The port at which all are, if that is not what their identifiers say.
+    shared_port: Option<u16>,
+    /// Our datagrams are of IPv6.
+    is_v6: bool,
+    names: Names,
+    /// Those who stand in no list are looked for.
+    discovery: Option<Box<Discovery>>,
     /// When there is something to do.
     due: Option<Mono>,
 }
@@ -169,8 +201,8 @@ impl Peers {
     /// Those of a configuration; none for an instance that is alone.
     pub fn of(supvisors: Option<&Supvisors>) -> Peers {
         match supvisors.map(|one| &one.instances) {
-            Some(instances) if instances.all.len() > 1 => {
-                let names = instances.all.iter().map(|one| one.identifier.clone());
+            Some(instances) if instances.all.len() > 1 || supvisors.is_some_and(|one| one.network.discovers()) => {
+                let names = instances.all.iter().map(|one| (one.identifier.clone(), one.nick.clone()));
                 Peers::new(names, PeerId(instances.own as u32))
             }
             _ => Peers::default(),
@@ -178,8 +210,9 @@ impl Peers {
     }
 
     /// Instances of these names, of which this one is `own`.
-    fn new(names: impl Iterator<Item = String>, own: PeerId) -> Peers {
-        Peers { own: Some(own), all: names.map(Peer::new).collect(), ..Peers::default() }
+    fn new(names: impl Iterator<Item = (String, String)>, own: PeerId) -> Peers {
+        let all = names.map(|(identifier, nick)| Peer::new(identifier, nick)).collect();
+        Peers { own: Some(own), all, ..Peers::default() }
     }
 
     /// This instance; `None` if it is alone.
@@ -269,9 +302,14 @@ impl Peers {
 }
 
 impl Peer {
-    fn new(identifier: String) -> Peer {
+    fn new(identifier: String, nick: String) -> Peer {
         Peer {
             identifier,
+            nick,
+            host: String::new(),
+            port: 0,
+            is_found: false,
+            is_unknown: false,
             address: None,
             stream: None,
             attempt: None,
@@ -336,7 +374,7 @@ pub(crate) mod testing {
     impl Mesh {
         /// So many that do not know of each other yet.
         pub fn new(count: usize) -> Mesh {
-            let names = || (0..count).map(|at| format!("n{at}:9001"));
+            let names = || (0..count).map(|at| (format!("n{at}:9001"), format!("n{at}")));
             Mesh((0..count).map(|own| Peers::new(names(), PeerId(own as u32))).collect())
         }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::Fleet;
+use super::members::Member;
 use super::outbox::Outbox;
 use super::peers::{NotSent, PeerNews};
 use crate::clock::Now;
@@ -229,6 +230,7 @@ impl Fleet {
                         (member.boot, member.telling, member.lacks_room) = (boot, Some(Place::Beginning), false);
                     }
                 }
+                PeerNews::Joined { who, .. } => self.members.push(Member::new(who)),
                 PeerNews::Down { peer } => self.lose(peer, now),
                 PeerNews::Room { peer } => {
                     if let Some(member) = self.member_mut(peer) {

@@ -6,6 +6,8 @@ mod logs;
 use std::collections::{BTreeSet, HashMap};
 use std::fs::OpenOptions;
 use std::net::SocketAddr;
+#[cfg(feature = "fleet")]
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::time::Duration;
@@ -312,6 +314,21 @@ impl host::Network for System {
 
     fn send_datagram(&mut self, to: SocketAddr, bytes: &[u8]) {
         self.datagrams.send(to, bytes);
+    }
+
+    #[cfg(feature = "fleet")]
+    fn join_group(&mut self, group: SocketAddrV4, interface: Ipv4Addr, ttl: u8) -> Result<(), Errno> {
+        self.datagrams.join(group, interface, ttl, &mut self.watched).map_err(errno)
+    }
+
+    #[cfg(feature = "fleet")]
+    fn tell_group(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+        self.datagrams.tell_group(bytes).map_err(errno)
+    }
+
+    #[cfg(feature = "fleet")]
+    fn ask_name_server(&mut self, server: SocketAddr, bytes: &[u8]) {
+        self.datagrams.ask(server, bytes, &mut self.watched);
     }
 }
 

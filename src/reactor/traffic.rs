@@ -1,6 +1,7 @@
 //! What passes between others and us: clients are accepted, read, written and closed here, datagrams are handed on.
 
 use super::clients::{self, Accepted, Written};
+use super::datagrams::Purpose;
 use super::token::Source;
 use super::{Reactor, Sign};
 use crate::clock::Now;
@@ -23,8 +24,16 @@ impl Reactor {
     /// Hands on the datagrams that have come, up to the share of a turn.
     pub(super) fn read_datagrams(&mut self, service: &mut Service, now: Now) {
         for _ in 0..DATAGRAMS_PER_TURN {
-            let Some((count, from)) = self.system.datagrams.next(&mut self.scratch) else { return };
-            service.handle(Input::Datagram { from, bytes: &self.scratch[..count] }, now, &mut self.system);
+            let Some((purpose, count, from)) = self.system.datagrams.next(&mut self.scratch) else { return };
+            let bytes = &self.scratch[..count];
+            let input = match purpose {
+                Purpose::Instances => Input::Datagram { from, bytes },
+                #[cfg(feature = "fleet")]
+                Purpose::Group => Input::ToldGroup { from, bytes },
+                #[cfg(feature = "fleet")]
+                Purpose::Names => Input::NameAnswer { from, bytes },
+            };
+            service.handle(input, now, &mut self.system);
         }
         self.unfinished.push(Source::Datagrams);
     }

@@ -112,6 +112,10 @@ impl Exchange<'_> {
         if self.sites.speaks(self.conn.server) == Speech::WebSocket {
             return self.websocket(head, path);
         }
+        #[cfg(feature = "fleet")]
+        if self.sites.speaks(self.conn.server) == Speech::Fleet && !asks_for_fleet(head) {
+            return self.error(head.reply_to, Status::NOT_FOUND);
+        }
         // The case that matters for speed allocates nothing for its path.
         if path == "/RPC2" {
             return self.rpc(head, body);

@@ -144,6 +144,10 @@ pub enum Input<'a> {
     Hangup { conn: ConnId },
     /// Another instance of the fleet, or anybody else, has sent a datagram.
     Datagram { from: SocketAddr, bytes: &'a [u8] },
+    /// Somebody has said something to the group at which instances find each other.
+    ToldGroup { from: SocketAddr, bytes: &'a [u8] },
+    /// A name server answers.
+    NameAnswer { from: SocketAddr, bytes: &'a [u8] },
 }
 
 /// The daemon and its clients.
@@ -260,8 +264,14 @@ impl Service {
             Input::Hangup { conn } if self.peers_own(conn) => self.with_peers(|peers| peers.ended(conn, now, host)),
             #[cfg(feature = "fleet")]
             Input::Datagram { from, bytes } => self.with_peers(|peers| peers.datagram(from, bytes, now, host)),
+            #[cfg(feature = "fleet")]
+            Input::ToldGroup { from, bytes } => self.with_peers(|peers| peers.told_group(from, bytes, now)),
+            #[cfg(feature = "fleet")]
+            Input::NameAnswer { from, bytes } => {
+                self.with_peers(|peers| peers.name_answered(from, bytes, now, host));
+            }
             #[cfg(not(feature = "fleet"))]
-            Input::Datagram { .. } => {}
+            Input::Datagram { .. } | Input::ToldGroup { .. } | Input::NameAnswer { .. } => {}
             Input::Received { conn, bytes } => self.receive(conn, bytes, now, host),
             Input::FileChanged { conn } => self.file_changed(conn, host),
             Input::Drained { conn } => self.drained(conn, now, host),

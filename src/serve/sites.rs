@@ -33,6 +33,8 @@ pub(super) enum Speech {
     WebSocket,
     /// ZeroMQ's ZMTP 3, of which we are a publisher.
     Zmq,
+    /// What instances of a fleet say to each other, alone.
+    Fleet,
 }
 
 struct Site {
@@ -60,7 +62,7 @@ impl Sites {
     /// Those of a configuration.
     pub(super) fn new(config: &Config) -> Sites {
         Sites {
-            sites: config.servers.iter().map(|server| Site::of(server, Speech::Http)).chain(events(config)).collect(),
+            sites: config.servers.iter().map(|server| Site::of(server, Speech::Http)).chain(of_fleet(config)).collect(),
             names: names(config),
             descriptors: usize::MAX,
             kept: usize::try_from(config.supervisord.minfds).unwrap_or(0),
@@ -146,16 +148,19 @@ impl Site {
     }
 }
 
-/// The server of a fleet's events, behind the others.
-fn events(config: &Config) -> Option<Site> {
+/// The servers of a fleet, behind the others: of its instances, and of its events.
+fn of_fleet(config: &Config) -> Vec<Site> {
     #[cfg(feature = "fleet")]
     {
-        let (server, link) = config.event_server()?;
-        let speech = if link == crate::config::fleet::EventLink::Zmq { Speech::Zmq } else { Speech::WebSocket };
-        Some(Site::of(&server, speech))
+        let instances = config.fleet_server().map(|server| Site::of(&server, Speech::Fleet));
+        let events = config.event_server().map(|(server, link)| {
+            let is_zmq = link == crate::config::fleet::EventLink::Zmq;
+            Site::of(&server, if is_zmq { Speech::Zmq } else { Speech::WebSocket })
+        });
+        instances.into_iter().chain(events).collect()
     }
     #[cfg(not(feature = "fleet"))]
-    None
+    Vec::new()
 }
 
 /// The names of this machine: as configured for its servers, as the system has it, and what `[stheno] hosts` adds.

@@ -18,6 +18,8 @@ pub(crate) mod init;
 pub(crate) mod limits;
 pub(crate) mod machine;
 pub(crate) mod memory;
+#[cfg(feature = "fleet")]
+pub(crate) mod multicast;
 pub(crate) mod notify;
 pub(crate) mod oom;
 pub(crate) mod partition;

@@ -6,6 +6,8 @@ pub mod ansi;
 pub mod auth;
 pub mod capture;
 pub(crate) mod decimal;
+#[cfg(feature = "fleet")]
+pub mod dns;
 pub mod envfile;
 pub mod expand;
 #[cfg(feature = "fleet")]

@@ -196,6 +196,115 @@ fn a_list_of_one_has_no_network() {
     assert!(ask_to_take_part(&fleet.name(0)).1.starts_with("HTTP/1.1 404"));
 }
 
+/// A value of a port that nobody has, and a group of hosts for it.
+fn group() -> String {
+    format!("multicast_group=239.7.7.7:{}\nmulticast_interface=127.0.0.1\nsynchro_options=TIMEOUT", free_port())
+}
+
+/// Without a list they find each other at a group of hosts (V-54); who has another secret does not, and is told of.
+#[test]
+fn who_has_no_list_is_found_at_the_group() {
+    if is_original() {
+        return;
+    }
+    let fleet = Fleet::new(3, &group());
+    let config = |at: usize, of_server: &str| {
+        let text = fleet.config(at, of_server);
+        let list = text.lines().find(|line| line.starts_with("supvisors_list")).expect("a list");
+        let advertised = format!("[stheno]\nfleet_advertise=127.0.0.{}", at + 1);
+        format!("{}\n{advertised}\n", text.replace(list, ""))
+    };
+    let daemons = [0, 1].map(|at| Daemon::start(&config(at, PASSWORD)));
+    fleet.wait_connected(&daemons[0], 1, 1);
+    fleet.wait_connected(&daemons[1], 0, 1);
+    let stranger = Daemon::start(&config(2, "username=u\npassword=another\n"));
+    fleet.wait(&daemons[0], "announces itself with another secret", 1);
+    assert_eq!(stranger.log_lines("is connected"), Vec::<String>::new());
+}
+
+/// One that knows a seed is told of the others, and they of it; a name stands for all its addresses.
+#[test]
+fn one_seed_leads_to_all() {
+    if is_original() {
+        return;
+    }
+    let fleet = Fleet::new(4, "");
+    let config = |at: usize| {
+        let text = fleet.config(at, PASSWORD);
+        let list = text.lines().find(|line| line.starts_with("supvisors_list")).expect("a list");
+        // Each knows the one before it alone; the first knows a name that nobody else is at.
+        let seed = if at == 0 { format!("dns:localhost:{}", fleet.ports[0]) } else { fleet.name(at - 1) };
+        let stheno = format!("[stheno]\nfleet_advertise=127.0.0.{}\nfleet_seeds={seed}", at + 1);
+        format!("{}\n{stheno}\n", text.replace(list, ""))
+    };
+    let daemons: Vec<Daemon> = (0..4).map(|at| Daemon::start(&config(at))).collect();
+    for (at, daemon) in daemons.iter().enumerate() {
+        (0..4).filter(|other| *other != at).for_each(|other| fleet.wait_connected(daemon, other, 1));
+    }
+    // Nobody took itself for another one.
+    for (at, daemon) in daemons.iter().enumerate() {
+        assert_eq!(daemon.log_lines(&format!("fleet: {} is connected", fleet.name(at))), Vec::<String>::new());
+    }
+}
+
+/// The others come to a port of their own, where there is nothing else.
+#[test]
+fn a_fleet_may_have_a_port_of_its_own() {
+    if is_original() {
+        return;
+    }
+    let port = free_port();
+    let fleet = Fleet::new(2, &format!("[stheno]\nfleet_port={port}"));
+    let daemons = fleet.start_all();
+    fleet.wait_connected(&daemons[0], 1, 1);
+    fleet.wait_connected(&daemons[1], 0, 1);
+    let own = format!("127.0.0.1:{port}");
+    assert!(ask_to_take_part(&own).1.starts_with("HTTP/1.1 101"));
+    let mut stream = TcpStream::connect(&own).expect("it listens");
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.0 404"), "{answer}");
+    UdpSocket::bind(fleet.name(0)).expect("nobody has the server's port for datagrams");
+}
+
+/// One that another one has not in its list is not spoken to, and both say so.
+#[test]
+fn who_is_not_in_the_list_is_told_so() {
+    if is_original() {
+        return;
+    }
+    let mut fleet = Fleet::new(2, "");
+    let other = fleet.start(1);
+    fleet.ports.push(free_port());
+    fleet.ports.swap(0, 2);
+    let stranger = Daemon::start(&fleet.config(0, PASSWORD));
+    let name = fleet.name(0);
+    fleet.wait(&other, &format!("is not spoken to: {name} is not in supvisors_list"), 1);
+    fleet.wait(&stranger, &format!("does not speak to this instance: {name} is not in supvisors_list"), 1);
+}
+
+/// Instances of IPv6.
+#[test]
+fn addresses_of_ipv6_will_do() {
+    if is_original() || std::net::TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    let ports = [free_port(), free_port()];
+    let list = format!("<a>[::1]:{},<b>[::1]:{}", ports[0], ports[1]);
+    let daemons = ports.map(|port| {
+        Daemon::start(&format!(
+            "[inet_http_server]\nport=[::1]:{port}\n{PASSWORD}\n[rpcinterface:supvisors]\n\
+             supervisor.rpcinterface_factory=supvisors.plugin:make_supvisors_rpcinterface\nsupvisors_list={list}\n"
+        ))
+    });
+    for (at, daemon) in daemons.iter().enumerate() {
+        let line = format!("fleet: [::1]:{} is connected", ports[1 - at]);
+        wait_for(&line, || (!daemon.log_lines(&line).is_empty()).then_some(()));
+        assert_eq!(daemon.log_lines("no datagrams"), Vec::<String>::new());
+    }
+}
+
 /// Connects as another instance would; answers the connection and the first bytes that come.
 fn ask_to_take_part(address: &str) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(address).expect("the server listens");

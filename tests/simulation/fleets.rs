@@ -17,7 +17,7 @@ use crate::random::Random;
 
 /// Time after which a network that is whole has brought all together: the longest pause between two attempts to connect,
 /// the longest silence that is believed in, and a handshake that came to nothing.
-const HEALING: u64 = 20 * SECOND;
+const HEALING: u64 = 26 * SECOND;
 
 /// Turns of all daemons in one virtual second, at most. More would be a loop that never sleeps.
 const TURNS_PER_SECOND_MAX: u64 = 5_000;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::Problem;
+use crate::config::datatypes::FleetPlace;
 use crate::config::env::{Env, Nic};
 
 /// An instance of the fleet.
@@ -41,13 +42,15 @@ impl Instances {
         list: &[String],
         port: u16,
         identifier: &str,
+        advertised: Option<&FleetPlace>,
         env: &dyn Env,
         problems: &mut Vec<Problem>,
     ) -> Result<Instances, String> {
         if list.is_empty() {
-            let item = format!("<{identifier}>{}:{port}", env.hostname());
-            let own = Instance::parse(&item, port)
-                .or_else(|_| Instance::parse(&format!("{}:{port}", env.hostname()), port))?;
+            let host = advertised.map_or_else(|| env.hostname(), |place| place.host.clone());
+            let place = format!("{host}:{}", advertised.and_then(|place| place.port).unwrap_or(port));
+            let own =
+                Instance::parse(&format!("<{identifier}>{place}"), port).or_else(|_| Instance::parse(&place, port))?;
             return Ok(Instances { all: vec![own], own: 0 });
         }
         let mut all: Vec<Instance> = Vec::new();
@@ -66,7 +69,13 @@ impl Instances {
         let places = |is_it: &dyn Fn(&Instance) -> bool| -> Vec<usize> {
             all.iter().enumerate().filter(|(_, one)| is_it(one)).map(|(place, _)| place).collect()
         };
-        let mut own = places(&|one| one.is_here(port, &nics, &hosts, env));
+        let is_advertised = |one: &Instance| {
+            advertised.is_some_and(|place| place.host == one.host && place.port.unwrap_or(port) == one.port)
+        };
+        let mut own = places(&is_advertised);
+        if own.is_empty() {
+            own = places(&|one| one.is_here(port, &nics, &hosts, env));
+        }
         if own.is_empty() {
             // A name that only a name server knows, which nobody can wait for here.
             let is_unknown = |one: &Instance| one.port == port && address_of(&one.host, &hosts).is_none();
@@ -93,18 +102,28 @@ impl Instances {
 }
 
 impl Instance {
+    /// One that says of itself who it is; `None` if nobody can be called so.
+    pub fn named(identifier: &str, nick: &str) -> Option<Instance> {
+        // Its port was not checked by those who had it in no list.
+        let (host, port) = identifier.rsplit_once(':')?;
+        let port = port.parse().ok().filter(|port| *port > 0)?;
+        let is_right = is_host(host) && (nick == identifier || (!nick.is_empty() && nick.chars().all(is_of_nick)));
+        let (identifier, nick) = (identifier.to_string(), nick.to_string());
+        is_right.then(|| Instance { identifier, nick, host: host.to_string(), port })
+    }
+
     /// Reads an item of the list (V-16, V-17).
     fn parse(item: &str, own_port: u16) -> Result<Instance, String> {
         let wrong = || format!("could not define a Supvisors identification from \"{item}\"");
-        let is_nick = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
         let (nick, address) = match item.strip_prefix('<') {
             Some(rest) => rest.split_once('>').map(|(nick, address)| (Some(nick), address)).ok_or_else(wrong)?,
             None => (None, item),
         };
-        if nick.is_some_and(|nick| nick.is_empty() || !nick.chars().all(is_nick)) {
+        if nick.is_some_and(|nick| nick.is_empty() || !nick.chars().all(is_of_nick)) {
             return Err(wrong());
         }
-        let (host, port) = match address.rsplit_once(':') {
+        // An address of IPv6 without a port ends with its bracket.
+        let (host, port) = match address.rsplit_once(':').filter(|_| !address.ends_with(']')) {
             Some((host, digits)) => {
                 let is_port = matches!(digits.len(), 4 | 5) && digits.chars().all(|c| c.is_ascii_digit());
                 let port = digits.parse::<u16>().ok().filter(|_| is_port).ok_or_else(wrong)?;
@@ -112,7 +131,7 @@ impl Instance {
             }
             None => (address, None),
         };
-        if host.is_empty() || !host.chars().all(|c| c.is_ascii_alphanumeric() || "_.-:[]".contains(c)) {
+        if !is_host(host) {
             return Err(wrong());
         }
         let identifier = format!("{host}:{}", port.unwrap_or(own_port));
@@ -127,12 +146,27 @@ impl Instance {
             self.host == env.hostname()
                 || match address_of(&self.host, hosts) {
                     Some(IpAddr::V4(address)) => address.is_loopback() || nics.iter().any(|nic| nic.address == address),
-                    Some(IpAddr::V6(address)) => address.is_loopback(),
+                    Some(IpAddr::V6(address)) => address.is_loopback() || is_ours(address, env),
                     None => false,
                 }
         };
         self.port == port && is_our_host()
     }
+}
+
+fn is_of_nick(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_.:-".contains(c)
+}
+
+fn is_host(host: &str) -> bool {
+    !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "_.-:[]".contains(c))
+}
+
+/// Whether an address of IPv6 is one of this host's: lines of 32 hexadecimal digits, and more.
+fn is_ours(address: std::net::Ipv6Addr, env: &dyn Env) -> bool {
+    let text = env.read_file("/proc/net/if_inet6").unwrap_or_default();
+    let wanted = format!("{:032x}", address.to_bits());
+    String::from_utf8_lossy(&text).lines().any(|line| line.split_whitespace().next() == Some(wanted.as_str()))
 }
 
 /// The address of a host that is a number or stands in `/etc/hosts`.
@@ -156,7 +190,7 @@ mod tests {
     fn names(list: &[&str], identifier: &str) -> Result<(Vec<String>, usize, usize), String> {
         let list: Vec<String> = list.iter().map(|item| item.to_string()).collect();
         let mut problems = Vec::new();
-        let found = Instances::find(&list, 61000, identifier, &Fake::new(), &mut problems)?;
+        let found = Instances::find(&list, 61000, identifier, None, &Fake::new(), &mut problems)?;
         let names = found.all.iter().map(|one| format!("{}={}", one.nick, one.identifier)).collect();
         Ok((names, found.own, problems.len()))
     }

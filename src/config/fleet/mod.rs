@@ -188,7 +188,8 @@ impl Sources<'_> {
             }
         };
         let list = &options.supvisors_list.0;
-        let instances = Instances::find(list, port, self.identifier, self.env, problems)
+        let network = self.network(port, &options)?;
+        let instances = Instances::find(list, port, self.identifier, network.advertised.as_ref(), self.env, problems)
             .map_err(|text| reader.error("supvisors_list", text))?;
         self.read_rules(&reader, &options.rules_files, rules, problems)?;
         self.files(&reader, "css_files", &options.css_files, problems)?;
@@ -198,7 +199,6 @@ impl Sources<'_> {
             let names = names_of(&hosts, nic.address);
             (nic, names)
         });
-        let network = self.network(port)?;
         Ok(Some(Supvisors {
             namespace: section.name.split_once(':').map_or("", |(_, name)| name).to_string(),
             instances,

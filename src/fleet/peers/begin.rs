@@ -1,5 +1,7 @@
 //! The network is opened: keys, addresses, the socket of datagrams.
 
+use super::discovery::{Discovery, place_text};
+use super::names::Names;
 use super::streams::next_chance;
 use super::{Net, Peers};
 use crate::clock::{Mono, Now};
@@ -12,7 +14,7 @@ use crate::model::fleet::session::Me;
 use crate::wire::fleet::key::Key;
 
 impl Peers {
-    /// Opens the network, if there is anybody else. Names are looked up here and not again.
+    /// Opens the network, if there is anybody else, or may be.
     pub fn begin(&mut self, supvisors: &Supvisors, now: Now, host: &mut dyn Host) {
         let Some((own, network)) = supvisors.instances.own().zip(self.own.map(|_| &supvisors.network)) else { return };
         let secret = network.secret.as_ref().map(|secret| secret.0.as_bytes());
@@ -31,12 +33,15 @@ impl Peers {
             boot: number(boot),
             key: Key::of_secret(secret.unwrap_or_default()),
             options: checked_options(&supvisors.options),
+            nick: own.nick.clone(),
+            place: place_text(network),
         };
         let pace = match network.detection {
             Detection::Normal => Pace::NORMAL,
             Detection::Fast => Pace::FAST,
         };
-        match host.resolve(&network.bind, network.port) {
+        let bound = host.resolve(&network.bind, network.port);
+        match bound {
             None => activity!(Warn, "fleet: {} is no address for datagrams; all goes by streams", network.bind),
             Some(address) => {
                 if let Err(error) = host.open_datagrams(address) {
@@ -44,24 +49,19 @@ impl Peers {
                 }
             }
         }
-        let mut chance = number(&seed[..8]);
+        let is_v6 = bound.is_some_and(|address| address.is_ipv6());
+        let shared_port = network.has_own_port.then_some(network.port);
+        let (mut chance, mut names) = (number(&seed[..8]), Names::default());
         for (place, (instance, peer)) in supvisors.instances.all.iter().zip(&mut self.all).enumerate() {
             if place == supvisors.instances.own {
                 continue;
             }
-            let name = instance.host.trim_start_matches('[').trim_end_matches(']');
-            peer.address = host.resolve(name, instance.port);
-            if peer.address.is_none() {
-                activity!(
-                    Warn,
-                    "fleet: {} has no address that is known here; it has to come by itself",
-                    peer.identifier
-                );
-            }
+            (peer.host, peer.port) = (instance.host.clone(), shared_port.unwrap_or(instance.port));
+            names.want(&peer.host, now.mono);
             peer.retry_at = Some(now.mono.after(peer.first_pause(&me.identifier, next_chance(&mut chance))));
         }
-        let names = self.all.iter().map(|peer| peer.identifier.as_str());
-        let membership = Membership::new(&me.identifier, names, me.boot, pace, number(&seed[8..16]));
+        let all = self.all.iter().map(|peer| peer.identifier.as_str());
+        let membership = Membership::new(&me.identifier, all, me.boot, pace, number(&seed[8..16]));
         self.net = Some(Box::new(Net {
             me,
             pace,
@@ -72,6 +72,11 @@ impl Peers {
             counter: 0,
             chance,
             complaints: Complaints::default(),
+            port: network.port,
+            shared_port,
+            is_v6,
+            names,
+            discovery: Discovery::begin(network, now.mono, host),
             due: Some(Mono(0)),
         }));
     }

@@ -21,6 +21,15 @@ const MEMBERSHIP: u8 = 0;
 const PROBE: u8 = 1;
 const PROBE_ANSWER: u8 = 2;
 
+/// The way by which somebody has said something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// Nobody has: it was time.
+    Itself,
+    Datagram(PeerId),
+    Stream(PeerId),
+}
+
 impl Peer {
     /// Whether nothing but questions goes by datagram.
     pub(super) fn is_by_stream(&self) -> bool {
@@ -68,7 +77,7 @@ impl Peers {
                     activity!(Info, "fleet: datagrams get through to {} again", entry.identifier);
                 }
                 net.membership.receive(body, now.mono);
-                self.follow_membership(None, now, host);
+                self.follow_membership(By::Datagram(peer), now, host);
             }
             Some((&PROBE, _)) => self.send_datagram(peer, PROBE_ANSWER, b"", host),
             _ => {}
@@ -80,7 +89,7 @@ impl Peers {
         if let Some(net) = &mut self.net {
             net.membership.receive(body, now.mono);
         }
-        self.follow_membership(Some(peer), now, host);
+        self.follow_membership(By::Stream(peer), now, host);
     }
 
     /// Asks one whose stream has ended whether it is there.
@@ -97,8 +106,8 @@ impl Peers {
         host.send_datagram(address, &seal(key, net.me.boot, counter, &body));
     }
 
-    /// Does what follows for the membership. What goes to `by_stream` answers what has come over its stream.
-    pub(super) fn follow_membership(&mut self, by_stream: Option<PeerId>, now: Now, host: &mut dyn Host) {
+    /// Does what follows for the membership from what has come `by` some way, by which that is answered.
+    pub(super) fn follow_membership(&mut self, by: By, now: Now, host: &mut dyn Host) {
         let effects = self.net.as_mut().map(|net| net.membership.take_effects()).unwrap_or_default();
         for effect in effects {
             let (Effect::Send { to: node, .. } | Effect::Up(node) | Effect::Down(node)) = &effect else { continue };
@@ -106,7 +115,7 @@ impl Peers {
             let peer = PeerId(place as u32);
             match effect {
                 Effect::Send { bytes, is_question, .. } => {
-                    self.send_message(peer, &bytes, is_question, by_stream == Some(peer), host);
+                    self.send_message(peer, &bytes, is_question, by, host);
                 }
                 Effect::Up(_) => {
                     // Others have heard of it: it is worth an attempt.
@@ -130,7 +139,7 @@ impl Peers {
         }
     }
 
-    fn send_message(&mut self, peer: PeerId, bytes: &[u8], is_question: bool, by_stream: bool, host: &mut dyn Host) {
+    fn send_message(&mut self, peer: PeerId, bytes: &[u8], is_question: bool, by: By, host: &mut dyn Host) {
         let Some(entry) = self.all.get_mut(peer.0 as usize) else { return };
         // As soon as one question waits, what is said goes both ways: a suspect must be able to hear of it in time.
         let is_doubtful = entry.unanswered > 0;
@@ -141,11 +150,13 @@ impl Peers {
         if is_cut_off && entry.stream.is_some() && !std::mem::replace(&mut entry.is_told, true) {
             activity!(Warn, "fleet: datagrams do not get through to {}; all goes by its stream", entry.identifier);
         }
+        let by_stream = by == By::Stream(peer);
         if by_stream || is_doubtful {
             // Without a stream, or with one that is full, it is as if it had been lost.
             let _ = self.send(peer, Kind::Gossip, bytes);
         }
-        if !by_stream && (!is_cut_off || is_question) {
+        // Both sides may take datagrams not to get through: an answer by datagram shows the other that they do again.
+        if !by_stream && (!is_cut_off || is_question || by == By::Datagram(peer)) {
             self.send_datagram(peer, MEMBERSHIP, bytes, host);
         }
     }

@@ -238,6 +238,11 @@ impl Membership {
         self.next_timer += 1;
     }
 
+    /// There is one more instance, of which nothing is known yet.
+    pub fn add(&mut self, name: &str) {
+        self.names.insert(name.into());
+    }
+
     /// What follows from all that was told since the last call.
     pub fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.heard.effects)

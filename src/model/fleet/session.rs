@@ -5,7 +5,9 @@
 //! Nothing that is wrong is answered: the stream is ended.
 
 use crate::wire::fleet::frame::{BadFrame, Opener, Sealer};
-use crate::wire::fleet::hello::{Challenge, HELLO_BYTES_MAX, Hello, Nonce, VERSIONS, common_version};
+use crate::wire::fleet::hello::{
+    Challenge, HELLO_BYTES_MAX, Hello, Nonce, REFUSAL_BYTES_MAX, VERSIONS, common_version,
+};
 use crate::wire::fleet::key::Key;
 
 /// What this instance says of itself to each other one.
@@ -19,6 +21,10 @@ pub struct Me {
     pub key: Key,
     /// What has to be the same with all.
     pub options: String,
+    /// Our short name.
+    pub nick: String,
+    /// `host:port` by which the others reach us, if that does not follow from the identifier.
+    pub place: String,
 }
 
 /// What a session has to tell.
@@ -166,6 +172,23 @@ impl Session {
         matches!(self.state, State::Answered { .. })
     }
 
+    /// Our part of what makes the session, as long as we have not been answered.
+    pub fn nonce(&self) -> Option<Nonce> {
+        match &self.state {
+            State::Connected { nonce } | State::Answered { nonce, .. } => Some(*nonce),
+            _ => None,
+        }
+    }
+
+    /// The one that [`Heard::Asked`] may not come, and is told why.
+    pub fn refuse(&mut self, me: &Me, why: &str, out: &mut Vec<u8>) {
+        let State::Asking { challenge, nonce, said, .. } = &self.state else { return };
+        let refusal = why.chars().take(REFUSAL_BYTES_MAX / 4).collect();
+        let hello = Hello { refusal, ..own_hello(me, *nonce) };
+        push_message(out, &hello.write(&me.key, &[challenge, said]));
+        self.state = State::Ended;
+    }
+
     /// The one that [`Heard::Asked`] may come.
     pub fn admit(&mut self, me: &Me, out: &mut Vec<u8>) {
         let State::Asking { challenge, nonce, other, said } = &self.state else { return };
@@ -192,8 +215,9 @@ fn answered(message: &[u8], nonce: Nonce, me: &Me, out: &mut Vec<u8>) -> Result<
 }
 
 fn own_hello(me: &Me, nonce: Nonce) -> Hello {
-    let (identifier, options) = (me.identifier.clone(), me.options.clone());
-    Hello { versions: VERSIONS, identifier, boot: me.boot, nonce, options }
+    let (identifier, options, nick) = (me.identifier.clone(), me.options.clone(), me.nick.clone());
+    let (place, refusal) = (me.place.clone(), String::new());
+    Hello { versions: VERSIONS, identifier, boot: me.boot, nonce, options, nick, place, refusal }
 }
 
 fn read_hello(message: &[u8], me: &Me, said: &[&[u8]]) -> Result<Hello, Broken> {
@@ -237,7 +261,8 @@ mod tests {
 
     fn me(name: &str, boot: u64, secret: &str) -> Me {
         let key = Key::of_secret(secret.as_bytes());
-        Me { identifier: name.to_string(), boot, key, options: "auto_fence=false".to_string() }
+        let options = "auto_fence=false".to_string();
+        Me { identifier: name.to_string(), boot, key, options, nick: name.to_string(), place: String::new() }
     }
 
     /// Both ends of a stream, and what has been said and heard.

@@ -13,13 +13,16 @@ pub const VERSIONS: (u8, u8) = (1, 1);
 const MAGIC: [u8; 4] = *b"SFS\0";
 
 /// Bytes of one of these messages at most: names, options, and some numbers.
-pub const HELLO_BYTES_MAX: usize = 1024;
+pub const HELLO_BYTES_MAX: usize = 1536;
 
 /// Bytes of a name at most: that of a host, and a port.
 pub const NAME_BYTES_MAX: usize = 262;
 
 /// Bytes of the options that have to agree.
 pub const OPTIONS_BYTES_MAX: usize = 256;
+
+/// Bytes of the reason why somebody is not spoken to.
+pub const REFUSAL_BYTES_MAX: usize = 256;
 
 /// Bytes of chance that each side adds.
 pub const NONCE_BYTES: usize = 16;
@@ -68,6 +71,12 @@ pub struct Hello {
     pub nonce: Nonce,
     /// What has to be the same with both: `auto_fence=false starting_strategy=CONFIG …`.
     pub options: String,
+    /// Its short name.
+    pub nick: String,
+    /// `host:port` by which it wants to be reached; empty where that follows from its identifier.
+    pub place: String,
+    /// Why it does not speak to the other; empty if it does.
+    pub refusal: String,
 }
 
 impl Hello {
@@ -78,7 +87,9 @@ impl Hello {
         push_text(&mut out, &self.identifier);
         out.extend_from_slice(&self.boot.to_be_bytes());
         out.extend_from_slice(&self.nonce);
-        push_text(&mut out, &self.options);
+        for text in [&self.options, &self.nick, &self.place, &self.refusal] {
+            push_text(&mut out, text);
+        }
         let tag = key.tag(&[said, &[&out[..]]].concat());
         out.extend_from_slice(&tag);
         out
@@ -102,6 +113,9 @@ impl Hello {
             boot: reader.fixed()?,
             nonce: reader.array()?,
             options: reader.text(OPTIONS_BYTES_MAX)?.to_string(),
+            nick: reader.text(NAME_BYTES_MAX)?.to_string(),
+            place: reader.text(NAME_BYTES_MAX)?.to_string(),
+            refusal: reader.text(REFUSAL_BYTES_MAX)?.to_string(),
         }))
     }
 }
@@ -123,6 +137,9 @@ mod tests {
             boot: 77,
             nonce: [3; NONCE_BYTES],
             options: "auto_fence=false".to_string(),
+            nick: "n1".to_string(),
+            place: String::new(),
+            refusal: "is not in supvisors_list".to_string(),
         }
     }
 
@@ -149,7 +166,15 @@ mod tests {
 
     #[test]
     fn the_longest_fits() {
-        let long = Hello { identifier: "h".repeat(NAME_BYTES_MAX), options: "o".repeat(OPTIONS_BYTES_MAX), ..hello() };
+        let name = "h".repeat(NAME_BYTES_MAX);
+        let long = Hello {
+            identifier: name.clone(),
+            options: "o".repeat(OPTIONS_BYTES_MAX),
+            nick: name.clone(),
+            place: name,
+            refusal: "r".repeat(REFUSAL_BYTES_MAX),
+            ..hello()
+        };
         let key = Key::of_secret(b"secret");
         let bytes = long.write(&key, &[]);
         assert!(bytes.len() <= HELLO_BYTES_MAX);

@@ -1,8 +1,10 @@
 //! What instances of a fleet say to each other, as bytes.
 //!
-//! A stream begins with a [`hello`] and goes on in [`frame`]s; beside it go [`datagram`]s. All carry tags made with a
+//! A stream begins with a [`hello`] and goes on in [`frame`]s; beside it go [`datagram`]s. Who is looked for by nobody makes
+//! itself known by [`announce`]. All carry tags made with a
 //! [`key`]; their bodies are written with [`codec`].
 
+pub mod announce;
 pub mod codec;
 pub mod command;
 pub mod datagram;
@@ -28,12 +30,25 @@ pub enum Kind {
     Gossip,
     /// The sender is about to end.
     Bye,
+    /// Instances that the sender knows, for those who discover them.
+    Known,
+    /// The sender has heard nothing for long, ends the stream, and is there.
+    Quiet,
 }
 
 impl Kind {
     /// All of them, in the order of their numbers, which begin with 0.
-    const ALL: &'static [Kind] =
-        &[Kind::Keepalive, Kind::Report, Kind::Subscribe, Kind::Command, Kind::Answer, Kind::Gossip, Kind::Bye];
+    const ALL: &'static [Kind] = &[
+        Kind::Keepalive,
+        Kind::Report,
+        Kind::Subscribe,
+        Kind::Command,
+        Kind::Answer,
+        Kind::Gossip,
+        Kind::Bye,
+        Kind::Known,
+        Kind::Quiet,
+    ];
 
     /// Its number on the wire.
     pub fn number(self) -> u8 {
