@@ -128,7 +128,7 @@ impl Peers {
                         );
                     }
                 }
-                Effect::Down(node) if self.all[place].boot == Some(node.boot) => self.lost(peer, now, host),
+                Effect::Down(node) if self.all[place].boot == Some(node.boot) => self.lost(peer, now),
                 Effect::Down(_) | Effect::Renewed => {}
             }
         }

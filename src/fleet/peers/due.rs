@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::datagrams::By;
 use super::streams::{Stream, keepalive_time, next_chance};
-use super::{Kind, Peers};
+use super::{Kind, Net, Peers};
 use crate::clock::{Mono, Now, earliest};
 use crate::daemon::Host;
-use crate::id::PeerId;
+use crate::id::{ConnId, PeerId};
 
 /// Time for the last word of a stream that is dead for us.
 const LAST_WORD_TIME: Duration = Duration::from_millis(500);
@@ -60,17 +60,14 @@ impl Peers {
     fn mind_streams(&mut self, now: Now, host: &mut dyn Host) {
         let pause = keepalive_time(self.all.len());
         let Some(net) = &mut self.net else { return };
-        let mut over = Vec::new();
+        let (mut over, mut silent) = (Vec::new(), Vec::new());
         for (conn, stream) in net.streams.iter_mut().filter(|(_, stream)| stream.deadline() <= now.mono) {
             if !stream.session.is_open() || stream.over_at.is_some() {
                 over.push(*conn);
                 continue;
             }
             if stream.dead_at() <= now.mono {
-                stream.send(Kind::Quiet, b"");
-                (stream.is_closing, stream.is_over) = (true, true);
-                stream.over_at = Some(now.mono.after(LAST_WORD_TIME));
-                net.dirty.push(*conn);
+                silent.push(*conn);
                 continue;
             }
             if !std::mem::take(&mut stream.has_said) && stream.send(Kind::Keepalive, b"") {
@@ -79,6 +76,7 @@ impl Peers {
             }
             stream.keepalive_at = now.mono.after(pause);
         }
+        silent.into_iter().for_each(|conn| net.say_last_word(conn, now.mono));
         for conn in over {
             self.end(conn, now, host);
         }
@@ -126,5 +124,16 @@ impl Peers {
                 net.dirty.push(conn);
             }
         }
+    }
+}
+
+impl Net {
+    /// Ends a stream, on which the other side hears that we are there.
+    pub(super) fn say_last_word(&mut self, conn: ConnId, now: Mono) {
+        let Some(stream) = self.streams.get_mut(&conn) else { return };
+        stream.send(Kind::Quiet, b"");
+        (stream.is_closing, stream.is_over) = (true, true);
+        stream.over_at = Some(now.after(LAST_WORD_TIME));
+        self.dirty.push(conn);
     }
 }

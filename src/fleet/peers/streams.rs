@@ -362,19 +362,22 @@ impl Peers {
         }
     }
 
-    /// An instance is gone for the membership.
-    pub(super) fn lost(&mut self, peer: PeerId, now: Now, host: &mut dyn Host) {
+    /// An instance is gone for the membership. Should that be wrong it is told that it is we who end the stream: if it took the
+    /// end of each for that of another instance, one mistake would have all lose each other.
+    pub(super) fn lost(&mut self, peer: PeerId, now: Now) {
         let Some((net, entry)) = self.net.as_mut().zip(self.all.get_mut(peer.0 as usize)) else { return };
         entry.confirm_at = None;
         if std::mem::take(&mut entry.is_up) {
             activity!(Warn, "fleet: {} is gone", entry.identifier);
             self.news.push(PeerNews::Down { peer });
         }
-        let stream = entry.stream;
         net.due = Some(Mono(0));
-        if let Some(conn) = stream {
-            self.end(conn, now, host);
+        let Some(conn) = entry.stream.take() else { return };
+        entry.lacks_room = false;
+        if entry.attempt.is_none() && !entry.is_isolated {
+            entry.retry(&net.me.identifier, next_chance(&mut net.chance), now.mono);
         }
+        net.say_last_word(conn, now.mono);
     }
 }
 
