@@ -130,9 +130,7 @@ impl Daemon {
             self.await_killed(until, now);
         } else if self.shutdown.is_postponed {
             // Its deadlines are the fleet's.
-        } else if self.begins_in_order() {
-            self.stop_in_order_of_graph(now, host);
-        } else if self.shutdown.ordered.is_some() {
+        } else if self.shutdown.ordered.is_some() || self.begins_in_order() {
             self.stop_in_order_of_graph(now, host);
         } else {
             self.stop_next_groups(now, host);

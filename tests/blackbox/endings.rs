@@ -63,6 +63,7 @@ fn k_1_only_stop_signals_that_were_sent_are_our_own() {
     for (ladder, status) in [("TERM INT:30", 130), ("INT TERM:30", 0)] {
         let mut daemon = Daemon::start(&program(ladder));
         daemon.wait_file("out", "up");
+        daemon.wait_state("a", "RUNNING");
         daemon.signal(Signal::SIGTERM);
         assert_eq!(daemon.wait_end(), status, "{ladder}");
     }
