@@ -1,6 +1,6 @@
 //! `crashmailbatch` and `fatalmailbatch`: one mail for all failures of an interval.
 
-use crate::config::cmdline::{Flag, getopt};
+use crate::config::getopt::{Flag, getopt};
 
 use super::letter::{Letter, Server};
 use super::listener::{Applet, Message};

@@ -1,6 +1,6 @@
 //! `crashmail`: mail when a process exits unexpectedly.
 
-use crate::config::cmdline::Flag;
+use crate::config::getopt::Flag;
 use crate::namespec;
 
 use super::listener::{Applet, Message};

@@ -6,8 +6,9 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::rc::Rc;
 
-use crate::config::cmdline::{CommandLine, Flag};
+use crate::config::cmdline::CommandLine;
 use crate::config::dependent::{self, Dependent};
+use crate::config::getopt::Flag;
 use crate::config::system::SystemEnv;
 use crate::config::{Env, Group, Loader};
 use crate::model::dependent::Dependents;

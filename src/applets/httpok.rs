@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::cmdline::Flag;
+use crate::config::getopt::Flag;
 use crate::state::ProcessState;
 use crate::wire::pyrepr;
 use crate::wire::value::Value;

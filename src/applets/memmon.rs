@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::cmdline::Flag;
+use crate::config::getopt::Flag;
 use crate::wire::pyrepr;
 use crate::wire::value::Value;
 

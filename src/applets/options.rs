@@ -1,6 +1,6 @@
 //! What the applets' command lines have in common.
 
-use crate::config::cmdline::{Flag, FoundOption, getopt, help_lines};
+use crate::config::getopt::{Flag, FoundOption, getopt, help_lines};
 
 /// Where mail goes unless told otherwise.
 pub const SENDMAIL: &str = "/usr/sbin/sendmail -t -i";

@@ -1,6 +1,6 @@
 //! `supervisord --about`: what this program is and how it was built.
 
-use crate::config::cmdline;
+use crate::config::{cmdline, getopt};
 use crate::rpc::{VERSION, features};
 
 pub fn text() -> String {
@@ -11,6 +11,6 @@ pub fn text() -> String {
         std::env::consts::ARCH,
         std::env::consts::OS,
         if cfg!(target_feature = "crt-static") { ", static" } else { "" },
-        cmdline::help_lines(cmdline::FLAGS),
+        getopt::help_lines(cmdline::FLAGS),
     )
 }

@@ -1,33 +1,38 @@
 //! Loading: the files, then each section in the original's order, then the command line on top.
 
+mod call;
+mod survey;
+
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use crate::wire::ini::{Document, Section};
+use crate::wire::ini::Document;
 
 use super::cmdline::CommandLine;
 use super::datatypes::{Datatype, Directory, ExitCodeFrom, LinePrefix, LogFormat};
 use super::dependent;
 use super::depends::{self, Misordered};
 use super::env::{Env, Memo};
-use super::error::{ConfigError, Place};
+use super::error::ConfigError;
 #[cfg(feature = "fleet")]
 use super::fleet;
-use super::groups::unique;
 use super::interfaces::{self, interfaces};
 use super::journal::{Base, Journal, JournalFile, Laid};
 use super::loaded::Config;
 use super::main_program;
-use super::options::{Process, Stheno, Supervisord};
+use super::options::{Stheno, Supervisord};
 use super::overlay::{self, Layer, read_journal};
 use super::paths;
 use super::program_default;
-use super::programs::{Common, Expansion, check_prefix};
+use super::programs::{Common, check_prefix};
 use super::reader::{self, Reader, Scope};
 use super::search;
 use super::servers::{default_url, servers};
 use super::sources::{MainFile, Sources};
 use super::types::{Group, Revision, SYSLOG, User};
+
+pub use call::CallProgram;
+use survey::Survey;
 
 /// Loads the configuration: at start, at `reread` (again, without losing what the command line said), and at `reload`
 /// (after [`Loader::restart`]).
@@ -48,28 +53,6 @@ pub struct Loader {
     has_watchdog: bool,
     /// Whether a main file without `[supervisord]` is read as if it had one.
     is_fragment: bool,
-}
-
-/// Loads that one survey makes at most; each but the last finds at least one error more.
-const PASSES_MAX: usize = 1000;
-
-/// What an option that must be there says after its own value turned out to be wrong, so that only that is reported.
-const STAND_INS: &[(&str, &str)] = &[
-    ("command", "x"),
-    ("events", "TICK"),
-    ("file", "/x"),
-    ("port", "1"),
-    ("socket", "unix:///x"),
-    ("supervisor.rpcinterface_factory", "supervisor.rpcinterface:make_main_rpcinterface"),
-];
-
-/// A load that goes on after errors.
-#[derive(Default)]
-struct Survey {
-    /// Where options stand that were found to be wrong.
-    aside: Vec<Place>,
-    /// What is wrong besides the error that ends the load.
-    problems: Vec<ConfigError>,
 }
 
 impl Loader {
@@ -118,37 +101,6 @@ impl Loader {
     /// broken.
     pub fn reload(&mut self, env: &dyn Env, journal: &Journal) -> Result<Config, ConfigError> {
         self.load_noting(env, None, Some(journal))
-    }
-
-    /// As [`Loader::load`], but returns all that is wrong: an option that is gets put aside, and the rest is looked at
-    /// again. In the order of files and lines, what has no place first.
-    /// The configuration is the one without these options, if the rest can be read.
-    pub fn load_all(&mut self, env: &dyn Env) -> (Option<Config>, Vec<ConfigError>) {
-        let mut survey = Survey::default();
-        let mut found: Vec<ConfigError> = Vec::new();
-        let mut rest = None;
-        for _ in 0..PASSES_MAX {
-            let last = match self.load_noting(env, Some(&mut survey), None) {
-                Ok(config) => {
-                    rest = Some(config).filter(|_| survey.problems.is_empty());
-                    None
-                }
-                Err(last) => Some(last),
-            };
-            let before = survey.aside.len();
-            for problem in survey.problems.drain(..).chain(last) {
-                let place = problem.place().filter(|place| place.line.is_some() && !survey.aside.contains(place));
-                survey.aside.extend(place.cloned());
-                if !found.iter().any(|other| other.message() == problem.message() && other.place() == problem.place()) {
-                    found.push(problem);
-                }
-            }
-            if survey.aside.len() == before {
-                break;
-            }
-        }
-        crate::sort::by(&mut found, |a, b| a.place().cmp(&b.place()));
-        (rest, found)
     }
 
     /// From here on a main file without `[supervisord]`, a part of a configuration, is read as if it had one.
@@ -222,12 +174,9 @@ impl Loader {
     ) -> Result<Config, ConfigError> {
         let main = self.find_main(memo)?;
         let mut sources = self.read(&main, memo)?;
-        let problems = survey.map(|Survey { aside, problems }| {
-            let stand_in = |key: &str| STAND_INS.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
-            for Place { file, line } in aside.iter() {
-                sources.document.amend(file, line.unwrap_or_default(), stand_in);
-            }
-            problems
+        let problems = survey.map(|survey| {
+            survey.amend(&mut sources.document);
+            &mut survey.problems
         });
         let stheno = self.stheno(&main, &sources.document, memo)?;
         if stheno.is_none() && !interfaces::has_supvisors(&sources.document) {
@@ -504,79 +453,6 @@ impl Loader {
         let named = named.filter(|path| !path.is_empty()).map(|path| paths::absolute(&self.cwd, path));
         let usual = ["/tmp", "/var/tmp", "/usr/tmp"].map(String::from);
         named.chain(usual).find(|path| env.is_writable_dir(path)).unwrap_or_else(|| self.cwd.clone())
-    }
-
-    /// A program whose options come from a call: as a section `[program:<program>]` would give it in that group, but
-    /// without `[supervisord] environment`, and with `ENV_*` only in options that are expanded for each process.
-    /// None of its processes is made yet. Warnings are dropped, as in the original.
-    ///
-    /// Errors: their text is the fault's.
-    pub fn begin_program(
-        &mut self,
-        env: &dyn Env,
-        group: &str,
-        program: &str,
-        options: &[(String, String)],
-    ) -> Result<CallProgram, ConfigError> {
-        let section = overlay::section(program, options, self.main_file().unwrap_or_default());
-        self.revision.0 += 1;
-        let expansion = self.for_call(env, |common| common.expansion(&section, group))?;
-        Ok(CallProgram { section, group: group.to_string(), expansion })
-    }
-
-    /// Makes some of its processes; says whether there are more.
-    pub fn expand_program(&self, env: &dyn Env, program: &mut CallProgram, count: usize) -> Result<bool, ConfigError> {
-        let CallProgram { section, group, expansion } = program;
-        self.for_call(env, |common| common.expand(section, group, expansion, count))
-    }
-
-    /// All processes of such a program.
-    #[cfg(test)]
-    pub fn programs_from_options(
-        &mut self,
-        env: &dyn Env,
-        group: &str,
-        program: &str,
-        options: &[(String, String)],
-    ) -> Result<Vec<Rc<Process>>, ConfigError> {
-        let mut program = self.begin_program(env, group, program, options)?;
-        while self.expand_program(env, &mut program, 3)? {}
-        Ok(program.into_processes())
-    }
-
-    /// What a section has that is no part of a file.
-    fn for_call<R>(&self, env: &dyn Env, work: impl FnOnce(&mut Common<'_>) -> R) -> R {
-        let memo = Memo::new(env, &self.cwd);
-        work(&mut Common {
-            revision: self.revision,
-            document: &Document::default(),
-            env: &memo,
-            here: self.main.as_ref().map_or("", |main| &main.here),
-            hostname: &env.hostname(),
-            variables: None,
-            process_variables: &self.variables,
-            environment: Rc::default(),
-            serverurl: self.serverurl.as_ref().and_then(Option::as_deref),
-            warnings: Vec::new(),
-            environments: HashMap::new(),
-            main: None,
-            has_watchdog: self.has_watchdog,
-            nothing: &Document::default(),
-        })
-    }
-}
-
-/// A program that a call gives, whose processes are being made.
-pub struct CallProgram {
-    section: Section,
-    group: String,
-    expansion: Expansion,
-}
-
-impl CallProgram {
-    /// All processes that were made, each name once.
-    pub fn into_processes(self) -> Vec<Rc<Process>> {
-        unique(self.expansion.into_processes())
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) mod error;
 pub(crate) mod fake;
 #[cfg(feature = "fleet")]
 pub(crate) mod fleet;
+pub(crate) mod getopt;
 pub(crate) mod glob;
 pub(crate) mod groups;
 pub(crate) mod interfaces;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::transport::Server;
-use crate::config::cmdline::{self, Flag, FoundOption};
+use crate::config::cmdline;
 use crate::config::ctlfile::CtlFile;
 use crate::config::datatypes::{Datatype, Url};
 use crate::config::env::Env;
+use crate::config::getopt::{Flag, FoundOption, getopt};
 use crate::config::interfaces;
 
 /// What the session is to be.
@@ -120,7 +121,7 @@ actions.
 
 /// Reads the command line (`args` are those after the program's name) and the file it names or finds.
 pub fn read(program: &str, args: &[String], env: &dyn Env) -> Result<Options, Stop> {
-    let (found, words) = cmdline::getopt(args, FLAGS).map_err(Stop::Usage)?;
+    let (found, words) = getopt(args, FLAGS).map_err(Stop::Usage)?;
     let mut given: BTreeMap<&str, String> = BTreeMap::new();
     for option in &found {
         let name = match FLAGS[option.flag].long.unwrap_or("help") {

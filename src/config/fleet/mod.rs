@@ -6,7 +6,9 @@
 mod identity;
 mod network;
 mod options;
+mod patterns;
 mod plain;
+mod resolved;
 mod rules;
 mod said;
 mod values;
@@ -34,7 +36,8 @@ pub use network::Network;
 pub use options::SupvisorsOptions;
 pub(super) use plain::is_sequenced;
 pub use plain::{PlainGroup, PlainProgram};
-pub use rules::{ApplicationRules, EVERYWHERE, ProcessRules, Rules, Spread, Subject, place_of};
+pub use resolved::{ApplicationRules, EVERYWHERE, ProcessRules, Spread};
+pub use rules::{Rules, Subject, place_of};
 pub use values::Period;
 pub use words::{
     ConciliationStrategy, Distribution, EventLink, RunningFailure, StartingFailure, StartingStrategy, SupvisorsFailure,

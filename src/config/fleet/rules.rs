@@ -3,22 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use regex_lite::Regex;
-
+use super::patterns::Patterns;
+use super::resolved::{ApplicationRules, EVERYWHERE, ProcessRules, Spread};
 use super::said::{Said, names};
-use super::words::{Distribution, RunningFailure, StartingFailure, StartingStrategy};
+use super::words::StartingStrategy;
 use super::xml::Element;
 use crate::wire::formula::Formula;
-use crate::wire::pattern::pattern;
 
 /// Models that a process may lead through (V-66).
 const MODELS_MAX: usize = 2;
 
 /// Aliases of all files: each is looked for in each list.
 const ALIASES_MAX: usize = 256;
-
-/// Patterns of applications, and of programs of one application: each is looked for in each name.
-const PATTERNS_MAX: usize = 1_000;
 
 /// All rules there are: of the files, and of plain options.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +26,7 @@ pub struct Rules {
     /// The first application of each name.
     names: BTreeMap<String, usize>,
     /// Patterns of applications and the last one that has each.
-    patterns: Vec<(Pattern, usize)>,
+    patterns: Patterns<usize>,
     /// Plain options of groups.
     pub(super) plain_groups: BTreeMap<String, Said>,
     /// Plain options of programs.
@@ -41,100 +37,7 @@ pub struct Rules {
 struct Application {
     said: Said,
     programs: BTreeMap<String, Said>,
-    patterns: Vec<(Pattern, Said)>,
-}
-
-/// A pattern that is looked for anywhere in a name.
-#[derive(Clone, Debug)]
-struct Pattern {
-    text: String,
-    regex: Regex,
-}
-
-/// How a rule's instances are given out among the processes of a program (V-80).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spread {
-    /// All of them are candidates for each.
-    All,
-    /// `@`: one process an instance.
-    At,
-    /// `#`: processes are spread evenly over the instances.
-    Hash,
-}
-
-/// Rules of an application (V-70 to V-77).
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub struct ApplicationRules {
-    pub managed: bool,
-    pub distribution: Distribution,
-    pub identifiers: Vec<String>,
-    pub spread: Spread,
-    pub start_sequence: i64,
-    pub stop_sequence: i64,
-    pub starting_strategy: StartingStrategy,
-    pub starting_failure: StartingFailure,
-    pub running_failure: RunningFailure,
-    /// The formula by which an application's state is told, as it is written.
-    pub status_formula: String,
-    pub formula: Option<Rc<Formula>>,
-}
-
-/// Rules of a process (V-71 to V-79).
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs)]
-pub struct ProcessRules {
-    pub identifiers: Vec<String>,
-    pub spread: Spread,
-    pub start_sequence: i64,
-    pub stop_sequence: i64,
-    pub required: bool,
-    pub wait_exit: bool,
-    /// 0 for no limit.
-    pub wait_exit_secs: u64,
-    pub expected_loading: i64,
-    pub starting_failure: StartingFailure,
-    pub running_failure: RunningFailure,
-}
-
-/// What stands for every instance.
-pub const EVERYWHERE: &str = "*";
-
-impl Default for ApplicationRules {
-    /// Those of an application that nothing is said of.
-    fn default() -> ApplicationRules {
-        ApplicationRules {
-            managed: false,
-            distribution: Distribution::AllInstances,
-            identifiers: vec![EVERYWHERE.to_string()],
-            spread: Spread::All,
-            start_sequence: 0,
-            stop_sequence: 0,
-            starting_strategy: StartingStrategy::Config,
-            starting_failure: StartingFailure::Abort,
-            running_failure: RunningFailure::Continue,
-            status_formula: String::new(),
-            formula: None,
-        }
-    }
-}
-
-impl Default for ProcessRules {
-    /// Those of a process of an application that is not managed: its stop rank is none (V-172).
-    fn default() -> ProcessRules {
-        ProcessRules {
-            identifiers: vec![EVERYWHERE.to_string()],
-            spread: Spread::All,
-            start_sequence: 0,
-            stop_sequence: -1,
-            required: false,
-            wait_exit: false,
-            wait_exit_secs: 0,
-            expected_loading: 0,
-            starting_failure: StartingFailure::Abort,
-            running_failure: RunningFailure::Continue,
-        }
-    }
+    patterns: Patterns<Said>,
 }
 
 /// A process, as rules look for it.
@@ -189,7 +92,7 @@ impl Rules {
 
     fn add_application(&mut self, element: &Element, wrong: &mut dyn FnMut(u32, String)) {
         let said = Said::read(element, wrong);
-        let mut application = Application { said, programs: BTreeMap::new(), patterns: Vec::new() };
+        let mut application = Application { said, programs: BTreeMap::new(), patterns: Patterns::default() };
         let mut holders = element.all("programs");
         let programs = holders.next().map_or(&[][..], |programs| &programs.children);
         if let Some(second) = holders.next() {
@@ -204,7 +107,7 @@ impl Rules {
             match (program.attribute("name"), program.attribute("pattern")) {
                 (Some(name), _) => _ = application.programs.entry(name.to_string()).or_insert(said),
                 (None, Some(text)) => {
-                    if let Err(text) = put(&mut application.patterns, text, said) {
+                    if let Err(text) = application.patterns.put(text, said) {
                         wrong(program.line, text);
                     }
                 }
@@ -215,7 +118,7 @@ impl Rules {
         match (element.attribute("name"), element.attribute("pattern")) {
             (Some(name), _) => _ = self.names.entry(name.to_string()).or_insert(place),
             (None, Some(text)) => {
-                if let Err(text) = put(&mut self.patterns, text, place) {
+                if let Err(text) = self.patterns.put(text, place) {
                     return wrong(element.line, text);
                 }
             }
@@ -230,7 +133,7 @@ impl Rules {
     }
 
     fn find(&self, application: &str) -> Option<&Application> {
-        let place = self.names.get(application).or_else(|| best(&self.patterns, application))?;
+        let place = self.names.get(application).or_else(|| self.patterns.best(application))?;
         self.applications.get(*place)
     }
 
@@ -331,7 +234,7 @@ impl Rules {
         let Some(element) = self.find(subject.application) else { return (plain, false) };
         let named = element.programs.get(subject.process);
         let is_pattern = named.is_none();
-        let Some(said) = named.or_else(|| best(&element.patterns, subject.process)) else { return (plain, false) };
+        let Some(said) = named.or_else(|| element.patterns.best(subject.process)) else { return (plain, false) };
         (self.with_models(said, name, wrong).or(&plain), is_pattern)
     }
 
@@ -401,33 +304,6 @@ impl Rules {
     }
 }
 
-/// A later pattern of the same text counts, in the place of the first (V-64).
-fn put<T>(patterns: &mut Vec<(Pattern, T)>, text: &str, value: T) -> Result<(), String> {
-    if let Some((_, known)) = patterns.iter_mut().find(|(known, _)| known.text == text) {
-        *known = value;
-        return Ok(());
-    }
-    if patterns.len() == PATTERNS_MAX {
-        return Err(format!("pattern '{text}' is left out: there are {PATTERNS_MAX} before it"));
-    }
-    let regex = pattern(text).map_err(|error| format!("pattern '{text}' is left out: {error}"))?;
-    patterns.push((Pattern { text: text.to_string(), regex }, value));
-    Ok(())
-}
-
-/// What stands at the pattern that matches most of a name; of equals the first (V-65).
-fn best<'p, T>(patterns: &'p [(Pattern, T)], name: &str) -> Option<&'p T> {
-    let mut best: Option<(usize, &T)> = None;
-    for (pattern, value) in patterns {
-        let Some(found) = pattern.regex.find(name) else { continue };
-        let length = name[found.range()].chars().count();
-        if best.is_none_or(|(most, _)| length > most) {
-            best = Some((length, value));
-        }
-    }
-    best.map(|(_, value)| value)
-}
-
 /// The place, from 0, that an application's name ends in: `-N` or `_N` (V-83).
 pub fn place_of(name: &str) -> Option<usize> {
     let digits = name.rfind(|c: char| !c.is_ascii_digit()).map(|at| &name[at..])?;
@@ -437,6 +313,8 @@ pub fn place_of(name: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::patterns::PATTERNS_MAX;
+    use super::super::words::RunningFailure;
     use super::super::xml;
     use super::*;
 
@@ -552,9 +430,10 @@ mod tests {
         let aliases: String = (0..=ALIASES_MAX).map(|at| format!("<alias name='a{at}'>n</alias>")).collect();
         let (_, problems) = rules(&[&format!("<root>{aliases}</root>")]);
         assert_eq!(problems, ["1: <alias> a256: more than 256 aliases"]);
-        let patterns: String = (0..=PATTERNS_MAX).map(|at| format!("<application pattern='p{at}'/>")).collect();
+        let patterns: String = (0..=PATTERNS_MAX).map(|at| format!("<application pattern='p{at}-'/>")).collect();
         let (rules, problems) = rules(&[&format!("<root>{patterns}</root>")]);
-        assert_eq!((rules.patterns.len(), problems.len()), (PATTERNS_MAX, 1));
+        let last = |at: usize| rules.find(&format!("p{at}-")).is_some();
+        assert_eq!((last(PATTERNS_MAX - 1), last(PATTERNS_MAX), problems.len()), (true, false, 1));
     }
 
     #[test]
