@@ -17,8 +17,10 @@
 //! }
 //! ```
 
+mod line;
+mod verdict;
+
 use std::collections::VecDeque;
-use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -27,12 +29,13 @@ use crate::config::datatypes::Length;
 use crate::config::types::{Listener, ResultHandler};
 use crate::eventtype::{EventMask, EventType};
 use crate::id::ProcId;
-use crate::level::Level;
 use crate::model::backoff::Backoff;
-use crate::model::counted::{self, Counted};
+use crate::model::counted::Counted;
 use crate::model::event::{Event, Header, Serials};
 use crate::wire::listener::{ListenerState, Protocol, Said};
-use crate::wire::pyrepr;
+
+pub use line::PoolLine;
+use verdict::{Verdict, judge};
 
 /// Events the queue holds while `buffer_hold_until_ready` holds them: enough for the start of a thousand programs
 /// with a handful of events each, small enough not to matter in memory.
@@ -66,72 +69,6 @@ pub enum PoolEffect {
     Print(Vec<u8>),
     /// This listener broke the protocol and gets no more events until it is spawned anew (E-45).
     EnteredUnknown(ProcId),
-}
-
-/// A line of the activity log; displays as its text. Formatted only if somebody reads it: most are DEBG.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum PoolLine {
-    StateChanged { listener: Rc<str>, from: ListenerState, to: ListenerState },
-    EnteredUnknown { listener: Rc<str> },
-    BadResultLine { listener: Rc<str>, line: Vec<u8> },
-    Processed { listener: Rc<str> },
-    Rejected { listener: Rc<str>, count: u64 },
-    HandlerError { listener: Rc<str> },
-    Rebuffering { pool: Rc<str>, serial: u64, queued: usize, events_max: usize },
-    Overflowed { pool: Rc<str>, serial: u64 },
-    Sent { listener: Rc<str>, serial: u64 },
-    BrokenPipe { listener: Rc<str>, serial: u64 },
-}
-
-impl PoolLine {
-    /// The level it has in 4.3.0: the ordinary course of events is DEBG, what a listener did wrong WARN.
-    pub fn level(&self) -> Level {
-        match self {
-            PoolLine::StateChanged { .. }
-            | PoolLine::Processed { .. }
-            | PoolLine::Rebuffering { .. }
-            | PoolLine::Sent { .. }
-            | PoolLine::BrokenPipe { .. } => Level::Debug,
-            PoolLine::EnteredUnknown { .. }
-            | PoolLine::BadResultLine { .. }
-            | PoolLine::Rejected { .. }
-            | PoolLine::HandlerError { .. } => Level::Warn,
-            PoolLine::Overflowed { .. } => Level::Error,
-        }
-    }
-}
-
-impl fmt::Display for PoolLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PoolLine::StateChanged { listener, from, to } => write!(f, "{listener}: {} -> {}", from.name(), to.name()),
-            PoolLine::EnteredUnknown { listener } => write!(
-                f,
-                "{listener}: has entered the UNKNOWN state and will no longer receive events, this usually indicates \
-                 the process violated the eventlistener protocol"
-            ),
-            PoolLine::BadResultLine { listener, line } => {
-                write!(f, "{listener}: bad result line: '{}'", pyrepr::utf8_or_undecodable(line))
-            }
-            PoolLine::Processed { listener } => write!(f, "{listener}: event was processed"),
-            PoolLine::Rejected { listener, count } => {
-                write!(f, "{listener}: event was rejected{}", counted::times(*count))
-            }
-            PoolLine::HandlerError { listener } => write!(f, "{listener}: event caused an error"),
-            PoolLine::Rebuffering { pool, serial, queued, events_max } => {
-                write!(f, "rebuffering event {serial} for pool {pool} (buf size={queued}, max={events_max})")
-            }
-            PoolLine::Overflowed { pool, serial } => {
-                write!(f, "pool {pool} event buffer overflowed, discarding event {serial}")
-            }
-            PoolLine::Sent { listener, serial } => write!(f, "event {serial} sent to listener {listener}"),
-            PoolLine::BrokenPipe { listener, serial } => write!(
-                f,
-                "epipe occurred while sending event {serial} to listener {listener}, listener state unchanged"
-            ),
-        }
-    }
 }
 
 /// An event of this pool, with its serials; they stay the same when it is delivered again (E-33).
@@ -495,56 +432,6 @@ impl Pool {
     fn index_of(&self, id: ProcId) -> Option<usize> {
         self.members.iter().position(|member| member.id == id)
     }
-}
-
-/// What a result handler makes of a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Accepted,
-    Rejected,
-    Error,
-}
-
-/// The result handlers (E-47, E-48).
-fn judge(handler: ResultHandler, event: Option<&Event>, result: &[u8], out: &mut Vec<PoolEffect>) -> Verdict {
-    match handler {
-        ResultHandler::Default if result == b"OK" => Verdict::Accepted,
-        ResultHandler::Default => Verdict::Rejected,
-        ResultHandler::StdinWrite => match result.strip_prefix(b"STDIN:") {
-            Some(bytes) => match event.and_then(Event::process) {
-                Some(process) => {
-                    out.push(PoolEffect::WriteStdin { process, bytes: bytes.to_vec() });
-                    Verdict::Accepted
-                }
-                None => Verdict::Error,
-            },
-            None if result == b"OK" => Verdict::Accepted,
-            None => Verdict::Rejected,
-        },
-        ResultHandler::Stdout => match prefixed_lines(result) {
-            Some(lines) => {
-                out.push(PoolEffect::Print(lines));
-                Verdict::Accepted
-            }
-            None => Verdict::Error,
-        },
-    }
-}
-
-/// The data of a PROCESS_LOG payload, each line with `<process> <channel> | ` before it; `None` if it is no such payload.
-fn prefixed_lines(payload: &[u8]) -> Option<Vec<u8>> {
-    let end = payload.iter().position(|byte| *byte == b'\n')?;
-    let (header, data) = (std::str::from_utf8(&payload[..end]).ok()?, &payload[end + 1..]);
-    let value = |key: &str| header.split_whitespace().find_map(|pair| pair.strip_prefix(key)?.strip_prefix(':'));
-    let prefix = format!("{} {} | ", value("processname")?, value("channel")?);
-    let data = data.strip_suffix(b"\n").unwrap_or(data);
-    let mut lines = Vec::with_capacity(data.len() + prefix.len() + 1);
-    for line in data.split(|byte| *byte == b'\n') {
-        lines.extend_from_slice(prefix.as_bytes());
-        lines.extend_from_slice(line);
-        lines.push(b'\n');
-    }
-    Some(lines)
 }
 
 #[cfg(test)]
