@@ -32,6 +32,8 @@ mod replies;
 mod route;
 mod scrape;
 mod sites;
+#[cfg(test)]
+mod tests;
 mod text;
 mod turn;
 
