@@ -135,6 +135,8 @@ impl Daemon {
         } else {
             self.stop_next_groups(now, host);
         }
+        // A pool whose time is over has been told by now, unless it has ended before, and then nobody asks any more.
+        self.shutdown.drain_until = self.shutdown.drain_until.filter(|at| *at > now.mono);
         if now.mono >= self.shutdown.report_at && !self.finished() {
             self.shutdown.report_at = now.mono.after(REPORT_EVERY);
             self.report_waiting();

@@ -107,6 +107,7 @@ fn schedules_that_have_failed() {
         ("one stopped for what it depended on, and that then depended on nothing, never came back", 77501),
         ("of two calls answered in one step the later one was taken for the first", 56527),
         ("a group that is added over several turns is there before the answer", 59442),
+        ("a pool ended before its time to take events was over, and what it left was waited for without sleep", 2213),
     ];
     for (symptom, seed) in rows {
         let result = panic::catch_unwind(AssertUnwindSafe(|| world::run(seed, false)));
