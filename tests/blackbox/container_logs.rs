@@ -349,14 +349,14 @@ fn k_9_log_total_max_bounds_all_logs_together() {
         sizes.map(|metadata| metadata.len()).sum()
     };
     wait_for("the flood to end", || {
-        // A turn may bring 64 KiB before it is looked.
+        // 64 KiB may come before it is looked again, and as much in each of the turns that bring the last of it, look, and remove.
         let total = total(&daemon);
-        assert!(daemon.folder.path("old.log.2").exists() || total <= 102_400 + 2 * 65_536, "{total}");
+        assert!(daemon.folder.path("old.log.2").exists() || total <= 102_400 + 4 * 65_536, "{total}");
         daemon.folder.path("done").exists().then_some(())
     });
     assert!(!daemon.folder.path("old.log.2").exists() && !daemon.folder.path("old.log.1").exists());
-    // It may be on its way to the next number, as what comes last is written.
-    wait_for("a backup", || daemon.folder.path("new.log.1").exists().then_some(()));
+    // Its backups may all be gone, for a turn brings more than one of them holds; the log itself stays.
+    wait_for("the log", || daemon.folder.path("new.log").exists().then_some(()));
     assert!(daemon.log_lines("log_total_max: ").is_empty());
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.wait_end(), 0);
