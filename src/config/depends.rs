@@ -163,8 +163,8 @@ pub struct Misordered {
 }
 
 /// Sees that everything that groups depend on is there, and that nothing goes in a circle. Does nothing where nothing
-/// depends on anything. The name of a group without processes, which may get some, a name that stands among `others` counts as there, for it was removed at run time, and so does one
-/// that `may_miss`.
+/// depends on anything. These count as there: the name of a group without processes, which may get some; one that stands among
+/// `others`, for it was removed at run time; and one that `may_miss`.
 ///
 /// Errors: what is wrong, about that process.
 pub fn check(groups: &[Rc<Group>], others: &[Rc<Group>], may_miss: impl Fn(&str) -> bool) -> Result<(), Misordered> {

@@ -208,12 +208,12 @@ fn bool_of(text: &str) -> Option<bool> {
     bool::parse(text, &Nowhere).ok()
 }
 
-/// What `autostart` is by the files.
+/// Whether `autostart` is on by the files, as far as that can be told without expanding it.
 fn starts_itself(base: &Document, section: &str) -> bool {
     let stand_in = || base.section(PROGRAM_DEFAULT).filter(|_| section.starts_with("program:"))?.get(AUTOSTART);
     let own = base.section(section).and_then(|section| section.get(AUTOSTART));
     let written = own.or_else(stand_in).or_else(|| base.defaults.get(AUTOSTART));
-    written.and_then(|entry| bool_of(&entry.value)).unwrap_or(true)
+    written.is_none_or(|entry| bool_of(&entry.value) == Some(true))
 }
 
 /// Sets options; of those whose names no file could hold nobody reads any.

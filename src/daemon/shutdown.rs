@@ -94,7 +94,6 @@ impl Daemon {
 
     /// From here on nothing is started (P-76): deadlines that would start something are dropped.
     fn cancel_starts(&mut self) {
-        self.end_waits();
         let state = self.state;
         let roster = &self.roster;
         let is_due = |process: &Proc| process.machine.deadline(&process.config, state).is_some();
@@ -143,10 +142,10 @@ impl Daemon {
         }
     }
 
-    /// The order of what depends on what begins, if there is one: not before the fleet has stopped what it stops, for as long as
-    /// it lasts nobody is stopped before what depends on it, whatever rank that has.
+    /// The order of what depends on what begins, if there is one: only once the fleet has stopped what it stops, for from then on
+    /// nobody is stopped before what depends on it, whatever rank that has.
     fn begins_in_order(&mut self) -> bool {
-        if self.shutdown.ordered.is_some() || !self.shutdown.told.is_empty() || !self.stops_in_order() {
+        if !self.shutdown.told.is_empty() || !self.stops_in_order() {
             return false;
         }
         let groups = self.shutdown.order.take().unwrap_or_default();

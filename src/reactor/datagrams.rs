@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 #[cfg(feature = "fleet")]
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 
 use mio::Interest;
 use mio::net::UdpSocket;
@@ -18,15 +18,17 @@ pub(super) enum Purpose {
     /// What is said to the group.
     #[cfg(feature = "fleet")]
     Group,
-    /// Answers of name servers.
+    /// Answers of name servers with that kind of address.
     #[cfg(feature = "fleet")]
-    Names,
+    Names { is_ipv4: bool },
 }
 
 /// The sockets; none before it is opened.
 #[derive(Default)]
 pub(super) struct Datagrams {
     all: Vec<(Purpose, UdpSocket)>,
+    /// Which one is asked first, so that a flood at one keeps no other waiting.
+    turn: usize,
     #[cfg(feature = "fleet")]
     group: Option<SocketAddrV4>,
 }
@@ -79,27 +81,31 @@ impl Datagrams {
         }
     }
 
-    /// Asks a name server. Its socket is opened when it is needed first, for whichever kind of address the system has.
+    /// Asks a name server. The socket for its kind of address is opened when it is needed first.
     #[cfg(feature = "fleet")]
     pub(super) fn ask(&mut self, server: SocketAddr, bytes: &[u8], watched: &mut Watched) {
-        if self.socket(Purpose::Names).is_none() {
-            let both = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0).into());
-            let opened = both.or_else(|_| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0).into()));
+        let purpose = Purpose::Names { is_ipv4: server.is_ipv4() };
+        if self.socket(purpose).is_none() {
+            let any = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { IpAddr::from(Ipv6Addr::UNSPECIFIED) };
+            let opened = UdpSocket::bind((any, 0).into());
             // Without it nobody answers, which is told where that is waited for.
-            let Ok(()) = opened.and_then(|socket| self.add(Purpose::Names, socket, watched)) else { return };
+            let Ok(()) = opened.and_then(|socket| self.add(purpose, socket, watched)) else { return };
         }
-        if let Some(socket) = self.socket(Purpose::Names) {
+        if let Some(socket) = self.socket(purpose) {
             let _ = socket.send_to(bytes, server);
         }
     }
 
-    /// The next one that has come: at which socket, how long it is, and from where.
-    pub(super) fn next(&self, buffer: &mut [u8]) -> Option<(Purpose, usize, SocketAddr)> {
-        self.all.iter().find_map(|(purpose, socket)| {
+    /// The next one that has come, of all sockets in turn: at which, how long it is, and from where.
+    pub(super) fn next(&mut self, buffer: &mut [u8]) -> Option<(Purpose, usize, SocketAddr)> {
+        let (before, after) = self.all.split_at(self.turn);
+        let found = after.iter().chain(before).find_map(|(purpose, socket)| {
             let (count, from) = next_of(socket, buffer)?;
             // A socket for both kinds of addresses shows those of IPv4 as if they were of the other.
             Some((*purpose, count, SocketAddr::new(from.ip().to_canonical(), from.port())))
-        })
+        });
+        self.turn = (self.turn + 1) % self.all.len().max(1);
+        found
     }
 }
 

@@ -31,7 +31,7 @@ impl Reactor {
                 #[cfg(feature = "fleet")]
                 Purpose::Group => Input::ToldGroup { from, bytes },
                 #[cfg(feature = "fleet")]
-                Purpose::Names => Input::NameAnswer { from, bytes },
+                Purpose::Names { .. } => Input::NameAnswer { from, bytes },
             };
             service.handle(input, now, &mut self.system);
         }

@@ -103,7 +103,7 @@ pub fn supervisorctl() -> String {
     page.section("Exit status").paragraph(
         "0 if all went well; for status 3 if a process is not running and 4 if there is none of that name; 1 for other \
          errors, 2 for a wrong usage. With several hosts: 2 if there is no instance of that name, 3 if the server knows \
-         none, 4 if the instance is not RUNNING or is lost while the command runs.",
+         none, 4 if the instance is neither RUNNING nor CHECKED or is lost while the command runs.",
     );
     page.section("Example").as_it_is(
         "supervisorctl status\nsupervisorctl restart web\nsupervisorctl tail -f web\n\

@@ -7,7 +7,7 @@ use crate::namespec;
 use crate::wire::value::Value;
 
 /// The flags that some command or other has.
-const ALL: [&str; 14] = [
+const ALL: [&str; 18] = [
     "--with-deps",
     "--with-dependents",
     "--only",
@@ -22,6 +22,10 @@ const ALL: [&str; 14] = [
     "--failed",
     "--watch",
     "--require",
+    "--minimal",
+    "--reboot",
+    "--poweroff",
+    "--halt",
 ];
 
 /// Refuses words that look like flags and are none of the command's. With a command that Supervisor has, only those that are
