@@ -243,8 +243,8 @@ impl Peers {
         if stream.output.len() + frame_bytes(body.len()) > QUEUE_BYTES_MAX {
             match kind {
                 Kind::Report => entry.lacks_room = true,
-                // As if they had been datagrams.
-                Kind::Gossip => {}
+                // As if they had been datagrams; whom we know is told again.
+                Kind::Gossip | Kind::Known => {}
                 _ => {
                     net.doomed.push(conn);
                     net.due = Some(Mono(0));

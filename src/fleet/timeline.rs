@@ -13,6 +13,9 @@ use crate::state::ProcessState;
 /// Moments that are kept: a day of a quiet fleet, some 100 kB.
 pub const MOMENTS_MAX: usize = 500;
 
+/// Of a name, of which others may make as much as they like.
+const NAME_CHARS_MAX: usize = 256;
+
 /// Characters of a reason that are kept.
 const WHY_CHARS_MAX: usize = 120;
 
@@ -88,7 +91,7 @@ impl Fleet {
             return;
         };
         let what = What::Process {
-            name: self.view.namespec(task).unwrap_or_default(),
+            name: self.view.namespec(task).unwrap_or_default().chars().take(NAME_CHARS_MAX).collect(),
             peer,
             state: record.state,
             expected: record.expected,

@@ -163,6 +163,7 @@ impl Service {
             }
             let Some(id) = self.unserved.pop_front() else { break };
             self.serve(id, now, host);
+            self.make_room(id, now, host);
         }
     }
 
@@ -308,6 +309,7 @@ impl Service {
             let Some(conn) = self.conns.get_mut(id) else { continue };
             (conn.waits, conn.has_turn) = (false, true);
             self.serve(id, now, host);
+            self.make_room(id, now, host);
         }
     }
 
@@ -430,7 +432,7 @@ impl Service {
             #[cfg(feature = "fleet")]
             Feed::Published(_) => {}
             #[cfg(feature = "fleet")]
-            Feed::Fleet(_) => return self.tell_fleet(id, false, now),
+            Feed::Fleet(_) => return self.tell_fleet(id, now),
             Feed::Text(_) => return self.serve(id, now, host),
         }
         if !conn.output.is_empty() {

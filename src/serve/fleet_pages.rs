@@ -29,8 +29,12 @@ use crate::wire::http::{Head, Reply, Status, StreamBody};
 /// Bytes that wait for one page.
 const OUTPUT_BYTES_MAX: usize = 96 * 1024;
 
-/// Tasks told of in one message: some 50 kB.
+/// Tasks told of in one message, and bytes of them, about: one that many hosts know has a line of each.
 const TASKS_MAX: usize = 400;
+const TASKS_BYTES_MAX: usize = 48 * 1024;
+
+/// Changed tasks that are taken at a time.
+const TOUCHED_STEP: usize = 16;
 
 /// How long changes are gathered; with many hosts there is always some.
 const GATHER: Duration = Duration::from_millis(100);
@@ -66,6 +70,8 @@ pub(super) struct FleetLive {
     moments: u64,
     /// A page had to wait for its share of work.
     is_unfinished: bool,
+    /// Who was served last when the turn's work was used up.
+    last_served: Option<ConnId>,
 }
 
 /// How far a stream has come.
@@ -111,18 +117,22 @@ impl FleetLive {
     /// What is other than was told last; with `all`, hosts and applications are looked at that no task has changed of.
     fn changes(&mut self, fleet: &mut Fleet, all: bool) -> Piece {
         let mut piece = Piece::default();
-        let touched = fleet.view_mut().take_touched(TASKS_MAX);
-        let fleet = &*fleet;
         let mut apps: Vec<AppId> = Vec::new();
-        for id in touched {
-            match fleet.view().task(id) {
-                Some(task) => {
-                    piece.tasks.push(rows::task(fleet, id, task));
-                    apps.push(task.app);
+        let mut bytes = 0;
+        while bytes < TASKS_BYTES_MAX && apps.len() + piece.gone.len() < TASKS_MAX && fleet.view().is_touched() {
+            for id in fleet.view_mut().take_touched(TOUCHED_STEP) {
+                match fleet.view().task(id) {
+                    Some(task) => {
+                        let row = rows::task(fleet, id, task);
+                        bytes += row.len();
+                        piece.tasks.push(row);
+                        apps.push(task.app);
+                    }
+                    None => piece.gone.push(id),
                 }
-                None => piece.gone.push(id),
             }
         }
+        let fleet = &*fleet;
         if all || !piece.gone.is_empty() {
             apps = fleet.view().apps().map(|(id, _)| id).collect();
         }
@@ -181,7 +191,9 @@ impl FleetLive {
             let text: Rc<str> = message(Some(&self.id(self.last)), "change", &piece.text(now)).into();
             self.kept_bytes += text.len();
             self.kept.push_back((self.last, text));
+            // The last one stays, however long it is: all that are up to date get it.
             while self.kept_bytes > KEPT_BYTES_MAX
+                && self.kept.len() > 1
                 && let Some((_, old)) = self.kept.pop_front()
             {
                 self.kept_bytes -= old.len();
@@ -213,10 +225,15 @@ impl FleetFeed {
                 piece.apps = live.apps.values().cloned().collect();
                 piece.moments = moments(fleet, live.moments.saturating_sub(MOMENTS_BEFORE));
             }
-            let mut last = None;
+            let (mut last, mut bytes) = (None, 0);
             for (id, task) in fleet.view().tasks_after(after).take(TASKS_MAX) {
                 last = Some(id);
-                piece.tasks.push(rows::task(fleet, id, task));
+                let row = rows::task(fleet, id, task);
+                bytes += row.len();
+                piece.tasks.push(row);
+                if bytes >= TASKS_BYTES_MAX {
+                    break;
+                }
             }
             let kind = if after.is_none() { "begin" } else { "rows" };
             self.snapshot = last.map(Some);
@@ -227,7 +244,9 @@ impl FleetFeed {
             self.snapshot = Some(None);
             return self.next(live, fleet, now);
         }
-        let (number, text) = live.kept.iter().find(|(number, _)| *number > self.told)?;
+        // Their numbers have no gaps.
+        let (first, _) = live.kept.front()?;
+        let (number, text) = live.kept.get(usize::try_from((self.told + 1).saturating_sub(*first)).ok()?)?;
         self.told = *number;
         Some(Rc::clone(text))
     }
@@ -290,17 +309,38 @@ impl Service {
         let is_beat = live.gather(fleet, now);
         live.is_unfinished = false;
         let ids: Vec<ConnId> = self.conns.fleet_pages().iter().copied().collect();
-        for id in ids {
+        if is_beat {
+            // Three bytes each: whether the turn has time or not.
+            ids.iter().for_each(|id| self.beat(*id));
+        }
+        // Whoever had to wait comes first.
+        let begin = self.live.fleet.last_served.take().map_or(0, |last| ids.partition_point(|id| *id <= last));
+        for id in ids[begin..].iter().chain(&ids[..begin]) {
             if self.budget.is_spent() {
                 self.live.fleet.is_unfinished = true;
                 break;
             }
-            self.tell_fleet(id, is_beat, now);
+            self.live.fleet.last_served = Some(*id);
+            self.tell_fleet(*id, now);
+        }
+        if !self.live.fleet.is_unfinished {
+            self.live.fleet.last_served = None;
+        }
+    }
+
+    /// Tells one of them that it is not forgotten, unless it has something to read.
+    fn beat(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| !conn.closing && conn.output.is_empty()) else { return };
+        if let Phase::Feed(feed) = &mut conn.phase
+            && let Feed::Fleet(feed) = &mut **feed
+        {
+            feed.body.write(&mut conn.output, b":\n\n");
+            self.conns.touch(id);
         }
     }
 
     /// Tells one of them what it has room for.
-    pub(super) fn tell_fleet(&mut self, id: ConnId, is_beat: bool, now: Now) {
+    pub(super) fn tell_fleet(&mut self, id: ConnId, now: Now) {
         let Some(fleet) = &self.extensions.fleet else { return };
         let Some(conn) = self.conns.get_mut(id).filter(|conn| !conn.closing) else { return };
         let Phase::Feed(feed) = &mut conn.phase else { return };
@@ -315,9 +355,6 @@ impl Service {
             self.budget.spend_bytes(4 * text.len());
             feed.body.write(&mut conn.output, text.as_bytes());
         }
-        if is_beat && conn.output.is_empty() {
-            feed.body.write(&mut conn.output, b":\n\n");
-        }
         if conn.output.len() > before {
             self.conns.touch(id);
         }
@@ -326,7 +363,7 @@ impl Service {
     /// Ends all of them, for the run is over.
     pub(super) fn end_fleet_pages(&mut self) {
         for id in self.conns.fleet_pages().clone() {
-            if let Some(conn) = self.conns.get_mut(id)
+            if let Some(conn) = self.conns.get_mut(id).filter(|conn| !conn.closing)
                 && let Phase::Feed(feed) = &mut conn.phase
                 && let Feed::Fleet(feed) = &mut **feed
             {

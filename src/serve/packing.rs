@@ -14,6 +14,9 @@ const PIECE_BYTES: usize = 16 * 1024;
 /// Bytes packed in a microsecond.
 const BYTES_PER_US: usize = 64;
 
+/// Bytes that an encoder takes for itself: what it has seen last, and tables of that.
+const ENCODER_BYTES: usize = 352 * 1024;
+
 /// What is packed for a browser behind the headers of its reply.
 pub(super) type Headers = Vec<(&'static str, &'static str)>;
 
@@ -21,7 +24,8 @@ pub(super) type Headers = Vec<(&'static str, &'static str)>;
 pub(super) struct Packing {
     page: Vec<u8>,
     at: usize,
-    encoder: GzEncoder<Vec<u8>>,
+    /// There until all is packed.
+    encoder: Option<GzEncoder<Vec<u8>>>,
     headers: Headers,
 }
 
@@ -30,12 +34,17 @@ impl Packing {
     pub(super) fn new(page: String, mut headers: Headers) -> Packing {
         headers.extend([("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]);
         // Of the same rows again and again the fastest way leaves little.
-        Packing { page: page.into_bytes(), at: 0, encoder: GzEncoder::new(Vec::new(), Compression::fast()), headers }
+        Packing {
+            page: page.into_bytes(),
+            at: 0,
+            encoder: Some(GzEncoder::new(Vec::new(), Compression::fast())),
+            headers,
+        }
     }
 
     /// Bytes that it holds.
     pub(super) fn bytes(&self) -> usize {
-        self.page.len()
+        self.page.len() + ENCODER_BYTES + self.encoder.as_ref().map_or(0, |encoder| encoder.get_ref().capacity())
     }
 
     /// Goes on while the turn has time; headers and body at the end.
@@ -47,11 +56,11 @@ impl Packing {
             let piece = &self.page[self.at..self.page.len().min(self.at + PIECE_BYTES)];
             budget.spend(u32::try_from(piece.len() / BYTES_PER_US).unwrap_or(u32::MAX));
             self.at += piece.len();
-            let written = self.encoder.write_all(piece);
-            debug_assert!(written.is_ok(), "a vector takes it");
+            let written = self.encoder.as_mut().map(|encoder| encoder.write_all(piece));
+            debug_assert!(matches!(written, Some(Ok(()))), "a vector takes it");
         }
-        let encoder = std::mem::replace(&mut self.encoder, GzEncoder::new(Vec::new(), Compression::fast()));
-        Some((std::mem::take(&mut self.headers), encoder.finish().unwrap_or_default()))
+        let packed = self.encoder.take().and_then(|encoder| encoder.finish().ok());
+        Some((std::mem::take(&mut self.headers), packed.unwrap_or_default()))
     }
 }
 

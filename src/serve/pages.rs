@@ -173,7 +173,8 @@ impl Exchange<'_> {
 fn takes_gzip(head: &Head<'_>) -> bool {
     let takes = |one: &str| {
         let (name, how) = one.split_once(';').unwrap_or((one, ""));
-        name.trim() == "gzip" && how.trim() != "q=0"
+        let weight = how.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok());
+        name.trim() == "gzip" && weight != Some(0.0)
     };
     head.accept_encoding.is_some_and(|all| all.split(',').any(takes))
 }

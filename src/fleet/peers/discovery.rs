@@ -40,6 +40,10 @@ const TRY_PAUSE: Duration = Duration::from_millis(300);
 /// Addresses that were found to be our own.
 const OWN_MAX: usize = 16;
 
+/// Other addresses than its own at which somebody was found, and those of one name that are tried at one time.
+const WAYS_MAX: usize = 256;
+const HINTS_OF_ONE_MAX: usize = 4;
+
 /// Bytes of a frame that says whom we know.
 const KNOWN_BYTES_MAX: usize = 256 * 1024;
 
@@ -73,6 +77,8 @@ pub(super) struct Discovery {
     hints: Vec<Hint>,
     /// Addresses at which nobody but we is.
     own: Vec<SocketAddr>,
+    /// Who was found at an address: a seed may have others than those that it is known by.
+    ways: Vec<(SocketAddr, PeerId)>,
     known_at: Option<Mono>,
     /// The place in the list of whom to tell next.
     told: usize,
@@ -107,7 +113,9 @@ impl Discovery {
     /// Somebody may be there.
     fn hint(&mut self, address: SocketAddr, identifier: Option<&str>, at: Mono) {
         let is_known = self.own.contains(&address) || self.hints.iter().any(|hint| hint.address == address);
-        if !is_known && self.hints.len() < HINTS_MAX {
+        let is_of_it = |hint: &&Hint| identifier.is_some() && hint.identifier.as_deref() == identifier;
+        let has_room = self.hints.len() < HINTS_MAX && self.hints.iter().filter(is_of_it).count() < HINTS_OF_ONE_MAX;
+        if !is_known && has_room {
             let identifier = identifier.map(str::to_string);
             self.hints.push(Hint { address, identifier, at, tries: 0, conn: None });
         }
@@ -153,7 +161,8 @@ impl Peers {
                     entry.address = Some(address);
                 }
                 if is_lost && entry.boot != Some(said.boot) && !entry.dead.contains(&said.boot) {
-                    entry.retry_at = Some(entry.retry_at.map_or(now.mono, |at| at.min(now.mono)));
+                    let soon = now.mono.after(super::streams::RECONNECT_LEAST);
+                    entry.retry_at = Some(entry.retry_at.map_or(soon, |at| at.min(soon)));
                 }
             }
             None => {
@@ -170,6 +179,8 @@ impl Peers {
     pub(super) fn found_seeds(&mut self, (name, addresses): &Found, now: Now) {
         let Some(discovery) = self.net.as_mut().and_then(|net| net.discovery.as_mut()) else { return };
         let bare = |host: &str| host.trim_start_matches('[').trim_end_matches(']') == name;
+        let all = &self.all;
+        let is_open = |peer: PeerId| all.get(peer.0 as usize).is_some_and(|entry| entry.stream.is_some());
         let ports: Vec<u16> = discovery.seeds.iter().filter(|seed| bare(&seed.host)).map(|seed| seed.port).collect();
         for port in ports {
             for address in addresses.iter().map(|address| SocketAddr::new(*address, port)) {
@@ -177,7 +188,8 @@ impl Peers {
                     .all
                     .iter()
                     .any(|entry| entry.address == Some(address) && (entry.stream.is_some() || entry.attempt.is_some()));
-                if !is_known {
+                let leads_to = discovery.ways.iter().find(|(at, _)| *at == address);
+                if !is_known && !leads_to.is_some_and(|(_, peer)| is_open(*peer)) {
                     discovery.hint(address, None, now.mono);
                 }
             }
@@ -253,7 +265,9 @@ impl Peers {
                 is_it && (entry.stream.is_some() || entry.attempt.is_some() || entry.is_isolated)
             })
         };
-        discovery.hints.retain(|hint| hint.conn.is_some() || (hint.tries < TRIES_MAX && !is_met(hint)));
+        // Those that are not due yet are looked at then.
+        let stays = |hint: &Hint| hint.at > now.mono || (hint.tries < TRIES_MAX && !is_met(hint));
+        discovery.hints.retain(|hint| hint.conn.is_some() || stays(hint));
         let mut begun = Vec::new();
         for hint in discovery.hints.iter_mut().filter(|hint| hint.conn.is_none() && hint.at <= now.mono) {
             hint.tries += 1;
@@ -289,6 +303,19 @@ impl Peers {
             && discovery.own.len() < OWN_MAX
         {
             discovery.own.push(address);
+        }
+    }
+
+    /// Who was found at an address, so that nobody is looked for there as long as that one is there.
+    pub(super) fn remember_way(&mut self, at: Option<SocketAddr>, peer: PeerId) {
+        let Some(ways) = self.net.as_mut().and_then(|net| net.discovery.as_mut()).map(|it| &mut it.ways) else {
+            return;
+        };
+        let Some(at) = at else { return };
+        match ways.iter().position(|(known, _)| *known == at) {
+            Some(place) => ways[place].1 = peer,
+            None if ways.len() < WAYS_MAX => ways.push((at, peer)),
+            None => {}
         }
     }
 
@@ -372,6 +399,9 @@ impl Peers {
         let mut reader = Reader::new(body);
         let Ok(count) = reader.number::<usize>() else { return };
         for _ in 0..count.min(INSTANCES_MAX) {
+            if discovery.hints.len() >= HINTS_MAX {
+                break;
+            }
             let Ok((identifier, address)) =
                 reader.text(NAME_BYTES_MAX).and_then(|name| Ok((name, reader.text(NAME_BYTES_MAX)?)))
             else {

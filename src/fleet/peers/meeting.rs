@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::streams::{CROSSING_TIME, RECONNECT_LEAST, Stream, keepalive_time};
-use super::{DEAD_RUNS_MAX, Kind, PeerNews, Peers};
+use super::{DEAD_RUNS_MAX, Kind, PeerNews, Peers, QUEUE_BYTES_MAX};
 use crate::clock::{Mono, Now};
 use crate::daemon::Host;
 use crate::id::{ConnId, PeerId};
@@ -72,7 +72,10 @@ impl Peers {
                 let place = stream.place.clone();
                 let at = self.hint_met(conn);
                 match self.place_of(hello, at, now) {
-                    Ok(peer) => peer,
+                    Ok(peer) => {
+                        self.remember_way(at, peer);
+                        peer
+                    }
                     Err(why) => {
                         if let Some(net) = &mut self.net {
                             net.complaints.tell(&place, now.mono, format_args!("is not spoken to: {why}"));
@@ -184,6 +187,12 @@ impl Peers {
         push_varint(&mut body, u64::from(net.membership.life_for(&entry.identifier, boot)));
         push_varint(&mut body, u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
         if let Some(stream) = net.streams.get_mut(&conn) {
+            if stream.output.len() > QUEUE_BYTES_MAX {
+                // It has us answer, and does not read.
+                net.doomed.push(conn);
+                net.due = Some(Mono(0));
+                return;
+            }
             stream.send(Kind::Keepalive, &body);
             net.dirty.push(conn);
         }

@@ -66,6 +66,8 @@ pub(super) type Found = (String, Vec<IpAddr>);
 pub(super) struct Names {
     all: Vec<Name>,
     found: Vec<Found>,
+    /// The place of the one that is looked at first: those before it had their turn.
+    next: usize,
 }
 
 impl Names {
@@ -90,9 +92,14 @@ impl Names {
     /// Goes on with what is due, and says what was found.
     pub(super) fn turn(&mut self, now: Mono, host: &mut dyn Host) -> Vec<Found> {
         let mut places = None;
-        for at in 0..self.all.len() {
+        let (first, count) = (self.next, self.all.len());
+        // One that the hosts file knows takes a place as well: so much is looked up in one turn.
+        let mut room = ASKED_MAX.saturating_sub(self.asked());
+        for at in (0..count).map(|step| (first + step) % count) {
             match &self.all[at].state {
-                State::Waits if self.asked() < ASKED_MAX => {
+                State::Waits if room > 0 => {
+                    room -= 1;
+                    self.next = at + 1;
                     let (hosts, resolver) = places.get_or_insert_with(|| {
                         let mut text = |path| {
                             let bytes = host.env().read_file(path).unwrap_or_default();

@@ -18,6 +18,9 @@ use crate::wire::form::{Form, quote};
 /// Hosts that stand beside each other as columns; more of them are columns by their kinds.
 const COLUMNS_MAX: usize = 12;
 
+/// Cells of that table: a page is made in one piece, and each takes some 30 bytes of it.
+const CELLS_MAX: usize = 20_000;
+
 /// The page that a form asks for: `host`, `app`, `view=timeline`, or the fleet; `fold=none` shows each host.
 pub fn page(fleet: &Fleet, form: &Form, policy: &str, now: Now, local: &mut dyn FnMut(i64) -> String) -> String {
     let own = fleet.own().map_or("", |own| &own.nick);
@@ -151,6 +154,11 @@ fn overview(page: &mut Page, fleet: &Fleet, is_unfolded: bool) {
     page.raw("</strong>");
     page.raw(if fleet.is_degraded() { ", degraded: not all are there that were waited for</p>\n" } else { "</p>\n" });
     let counts = counts(fleet);
+    let mut by_host: BTreeMap<PeerId, Counts> = BTreeMap::new();
+    for ((_, peer), one) in &counts {
+        let of = by_host.entry(*peer).or_default();
+        *of = sum([*of, *one].into_iter());
+    }
     page.raw("<h2>Hosts</h2>\n");
     heads(page, &["Host", "State", "Kind", "Load", "Running"]);
     for (peer, member) in fleet.members() {
@@ -163,11 +171,12 @@ fn overview(page: &mut Page, fleet: &Fleet, is_unfolded: bool) {
         state(page, class, member.state.name());
         cell(page, &kind(member));
         cell(page, &format!("{} %", fleet.view().load(peer)));
-        cell(page, &sum(counts.iter().filter(|((_, on), _)| *on == peer).map(|(_, one)| *one)).text());
+        cell(page, &by_host.get(&peer).copied().unwrap_or_default().text());
         page.raw("</tr>\n");
     }
     page.raw("</tbody></table>\n<h2>Applications by hosts</h2>\n");
-    let is_folded = !is_unfolded && fleet.members().count() > COLUMNS_MAX;
+    let hosts = fleet.members().count();
+    let is_folded = hosts > COLUMNS_MAX && (!is_unfolded || hosts * fleet.view().apps().count() > CELLS_MAX);
     let mut columns: BTreeMap<(String, u32), Vec<PeerId>> = BTreeMap::new();
     for (peer, member) in fleet.members() {
         let name = if is_folded { (kind(member), 0) } else { (member.who.nick.clone(), peer.0) };

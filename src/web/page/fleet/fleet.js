@@ -27,12 +27,21 @@ document.body.append(h("div", { id: "app" },
 		live, h("button.icon", { "aria-label": "Dark or light" }, icon("moon"), theme)),
 	nav, lost, main, h("div", { id: "toasts" }), h("div.sr", { id: "aloud", role: "status" })));
 
+/** A part of an address as it was before; one that was written by hand may be none. */
+function decoded(part) {
+	try {
+		return decodeURIComponent(part);
+	} catch {
+		return part;
+	}
+}
+
 /** Shows what the address says. */
 function show() {
 	const [what, of] = location.hash.slice(1).split("/");
-	const [tab, view] = MORE[what] ?? [VIEWS[what] ? what : "fleet", VIEWS[what]?.[1] ?? overview];
+	const [tab, view] = Object.hasOwn(MORE, what) ? MORE[what] : Object.hasOwn(VIEWS, what) ? [what, VIEWS[what][1]] : ["fleet", overview];
 	for (const link of nav.children) mark(link, "aria-current", link.hash === `#${tab}` && "page");
-	open = view(of && decodeURIComponent(of));
+	open = view(of && decoded(of));
 	main.replaceChildren(...open.box);
 	update();
 }
