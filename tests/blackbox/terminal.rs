@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::daemon::{Daemon, is_original};
 
-/// Says at its end when it was told to stop, and takes its time.
-const SLOW: &str =
-    "[program:slow]\ncommand=sh -c 'trap \"sleep 1; exit 0\" TERM; while :; do sleep 0.05; done'\nstartsecs=0\n";
+/// Takes its time to end once it is told to, and is RUNNING when its handler stands: no signal comes before.
+const SLOW: &str = "[program:slow]\n\
+     command=sh -c 'trap \"sleep 1; exit 0\" TERM; echo >&3; while :; do sleep 0.05; done'\nready=fd:3\n";
 
 #[test]
 fn hints_are_for_terminals_only() {
