@@ -43,7 +43,7 @@ build: ## build the release executables
 	cargo build --release
 
 test: ## run all tests
-	cargo test
+	cargo test --no-fail-fast
 
 check: ## formatting, lints, all tests
 	cargo fmt --check
