@@ -10,10 +10,12 @@ use stheno::wire::http::{ResponseHead, ResponseReader, write_request};
 use stheno::wire::value::Value;
 use stheno::wire::xmlrpc::{decode_response, encode_call};
 
-/// How long an answer may be silent: calls that wait for a process take a few seconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::daemon::is_original;
 
-/// After this long without a byte there is no answer.
+/// How long an answer may be silent: calls that wait for a process take a few seconds, on a loaded machine more.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// After this long without a byte there is no answer of the original's.
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// The largest answer that a test asks for.
@@ -90,8 +92,9 @@ fn exchange(
 /// Sends bytes as they are and returns the first line of the answer; `closed` or `silence` if there is none.
 pub fn first_line(socket: &Path, request: &[u8]) -> String {
     let mut stream = UnixStream::connect(socket).expect("a connection");
-    // Silence is what the original has to offer; ours answers at once, however long this is.
-    stream.set_read_timeout(Some(SILENCE)).expect("a timeout");
+    // Silence is what the original has to offer; ours answers, however long this is.
+    let silence = if is_original() { SILENCE } else { PATIENCE };
+    stream.set_read_timeout(Some(silence)).expect("a timeout");
     stream.write_all(request).expect("the request is sent");
     let mut answer = Vec::new();
     let mut piece = [0; 8192];

@@ -1,12 +1,11 @@
 //! `supervisord -- COMMAND`: a command alone, with us as its init (K-2.4), or beside a file's programs (K-2.5).
 
-use std::fs;
 use std::io::Write;
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 
-use crate::daemon::{Daemon, Folder, is_original, wait_for};
+use crate::daemon::{Daemon, Folder, is_original, terminal, wait_for};
 
 fn alone(folder: Folder, args: &[&str]) -> Daemon {
     Daemon::start_under(folder, &[], args, |_| {})
@@ -113,12 +112,11 @@ fn the_command_is_in_the_foreground_of_the_terminal() {
     }
     let folder = Folder::new();
     let script = folder.fill("trap 'exit 5' INT; read a; echo got $a; touch $DIR/up; while :; do sleep 0.02; done");
-    let terminal = nix::pty::openpty(None, None).expect("a terminal");
+    let (mut keys, slave) = terminal(0, 0);
     let wrapper = ["setsid", "--ctty", "--wait"];
     let mut daemon = Daemon::start_under(folder, &wrapper, &["--", "sh", "-c", &script], |command| {
-        command.stdin(Stdio::from(terminal.slave));
+        command.stdin(Stdio::from(slave));
     });
-    let mut keys = fs::File::from(terminal.master);
     keys.write_all(b"x\n").expect("keys");
     daemon.wait_file("out", "got x\n");
     wait_for("the command", || daemon.folder.path("up").exists().then_some(()));
@@ -235,13 +233,12 @@ fn the_command_beside_a_file_has_the_terminal() {
     }
     let folder = Folder::new();
     folder.configure(OTHERS);
-    let terminal = nix::pty::openpty(None, None).expect("a terminal");
+    let (mut keys, slave) = terminal(0, 0);
     let script = folder.fill("trap 'exit 5' INT; read a; echo got $a; touch $DIR/up; while :; do sleep 0.02; done");
     let args = [&BESIDE[..], &["sh", "-c", &script]].concat();
     let mut daemon = Daemon::start_under(folder, &["setsid", "--ctty", "--wait"], &args, |command| {
-        command.stdin(Stdio::from(terminal.slave));
+        command.stdin(Stdio::from(slave));
     });
-    let mut keys = fs::File::from(terminal.master);
     keys.write_all(b"x\n").expect("keys");
     daemon.wait_file("out", "got x\n");
     wait_for("the command", || daemon.folder.path("up").exists().then_some(()));

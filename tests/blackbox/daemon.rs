@@ -1,25 +1,33 @@
 //! A daemon under test: its folder, its process, and what can be asked of it. Dropping it leaves nothing behind.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::fcntl::OFlag;
 use nix::libc;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use stheno::wire::value::Value;
 
 use crate::client;
+pub use crate::port::free_port;
 
 /// How long any condition may take. Ours take milliseconds, the original up to a few seconds, a loaded machine longer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// How often what a test leaves is killed: what is held up in the system ends later than it is told to.
+const SWEEPS_MAX: usize = 200;
 
 /// In the environment of everything that a test starts, so that it can be found again.
 const MARK: &str = "STHENO_BLACKBOX";
@@ -66,10 +74,30 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A TCP port that nobody listens on now.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("its address").port()
+/// A terminal of that size: the side of the person, and that of the program. No program of another test inherits either, which
+/// would hold it open.
+pub fn terminal(columns: u16, lines: u16) -> (fs::File, OwnedFd) {
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a terminal");
+    grantpt(&master).expect("its other side");
+    unlockpt(&master).expect("its other side");
+    let path = ptsname_r(&master).expect("its name");
+    let slave = fs::OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(path);
+    let slave = OwnedFd::from(slave.expect("its other side"));
+    let size = libc::winsize { ws_col: columns, ws_row: lines, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the descriptor is open, and the structure is what this request reads.
+    assert_eq!(unsafe { libc::ioctl(slave.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }, 0);
+    // SAFETY: what PtyMaster gives away is open and nobody else's.
+    (fs::File::from(unsafe { OwnedFd::from_raw_fd(master.into_raw_fd()) }), slave)
+}
+
+/// When a line of the activity log was written, in milliseconds since some day; the ends of short months count for more.
+pub fn millis_of(line: &str) -> i64 {
+    let (date, rest) = line.split_once(' ').expect("a date");
+    let time = rest.split(' ').next().expect("a time").replace(',', ":");
+    let number = |part: &str| part.parse::<i64>().expect("a number");
+    let days = date.split('-').map(number).fold(0, |days, part| days * 32 + part);
+    let parts: Vec<i64> = time.split(':').map(number).collect();
+    (((days * 24 + parts[0]) * 60 + parts[1]) * 60 + parts[2]) * 1000 + parts[3]
 }
 
 /// What a program left when it ended.
@@ -102,6 +130,16 @@ impl Folder {
     /// Writes a file; `$DIR` in it stands for the folder.
     pub fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), self.fill(text)).expect("a file in the folder");
+    }
+
+    /// Writes a file that can be run. A process of its own does it: a child that another test is about to start would have ours
+    /// open for writing for a moment, and what somebody may write to cannot be run.
+    pub fn write_program(&self, name: &str, text: &str) {
+        let mut install = Command::new("install");
+        install.args(["-m", "755", "/dev/stdin"]).arg(self.path(name)).stdin(Stdio::piped());
+        let mut install = install.spawn().expect("coreutils are there");
+        install.stdin.take().expect("a pipe").write_all(self.fill(text).as_bytes()).expect("it reads");
+        assert!(install.wait().expect("our child").success(), "{name} is written");
     }
 
     /// Writes `supervisord.conf`: the base and `text`.
@@ -141,17 +179,16 @@ impl Folder {
 
     /// The same on a terminal: all that it shows, and the exit status.
     pub fn ctl_on_terminal(&self, words: &[&str]) -> (String, i32) {
-        let terminal = nix::pty::openpty(None, None).expect("a terminal");
+        let (mut master, slave) = terminal(0, 0);
         let file = self.path("supervisord.conf").display().to_string();
         let args = [&["-c", &file], words].concat();
         let mut command = self.command(&supervisorctl(), &args, &self.path(".out"), &self.path(".err"));
-        let screen = || terminal.slave.try_clone().expect("a descriptor");
+        let screen = || slave.try_clone().expect("a descriptor");
         let mut child =
             command.env("TERM", "xterm").stdout(screen()).stderr(screen()).spawn().expect("the program starts");
         // The end of the screen is that of the last who holds it.
-        drop((command, terminal.slave));
+        drop((command, slave));
         let (mut shown, mut chunk) = (Vec::new(), [0; 4096]);
-        let mut master = fs::File::from(terminal.master);
         while let Ok(count @ 1..) = master.read(&mut chunk) {
             shown.extend_from_slice(&chunk[..count]);
         }
@@ -176,7 +213,8 @@ impl Folder {
         command
     }
 
-    /// Everything alive that was started in this folder.
+    /// Everything alive that was started in this folder, by its environment, or by its directory: there are programs that write
+    /// their title over the one, and daemons leave the other.
     pub fn processes(&self) -> Vec<Pid> {
         let mark = format!("{MARK}={}", self.path.display());
         let numbers = fs::read_dir("/proc").expect("/proc is there").flatten();
@@ -184,6 +222,7 @@ impl Folder {
         let marked = numbers.filter(|pid| {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+                || fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|directory| directory.starts_with(&self.path))
         });
         marked.map(Pid::from_raw).collect()
     }
@@ -192,10 +231,15 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         // Again until none is left: one may just have forked. A daemon that is killed starts nothing any more.
-        for _ in 0..3 {
-            for pid in self.processes() {
-                let _ = kill(pid, Signal::SIGKILL);
+        for _ in 0..SWEEPS_MAX {
+            let left = self.processes();
+            for pid in &left {
+                let _ = kill(*pid, Signal::SIGKILL);
             }
+            if left.is_empty() {
+                break;
+            }
+            std::thread::sleep(LOOK_EVERY);
         }
         let _ = fs::remove_dir_all(&self.path);
     }
@@ -302,8 +346,27 @@ impl Daemon {
         }
     }
 
+    /// The process id, once there is one: the daemon answers before it has started everything.
+    pub fn child_of(&self, name: &str) -> i32 {
+        wait_for(&format!("a child of {name}"), || Some(self.pid_of(name)).filter(|pid| *pid != 0))
+    }
+
+    /// Waits for the state. A connection may be lost meanwhile: to a restart, or to make room for a child.
     pub fn wait_state(&self, name: &str, state: &str) {
-        wait_for(&format!("{name} to be {state}"), || (self.state(name) == state).then_some(()));
+        wait_for(&format!("{name} to be {state}"), || {
+            let info = match self.call("supervisor.getProcessInfo", &[Value::str(name.to_string())]) {
+                Err((-1, _)) => return None,
+                info => info.unwrap_or_else(|fault| panic!("{name}: {fault:?}\n{}", self.log())),
+            };
+            (info.member("statename").and_then(Value::as_str) == Some(state)).then_some(())
+        });
+    }
+
+    /// Waits until there are so many lines with that text in the activity log, or more.
+    pub fn wait_lines(&self, text: &str, count: usize) -> Vec<String> {
+        wait_for(&format!("{count} lines with {text:?}"), || {
+            Some(self.log_lines(text)).filter(|lines| lines.len() >= count)
+        })
     }
 
     /// Waits until a file in the folder holds `text`, and returns all of it.

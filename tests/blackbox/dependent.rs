@@ -8,10 +8,11 @@ use crate::daemon::{Daemon, is_original, wait_for};
 /// The listener that is one of our own programs.
 const BUILT_IN: &str = concat!(env!("CARGO_BIN_EXE_supervisord"), " supervisord-dependent-startup");
 
-/// The programs of its example, with a ping that needs no network, but its time, and a sleep that is RUNNING sooner. One
-/// that ends before the listener has heard of its start is started again by it.
+/// The programs of its example, with a ping that needs no network, but ends when there is a file for it, and a sleep that is
+/// RUNNING sooner.
 fn programs() -> String {
-    let ping = |name: &str, more: &str| program(name, &format!("command=/bin/sleep 0.5\nstartsecs=0\n{more}"));
+    let waits = "while ! test -e $DIR/go.%(program_name)s; do sleep 0.02; done";
+    let ping = |name: &str, more: &str| program(name, &format!("command=sh -c '{waits}'\nstartsecs=0\n{more}"));
     let after = |what: &str| format!("dependent_startup_wait_for={what}\n");
     let sleep = "command=/bin/sleep 15\nautorestart=true\nstartsecs=1\n";
     [
@@ -38,6 +39,14 @@ fn listener(command: &str) -> String {
 
 fn comes_up_in_order(config: &str) -> Daemon {
     let daemon = Daemon::start(config);
+    for name in ["ping", "ping2", "ping3"] {
+        // One that ends before the listener has heard of its start is started again by it.
+        if config.contains("[eventlistener:") {
+            let heard = format!("Service {name} went from STARTING to RUNNING");
+            daemon.wait_file("dependentstartup-err.log", &heard);
+        }
+        daemon.folder.write(&format!("go.{name}"), "");
+    }
     // It ends with the last one of the chain.
     wait_for("the last of the chain", || (!daemon.log_lines("exited: ping3").is_empty()).then_some(()));
     let log = daemon.log();

@@ -39,7 +39,7 @@ fn k_1_essential_alone_is_taken_over_in_place() {
     }
     let program = "[program:a]\ncommand=sh -c 'while :; do sleep 0.1; done'\nstartsecs=0\n";
     let mut daemon = Daemon::start(program);
-    let pid = daemon.pid_of("a");
+    let pid = daemon.child_of("a");
     daemon.folder.configure(&format!("{program}essential=true\n"));
     assert_eq!(daemon.folder.ctl(&["update", "--minimal"]).status, 0);
     assert_eq!(daemon.pid_of("a"), pid);
@@ -96,7 +96,7 @@ fn k_1_a_removal_may_leave_nothing_to_do_and_an_update_does_not() {
     let stays = |secs| format!("[program:stays]\ncommand=sleep {secs}\nstartsecs=0\n");
     let mut daemon = Daemon::start(&format!("[supervisord]\nshutdown_when_idle=true\n{job}{}", stays(1000)));
     daemon.wait_state("job", "EXITED");
-    let before = daemon.pid_of("stays");
+    let before = daemon.child_of("stays");
     // Stopped, removed and added again.
     daemon.folder.configure(&format!("[supervisord]\nshutdown_when_idle=true\n{job}{}", stays(1001)));
     assert_eq!(daemon.folder.ctl(&["update"]).status, 0);
@@ -117,7 +117,7 @@ fn k_1_the_policy_of_one_with_a_hook_after_its_end_waits_for_autorestart() {
     let daemon = Daemon::start(
         "[program:a]\ncommand=sh -c 'while :; do sleep 0.1; done'\nstartsecs=0\nautorestart=true\non_exit=shutdown\npost_stop_hook=/bin/true\n",
     );
-    let first = daemon.pid_of("a");
+    let first = daemon.child_of("a");
     kill(Pid::from_raw(first), Signal::SIGKILL).expect("it runs");
     wait_for("another run", || Some(daemon.pid_of("a")).filter(|pid| *pid != 0 && *pid != first));
     assert!(daemon.log_lines("on_exit").is_empty());

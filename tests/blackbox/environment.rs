@@ -1,7 +1,5 @@
 //! Where the environment of a child comes from (K-7). Supervisor knows nothing of it and ignores the options.
 
-use std::os::unix::fs::OpenOptionsExt;
-
 use nix::sys::stat::Mode;
 use stheno::wire::value::Value;
 
@@ -54,7 +52,7 @@ fn files_are_read_at_each_start() {
     }
     let folder = Folder::new();
     folder.write("a.env", "A=first\n");
-    let daemon = Daemon::start_in(folder, &format!("[program:x]\n{SHOW}envFiles=$DIR/a.env\n"));
+    let daemon = Daemon::start_in(folder, &format!("[program:x]\n{SHOW}envFiles=$DIR/a.env\nstartretries=1000\n"));
     daemon.wait_file("x.env", "A=first\n");
     daemon.folder.write("a.env", "A=second\n");
     assert_eq!(daemon.folder.ctl(&["restart", "x"]).status, 0);
@@ -180,10 +178,7 @@ fn a_command_is_found_by_the_path_of_a_file() {
     }
     let folder = Folder::new();
     std::fs::create_dir(folder.path("bin")).unwrap();
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).mode(0o755).open(folder.path("bin/only-there")).unwrap();
-    std::io::Write::write_all(&mut file, b"#!/bin/sh\nexec sleep 1000\n").unwrap();
-    drop(file);
+    folder.write_program("bin/only-there", "#!/bin/sh\nexec sleep 1000\n");
     folder.write("p.env", "PATH=$DIR/bin:/bin:/usr/bin\n");
     let daemon = Daemon::start_in(folder, "[program:x]\ncommand=only-there\nautostart=false\nenvFiles=$DIR/p.env\n");
     assert_eq!(daemon.folder.ctl(&["start", "x"]).stdout, "x: started\n");

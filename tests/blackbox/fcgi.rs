@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use nix::sys::signal::Signal;
 
-use crate::daemon::{Daemon, Folder, is_original, wait_for};
+use crate::daemon::{Daemon, Folder, free_port, is_original, wait_for};
 
 const OTHER: &str = "[program:other]\ncommand=sleep 1000\nstartsecs=0\n";
 
@@ -17,8 +17,9 @@ fn a_taken_port_is_a_failed_start_and_the_others_run() {
     if is_original() {
         return;
     }
-    let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    let url = format!("tcp://127.0.0.1:{}", taken.local_addr().expect("its address").port());
+    let port = free_port();
+    let taken = TcpListener::bind(("127.0.0.1", port)).expect("the port");
+    let url = format!("tcp://127.0.0.1:{port}");
     let daemon = Daemon::start(&program(&url));
     daemon.wait_state("f", "FATAL");
     daemon.wait_state("other", "RUNNING");

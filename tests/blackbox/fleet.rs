@@ -39,6 +39,7 @@ fn plain_options_are_a_sequence() {
     ];
     let mut daemon = Daemon::start(&config.concat());
     wait_order(&daemon, "+a +b +c");
+    daemon.wait_state("g:c", "RUNNING");
     assert_eq!(daemon.state("g:own"), "STOPPED");
     daemon.signal(Signal::SIGTERM);
     daemon.wait_end();
@@ -60,7 +61,7 @@ fn a_rank_waits_for_an_exit_and_a_failure_ends_the_sequence() {
         let daemon = Daemon::start(&[&job, &noting("late", "start_sequence=2"), group].concat());
         daemon.wait_state("g:job", "EXITED");
         wait_order(&daemon, expected);
-        assert_eq!(daemon.state("g:late"), if exit == 0 { "RUNNING" } else { "STOPPED" });
+        daemon.wait_state("g:late", if exit == 0 { "RUNNING" } else { "STOPPED" });
     }
 }
 
@@ -78,6 +79,8 @@ fn an_application_falls_or_is_restarted_with_one_of_its_programs() {
         ];
         let daemon = Daemon::start(&config.concat());
         wait_order(&daemon, "+a +b");
+        // What has failed while b was still being started would be another matter.
+        daemon.wait_state("g:b", "RUNNING");
         let pid = daemon.info("g:a", "pid");
         let Value::Int(pid) = pid else { panic!("{pid:?}") };
         kill(Pid::from_raw(pid as i32), Signal::SIGKILL).unwrap();

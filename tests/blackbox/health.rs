@@ -135,8 +135,9 @@ fn probes_without_a_process_to_spare() {
     folder.configure("[supervisord]\nminprocs=2\n[program:a]\ncommand=sleep 1000\nready=command:true\nready_interval=0.1\n[program:b]\ncommand=sleep 1000\nautostart=false\n");
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(folder.path(""), open).expect("a mode");
-    // The user id of nobody else; the daemon and one child are two.
-    let wrapper = ["setpriv", "--reuid=61234", "--clear-groups", "prlimit", "--nproc=2:10"];
+    // The user id of nobody else, not even of another run of these tests; the daemon and one child are two.
+    let user = format!("--reuid={}", 100_000 + std::process::id() % 100_000);
+    let wrapper = ["setpriv", &user, "--clear-groups", "prlimit", "--nproc=2:10"];
     let mut daemon = Daemon::start_under(folder, &wrapper, &["-n", "-c", "$DIR/supervisord.conf"], |_| {});
     daemon.wait_until_it_answers();
     let refused = wait_for("a probe that cannot run", || {
@@ -145,7 +146,7 @@ fn probes_without_a_process_to_spare() {
     assert!(refused.contains("fork") || refused.contains("process"), "{refused}");
     assert_eq!(daemon.state("a"), "STARTING");
     let pid = daemon.pid().to_string();
-    let more_room = ["--reuid=61234", "--clear-groups", "prlimit", "--nproc=10:10", "--pid", &pid];
+    let more_room = [user.as_str(), "--clear-groups", "prlimit", "--nproc=10:10", "--pid", &pid];
     let limit = std::process::Command::new("setpriv").args(more_room).status();
     assert!(limit.expect("prlimit runs").success());
     daemon.wait_state("a", "RUNNING");
@@ -159,15 +160,16 @@ fn watchdogs() {
     }
     let daemon = Daemon::start(&format!(
         "[program:silent]\n{}watchdog_sec=0.3\nautorestart=unexpected\nstartsecs=0\n\
-         [program:deaf]\n{}watchdog_sec=0.3\nwatchdog_signal=TERM\nstopwaitsecs=0\nautorestart=false\nstartsecs=0\n\
+         [program:deaf]\n{}watchdog_sec=1000\nwatchdog_signal=TERM\nstopwaitsecs=0\nautorestart=false\nstartsecs=0\n\
          [program:trigger]\n{}ready=notify\nautorestart=false\n[program:own]\n{}ready=notify\nautorestart=false\n",
         act("log:$DIR/n:run env:$DIR/usec:WATCHDOG_USEC forever"),
-        act("ignore:TERM forever"),
+        act("ignore:TERM notify:WATCHDOG_USEC=300000 forever"),
         act("notify:READY=1 notify:WATCHDOG=trigger forever"),
         act("notify:WATCHDOG_USEC=300000;READY=1 forever"),
     ));
     wait_for("it to come back", || (daemon.folder.read("n").lines().count() >= 2).then_some(()));
-    assert!(daemon.folder.read("usec").starts_with("300000\n"));
+    // A run may be over before it has told.
+    daemon.wait_file("usec", "300000\n");
     let lines = daemon.log_lines("silent has not said");
     assert_eq!(lines[0], "silent has not said WATCHDOG=1 within 0.3 seconds, sending SIGABRT");
     for name in ["deaf", "trigger", "own"] {
@@ -194,13 +196,13 @@ fn memory() {
         act("memory:60 forever"),
         crate::actor::command("memory:60,forever"),
     ));
-    let small = daemon.pid_of("small");
+    let small = daemon.child_of("small");
     wait_for("it to come back", || (daemon.folder.read("n").lines().count() == 2).then_some(()));
     daemon.wait_state("stopped", "STOPPED");
     daemon.wait_state("tree", "STOPPED");
     let error = daemon.info("stopped", "spawnerr").as_str().map(str::to_string).unwrap_or_default();
     assert!(error.starts_with("Uses ") && error.ends_with(" KiB of memory, more than 40960 KiB"), "{error}");
     daemon.wait_state("big", "RUNNING");
-    assert_eq!(daemon.log_lines("told uses").len(), 1, "it is told once");
+    assert_eq!(daemon.wait_lines("told uses", 1).len(), 1, "it is told once");
     assert_eq!(daemon.pid_of("small"), small);
 }

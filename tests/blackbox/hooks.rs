@@ -12,7 +12,7 @@ fn hooks_around_a_run() {
         return;
     }
     let hook =
-        |name: &str| format!("{name}_hook=sh -c 'echo {name} $SUPERVISOR_PID >> $DIR/order; echo {name} speaks >&2'\n");
+        |name: &str| format!("{name}_hook=sh -c 'echo {name} speaks >&2; echo {name} $SUPERVISOR_PID >> $DIR/order'\n");
     let daemon = Daemon::start(&format!(
         "[program:a]\ncommand=sleep 1000\nautostart=false\nstartsecs=0\nstderr_logfile=$DIR/err.log\n{}{}{}\
          post_stop_hook=sh -c 'echo post_stop $SUPERVISOR_PID $SUPERVISOR_EXIT_SIGNAL $SUPERVISOR_EXIT_STATUS. >> $DIR/order'\n",
@@ -28,7 +28,8 @@ fn hooks_around_a_run() {
         daemon.must("supervisor.stopProcess", &["a".into()]);
         let order = daemon.wait_file("order", "post_stop");
         assert_eq!(order, format!("pre_start\npost_start {pid}\npre_stop {pid}\npost_stop {pid} 15 .\n"));
-        assert_eq!(daemon.folder.read("err.log"), "pre_start speaks\npost_start speaks\npre_stop speaks\n");
+        let spoken = daemon.wait_file("err.log", "pre_stop speaks\n");
+        assert_eq!(spoken, "pre_start speaks\npost_start speaks\npre_stop speaks\n");
         for name in ["order", "err.log"] {
             std::fs::OpenOptions::new().write(true).truncate(true).open(daemon.folder.path(name)).expect("a file");
         }
@@ -50,8 +51,9 @@ fn hooks_that_fail_or_hang() {
          [program:twice]\ncommand=sleep 1000\npost_start_hook=sh -c 'echo x >> $DIR/tries; exit 4'\n\
          hook_failure=fail\nstartretries=1\nstartsecs=0\n\
          [program:ignored]\ncommand=sleep 1000\npre_start_hook=false\npost_start_hook=/nowhere/x\nstartsecs=0\n\
-         [program:stops]\ncommand=sleep 1000\npre_stop_hook=sleep 1000\nstop_command=false\nhook_timeout=0.3\n\
-         hook_failure=fail\nstartsecs=0\n",
+         [program:stops]\ncommand=sleep 1000\npre_stop_hook=sleep 1000\nstop_command=sleep 1000\nhook_timeout=0.3\n\
+         hook_failure=fail\nstartsecs=0\n\
+         [program:refuses]\ncommand=sleep 1000\nstop_command=false\nstartsecs=0\n",
     ));
     let rows = [
         ("before", "pre_start_hook failed: exit status 1"),
@@ -68,14 +70,18 @@ fn hooks_that_fail_or_hang() {
     assert_eq!(daemon.folder.read("tries"), "x\nx\n", "RUNNING before its hook has passed is no success");
     daemon.wait_state("ignored", "RUNNING");
     daemon.wait_state("stops", "RUNNING");
-    // The hook is killed, the command fails, and the signal that it stands for is sent.
+    // The hook is killed, and so is the command; the signal that it stands for is sent, as if it fails.
     assert_eq!(daemon.folder.ctl(&["stop", "stops"]).stdout, "stops: stopped\n");
     assert_eq!(daemon.log_lines("stopped: stops"), ["stopped: stops (terminated by SIGTERM)"]);
     let failed = daemon.log_lines("of stops failed");
     assert_eq!(
         failed,
-        ["pre_stop_hook of stops failed: not done within 0.3 seconds", "stop_command of stops failed: exit status 1"]
+        ["pre_stop_hook", "stop_command"].map(|what| format!("{what} of stops failed: not done within 0.3 seconds"))
     );
+    daemon.wait_state("refuses", "RUNNING");
+    assert_eq!(daemon.folder.ctl(&["stop", "refuses"]).stdout, "refuses: stopped\n");
+    assert_eq!(daemon.log_lines("of refuses failed"), ["stop_command of refuses failed: exit status 1"]);
+    assert_eq!(daemon.log_lines("stopped: refuses"), ["stopped: refuses (terminated by SIGTERM)"]);
 }
 
 /// O-6, O-2: a stop kills the hook that runs before the start, and the log says so.
@@ -157,8 +163,10 @@ fn no_hook_outlives_the_time_for_stopping() {
          post_stop_hook=sh -c 'echo $$ >$DIR/hook; exec sleep 1000'\n",
     );
     daemon.wait_state("x", "RUNNING");
-    daemon.signal(nix::sys::signal::Signal::SIGTERM);
+    // It is there before the time begins.
+    daemon.must("supervisor.stopProcess", &["x".into(), Value::Bool(false)]);
     let hook = daemon.wait_file("hook", "\n");
+    daemon.signal(nix::sys::signal::Signal::SIGTERM);
     daemon.wait_end();
     assert_eq!(daemon.log_lines("the time for stopping is over, killing x").len(), 1, "{}", daemon.log());
     wait_for("the end of the hook", || {

@@ -1,7 +1,6 @@
 //! Several daemons, driven from the command line of any of them. Supervisor knows nothing of it.
 
 use std::os::unix::net::UnixListener;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use stheno::wire::value::Value;
@@ -14,7 +13,7 @@ const PROGRAMS: &str = "\
 [ctlplugin:supvisors]\nsupervisor.ctl_factory=supvisors.supvisorsctl:make_supvisors_controller_plugin\n\
 [program:talk]\ncommand=sh -c \"echo hello; exec sleep 1000\"\nautostart=false\nstartsecs=0\n\
 [program:n]\ncommand=sleep 1000\nautostart=false\nstartsecs=0\nnumprocs=2\nprocess_name=n%(process_num)d\n\
-[program:slow]\ncommand=sleep 1000\nautostart=false\nstartsecs=100\n\
+[program:slow]\ncommand=sleep 1000\nautostart=false\nstartsecs=1000\n\
 [group:g]\nprograms=talk,n,slow\n";
 
 /// Three that have come together.
@@ -73,7 +72,7 @@ fn commands_for_another_host() {
     assert_eq!(status, 3, "one is stopped");
     let columns: Vec<Option<usize>> = text.lines().map(|line| line.find("RUNNING").or(line.find("STOPPED"))).collect();
     assert!(columns.windows(2).all(|pair| pair[0] == pair[1]), "{text}");
-    assert_eq!(says(&["tail", &name]), ("hello\n\n".to_string(), 0));
+    wait_for("its words", || (says(&["tail", &name]) == ("hello\n\n".to_string(), 0)).then_some(()));
     let (text, status) = says(&["restart", &format!("{second}:g:talk"), &format!("{third}:a:a")]);
     let stopped = format!("{second}:g:talk: stopped\n{second}:g:talk: started\n");
     assert_eq!(text, format!("{stopped}{third}:a: ERROR (not running)\n{third}:a: started\n"));
@@ -115,12 +114,10 @@ fn an_instance_that_is_lost_while_a_call_runs() {
         lost.signal(Signal::SIGKILL);
         lost.wait_end();
     });
-    let begun = Instant::now();
     let (text, status) = ctl(&daemons, &["--host", &second, "start", "g:slow"]);
     killer.join().expect("the daemon is killed");
     assert_eq!(text, format!("{second}: ERROR (the instance was lost while the command ran)\n"));
     assert_eq!(status, 4);
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
 /// A daemon that is alone knows no others, and names with two colons are what they were.

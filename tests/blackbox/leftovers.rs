@@ -64,8 +64,13 @@ fn k_4_what_ignores_the_signal_is_killed_and_holds_up_only_the_next_start() {
     }
     // The sleeper inherits that TERM is ignored; its parent does not.
     let program = "command=sh -c 'trap \"\" TERM; sleep 1000 & echo $! >$DIR/new; mv $DIR/new $DIR/left; trap - TERM; exec sleep 1001'\n\
-                   startsecs=0\nkillmode=group\nkillwaitsecs=1\nautorestart=false\n";
-    let daemon = Daemon::start(&format!("[program:a]\n{program}"));
+                   startsecs=0\nkillmode=group\nautorestart=false\n";
+    let daemon = Daemon::start(&format!("[program:a]\n{program}killwaitsecs=0.5\n"));
+    let left = pids(&daemon);
+    crash(&daemon);
+    wait_gone(&left);
+    // From here on they stay until the test ends them.
+    let daemon = Daemon::start(&format!("[program:a]\n{program}killwaitsecs=1000\n"));
     let left = pids(&daemon);
     crash(&daemon);
     // K-0.7: how many there still are is among what only we tell.
@@ -81,6 +86,7 @@ fn k_4_what_ignores_the_signal_is_killed_and_holds_up_only_the_next_start() {
     daemon.must("supervisor.startProcess", &["a".into(), false.into()]);
     assert!(lives(left[0]));
     assert_eq!((daemon.state("a").as_str(), daemon.pid_of("a")), ("STARTING", 0));
+    kill(left[0], Signal::SIGKILL).expect("it is there");
     daemon.wait_state("a", "RUNNING");
     assert!(!lives(left[0]), "gone before the next start");
     assert_eq!(leftovers(&daemon), Some(0.into()));
@@ -90,7 +96,9 @@ fn k_4_what_ignores_the_signal_is_killed_and_holds_up_only_the_next_start() {
     daemon.must("supervisor.startProcess", &["a".into(), false.into()]);
     daemon.must("supervisor.stopProcess", &["a".into()]);
     assert_eq!(daemon.state("a"), "STOPPED");
+    kill(again[0], Signal::SIGKILL).expect("it is there");
     wait_gone(&again);
+    wait_for("none to be counted", || (leftovers(&daemon) == Some(0.into())).then_some(()));
     assert_eq!(daemon.state("a"), "STOPPED");
     assert_eq!(daemon.log_lines("spawned: 'a'").len(), 2);
 }
@@ -215,11 +223,12 @@ fn k_2_strangers_are_told_of_in_sum_or_not_at_all() {
             "[supervisord]\nsubreaper=true\nlog_reaped={log_reaped}\n[program:a]\nstartsecs=0\nstdout_logfile=$DIR/out\n\
              command=sh -c 'for i in 1 2 3; do sh -c \"sleep 0.01 &\"; done; sleep 0.1; echo done; exec sleep 1000'\n"
         ));
-        let me = daemon.pid();
         daemon.wait_file("out", "done");
+        // Whoever is left by then is the daemon's child, until it is reaped.
+        let children = format!("/proc/{0}/task/{0}/children", daemon.pid());
         wait_for("all to be reaped", || {
-            let children = daemon.folder.processes().into_iter().filter(|pid| *pid != me).count();
-            (children == 1).then_some(())
+            let children = std::fs::read_to_string(&children).expect("the daemon lives");
+            (children.split_whitespace().count() == 1).then_some(())
         });
         daemon.signal(Signal::SIGTERM);
         assert_eq!(daemon.wait_end(), 0);

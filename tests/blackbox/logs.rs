@@ -143,7 +143,7 @@ fn a_line_of_the_activity_log_has_time_and_level() {
     let shape: String = line[..29].chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
     assert_eq!(shape, "9999-99-99 99:99:99,999 INFO ");
     // In the foreground the same lines go to standard output.
-    assert!(daemon.folder.read("out").contains(line));
+    daemon.wait_file("out", line);
 }
 
 #[test]

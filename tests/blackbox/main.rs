@@ -7,6 +7,7 @@
 mod actor;
 mod client;
 mod daemon;
+mod port;
 
 mod children;
 mod command;

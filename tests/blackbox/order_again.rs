@@ -50,8 +50,8 @@ fn one_that_waits_again_has_not_failed() {
     if is_original() {
         return;
     }
-    let script = "test -e ok || exit 1; exec sleep 1000";
-    let z = format!("[program:z]\ncommand=sh -c '{script}'\nstartsecs=1\nstartretries=0\ndirectory=%(here)s\n");
+    let script = "test -e ok || exit 1; echo >&3; exec sleep 1000";
+    let z = format!("[program:z]\ncommand=sh -c '{script}'\nready=fd:3\nstartretries=0\ndirectory=%(here)s\n");
     let fatal = "depends_on_failure=fatal";
     let config = [
         z,

@@ -7,7 +7,8 @@ use std::{fs, io::Write};
 
 use nix::sys::signal::{Signal, kill};
 
-use crate::daemon::{Daemon, Folder, is_original, wait_for};
+use crate::client::PATIENCE;
+use crate::daemon::{Daemon, Folder, is_original, terminal, wait_for};
 
 /// A PID name space of its own, which ends with its first process.
 pub const PIDS: [&str; 6] = ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc"];
@@ -93,14 +94,14 @@ fn a_terminal_can_end_pid_1() {
     }
     let folder = Folder::new();
     folder.configure(SLEEPER);
-    let terminal = nix::pty::openpty(None, None).expect("a terminal");
+    let (mut keys, slave) = terminal(0, 0);
     let wrapper = [&["setsid", "--ctty", "--wait"], &PIDS[..]].concat();
     let mut daemon = Daemon::start_under(folder, &wrapper, &ARGS, |command| {
-        command.stdin(Stdio::from(terminal.slave));
+        command.stdin(Stdio::from(slave));
     });
     daemon.wait_until_it_answers();
     daemon.wait_state("a", "RUNNING");
-    fs::File::from(terminal.master.try_clone().expect("a descriptor")).write_all(b"\x03").expect("a key");
+    keys.write_all(b"\x03").expect("a key");
     assert_eq!(daemon.wait_end(), 0);
     assert_eq!(daemon.log_lines("received SIGINT").len(), 1);
 }
@@ -230,18 +231,19 @@ fn a_service_manager_is_told() {
     let folder = Folder::new();
     let path = folder.path("notify");
     let manager = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
-    manager.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("a time");
+    manager.set_read_timeout(Some(PATIENCE)).expect("a time");
     let mut daemon = Daemon::start_with(folder, SLEEPER, |command| {
-        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "100000");
+        command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "2000000");
     });
     let mut buffer = [0; 256];
-    let mut wait = |expected: &str| loop {
-        let count = manager.recv(&mut buffer).expect("a message");
-        let told = String::from_utf8_lossy(&buffer[..count]).into_owned();
-        if told != "WATCHDOG=1" || told == expected {
-            assert!(told.starts_with(expected), "{told:?}");
-            return;
-        }
+    // Signs of life come once a second, which fills the socket of nobody who reads; more of them may come than are waited for.
+    let mut wait = |expected: &str| {
+        let told = wait_for(expected, || {
+            let count = manager.recv(&mut buffer).expect("a message");
+            let told = String::from_utf8_lossy(&buffer[..count]).into_owned();
+            Some(told).filter(|told| told != "WATCHDOG=1" || told == expected)
+        });
+        assert!(told.starts_with(expected), "{told:?}");
     };
     wait("READY=1");
     wait("WATCHDOG=1");

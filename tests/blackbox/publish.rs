@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
-use std::time::Duration;
 
 use base64::Engine;
 
+use crate::client::PATIENCE;
 use crate::daemon::{Daemon, Folder, free_port, is_original, wait_for, with_descriptors};
 
 /// A daemon that publishes, its ports, and two programs of an application.
@@ -43,7 +43,7 @@ struct Reader {
 impl Reader {
     fn new(port: u16, sent: &[u8]) -> Reader {
         let stream = wait_for("the port", || TcpStream::connect(("127.0.0.1", port)).ok());
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut reader = Reader { stream, bytes: Vec::new() };
         reader.stream.write_all(sent).unwrap();
         reader

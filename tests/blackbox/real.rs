@@ -32,7 +32,7 @@ fn redis() {
     let server = |name: &str, ready: &str, more: &str| {
         format!(
             "[program:{name}]\ncommand=redis-server --port 0 --unixsocket $DIR/{name}.redis --save '' --dir $DIR {more}\n\
-             ready={ready}\nready_interval=0.1\nready_timeout=20\n"
+             ready={ready}\nready_interval=0.1\nready_timeout=60\n"
         )
     };
     let config = [
@@ -76,7 +76,7 @@ fn python() {
                   while True:\n\
                   \x20   tell('WATCHDOG=1')\n\
                   \x20   time.sleep(0.05)\n";
-    let section = "[program:app]\ncommand=python3 $DIR/app.py\ndirectory=$DIR\nready=notify\nwatchdog_sec=5\n";
+    let section = "[program:app]\ncommand=python3 $DIR/app.py\ndirectory=$DIR\nready=notify\nwatchdog_sec=30\n";
     let folder = crate::daemon::Folder::new();
     folder.write("app.py", script);
     let daemon = Daemon::start_in(folder, section);
@@ -103,7 +103,7 @@ fn s6() {
     }
     let folder = crate::daemon::Folder::new();
     std::fs::create_dir(folder.path("scan")).expect("a folder");
-    let section = "[program:scan]\ncommand=/usr/bin/s6-svscan -d 3 $DIR/scan\nready=fd:3\nready_timeout=20\n";
+    let section = "[program:scan]\ncommand=/usr/bin/s6-svscan -d 3 $DIR/scan\nready=fd:3\nready_timeout=60\n";
     let daemon = Daemon::start_in(folder, section);
     daemon.wait_state("scan", "RUNNING");
     assert_eq!(success(&daemon, "scan"), "success: scan entered RUNNING state, process is ready (fd)");

@@ -29,8 +29,8 @@ fn update_brings_in_what_changed_and_leaves_the_rest() {
         daemon.wait_state(name, "RUNNING");
     }
     assert_eq!(daemon.pid_of("same"), same, "what did not change goes on");
-    let command = std::fs::read(format!("/proc/{}/cmdline", daemon.pid_of("edited"))).unwrap();
-    assert_eq!(command, b"sleep\x001005\x00");
+    let command = || std::fs::read(format!("/proc/{}/cmdline", daemon.pid_of("edited"))).unwrap();
+    wait_for("the new command", || (command() == b"sleep\x001005\x00").then_some(()));
     assert_eq!(daemon.folder.ctl(&["reread"]).stdout, "No config updates to processes\n");
 }
 

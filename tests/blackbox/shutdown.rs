@@ -48,7 +48,7 @@ fn a_restart_reads_the_file_again_and_keeps_the_process() {
     assert_eq!(daemon.pid(), pid);
     assert_eq!(daemon.call("supervisor.getProcessInfo", &["a".into()]), Err((10, "BAD_NAME: a".into())));
     assert_eq!(daemon.log_lines("restart request"), ["received SIGHUP indicating restart request"]);
-    assert_eq!(daemon.folder.processes().len(), 2, "the daemon and b");
+    wait_for("the daemon and b to be all", || (daemon.folder.processes().len() == 2).then_some(()));
 }
 
 /// K-1: the budget for stopping is over all groups and hooks.

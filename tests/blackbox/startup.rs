@@ -129,7 +129,7 @@ fn relative_paths_are_those_of_the_start() {
     wait_for("the daemon to answer", || (folder.ctl(&["status", "a"]).status == 0).then_some(()));
     let update = folder.ctl(&["update"]);
     assert_eq!((update.status, update.stdout.as_str()), (0, "b: added process group\n"), "{update:?}");
-    assert_eq!(folder.ctl(&["tail", "a"]).stdout, "hello\n\n");
+    wait_for("its words", || (folder.ctl(&["tail", "a"]).stdout == "hello\n\n").then_some(()));
     assert!(fs::read_dir(folder.path("logs")).unwrap().count() >= 5, "logs of two programs and the daemon's");
     assert_eq!(folder.ctl(&["shutdown"]).stdout, "Shut down\n");
     wait_for("all to end", || folder.processes().is_empty().then_some(()));

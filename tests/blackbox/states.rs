@@ -40,7 +40,7 @@ fn a_running_program_that_dies_comes_back() {
 
 #[test]
 fn a_program_that_fails_to_start_is_given_up() {
-    let daemon = Daemon::start("[program:a]\ncommand=sh -c 'exit 3'\nstartretries=1\n");
+    let daemon = Daemon::start("[program:a]\ncommand=sh -c 'exit 3'\nstartsecs=1000\nstartretries=1\n");
     daemon.wait_state("a", "FATAL");
     assert_eq!(daemon.log_lines("spawned: ").len(), 2, "one start and one more");
     assert_eq!(daemon.log_lines("gave up"), ["gave up: a entered FATAL state, too many start retries too quickly"]);

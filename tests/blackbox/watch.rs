@@ -4,21 +4,17 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::Pid;
 
-use crate::daemon::{Daemon, is_original, supervisorctl, wait_for};
-
-/// What a screen shows comes within that time.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::client::PATIENCE;
+use crate::daemon::{Daemon, is_original, supervisorctl, terminal, wait_for};
 
 const PROGRAMS: &str = "[program:good]\ncommand=sleep 1000\nstartsecs=0\n\
-    [program:bad]\ncommand=sh -c 'exit 3'\nstartretries=0\n\
+    [program:bad]\ncommand=sh -c 'exit 3'\nstartsecs=1000\nstartretries=0\n\
     [program:idle]\ncommand=sleep 1000\nautostart=false\nstartsecs=0\n\
     [program:late]\ncommand=sleep 1000\nstartsecs=0\ndepends_on=idle\n";
 
@@ -62,14 +58,13 @@ struct Watch {
 
 impl Watch {
     fn open(daemon: &Daemon, (columns, lines): (u16, u16), words: &[&str]) -> Watch {
-        let size = Winsize { ws_col: columns, ws_row: lines, ws_xpixel: 0, ws_ypixel: 0 };
-        let terminal = openpty(&size, None).expect("a terminal");
-        let side = || Stdio::from(terminal.slave.try_clone().expect("a descriptor"));
+        let (master, slave) = terminal(columns, lines);
+        let side = || Stdio::from(slave.try_clone().expect("a descriptor"));
         let mut command = Command::new(supervisorctl());
         command.arg("-c").arg(daemon.folder.path("supervisord.conf")).args(["status", "--watch"]).args(words);
         let child =
             command.env("TERM", "xterm").stdin(side()).stdout(side()).stderr(side()).spawn().expect("it starts");
-        Watch { master: File::from(terminal.master), child, shown: String::new() }
+        Watch { master, child, shown: String::new() }
     }
 
     /// Reads until the screen has shown that.
@@ -99,6 +94,13 @@ impl Watch {
         self.until("\x1b[?1049l");
         let status = wait_for("it to end", || self.child.try_wait().expect("the child is ours"));
         status.code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -10,11 +10,11 @@ use stheno::wire::xmlrpc::encode_call;
 use crate::client::request;
 use crate::daemon::{Daemon, Ended, Folder, free_port, is_original, wait_for};
 
-/// A program that notes when it starts and when it has stopped, for which it takes so many seconds. It is RUNNING when it
+/// A program that notes when it starts and when it has stopped, which it does once a command is done. It is RUNNING when it
 /// has noted it: on a machine that is busy another that is started next could be quicker.
-fn noting(name: &str, secs: &str, more: &str) -> String {
+fn noting(name: &str, ends_with: &str, more: &str) -> String {
     let script = format!(
-        "trap 'sleep {secs}; echo -{name} >> order; exit 0' TERM; echo +{name} >> order; echo up; while :; do sleep 0.02; done"
+        "trap '{ends_with}; echo -{name} >> order; exit 0' TERM; echo +{name} >> order; echo up; while :; do sleep 0.02; done"
     );
     format!("[program:{name}]\ncommand=sh -c \"{script}\"\ndirectory=%(here)s\nstartsecs=0\nready=log:up\n{more}\n")
 }
@@ -64,7 +64,7 @@ fn wish_122_start_order() {
     if is_original() {
         return;
     }
-    let config = [noting("web", "0", "start_sequence=2"), noting("db", "0", "start_sequence=1")].concat();
+    let config = [noting("web", "true", "start_sequence=2"), noting("db", "true", "start_sequence=1")].concat();
     let daemon = Daemon::start(&format!("{config}[group:g]\nprograms=web,db\n"));
     wait_order(&daemon, "+db +web");
 }
@@ -95,11 +95,13 @@ fn wish_456_restart_policies() {
         [("CONTINUE", "+a +b"), ("STOP_APPLICATION", "+a +b -b"), ("RESTART_APPLICATION", "+a +b -b +a +b")]
     {
         let config = [
-            noting("a", "0", &format!("start_sequence=1\nautorestart=false\nrunning_failure_strategy={policy}")),
-            noting("b", "0", "start_sequence=2"),
+            noting("a", "true", &format!("start_sequence=1\nautorestart=false\nrunning_failure_strategy={policy}")),
+            noting("b", "true", "start_sequence=2"),
         ];
         let daemon = Daemon::start(&format!("{}[group:g]\nprograms=a,b\n", config.concat()));
         wait_order(&daemon, "+a +b");
+        // What has failed while b was still being started would be another matter.
+        daemon.wait_state("g:b", "RUNNING");
         kill_child(&daemon, "g:a", Signal::SIGKILL);
         wait_for("the end of a", || (daemon.state("g:a") != "RUNNING" || expected.len() > 10).then_some(()));
         wait_order(&daemon, expected);
@@ -112,9 +114,9 @@ fn wish_520_waiting_for_another_to_stop() {
     if is_original() {
         return;
     }
-    let config = [noting("slow", "0.3", "stop_sequence=2"), noting("last", "0", "stop_sequence=1")].concat();
+    let config = [noting("slow", "sleep 0.3", "stop_sequence=2"), noting("last", "true", "stop_sequence=1")].concat();
     let mut daemon = Daemon::start(&config);
-    wait_for("both", || (daemon.folder.read("order").lines().count() == 2).then_some(()));
+    ["slow", "last"].iter().for_each(|name| daemon.wait_state(name, "RUNNING"));
     daemon.signal(Signal::SIGTERM);
     daemon.wait_end();
     assert!(daemon.folder.read("order").ends_with("-slow\n-last\n"), "{}", daemon.folder.read("order"));
@@ -145,8 +147,10 @@ fn wish_723_restart_each_as_soon_as_it_has_stopped() {
     if is_original() {
         return;
     }
-    let (daemon, _) = fleet(&[noting("a", "0", ""), noting("b", "0.3", "")].concat());
-    wait_for("both", || (daemon.folder.read("order").lines().count() == 2).then_some(()));
+    // b takes until a is there again.
+    let slow = "while ! grep -q +a order; do sleep 0.02; done";
+    let (daemon, _) = fleet(&[noting("a", "true", ""), noting("b", slow, "")].concat());
+    ["a", "b"].iter().for_each(|name| daemon.wait_state(name, "RUNNING"));
     daemon.folder.write("order", "");
     assert_eq!(ctl(&daemon, &["restart_process", "CONFIG", "a", "b"]), "a restarted: True\nb restarted: True\n");
     wait_order(&daemon, "-a +a -b +b");
@@ -173,10 +177,10 @@ fn wish_874_a_group_that_falls_when_one_of_it_falls() {
     if is_original() {
         return;
     }
-    let config = [noting("a", "0", "start_sequence=1"), noting("b", "0", "start_sequence=1")].concat();
+    let config = [noting("a", "true", "start_sequence=1"), noting("b", "true", "start_sequence=1")].concat();
     let group = "[group:g]\nprograms=a,b\nrunning_failure_strategy=STOP_APPLICATION\n";
     let daemon = Daemon::start(&[config, group.to_string()].concat());
-    wait_for("both", || (daemon.folder.read("order").lines().count() == 2).then_some(()));
+    ["g:a", "g:b"].iter().for_each(|name| daemon.wait_state(name, "RUNNING"));
     kill_child(&daemon, "g:b", Signal::SIGKILL);
     daemon.wait_state("g:a", "STOPPED");
 }
