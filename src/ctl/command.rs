@@ -58,3 +58,12 @@ pub struct Command {
     /// What is done when it is called.
     pub run: Run,
 }
+
+/// Whether the shell goes on after a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The next line is asked for.
+    Continue,
+    /// `quit`, `exit`, end of input.
+    Leave,
+}

@@ -11,8 +11,9 @@ use rustyline::history::{History, MemHistory, SearchDirection};
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
+use super::command::Flow;
 use super::complete::{Known, complete};
-use super::interpreter::{Flow, run_line};
+use super::interpreter::run_line;
 use super::session::Session;
 
 /// Lines of history kept.

@@ -3,9 +3,8 @@
 //! The daemon of the session says where an instance is; the command then goes there, as the same user. A name may be an
 //! identifier, a nick, a stereotype, which several may have, or `*` for all.
 
-use super::command::{Command, Completes, Owner, Run};
+use super::command::{Command, Completes, Flow, Owner, Run};
 use super::error::Error;
-use super::interpreter::Flow;
 use super::session::Session;
 use crate::fault::Code;
 use crate::wire::value::Value;

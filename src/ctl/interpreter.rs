@@ -1,6 +1,6 @@
 //! One line after another: which command it names, and what is said when that goes wrong.
 
-use super::command::{Command, Run};
+use super::command::{Command, Flow, Run};
 use super::commands::{self, COMMANDS};
 use super::error::Error;
 use super::help;
@@ -8,14 +8,6 @@ use super::hints;
 #[cfg(feature = "fleet")]
 use super::hosts;
 use super::session::{Check, Session};
-
-/// Whether the shell goes on after a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    Continue,
-    /// `quit`, `exit`, end of input.
-    Leave,
-}
 
 /// Runs one line of the shell, or the command of the arguments (S-5, S-6). What goes wrong is printed; the only
 /// error is a Ctrl-C that ended it.

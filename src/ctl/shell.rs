@@ -1,7 +1,8 @@
 //! The interactive shell (S-70 to S-74).
 
+use super::command::Flow;
 use super::error::Error;
-use super::interpreter::{Flow, run_line};
+use super::interpreter::run_line;
 use super::session::Session;
 
 /// Runs lines until `quit`, the end of the input, or Ctrl-C. On a terminal lines are edited, remembered and

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::framing::LineFraming;
+#[cfg(feature = "fleet")]
+use super::marks::Marks;
 use crate::config;
 use crate::id::{Channel, GroupId, LogId, ProcId, SocketId};
 use crate::model::history::History;
@@ -54,7 +56,7 @@ pub struct Proc {
     pub history: History,
     /// What a fleet adds to it.
     #[cfg(feature = "fleet")]
-    pub(super) marks: Option<Box<super::marks::Marks>>,
+    pub(super) marks: Option<Box<Marks>>,
     /// Its name as people give it, for what is remembered of it.
     pub(super) namespec: Rc<str>,
 }
@@ -82,6 +84,14 @@ impl Proc {
     /// Whether its child runs, or last ran, by another configuration than what it has got since.
     pub fn is_outdated(&self) -> bool {
         self.launched.as_ref().is_some_and(|launched| !launched.same_as(&self.config))
+    }
+
+    /// What a fleet adds to it.
+    #[cfg(feature = "fleet")]
+    pub fn marks(&self) -> &Marks {
+        static NONE: Marks =
+            Marks { is_disabled: false, stays_down: false, has_crashed: false, extra_args: String::new() };
+        self.marks.as_deref().unwrap_or(&NONE)
     }
 
     /// One of its channels.

@@ -1,7 +1,7 @@
 //! What a fleet adds to processes: who may not be started, with which arguments, and what has become of them since it looked.
 //! Without one there is a null pointer for each process, and nothing is noted.
 
-use super::{Daemon, Proc};
+use super::Daemon;
 use crate::id::ProcId;
 use crate::model::process::Transition;
 use crate::state::ProcessState;
@@ -95,21 +95,12 @@ impl Daemon {
 
     /// Whether a process is to be stopped and waits for others.
     pub fn is_to_stop(&self, id: ProcId) -> bool {
-        let is_told = |process: &Proc| process.machine.state() == ProcessState::Stopping;
-        self.order.stops.contains_key(&id) && !self.roster.process(id).is_some_and(is_told)
+        let state = self.roster.process(id).map(|process| process.machine.state());
+        self.order.stops.contains_key(&id) && state != Some(ProcessState::Stopping)
     }
 
     /// Has the end wait until the fleet has stopped what it stops in an order of its own.
     pub fn postpone_end(&mut self, is_postponed: bool) {
         self.shutdown.is_postponed = is_postponed;
-    }
-}
-
-impl Proc {
-    /// What a fleet adds to it.
-    pub fn marks(&self) -> &Marks {
-        static NONE: Marks =
-            Marks { is_disabled: false, stays_down: false, has_crashed: false, extra_args: String::new() };
-        self.marks.as_deref().unwrap_or(&NONE)
     }
 }

@@ -10,8 +10,17 @@ use crate::daemon::Daemon;
 use crate::id::PeerId;
 use crate::model::fleet::instance::{Event, InstanceState};
 use crate::model::fleet::phase::{Facts, Leader, Phase, Wish};
-use crate::model::fleet::view::TASKS_MAX;
+use crate::model::fleet::view::{TASKS_MAX, TaskId};
 use crate::wire::fleet::report::{About, Interface, Modes};
+
+/// How far an instance has been told all that there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It was told nothing yet.
+    Beginning,
+    /// All up to this task, and what comes after is not told yet.
+    After(TaskId),
+}
 
 /// An instance, and what it says of itself.
 #[derive(Clone, Debug)]
@@ -33,7 +42,7 @@ pub struct Member {
     /// One of its processes has no room in the view, which was logged since it began to say all that it has.
     pub(super) is_left_out: bool,
     /// How far it has been told all that this instance has; `None` once it has all.
-    pub(super) telling: Option<super::reports::Place>,
+    pub(super) telling: Option<Place>,
     /// It has to take what waits for it before that goes on.
     pub(super) lacks_room: bool,
 }

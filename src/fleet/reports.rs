@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::Fleet;
-use super::members::Member;
+use super::members::{Member, Place};
 use super::outbox::Outbox;
 use super::peers::{NotSent, PeerNews};
 use crate::clock::Now;
@@ -30,15 +30,6 @@ const BATCH: usize = 256;
 
 /// Things to be told beside processes, which are merged. Beyond them everybody is told all anew.
 const ITEMS_MAX: usize = 10_000;
-
-/// How far an instance has been told all that there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// It was told nothing yet.
-    Beginning,
-    /// All up to this task, and what comes after is not told yet.
-    After(TaskId),
-}
 
 impl Fleet {
     fn say(&mut self, item: Item, now: Now) {

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::claims::{Claim, ClaimId};
-use super::{Answer, Context, Deferred, Done, Outcome};
+use super::{Answer, Context, Done};
 use crate::config::{CallProgram, Process};
 use crate::daemon::change::{Addition, Change};
 use crate::fault::{Code, Fault};
@@ -26,35 +26,6 @@ pub(super) struct New<'a> {
     pub options: Vec<(String, String)>,
 }
 
-/// Adds a program; what is answered follows from the names of its processes.
-pub(super) fn add(context: &mut Context<'_>, new: New<'_>, answer: fn(Vec<String>) -> Value) -> Result<Outcome, Fault> {
-    let New { group, create, program, instance, mut options } = new;
-    // As a file would give them: blanks around names are no part of them.
-    let program = program.trim();
-    context.extensions.claims.check(group, Some(instance.as_deref().unwrap_or(program)))?;
-    for (_, value) in options.iter_mut().filter(|(name, _)| name == "process_name") {
-        *value = value.trim().to_string();
-    }
-    let drawn = context.daemon.begin_program(group, program, &options, context.host).map_err(wrong)?;
-    let addition = Addition {
-        group: group.to_string(),
-        create,
-        program: program.to_string(),
-        instance,
-        options,
-        processes: vec![],
-    };
-    Deferred::Addition(Box::new(Adding {
-        addition,
-        drawn: Some(drawn),
-        claim: None,
-        is_begun: false,
-        turn: None,
-        answer,
-    }))
-    .begin(context)
-}
-
 /// A program whose processes are being made.
 pub struct Adding {
     /// Its processes are still missing.
@@ -70,6 +41,31 @@ pub struct Adding {
 }
 
 impl Adding {
+    /// A program to be added; what is answered follows from the names of its processes.
+    pub(super) fn new(
+        context: &mut Context<'_>,
+        new: New<'_>,
+        answer: fn(Vec<String>) -> Value,
+    ) -> Result<Adding, Fault> {
+        let New { group, create, program, instance, mut options } = new;
+        // As a file would give them: blanks around names are no part of them.
+        let program = program.trim();
+        context.extensions.claims.check(group, Some(instance.as_deref().unwrap_or(program)))?;
+        for (_, value) in options.iter_mut().filter(|(name, _)| name == "process_name") {
+            *value = value.trim().to_string();
+        }
+        let drawn = context.daemon.begin_program(group, program, &options, context.host).map_err(wrong)?;
+        let addition = Addition {
+            group: group.to_string(),
+            create,
+            program: program.to_string(),
+            instance,
+            options,
+            processes: vec![],
+        };
+        Ok(Adding { addition, drawn: Some(drawn), claim: None, is_begun: false, turn: None, answer })
+    }
+
     /// Goes on as far as the turn has time; whatever it answers, its claim has ended then.
     pub fn advance(&mut self, context: &mut Context<'_>) -> Option<Done> {
         let done = self.proceed(context);

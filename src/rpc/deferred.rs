@@ -1,7 +1,7 @@
 //! Deferred answers: plain data, asked after each turn. And multicalls, which may hold one within them.
 
 use super::act;
-use super::adding::Adding;
+use super::adding::{Adding, New};
 use super::clear::ClearAll;
 use super::mutate::Update;
 use super::reload::Reload;
@@ -58,6 +58,15 @@ impl Deferred {
             Some(done) => Ok(Outcome::Now(done?)),
             None => Ok(Outcome::Deferred(self)),
         }
+    }
+
+    /// What adding a program answers, at once if the turn has time for all of its processes.
+    pub(super) fn add(
+        context: &mut Context<'_>,
+        new: New<'_>,
+        answer: fn(Vec<String>) -> Value,
+    ) -> Result<Outcome, Fault> {
+        Deferred::Addition(Box::new(Adding::new(context, new, answer)?)).begin(context)
     }
 
     /// The answer, if it is there by now.

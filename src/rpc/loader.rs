@@ -1,7 +1,8 @@
 //! supervisor_loader: as twiddler, but groups come into being with their first program, and each call makes one more
 //! instance of its program.
 
-use super::adding::{New, add};
+use super::adding::New;
+use super::deferred::Deferred;
 use super::twiddler::{self, GET_API_VERSION, GET_GROUP_NAMES, LOG, REMOVE_PROCESS, row};
 use super::{Context, Guard, Method, Outcome, PRIORITY, text};
 use crate::daemon::Daemon;
@@ -88,7 +89,7 @@ fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, F
     options.push(("numprocs_start".to_string(), number.to_string()));
     let instance = Some(name.clone());
     // The one process of an instance is there at once.
-    add(context, New { group, create: Some(PRIORITY), program, instance, options }, |_| true.into())?;
+    Deferred::add(context, New { group, create: Some(PRIORITY), program, instance, options }, |_| true.into())?;
     let roster = &context.daemon.roster;
     let group = roster.group_named(group).and_then(|id| roster.group(id));
     context.extensions.loaded.add(program, group.and_then(|group| group.process(&name)), roster);

@@ -2,7 +2,8 @@
 //!
 //! The rows of loader and grace that do the same are made of the functions here.
 
-use super::adding::{New, add};
+use super::adding::New;
+use super::deferred::Deferred;
 use super::{Context, Guard, Method, Outcome, integer, known_group, method, text};
 use crate::daemon::change::Change;
 use crate::fault::{Code, Fault};
@@ -114,7 +115,7 @@ pub(super) fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result
     let (group, program) = (text(params, 0)?, text(params, 1)?);
     known_group(context, group)?;
     let options = options(params, 2)?;
-    add(context, New { group, create: None, program, instance: None, options }, |_| true.into())
+    Deferred::add(context, New { group, create: None, program, instance: None, options }, |_| true.into())
 }
 
 pub(super) fn remove_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {

@@ -149,7 +149,7 @@ impl Service {
         self.sites.connections_max(self.daemon.roster.process_count(), streams)
     }
 
-    fn leave_to_next_turn(&mut self, id: ConnId) {
+    pub(super) fn leave_to_next_turn(&mut self, id: ConnId) {
         if !self.unserved.contains(&id) {
             self.unserved.push_back(id);
         }
@@ -335,6 +335,8 @@ impl Service {
             connections,
             turns: self.turns.as_ref(),
             live: &mut self.live,
+            #[cfg(feature = "fleet")]
+            fleet_live: &mut self.fleet_live,
             complaints: &mut self.complaints,
         })
     }
@@ -440,29 +442,6 @@ impl Service {
         }
     }
 
-    /// A file that a connection follows has changed.
-    pub(super) fn file_changed(&mut self, id: ConnId, host: &mut dyn Host) {
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        let Phase::Feed(feed) = &mut conn.phase else { return };
-        let Feed::Log(feed) = &mut **feed else { return };
-        let has_grown = feed.feed(id, &mut conn.output, &mut self.budget, &self.daemon, host);
-        if feed.is_behind() {
-            self.leave_to_next_turn(id);
-        }
-        if has_grown {
-            self.conns.touch(id);
-        }
-    }
-
-    /// Hands what was written to logs in memory to those who follow them.
-    pub(super) fn feed_memory_logs(&mut self, host: &mut dyn Host) {
-        if self.daemon.take_ring_news() {
-            for id in self.conns.fed_from_memory() {
-                self.file_changed(id, host);
-            }
-        }
-    }
-
     /// A client sends no more. It may still read: what it asked for is answered before the connection is closed.
     pub(super) fn hangup(&mut self, id: ConnId, host: &mut dyn Host) {
         let Some(conn) = self.conns.get_mut(id) else { return };
@@ -479,6 +458,27 @@ impl Service {
     pub(super) fn expire(&mut self, now: Now, host: &mut dyn Host) {
         while let Some(id) = self.conns.expired(now) {
             self.cut_off(id, host);
+        }
+    }
+
+    /// Forgets a connection; what it asked for goes on.
+    pub(super) fn forget(&mut self, id: ConnId, host: &mut dyn Host) {
+        let Some(conn) = self.conns.remove(id) else { return };
+        match conn.phase {
+            Phase::Requests | Phase::Refused => {}
+            Phase::Deferred => {
+                self.deferred.abandon(id);
+                // Should it have been given up.
+                self.asks_again = true;
+            }
+            Phase::Feed(feed) => match *feed {
+                Feed::Events(_) => self.refresh_event_mask(),
+                Feed::Log(_) => host.unwatch_file(id),
+                // The fleet is told at the end of the turn, if it was the last one.
+                #[cfg(feature = "fleet")]
+                Feed::Published(_) | Feed::Fleet(_) => {}
+                Feed::Live(_) | Feed::Text(_) => {}
+            },
         }
     }
 

@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::conn::{Conn, Phase};
+use super::events::EventFeed;
 use super::feed::Feed;
+#[cfg(feature = "fleet")]
+use super::fleet_live::FleetFeed;
+use super::follow::LogFeed;
 use super::live::LiveFeed;
 #[cfg(feature = "fleet")]
 use super::published::PublishedFeed;
@@ -113,22 +117,38 @@ impl Connections {
         Some(conn)
     }
 
-    /// What a page that is open is told, and the bytes for it; `None` for one that is to be closed.
-    pub(super) fn live_feed(&mut self, id: ConnId) -> Option<(&mut LiveFeed, &mut Vec<u8>)> {
+    /// What an open feed of one kind tells, and the bytes for it; `None` for one that is to be closed.
+    fn feed<F>(&mut self, id: ConnId, of_kind: fn(&mut Feed) -> Option<&mut F>) -> Option<(&mut F, &mut Vec<u8>)> {
         let conn = self.all.get_mut(&id).filter(|conn| !conn.closing)?;
         let Phase::Feed(feed) = &mut conn.phase else { return None };
-        let Feed::Live(feed) = &mut **feed else { return None };
-        Some((feed, &mut conn.output))
+        Some((of_kind(feed)?, &mut conn.output))
     }
 
-    /// What a reader of what a fleet publishes is told and says, and its connection's output; `None` for one that is to be
-    /// closed.
+    /// Of a client that is told of events.
+    pub(super) fn event_feed(&mut self, id: ConnId) -> Option<(&mut EventFeed, &mut Vec<u8>)> {
+        self.feed(id, |feed| if let Feed::Events(feed) = feed { Some(feed) } else { None })
+    }
+
+    /// Of one that follows a log.
+    pub(super) fn log_feed(&mut self, id: ConnId) -> Option<(&mut LogFeed, &mut Vec<u8>)> {
+        self.feed(id, |feed| if let Feed::Log(feed) = feed { Some(feed) } else { None })
+    }
+
+    /// Of a page that is open.
+    pub(super) fn live_feed(&mut self, id: ConnId) -> Option<(&mut LiveFeed, &mut Vec<u8>)> {
+        self.feed(id, |feed| if let Feed::Live(feed) = feed { Some(feed) } else { None })
+    }
+
+    /// Of a page of the fleet that is open.
+    #[cfg(feature = "fleet")]
+    pub(super) fn fleet_feed(&mut self, id: ConnId) -> Option<(&mut FleetFeed, &mut Vec<u8>)> {
+        self.feed(id, |feed| if let Feed::Fleet(feed) = feed { Some(feed) } else { None })
+    }
+
+    /// Of a reader of what a fleet publishes, who may also say something.
     #[cfg(feature = "fleet")]
     pub(super) fn published_feed(&mut self, id: ConnId) -> Option<(&mut PublishedFeed, &mut Vec<u8>)> {
-        let conn = self.all.get_mut(&id).filter(|conn| !conn.closing)?;
-        let Phase::Feed(feed) = &mut conn.phase else { return None };
-        let Feed::Published(feed) = &mut **feed else { return None };
-        Some((feed, &mut conn.output))
+        self.feed(id, |feed| if let Feed::Published(feed) = feed { Some(feed) } else { None })
     }
 
     /// A connection is to be closed once its output is written.

@@ -4,8 +4,10 @@
 //! A client that does not keep up loses events, and is told how many as soon as there is room for it: `event: dropped`,
 //! `data: <count>`. At the end of the run the stream is ended properly.
 
+use super::Service;
 use crate::daemon::bus::Streamed;
 use crate::eventtype::{EventMask, EventType};
+use crate::id::ConnId;
 use crate::wire::form::Form;
 use crate::wire::http::StreamBody;
 
@@ -39,19 +41,9 @@ impl EventFeed {
         EventFeed { mask, dropped: 0, body }
     }
 
-    /// What it is to be told of.
-    pub(super) fn mask(&self) -> EventMask {
-        self.mask
-    }
-
     /// Appends those of a turn's events that it wants, and counts those it has no room for, beside `lost` ones that
     /// nobody got. Says whether something was appended.
-    pub(super) fn feed<'a>(
-        &mut self,
-        events: impl IntoIterator<Item = &'a Streamed>,
-        lost: u64,
-        output: &mut Vec<u8>,
-    ) -> bool {
+    fn feed<'a>(&mut self, events: impl IntoIterator<Item = &'a Streamed>, lost: u64, output: &mut Vec<u8>) -> bool {
         self.dropped += lost;
         let before = output.len();
         let mask = self.mask;
@@ -75,9 +67,47 @@ impl EventFeed {
     }
 
     /// The run is over.
-    pub(super) fn end(&mut self, output: &mut Vec<u8>) {
+    fn end(&mut self, output: &mut Vec<u8>) {
         self.tell_dropped(output);
         self.body.end(output);
+    }
+}
+
+impl Service {
+    /// Hands the events of this turn to the feeds that want them.
+    pub(super) fn feed_events(&mut self) {
+        let ids: Vec<ConnId> = self.conns.fed_with_events().iter().copied().collect();
+        if ids.is_empty() {
+            return;
+        }
+        let (events, lost) = self.daemon.bus.take_streamed();
+        for id in ids {
+            if let Some((feed, output)) = self.conns.event_feed(id)
+                && feed.feed(&events, lost, output)
+            {
+                self.conns.touch(id);
+            }
+        }
+    }
+
+    /// Ends all of them, for the run is over.
+    pub(super) fn end_events(&mut self) {
+        let ids: Vec<ConnId> = self.conns.fed_with_events().iter().copied().collect();
+        for id in ids {
+            if let Some((feed, output)) = self.conns.event_feed(id) {
+                feed.end(output);
+            }
+            self.conns.close(id);
+        }
+    }
+
+    /// Tells the daemon what all of them together want.
+    pub(super) fn refresh_event_mask(&mut self) {
+        let mut mask = EventMask::NONE;
+        for id in self.conns.fed_with_events().clone() {
+            mask = self.conns.event_feed(id).map_or(mask, |(feed, _)| mask.union(feed.mask));
+        }
+        self.daemon.bus.set_stream_mask(mask);
     }
 }
 

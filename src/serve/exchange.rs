@@ -6,9 +6,10 @@ use super::conn::Conn;
 use super::deferred::{Finished, Work};
 use super::events::{self, EventFeed};
 use super::feed::Feed;
+#[cfg(feature = "fleet")]
+use super::fleet_live::FleetLive;
 use super::follow::{self, LogFeed};
 use super::live::Live;
-use super::pages::is_page_method;
 use super::part;
 #[cfg(feature = "fleet")]
 use super::peers::{SWITCHING, asks_for_fleet};
@@ -68,6 +69,9 @@ pub(super) struct Exchange<'a> {
     pub(super) connections: usize,
     /// What is kept for pages that are open.
     pub(super) live: &'a mut Live,
+    /// The same for pages of the fleet.
+    #[cfg(feature = "fleet")]
+    pub(super) fleet_live: &'a mut FleetLive,
     /// How long turns take, where figures are given out.
     pub(super) turns: Option<&'a Histogram>,
 }
@@ -448,6 +452,11 @@ impl Exchange<'_> {
         }
         AfterRequest::Deferred(Work::Metrics(scrape))
     }
+}
+
+/// How pages are asked for.
+pub(super) fn is_page_method(head: &Head<'_>) -> bool {
+    matches!(head.method, "GET" | "HEAD" | "POST")
 }
 
 /// What of a body a line of the log shows.

@@ -1,6 +1,7 @@
 //! Following logs. Nothing is polled: the system tells when a file has changed, whoever wrote it, and the
 //! daemon when a log in memory has.
 
+use super::Service;
 use crate::daemon::host::Span;
 use crate::daemon::logplace::{Extent, LogIdentity, LogPlace};
 use crate::daemon::{Daemon, Host};
@@ -75,11 +76,6 @@ impl LogFeed {
         matches!(self.place, LogPlace::Memory(..))
     }
 
-    /// Whether it has to go on in the next turn.
-    pub(super) fn is_behind(&self) -> bool {
-        self.is_behind
-    }
-
     /// Appends what there is, as far as the client keeps up and the turn has time. Says whether something was appended.
     pub(super) fn feed(
         &mut self,
@@ -135,6 +131,29 @@ impl LogFeed {
             }
         }
         output.len() > before
+    }
+}
+
+impl Service {
+    /// A file that a connection follows has changed.
+    pub(super) fn file_changed(&mut self, id: ConnId, host: &mut dyn Host) {
+        let Some((feed, output)) = self.conns.log_feed(id) else { return };
+        let has_grown = feed.feed(id, output, &mut self.budget, &self.daemon, host);
+        if feed.is_behind {
+            self.leave_to_next_turn(id);
+        }
+        if has_grown {
+            self.conns.touch(id);
+        }
+    }
+
+    /// Hands what was written to logs in memory to those who follow them.
+    pub(super) fn feed_memory_logs(&mut self, host: &mut dyn Host) {
+        if self.daemon.take_ring_news() {
+            for id in self.conns.fed_from_memory() {
+                self.file_changed(id, host);
+            }
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::Service;
 use super::scrape::LOOKS_PER_TURN;
-use crate::clock::{Mono, Now, earliest};
+use crate::clock::{Mono, Now};
 use crate::config::Revision;
 use crate::daemon::{Daemon, Host};
 use crate::id::{ConnId, ProcId};
@@ -71,33 +71,17 @@ pub(super) struct Live {
     is_unfinished: bool,
     /// Who was served last when the turn's work was used up.
     last_served: Option<ConnId>,
-    /// What the pages of a fleet share.
-    #[cfg(feature = "fleet")]
-    pub(super) fleet: super::fleet_pages::FleetLive,
 }
 
 impl Live {
     /// When there is something to do; `None` while nobody listens.
     pub(super) fn deadline(&self) -> Option<Mono> {
-        #[cfg(feature = "fleet")]
-        let of_fleet = self.fleet.deadline();
-        #[cfg(not(feature = "fleet"))]
-        let of_fleet = None;
-        earliest(&[self.own_deadline(), of_fleet])
-    }
-
-    fn own_deadline(&self) -> Option<Mono> {
         if self.is_unfinished || self.collecting.is_some() { Some(Mono(0)) } else { self.due }
     }
 
     /// Nobody listens any more.
     fn rest(&mut self) {
-        *self = Live {
-            run: self.run,
-            #[cfg(feature = "fleet")]
-            fleet: std::mem::take(&mut self.fleet),
-            ..Live::default()
-        };
+        *self = Live { run: self.run, ..Live::default() };
     }
 
     /// A stream for a client that knows this much.
@@ -224,7 +208,7 @@ impl Service {
     /// Tells the pages that are open what has happened.
     pub(super) fn feed_live(&mut self, now: Now, host: &mut dyn Host) {
         if self.conns.live().is_empty() {
-            if self.live.own_deadline().is_some() {
+            if self.live.deadline().is_some() {
                 self.live.rest();
             }
             return;

@@ -16,6 +16,8 @@ mod events;
 mod exchange;
 mod feed;
 #[cfg(feature = "fleet")]
+mod fleet_live;
+#[cfg(feature = "fleet")]
 mod fleet_pages;
 mod follow;
 mod live;
@@ -178,6 +180,9 @@ pub struct Service {
     pace: Pace,
     /// What is kept for pages that are open.
     live: Live,
+    /// The same for pages of the fleet.
+    #[cfg(feature = "fleet")]
+    fleet_live: fleet_live::FleetLive,
     /// How long turns take, where somebody may ask.
     turns: Option<Histogram>,
     /// How long to rest before the next turn.
@@ -195,6 +200,8 @@ impl Service {
             extensions: Extensions::default(),
             sites: Sites::new(&config),
             live: Live::default(),
+            #[cfg(feature = "fleet")]
+            fleet_live: fleet_live::FleetLive::default(),
             turns: config.stheno.as_ref().is_some_and(|stheno| stheno.metrics).then(Histogram::default),
             daemon: Daemon::new(config, loader, serial),
             conns: Connections::default(),
@@ -337,6 +344,8 @@ impl Service {
             self.passwords.deadline(),
             self.complaints.deadline(),
             self.live.deadline(),
+            #[cfg(feature = "fleet")]
+            self.fleet_live.deadline(),
             #[cfg(feature = "fleet")]
             self.extensions.fleet.as_ref().and_then(|fleet| fleet.deadline(&self.daemon, now)),
         ])

@@ -4,7 +4,7 @@ use super::action::PageAction;
 #[cfg(feature = "gzip")]
 use super::deferred::Finished;
 use super::deferred::Work;
-use super::exchange::{AfterRequest, Exchange, Request};
+use super::exchange::{AfterRequest, Exchange, Request, is_page_method};
 #[cfg(feature = "gzip")]
 use super::packing::Packing;
 use super::text::Escape;
@@ -177,9 +177,4 @@ fn takes_gzip(head: &Head<'_>) -> bool {
         name.trim() == "gzip" && weight != Some(0.0)
     };
     head.accept_encoding.is_some_and(|all| all.split(',').any(takes))
-}
-
-/// How pages are asked for.
-pub(super) fn is_page_method(head: &Head<'_>) -> bool {
-    matches!(head.method, "GET" | "HEAD" | "POST")
 }

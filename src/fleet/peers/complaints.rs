@@ -12,6 +12,11 @@ const EVERY: Duration = Duration::from_secs(60);
 /// Addresses that are told apart. More complain together.
 const ADDRESSES_MAX: usize = 64;
 
+/// What somebody else says, as it may stand in a line of the log.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(100).collect()
+}
+
 /// What was said, of whom and when.
 #[derive(Debug, Default)]
 pub(super) struct Complaints {

@@ -121,11 +121,7 @@ impl Peers {
                     // Others have heard of it: it is worth an attempt.
                     let entry = &mut self.all[place];
                     if entry.stream.is_none() && entry.attempt.is_none() && !entry.is_isolated {
-                        entry.retry_at = Some(
-                            entry
-                                .retry_at
-                                .map_or(now.mono, |at| at.min(now.mono.after(super::streams::RECONNECT_LEAST))),
-                        );
+                        entry.retry_soon(now.mono);
                     }
                 }
                 Effect::Down(node) if self.all[place].boot == Some(node.boot) => self.lost(peer, now),

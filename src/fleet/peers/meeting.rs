@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::complaints::shown;
 use super::streams::{CROSSING_TIME, RECONNECT_LEAST, Stream, keepalive_time};
 use super::{DEAD_RUNS_MAX, Kind, PeerNews, Peers, QUEUE_BYTES_MAX};
 use crate::clock::{Mono, Now};
@@ -197,11 +198,6 @@ impl Peers {
             net.dirty.push(conn);
         }
     }
-}
-
-/// What somebody else says, as it may stand in a line of the log.
-pub(super) fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(100).collect()
 }
 
 /// `auto_fence=true (here false), …`

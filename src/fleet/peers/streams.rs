@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
+use super::complaints::shown;
 use super::datagrams::By;
-use super::meeting::shown;
 use super::{Kind, Net, Peer, PeerNews, Peers};
 use crate::clock::{Mono, Now};
 use crate::daemon::Host;
@@ -115,6 +115,12 @@ impl Stream {
 }
 
 impl Peer {
+    /// It is tried again before long; at once, if that was not to be.
+    pub(super) fn retry_soon(&mut self, now: Mono) {
+        let soon = now.after(RECONNECT_LEAST);
+        self.retry_at = Some(self.retry_at.map_or(now, |at| at.min(soon)));
+    }
+
     /// Whether it is for us to connect first.
     pub(super) fn is_ours_to_call(&self, own: &str) -> bool {
         own < self.identifier.as_str()
