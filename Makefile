@@ -42,7 +42,7 @@ run-fleet: build ## run conf/fleet.conf three times, a fleet on one machine; Ctr
 build: ## build the release executables
 	cargo build --release
 
-test: ## run all tests
+test: ## run all tests, also those behind one that fails
 	cargo test --no-fail-fast
 
 check: ## formatting, lints, all tests

@@ -50,6 +50,8 @@ enum Work {
         total: u64,
         backups: VecDeque<Found>,
         logs: VecDeque<Found>,
+        /// Some backups have got another name since they were found: they are to be found again before a log begins anew.
+        renamed: bool,
     },
 }
 
@@ -61,6 +63,14 @@ struct Found {
     changed: (i64, i64),
     /// 0 for the log itself.
     number: u32,
+    inode: u64,
+}
+
+impl Found {
+    /// Whether its name still means it, and no other that was rotated meanwhile.
+    fn is_there(&self) -> bool {
+        look(self.path.clone(), self.number).is_some_and(|now| now.inode == self.inode)
+    }
 }
 
 impl LogTotal {
@@ -89,16 +99,24 @@ impl LogTotal {
     /// had to begin anew.
     pub(super) fn work(&mut self, begin_anew: &mut dyn FnMut(&str) -> io::Result<()>) -> Vec<String> {
         let mut emptied = Vec::new();
-        self.work = match std::mem::replace(&mut self.work, Work::Nothing) {
-            Work::Nothing if !self.is_busy() => Work::Nothing,
-            Work::Nothing => {
-                self.came = 0;
-                self.look(Vec::new(), None)
-            }
+        let work = match std::mem::replace(&mut self.work, Work::Nothing) {
+            Work::Nothing if self.is_busy() => self.begin(),
             Work::Looking(found, last) => self.look(found, last),
-            Work::Removing { total, backups, logs } => self.remove(total, backups, logs, begin_anew, &mut emptied),
+            work => work,
+        };
+        // In the turn of the last look too: what is rotated in a later one has another name then.
+        self.work = match work {
+            Work::Removing { total, backups, logs, renamed } => {
+                self.remove((total, backups, logs, renamed), begin_anew, &mut emptied)
+            }
+            work => work,
         };
         emptied
+    }
+
+    fn begin(&mut self) -> Work {
+        self.came = 0;
+        self.look(Vec::new(), None)
     }
 
     fn look(&mut self, mut found: Vec<Found>, mut last: Option<Box<str>>) -> Work {
@@ -119,14 +137,12 @@ impl LogTotal {
         let (mut logs, mut backups): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|file| file.number == 0);
         crate::sort::by_key(&mut backups, |file| (file.changed, Reverse(file.number)));
         crate::sort::by_key(&mut logs, |file| Reverse(file.size));
-        Work::Removing { total, backups: backups.into(), logs: logs.into() }
+        Work::Removing { total, backups: backups.into(), logs: logs.into(), renamed: false }
     }
 
     fn remove(
         &mut self,
-        mut total: u64,
-        mut backups: VecDeque<Found>,
-        mut logs: VecDeque<Found>,
+        (mut total, mut backups, mut logs, mut renamed): (u64, VecDeque<Found>, VecDeque<Found>, bool),
         begin_anew: &mut dyn FnMut(&str) -> io::Result<()>,
         emptied: &mut Vec<String>,
     ) -> Work {
@@ -136,9 +152,13 @@ impl LogTotal {
                 return self.finish(total);
             }
             if let Some(backup) = backups.pop_front() {
-                if fs::remove_file(&backup.path).is_ok() {
+                if !backup.is_there() {
+                    renamed = true;
+                } else if fs::remove_file(&backup.path).is_ok() {
                     total -= backup.size;
                 }
+            } else if renamed {
+                return self.begin();
             } else if let Some(log) = logs.pop_front() {
                 if begin_anew(&log.path).is_ok() {
                     total -= log.size;
@@ -148,7 +168,7 @@ impl LogTotal {
                 return self.finish(total);
             }
         }
-        Work::Removing { total, backups, logs }
+        Work::Removing { total, backups, logs, renamed }
     }
 
     fn finish(&mut self, total: u64) -> Work {
@@ -174,7 +194,8 @@ fn files_of(path: &str, backups: u32) -> Vec<Found> {
 
 fn look(path: String, number: u32) -> Option<Found> {
     let metadata = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file)?;
-    Some(Found { path, size: metadata.len(), changed: (metadata.mtime(), metadata.mtime_nsec()), number })
+    let changed = (metadata.mtime(), metadata.mtime_nsec());
+    Some(Found { path, size: metadata.len(), changed, number, inode: metadata.ino() })
 }
 
 #[cfg(test)]
@@ -229,6 +250,26 @@ mod tests {
             assert_eq!(names, left, "{max}");
             assert_eq!(begun, emptied.iter().map(|name| path(name)).collect::<Vec<_>>(), "{max}");
         }
+    }
+
+    #[test]
+    fn k_9_what_is_rotated_meanwhile_is_found_again() {
+        let scratch = Scratch::new("log-renamed");
+        let path = |number: usize| scratch.path(&format!("a.{number}"));
+        let count = 2 * REMOVALS_PER_TURN;
+        make(&scratch.path("a"), 0, 0);
+        (1..=count).for_each(|number| make(&path(number), 1000, number as u64));
+        let mut total = LogTotal::new(3200);
+        total.add(&scratch.path("a"), count as u32);
+        assert!(total.work(&mut |_| unreachable!()).is_empty());
+        (1..=count - REMOVALS_PER_TURN).rev().for_each(|n| fs::rename(path(n), path(n + 1)).unwrap());
+        make(&path(1), 1000, 0);
+        while total.is_busy() {
+            assert!(total.work(&mut |_| unreachable!()).is_empty());
+        }
+        // None is left behind a number that is missing.
+        let left: Vec<usize> = (1..=count).filter(|number| fs::exists(path(*number)).unwrap()).collect();
+        assert_eq!(left, [1, 2, 3]);
     }
 
     #[test]

@@ -56,13 +56,13 @@ fn k_1_only_stop_signals_that_were_sent_are_our_own() {
     // It dies of another step of its ladder than the one that it got.
     let program = |ladder: &str| {
         format!(
-            "[supervisord]\nexit_code_from=a\n[program:a]\nstopsignal={ladder}\nstartsecs=0\nstdout_logfile=$DIR/out\n\
+            "[supervisord]\nexit_code_from=a\n[program:a]\nstopsignal={ladder}\nstartsecs=0\nstdout_logfile=$DIR/a.log\n\
              command=sh -c 'trap \"trap - INT; kill -INT $$\" TERM; echo up; while :; do sleep 0.05; done'\n"
         )
     };
     for (ladder, status) in [("TERM INT:30", 130), ("INT TERM:30", 0)] {
         let mut daemon = Daemon::start(&program(ladder));
-        daemon.wait_file("out", "up");
+        daemon.wait_file("a.log", "up");
         daemon.wait_state("a", "RUNNING");
         daemon.signal(Signal::SIGTERM);
         assert_eq!(daemon.wait_end(), status, "{ladder}");

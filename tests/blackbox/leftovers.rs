@@ -63,7 +63,7 @@ fn k_4_what_ignores_the_signal_is_killed_and_holds_up_only_the_next_start() {
         return;
     }
     // The sleeper inherits that TERM is ignored; its parent does not.
-    let program = "command=sh -c 'trap \"\" TERM; sleep 1000 & echo $! >$DIR/new; mv $DIR/new $DIR/left; trap - TERM; exec sleep 1001'\n\
+    let program = "command=sh -c 'trap \"\" TERM; sleep 1000 & echo $! >$DIR/left; trap - TERM; exec sleep 1001'\n\
                    startsecs=0\nkillmode=group\nautorestart=false\n";
     let daemon = Daemon::start(&format!("[program:a]\n{program}killwaitsecs=0.5\n"));
     let left = pids(&daemon);
@@ -220,10 +220,10 @@ fn k_2_strangers_are_told_of_in_sum_or_not_at_all() {
     }
     for (log_reaped, expected) in [("summary", 1), ("none", 0), ("each", 3)] {
         let mut daemon = Daemon::start(&format!(
-            "[supervisord]\nsubreaper=true\nlog_reaped={log_reaped}\n[program:a]\nstartsecs=0\nstdout_logfile=$DIR/out\n\
+            "[supervisord]\nsubreaper=true\nlog_reaped={log_reaped}\n[program:a]\nstartsecs=0\nstdout_logfile=$DIR/a.log\n\
              command=sh -c 'for i in 1 2 3; do sh -c \"sleep 0.01 &\"; done; sleep 0.1; echo done; exec sleep 1000'\n"
         ));
-        daemon.wait_file("out", "done");
+        daemon.wait_file("a.log", "done");
         // Whoever is left by then is the daemon's child, until it is reaped.
         let children = format!("/proc/{0}/task/{0}/children", daemon.pid());
         wait_for("all to be reaped", || {
