@@ -17,15 +17,17 @@
 //!
 //! Words, one sense each:
 //!
-//! - *program*: a section of the configuration; *process*: one instance of it, whether or not a child runs; *child*: the
+//! - *program*: a section of the configuration; *process*: one of those it makes, whether or not a child runs; *child*: the
 //!   running thing of the system, which has a pid; *run*: from the birth of a child to its end, or the life of a daemon
 //!   between two restarts, where the daemon is spoken of.
-//! - *helper*: a command that is run beside a child, a hook or a probe; *leftovers*: what a run leaves behind of itself.
+//! - *helper*: a command that is run beside a child, a hook or a probe; *leftovers*: what a run leaves behind of itself,
+//!   each process of which is a *remnant*.
 //! - *group*: processes under one name; *pool*: a group of event listeners with its queue; *listener*: an event
 //!   listener. A socket that connections come to is a *server*.
 //! - *turn*: all the work of one wake-up; *deadline*: the moment at which something is due, of the clock that cannot be
 //!   set; *delay*: a duration.
-//! - *event*: what listeners are told; *trigger*: what happens to a process, as its machine takes it; *effect*: what a
+//! - *event*: what listeners are told; *trigger*: what happens to a process or to a member, as its machine takes
+//!   it; *effect*: what a
 //!   machine wants done by its owner; *transition*: from one state to another; *input*: what the reactor hands to the
 //!   service.
 //! - *gate*: who waits for whom and for which condition; *wait*: one process before its gates.
@@ -37,11 +39,12 @@
 //! - *sink*: an open log of any kind; a log that is no regular file is a *stream log*; *feed*: an answer over HTTP
 //!   that goes on, of a log, of events or of states.
 //! - *site*: a server with who may come in and under which names; *budget*: what a turn does for clients at most.
-//! - *instance*: a daemon of a fleet; *peer*: another one, as this one knows it; *stream* to a peer: the connection over which frames go.
 //! - *fault*: an error that a call answers with; *problem*: an error's cause, in words.
 //! - *deferred*: an answer that waits; *claim*: what a call under way has laid hands on, so that no other does.
-//! - *instance*: a daemon of a fleet; *member*: one as another sees it; *Master*: the one that leads. *application*, *task*: a
-//!   group and a process as the whole fleet has them; *record*: what one instance says of a task.
+//! - *client*: who is at the other end of a connection, as it is shown; *asker*: a client and the method that it called.
+//! - *instance*: a daemon of a fleet; *member*: one as this one sees it; *peer*: a member that is spoken to, and its number;
+//!   *stream*: the connection to a peer over which frames go; *Master*: the one that leads. *application*, *task*: a group and a
+//!   process as the whole fleet has them; *record*: what one instance says of a task.
 //! - *original*: Supervisor 4.3.0.
 //!
 //! What is deliberately absent: `daemon` holds no polled descriptor and never asks for the time; nothing below

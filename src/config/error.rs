@@ -68,12 +68,6 @@ impl ConfigError {
         self
     }
 
-    /// Says in which file.
-    pub fn in_file(mut self, file: &str) -> ConfigError {
-        self.place.get_or_insert_with(|| Place { file: file.to_string(), line: None });
-        self
-    }
-
     /// Says that it belongs to a program's section, first seen in this file (C-93); an earlier answer is kept.
     pub fn in_section(mut self, section: &str, file: &str) -> ConfigError {
         self.section.get_or_insert_with(|| Box::new(Owner { section: section.to_string(), file: file.to_string() }));
@@ -143,7 +137,6 @@ mod tests {
         let bare = ConfigError::new("bad");
         let rows = [
             (bare.clone(), "bad"),
-            (bare.clone().in_file("F"), "bad (file: 'F')"),
             (bare.clone().at("F", 3).at("G", 4), "bad (file: 'F', line 3)"),
             (bare.clone().at("F", 0), "bad"),
             (ConfigError::new("a\nb").at("F", 3), "a\nb"),

@@ -48,7 +48,7 @@ fn amended<'a>(
 
 impl Layer<'_> {
     /// Says of a part that it cannot hold.
-    pub(super) fn leave_out(&mut self, definition: Definition, error: String) {
+    fn leave_out(&mut self, definition: Definition, error: String) {
         let what = match &definition {
             Definition::Files(section) => format!("The options set at run time for [{section}] are left out"),
             own => format!("The {own}, added at run time, is left out"),

@@ -190,7 +190,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Mark and line of a comment that cuts an option's value while quotes are open.
-    pub fn comment_in_quotes(&self, entry: &Entry) -> Option<(char, u32)> {
+    fn comment_in_quotes(&self, entry: &Entry) -> Option<(char, u32)> {
         self.document.oddities.iter().find_map(|odd| match odd.kind {
             OddKind::CommentInQuotes { mark, option_line } if option_line == entry.line && odd.file == entry.file => {
                 Some((mark, odd.line))

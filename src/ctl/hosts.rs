@@ -15,7 +15,7 @@ const OF_SEVERAL: &[&str] = &["clear", "hup", "pid", "restart", "signal", "start
 const OF_ONE: &[&str] = &["fg", "tail"];
 /// Those that are about the session.
 const OF_NONE: &[&str] = &["completion", "open"];
-/// All instances.
+/// The name that stands for all instances.
 const ALL: &str = "*";
 /// Exit status where an instance cannot be asked, as that of a daemon that is not there (S-12).
 const NOT_THERE: i32 = 4;

@@ -106,7 +106,7 @@ impl Session {
         Home { url: home, clients }
     }
 
-    /// Comes back.
+    /// Comes back from an instance to the daemon of the session.
     #[cfg(feature = "fleet")]
     pub fn return_to(&mut self, home: Home) {
         self.visited = None;

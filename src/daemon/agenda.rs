@@ -14,7 +14,7 @@ use crate::id::{IdMap, ProcId};
 pub const FIRST_STARTS_PER_TURN: usize = 4;
 
 /// Deadlines handed out in one turn, so that a burst of them delays nobody.
-pub const DEADLINES_PER_TURN: usize = 256;
+const DEADLINES_PER_TURN: usize = 256;
 
 /// When a process wants to be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

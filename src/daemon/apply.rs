@@ -32,7 +32,7 @@ impl Daemon {
         }
         self.keep(change, host)?;
         let what = self.describe(change);
-        let asker = Rc::new(Asker { peer: origin.peer.clone(), method: origin.method.clone() });
+        let asker = Rc::new(Asker { client: origin.client.clone(), method: origin.method.clone() });
         self.activity.note(now.wall, &what, Why::Asked(asker));
         self.carry_out(change, now, host);
         self.audit(&what, origin);

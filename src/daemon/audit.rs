@@ -70,11 +70,11 @@ impl Daemon {
     /// Writes the line. The original says nothing of the changes that it knows (L-20), and scripts compare its log:
     /// without `[stheno]` they are not for everybody.
     pub(super) fn audit(&self, what: &str, origin: &Origin) {
-        let Origin { peer, method } = origin;
+        let Origin { client, method } = origin;
         if method.starts_with("supervisor.") && !self.dynamic.is_kept() {
-            activity!(Debug, "{what}, asked for by {peer} through {method}");
+            activity!(Debug, "{what}, asked for by {client} through {method}");
         } else {
-            activity!(Info, "{what}, asked for by {peer} through {method}");
+            activity!(Info, "{what}, asked for by {client} through {method}");
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::model::pool::{Pool, PoolEffect, PoolLine};
 use crate::model::tick::Ticks;
 
 /// Events kept for the HTTP streams within one turn; beyond it the oldest are dropped, and the streams say so.
-pub const STREAMED_MAX: usize = 4096;
+const STREAMED_MAX: usize = 4096;
 
 /// An event for the HTTP streams.
 #[derive(Clone, Debug)]

@@ -80,7 +80,7 @@ pub struct Addition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// `127.0.0.1:4711`, `uid 1000`, or a part of the daemon itself.
-    pub peer: String,
+    pub client: String,
     /// The method through which it came.
     pub method: String,
 }

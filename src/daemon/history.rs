@@ -39,11 +39,11 @@ impl Daemon {
     }
 
     /// Whatever has happened since that moment and has no other cause was asked for.
-    pub fn attribute(&mut self, since: u64, peer: &str, method: &str) {
+    pub fn attribute(&mut self, since: u64, client: &str, method: &str) {
         if self.activity.last() == since {
             return;
         }
-        let asker = Rc::new(Asker { peer: peer.to_string(), method: method.to_string() });
+        let asker = Rc::new(Asker { client: client.to_string(), method: method.to_string() });
         let roster = &mut self.roster;
         self.activity.attribute(since, &asker, |id| {
             if let Some(process) = roster.process_mut(id) {

@@ -15,7 +15,7 @@ use crate::wire::envfile::Variables;
 pub use crate::sys::command::CommandProblem;
 pub use crate::sys::machine::NotOurs;
 pub use crate::sys::peer::Usage;
-pub use crate::sys::remains::{MEMBERS_MAX, Member};
+pub use crate::sys::remains::{REMNANTS_MAX, Remnant};
 pub use crate::sys::spawn::SpawnError;
 
 /// An error number of the system.
@@ -73,7 +73,7 @@ pub struct Trail<'a> {
 /// What belongs to a run beyond its group.
 pub struct Tree<'a> {
     /// Processes that were seen below its child.
-    pub known: &'a [Member],
+    pub known: &'a [Remnant],
     /// The names of its group and process, which those that we adopted have in their environment.
     pub names: (&'a str, &'a str),
     /// Whether a child of ours is something else.
@@ -180,14 +180,14 @@ pub struct Unmet {
 /// What children leave behind when they end.
 pub trait Remains {
     /// The processes below one, whatever groups they are in; as many as can be told.
-    fn descendants(&mut self, pid: Pid) -> Vec<Member>;
+    fn descendants(&mut self, pid: Pid) -> Vec<Remnant>;
     /// What there is of a run besides its child itself, as it was at some moment of this turn; `None` if that cannot be
     /// known.
-    fn remains(&mut self, trail: &Trail<'_>) -> Option<Vec<Member>>;
+    fn remains(&mut self, trail: &Trail<'_>) -> Option<Vec<Remnant>>;
     /// Whether nobody is in a group any more.
     fn is_group_empty(&mut self, group: Pid) -> bool;
     /// Signals a process if it is still there.
-    fn signal_member(&mut self, member: Member, signal: i32);
+    fn signal_remnant(&mut self, member: Remnant, signal: i32);
     /// Makes a cgroup for a child, below this directory or our own cgroup; answers its path, or what is wrong.
     fn make_cgroup(&mut self, root: Option<&str>, name: &str) -> Result<String, String>;
     /// Writes values into files of a cgroup; the error is what is wrong.

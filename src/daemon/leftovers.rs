@@ -7,7 +7,7 @@
 //! waits for it.
 
 use super::agenda::{Agenda, Due};
-use super::host::{Host, MEMBERS_MAX, Member, Trail, Tree};
+use super::host::{Host, REMNANTS_MAX, Remnant, Trail, Tree};
 use super::{Daemon, Proc};
 use crate::clock::{Mono, Now};
 use crate::config::{CgroupSet, Config, KillMode};
@@ -31,7 +31,7 @@ struct Job {
     /// What tells them to end.
     signal: i32,
     /// Those that have got a signal.
-    known: Vec<Member>,
+    known: Vec<Remnant>,
     /// The process group was seen empty: its number may be somebody else's by now.
     is_group_gone: bool,
     /// How many there were, if that could be known.
@@ -52,7 +52,7 @@ pub(super) struct Remaining {
     jobs: BTreeMap<ProcId, Job>,
     agenda: Agenda,
     /// What was seen below children before they were told to end.
-    seen: IdMap<ProcId, Vec<Member>>,
+    seen: IdMap<ProcId, Vec<Remnant>>,
     /// The cgroups of children.
     cgroups: IdMap<ProcId, String>,
 }
@@ -167,7 +167,7 @@ impl Daemon {
         let Some(pid) = process.machine.pid() else { return };
         let seen = self.remaining.seen.entry(id).or_default();
         for member in host.descendants(pid) {
-            if seen.len() < MEMBERS_MAX && !seen.contains(&member) {
+            if seen.len() < REMNANTS_MAX && !seen.contains(&member) {
                 seen.push(member);
             }
         }
@@ -267,7 +267,7 @@ impl Daemon {
         self.remaining.agenda.forget(id);
     }
 
-    fn look_for(&self, job: &Job, host: &mut dyn Host) -> Option<Vec<Member>> {
+    fn look_for(&self, job: &Job, host: &mut dyn Host) -> Option<Vec<Remnant>> {
         let is_ours = |pid: Pid| self.roster.process_of(pid).is_some() || self.is_helper(pid);
         let names = (job.group.as_str(), job.name.as_str());
         let tree = (job.mode == KillMode::Tree).then_some(Tree { known: &job.known, names, is_ours: &is_ours });
@@ -299,13 +299,13 @@ impl Daemon {
         let is_left = left.as_ref().map_or(!job.is_group_gone, |left| !left.is_empty());
         job.left = left.as_ref().map_or(usize::from(is_left), Vec::len);
         let next = job.machine.look(is_left, now.mono);
-        let new: Vec<Member> = left.unwrap_or_default();
+        let new: Vec<Remnant> = left.unwrap_or_default();
         match next {
             AfterLook::Wait if job.mode == KillMode::Tree => {
                 // Those whose parents have ended meanwhile.
                 let new = new.into_iter().filter(|member| !job.known.contains(member)).collect();
                 let signal = if job.machine.is_killed() { libc::SIGKILL } else { job.signal };
-                signal_members(&mut job, new, signal, host);
+                signal_remnants(&mut job, new, signal, host);
             }
             AfterLook::Wait => {}
             AfterLook::Kill => signal_left(&mut job, new, libc::SIGKILL, host),
@@ -343,25 +343,25 @@ impl Daemon {
 }
 
 /// Signals all that is left: the group by its number, as long as that can be nobody else's.
-fn signal_left(job: &mut Job, left: Vec<Member>, signal: i32, host: &mut dyn Host) {
+fn signal_left(job: &mut Job, left: Vec<Remnant>, signal: i32, host: &mut dyn Host) {
     if let Some(path) = job.cgroup.as_deref().filter(|_| signal == libc::SIGKILL) {
         return host.kill_cgroup(path);
     }
     if job.cgroup.is_some() {
-        return signal_members(job, left, signal, host);
+        return signal_remnants(job, left, signal, host);
     }
     if !job.is_group_gone {
         // Whom we may not signal we cannot help.
         let _ = host.kill(job.child, signal, true);
     }
     let outside = left.into_iter().filter(|member| member.group != job.child).collect();
-    signal_members(job, outside, signal, host);
+    signal_remnants(job, outside, signal, host);
 }
 
-fn signal_members(job: &mut Job, members: Vec<Member>, signal: i32, host: &mut dyn Host) {
+fn signal_remnants(job: &mut Job, members: Vec<Remnant>, signal: i32, host: &mut dyn Host) {
     for member in members {
-        host.signal_member(member, signal);
-        if job.known.len() < MEMBERS_MAX && !job.known.contains(&member) {
+        host.signal_remnant(member, signal);
+        if job.known.len() < REMNANTS_MAX && !job.known.contains(&member) {
             job.known.push(member);
         }
     }

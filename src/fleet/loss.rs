@@ -8,7 +8,7 @@ use crate::clock::Now;
 use crate::config::fleet::RunningFailure;
 use crate::daemon::Daemon;
 use crate::id::PeerId;
-use crate::model::fleet::instance::{Event, InstanceState};
+use crate::model::fleet::instance::{InstanceState, Trigger};
 use crate::model::fleet::phase::{Phase, Wish};
 use crate::model::fleet::status::ApplicationState;
 use crate::model::fleet::view::{AppId, TaskId};
@@ -20,11 +20,11 @@ impl Fleet {
         if matches!(member.state, InstanceState::Stopped | InstanceState::Isolated) {
             return;
         }
-        self.meet(peer, Event::Lost);
+        self.meet(peer, Trigger::Lost);
         let fences = self.supvisors().is_some_and(|one| one.options.auto_fence);
         let is_fenced =
             fences && self.master.is_some() && (Phase::Election..=Phase::Conciliation).contains(&self.phase);
-        self.meet(peer, Event::Buried { is_fenced });
+        self.meet(peer, Trigger::Buried { is_fenced });
         let reason = self.member(peer).map_or(String::new(), |one| format!("Supervisor {} lost", one.who.identifier));
         let lost = self.view.lose(peer, &reason, now.mono);
         self.lost.extend(lost);

@@ -8,7 +8,7 @@ use crate::clock::{Mono, Now};
 use crate::config::fleet::{Instance, Supvisors, SupvisorsFailure, Synchro};
 use crate::daemon::Daemon;
 use crate::id::PeerId;
-use crate::model::fleet::instance::{Event, InstanceState};
+use crate::model::fleet::instance::{InstanceState, Trigger};
 use crate::model::fleet::phase::{Facts, Leader, Phase, Wish};
 use crate::model::fleet::view::{TASKS_MAX, TaskId};
 use crate::wire::fleet::report::{About, Interface, Modes};
@@ -129,9 +129,9 @@ impl Fleet {
     }
 
     /// Something happens to an instance.
-    pub(super) fn meet(&mut self, peer: PeerId, event: Event) {
+    pub(super) fn meet(&mut self, peer: PeerId, trigger: Trigger) {
         let Some(member) = self.member_mut(peer) else { return };
-        let next = member.state.next(event);
+        let next = member.state.next(trigger);
         if next == member.state {
             return;
         }
@@ -213,7 +213,7 @@ impl Fleet {
         let checked = |(peer, member): (PeerId, &Member)| (member.state == InstanceState::Checked).then_some(peer);
         let new: Vec<PeerId> = self.members().filter_map(checked).collect();
         for peer in new {
-            self.meet(peer, Event::Admitted);
+            self.meet(peer, Trigger::Admitted);
             self.joins_late |= self.phase > Phase::Distribution;
         }
     }

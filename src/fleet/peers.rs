@@ -72,7 +72,7 @@ pub enum PeerNews {
     },
     /// There is one more instance, behind all others: it is in no list, and was found.
     Joined {
-        /// Which.
+        /// The number that it has from here on.
         peer: PeerId,
         /// Who that is.
         who: Instance,
@@ -115,7 +115,7 @@ pub enum Link {
 struct Peer {
     /// As it is configured: `host:port`.
     identifier: String,
-    /// Its short name.
+    /// Its short name, by which people call it.
     nick: String,
     /// What its address is looked up by, and the port it is reached at.
     host: String,

@@ -15,7 +15,7 @@ use super::peers::{NotSent, PeerNews};
 use crate::clock::Now;
 use crate::daemon::{Daemon, Host};
 use crate::id::PeerId;
-use crate::model::fleet::instance::{Event, InstanceState};
+use crate::model::fleet::instance::{InstanceState, Trigger};
 use crate::model::fleet::phase::{Phase, Wish};
 use crate::model::fleet::view::{Forced, Said, TaskId};
 use crate::state::{ProcessState, SupervisorState};
@@ -279,7 +279,7 @@ impl Fleet {
     fn hear_item(&mut self, peer: PeerId, item: Item, heard: &mut Heard, daemon: &mut Daemon, now: Now) {
         match item {
             Item::Begin => {
-                self.meet(peer, Event::Begins);
+                self.meet(peer, Trigger::Begins);
                 self.view.begin(peer);
                 if let Some(member) = self.member_mut(peer) {
                     (member.is_telling, member.is_left_out) = (true, false);
@@ -294,7 +294,7 @@ impl Fleet {
                         "Supvisors instance {who} is kept away, because {name} is {theirs} there and {ours} here; it has to \
                          be the same everywhere"
                     );
-                    self.meet(peer, Event::Contradicts);
+                    self.meet(peer, Trigger::Contradicts);
                 }
                 if let Some(member) = self.member_mut(peer) {
                     (member.about, member.heard) = (Some(*about), now.mono);
@@ -340,7 +340,7 @@ impl Fleet {
                 if let Some(member) = self.member_mut(peer) {
                     member.is_telling = false;
                 }
-                self.meet(peer, Event::Complete);
+                self.meet(peer, Trigger::Complete);
             }
         }
     }

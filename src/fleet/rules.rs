@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Application, Fleet};
 use crate::clock::Now;
-use crate::config::fleet::{ApplicationRules, ProcessRules, RunningFailure, StartingStrategy, Subject};
+use crate::config::fleet::{ApplicationRules, Named, ProcessRules, RunningFailure, StartingStrategy};
 use crate::config::{Autorestart, GroupKind};
 use crate::daemon::{Daemon, Proc};
 use crate::id::{GroupId, ProcId};
@@ -172,7 +172,7 @@ impl Fleet {
         let app = task.app;
         let Some(application) = self.applications.get(&app) else { return };
         let program = task.known().first().map_or("", |known| known.record.program.as_str());
-        let subject = Subject { application: group, process: name, program };
+        let subject = Named { application: group, process: name, program };
         let rules = self.configured.rules.process(subject, &application.rules, &mut unheard);
         self.view.set_rules(id, rules.expected_loading, application.rules.managed);
         if let Some(application) = self.applications.get_mut(&app) {

@@ -24,11 +24,11 @@ const WHY_CHARS_MAX: usize = 120;
 pub struct Moment {
     /// When, by the clock of this host.
     pub at: Wall,
-    /// What.
+    /// What has happened then.
     pub what: What,
 }
 
-/// What has happened.
+/// What can happen in a fleet that people ask about later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum What {

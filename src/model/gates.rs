@@ -30,7 +30,7 @@ pub enum GateEffect {
 struct Gate {
     item: Dependency,
     /// Who stands in it.
-    members: Vec<Member>,
+    members: Vec<Awaited>,
     /// How many of them the condition does not hold of.
     unmet: usize,
     /// Nothing has the name: it does not open.
@@ -44,7 +44,7 @@ struct Gate {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Member {
+struct Awaited {
     process: ProcId,
     meets: bool,
     fails: bool,
@@ -206,7 +206,7 @@ impl Gates {
             let (meets, fails) = (facts.meets(item.condition), facts.fails(item.condition));
             self.places.entry(process).or_default().push((number, gate.members.len()));
             gate.unmet += usize::from(!meets);
-            gate.members.push(Member { process, meets, fails });
+            gate.members.push(Awaited { process, meets, fails });
         }
         self.gates.push(gate);
         number
@@ -227,7 +227,7 @@ impl Gates {
         let Some(waiter) = self.waiters.get_mut(&id) else { return };
         for number in &waiter.gates {
             let gate = &self.gates[*number];
-            let is_other = |member: &Member| !member.meets && !these.contains(&member.process);
+            let is_other = |member: &Awaited| !member.meets && !these.contains(&member.process);
             if (gate.is_absent || gate.members.iter().any(is_other)) && !waiter.excused.contains(number) {
                 waiter.excused.push(*number);
                 waiter.closed -= 1;
@@ -373,7 +373,7 @@ impl Gates {
     /// Those of `waiting` that wait at a gate which does not open: nothing has its name, or somebody keeps it closed who may not
     /// come, or who waits at such a gate. Each gate is looked through once, however many wait at it.
     pub fn in_vain(&self, waiting: &BTreeSet<ProcId>, may_come: impl Fn(ProcId) -> bool) -> BTreeSet<ProcId> {
-        let keeps_closed = |member: &Member| !member.meets && !may_come(member.process);
+        let keeps_closed = |member: &Awaited| !member.meets && !may_come(member.process);
         let mut dead: Vec<Option<bool>> = vec![None; self.gates.len()];
         let mut is_dead = |number: usize| {
             let gate = &self.gates[number];

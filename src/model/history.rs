@@ -13,7 +13,7 @@ use crate::id::ProcId;
 use crate::state::ProcessState;
 
 /// Changes of state kept of each process: five failed starts with their ends. They take some 500 bytes.
-pub const CHANGES_MAX: usize = 16;
+const CHANGES_MAX: usize = 16;
 
 /// Moments kept of all processes together: a screen's worth to scroll through, and what a page may miss while its
 /// connection is broken. They take some 30 kB.
@@ -23,7 +23,7 @@ pub const MOMENTS_MAX: usize = 500;
 pub const TEXT_BYTES_MAX: usize = 160;
 
 /// Bytes that the texts among the moments of all take together; the oldest moments go first.
-pub const TEXTS_BYTES_MAX: usize = 12 * 1024;
+const TEXTS_BYTES_MAX: usize = 12 * 1024;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Why {
@@ -40,7 +40,7 @@ pub enum Why {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asker {
     /// Where they come from: `127.0.0.1:4711` or `uid 1000`.
-    pub peer: String,
+    pub client: String,
     /// The method through which it came; `web` for a button of the page.
     pub method: String,
 }
@@ -268,7 +268,7 @@ mod tests {
         let before = activity.last();
         activity.push(moment(2, Why::Exit(ExitStatus::Code(1))));
         activity.push(moment(3, Why::Itself));
-        let asker = Rc::new(Asker { peer: "uid 0".into(), method: "supervisor.stopProcess".into() });
+        let asker = Rc::new(Asker { client: "uid 0".into(), method: "supervisor.stopProcess".into() });
         let mut concerned = Vec::new();
         activity.attribute(before, &asker, |id| concerned.push(id));
         let causes: Vec<&Why> = activity.all().map(|(_, moment)| &moment.why).collect();

@@ -87,7 +87,7 @@ impl Queued {
 
 /// A process of the pool.
 #[derive(Clone, Debug)]
-struct Member {
+struct PoolListener {
     id: ProcId,
     name: Rc<str>,
     protocol: Protocol,
@@ -114,7 +114,7 @@ pub struct Pool {
     /// Weight of the events in the queue; counted only while holding.
     held_bytes: usize,
     /// In configured order. Pools are small; a search by id is cheaper than a map.
-    members: Vec<Member>,
+    members: Vec<PoolListener>,
     /// How many members are READY, so that a pool whose listeners are all busy costs nothing per event.
     ready: usize,
     /// Position of the first member not yet tried for the event at the head.
@@ -223,7 +223,7 @@ impl Pool {
     /// Adds a process at the end of the configured order.
     pub fn add_member(&mut self, id: ProcId, name: &str) {
         let member =
-            Member { id, name: name.into(), protocol: Protocol::default(), in_flight: None, is_at_work: false };
+            PoolListener { id, name: name.into(), protocol: Protocol::default(), in_flight: None, is_at_work: false };
         self.members.push(member);
     }
 
@@ -271,7 +271,7 @@ impl Pool {
     ) -> Option<ProcId> {
         let tried = std::mem::take(&mut self.tried);
         let Queued { event, serial, pool_serial } = self.queue.front()?;
-        let fits = |member: &Member| member.protocol.state() == ListenerState::Ready && is_running(member.id);
+        let fits = |member: &PoolListener| member.protocol.state() == ListenerState::Ready && is_running(member.id);
         let found = match self.ready {
             0 => None,
             _ => (self.candidate..self.members.len()).find(|index| fits(&self.members[*index])),

@@ -13,7 +13,7 @@ use super::token::{Source, Watched};
 /// What a socket is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Between instances.
+    /// What instances of the fleet say to each other.
     Instances,
     /// What is said to the group.
     #[cfg(feature = "fleet")]

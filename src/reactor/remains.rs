@@ -1,7 +1,7 @@
 //! What programs leave behind: found in the process table or in their cgroups, and ended.
 
 use super::system::System;
-use crate::daemon::host::{self, Member, Trail, Tree};
+use crate::daemon::host::{self, Remnant, Trail, Tree};
 use crate::id::Pid;
 use crate::sys::cgroup;
 use crate::sys::remains::{self, Table};
@@ -17,11 +17,11 @@ impl System {
 }
 
 impl host::Remains for System {
-    fn descendants(&mut self, pid: Pid) -> Vec<Member> {
+    fn descendants(&mut self, pid: Pid) -> Vec<Remnant> {
         self.table().map(|table| table.below(pid)).unwrap_or_default()
     }
 
-    fn remains(&mut self, trail: &Trail<'_>) -> Option<Vec<Member>> {
+    fn remains(&mut self, trail: &Trail<'_>) -> Option<Vec<Remnant>> {
         match (&trail.tree, trail.cgroup) {
             (_, Some(path)) => Some(cgroup::members(path)),
             (Some(Tree { known, names, is_ours }), None) => {
@@ -39,7 +39,7 @@ impl host::Remains for System {
         remains::is_group_empty(group)
     }
 
-    fn signal_member(&mut self, member: Member, signal: i32) {
+    fn signal_remnant(&mut self, member: Remnant, signal: i32) {
         remains::send(member, signal);
     }
 

@@ -41,8 +41,8 @@ impl Reactor {
     pub(super) fn accept(&mut self, server: usize, sign: Sign, service: &mut Service, now: Now) {
         for count in 0..ACCEPTS_PER_TURN {
             match self.system.clients.accept(server, now.mono, &mut self.system.watched) {
-                Accepted::Client(conn, peer) => {
-                    service.handle(Input::Accepted { conn, server, peer }, now, &mut self.system);
+                Accepted::Client(conn, client) => {
+                    service.handle(Input::Accepted { conn, server, client }, now, &mut self.system);
                 }
                 Accepted::Gone => {}
                 Accepted::Nobody if count == 0 && sign != Sign::Left => break,

@@ -49,7 +49,7 @@ fn push_why(members: &mut Vec<(std::borrow::Cow<'static, str>, Value)>, why: &Wh
         Why::Itself => (String::new(), "", ""),
         Why::Exit(exit) => (exit.text(), "", ""),
         Why::Text(text) => (text.to_string(), "", ""),
-        Why::Asked(asker) => (String::new(), asker.peer.as_str(), asker.method.as_str()),
+        Why::Asked(asker) => (String::new(), asker.client.as_str(), asker.method.as_str()),
     };
     members.extend([
         ("cause".into(), cause.into()),

@@ -15,7 +15,7 @@ use crate::wire::xmlrpc::Writer;
 
 /// Bytes of a log that one call returns at most. The original has no bound; a daemon of one thread must not be made
 /// to hold a whole large log in memory, and clients page with the offset.
-pub const READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
+const READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Bytes of a log that are answered as a whole. Longer parts are read and sent piece by piece.
 const WHOLE_BYTES_MAX: u64 = 2 * PIECE_BYTES;

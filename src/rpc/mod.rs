@@ -77,7 +77,7 @@ pub struct Context<'a> {
     pub registry: &'a Registry,
     pub(crate) extensions: &'a mut Extensions,
     /// Who calls: `127.0.0.1:4711`, `uid 1000`.
-    pub peer: &'a str,
+    pub client: &'a str,
     /// The method called, in full.
     pub method: &'a str,
     /// What may still be done in this turn.
@@ -87,7 +87,7 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// Who asks, for the audit line.
     pub fn origin(&self) -> Origin {
-        Origin { peer: self.peer.to_string(), method: self.method.to_string() }
+        Origin { client: self.client.to_string(), method: self.method.to_string() }
     }
 
     /// The same for a call within this one.
@@ -98,7 +98,7 @@ impl Context<'_> {
             now: self.now,
             registry: self.registry,
             extensions: &mut *self.extensions,
-            peer: self.peer,
+            client: self.client,
             method,
             budget: &mut *self.budget,
         }
@@ -336,7 +336,7 @@ pub fn call(context: &mut Context<'_>, method: &str, params: &[Value]) -> Result
 /// Remembers a call that shows in no state.
 fn note(context: &mut Context<'_>, method: &str, subject: Option<&str>) {
     let text = subject.map_or(method.to_string(), |subject| format!("{method} {subject}"));
-    let asker = Asker { peer: context.peer.to_string(), method: "XML-RPC".to_string() };
+    let asker = Asker { client: context.client.to_string(), method: "XML-RPC".to_string() };
     context.daemon.activity.note(context.now.wall, &text, Why::Asked(Rc::new(asker)));
 }
 

@@ -297,21 +297,21 @@ fn shutdown(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Faul
         .ok_or_else(|| Code::IncorrectParameters.with("how is poweroff, reboot or halt"))?;
     let asked = context.daemon.request_machine_end(how, context.host);
     asked.map_err(|reason| Code::Failed.with(format!("cannot {}: {reason}", how.word())))?;
-    activity!(Info, "{}, asked for by {} through {}", how.word(), context.peer, context.method);
+    activity!(Info, "{}, asked for by {} through {}", how.word(), context.client, context.method);
     Ok(true.into())
 }
 
 fn persist(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     let dynamic = &mut context.daemon.dynamic;
     dynamic.persist(context.host).map_err(|text| Code::Failed.with(text))?;
-    activity!(Info, "write changes at run time, asked for by {} through {}", context.peer, context.method);
+    activity!(Info, "write changes at run time, asked for by {} through {}", context.client, context.method);
     Ok(context.daemon.dynamic.path().unwrap_or_default().to_string().into())
 }
 
 fn forget(context: &mut Context<'_>, _: &[Value]) -> Result<Outcome, Fault> {
     let dynamic = &mut context.daemon.dynamic;
     dynamic.forget(context.host).map_err(|text| Code::Failed.with(text))?;
-    activity!(Info, "forget changes at run time, asked for by {} through {}", context.peer, context.method);
+    activity!(Info, "forget changes at run time, asked for by {} through {}", context.client, context.method);
     Ok(true.into())
 }
 

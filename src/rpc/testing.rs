@@ -13,7 +13,7 @@ use crate::clock::{Mono, Now, Wall};
 use crate::config::fake::Fake;
 use crate::config::{Config, Env, FcgiAddress, FcgiSocket, Loader, Probe, SyslogAddress};
 use crate::daemon::host::{
-    Children, Clients, CommandProblem, Errno, Files, Helpers, Launch, Logs, Member, Network, NotOurs, Remains, SetUp,
+    Children, Clients, CommandProblem, Errno, Files, Helpers, Launch, Logs, Network, NotOurs, Remains, Remnant, SetUp,
     Span, SpawnError, Standing, StdinProblem, Trail, Usage,
 };
 use crate::daemon::{Daemon, Host};
@@ -71,16 +71,16 @@ impl Helpers for Tables {
 }
 
 impl Remains for Tables {
-    fn descendants(&mut self, _: Pid) -> Vec<Member> {
+    fn descendants(&mut self, _: Pid) -> Vec<Remnant> {
         Vec::new()
     }
-    fn remains(&mut self, _: &Trail<'_>) -> Option<Vec<Member>> {
+    fn remains(&mut self, _: &Trail<'_>) -> Option<Vec<Remnant>> {
         Some(Vec::new())
     }
     fn is_group_empty(&mut self, _: Pid) -> bool {
         true
     }
-    fn signal_member(&mut self, _: Member, _: i32) {}
+    fn signal_remnant(&mut self, _: Remnant, _: i32) {}
     fn make_cgroup(&mut self, _: Option<&str>, _: &str) -> Result<String, String> {
         Err("none".to_string())
     }
@@ -358,7 +358,7 @@ impl World {
     fn in_context<R>(&mut self, method: &str, work: impl FnOnce(&mut Context<'_>) -> R) -> R {
         let World { host, daemon, registry, extensions, now } = self;
         let budget = &mut Budget::default();
-        work(&mut Context { daemon, host, now: *now, registry, extensions, peer: "uid 0", method, budget })
+        work(&mut Context { daemon, host, now: *now, registry, extensions, client: "uid 0", method, budget })
     }
 
     /// Makes a call up to its first wait.

@@ -32,19 +32,19 @@ const CLIENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 const SMALL_BYTES: usize = 64 * 1024;
 
 impl Service {
-    pub(super) fn accept(&mut self, id: ConnId, server: usize, peer: String, now: Now, host: &mut dyn Host) {
+    pub(super) fn accept(&mut self, id: ConnId, server: usize, client: String, now: Now, host: &mut dyn Host) {
         let max = self.connections_max();
         while self.conns.is_full(server, &self.sites, max) {
             match self.conns.first_to_go(server) {
                 Some(first) => self.cut_off(first, host),
                 None => {
-                    let line = format_args!("{peer}: more than {max} connections; closing the new one");
+                    let line = format_args!("{client}: more than {max} connections; closing the new one");
                     self.complaints.note(About::Connection, now, line);
                     return host.close_connection(id);
                 }
             }
         }
-        self.conns.add(id, Conn::new(server, peer.into(), self.sites.body_bytes_max(), now));
+        self.conns.add(id, Conn::new(server, client.into(), self.sites.body_bytes_max(), now));
         #[cfg(feature = "zmq")]
         if self.sites.speaks(server) == Speech::Zmq {
             self.greet(id, server, now, host);
@@ -223,7 +223,7 @@ impl Service {
             count += 1;
             let server = conn.server;
             let may_look = conn.is_proven || std::mem::take(&mut conn.has_turn);
-            let address = if self.sites.has_password(server) { passwords::address(&conn.peer) } else { None };
+            let address = if self.sites.has_password(server) { passwords::address(&conn.client) } else { None };
             let (sites, passwords) = (&self.sites, &mut self.passwords);
             #[cfg(feature = "fleet")]
             let has_fleet = self.extensions.fleet.as_ref().is_some_and(|fleet| fleet.peers.is_open());
@@ -281,7 +281,7 @@ impl Service {
                     used = input.len();
                 }
                 Taken::Unreadable(reply_to, error) => {
-                    activity!(Trace, "{}: {error}", exchange.conn.peer);
+                    activity!(Trace, "{}: {error}", exchange.conn.client);
                     exchange.error(reply_to, error.status());
                     exchange.conn.closing = true;
                     used = input.len();
@@ -297,8 +297,8 @@ impl Service {
     /// Remembers who has given a wrong password.
     fn note_wrong_password(&mut self, id: ConnId, now: Now) {
         let Some(conn) = self.conns.get(id) else { return };
-        if self.passwords.wrong(passwords::address(&conn.peer), now) {
-            let line = format_args!("{}: wrong password once more; this address is slowed", conn.peer);
+        if self.passwords.wrong(passwords::address(&conn.client), now) {
+            let line = format_args!("{}: wrong password once more; this address is slowed", conn.client);
             self.complaints.note(About::Password, now, line);
         }
     }
@@ -350,8 +350,8 @@ impl Service {
             AfterRequest::Deferred(work) => {
                 let Some(conn) = self.conns.get_mut(id) else { return };
                 conn.phase = Phase::Deferred;
-                let peer = conn.peer.clone();
-                self.deferred.add(DeferredReply { conn: Some(id), peer, reply_to, work, is_given_up: false });
+                let client = conn.client.clone();
+                self.deferred.add(DeferredReply { conn: Some(id), client, reply_to, work, is_given_up: false });
                 // One that came from behind another reply stands on no list of this turn any more.
                 self.asks_again = true;
             }
@@ -382,20 +382,20 @@ impl Service {
                 now,
                 registry: &self.registry,
                 extensions: &mut self.extensions,
-                peer: &reply.peer,
+                client: &reply.client,
                 method: &method,
                 budget: &mut self.budget,
             };
             if reply.is_given_up {
                 reply.work.give_up(&mut context);
                 let line =
-                    format_args!("{}: gave up {method}, for its client is gone and there is no room", reply.peer);
+                    format_args!("{}: gave up {method}, for its client is gone and there is no room", reply.client);
                 self.complaints.note(About::Call, now, line);
                 continue;
             }
             let before = context.daemon.activity.last();
             let finished = reply.work.poll(&mut context);
-            self.daemon.attribute(before, &reply.peer, &method);
+            self.daemon.attribute(before, &reply.client, &method);
             let Some(finished) = finished else {
                 self.deferred.add(reply);
                 continue;

@@ -33,7 +33,7 @@ const UNWRITTEN_BYTES_MAX: usize = 128 * 1024;
 const BUFFER_BYTES_KEPT: usize = 16 * 1024;
 
 /// Peers are shown and kept; most connections come from few of them.
-pub(super) type PeerName = Rc<str>;
+pub(super) type ClientName = Rc<str>;
 
 /// What a connection is doing.
 pub(super) enum Phase {
@@ -54,7 +54,7 @@ pub(super) struct Conn {
     /// Bytes that the body of a request may have.
     body_bytes_max: u64,
     /// Who is at the other end.
-    pub(super) peer: PeerName,
+    pub(super) client: ClientName,
     /// What it is doing.
     pub(super) phase: Phase,
     /// Bytes for the client.
@@ -117,11 +117,11 @@ pub(super) enum Taken<'a> {
 
 impl Conn {
     /// A connection that has just been made.
-    pub(super) fn new(server: usize, peer: PeerName, body_bytes_max: u64, now: Now) -> Conn {
+    pub(super) fn new(server: usize, client: ClientName, body_bytes_max: u64, now: Now) -> Conn {
         Conn {
             server,
             body_bytes_max,
-            peer,
+            client,
             phase: Phase::Requests,
             output: Vec::new(),
             closing: false,
@@ -331,7 +331,7 @@ mod tests {
     const NOW: Now = Now { mono: Mono(0), wall: Wall(0) };
 
     fn conn() -> Conn {
-        Conn::new(0, "peer".into(), 1 << 20, NOW)
+        Conn::new(0, "client".into(), 1 << 20, NOW)
     }
 
     /// What is taken off the input when it comes in pieces of so many bytes, a line each; and what is left of it.

@@ -282,7 +282,7 @@ mod tests {
 
     fn with(count: u64) -> Connections {
         let mut conns = Connections::default();
-        (0..count).for_each(|id| conns.add(ConnId(id), Conn::new(0, "peer".into(), 1 << 20, at(id))));
+        (0..count).for_each(|id| conns.add(ConnId(id), Conn::new(0, "client".into(), 1 << 20, at(id))));
         conns
     }
 

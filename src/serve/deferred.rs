@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::action::PageAction;
-use super::conn::PeerName;
+use super::conn::ClientName;
 #[cfg(feature = "gzip")]
 use super::packing::{Headers, Packing};
 use super::scrape::Scrape;
@@ -24,7 +24,7 @@ pub(super) struct DeferredReply {
     /// For whom; `None` once the client is gone. What it asked for goes on all the same: single actions by
     /// themselves, what consists of several steps as long as it is asked.
     pub(super) conn: Option<ConnId>,
-    pub(super) peer: PeerName,
+    pub(super) client: ClientName,
     pub(super) reply_to: ReplyTo,
     pub(super) work: Work,
     /// Nobody waits for it, and there is no room for it: it ends as soon as that can be seen to.
@@ -241,7 +241,7 @@ mod tests {
             let conn = Some(ConnId(at as u64));
             replies.add(DeferredReply {
                 conn,
-                peer: "p".into(),
+                client: "p".into(),
                 reply_to: ReplyTo::UNREADABLE,
                 work,
                 is_given_up: false,

@@ -223,7 +223,7 @@ impl Exchange<'_> {
         let method = &call.method;
         let before = self.daemon.activity.last();
         let outcome = rpc::call(&mut self.context(method), method, &call.params);
-        self.daemon.attribute(before, &self.conn.peer, method);
+        self.daemon.attribute(before, &self.conn.client, method);
         // An answer that waits counts as returned: what becomes of it is not logged (L-14).
         match &outcome {
             Ok(_) => activity!(Trace, "XML-RPC method {method}() returned successfully"),
@@ -244,7 +244,7 @@ impl Exchange<'_> {
             now: self.now,
             registry: self.registry,
             extensions: self.extensions,
-            peer: &self.conn.peer,
+            client: &self.conn.client,
             method,
             budget: self.budget,
         }

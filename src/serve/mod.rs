@@ -132,7 +132,7 @@ pub enum Input<'a> {
         /// Index of the server section.
         server: usize,
         /// `127.0.0.1:4711`, or who is at the other end of a unix socket: `uid 1000`.
-        peer: String,
+        client: String,
     },
     /// A client sent bytes.
     Received {
@@ -262,7 +262,7 @@ impl Service {
             Input::ReadyLine { process } => self.daemon.ready_line(process, now, host),
             Input::Probed { process, result } => self.daemon.probed(process, result, now, host),
             Input::Signal(number) => self.signal(number, now, host),
-            Input::Accepted { conn, server, peer } => self.accept(conn, server, peer, now, host),
+            Input::Accepted { conn, server, client } => self.accept(conn, server, client, now, host),
             #[cfg(feature = "fleet")]
             Input::Received { conn, bytes } if self.peers_own(conn) => {
                 self.with_peers(|peers| peers.received(conn, bytes, now, host));

@@ -36,7 +36,7 @@ impl Exchange<'_> {
                 let method = work.method();
                 let before = self.daemon.activity.last();
                 let finished = work.poll(&mut self.context(&method));
-                self.daemon.attribute(before, &self.conn.peer, &method);
+                self.daemon.attribute(before, &self.conn.client, &method);
                 match finished {
                     Some(finished) => self.finish(head.reply_to, finished),
                     None => AfterRequest::Deferred(work),

@@ -106,9 +106,9 @@ impl Passwords {
     }
 }
 
-/// The address of a peer as it is shown, `127.0.0.1:4711` or `[::1]:4711`; clients of a socket file have none.
-pub(super) fn address(peer: &str) -> Option<IpAddr> {
-    peer.parse::<std::net::SocketAddr>().ok().map(|address| address.ip())
+/// The address of a client as it is shown, `127.0.0.1:4711` or `[::1]:4711`; clients of a socket file have none.
+pub(super) fn address(client: &str) -> Option<IpAddr> {
+    client.parse::<std::net::SocketAddr>().ok().map(|address| address.ip())
 }
 
 /// What stands for an address: of IPv6 the network, for one machine has as many addresses there as it likes.
@@ -169,8 +169,8 @@ mod tests {
         assert!(passwords.addresses.contains_key(&IpAddr::V4((2 * ADDRESSES_MAX as u32 - 1).into())));
         let rows =
             [("[2001:db8::1:2]:5", "2001:db8::"), ("[::ffff:10.0.0.1]:5", "10.0.0.1"), ("10.0.0.1:5", "10.0.0.1")];
-        for (peer, expected) in rows {
-            assert_eq!(address(peer).map(network), expected.parse().ok(), "{peer}");
+        for (client, expected) in rows {
+            assert_eq!(address(client).map(network), expected.parse().ok(), "{client}");
         }
         assert_eq!(address("uid 1000"), None);
     }

@@ -41,7 +41,7 @@ impl Service {
     pub(super) fn hand_over(&mut self, id: ConnId, now: Now, host: &mut dyn Host) {
         let Some(mut conn) = self.conns.remove(id) else { return };
         let output = std::mem::take(&mut conn.output);
-        self.with_peers(|peers| peers.accept(id, &conn.peer, output, now, host));
+        self.with_peers(|peers| peers.accept(id, &conn.client, output, now, host));
     }
 }
 

@@ -170,7 +170,7 @@ impl Service {
             now,
             registry: &self.registry,
             extensions: &mut self.extensions,
-            peer: NOBODY,
+            client: NOBODY,
             method: NOBODY,
             budget: &mut self.budget,
         };

@@ -73,7 +73,7 @@ impl Exchange<'_> {
 
     /// Refuses what another site may have asked a browser for, with a page for people and a line for scripts.
     pub(super) fn forbid(&mut self, head: &Head<'_>, why: Refusal<'_>) -> AfterRequest {
-        self.complaints.note(About::Browser, self.now, format_args!("{}: {why}", self.conn.peer));
+        self.complaints.note(About::Browser, self.now, format_args!("{}: {why}", self.conn.client));
         if !guard::is_browser(head) {
             return self.refusal(head.reply_to, Status::FORBIDDEN, &format!("{why}\n"));
         }
@@ -121,10 +121,10 @@ impl Exchange<'_> {
         write(reply);
         self.conn.closing |= closes;
         if let Some(asked) = self.conn.asked.take() {
-            let peer = if self.sites.is_unix(self.conn.server) { "localhost:0" } else { &*self.conn.peer };
+            let client = if self.sites.is_unix(self.conn.server) { "localhost:0" } else { &*self.conn.client };
             let time = time::request_time(self.now.wall.secs());
             let bytes = self.conn.output.len() - before;
-            activity!(Trace, "{peer} - - [{time}] \"{asked}\" {} {bytes}", status.code());
+            activity!(Trace, "{client} - - [{time}] \"{asked}\" {} {bytes}", status.code());
         }
         AfterRequest::Replied
     }

@@ -27,7 +27,7 @@ impl Served {
     fn connect(&mut self) -> ConnId {
         self.next += 1;
         let conn = ConnId(self.next);
-        self.turn(Input::Accepted { conn, server: 0, peer: "127.0.0.1:4711".to_string() });
+        self.turn(Input::Accepted { conn, server: 0, client: "127.0.0.1:4711".to_string() });
         conn
     }
 

@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use super::remains::{self, MEMBERS_MAX, Member};
+use super::remains::{self, REMNANTS_MAX, Remnant};
 use crate::errno;
 
 /// The file that lists the processes of a cgroup, and takes new ones.
@@ -66,15 +66,15 @@ pub fn set(path: &str, values: &[(String, String)]) -> Result<(), String> {
 }
 
 /// The processes in a cgroup and in those below it.
-pub fn members(path: &str) -> Vec<Member> {
+pub fn members(path: &str) -> Vec<Remnant> {
     let mut found = Vec::new();
     collect(Path::new(path), DEPTH_MAX, &mut found);
     found
 }
 
-fn collect(path: &Path, depth: usize, found: &mut Vec<Member>) {
+fn collect(path: &Path, depth: usize, found: &mut Vec<Remnant>) {
     let pids = fs::read_to_string(path.join(PROCESSES)).unwrap_or_default();
-    let room = MEMBERS_MAX.saturating_sub(found.len());
+    let room = REMNANTS_MAX.saturating_sub(found.len());
     found.extend(pids.lines().filter_map(|line| remains::member(line.parse().ok()?)).take(room));
     if depth == 0 {
         return;

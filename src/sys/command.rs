@@ -11,7 +11,7 @@ use nix::unistd::{AccessFlags, access};
 use crate::wire::pyrepr;
 
 /// Searched when neither the program nor the daemon has a PATH.
-pub const DEFAULT_PATH: &str = "/bin:/usr/bin:/usr/local/bin";
+const DEFAULT_PATH: &str = "/bin:/usr/bin:/usr/local/bin";
 
 /// Why a command cannot be run. Displays as the original's text (P-31). Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,14 +14,14 @@ use crate::id::Pid;
 const PROCESSES_MAX: usize = 65_536;
 
 /// Processes that one run may leave behind; more are not told one by one.
-pub const MEMBERS_MAX: usize = 1024;
+pub const REMNANTS_MAX: usize = 1024;
 
 /// Bytes of an environment that are read: ours stand at its beginning.
 const ENVIRONMENT_BYTES_MAX: u64 = 64 * 1024;
 
 /// A living process that belongs to a run, found in /proc or a cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Member {
+pub struct Remnant {
     /// Its number, which another may have later.
     pub pid: Pid,
     /// The number of its process group.
@@ -33,7 +33,7 @@ pub struct Member {
 /// A row of the process table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Row {
-    member: Member,
+    member: Remnant,
     parent: i32,
     /// It has ended and was not reaped.
     is_dead: bool,
@@ -53,18 +53,18 @@ impl Table {
     }
 
     /// The living processes of a group.
-    pub fn of_group(&self, group: Pid) -> Vec<Member> {
+    pub fn of_group(&self, group: Pid) -> Vec<Remnant> {
         let found = self.rows.iter().filter(|row| row.member.group == group && !row.is_dead);
-        found.map(|row| row.member).take(MEMBERS_MAX).collect()
+        found.map(|row| row.member).take(REMNANTS_MAX).collect()
     }
 
     /// The living processes below one.
-    pub fn below(&self, pid: Pid) -> Vec<Member> {
+    pub fn below(&self, pid: Pid) -> Vec<Remnant> {
         self.trees(vec![pid.0], &BTreeSet::from([pid.0]))
     }
 
     /// The living processes below some; `but` are left out, and not gone through but as a root.
-    fn trees(&self, mut roots: Vec<i32>, but: &BTreeSet<i32>) -> Vec<Member> {
+    fn trees(&self, mut roots: Vec<i32>, but: &BTreeSet<i32>) -> Vec<Remnant> {
         let mut children: BTreeMap<i32, Vec<&Row>> = BTreeMap::new();
         for row in &self.rows {
             children.entry(row.parent).or_default().push(row);
@@ -73,7 +73,7 @@ impl Table {
         let mut found = Vec::new();
         while let Some(parent) = roots.pop() {
             for row in children.get(&parent).into_iter().flatten() {
-                if found.len() < MEMBERS_MAX && seen.insert(row.member.pid.0) {
+                if found.len() < REMNANTS_MAX && seen.insert(row.member.pid.0) {
                     found.extend((!row.is_dead).then_some(row.member));
                     roots.push(row.member.pid.0);
                 }
@@ -87,43 +87,43 @@ impl Table {
     pub fn left_of(
         &self,
         group: Pid,
-        known: &[Member],
+        known: &[Remnant],
         names: (&str, &str),
         is_ours: &dyn Fn(Pid) -> bool,
-    ) -> Vec<Member> {
+    ) -> Vec<Remnant> {
         let me = std::process::id() as i32;
         let is_known = |row: &&Row| known.contains(&row.member) && !row.is_dead;
         let is_adopted = |row: &&Row| {
             row.parent == me && !row.is_dead && !is_ours(row.member.pid) && has_names(row.member.pid, names)
         };
         let is_meant = |row: &&Row| row.member.group == group && !row.is_dead || is_known(row) || is_adopted(row);
-        let mut left: Vec<Member> =
+        let mut left: Vec<Remnant> =
             self.rows.iter().filter(is_meant).map(|row| row.member).filter(|member| !is_ours(member.pid)).collect();
-        left.truncate(MEMBERS_MAX);
+        left.truncate(REMNANTS_MAX);
         let roots: Vec<i32> = left.iter().map(|member| member.pid.0).collect();
         let seen = roots.iter().copied().chain([me]).collect();
         left.extend(self.trees(roots, &seen));
         left.retain(|member| !is_ours(member.pid));
-        left.truncate(MEMBERS_MAX);
+        left.truncate(REMNANTS_MAX);
         left
     }
 }
 
 /// The living processes of a group; `None` if that cannot be known. Asks for the group of each process, which takes a
 /// tenth of the time of reading what /proc says of it.
-pub fn of_group(group: Pid) -> Option<Vec<Member>> {
+pub fn of_group(group: Pid) -> Option<Vec<Remnant>> {
     let mut found = Vec::new();
     let mut is_empty = true;
     for pid in pids()? {
         is_empty = false;
-        if found.len() < MEMBERS_MAX && process::group_of(Pid(pid)) == Some(group) {
+        if found.len() < REMNANTS_MAX && process::group_of(Pid(pid)) == Some(group) {
             found.extend(row(pid).filter(|row| !row.is_dead && row.member.group == group).map(|row| row.member));
         }
     }
     (!is_empty).then_some(found)
 }
 
-pub fn member(pid: i32) -> Option<Member> {
+pub fn member(pid: i32) -> Option<Remnant> {
     row(pid).filter(|row| !row.is_dead).map(|row| row.member)
 }
 
@@ -132,12 +132,12 @@ pub fn is_group_empty(group: Pid) -> bool {
     process::kill_group(group, 0) == Err(libc::ESRCH)
 }
 
-pub fn is_alive(member: Member) -> bool {
+fn is_alive(member: Remnant) -> bool {
     row(member.pid.0).is_some_and(|row| row.member.started == member.started && !row.is_dead)
 }
 
 /// Signals a process, and nobody else.
-pub fn send(member: Member, signal: i32) {
+pub fn send(member: Remnant, signal: i32) {
     // SAFETY: plain numbers.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, member.pid.0, 0) } as i32;
     if fd < 0 {
@@ -176,7 +176,7 @@ fn parse(pid: i32, stat: &str) -> Option<Row> {
     let group = Pid(fields.next()?.parse().ok()?);
     // The 22nd of all, by the manual's count (proc_pid_stat(5)), of which pid, name and three more are gone.
     let started = fields.nth(16)?.parse().ok()?;
-    let member = Member { pid: Pid(pid), group, started };
+    let member = Remnant { pid: Pid(pid), group, started };
     Some(Row { member, parent, is_dead: matches!(state, "Z" | "X") })
 }
 
@@ -208,8 +208,8 @@ mod tests {
 
     use super::*;
 
-    fn member(pid: i32, group: i32) -> Member {
-        Member { pid: Pid(pid), group: Pid(group), started: 5 }
+    fn member(pid: i32, group: i32) -> Remnant {
+        Remnant { pid: Pid(pid), group: Pid(group), started: 5 }
     }
 
     fn table(rows: &[(i32, i32, i32, bool)]) -> Table {
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn stat_lines() {
         let tail = "1 2 3 0 -1 4194560 900 0 0 0 150 25 0 0 20 0 1 0 99 1000000 300";
-        let expected = |is_dead| Some(Row { member: Member { started: 99, ..member(7, 2) }, parent: 1, is_dead });
+        let expected = |is_dead| Some(Row { member: Remnant { started: 99, ..member(7, 2) }, parent: 1, is_dead });
         let rows = [
             (format!("7 (cat) S {tail}"), expected(false)),
             (format!("7 (a ) (b 1 2) Z {tail}"), expected(true)),
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn trees_and_groups() {
-        let pids = |members: Vec<Member>| {
+        let pids = |members: Vec<Remnant>| {
             let mut pids: Vec<i32> = members.into_iter().map(|member| member.pid.0).collect();
             pids.sort_unstable();
             pids
@@ -270,7 +270,7 @@ mod tests {
         let nobody = |_| false;
         assert_eq!(pids(table.left_of(Pid(10), &[], ("", ""), &nobody)), [11]);
         assert_eq!(pids(table.left_of(Pid(10), &[member(12, 12)], ("", ""), &nobody)), [11, 12, 13]);
-        let other = Member { started: 6, ..member(12, 12) };
+        let other = Remnant { started: 6, ..member(12, 12) };
         assert_eq!(pids(table.left_of(Pid(10), &[other], ("", ""), &nobody)), [11], "that pid has changed hands");
         assert_eq!(pids(table.left_of(Pid(10), &[member(12, 12)], ("", ""), &|pid| pid.0 == 13)), [11, 12]);
     }
@@ -288,7 +288,7 @@ mod tests {
         let table = Table::read().unwrap();
         assert!(table.below(Pid(std::process::id() as i32)).contains(&found[0]));
         assert!(is_alive(found[0]) && !is_group_empty(pid));
-        send(Member { started: found[0].started + 1, ..found[0] }, libc::SIGKILL);
+        send(Remnant { started: found[0].started + 1, ..found[0] }, libc::SIGKILL);
         assert!(is_alive(found[0]), "somebody else was meant");
         send(found[0], libc::SIGKILL);
         child.wait().unwrap();

@@ -114,7 +114,7 @@ pub fn request_time(secs: i64) -> String {
 }
 
 /// `+0100`: the local zone's offset outside summer time, around that moment (L-13).
-pub fn zone_offset(secs: i64) -> String {
+fn zone_offset(secs: i64) -> String {
     let around = [secs, secs - HALF_YEAR_SECS, secs + HALF_YEAR_SECS].map(local);
     let standard = around.iter().find(|at| !at.is_summer).unwrap_or(&around[0]);
     offset_text(standard.offset_secs)

@@ -48,7 +48,7 @@ pub const PAGE_FILES: &[PageFile] = include!(concat!(env!("OUT_DIR"), "/page.rs"
 pub const HAS_PAGE: bool = cfg!(feature = "page");
 
 /// The files of the pages of a fleet, which share the sheet of the live page.
-pub const FLEET_FILES: &[PageFile] = include!(concat!(env!("OUT_DIR"), "/fleet.rs"));
+const FLEET_FILES: &[PageFile] = include!(concat!(env!("OUT_DIR"), "/fleet.rs"));
 
 /// The file of the live page at an unquoted path; those of a fleet are there in one alone.
 pub fn find_page_file(path: &str, is_in_fleet: bool) -> Option<&'static PageFile> {

@@ -30,7 +30,7 @@ pub fn is_authorized(header: Option<&str>, username: &str, password: &str) -> bo
 }
 
 /// The user name and password of a Basic `Authorization` header. The first colon splits; a password may have more.
-pub fn basic_credentials(header: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+fn basic_credentials(header: &str) -> Option<(Vec<u8>, Vec<u8>)> {
     let (scheme, encoded) = header.trim().split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;

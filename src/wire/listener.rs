@@ -18,7 +18,7 @@ pub const LINE_BYTES_MAX: usize = 1024;
 
 /// Longest result. Results are a word, or an event's data handed back; the largest events are a chunk of output
 /// or a remote communication of one request body.
-pub const RESULT_BYTES_MAX: usize = 16 * 1024 * 1024;
+const RESULT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// State of a listener (E-40).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

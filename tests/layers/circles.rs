@@ -97,7 +97,7 @@ fn circles(files: &[(String, String)]) -> Vec<String> {
         for (path, is_shown) in paths(code) {
             let Some(path) = from_root(module, &path, &modules) else { continue };
             if let Some(name) = path.last().filter(|_| is_shown) {
-                shown.insert([module.as_slice(), &[name.clone()]].concat(), path.clone());
+                shown.insert([module.as_slice(), std::slice::from_ref(name)].concat(), path.clone());
             }
             named.push((module, path));
         }
@@ -124,7 +124,8 @@ fn no_file_is_in_a_circle() {
 
 #[test]
 fn circles_are_found() {
-    let rows: &[(&str, &[(&str, &str)], &[&str])] = &[
+    type Files = &'static [(&'static str, &'static str)];
+    let rows: &[(&str, Files, &[&str])] = &[
         ("none", &[("a/b.rs", "use super::c::C;"), ("a/c.rs", "use crate::d;"), ("d.rs", "")], &[]),
         (
             "two files",

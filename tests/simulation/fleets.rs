@@ -234,7 +234,7 @@ impl Fleet {
                         node.next_conn += 1;
                         node.ends.insert(other, (from, conn));
                         let peer = format!("127.0.0.{}:{}", from + 1, 40_000 + node.next_conn % 1000);
-                        self.turn(to, Some(Input::Accepted { conn: other, server: 0, peer }));
+                        self.turn(to, Some(Input::Accepted { conn: other, server: 0, client: peer }));
                     }
                     // Nobody listens.
                     None => self.put(to, from, conn, Way::End { to: from, conn }),

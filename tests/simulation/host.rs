@@ -7,8 +7,8 @@ use stheno::config::cmdline::CommandLine;
 use stheno::config::{self, Config, Env, FcgiSocket, KillMode, Loader, ResultHandler, SyslogAddress};
 use stheno::daemon::Host;
 use stheno::daemon::host::{
-    Children, Clients, CommandProblem, Errno, Launch, Logs, Member, Network, NotOurs, Remains, SetUp, Span, SpawnError,
-    Standing, StdinProblem, Trail, Usage,
+    Children, Clients, CommandProblem, Errno, Launch, Logs, Network, NotOurs, Remains, Remnant, SetUp, Span,
+    SpawnError, Standing, StdinProblem, Trail, Usage,
 };
 use stheno::id::{Channel, ConnId, LogId, Pid, ProcId, SocketId};
 use stheno::logs::LogPlan;
@@ -244,12 +244,12 @@ impl SimHost {
 }
 
 impl Remains for SimHost {
-    fn descendants(&mut self, pid: Pid) -> Vec<Member> {
+    fn descendants(&mut self, pid: Pid) -> Vec<Remnant> {
         let lives = self.has_proc && self.children.get(&pid.0).is_some_and(|child| !child.is_dead);
         if lives { self.orphans.of_child(pid, self.now) } else { Vec::new() }
     }
 
-    fn remains(&mut self, trail: &Trail<'_>) -> Option<Vec<Member>> {
+    fn remains(&mut self, trail: &Trail<'_>) -> Option<Vec<Remnant>> {
         match (trail.cgroup, &trail.tree) {
             (Some(path), _) => Some(self.orphans.of_cgroup(path, self.now)),
             _ if !self.has_proc => None,
@@ -271,9 +271,9 @@ impl Remains for SimHost {
         is_empty
     }
 
-    fn signal_member(&mut self, member: Member, signal: i32) {
+    fn signal_remnant(&mut self, member: Remnant, signal: i32) {
         self.changes += 1;
-        self.orphans.signal_member(member, signal, self.now);
+        self.orphans.signal_remnant(member, signal, self.now);
     }
 
     fn make_cgroup(&mut self, root: Option<&str>, name: &str) -> Result<String, String> {

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use stheno::daemon::host::Member;
+use stheno::daemon::host::Remnant;
 use stheno::id::Pid;
 
 use crate::agenda::{MS, SECOND};
@@ -13,7 +13,7 @@ use crate::random::Random;
 
 /// One that stays.
 struct Orphan {
-    member: Member,
+    member: Remnant,
     /// It ends when it is told to.
     obeys: bool,
     /// How long it takes to die of SIGKILL.
@@ -76,7 +76,7 @@ impl Orphans {
             let own = 100_000 + self.next;
             let group = if is_seen && random.one_in(3) { own } else { pid };
             Orphan {
-                member: Member { pid: Pid(own), group: Pid(group), started: 1 },
+                member: Remnant { pid: Pid(own), group: Pid(group), started: 1 },
                 obeys: !random.one_in(3),
                 dying: *random.pick(&[0, 0, MS, 200 * MS, 5 * SECOND]),
                 ends_at: random.one_in(4).then(|| now + random.below(30 * SECOND)),
@@ -96,22 +96,22 @@ impl Orphans {
         }
     }
 
-    fn all(&self, now: u64, is_meant: impl Fn(i32, &Family, &Orphan) -> bool) -> Vec<Member> {
+    fn all(&self, now: u64, is_meant: impl Fn(i32, &Family, &Orphan) -> bool) -> Vec<Remnant> {
         let families = self.families.iter();
         let found = families.flat_map(|(pid, family)| family.orphans.iter().map(move |orphan| (*pid, family, orphan)));
         let found = found.filter(|(pid, family, orphan)| orphan.lives(now) && is_meant(*pid, family, orphan));
         found.map(|(.., orphan)| orphan.member).collect()
     }
 
-    pub fn of_group(&self, group: Pid, now: u64) -> Vec<Member> {
+    pub fn of_group(&self, group: Pid, now: u64) -> Vec<Remnant> {
         self.all(now, |_, _, orphan| orphan.member.group == group)
     }
 
-    pub fn of_child(&self, child: Pid, now: u64) -> Vec<Member> {
+    pub fn of_child(&self, child: Pid, now: u64) -> Vec<Remnant> {
         self.all(now, |pid, _, _| pid == child.0)
     }
 
-    pub fn of_cgroup(&self, path: &str, now: u64) -> Vec<Member> {
+    pub fn of_cgroup(&self, path: &str, now: u64) -> Vec<Remnant> {
         self.all(now, |_, family, _| family.cgroup.as_deref() == Some(path))
     }
 
@@ -125,7 +125,7 @@ impl Orphans {
         self.signal(signal, now, |_, orphan| orphan.member.group == group);
     }
 
-    pub fn signal_member(&mut self, member: Member, signal: i32, now: u64) {
+    pub fn signal_remnant(&mut self, member: Remnant, signal: i32, now: u64) {
         self.signal(signal, now, |_, orphan| orphan.member == member);
     }
 

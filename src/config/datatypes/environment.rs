@@ -9,7 +9,7 @@ use crate::wire::pyrepr;
 use crate::wire::value::Value;
 
 /// Files of one `envFiles`.
-pub const ENV_FILES_MAX: usize = 16;
+const ENV_FILES_MAX: usize = 16;
 
 /// Files of one `environment_from_file`, each of which is read at each start.
 const SECRETS_MAX: usize = 64;

@@ -36,7 +36,7 @@ impl Show for FleetSecret {
     }
 }
 
-/// `fleet_port`: a port.
+/// `fleet_port`: the port at which instances reach each other, 1 to 65535.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FleetPort(pub u16);
 

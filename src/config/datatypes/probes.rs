@@ -141,7 +141,7 @@ pub enum Ready {
 }
 
 /// The descriptor that `fd:env:NAME` stands for: the first that is free in a child.
-pub const FD_OF_VARIABLE: i32 = 3;
+const FD_OF_VARIABLE: i32 = 3;
 
 /// Longest text of `log:`, so that it fits into a line that is looked at.
 const LOG_TEXT_MAX: usize = 1024;

@@ -37,7 +37,7 @@ pub use options::SupvisorsOptions;
 pub(super) use plain::is_sequenced;
 pub use plain::{PlainGroup, PlainProgram};
 pub use resolved::{ApplicationRules, EVERYWHERE, ProcessRules, Spread};
-pub use rules::{Rules, Subject, place_of};
+pub use rules::{Named, Rules, place_of};
 pub use values::Period;
 pub use words::{
     ConciliationStrategy, Distribution, EventLink, RunningFailure, StartingFailure, StartingStrategy, SupvisorsFailure,
@@ -130,7 +130,7 @@ impl Sources<'_> {
             let application = rules.application(&group.name, &group.programs(), default, &mut wrong);
             for process in &group.processes {
                 let subject =
-                    Subject { application: &group.name, process: &process.name, program: &process.program.name };
+                    Named { application: &group.name, process: &process.name, program: &process.program.name };
                 rules.process(subject, &application, &mut wrong);
             }
         }

@@ -42,7 +42,7 @@ struct Application {
 
 /// A process, as rules look for it.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub struct Named<'a> {
     /// Name of its group.
     pub application: &'a str,
     /// The name of the process within its application.
@@ -188,7 +188,7 @@ impl Rules {
     /// The rules of a process. What does not fit together is handed to `wrong`.
     pub fn process(
         &self,
-        subject: Subject<'_>,
+        subject: Named<'_>,
         application: &ApplicationRules,
         wrong: &mut dyn FnMut(String),
     ) -> ProcessRules {
@@ -226,7 +226,7 @@ impl Rules {
     }
 
     /// What is said of a process, and whether a pattern says it.
-    fn said_of(&self, subject: Subject<'_>, name: &str, wrong: &mut dyn FnMut(String)) -> (Said, bool) {
+    fn said_of(&self, subject: Named<'_>, name: &str, wrong: &mut dyn FnMut(String)) -> (Said, bool) {
         let plain = self.plain_programs.get(subject.program);
         let plain =
             plain.or_else(|| self.plain_programs.get(subject.application).filter(|_| subject.program.is_empty()));
@@ -332,7 +332,7 @@ mod tests {
         let mut problems = Vec::new();
         let wrong = &mut |text| problems.push(text);
         let found = rules.application(application, &[process], StartingStrategy::Config, wrong);
-        let subject = Subject { application, process, program: process };
+        let subject = Named { application, process, program: process };
         let process = rules.process(subject, &found, wrong);
         (found, process, problems)
     }

@@ -142,9 +142,8 @@ fn plain_options() {
     assert!(found.supvisors.is_none());
     let application = found.rules.application("g", &["a", "b"], StartingStrategy::Config, &mut |_| {});
     assert_eq!((application.managed, application.start_sequence), (true, 1));
-    let of = |process| {
-        found.rules.process(Subject { application: "g", process, program: process }, &application, &mut |_| {})
-    };
+    let of =
+        |process| found.rules.process(Named { application: "g", process, program: process }, &application, &mut |_| {});
     assert_eq!((of("a").required, of("a").start_sequence, of("a").wait_exit_secs), (true, 1, 5));
     assert_eq!(of("b").running_failure, RunningFailure::RestartApplication);
     let wrong = text.replace("start_sequence=1", "start_sequence=128");

@@ -38,7 +38,7 @@ struct Name {
 
 #[derive(Debug)]
 enum State {
-    /// Nobody asks.
+    /// Nobody asks for its addresses.
     Idle,
     /// It is to be asked about.
     Waits,
@@ -61,7 +61,7 @@ struct Question {
 /// What has come of it: a name and all its addresses, of which there may be none.
 pub(super) type Found = (String, Vec<IpAddr>);
 
-/// The names.
+/// The names that are looked up, and what has come of it.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     all: Vec<Name>,

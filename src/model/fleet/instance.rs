@@ -17,9 +17,9 @@ pub enum InstanceState {
     Isolated = 5,
 }
 
-/// What happens to it.
+/// What happens to an instance, as this one takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum Trigger {
     /// It begins to say what it has.
     Begins,
     /// It has said all that it has.
@@ -72,18 +72,18 @@ impl InstanceState {
     }
 
     /// The state that follows.
-    pub fn next(self, event: Event) -> InstanceState {
+    pub fn next(self, trigger: Trigger) -> InstanceState {
         use InstanceState::*;
-        match (self, event) {
-            (Isolated, _) | (_, Event::Contradicts) => Isolated,
+        match (self, trigger) {
+            (Isolated, _) | (_, Trigger::Contradicts) => Isolated,
             // One that begins anew while it counts is heard anew, and counts meanwhile: its stream was another one.
-            (Stopped | Failed, Event::Begins) => Checking,
-            (Checking, Event::Complete) => Checked,
-            (Checked, Event::Admitted) => Running,
-            (Checking, Event::Lost) => Stopped,
-            (Checked | Running, Event::Lost) => Failed,
-            (Failed, Event::Buried { is_fenced: true }) => Isolated,
-            (Failed, Event::Buried { is_fenced: false }) => Stopped,
+            (Stopped | Failed, Trigger::Begins) => Checking,
+            (Checking, Trigger::Complete) => Checked,
+            (Checked, Trigger::Admitted) => Running,
+            (Checking, Trigger::Lost) => Stopped,
+            (Checked | Running, Trigger::Lost) => Failed,
+            (Failed, Trigger::Buried { is_fenced: true }) => Isolated,
+            (Failed, Trigger::Buried { is_fenced: false }) => Stopped,
             (same, _) => same,
         }
     }
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn each_state_and_event() {
-        use Event::*;
+        use Trigger::*;
         let events = [Begins, Complete, Admitted, Lost, Buried { is_fenced: false }, Buried { is_fenced: true }];
         let rows = [
             (Stopped, [Checking, Stopped, Stopped, Stopped, Stopped, Stopped]),

@@ -144,7 +144,7 @@ mod tests {
         has_conflicts: false,
     };
 
-    fn settled(mut phase: Phase, facts: Facts) -> Phase {
+    fn at_rest(mut phase: Phase, facts: Facts) -> Phase {
         for _ in 0..10 {
             phase = phase.next(facts);
         }
@@ -196,7 +196,7 @@ mod tests {
         ];
         for (from, facts, to) in rows {
             // What ends only because it is asked again and again is another row.
-            let found = if facts.leader == Leader::Other(Final) { from.next(facts) } else { settled(from, facts) };
+            let found = if facts.leader == Leader::Other(Final) { from.next(facts) } else { at_rest(from, facts) };
             assert_eq!(found, to, "{from:?} {facts:?}");
         }
     }
@@ -206,7 +206,7 @@ mod tests {
         let nobody = Facts { leader: Leader::Nobody, ..NOTHING };
         for code in 0..8 {
             let phase = Phase::of(code).unwrap();
-            let rest = settled(phase, nobody);
+            let rest = at_rest(phase, nobody);
             assert!(matches!(rest, Election | Final), "{phase:?} rests in {rest:?}");
         }
         assert_eq!((Phase::of(8), Phase::of(9)), (Some(Final), None));

@@ -3,7 +3,7 @@
 use crate::config::fleet::StartingStrategy;
 
 /// Percent of a machine that may be taken.
-pub const LOAD_MAX: i64 = 100;
+const LOAD_MAX: i64 = 100;
 
 /// An instance on which a process may be started, with what is expected of the processes that run there or are about to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

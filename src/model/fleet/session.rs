@@ -21,7 +21,7 @@ pub struct Me {
     pub key: Key,
     /// What has to be the same with all.
     pub options: String,
-    /// Our short name.
+    /// The short name of this instance, by which people call it.
     pub nick: String,
     /// `host:port` by which the others reach us, if that does not follow from the identifier.
     pub place: String,

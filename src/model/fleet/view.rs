@@ -271,7 +271,7 @@ impl View {
     }
 
     /// The application of that name, which is known from here on.
-    pub fn add_app(&mut self, name: &str) -> AppId {
+    fn add_app(&mut self, name: &str) -> AppId {
         if let Some(id) = self.app_named(name) {
             return id;
         }
@@ -283,7 +283,7 @@ impl View {
     }
 
     /// An application that has no tasks is known no more.
-    pub fn drop_app_if_empty(&mut self, id: AppId) {
+    fn drop_app_if_empty(&mut self, id: AppId) {
         if self.apps.get(&id).is_some_and(|app| app.tasks.is_empty())
             && let Some(app) = self.apps.remove(&id)
         {

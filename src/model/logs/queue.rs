@@ -24,7 +24,7 @@ const LINE_MAX: usize = 64 * 1024;
 const WAITING_MAX: usize = 2 * 1024 * 1024;
 
 /// How long others wait for the end of a line.
-pub const OPEN_TIME: Duration = Duration::from_secs(1);
+const OPEN_TIME: Duration = Duration::from_secs(1);
 
 /// Who writes, for the life of one log.
 pub type Writer = u64;

@@ -22,7 +22,7 @@ impl Alone {
         alone
     }
 
-    /// Some seconds.
+    /// Lets some seconds pass, in which nothing is asked.
     fn rest(&mut self) {
         let World { host, daemon, extensions, now, .. } = &mut self.0;
         for _ in 0..60 {

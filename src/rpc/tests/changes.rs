@@ -136,7 +136,7 @@ fn changes_are_made_whole_or_not_at_all() {
         assert_eq!(before.0, BEFORE, "{name}");
         let up = world.daemon.roster.find_process("g:up");
         let change = change(&world);
-        let origin = Origin { peer: "test".to_string(), method: "test".to_string() };
+        let origin = Origin { client: "test".to_string(), method: "test".to_string() };
         let (now, host) = (world.now, &mut world.host);
         let obstacles = world.daemon.obstacles(&change);
         let outcome = world.daemon.apply(&change, &origin, now, host).map_err(|fault| fault.to_string());

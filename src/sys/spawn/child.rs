@@ -22,13 +22,13 @@ const REPORT: RawFd = 3;
 const SAID_BYTES_MAX: usize = 3500;
 
 /// Bytes of an option's name in a report.
-pub(super) const OPTION_BYTES_MAX: usize = 60;
+const OPTION_BYTES_MAX: usize = 60;
 
 /// Bytes of a report: an error number, and the name of the option that could not be met, if it was one.
 pub(super) const REPORT_BYTES_MAX: usize = 4 + OPTION_BYTES_MAX;
 
 /// What a child tells at once when it shares the daemon's table of descriptors no more.
-pub(super) static APART: u8 = 1;
+static APART: u8 = 1;
 
 /// The plan in the form that the child walks: pointers and numbers only.
 pub(super) struct ChildOrder<'a> {

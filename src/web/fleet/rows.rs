@@ -78,7 +78,7 @@ pub fn head(fleet: &Fleet, version: &str) -> String {
     })
 }
 
-/// An instance.
+/// An instance as an object, `{"i":…,"n":…,"id":…}`: how this one sees it and what it says of itself.
 pub fn host(fleet: &Fleet, peer: PeerId, member: &Member) -> String {
     object(|row| {
         row.number("i", peer.0.into());
@@ -110,7 +110,7 @@ pub fn app(fleet: &Fleet, id: AppId) -> Option<String> {
     }))
 }
 
-/// A task.
+/// A task as an object, `{"i":…}`: what is known of it on each instance, and its rules.
 pub fn task(fleet: &Fleet, id: TaskId, task: &Task) -> String {
     let program = task.known().first().map_or("", |known| &known.record.program);
     let rules = fleet.application(task.app).and_then(|application| application.tasks.get(&id));

@@ -11,12 +11,12 @@ use super::key::{Key, TAG_BYTES};
 const MAGIC: [u8; 4] = *b"SFA\x01";
 
 /// Bytes of an announcement at most.
-pub const ANNOUNCEMENT_BYTES_MAX: usize = 4 + 8 + 2 + 2 * (NAME_BYTES_MAX + 2) + TAG_BYTES;
+const ANNOUNCEMENT_BYTES_MAX: usize = 4 + 8 + 2 + 2 * (NAME_BYTES_MAX + 2) + TAG_BYTES;
 
-/// Somebody is there.
+/// What an instance says to a group of the network, so that others find it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
-    /// `host:port`.
+    /// Its name in the fleet, `host:port`.
     pub identifier: String,
     /// What distinguishes this run of it from others.
     pub boot: u64,

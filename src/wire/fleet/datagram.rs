@@ -10,7 +10,7 @@ use super::key::{Key, TAG_BYTES};
 const MAGIC: [u8; 4] = *b"SFD\x01";
 
 /// Bytes of a datagram at most: what passes nearly everywhere in one piece.
-pub const DATAGRAM_BYTES_MAX: usize = 1400;
+const DATAGRAM_BYTES_MAX: usize = 1400;
 
 /// Bytes of a body at most.
 pub const DATAGRAM_BODY_MAX: usize = DATAGRAM_BYTES_MAX - MAGIC.len() - 16 - TAG_BYTES;

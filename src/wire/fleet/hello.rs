@@ -19,13 +19,13 @@ pub const HELLO_BYTES_MAX: usize = 1536;
 pub const NAME_BYTES_MAX: usize = 262;
 
 /// Bytes of the options that have to agree.
-pub const OPTIONS_BYTES_MAX: usize = 256;
+const OPTIONS_BYTES_MAX: usize = 256;
 
 /// Bytes of the reason why somebody is not spoken to.
 pub const REFUSAL_BYTES_MAX: usize = 256;
 
 /// Bytes of chance that each side adds.
-pub const NONCE_BYTES: usize = 16;
+const NONCE_BYTES: usize = 16;
 
 /// What makes this session differ from any other.
 pub type Nonce = [u8; NONCE_BYTES];
@@ -71,7 +71,7 @@ pub struct Hello {
     pub nonce: Nonce,
     /// What has to be the same with both: `auto_fence=false starting_strategy=CONFIG …`.
     pub options: String,
-    /// Its short name.
+    /// Its short name, by which people call it.
     pub nick: String,
     /// `host:port` by which it wants to be reached; empty where that follows from its identifier.
     pub place: String,

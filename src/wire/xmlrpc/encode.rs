@@ -93,14 +93,14 @@ impl<'a> Writer<'a> {
     }
 
     /// Begins a member; exactly one value follows.
-    pub fn begin_member(&mut self, name: &str) {
+    fn begin_member(&mut self, name: &str) {
         self.raw("<member>\n<name>");
         self.text(name);
         self.raw("</name>\n");
     }
 
     /// Closes what `begin_member` has opened.
-    pub fn end_member(&mut self) {
+    fn end_member(&mut self) {
         self.raw("</member>\n");
     }
 

@@ -100,7 +100,7 @@ impl World {
         self.next_conn += 1;
         self.clients[index].conn = Some(conn);
         self.by_conn.insert(conn, index);
-        let input = Input::Accepted { conn, server: self.clients[index].server, peer: "127.0.0.1:4711".to_string() };
+        let input = Input::Accepted { conn, server: self.clients[index].server, client: "127.0.0.1:4711".to_string() };
         self.step(|service, now, host| service.handle(input, now, host));
     }
 
