@@ -155,6 +155,14 @@ pub(super) fn rescue(rescue: &Rescue, error: &str) -> bool {
         }
     }
     loop {
+        // Before the first wait, too: nobody was told of orphans that ended before signals were held.
+        let mut has_ended = false;
+        while let Ok(Some(reaped)) = process::reap() {
+            has_ended |= Some(reaped.pid) == child;
+        }
+        if has_ended {
+            break;
+        }
         let asked = match signals.next() {
             libc::SIGINT => Some(WhenDone::Reboot),
             libc::SIGPWR => Some(WhenDone::Poweroff),
@@ -164,13 +172,6 @@ pub(super) fn rescue(rescue: &Rescue, error: &str) -> bool {
         };
         if let Some(end_) = asked.and_then(|asked| End::new(asked, Duration::ZERO)) {
             end(end_, &mut Real { watchdog: None });
-        }
-        let mut has_ended = false;
-        while let Ok(Some(reaped)) = process::reap() {
-            has_ended |= Some(reaped.pid) == child;
-        }
-        if has_ended {
-            break;
         }
     }
     std::thread::sleep(TRY_EVERY.saturating_sub(began.elapsed()));
