@@ -91,7 +91,7 @@ fn a_signal_reaches_the_process_that_it_is_for() {
     daemon.wait_file("a.log", "ready");
     daemon.must("supervisor.signalProcess", &["a".into(), "usr1".into()]);
     daemon.wait_file("a.log", "again");
-    assert_eq!(daemon.state("a"), "RUNNING");
+    daemon.wait_state("a", "RUNNING");
     let bad = daemon.call("supervisor.signalProcess", &["a".into(), "USR9".into()]);
     assert_eq!(bad, Err((11, "BAD_SIGNAL: USR9".into())));
 }

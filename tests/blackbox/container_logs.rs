@@ -387,7 +387,7 @@ fn k_9_log_total_max_empties_what_is_too_large() {
     });
     let size = || std::fs::metadata(daemon.folder.path("a.log")).expect("a log").len();
     wait_for("it to be bounded", || (size() <= 102_400 + 65_536).then_some(()));
-    assert_eq!(daemon.state("a"), "RUNNING");
+    daemon.wait_state("a", "RUNNING");
 }
 
 /// K-9: messages for syslog that nobody ever took are counted, at the latest at the end; so are bytes for a full disk.

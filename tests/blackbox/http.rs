@@ -18,6 +18,7 @@ fn every_route_asks_for_the_password() {
         "[inet_http_server]\nport=127.0.0.1:{port}\nusername=ann\npassword={{SHA}}82ab876d1387bfafe46cc1c8a2ef074eae50cb1d\n\
          [program:a]\ncommand=sleep 1000\nstartsecs=0\n"
     ));
+    daemon.wait_state("a", "RUNNING");
     let right = basic_header("ann", "thepassword");
     let wrong = basic_header("ann", "other");
     let routes = stheno::serve::ROUTES.iter().map(|(path, _, _)| if path.is_empty() { "/nowhere" } else { path });
@@ -472,6 +473,7 @@ fn clients_are_bounded_and_memory_may_be_short() {
     let daemon = Daemon::start(
         "[supervisord]\nhttp_body_max=2MB\nhttp_connections_max=3\n[program:a]\ncommand=sleep 1000\nstartsecs=0\n",
     );
+    daemon.wait_state("a", "RUNNING");
     let socket = daemon.folder.path("s.sock");
     let call = |bytes: usize| {
         let params = ["a".into(), "x".repeat(bytes).into()];
@@ -522,6 +524,7 @@ fn clients_are_bounded_and_memory_may_be_short() {
 #[test]
 fn a_long_call_of_an_unusual_layout_holds_nobody_up() {
     let daemon = Daemon::start("[program:a]\ncommand=sleep 1000\nstartsecs=0\n");
+    daemon.wait_state("a", "RUNNING");
     let socket = daemon.folder.path("s.sock");
     let one = "<value><struct><member><name>methodName</name><value><string>supervisor.getState</string></value></member>\
                </struct></value>";

@@ -130,6 +130,7 @@ fn k_2_8_only_pid_1_ends_a_machine() {
         return;
     }
     let mut daemon = Daemon::start(&format!("[supervisord]\nwhen_done=poweroff\n{SLEEPER}"));
+    daemon.wait_state("a", "RUNNING");
     let ctl = daemon.folder.ctl(&["shutdown", "--reboot"]);
     assert_eq!((ctl.status, ctl.stdout.as_str()), (1, "ERROR: FAILED: cannot reboot: supervisord is not PID 1 here\n"));
     assert_eq!(daemon.call("stheno.shutdown", &["kexec".into()]).unwrap_err().0, 2);

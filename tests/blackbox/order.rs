@@ -283,7 +283,7 @@ fn stop_and_restart_with_dependents() {
     }
     let config = [program("db", ""), program("web", "depends_on=db"), program("other", "")];
     let daemon = Daemon::start(&config.concat());
-    daemon.wait_state("web", "RUNNING");
+    ["web", "other"].iter().for_each(|name| daemon.wait_state(name, "RUNNING"));
     let restarted = daemon.folder.ctl(&["restart", "--with-dependents", "db"]);
     assert_eq!(
         (restarted.status, restarted.stdout.as_str()),

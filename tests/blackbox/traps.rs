@@ -122,7 +122,7 @@ fn the_order_of_stops_goes_through_what_is_down() {
         tells("web", "0.2", "depends_on=cache"),
     ];
     let mut daemon = Daemon::start(&config.concat());
-    daemon.wait_file("web.up", "up");
+    daemon.wait_state("web", "RUNNING");
     daemon.must("supervisor.stopProcess", &["cache".into()]);
     assert_eq!(daemon.state("web"), "RUNNING");
     daemon.signal(Signal::SIGTERM);
