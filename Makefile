@@ -18,7 +18,7 @@ BUILT = $(CARGO_TARGET_DIR)/release
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 MUSL = $(subst -gnu,-musl,$(HOST))
 
-.PHONY: help run run-fleet build test check bench curve figures graph publish peers micro budgets sizes cross hostile faults fuzz sim interop dev browser-test machines-test fleet-test install \
+.PHONY: help run run-fleet build test check bench curve figures graph publish rest-test peers micro budgets sizes cross hostile faults fuzz sim interop dev browser-test machines-test fleet-test install \
 	deb package-test dist static docs clean
 
 help: ## list the targets
@@ -56,6 +56,16 @@ sim: ## the simulation, a hundred times longer
 publish: ## read a fleet's events with Python's websockets and pyzmq, as far as they are there
 	cargo build
 	python3 tests/interop/publish.py $(CARGO_TARGET_DIR)/debug/supervisord
+
+rest-test: ## REST by a validator of OpenAPI, by schemathesis, and beside Supvisors' Flask application
+	cargo build
+	@mkdir -p run
+	@if ! { test -x run/rest/bin/schemathesis || { python3 -m venv run/rest && timeout 300 run/rest/bin/pip install -q \
+		openapi-spec-validator==0.9.0 schemathesis==4.32.5 supvisors==0.19 flask-restx==1.3.2; }; }; then \
+		echo "SKIPPED: pip cannot get openapi-spec-validator, schemathesis and supvisors"; \
+	else \
+		run/rest/bin/python tests/interop/rest.py $(abspath $(CARGO_TARGET_DIR))/debug/supervisord; \
+	fi
 
 interop: ## compare with Python: the text readers, then the black-box tests against Supervisor 4.3.0
 	cargo build --example wire_text

@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use stheno::wire::form::{last_field, path_parts, quote};
 use stheno::wire::http::{BodyReader, head_len, parse_head, split_target};
 
 /// Small enough that the fuzzer meets it.
@@ -30,7 +31,12 @@ fuzz_target!(|data: &[u8]| {
 
     let mut head = data[..len].to_vec();
     let Ok(head) = parse_head(&mut head) else { return };
-    split_target(head.target);
+    let (path, query) = split_target(head.target);
+    // What the parts of a path say they say also when they are quoted as a whole.
+    let parts: Vec<String> = path_parts(path).collect();
+    let quoted: Vec<String> = parts.iter().map(|part| quote(part).replace('/', "%2F")).collect();
+    assert_eq!(path_parts(&format!("/{}", quoted.join("/"))).collect::<Vec<_>>(), parts);
+    last_field(query, "wait");
     let body = &data[len..];
     let read = |step: usize| -> Result<(Vec<u8>, usize, bool), String> {
         let mut reader = BodyReader::new(head.framing, BODY_BYTES_MAX).map_err(|error| format!("{error:?}"))?;

@@ -31,6 +31,8 @@ mod method;
 pub(crate) mod mutate;
 mod order;
 mod reload;
+#[cfg(feature = "fleet")]
+pub mod rest;
 mod rolling;
 mod stheno;
 mod supervisor;

@@ -31,10 +31,20 @@ pub(super) struct DeferredReply {
     pub(super) is_given_up: bool,
 }
 
+/// In which language a call is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// XML-RPC.
+    Xml,
+    /// REST.
+    #[cfg(feature = "fleet")]
+    Json,
+}
+
 /// What a reply waits for.
 pub(super) enum Work {
-    /// A call of XML-RPC; the method's name.
-    Call(Deferred, String),
+    /// A call; the method's name.
+    Call(Deferred, String, Dialect),
     /// An action of the web page.
     Page(PageAction),
     /// Figures that are being collected.
@@ -49,7 +59,7 @@ pub(super) enum Work {
 /// What came of it.
 pub(super) enum Finished {
     /// An answer or a fault.
-    Call(Done),
+    Call(Done, Dialect),
     /// The browser is sent back to the page: at which host, if one has to be said, and what the page then says.
     Page { host: Option<String>, message: String },
     /// All figures are there.
@@ -70,7 +80,7 @@ impl Work {
     /// Through which method it came.
     pub(super) fn method(&self) -> String {
         match self {
-            Work::Call(_, method) => method.clone(),
+            Work::Call(_, method, _) => method.clone(),
             Work::Page(_) => PAGE_METHOD.to_string(),
             Work::Metrics(_) => METRICS_METHOD.to_string(),
             Work::Decoding(_) => String::new(),
@@ -82,7 +92,7 @@ impl Work {
     /// When it wants to be asked again.
     fn deadline(&self) -> Option<Mono> {
         match self {
-            Work::Call(deferred, _) => deferred.deadline(),
+            Work::Call(deferred, ..) => deferred.deadline(),
             Work::Page(action) => action.deadline(),
             // The next turn comes at once.
             Work::Metrics(_) | Work::Decoding(_) => Some(Mono(0)),
@@ -93,7 +103,7 @@ impl Work {
 
     fn bytes(&self) -> usize {
         match self {
-            Work::Call(deferred, _) => deferred.bytes(),
+            Work::Call(deferred, ..) => deferred.bytes(),
             Work::Page(_) => 0,
             Work::Metrics(scrape) => scrape.bytes(),
             Work::Decoding(decoder) => decoder.bytes(),
@@ -105,7 +115,7 @@ impl Work {
     /// It is not asked any more.
     pub(super) fn give_up(&mut self, context: &mut Context<'_>) {
         match self {
-            Work::Call(deferred, _) => deferred.give_up(context),
+            Work::Call(deferred, ..) => deferred.give_up(context),
             Work::Page(action) => action.give_up(context),
             Work::Metrics(_) | Work::Decoding(_) => {}
             #[cfg(feature = "gzip")]
@@ -116,7 +126,7 @@ impl Work {
     /// Goes on as far as it can; what came of it, if it is at its end.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Option<Finished> {
         match self {
-            Work::Call(deferred, _) => deferred.poll(context).map(Finished::Call),
+            Work::Call(deferred, _, dialect) => deferred.poll(context).map(|done| Finished::Call(done, *dialect)),
             Work::Page(action) => action.advance(context).then(|| {
                 let ctime = context.host.local_ctime(context.now.wall.secs());
                 Finished::Page { host: action.host.take(), message: action.message(&ctime) }
@@ -199,7 +209,7 @@ impl DeferredReplies {
         let abandoned = self.all.iter().filter(|reply| reply.conn.is_none() && !reply.is_given_up).count();
         let reply = &mut self.all[at];
         reply.conn = None;
-        if let Work::Call(deferred, _) = &mut reply.work {
+        if let Work::Call(deferred, ..) = &mut reply.work {
             deferred.abandon();
         }
         if abandoned >= ABANDONED_MAX {
@@ -220,7 +230,7 @@ impl DeferredReplies {
 impl DeferredReply {
     fn give_up(&mut self) {
         self.is_given_up = true;
-        if let Work::Call(deferred, _) = &mut self.work {
+        if let Work::Call(deferred, ..) = &mut self.work {
             deferred.forget_rest();
         }
     }
@@ -237,7 +247,7 @@ mod tests {
         let mut replies = DeferredReplies::default();
         for (at, size) in sizes.iter().enumerate() {
             let calls = vec![Value::from("x".repeat(*size))];
-            let work = Work::Call(Deferred::Multicall(Box::new(Multicall::new(calls))), String::new());
+            let work = Work::Call(Deferred::Multicall(Box::new(Multicall::new(calls))), String::new(), Dialect::Xml);
             let conn = Some(ConnId(at as u64));
             replies.add(DeferredReply {
                 conn,

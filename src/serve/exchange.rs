@@ -3,7 +3,7 @@
 
 use super::complaints::Complaints;
 use super::conn::Conn;
-use super::deferred::{Finished, Work};
+use super::deferred::{Dialect, Finished, Work};
 use super::events::{self, EventFeed};
 use super::feed::Feed;
 #[cfg(feature = "fleet")]
@@ -141,6 +141,8 @@ impl Exchange<'_> {
             Handler::FleetPage if self.daemon.config.is_in_fleet() => self.fleet_page(&request),
             #[cfg(feature = "fleet")]
             Handler::FleetLive if self.daemon.config.is_in_fleet() => self.fleet_live(head),
+            #[cfg(feature = "fleet")]
+            Handler::Rest if self.daemon.config.is_in_fleet() => self.rest(head, path, query, body),
             Handler::LogPart => self.log_part(&request),
             Handler::Metrics if self.turns.is_some() && matches!(head.method, "GET" | "HEAD") => self.metrics(head),
             #[cfg(feature = "fleet")]
@@ -156,6 +158,7 @@ impl Exchange<'_> {
             | Handler::FleetEvents
             | Handler::FleetPage
             | Handler::FleetLive
+            | Handler::Rest
             | Handler::Static => self.static_file(&request),
         }
     }
@@ -163,8 +166,8 @@ impl Exchange<'_> {
     /// Replies with what came of work that had to wait.
     pub(super) fn finish(&mut self, reply_to: ReplyTo, finished: Finished) -> AfterRequest {
         match finished {
-            Finished::Call(done) => self.answer_call(reply_to, done),
-            Finished::Decoded(Ok(call), _) => self.call(reply_to, &call),
+            Finished::Call(done, dialect) => self.answer_call(reply_to, dialect, done),
+            Finished::Decoded(Ok(call), _) => self.call(reply_to, Dialect::Xml, &call),
             Finished::Decoded(Err(DecodeError::NoMemory), _) => self.give_up(),
             Finished::Decoded(Err(error), body) => self.no_call(reply_to, &error, &body),
             Finished::Page { host, message } => self.redirect(reply_to, &action::location(host.as_deref(), &message)),
@@ -197,7 +200,7 @@ impl Exchange<'_> {
         match self.memo.begin(body) {
             Ok(Decoded::Call(call)) => {
                 self.budget.spend_bytes(DECODING_COST * body.len());
-                self.call(head.reply_to, &call)
+                self.call(head.reply_to, Dialect::Xml, &call)
             }
             Ok(Decoded::UnderWay(decoder)) => AfterRequest::Deferred(Work::Decoding(decoder)),
             Err(error) => self.no_call(head.reply_to, &error, body),
@@ -219,7 +222,7 @@ impl Exchange<'_> {
     }
 
     /// Carries out a call.
-    fn call(&mut self, reply_to: ReplyTo, call: &Call) -> AfterRequest {
+    pub(super) fn call(&mut self, reply_to: ReplyTo, dialect: Dialect, call: &Call) -> AfterRequest {
         let method = &call.method;
         let before = self.daemon.activity.last();
         let outcome = rpc::call(&mut self.context(method), method, &call.params);
@@ -230,9 +233,9 @@ impl Exchange<'_> {
             Err(fault) => activity!(Trace, "XML-RPC method {method}() returned fault: [{}] {fault}", fault.code as i32),
         }
         match outcome {
-            Ok(Outcome::Deferred(deferred)) => AfterRequest::Deferred(Work::Call(deferred, method.clone())),
-            Ok(Outcome::Now(answer)) => self.answer_call(reply_to, Ok(answer)),
-            Err(fault) => self.answer_call(reply_to, Err(fault)),
+            Ok(Outcome::Deferred(deferred)) => AfterRequest::Deferred(Work::Call(deferred, method.clone(), dialect)),
+            Ok(Outcome::Now(answer)) => self.answer_call(reply_to, dialect, Ok(answer)),
+            Err(fault) => self.answer_call(reply_to, dialect, Err(fault)),
         }
     }
 
@@ -251,7 +254,12 @@ impl Exchange<'_> {
     }
 
     /// The reply to a call.
-    fn answer_call(&mut self, reply_to: ReplyTo, done: rpc::Done) -> AfterRequest {
+    fn answer_call(&mut self, reply_to: ReplyTo, dialect: Dialect, done: rpc::Done) -> AfterRequest {
+        match dialect {
+            Dialect::Xml => {}
+            #[cfg(feature = "fleet")]
+            Dialect::Json => return self.answer_rest(reply_to, done),
+        }
         if let Ok(Answer::CutCharacter) = done {
             return self.error(reply_to, Status::INTERNAL_SERVER_ERROR);
         }

@@ -31,6 +31,8 @@ mod peers;
 #[cfg(feature = "fleet")]
 mod published;
 mod replies;
+#[cfg(feature = "fleet")]
+mod rest;
 mod route;
 mod scrape;
 mod sites;

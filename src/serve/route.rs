@@ -20,6 +20,8 @@ pub enum Handler {
     FleetPage,
     /// The state of a fleet as it changes, for its page.
     FleetLive,
+    /// Calls as REST.
+    Rest,
     /// A part of a log, for a page.
     LogPart,
     /// `/metrics`: figures for Prometheus.
@@ -48,6 +50,16 @@ pub const ROUTES: &[(&str, bool, Handler)] = &[
     ("/fleet/events", false, Handler::FleetEvents),
     ("/fleet/live", false, Handler::FleetLive),
     ("/fleet.html", false, Handler::FleetPage),
+    #[cfg(feature = "fleet")]
+    ("/openapi.json", false, Handler::Rest),
+    #[cfg(feature = "fleet")]
+    ("/api/v1/", true, Handler::Rest),
+    #[cfg(feature = "fleet")]
+    ("/supvisors/", true, Handler::Rest),
+    #[cfg(feature = "fleet")]
+    ("/supervisor/", true, Handler::Rest),
+    #[cfg(feature = "fleet")]
+    ("/system/", true, Handler::Rest),
     ("/stheno/log", false, Handler::LogPart),
     ("/", false, Handler::Index),
     ("/index.html", false, Handler::Index),
@@ -85,6 +97,9 @@ mod tests {
             ("/fleet/a", Handler::Static),
             ("/fleet/live", Handler::FleetLive),
             ("/fleet.html", Handler::FleetPage),
+            #[cfg(feature = "fleet")]
+            ("/supvisors/api_version", Handler::Rest),
+            ("/supvisors", Handler::Static),
             ("/ok.html", Handler::Ok),
             ("/tail.html", Handler::Tail),
             ("/images/icon.png", Handler::Static),

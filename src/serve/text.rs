@@ -15,6 +15,8 @@ const OUTPUT_BYTES_MAX: usize = 128 * 1024;
 pub(super) enum Escape {
     Xml,
     Html,
+    #[cfg(feature = "fleet")]
+    Json,
 }
 
 /// How far it has come.
@@ -83,6 +85,12 @@ impl Escape {
                 let mut html = String::with_capacity(text.len());
                 page::push_text(&mut html, text);
                 html.into_bytes()
+            }
+            #[cfg(feature = "fleet")]
+            Escape::Json => {
+                let mut json = String::with_capacity(text.len());
+                crate::wire::json::push_text(&mut json, text);
+                json.into_bytes()
             }
         }
     }

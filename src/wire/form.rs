@@ -29,6 +29,24 @@ fn fields(text: &str) -> Vec<(String, String)> {
     pairs.map(|(name, value)| (unquote_field(name), unquote_field(value))).take(FIELDS_MAX).collect()
 }
 
+/// The value of the last field of that name in a query or an urlencoded body, which may be empty.
+pub fn last_field(text: &str, name: &str) -> Option<String> {
+    let mut pairs = text.split('&').rev().map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.find(|(key, _)| unquote_field(key) == name).map(|(_, value)| unquote_field(value))
+}
+
+/// The names of all fields of a query or an urlencoded body.
+pub fn field_names(text: &str) -> impl Iterator<Item = String> {
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| unquote_field(pair.split_once('=').map_or(pair, |(name, _)| name)))
+}
+
+/// The parts of a path between its slashes, each unquoted by itself, so that a quoted slash is one of a name: `/a/b%2Fc` has two
+/// parts. There may be empty ones.
+pub fn path_parts(path: &str) -> impl Iterator<Item = String> {
+    path.strip_prefix('/').unwrap_or(path).split('/').map(unquote)
+}
+
 /// Undoes the quoting of a form's name or value, where `+` stands for a blank.
 fn unquote_field(text: &str) -> String {
     unquote(&text.replace('+', " "))
@@ -98,6 +116,54 @@ mod tests {
         ];
         for (query, body, expected) in rows {
             assert_eq!(Form::parse(query, body.as_bytes()).get("a"), *expected, "{query:?} {body:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_field_counts_also_if_it_is_empty() {
+        let rows: &[(&str, Option<&str>)] = &[
+            ("", None),
+            ("b=1", None),
+            ("a", Some("")),
+            ("a=", Some("")),
+            ("a=1&a=2", Some("2")),
+            ("a=1&a=&b=3", Some("")),
+            ("a=b=c", Some("b=c")),
+            ("%61=x+y%2Bz%26", Some("x y+z&")),
+            ("a=%C3%A9%FF%", Some("\u{e9}\u{fffd}%")),
+            ("&&a=1&", Some("1")),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(last_field(text, "a").as_deref(), *expected, "{text:?}");
+            assert_eq!(field_names(text).any(|name| name == "a"), expected.is_some(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_path() {
+        let rows: &[(&str, &[&str])] = &[
+            ("", &[""]),
+            ("/", &[""]),
+            ("/a", &["a"]),
+            ("a/b", &["a", "b"]),
+            ("/a/", &["a", ""]),
+            ("//a", &["", "a"]),
+            ("/a//b", &["a", "", "b"]),
+            ("/a/b%2Fc", &["a", "b/c"]),
+            ("/a%2f", &["a/"]),
+            ("/g:*/x+y%20z", &["g:*", "x+y z"]),
+            ("/%C3%A9/\u{e9}/%E9", &["\u{e9}", "\u{e9}", "\u{fffd}"]),
+            ("/%00%25/%/%2/%zz", &["\0%", "%", "%2", "%zz"]),
+        ];
+        for (path, expected) in rows {
+            assert_eq!(path_parts(path).collect::<Vec<_>>(), *expected, "{path:?}");
+        }
+        // Every name there is comes through, beside others.
+        for c in (0..=0x2ff).chain([0x2028, 0xffff, 0x1f600]).filter_map(char::from_u32) {
+            let name = format!("{c}x{c}");
+            let quoted = quote(&name).replace('/', "%2F");
+            assert_eq!(path_parts(&format!("/a/{quoted}/b")).collect::<Vec<_>>(), ["a", &name, "b"]);
+            assert_eq!(last_field(&format!("a=1&n={quoted}&b"), "n"), Some(name));
         }
     }
 

@@ -4,11 +4,14 @@
 use std::fmt::Write;
 
 use super::pyrepr;
+use super::scan;
 use super::value::Value;
 
 mod read;
+mod xml;
 
 pub use read::read;
+pub use xml::of_xml;
 
 /// A value as JSON. Members keep their order. What JSON has no type for is a string: dates as they are, bytes as base64.
 /// Numbers that are none are `NaN` and `Infinity`, as Python has them.
@@ -71,7 +74,22 @@ fn double(number: f64) -> String {
 
 fn write_string(out: &mut String, text: &str) {
     out.push('"');
-    for c in text.chars() {
+    push_text(out, text);
+    out.push('"');
+}
+
+/// A piece of a string's text, without quotes around it.
+pub fn push_text(out: &mut String, text: &str) {
+    let mut copied = 0;
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    // What needs nothing is copied in one go: logs are long.
+    while let Some(found) =
+        scan::position(&bytes[at..], |byte| !(b' '..=b'~').contains(&byte) | (byte == b'"') | (byte == b'\\'))
+    {
+        at += found;
+        out.push_str(&text[copied..at]);
+        let Some(c) = text[at..].chars().next() else { break };
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
@@ -80,11 +98,12 @@ fn write_string(out: &mut String, text: &str) {
             '\t' => out.push_str("\\t"),
             '\x08' => out.push_str("\\b"),
             '\x0c' => out.push_str("\\f"),
-            ' '..='~' => out.push(c),
             _ => write_escaped(out, c),
         }
+        at += c.len_utf8();
+        copied = at;
     }
-    out.push('"');
+    out.push_str(&text[copied..]);
 }
 
 /// `\uXXXX`; two of them for a character beyond the first plane.

@@ -44,6 +44,8 @@ mod publish;
 mod readiness;
 mod real;
 mod reload;
+#[cfg(feature = "fleet")]
+mod rest;
 mod shutdown;
 mod silent;
 mod spawn;

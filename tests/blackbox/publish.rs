@@ -36,14 +36,18 @@ fn publishing_with(options: &str, more: &str, prepare: impl FnOnce(&mut Command)
 }
 
 /// A reader of a port, which has sent this.
-struct Reader {
+pub struct Reader {
     stream: TcpStream,
     bytes: Vec<u8>,
 }
 
 impl Reader {
     fn new(port: u16, sent: &[u8]) -> Reader {
-        let stream = wait_for("the port", || TcpStream::connect(("127.0.0.1", port)).ok());
+        Reader::at("127.0.0.1", port, sent)
+    }
+
+    fn at(host: &str, port: u16, sent: &[u8]) -> Reader {
+        let stream = wait_for("the port", || TcpStream::connect((host, port)).ok());
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut reader = Reader { stream, bytes: Vec::new() };
         reader.stream.write_all(sent).unwrap();
@@ -73,12 +77,16 @@ impl Reader {
 
     /// Asks for something over HTTP, with a password if one is given; answers the head.
     fn get(port: u16, path: &str, password: Option<&str>, headers: &str) -> (Reader, String) {
+        Reader::get_at("127.0.0.1", port, path, password, headers)
+    }
+
+    fn get_at(host: &str, port: u16, path: &str, password: Option<&str>, headers: &str) -> (Reader, String) {
         let password = password.map_or(String::new(), |password| {
             let password = base64::engine::general_purpose::STANDARD.encode(format!("u:{password}"));
             format!("Authorization: Basic {password}\r\n")
         });
-        let text = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{password}{headers}\r\n");
-        let mut reader = Reader::new(port, text.as_bytes());
+        let text = format!("GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n{password}{headers}\r\n");
+        let mut reader = Reader::at(host, port, text.as_bytes());
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
             head.push(char::from(reader.take(1)[0]));
@@ -87,9 +95,13 @@ impl Reader {
     }
 
     fn websocket(port: u16, path: &str, password: Option<&str>) -> (Reader, String) {
+        Reader::websocket_at("127.0.0.1", port, path, password)
+    }
+
+    pub fn websocket_at(host: &str, port: u16, path: &str, password: Option<&str>) -> (Reader, String) {
         let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-        Reader::get(port, path, password, upgrade)
+        Reader::get_at(host, port, path, password, upgrade)
     }
 
     fn take(&mut self, count: usize) -> Vec<u8> {
@@ -103,7 +115,7 @@ impl Reader {
     }
 
     /// The next frame of the WebSocket: its first byte and payload.
-    fn frame(&mut self) -> (u8, String) {
+    pub fn frame(&mut self) -> (u8, String) {
         let head = self.take(2);
         let length = match head[1] {
             126 => {

@@ -87,6 +87,9 @@ pub struct Head<'a> {
     pub accept_encoding: Option<&'a str>,
     /// `Last-Event-ID`: the last event of a stream that it has seen.
     pub last_event_id: Option<&'a str>,
+    /// `Content-Type`: what its body is.
+    #[cfg(feature = "fleet")]
+    pub content_type: Option<&'a str>,
     /// `Upgrade`: what it would rather speak, `websocket`.
     pub upgrade: Option<&'a str>,
     /// `Sec-WebSocket-Key`: base64, from which the answer's key is made.
@@ -150,6 +153,8 @@ pub fn parse_head(head: &mut [u8]) -> Result<Head<'_>, HttpError> {
         if_none_match: None,
         accept_encoding: None,
         last_event_id: None,
+        #[cfg(feature = "fleet")]
+        content_type: None,
         upgrade: None,
         websocket_key: None,
     };
@@ -199,6 +204,8 @@ impl<'a> Head<'a> {
             13 if is("If-None-Match") => &mut self.if_none_match,
             15 if is("Accept-Encoding") => &mut self.accept_encoding,
             13 if is("Last-Event-ID") => &mut self.last_event_id,
+            #[cfg(feature = "fleet")]
+            12 if is("Content-Type") => &mut self.content_type,
             7 if is("Upgrade") => &mut self.upgrade,
             17 if is("Sec-WebSocket-Key") => &mut self.websocket_key,
             14 if is("Content-Length") => return self.framing.set_length(value),

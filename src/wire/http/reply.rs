@@ -22,6 +22,7 @@ impl Status {
     pub const METHOD_NOT_ALLOWED: Status = Status(405, "Method Not Allowed");
     pub const LENGTH_REQUIRED: Status = Status(411, "Length Required");
     pub const BODY_TOO_LARGE: Status = Status(413, "Request Entity Too Large");
+    pub const UNSUPPORTED_MEDIA_TYPE: Status = Status(415, "Unsupported Media Type");
     pub const HEAD_TOO_LARGE: Status = Status(431, "Request Header Fields Too Large");
     pub const INTERNAL_SERVER_ERROR: Status = Status(500, "Internal Server Error");
     pub const SERVICE_UNAVAILABLE: Status = Status(503, "Service Unavailable");

@@ -1,0 +1,235 @@
+//! REST (V-560 to V-564), under the paths of Supvisors' Flask application and the same below `/api/v1`: requests become the calls
+//! of [`rest`], and their answers JSON. They are carried out, bounded and waited for as those of XML-RPC are.
+
+use std::borrow::Cow;
+
+use super::deferred::Dialect;
+use super::exchange::{AfterRequest, Exchange};
+use super::text::Escape;
+use crate::rpc::rest::{self, Place, Route};
+use crate::rpc::{self, Answer, LogAnswer};
+use crate::web::guard::{self, Refusal};
+use crate::wire::form::{field_names, last_field};
+use crate::wire::http::{Head, ReplyTo, Status};
+use crate::wire::json;
+use crate::wire::value::{Value, record};
+use crate::wire::xmlrpc::Call;
+
+/// Bytes of a body: as many as an argument of a command may have on Linux.
+const BODY_BYTES_MAX: usize = 128 * 1024;
+
+/// What paths may begin with.
+const PREFIX: &str = "/api/v1";
+
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+/// What an argument is called that is not what it has to be, as Flask-RESTX has it.
+const INVALID: &str = "Input payload validation failed";
+
+/// A status, and what is said with it.
+type Refused = (Status, Value);
+
+impl Exchange<'_> {
+    /// A request for a path of REST, still quoted.
+    pub(super) fn rest(&mut self, head: &Head<'_>, path: &str, query: &str, body: Option<&[u8]>) -> AfterRequest {
+        let after = path.strip_prefix(PREFIX).filter(|path| path.starts_with('/'));
+        let (path, is_strict) = (after.unwrap_or(path), after.is_some());
+        let found = if path == "/openapi.json" { None } else { rest::find(self.registry, path) };
+        let is_read = match &found {
+            Some((route, _)) => route.is_read,
+            None if path == "/openapi.json" => true,
+            None => {
+                return self.refuse(head.reply_to, (Status::NOT_FOUND, message("There is nothing under this path.")));
+            }
+        };
+        match head.method {
+            "GET" | "HEAD" if is_read => {}
+            "POST" if !is_read => {}
+            method => return self.other_method(head.reply_to, method, is_read),
+        }
+        if if is_read { guard::is_cross_site(head) } else { guard::may_be_forged(head) } {
+            return self.forbid(head, Refusal::OtherSite);
+        }
+        let Some((route, values)) = found else { return self.openapi(head.reply_to) };
+        let given = fields(&route, query, head.content_type, body.unwrap_or_default())
+            .and_then(|given| if is_strict { given.are_known(&route) } else { Ok(given) });
+        match given.and_then(|given| params(&route, values, &given)) {
+            Ok(params) => self.call(head.reply_to, Dialect::Json, &Call { method: route.call(), params }),
+            Err(refused) => self.refuse(head.reply_to, refused),
+        }
+    }
+
+    /// What came of a call.
+    pub(super) fn answer_rest(&mut self, reply_to: ReplyTo, done: rpc::Done) -> AfterRequest {
+        let text = match done {
+            Ok(Answer::Value(value)) => json::write(&value),
+            Ok(Answer::Xml(xml)) => of_xml(&xml),
+            Ok(Answer::Log(answer)) => return self.log_as_json(reply_to, *answer),
+            Ok(Answer::CutCharacter) => {
+                let why = message("That part of the log ends within a character: ask for some bytes more.");
+                return self.refuse(reply_to, (Status::BAD_REQUEST, why));
+            }
+            Err(fault) => {
+                let said = record([("message", fault.to_string().into()), ("code", (fault.code as i32).into())]);
+                return self.refuse(reply_to, (Status::BAD_REQUEST, said));
+            }
+        };
+        self.json(reply_to, Status::OK, &[JSON], text)
+    }
+
+    /// The same with a long text of a log in it, which goes out piece by piece.
+    fn log_as_json(&mut self, reply_to: ReplyTo, LogAnswer { before, text, after }: LogAnswer) -> AfterRequest {
+        let whole = of_xml(&[before, after].concat());
+        // The text belongs into the first string, which is empty so far.
+        let (before, after) = whole.split_at(whole.find("\"\"").map_or(0, |at| at + 1));
+        if reply_to.head_only {
+            return self.write(reply_to, Status::OK, |reply| {
+                reply.headers(&[JSON]).stream();
+            });
+        }
+        self.text(reply_to, &[JSON], (before.into(), format!("{after}\n").into()), text, Escape::Json)
+    }
+
+    /// The document about all paths.
+    fn openapi(&mut self, reply_to: ReplyTo) -> AfterRequest {
+        let has_password = self.sites.has_password(self.conn.server);
+        let text = rest::openapi::document(&rest::routes(self.registry), rpc::VERSION, has_password);
+        self.json(reply_to, Status::OK, &[JSON], text)
+    }
+
+    /// A method that is not for this path; OPTIONS says which are.
+    fn other_method(&mut self, reply_to: ReplyTo, method: &str, is_read: bool) -> AfterRequest {
+        let allow = ("Allow", if is_read { "GET, HEAD, OPTIONS" } else { "OPTIONS, POST" });
+        if method == "OPTIONS" {
+            return self.write(reply_to, Status::OK, |reply| reply.headers(&[allow]).body(&[]));
+        }
+        let said = json::write(&message("The method is not allowed for this path."));
+        self.json(reply_to, Status::METHOD_NOT_ALLOWED, &[allow, JSON], said)
+    }
+
+    fn refuse(&mut self, reply_to: ReplyTo, (status, said): Refused) -> AfterRequest {
+        self.json(reply_to, status, &[JSON], json::write(&said))
+    }
+
+    /// A whole document, and a line feed as Flask has it.
+    fn json(&mut self, reply_to: ReplyTo, status: Status, headers: &[(&str, &str)], mut text: String) -> AfterRequest {
+        text.push('\n');
+        self.budget.spend_bytes(text.len());
+        self.write(reply_to, status, |reply| reply.headers(headers).body(text.as_bytes()))
+    }
+}
+
+/// An answer that was written as XML.
+fn of_xml(xml: &[u8]) -> String {
+    let json = std::str::from_utf8(xml).ok().and_then(json::of_xml);
+    debug_assert!(json.is_some(), "it is of our own writing");
+    json.unwrap_or_else(|| "null".to_string())
+}
+
+fn message(text: &'static str) -> Value {
+    record([("message", text.into())])
+}
+
+/// The parameters of a call: those of the path, and fields, else what they are by default.
+fn params(route: &Route, values: Vec<Value>, given: &Fields<'_>) -> Result<Vec<Value>, Refused> {
+    let (mut values, mut params) = (values.into_iter(), Vec::new());
+    for param in &route.params {
+        params.push(match param.place {
+            // The method knows what the last ones are that are missing.
+            Place::Path { .. } => match values.next() {
+                Some(value) => value,
+                None => break,
+            },
+            Place::Said(said) => Value::Bool(said),
+            Place::Field => {
+                // Each has to be in order; of several the first counts.
+                let all = given.all(param.name).map(|given| field(param, given));
+                let all = all.collect::<Result<Vec<Value>, Refused>>()?;
+                all.into_iter().next().unwrap_or_else(|| param.kind.default())
+            }
+        });
+    }
+    Ok(params)
+}
+
+/// A field that is given: the text of its value, or in JSON the value itself.
+fn field(param: &rest::Param, given: Value) -> Result<Value, Refused> {
+    let is_truth = param.kind == rest::Kind::Truth;
+    let value = match &given {
+        Value::Bool(_) if is_truth => Some(given.clone()),
+        Value::Int(number @ (0 | 1)) if is_truth => Some(Value::Bool(*number == 1)),
+        Value::Str(text) => param.kind.read(text),
+        _ => None,
+    };
+    value.ok_or_else(|| {
+        let kind = if is_truth { "boolean" } else { "str" };
+        invalid(param.name.to_string(), format!("Invalid literal for {kind}(): {}", json::write(&given)))
+    })
+}
+
+/// What is said of a field that is not in order.
+fn invalid(name: String, why: String) -> Refused {
+    let errors = Value::Struct(vec![(name.into(), why.into())]);
+    (Status::BAD_REQUEST, record([("errors", errors), ("message", INVALID.into())]))
+}
+
+/// Where fields of a request stand.
+struct Fields<'a> {
+    query: &'a str,
+    form: &'a str,
+    /// The members of a JSON object.
+    members: Vec<(Cow<'static, str>, Value)>,
+}
+
+/// The fields of a request. A body that nobody looks at may be anything.
+fn fields<'a>(
+    route: &Route,
+    query: &'a str,
+    content_type: Option<&str>,
+    body: &'a [u8],
+) -> Result<Fields<'a>, Refused> {
+    let fields = Fields { query, form: "", members: Vec::new() };
+    let refused = |status, why| Err((status, message(why)));
+    if body.is_empty() || !route.has_fields() {
+        return Ok(fields);
+    }
+    if body.len() > BODY_BYTES_MAX {
+        return refused(Status::BODY_TOO_LARGE, "The body is too large.");
+    }
+    let media = content_type.and_then(|media| media.split(';').next()).unwrap_or_default().trim();
+    let text = std::str::from_utf8(body).ok();
+    if media.eq_ignore_ascii_case("application/json") {
+        return match text.and_then(json::read) {
+            Some(Value::Struct(members)) => Ok(Fields { members, ..fields }),
+            _ => refused(Status::BAD_REQUEST, "The body is no object of JSON."),
+        };
+    }
+    if media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return match text {
+            Some(form) => Ok(Fields { form, ..fields }),
+            None => refused(Status::BAD_REQUEST, "The body is not UTF-8."),
+        };
+    }
+    refused(Status::UNSUPPORTED_MEDIA_TYPE, "The body has to be a form, or JSON.")
+}
+
+impl Fields<'_> {
+    /// Every value of that name: of the form, of the query, of the object.
+    fn all(&self, name: &str) -> impl Iterator<Item = Value> {
+        let texts = [last_field(self.form, name), last_field(self.query, name)].into_iter().flatten().map(Value::from);
+        let member = self.members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        texts.chain(member)
+    }
+
+    /// Refuses fields that the route does not have: whoever has misspelt one should know it. Clients of the Flask application, which
+    /// does not mind, ask elsewhere.
+    fn are_known(self, route: &Route) -> Result<Self, Refused> {
+        let is_known = |name: &str| route.params.iter().any(|param| param.place == Place::Field && param.name == name);
+        let names = field_names(self.query).chain(field_names(self.form));
+        let unknown = names.chain(self.members.iter().map(|(name, _)| name.to_string())).find(|name| !is_known(name));
+        match unknown {
+            Some(name) => Err(invalid(name, "There is no such field.".to_string())),
+            None => Ok(self),
+        }
+    }
+}
