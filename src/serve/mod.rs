@@ -362,15 +362,10 @@ impl Service {
 
     /// Connections that have output or are to be closed, since the last call.
     pub fn take_dirty(&mut self) -> Vec<ConnId> {
-        let mut dirty = self.conns.take_dirty();
         #[cfg(feature = "fleet")]
-        if let Some(peers) = self.peers_mut() {
-            let mut of_peers = peers.take_dirty();
-            of_peers.sort_unstable();
-            of_peers.dedup();
-            dirty.append(&mut of_peers);
-        }
-        dirty
+        return self.dirty_with_peers();
+        #[cfg(not(feature = "fleet"))]
+        self.conns.take_dirty()
     }
 
     /// A connection's output, for the reactor to write from and to shorten.

@@ -27,6 +27,18 @@ impl Service {
         self.extensions.fleet.as_mut().map(|fleet| &mut fleet.peers)
     }
 
+    /// The connections that have something to be written, and those of the fleet that do.
+    pub(super) fn dirty_with_peers(&mut self) -> Vec<ConnId> {
+        let mut dirty = self.conns.take_dirty();
+        if let Some(peers) = self.peers_mut() {
+            let mut of_peers = peers.take_dirty();
+            of_peers.sort_unstable();
+            of_peers.dedup();
+            dirty.append(&mut of_peers);
+        }
+        dirty
+    }
+
     pub(super) fn peers_own(&self, conn: ConnId) -> bool {
         self.peers().is_some_and(|peers| peers.owns(conn))
     }

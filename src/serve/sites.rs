@@ -24,7 +24,8 @@ const UNIX_SLOTS: usize = 64;
 /// Connections that a port always has room for.
 const INET_SLOTS: usize = 32;
 
-/// What is spoken at a server.
+/// What is spoken at a server; without a fleet there is nothing but HTTP.
+#[cfg(feature = "fleet")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Speech {
     /// HTTP, with all that is here.
@@ -38,6 +39,7 @@ pub(super) enum Speech {
 }
 
 struct Site {
+    #[cfg(feature = "fleet")]
     speech: Speech,
     credentials: Option<Credentials>,
     address: ServerAddress,
@@ -62,7 +64,7 @@ impl Sites {
     /// Those of a configuration.
     pub(super) fn new(config: &Config) -> Sites {
         Sites {
-            sites: config.servers.iter().map(|server| Site::of(server, Speech::Http)).chain(of_fleet(config)).collect(),
+            sites: config.servers.iter().map(Site::of).chain(of_fleet(config)).collect(),
             names: names(config),
             descriptors: usize::MAX,
             kept: usize::try_from(config.supervisord.minfds).unwrap_or(0),
@@ -111,6 +113,7 @@ impl Sites {
     }
 
     /// What is spoken at a server.
+    #[cfg(feature = "fleet")]
     pub(super) fn speaks(&self, server: usize) -> Speech {
         self.sites.get(server).map_or(Speech::Http, |site| site.speech)
     }
@@ -143,24 +146,31 @@ impl Sites {
 }
 
 impl Site {
-    fn of(server: &Server, speech: Speech) -> Site {
-        Site { speech, credentials: server.credentials.clone(), address: server.address.clone() }
+    /// One that speaks HTTP.
+    fn of(server: &Server) -> Site {
+        Site {
+            #[cfg(feature = "fleet")]
+            speech: Speech::Http,
+            credentials: server.credentials.clone(),
+            address: server.address.clone(),
+        }
     }
 }
 
 /// The servers of a fleet, behind the others: of its instances, and of its events.
+#[cfg(feature = "fleet")]
 fn of_fleet(config: &Config) -> Vec<Site> {
-    #[cfg(feature = "fleet")]
-    {
-        let instances = config.fleet_server().map(|server| Site::of(&server, Speech::Fleet));
-        let events = config.event_server().map(|(server, link)| {
-            let is_zmq = link == crate::config::fleet::EventLink::Zmq;
-            Site::of(&server, if is_zmq { Speech::Zmq } else { Speech::WebSocket })
-        });
-        instances.into_iter().chain(events).collect()
-    }
-    #[cfg(not(feature = "fleet"))]
-    Vec::new()
+    let instances = config.fleet_server().map(|server| Site { speech: Speech::Fleet, ..Site::of(&server) });
+    let events = config.event_server().map(|(server, link)| {
+        let is_zmq = link == crate::config::fleet::EventLink::Zmq;
+        Site { speech: if is_zmq { Speech::Zmq } else { Speech::WebSocket }, ..Site::of(&server) }
+    });
+    instances.into_iter().chain(events).collect()
+}
+
+#[cfg(not(feature = "fleet"))]
+fn of_fleet(_: &Config) -> Option<Site> {
+    None
 }
 
 /// The names of this machine: as configured for its servers, as the system has it, and what `[stheno] hosts` adds.

@@ -87,7 +87,8 @@ pub fn is_cross_site(head: &Head) -> bool {
     }
 }
 
-/// Whether a page of another host asks, as far as the browser says so; another port of the same host may.
+/// For the events of a fleet: whether a page of another host asks, as far as the browser says so; another port of the same host may.
+#[cfg(any(feature = "fleet", test))]
 pub fn is_other_host(head: &Head) -> bool {
     let name = |authority: &str| match authority.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name.to_ascii_lowercase(),
