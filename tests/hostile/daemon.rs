@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,12 +11,13 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use super::attacks::post;
+use super::port::free_port;
 use super::read_all;
 use super::silent::Silent;
 use super::turns::Turns;
 
 /// How long anything is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long the victim lives at least: one that ends within 20 ms of its start rests until these are over.
 const UPTIME: Duration = Duration::from_millis(30);
@@ -230,8 +231,4 @@ fn births(path: &Path) -> Receiver<(i32, Instant)> {
         }
     });
     receiver
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }

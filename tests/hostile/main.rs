@@ -8,6 +8,8 @@
 
 mod attacks;
 mod daemon;
+#[path = "../blackbox/port.rs"]
+mod port;
 #[path = "../blackbox/silent.rs"]
 mod silent;
 mod turns;
