@@ -16,8 +16,9 @@ use super::read_all;
 use super::silent::Silent;
 use super::turns::Turns;
 
-/// How long anything is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything is waited for. An executable that is not optimised and gets a tenth of a processor takes most of a minute over
+/// the worst of the attacks.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How long the victim lives at least: one that ends within 20 ms of its start rests until these are over.
 const UPTIME: Duration = Duration::from_millis(30);
