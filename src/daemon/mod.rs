@@ -42,6 +42,10 @@ pub(crate) mod roster;
 mod shutdown;
 mod sockets;
 mod strangers;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod turnover;
 mod vain;
 mod validate;

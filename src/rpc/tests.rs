@@ -8,7 +8,6 @@ use crate::wire::value::Value;
 
 mod additions;
 mod beside;
-mod changes;
 mod dynamic;
 mod given_up;
 mod history;

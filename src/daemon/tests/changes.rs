@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use super::super::testing::World;
 use crate::config::Group;
-use crate::daemon::change::{Addition, Change, Origin};
+use crate::daemon::change::{Addition, Change};
+use crate::daemon::testing::{World, groups};
 
 /// `up` runs, `down` does not; neither `l` nor `f` do.
 const TEXT: &str = "[program:up]\ncommand=up\n[program:down]\ncommand=down\nautostart=false\n\
@@ -21,7 +21,7 @@ fn shown(world: &World) -> (Vec<String>, Vec<String>) {
     let mut configured: Vec<String> =
         configured.map(|group| format!("{} {}", group.name, group.processes.len())).collect();
     configured.sort();
-    (world.groups(), configured)
+    (groups(&world.daemon), configured)
 }
 
 /// A configured group with only these of its processes.
@@ -136,14 +136,12 @@ fn changes_are_made_whole_or_not_at_all() {
         assert_eq!(before.0, BEFORE, "{name}");
         let up = world.daemon.roster.find_process("g:up");
         let change = change(&world);
-        let origin = Origin { client: "test".to_string(), method: "test".to_string() };
-        let (now, host) = (world.now, &mut world.host);
         let obstacles = world.daemon.obstacles(&change);
-        let outcome = world.daemon.apply(&change, &origin, now, host).map_err(|fault| fault.to_string());
+        let outcome = world.change(&change);
         match expected {
-            Ok(groups) => {
+            Ok(after) => {
                 assert_eq!(outcome, Ok(()), "{name}");
-                assert_eq!(&world.groups(), groups, "{name}");
+                assert_eq!(&groups(&world.daemon), after, "{name}");
             }
             Err(fault) => {
                 assert_eq!(outcome, Err(fault.to_string()), "{name}");
