@@ -48,6 +48,7 @@ test: ## run all tests, also those behind one that fails
 check: ## formatting, lints, all tests
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+	cargo clippy --lib --no-default-features -- -D warnings
 	$(MAKE) test
 
 sim: ## the simulation, a hundred times longer
