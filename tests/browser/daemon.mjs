@@ -14,13 +14,15 @@ export const pictures = folder ?? join(tmpdir(), "stheno-page");
 const require = createRequire(join(process.env.BROWSER_MODULES ?? process.cwd(), "x.js"));
 export const { chromium } = require("playwright-core");
 export const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-export const PATIENCE_MS = 15_000;
+export const PATIENCE_MS = 60_000;
 
+// Below those that the system chooses from by itself, as for a browser's connections.
 export const freePort = () => new Promise((done) => {
-	const server = createServer().listen(0, "127.0.0.1", () => {
-		const { port } = server.address();
-		server.close(() => done(port));
-	});
+	const attempt = () => {
+		const port = 12_000 + Math.floor(Math.random() * 20_000);
+		const server = createServer().once("error", attempt).listen(port, "127.0.0.1", () => server.close(() => done(port)));
+	};
+	attempt();
 });
 
 export class Daemon {
