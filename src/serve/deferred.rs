@@ -9,8 +9,12 @@ use super::packing::{Headers, Packing};
 use super::scrape::Scrape;
 use crate::clock::Mono;
 use crate::id::ConnId;
+#[cfg(feature = "fleet")]
+use crate::rpc::budget::Budget;
 use crate::rpc::{Context, Deferred, Done};
 use crate::wire::http::ReplyTo;
+#[cfg(feature = "fleet")]
+use crate::wire::json::Conversion;
 use crate::wire::xmlrpc::{Call, CallDecoder, DecodeError};
 
 /// Replies whose clients are gone and that are still under way. Each ends by itself, but some wait for what never comes.
@@ -18,6 +22,12 @@ const ABANDONED_MAX: usize = 1024;
 
 /// Microseconds for which a call is decoded before the turn's time is looked at.
 const DECODING_PIECE_US: u32 = 100;
+
+/// Bytes of XML that become JSON before the turn's time is looked at, and how many do in a microsecond.
+#[cfg(feature = "fleet")]
+const CONVERSION_PIECE_BYTES: usize = 8 * 1024;
+#[cfg(feature = "fleet")]
+const CONVERSION_BYTES_PER_US: usize = 64;
 
 /// A reply that waits for something to happen.
 pub(super) struct DeferredReply {
@@ -54,6 +64,9 @@ pub(super) enum Work {
     /// A page that is being packed.
     #[cfg(feature = "gzip")]
     Packing(Box<Packing>),
+    /// An answer that is becoming JSON.
+    #[cfg(feature = "fleet")]
+    Conversion(Box<Conversion>),
 }
 
 /// What came of it.
@@ -69,6 +82,9 @@ pub(super) enum Finished {
     /// A packed page, and its headers.
     #[cfg(feature = "gzip")]
     Packed(Headers, Vec<u8>),
+    /// An answer as JSON; nothing if it could not be made.
+    #[cfg(feature = "fleet")]
+    Json(Option<String>),
 }
 
 /// Through which method an action of the web page comes, for the audit line.
@@ -86,6 +102,8 @@ impl Work {
             Work::Decoding(_) => String::new(),
             #[cfg(feature = "gzip")]
             Work::Packing(_) => String::new(),
+            #[cfg(feature = "fleet")]
+            Work::Conversion(_) => String::new(),
         }
     }
 
@@ -98,6 +116,8 @@ impl Work {
             Work::Metrics(_) | Work::Decoding(_) => Some(Mono(0)),
             #[cfg(feature = "gzip")]
             Work::Packing(_) => Some(Mono(0)),
+            #[cfg(feature = "fleet")]
+            Work::Conversion(_) => Some(Mono(0)),
         }
     }
 
@@ -109,6 +129,8 @@ impl Work {
             Work::Decoding(decoder) => decoder.bytes(),
             #[cfg(feature = "gzip")]
             Work::Packing(packing) => packing.bytes(),
+            #[cfg(feature = "fleet")]
+            Work::Conversion(conversion) => conversion.bytes(),
         }
     }
 
@@ -120,6 +142,8 @@ impl Work {
             Work::Metrics(_) | Work::Decoding(_) => {}
             #[cfg(feature = "gzip")]
             Work::Packing(_) => {}
+            #[cfg(feature = "fleet")]
+            Work::Conversion(_) => {}
         }
     }
 
@@ -147,6 +171,22 @@ impl Work {
             Work::Packing(packing) => {
                 packing.go_on(context.budget).map(|(headers, page)| Finished::Packed(headers, page))
             }
+            #[cfg(feature = "fleet")]
+            Work::Conversion(conversion) => convert(conversion, context.budget).map(Finished::Json),
+        }
+    }
+}
+
+/// Makes JSON while the turn has time; what came of it at the end.
+#[cfg(feature = "fleet")]
+pub(super) fn convert(conversion: &mut Conversion, budget: &mut Budget) -> Option<Option<String>> {
+    loop {
+        if budget.is_spent() {
+            return None;
+        }
+        budget.spend((CONVERSION_PIECE_BYTES / CONVERSION_BYTES_PER_US) as u32);
+        if let Some(json) = conversion.go_on(CONVERSION_PIECE_BYTES) {
+            return Some(json);
         }
     }
 }
@@ -200,6 +240,8 @@ impl DeferredReplies {
             Work::Decoding(_) | Work::Metrics(_) => true,
             #[cfg(feature = "gzip")]
             Work::Packing(_) => true,
+            #[cfg(feature = "fleet")]
+            Work::Conversion(_) => true,
             Work::Call(..) | Work::Page(_) => false,
         };
         if ends {

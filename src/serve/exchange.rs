@@ -176,6 +176,8 @@ impl Exchange<'_> {
                 self.budget.spend_bytes(page.len());
                 self.write(reply_to, Status::OK, |reply| reply.headers(&headers).body(&page))
             }
+            #[cfg(feature = "fleet")]
+            Finished::Json(json) => self.converted(reply_to, json),
             Finished::Metrics(scrape) => {
                 let Some(turns) = self.turns else { return self.error(reply_to, Status::NOT_FOUND) };
                 let text = scrape.text(self.daemon, self.connections, turns, self.host);

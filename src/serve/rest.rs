@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::deferred::Dialect;
+use super::deferred::{self, Dialect, Work};
 use super::exchange::{AfterRequest, Exchange};
 use super::text::Escape;
 use crate::rpc::rest::{self, Place, Route};
@@ -63,7 +63,14 @@ impl Exchange<'_> {
     pub(super) fn answer_rest(&mut self, reply_to: ReplyTo, done: rpc::Done) -> AfterRequest {
         let text = match done {
             Ok(Answer::Value(value)) => json::write(&value),
-            Ok(Answer::Xml(xml)) => of_xml(&xml),
+            Ok(Answer::Xml(xml)) => {
+                // Small ones are there at once.
+                let mut conversion = Box::new(json::Conversion::new(xml));
+                return match deferred::convert(&mut conversion, self.budget) {
+                    Some(json) => self.converted(reply_to, json),
+                    None => AfterRequest::Deferred(Work::Conversion(conversion)),
+                };
+            }
             Ok(Answer::Log(answer)) => return self.log_as_json(reply_to, *answer),
             Ok(Answer::CutCharacter) => {
                 let why = message("That part of the log ends within a character: ask for some bytes more.");
@@ -77,9 +84,14 @@ impl Exchange<'_> {
         self.json(reply_to, Status::OK, &[JSON], text)
     }
 
+    /// An answer that was written as XML, and is JSON now.
+    pub(super) fn converted(&mut self, reply_to: ReplyTo, json: Option<String>) -> AfterRequest {
+        self.json(reply_to, Status::OK, &[JSON], of_our_own(json))
+    }
+
     /// The same with a long text of a log in it, which goes out piece by piece.
     fn log_as_json(&mut self, reply_to: ReplyTo, LogAnswer { before, text, after }: LogAnswer) -> AfterRequest {
-        let whole = of_xml(&[before, after].concat());
+        let whole = of_our_own(json::of_xml([before, after].concat()));
         // The text belongs into the first string, which is empty so far.
         let (before, after) = whole.split_at(whole.find("\"\"").map_or(0, |at| at + 1));
         if reply_to.head_only {
@@ -119,10 +131,9 @@ impl Exchange<'_> {
     }
 }
 
-/// An answer that was written as XML.
-fn of_xml(xml: &[u8]) -> String {
-    let json = std::str::from_utf8(xml).ok().and_then(json::of_xml);
-    debug_assert!(json.is_some(), "it is of our own writing");
+/// JSON that was made of XML of our own writing.
+fn of_our_own(json: Option<String>) -> String {
+    debug_assert!(json.is_some(), "it is in the layout of our own writer");
     json.unwrap_or_else(|| "null".to_string())
 }
 

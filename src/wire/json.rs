@@ -11,7 +11,7 @@ mod read;
 mod xml;
 
 pub use read::read;
-pub use xml::of_xml;
+pub use xml::{Conversion, of_xml};
 
 /// A value as JSON. Members keep their order. What JSON has no type for is a string: dates as they are, bytes as base64.
 /// Numbers that are none are `NaN` and `Infinity`, as Python has them.

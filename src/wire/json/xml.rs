@@ -2,43 +2,92 @@
 
 use super::{double, push_text};
 
-/// Values in the layout of [`Writer`](crate::wire::xmlrpc::Writer) as JSON, several one behind the other; nothing if they are in
-/// another one.
-pub fn of_xml(xml: &str) -> Option<String> {
-    let mut out = String::with_capacity(xml.len() / 2);
-    let mut rest = xml;
-    while let Some((_, tag)) = rest.split_once('<') {
-        let (tag, behind) = tag.split_once('>')?;
-        rest = behind;
-        // Another one of an array or a struct: what stands before it is its beginning, the name of a member, or the one before.
-        if matches!(tag, "value" | "member") && !out.is_empty() && !out.ends_with(['[', '{', ' ']) {
-            out.push_str(", ");
-        }
-        match tag {
-            "value" | "/value" | "member" | "/member" | "data" | "/data" => {}
-            "array" => out.push('['),
-            "/array" => out.push(']'),
-            "struct" => out.push('{'),
-            "/struct" => out.push('}'),
-            "nil/" => out.push_str("null"),
-            _ => {
-                let (text, behind) = rest.split_once("</")?;
-                rest = behind.strip_prefix(tag)?.strip_prefix('>')?;
-                match tag {
-                    "int" | "i8" => out.push_str(text),
-                    "boolean" => out.push_str(if text == "1" { "true" } else { "false" }),
-                    "double" => out.push_str(&double(text.parse().ok()?)),
-                    "name" | "string" | "dateTime.iso8601" => push_string(&mut out, text)?,
-                    "base64" => push_string(&mut out, &text.replace('\n', ""))?,
-                    _ => return None,
-                }
-                if tag == "name" {
-                    out.push_str(": ");
-                }
+/// A document in the layout of [`Writer`](crate::wire::xmlrpc::Writer) that is being written as JSON, piece by piece; of several
+/// values one stands behind the other.
+pub struct Conversion {
+    xml: Vec<u8>,
+    /// Where the rest begins, always at a tag or what stands between two.
+    at: usize,
+    out: String,
+}
+
+impl Conversion {
+    /// Of which nothing is written yet.
+    pub fn new(xml: Vec<u8>) -> Conversion {
+        Conversion { out: String::with_capacity(xml.len() / 4), xml, at: 0 }
+    }
+
+    /// Bytes that it holds.
+    pub fn bytes(&self) -> usize {
+        self.xml.capacity() + self.out.capacity()
+    }
+
+    /// Goes on for so many bytes, and to the end of the value that they end in. `None` while there is more; at the end the JSON,
+    /// or nothing if the document is in another layout.
+    pub fn go_on(&mut self, bytes: usize) -> Option<Option<String>> {
+        let end = self.at.saturating_add(bytes);
+        while self.at < end {
+            // A piece is checked by itself: all that is split at are characters of ASCII.
+            match step(&self.xml[self.at..], &mut self.out) {
+                Some(0) => return Some(Some(std::mem::take(&mut self.out))),
+                Some(taken) => self.at += taken,
+                None => return Some(None),
             }
         }
+        None
     }
-    Some(out)
+}
+
+/// The whole of such a document; nothing if it is in another layout.
+pub fn of_xml(xml: Vec<u8>) -> Option<String> {
+    let mut conversion = Conversion::new(xml);
+    loop {
+        if let Some(json) = conversion.go_on(usize::MAX) {
+            return json;
+        }
+    }
+}
+
+/// Writes what the next tag says, for a value that is no list its text and end as well; bytes that were read, none at the end.
+fn step(xml: &[u8], out: &mut String) -> Option<usize> {
+    let Some(begin) = find(b'<', xml) else { return Some(0) };
+    let behind = begin + 1 + find(b'>', &xml[begin + 1..])?;
+    let tag = std::str::from_utf8(&xml[begin + 1..behind]).ok()?;
+    let rest = &xml[behind + 1..];
+    // Another one of an array or a struct: what stands before it is its beginning, the name of a member, or the one before.
+    if matches!(tag, "value" | "member") && !out.is_empty() && !out.ends_with(['[', '{', ' ']) {
+        out.push_str(", ");
+    }
+    match tag {
+        "value" | "/value" | "member" | "/member" | "data" | "/data" => {}
+        "array" => out.push('['),
+        "/array" => out.push(']'),
+        "struct" => out.push('{'),
+        "/struct" => out.push('}'),
+        "nil/" => out.push_str("null"),
+        _ => {
+            let end = find(b'<', rest)?;
+            let text = std::str::from_utf8(&rest[..end]).ok()?;
+            rest[end..].strip_prefix(b"</")?.strip_prefix(tag.as_bytes())?.strip_prefix(b">")?;
+            match tag {
+                "int" | "i8" => out.push_str(text),
+                "boolean" => out.push_str(if text == "1" { "true" } else { "false" }),
+                "double" => out.push_str(&double(text.parse().ok()?)),
+                "name" | "string" | "dateTime.iso8601" => push_string(out, text)?,
+                "base64" => push_string(out, &text.replace('\n', ""))?,
+                _ => return None,
+            }
+            if tag == "name" {
+                out.push_str(": ");
+            }
+            return Some(behind + 1 + end + tag.len() + 3);
+        }
+    }
+    Some(behind + 1)
+}
+
+fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|other| *other == byte)
 }
 
 /// A string, of which the three characters of markup are escaped.
@@ -67,10 +116,10 @@ mod tests {
     use crate::wire::value::{Value, record};
     use crate::wire::xmlrpc::Writer;
 
-    fn xml(value: &Value) -> String {
+    fn xml(value: &Value) -> Vec<u8> {
         let mut xml = Vec::new();
         Writer::new(&mut xml).value(value);
-        String::from_utf8(xml).expect("UTF-8")
+        xml
     }
 
     #[test]
@@ -97,7 +146,15 @@ mod tests {
             ]),
         ];
         for value in rows {
-            assert_eq!(of_xml(&xml(&value)).as_deref(), Some(&*write(&value)), "{value:?}");
+            assert_eq!(of_xml(xml(&value)).as_deref(), Some(&*write(&value)), "{value:?}");
+            let (mut conversion, mut turns) = (Conversion::new(xml(&value)), 1);
+            let json = loop {
+                match conversion.go_on(1) {
+                    Some(json) => break json,
+                    None => turns += 1,
+                }
+            };
+            assert_eq!((json.as_deref(), turns > 2), (Some(&*write(&value)), true), "{value:?}, tag by tag");
         }
     }
 
@@ -105,7 +162,7 @@ mod tests {
     fn what_is_in_another_layout_is_nothing() {
         for text in ["<a>", "<a>x</a>", "<int>1", "<int>1</i8>", "<string>&x;</string>", "<string>&</string>", "<value"]
         {
-            assert_eq!(of_xml(text), None, "{text}");
+            assert_eq!(of_xml(text.into()), None, "{text}");
         }
     }
 }
