@@ -232,6 +232,9 @@ impl Daemon {
         let members = self.roster.members(group);
         let current: Vec<(ProcId, Rc<config::Process>)> =
             members.map(|(id, process)| (id, process.config.clone())).collect();
+        // First, for what the group depends on its members do, who are looked at next.
+        let Some(group) = self.roster.group_mut(id) else { return };
+        group.config = config.clone();
         let mut leaving = Vec::new();
         let mut staying = HashSet::new();
         for (process, old) in &current {
@@ -243,8 +246,6 @@ impl Daemon {
                 _ => leaving.push(*process),
             }
         }
-        let Some(group) = self.roster.group_mut(id) else { return };
-        group.config = config.clone();
         let is_new = |process: &&Rc<config::Process>| !staying.contains(process.name.as_str());
         let new = config.processes.iter().filter(is_new).cloned().collect();
         self.regroup(id, leaving, new, Then::Order, now, host);

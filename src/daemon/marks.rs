@@ -27,6 +27,8 @@ pub struct Marks {
 pub(super) struct News {
     /// Changes of state since it looked.
     changes: Vec<(ProcId, Transition)>,
+    /// Those whose wait for others has begun or ended without a change of state.
+    waits: Vec<ProcId>,
     /// Processes have come, gone, or got another configuration, or more has changed than is noted.
     is_other_set: bool,
 }
@@ -34,12 +36,17 @@ pub(super) struct News {
 impl Daemon {
     /// From here on a fleet is told what happens.
     pub fn watch(&mut self) {
-        self.news = Some(Box::new(News { changes: Vec::new(), is_other_set: true }));
+        self.news = Some(Box::new(News { is_other_set: true, ..News::default() }));
     }
 
     /// What has changed since the last call.
     pub fn take_changes(&mut self) -> Vec<(ProcId, Transition)> {
         self.news.as_mut().map_or(Vec::new(), |news| std::mem::take(&mut news.changes))
+    }
+
+    /// Processes whose wait has begun or ended since the last call.
+    pub fn take_waits(&mut self) -> Vec<ProcId> {
+        self.news.as_mut().map_or(Vec::new(), |news| std::mem::take(&mut news.waits))
     }
 
     /// Whether the set of processes is another one than at the last call.
@@ -49,13 +56,21 @@ impl Daemon {
 
     /// Whether there is something to look at.
     pub fn has_news(&self) -> bool {
-        self.news.as_ref().is_some_and(|news| !news.changes.is_empty() || news.is_other_set)
+        self.news.as_ref().is_some_and(|news| !news.changes.is_empty() || !news.waits.is_empty() || news.is_other_set)
     }
 
     pub(super) fn note_change(&mut self, id: ProcId, change: &Transition) {
         let Some(news) = &mut self.news else { return };
         match news.changes.len() < NEWS_MAX {
             true => news.changes.push((id, *change)),
+            false => news.is_other_set = true,
+        }
+    }
+
+    pub(super) fn note_wait(&mut self, id: ProcId) {
+        let Some(news) = &mut self.news else { return };
+        match news.waits.len() < NEWS_MAX {
+            true => news.waits.push(id),
             false => news.is_other_set = true,
         }
     }

@@ -198,7 +198,9 @@ impl Daemon {
         self.resume_ordered_end();
         let order = &mut self.order;
         let is_any_pending = !order.waits.is_empty() || !order.released.is_empty() || !order.owed.is_empty();
-        order.is_used = is_delayed_anywhere || !order.gates.is_empty() || is_any_pending;
+        // An end in order goes on by the states of processes, even if the last that depended on anything is removed meanwhile.
+        let is_ending = self.shutdown.ordered.is_some();
+        order.is_used = is_delayed_anywhere || !order.gates.is_empty() || is_any_pending || is_ending;
         let pending = order.waits.keys().chain(order.owed.keys()).chain(order.stops.keys());
         for id in pending {
             order.agenda.set(*id, Due::At(now.mono), now.mono);
@@ -313,6 +315,8 @@ impl Daemon {
     pub(super) fn order_start(&mut self, id: ProcId, now: Now) -> Option<Trigger> {
         #[cfg(feature = "fleet")]
         if self.stays_down(id) {
+            // It may have waited before it was disabled.
+            self.end_wait(id, now);
             return None;
         }
         if !self.order.is_used {

@@ -71,8 +71,11 @@ impl Shutdown {
 impl Daemon {
     /// Asks for the end (P-13). Also turns a restart in progress into an end (P-14).
     pub fn request_shutdown(&mut self) {
-        self.state = SupervisorState::Shutdown;
-        self.cancel_starts();
+        let before = std::mem::replace(&mut self.state, SupervisorState::Shutdown);
+        // Of a restart in progress nothing is left to cancel, and who has still to be told to stop is not forgotten.
+        if before == SupervisorState::Running {
+            self.cancel_starts();
+        }
     }
 
     /// Asks for a restart; while shutting down nothing happens. The configuration is read and checked first: a file that is

@@ -274,6 +274,8 @@ impl Fleet {
         for (id, change) in changes {
             self.note(daemon, id, &change, now);
         }
+        let waits: Vec<TaskId> = daemon.take_waits().into_iter().filter_map(|id| self.task_of(id)).collect();
+        waits.into_iter().for_each(|task| self.amend_own(daemon, task, now));
         has_some
     }
 
@@ -439,7 +441,7 @@ impl Fleet {
         }
     }
 
-    /// The end of everything begins here.
+    /// The end of everything begins here, in a turn of its own: a call may come after the fleet's in this one.
     fn begin_end(&mut self, wish: Wish, daemon: &mut Daemon) {
         let before = self.phase;
         self.phase = self.phase.wished(wish);
@@ -450,6 +452,7 @@ impl Fleet {
         if before < Phase::Restarting {
             self.sequencer.abort();
             self.plan_stop_of_all(None, daemon);
+            self.is_unfinished = true;
         }
     }
 

@@ -92,6 +92,7 @@ impl Fleet {
                 came_up: true,
                 is_pending: self.local(id).is_some_and(|id| daemon.is_waiting(id)),
                 is_refused,
+                started: 0,
             };
             return Some(facts);
         };
@@ -106,6 +107,7 @@ impl Fleet {
                 came_up: machine.runs().came_up(),
                 is_pending: daemon.is_waiting(id) || daemon.is_to_stop(id),
                 is_refused: is_refused || daemon.is_refused(id),
+                started: machine.runs().started().map_or(0, |at| at.0),
             });
         }
         let record = &task.on(peer)?.record;
@@ -116,6 +118,7 @@ impl Fleet {
             came_up: record.came_up,
             is_pending: is_unseen || record.is_pending,
             is_refused,
+            started: record.started,
         })
     }
 

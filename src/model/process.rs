@@ -142,9 +142,11 @@ impl Process {
         self.around.rests
     }
 
-    /// Takes `autorestart` from it, or gives it back: a run that ends may be somebody else's matter (V-85, V-460).
+    /// Takes `autorestart` from it, or gives it back: a run that ends may be somebody else's matter (V-85, V-460). What has
+    /// ended meanwhile stays as it is.
     #[cfg(feature = "fleet")]
     pub fn never_restart(&mut self, is_never: bool) {
+        self.around.rests |= self.is_never_restarted && !is_never && self.state == ProcessState::Exited;
         self.is_never_restarted = is_never;
     }
 

@@ -74,6 +74,10 @@ impl Daemon {
         if self.is_waiting(id) {
             return true;
         }
+        #[cfg(feature = "fleet")]
+        if self.is_disabled(id) {
+            return false;
+        }
         // What is asked for while its last child is there is what it always was.
         if self.roster.process(id).is_some_and(|process| process.machine.pid().is_some()) {
             return false;
@@ -101,6 +105,11 @@ impl Daemon {
     /// From here on a process waits.
     pub(in crate::daemon) fn begin_wait(&mut self, id: ProcId, start_as: StartAs, now: Now) {
         let Some(process) = self.roster.process(id) else { return };
+        // Nobody starts it once it has waited.
+        #[cfg(feature = "fleet")]
+        if self.is_disabled(id) {
+            return;
+        }
         let timeout = process.config.program.depends_on_timeout.0;
         let until = (!timeout.is_zero()).then(|| now.mono.after(timeout));
         let flaps_until = self.order.owed.remove(&id).map(|went| went.after(FLAP_TIME));
@@ -111,6 +120,8 @@ impl Daemon {
         self.agenda.set(id, Due::Never, now.mono);
         self.order.agenda.set(id, Due::At(now.mono), now.mono);
         self.just_changed.push(id);
+        #[cfg(feature = "fleet")]
+        self.note_wait(id);
         self.reorder(id, now);
         if self.order.gates.is_open(id) {
             return;
@@ -237,6 +248,8 @@ impl Daemon {
             self.agenda.set(id, Due::Never, now.mono);
             self.order.agenda.forget(id);
             self.just_changed.push(id);
+            #[cfg(feature = "fleet")]
+            self.note_wait(id);
             self.reorder(id, now);
         }
         waited

@@ -76,6 +76,8 @@ pub struct Facts {
     pub is_pending: bool,
     /// It could not be started at all.
     pub is_refused: bool,
+    /// When its last run began, by the clock of its instance; runs are told apart by it.
+    pub started: u64,
 }
 
 /// What is to be done.
@@ -259,7 +261,18 @@ impl Sequencer {
 
     /// Whether an application is being started.
     pub fn is_starting_application(&self, application: AppId) -> bool {
-        self.starts(application).next().is_some()
+        self.start_of(application).is_some()
+    }
+
+    /// The start of an application that is under way: a number that no other has.
+    pub fn start_of(&self, application: AppId) -> Option<u64> {
+        let mut jobs = self.jobs.range((application, 0)..=(application, u64::MAX));
+        jobs.find(|(_, job)| job.kind == Kind::Start).map(|((_, number), _)| *number)
+    }
+
+    /// How many starts and stops of applications were begun.
+    pub fn begun(&self) -> u64 {
+        self.next_job
     }
 
     /// Whether a ticket is over.

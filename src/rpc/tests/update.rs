@@ -23,6 +23,56 @@ fn processes(value: &Value) -> Vec<String> {
     items.iter().map(describe).collect()
 }
 
+/// O-1: what a group is to depend on from now on its members depend on, though nothing of them has changed.
+#[test]
+fn what_a_group_depends_on_is_taken_over() {
+    let conf = |more: &str| {
+        format!(
+            "[group:g]\nprograms=a\n{more}[program:a]\ncommand=a\nautostart=false\n\
+             [program:b]\ncommand=b\nautostart=false\n"
+        )
+    };
+    let mut world = World::new(&conf(""));
+    let a = world.daemon.roster.find_process("g:a").unwrap();
+    for (more, waits) in [("", false), ("depends_on=b\n", true), ("", false)] {
+        world.write(&conf(more));
+        world.ok("stheno.update", &[]);
+        assert_eq!(world.daemon.wait_to_start(a, world.now), waits, "{more}");
+        world.daemon.give_up_wait(a, world.now);
+    }
+}
+
+/// The last that depends on anything is removed while all is stopped in order: the end comes all the same.
+#[test]
+fn an_end_in_order_ends_without_what_it_went_by() {
+    let mut world = World::new("[program:a]\ncommand=a\n[program:b]\ncommand=b\nautostart=false\ndepends_on=a\n");
+    world.pass(Duration::from_secs(2));
+    world.daemon.request_restart(&mut world.host).unwrap();
+    world.daemon.shutdown_step(world.now, &mut world.host);
+    world.ok("twiddler.removeProcessFromGroup", params!["b", "b"]);
+    world.turn();
+    world.daemon.shutdown_step(world.now, &mut world.host);
+    assert!(world.host.children.is_empty() && world.daemon.finished());
+}
+
+/// V-460: nobody waits to start what is disabled.
+#[cfg(feature = "fleet")]
+#[test]
+fn what_is_disabled_waits_for_nothing() {
+    let mut world =
+        World::new("[program:a]\ncommand=a\nautostart=false\n[program:b]\ncommand=b\nautostart=false\ndepends_on=a\n");
+    let [a, b] = ["a", "b"].map(|name| world.daemon.roster.find_process(name).unwrap());
+    assert!(world.daemon.wait_to_start(b, world.now));
+    // It waits already when it is disabled.
+    world.daemon.mark(b, |marks| marks.is_disabled = true);
+    world.daemon.start_process(a, world.now, &mut world.host);
+    world.pass(Duration::from_secs(2));
+    assert!(!world.daemon.is_waiting(b));
+    world.ok("supervisor.stopProcess", params!["a"]);
+    assert!(!world.daemon.wait_to_start(b, world.now));
+    world.ok("supervisor.startAllProcesses", &[]);
+}
+
 #[test]
 fn update_touches_only_what_differs() {
     let conf = |a: &str, b: &str, more: &str| {

@@ -36,6 +36,8 @@ pub(super) struct Running {
     seen: Option<(ProcessState, Mono)>,
     /// When it is given up if it stays in that state.
     pub(super) due: Option<Mono>,
+    /// Of a stop: the run that was seen being stopped.
+    stopping: Option<u64>,
 }
 
 /// What is done with one application.
@@ -146,7 +148,7 @@ impl Job {
                     (Some(_), _) if known.state.is_running() => {}
                     _ => continue,
                 }
-                self.current.push(Running { item, seen: None, due: None });
+                self.current.push(Running { item, seen: None, due: None, stopping: None });
             }
         }
         is_free && !self.current.is_empty()
@@ -162,8 +164,13 @@ impl Running {
             _ => now,
         };
         self.seen = Some((facts.state, since));
+        if facts.state == ProcessState::Stopping {
+            self.stopping.get_or_insert(facts.started);
+        }
         let (outcome, limit) = match &self.item.start {
             Some(start) => starting(start, facts),
+            // It has stopped and was started again before anybody looked.
+            None if self.stopping.is_some_and(|run| run != facts.started) => (Outcome::Done, None),
             None => stopping(facts, self.item.stop_limit),
         };
         self.due = limit.filter(|_| !facts.is_pending).map(|limit| since.after(limit));

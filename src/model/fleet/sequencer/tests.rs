@@ -13,7 +13,8 @@ struct World {
     told: Vec<Command>,
 }
 
-const STOPPED: Facts = Facts { state: Stopped, expected: true, came_up: false, is_pending: false, is_refused: false };
+const STOPPED: Facts =
+    Facts { state: Stopped, expected: true, came_up: false, is_pending: false, is_refused: false, started: 0 };
 
 impl World {
     fn new(count: u32) -> World {
@@ -399,15 +400,30 @@ fn an_application_is_full_of_jobs_at_last() {
     assert!(!sequencer.is_full(A) && sequencer.is_idle());
 }
 
+/// A process that stops and is started again at once is stopped as far as its stop is concerned.
+#[test]
+fn who_is_started_again_at_once_has_stopped() {
+    let mut world = World::new(2);
+    world.set(0, Running);
+    world.set(1, Running);
+    let mut sequencer = Sequencer::default();
+    let ticket = sequencer.ticket();
+    sequencer.stop(A, 1, vec![stop(0, 2), stop(1, 1)], None, ticket, 1);
+    assert_eq!(stopped(&world.run(&mut sequencer, at(0))), [0]);
+    assert!(world.run(&mut sequencer, at(1)).is_empty());
+    let again = Facts { state: Starting, started: 7, ..STOPPED };
+    world.facts.insert(TaskId(0), again);
+    assert_eq!(stopped(&world.run(&mut sequencer, at(1))), [1]);
+}
+
 /// An application of 200 processes in 5 ranks: to plan it takes a look or two at each of its processes, and so does each step.
 #[test]
 fn planning_looks_at_each_process_a_few_times() {
     const PROCESSES: u32 = 200;
     let looks = std::cell::Cell::new(0);
-    let facts = Facts { state: Stopped, expected: true, came_up: false, is_pending: false, is_refused: false };
     let look = |_: TaskId, _: Option<PeerId>| {
         looks.set(looks.get() + 1);
-        Some(facts)
+        Some(STOPPED)
     };
     let began = std::time::Instant::now();
     let mut sequencer = Sequencer::default();

@@ -68,6 +68,20 @@ fn what_is_never_restarted_exits_and_rests() {
     }
 }
 
+/// V-85: what has exited while nothing was to follow stays as it is when that is over.
+#[cfg(feature = "fleet")]
+#[test]
+fn what_has_exited_for_good_stays_so() {
+    let program = with("autorestart=true");
+    let mut process = process(ProcessState::Running, Some(7), 0, 0);
+    process.never_restart(true);
+    fed(&mut process, Trigger::Exited(KILLED), &program, SupervisorState::Running, START + 2 * SECOND);
+    process.never_restart(false);
+    assert_eq!(process.deadline(&program, SupervisorState::Running), None);
+    fed(&mut process, Trigger::Start, &program, SupervisorState::Running, START + 3 * SECOND);
+    assert_eq!(process.state, ProcessState::Starting);
+}
+
 #[test]
 fn restarts_keep_to_their_floor() {
     let program = program(|program| {
