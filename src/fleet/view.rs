@@ -42,6 +42,21 @@ impl Fleet {
         (!self.sequencer.is_starting_nothing(), !self.sequencer.is_stopping_nothing())
     }
 
+    /// Processes whose turn to start it is.
+    pub fn started_now(&self) -> BTreeSet<TaskId> {
+        self.sequencer.started_now()
+    }
+
+    /// The start of an application that is under way: a number that no other has.
+    pub fn start_under_way(&self, id: AppId) -> Option<u64> {
+        self.sequencer.start_of(id)
+    }
+
+    /// How many starts and stops of applications were begun.
+    pub fn begun(&self) -> u64 {
+        self.sequencer.begun()
+    }
+
     /// The instances that start something, and those that stop something.
     pub fn busy_members(&self) -> (Vec<PeerId>, Vec<PeerId>) {
         let (starts, stops) = self.jobs();

@@ -3,6 +3,7 @@
 use super::Service;
 use crate::clock::Now;
 use crate::daemon::Host;
+use crate::fleet::Fleet;
 use crate::fleet::peers::{PATH, PROTOCOL, Peers};
 use crate::id::ConnId;
 use crate::wire::http::{Framing, Head};
@@ -21,6 +22,11 @@ impl Service {
     /// The other instances of the fleet, if there is one.
     pub fn peers(&self) -> Option<&Peers> {
         self.extensions.fleet.as_ref().map(|fleet| &fleet.peers)
+    }
+
+    /// The fleet, if there is one.
+    pub fn fleet(&self) -> Option<&Fleet> {
+        self.extensions.fleet.as_deref()
     }
 
     pub(super) fn peers_mut(&mut self) -> Option<&mut Peers> {

@@ -7,13 +7,14 @@ use stheno::daemon::Daemon;
 use stheno::wire::value::Value;
 
 use crate::clients::Call;
+use crate::sequences;
 
 /// What came of a call: a value, or a fault's number and text.
 pub type Outcome = Result<Value, (i64, String)>;
 
 /// Results and faults of the methods: name, type of the result, faults. SHUTDOWN_STATE (6) is everywhere.
 const METHODS: &[(&str, &str, &[i64])] = &[
-    ("startProcess", "boolean or array", &[2, 10, 20, 21, 30, 40, 50, 60]),
+    ("startProcess", "boolean or array", &[2, 10, 20, 21, 30, 40, 50, 60, 103]),
     ("startProcessGroup", "array", &[10]),
     ("startAllProcesses", "array", &[]),
     ("stopProcess", "boolean or array", &[10, 30, 70]),
@@ -58,7 +59,7 @@ const METHODS: &[(&str, &str, &[i64])] = &[
 ];
 
 /// Statuses of one process in the answer of a bulk call: success, or a fault.
-const STATUSES: &[i64] = &[80, 11, 20, 21, 30, 40, 50, 60, 70];
+const STATUSES: &[i64] = &[80, 11, 20, 21, 30, 40, 50, 60, 70, 103];
 
 /// What the calls so far say of groups and configuration.
 pub struct Model {
@@ -227,7 +228,7 @@ fn lists(value: &Value) -> [BTreeSet<String>; 3] {
 /// Checks that a call can have this outcome.
 pub fn check(call: &Call, outcome: &Outcome, is_running: bool) {
     let name = call.method.rsplit('.').next().unwrap_or_default();
-    let row = METHODS.iter().find(|(method, ..)| *method == name);
+    let row = METHODS.iter().chain(sequences::METHODS).find(|(method, ..)| *method == name);
     let (_, kind, faults) = row.unwrap_or_else(|| panic!("no row for {name}"));
     match outcome {
         Err((6, _)) => assert!(!is_running, "{name} says that the daemon is shutting down, and it is not"),

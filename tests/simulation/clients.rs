@@ -8,6 +8,7 @@ use stheno::wire::xmlrpc::encode_call;
 
 use crate::configuration::{COMMANDS, GROUPS, option_list};
 use crate::random::Random;
+use crate::sequences::{self, Sequences};
 
 /// One call of XML-RPC.
 #[derive(Clone, Debug)]
@@ -175,7 +176,9 @@ impl Client {
         self.requests.iter().any(|request| match &request.asked {
             Asked::Multicall(calls) => calls.iter().any(Call::changes_groups),
             // These stop what stands in their way, and act later.
-            Asked::Call(call) => call.changes_groups() && call.method.starts_with("stheno."),
+            Asked::Call(call) => {
+                call.changes_groups() && ["stheno.", "supvisors."].iter().any(|of| call.method.starts_with(of))
+            }
             _ => false,
         })
     }
@@ -207,6 +210,7 @@ const CHANGING: &[&str] = &[
     "stheno.removeProgram",
     "stheno.setNumprocs",
     "stheno.forget",
+    "supvisors.update_numprocs",
 ];
 
 impl Call {
@@ -227,7 +231,26 @@ impl Call {
 }
 
 /// What the client asks next: target and body.
-pub fn request(names: &[String], random: &mut Random) -> (Asked, String, Option<Vec<u8>>) {
+pub fn request(
+    names: &[String],
+    sequences: Option<&Sequences>,
+    random: &mut Random,
+) -> (Asked, String, Option<Vec<u8>>) {
+    if let Some(sequences) = sequences
+        && (sequences.is_calm || random.one_in(2))
+    {
+        if random.one_in(30) {
+            return (Asked::Stream { is_events: false }, "/fleet/events".to_string(), None);
+        }
+        let call = match sequences.is_calm && random.one_in(6) {
+            true => {
+                Call { method: random.word(&["supervisor.getAllProcessInfo", "supervisor.getState"]), params: vec![] }
+            }
+            false => sequences::call(names, sequences.is_calm, random),
+        };
+        let body = encode_call(call.method, &call.params);
+        return (Asked::Call(call), "/RPC2".to_string(), Some(body));
+    }
     let name = names.get(random.below(names.len() as u64) as usize).cloned().unwrap_or_else(|| "nobody".to_string());
     match random.below(40) {
         0 => (Asked::Stream { is_events: true }, "/events?types=EVENT".to_string(), None),

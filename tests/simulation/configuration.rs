@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ordering::{self, Need};
 use crate::random::Random;
+use crate::sequences::{self, Sequences};
 
 /// Names of groups; few, so that a reread meets those that are active.
 pub const GROUPS: &[&str] = &["ants", "bees", "cats", "dogs", "emus", "fish", "gnus", "hens"];
@@ -85,6 +86,15 @@ pub struct File {
     pub is_ordered: bool,
     /// The end has to be in time.
     pub is_hurried: bool,
+    /// It is a fleet of one.
+    pub sequences: Option<Sequences>,
+}
+
+/// Which options there are beside those of the original.
+#[derive(Clone, Copy)]
+struct Kind {
+    is_ordered: bool,
+    is_sequenced: bool,
 }
 
 /// The sections of a group, but for what is depended on: that stands where [`MARK`] is, and is written as far as it is there.
@@ -99,12 +109,15 @@ struct Group {
 const MARK: &str = "#depends\n";
 
 impl File {
-    /// A file with some groups.
-    pub fn new(random: &mut Random) -> File {
+    /// A file with some groups; with `is_sequenced` they are applications of a fleet of one.
+    pub fn new(is_sequenced: bool, random: &mut Random) -> File {
+        let sequences = is_sequenced.then(|| Sequences::new(random));
+        let is_calm = sequences.as_ref().is_some_and(|sequences| sequences.is_calm);
         let chosen: Vec<&'static str> = GROUPS.iter().copied().filter(|_| random.one_in(2)).collect();
-        let is_ordered = random.one_in(2);
-        let groups = chosen.into_iter().map(|name| (name, group(name, is_ordered, random))).collect();
-        let is_dynamic = random.one_in(3);
+        let is_ordered = random.one_in(2) && !is_calm;
+        let kind = Kind { is_ordered, is_sequenced };
+        let groups = chosen.into_iter().map(|name| (name, group(name, kind, random))).collect();
+        let is_dynamic = random.one_in(3) && !is_sequenced;
         let mut head = head(is_dynamic, random);
         let is_hurried = is_ordered && random.one_in(5);
         if is_hurried {
@@ -114,18 +127,22 @@ impl File {
         if is_ordered && random.one_in(4) {
             head = head.replace("[supervisord]\n", "[supervisord]\nshutdown_parallel=true\n");
         }
-        File { head, groups, is_dynamic, is_ordered, is_hurried }
+        if let Some(sequences) = &sequences {
+            head.push_str(&sequences.section);
+        }
+        File { head, groups, is_dynamic, is_ordered, is_hurried, sequences }
     }
 
     /// Somebody edits it.
     pub fn edit(&mut self, random: &mut Random) {
+        let kind = Kind { is_ordered: self.is_ordered, is_sequenced: self.sequences.is_some() };
         for name in GROUPS {
             match (self.groups.contains_key(name), random.below(8)) {
                 (true, 0) => {
                     self.groups.remove(name);
                 }
                 (true, 1) | (false, 0 | 1) => {
-                    self.groups.insert(name, group(name, self.is_ordered, random));
+                    self.groups.insert(name, group(name, kind, random));
                 }
                 (true, 2) => {
                     // More or fewer processes, and nothing else.
@@ -178,8 +195,8 @@ fn before(name: &str) -> &'static [&'static str] {
 }
 
 /// The sections of one group, and what it depends on.
-fn group(name: &str, is_ordered: bool, random: &mut Random) -> Group {
-    let text = sections(name, is_ordered, random);
+fn group(name: &str, kind: Kind, random: &mut Random) -> Group {
+    let text = sections(name, kind, random);
     let needs = text.matches(MARK).map(|_| Need::some(before(name), random)).collect();
     let is_numbered = text.contains(&format!("[program:{name}_0]")) || text.contains("process_num)d\n");
     Group { text, needs, is_numbered }
@@ -197,7 +214,7 @@ fn head(is_dynamic: bool, random: &mut Random) -> String {
     text
 }
 
-fn sections(name: &str, is_ordered: bool, random: &mut Random) -> String {
+fn sections(name: &str, kind: Kind, random: &mut Random) -> String {
     let numprocs = random.between(1, 4);
     let several = format!("numprocs={numprocs}\nprocess_name=%(program_name)s_%(process_num)d\n");
     match random.below(8) {
@@ -216,24 +233,27 @@ fn sections(name: &str, is_ordered: bool, random: &mut Random) -> String {
                 random.one_in(3),
                 random.one_in(3),
                 random.pick(&["ignore", "ignore", "restart"]),
-                options(true, is_ordered, random)
+                options(true, kind, random)
             )
         }
         2 => format!(
             "[fcgi-program:{name}]\nsocket=unix:///run/{name}.sock\n{several}command={}\npriority={}\n{}",
             random.pick(COMMANDS),
             priority(random),
-            options(false, is_ordered, random)
+            options(false, kind, random)
         ),
-        3 => format!("[program:{name}]\ncommand={}\n{}", random.pick(COMMANDS), options(false, is_ordered, random)),
+        3 => format!("[program:{name}]\ncommand={}\n{}", random.pick(COMMANDS), options(false, kind, random)),
         4 => {
             let command = random.pick(COMMANDS);
-            format!("[program:{name}]\n{several}command={command}\n{}", options(false, is_ordered, random))
+            format!("[program:{name}]\n{several}command={command}\n{}", options(false, kind, random))
         }
         _ => {
             let programs: Vec<String> = (0..numprocs).map(|index| format!("{name}_{index}")).collect();
             let mut text = format!("[group:{name}]\nprograms={}\npriority={}\n", programs.join(","), priority(random));
-            if is_ordered {
+            if kind.is_sequenced {
+                text.push_str(&sequences::group_options(random));
+            }
+            if kind.is_ordered {
                 text.push_str(&format!(
                     "on_group_member_exit={}\n",
                     *random.pick(&["ignore", "stop_group", "restart_group"])
@@ -244,7 +264,7 @@ fn sections(name: &str, is_ordered: bool, random: &mut Random) -> String {
                 let command = random.pick(COMMANDS);
                 text.push_str(&format!("[program:{program}]\ncommand={command}\n"));
                 text.push_str(&format!("priority={}\n", *random.pick(&["999", "999", "1", "2"])));
-                text.push_str(&options(false, is_ordered, random));
+                text.push_str(&options(false, kind, random));
             }
             text
         }
@@ -256,10 +276,13 @@ fn priority(random: &mut Random) -> &'static str {
 }
 
 /// Options that every kind of program has, as lines.
-fn options(is_listener: bool, is_ordered: bool, random: &mut Random) -> String {
+fn options(is_listener: bool, kind: Kind, random: &mut Random) -> String {
     let mut text = String::new();
     let mut list = option_list(is_listener, random);
-    if is_ordered {
+    if kind.is_sequenced && !is_listener {
+        sequences::add_options(&mut list, random);
+    }
+    if kind.is_ordered {
         ordering::add_options(&mut list, is_listener, random);
         text.push_str(MARK);
     }

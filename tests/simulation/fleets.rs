@@ -101,7 +101,7 @@ impl Fleet {
 
     fn start(&mut self, at: usize) {
         self.runs += 1;
-        let mut host = SimHost::new(Random::new(self.random.bits()));
+        let mut host = SimHost::new(false, Random::new(self.random.bits()));
         host.trouble = Default::default();
         host.network.is_there = true;
         let config = host.start_with(&config(at, self.nodes.len()));

@@ -22,6 +22,7 @@ use crate::helpers::Helper;
 use crate::lines;
 use crate::orphans::Orphans;
 use crate::random::Random;
+use crate::sequences::RULES;
 
 /// How often what goes wrong: once in so many times, 0 for never.
 #[derive(Clone, Copy, Debug, Default)]
@@ -139,9 +140,10 @@ pub struct SimHost {
 }
 
 impl SimHost {
-    pub fn new(mut random: Random) -> SimHost {
+    /// A system with a configuration; with `is_sequenced` that of a fleet of one.
+    pub fn new(is_sequenced: bool, mut random: Random) -> SimHost {
         let trouble = if random.one_in(4) { Trouble::default() } else { Trouble::random(&mut random) };
-        let file = configuration::File::new(&mut random);
+        let file = configuration::File::new(is_sequenced, &mut random);
         let has_proc = !random.one_in(4);
         let mut files = Files::default();
         files.write("/etc/a.env", b"A=1\n");
@@ -186,6 +188,9 @@ impl SimHost {
     /// Reads the configuration as at a start.
     pub fn start(&mut self) -> Config {
         self.files.write(MAIN_FILE, self.file.text().as_bytes());
+        if let Some(sequences) = &self.file.sequences {
+            self.files.write(RULES, sequences.rules.as_bytes());
+        }
         self.files.is_broken = false;
         self.loader.restart(&self.files);
         self.loader.load(&self.files).unwrap_or_else(|error| panic!("{error}\n{}", self.file.text()))

@@ -5,6 +5,7 @@ mod deeds;
 mod inbox;
 mod invariants;
 mod order;
+mod sequences;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,7 @@ use crate::pools::Pools;
 use crate::random::Random;
 use inbox::Inbox;
 use order::Track;
+use sequences::Sequence;
 
 /// The wall clock when a schedule begins.
 const EPOCH_SECS: u64 = 1_700_000_000;
@@ -78,22 +80,23 @@ pub struct World {
     is_edited: bool,
     kept: Kept,
     track: Track,
+    sequence: Sequence,
     is_traced: bool,
 }
 
-/// Runs one schedule to its end. Panics where something is wrong.
-pub fn run(seed: u64, trace: bool) {
-    let mut world = World::new(seed, trace);
+/// Runs one schedule to its end, with `is_sequenced` that of a fleet of one. Panics where something is wrong.
+pub fn run(seed: u64, is_sequenced: bool, trace: bool) {
+    let mut world = World::new(seed, is_sequenced, trace);
     world.begin(Serials::default());
     while world.turn() {}
 }
 
 impl World {
-    fn new(seed: u64, trace: bool) -> World {
+    fn new(seed: u64, is_sequenced: bool, trace: bool) -> World {
         let mut random = Random::new(seed);
         lines::take();
         lines::set_verbose(random.one_in(16) || trace);
-        let mut host = SimHost::new(Random::new(random.bits()));
+        let mut host = SimHost::new(is_sequenced, Random::new(random.bits()));
         let clients: Vec<Client> = (0..random.between(0, 5)).map(|_| Client::new(&mut random)).collect();
         for index in 0..clients.len() {
             host.agenda.put(random.below(5 * SECOND), Happening::Client(index));
@@ -147,6 +150,7 @@ impl World {
             is_edited: false,
             kept: Kept::default(),
             track: Track::default(),
+            sequence: Sequence::default(),
             is_traced: trace,
         }
     }
@@ -165,10 +169,14 @@ impl World {
     /// Begins a run, the first one or that after a restart.
     fn begin(&mut self, serial: Serials) {
         let config = self.host.start();
+        if self.is_traced {
+            eprintln!("{}", self.host.file.text());
+        }
         self.model = Model::new(config.clone());
         self.pools = Pools::default();
         self.group_of.clear();
         self.track = Track::default();
+        self.sequence = Sequence::default();
         self.is_uncertain = false;
         self.is_edited = false;
         self.service = Service::new(config, self.host.loader(), serial);
@@ -176,6 +184,9 @@ impl World {
         let trouble = std::mem::take(&mut self.host.trouble);
         let now = self.time();
         self.service.daemon.begin(now, &mut self.host).expect("without trouble it begins");
+        if self.host.file.sequences.is_some() {
+            self.service.begin_fleet(now, &mut self.host);
+        }
         self.host.trouble = trouble;
         self.kept.arrive(&self.service.daemon);
         self.after_step();

@@ -84,7 +84,7 @@ impl World {
             .processes_by_name()
             .filter_map(|(id, ..)| self.service.daemon.roster.namespec(id))
             .collect();
-        let (asked, target, body) = clients::request(&names, &mut self.random);
+        let (asked, target, body) = clients::request(&names, self.host.file.sequences.as_ref(), &mut self.random);
         // Only the second server wants a password.
         let server = self.clients[index].server;
         if matches!(asked, Asked::Unauthorized) && server == 0 {
@@ -217,6 +217,13 @@ impl World {
         self.say(|| format!("{} {:?}: {}", call.method, call.params, short(outcome)));
         let running = self.was_running && self.service.daemon.state() == SupervisorState::Running;
         answers::check(call, outcome, running);
+        let is_of_fleet = matches!(outcome, Err((101.., _)));
+        assert!(
+            !is_of_fleet || self.host.file.sequences.is_some(),
+            "{} answers {outcome:?} without a fleet",
+            call.method
+        );
+        self.note_wish(call, outcome);
         self.note_change(call, outcome);
         let Some(others) = others else { return };
         self.model.note(call, outcome, &self.service.daemon, others);
@@ -228,6 +235,8 @@ impl World {
     /// Whether an answer says that the set of groups was changed, or what is kept of it.
     pub(super) fn note_change(&mut self, call: &clients::Call, outcome: &Outcome) {
         self.is_changed |= outcome.is_ok() && call.changes_groups();
+        // Processes may go whenever they stop by themselves.
+        self.is_uncertain |= call.method == "supvisors.update_numprocs";
         if self.host.file.is_dynamic {
             self.kept.note(call, outcome, &self.service.daemon);
         }

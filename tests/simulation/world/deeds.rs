@@ -6,6 +6,7 @@ use stheno::model::leftovers::KILLED_WAIT;
 use super::World;
 use crate::host::Did;
 use crate::lines;
+use crate::sequences;
 
 impl World {
     pub(super) fn after_step(&mut self) {
@@ -33,6 +34,7 @@ impl World {
             self.pools.replaced(id);
         }
         self.check_order();
+        self.check_sequences();
         assert!(self.spawned.is_empty(), "no line for children spawned: {:?}", self.spawned);
         assert!(self.reaped.len() <= 1, "no line for strangers reaped: {:?}", self.reaped);
         self.fresh.extend(self.service.take_dirty());
@@ -55,8 +57,9 @@ impl World {
             }
             Did::Killed { pid, signal } => {
                 self.say(|| format!("signal {signal} to {pid}"));
-                // Who depends on whom goes before.
-                if !self.was_running && signal != libc::SIGKILL && !self.host.file.is_ordered {
+                // Who depends on whom goes before, and so do sequences.
+                let is_sequence = self.service.fleet().is_some_and(|fleet| fleet.jobs().1);
+                if !self.was_running && signal != libc::SIGKILL && !self.host.file.is_ordered && !is_sequence {
                     self.check_stop_order(pid);
                 }
             }
@@ -90,6 +93,7 @@ impl World {
     pub(super) fn check_line(&mut self, line: &lines::Line) {
         self.say(|| format!("  {} {}", line.tag, line.text));
         let text = line.text.as_str();
+        self.note_restart(text);
         if let Some(rest) = text.strip_prefix("spawned: '") {
             let (name, pid) = self.spawned.remove(0);
             assert_eq!(rest, format!("{name}' with pid {pid}"), "the line of a child spawned");
@@ -124,7 +128,8 @@ impl World {
                 "restart refused, ",
                 "cannot make a cgroup for ",
             ];
-            assert!(known.iter().any(|begin| text.starts_with(begin)), "{} {text}", line.tag);
+            let is_of_fleet = self.host.file.sequences.is_some() && sequences::is_known_error(text);
+            assert!(is_of_fleet || known.iter().any(|begin| text.starts_with(begin)), "{} {text}", line.tag);
         }
     }
 }

@@ -130,6 +130,7 @@ impl World {
         if self.dirty.is_empty() && deadline.is_none_or(|at| at > self.now) && self.service.finished().is_none() {
             self.check_quiet_now("after a turn");
             self.check_waits();
+            self.check_way_out();
         }
     }
 

@@ -100,7 +100,13 @@ fn is_open(daemon: &Daemon, id: ProcId) -> bool {
 }
 
 fn names_a_start(call: &Call) -> bool {
-    let by_name = ["supervisor.startProcess", "stheno.startWithDependencies", "stheno.update", "stheno.updateProgram"];
+    let by_name = [
+        "supervisor.startProcess",
+        "stheno.startWithDependencies",
+        "stheno.update",
+        "stheno.updateProgram",
+        "supvisors.start_args",
+    ];
     by_name.contains(&call.method)
 }
 
@@ -149,8 +155,10 @@ impl World {
             }
             let is_told = state == ProcessState::Stopping
                 && before.is_some_and(|before| before.state.is_running() || before.state == ProcessState::Backoff);
-            if is_told && daemon.state() != SupervisorState::Running && !self.was_running && !self.host.file.is_hurried
-            {
+            // The ranks of a fleet go before what depends on what.
+            let is_sequence = self.service.fleet().is_some_and(|fleet| fleet.jobs().1);
+            let is_end = daemon.state() != SupervisorState::Running && !self.was_running;
+            if is_told && is_end && !is_sequence && !self.host.file.is_hurried {
                 self.check_free(id, name);
             }
             seen.insert(id, Seen { state, started, is_waiting: daemon.is_waiting(id), open_at });
@@ -204,7 +212,10 @@ impl World {
                 assert!(is_timed || is_going || !is_open(daemon, id), "O-1: {name} waits for nothing: {text}");
                 continue;
             }
+            // What a fleet sees to.
+            let is_kept_down = process.marks().stays_down || process.marks().is_disabled;
             let is_due = machine.deadline(&process.config, daemon.state()).is_some_and(|at| at.0 <= self.now);
+            let is_due = is_due && !(is_kept_down && machine.state().is_stopped());
             assert!(!is_due, "{name} is {} and nothing happens", machine.state().name());
         }
     }
