@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use stheno::wire::form::{last_field, path_parts, quote};
+use stheno::wire::form::{every_field, path_parts, quote};
 use stheno::wire::http::{BodyReader, head_len, parse_head, split_target};
 
 /// Small enough that the fuzzer meets it.
@@ -36,7 +36,7 @@ fuzz_target!(|data: &[u8]| {
     let parts: Vec<String> = path_parts(path).collect();
     let quoted: Vec<String> = parts.iter().map(|part| quote(part).replace('/', "%2F")).collect();
     assert_eq!(path_parts(&format!("/{}", quoted.join("/"))).collect::<Vec<_>>(), parts);
-    last_field(query, "wait");
+    every_field(query);
     let body = &data[len..];
     let read = |step: usize| -> Result<(Vec<u8>, usize, bool), String> {
         let mut reader = BodyReader::new(head.framing, BODY_BYTES_MAX).map_err(|error| format!("{error:?}"))?;

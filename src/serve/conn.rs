@@ -32,7 +32,7 @@ const UNWRITTEN_BYTES_MAX: usize = 128 * 1024;
 /// Room that an idle connection's buffers keep.
 const BUFFER_BYTES_KEPT: usize = 16 * 1024;
 
-/// Peers are shown and kept; most connections come from few of them.
+/// Clients are shown and kept; most connections come from few of them.
 pub(super) type ClientName = Rc<str>;
 
 /// What a connection is doing.

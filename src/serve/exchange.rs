@@ -142,7 +142,7 @@ impl Exchange<'_> {
             #[cfg(feature = "fleet")]
             Handler::FleetLive if self.daemon.config.is_in_fleet() => self.fleet_live(head),
             #[cfg(feature = "fleet")]
-            Handler::Rest if self.daemon.config.is_in_fleet() => self.rest(head, path, query, body),
+            Handler::Rest if self.daemon.config.is_in_fleet() => self.rest(head, query, body),
             Handler::LogPart => self.log_part(&request),
             Handler::Metrics if self.turns.is_some() && matches!(head.method, "GET" | "HEAD") => self.metrics(head),
             #[cfg(feature = "fleet")]

@@ -1,5 +1,6 @@
 //! Feeds: what a connection is served with after its request, for as long as that lasts. A further kind of long
-//! connection is a further variant, made by a row of [`ROUTES`](super::ROUTES).
+//! connection is a further variant, made by a row of [`ROUTES`](super::ROUTES). What the service does for feeds of one kind
+//! stands beside that kind.
 
 use super::events::EventFeed;
 #[cfg(feature = "fleet")]

@@ -9,14 +9,14 @@ use super::text::Escape;
 use crate::rpc::rest::{self, Place, Route};
 use crate::rpc::{self, Answer, LogAnswer};
 use crate::web::guard::{self, Refusal};
-use crate::wire::form::{field_names, last_field};
+use crate::wire::form::every_field;
 use crate::wire::http::{Head, ReplyTo, Status};
 use crate::wire::json;
 use crate::wire::value::{Value, record};
 use crate::wire::xmlrpc::Call;
 
-/// Bytes of a body: as many as an argument of a command may have on Linux.
-const BODY_BYTES_MAX: usize = 128 * 1024;
+/// Bytes of a body: room for the most arguments of a command that a call takes, each character quoted.
+const BODY_BYTES_MAX: usize = 32 * 1024;
 
 /// What paths may begin with.
 const PREFIX: &str = "/api/v1";
@@ -30,8 +30,10 @@ const INVALID: &str = "Input payload validation failed";
 type Refused = (Status, Value);
 
 impl Exchange<'_> {
-    /// A request for a path of REST, still quoted.
-    pub(super) fn rest(&mut self, head: &Head<'_>, path: &str, query: &str, body: Option<&[u8]>) -> AfterRequest {
+    /// A request for a path of REST.
+    pub(super) fn rest(&mut self, head: &Head<'_>, query: &str, body: Option<&[u8]>) -> AfterRequest {
+        // Names may have a `;`, which elsewhere begins what is no part of the path.
+        let path = head.target.split(['?', '#']).next().unwrap_or_default();
         let after = path.strip_prefix(PREFIX).filter(|path| path.starts_with('/'));
         let (path, is_strict) = (after.unwrap_or(path), after.is_some());
         let found = if path == "/openapi.json" { None } else { rest::find(self.registry, path) };
@@ -51,7 +53,9 @@ impl Exchange<'_> {
             return self.forbid(head, Refusal::OtherSite);
         }
         let Some((route, values)) = found else { return self.openapi(head.reply_to) };
-        let given = fields(&route, query, head.content_type, body.unwrap_or_default())
+        let body = body.unwrap_or_default();
+        self.budget.spend_bytes(2 * (query.len() + body.len()));
+        let given = fields(&route, query, head.content_type, body)
             .and_then(|given| if is_strict { given.are_known(&route) } else { Ok(given) });
         match given.and_then(|given| params(&route, values, &given)) {
             Ok(params) => self.call(head.reply_to, Dialect::Json, &Call { method: route.call(), params }),
@@ -86,12 +90,22 @@ impl Exchange<'_> {
 
     /// An answer that was written as XML, and is JSON now.
     pub(super) fn converted(&mut self, reply_to: ReplyTo, json: Option<String>) -> AfterRequest {
-        self.json(reply_to, Status::OK, &[JSON], of_our_own(json))
+        match json {
+            Some(json) => self.json(reply_to, Status::OK, &[JSON], json),
+            None => self.no_json(reply_to),
+        }
+    }
+
+    /// What came out of our own writer cannot be read.
+    fn no_json(&mut self, reply_to: ReplyTo) -> AfterRequest {
+        debug_assert!(false, "it is in the layout of our own writer");
+        activity!(Error, "an answer cannot be put into JSON: ask for it by XML-RPC, and tell us the call");
+        self.error(reply_to, Status::INTERNAL_SERVER_ERROR)
     }
 
     /// The same with a long text of a log in it, which goes out piece by piece.
     fn log_as_json(&mut self, reply_to: ReplyTo, LogAnswer { before, text, after }: LogAnswer) -> AfterRequest {
-        let whole = of_our_own(json::of_xml([before, after].concat()));
+        let Some(whole) = json::of_xml([before, after].concat()) else { return self.no_json(reply_to) };
         // The text belongs into the first string, which is empty so far.
         let (before, after) = whole.split_at(whole.find("\"\"").map_or(0, |at| at + 1));
         if reply_to.head_only {
@@ -131,18 +145,12 @@ impl Exchange<'_> {
     }
 }
 
-/// JSON that was made of XML of our own writing.
-fn of_our_own(json: Option<String>) -> String {
-    debug_assert!(json.is_some(), "it is in the layout of our own writer");
-    json.unwrap_or_else(|| "null".to_string())
-}
-
 fn message(text: &'static str) -> Value {
     record([("message", text.into())])
 }
 
 /// The parameters of a call: those of the path, and fields, else what they are by default.
-fn params(route: &Route, values: Vec<Value>, given: &Fields<'_>) -> Result<Vec<Value>, Refused> {
+fn params(route: &Route, values: Vec<Value>, given: &Fields) -> Result<Vec<Value>, Refused> {
     let (mut values, mut params) = (values.into_iter(), Vec::new());
     for param in &route.params {
         params.push(match param.place {
@@ -185,22 +193,19 @@ fn invalid(name: String, why: String) -> Refused {
 }
 
 /// Where fields of a request stand.
-struct Fields<'a> {
-    query: &'a str,
-    form: &'a str,
+struct Fields {
+    query: Vec<(String, String)>,
+    form: Vec<(String, String)>,
     /// The members of a JSON object.
     members: Vec<(Cow<'static, str>, Value)>,
 }
 
 /// The fields of a request. A body that nobody looks at may be anything.
-fn fields<'a>(
-    route: &Route,
-    query: &'a str,
-    content_type: Option<&str>,
-    body: &'a [u8],
-) -> Result<Fields<'a>, Refused> {
-    let fields = Fields { query, form: "", members: Vec::new() };
+fn fields(route: &Route, query: &str, content_type: Option<&str>, body: &[u8]) -> Result<Fields, Refused> {
     let refused = |status, why| Err((status, message(why)));
+    let too_many = (Status::BAD_REQUEST, message("There are too many fields."));
+    let Some(query) = every_field(query) else { return Err(too_many) };
+    let fields = Fields { query, form: Vec::new(), members: Vec::new() };
     if body.is_empty() || !route.has_fields() {
         return Ok(fields);
     }
@@ -216,30 +221,33 @@ fn fields<'a>(
         };
     }
     if media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return match text {
-            Some(form) => Ok(Fields { form, ..fields }),
+        return match text.map(every_field) {
+            Some(Some(form)) => Ok(Fields { form, ..fields }),
+            Some(None) => Err(too_many),
             None => refused(Status::BAD_REQUEST, "The body is not UTF-8."),
         };
     }
     refused(Status::UNSUPPORTED_MEDIA_TYPE, "The body has to be a form, or JSON.")
 }
 
-impl Fields<'_> {
+impl Fields {
     /// Every value of that name: of the form, of the query, of the object.
     fn all(&self, name: &str) -> impl Iterator<Item = Value> {
-        let texts = [last_field(self.form, name), last_field(self.query, name)].into_iter().flatten().map(Value::from);
+        let last = |fields: &[(String, String)]| {
+            fields.iter().rev().find(|(key, _)| key == name).map(|(_, value)| Value::from(value.clone()))
+        };
         let member = self.members.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-        texts.chain(member)
+        [last(&self.form), last(&self.query), member].into_iter().flatten()
     }
 
     /// Refuses fields that the route does not have: whoever has misspelt one should know it. Clients of the Flask application, which
     /// does not mind, ask elsewhere.
     fn are_known(self, route: &Route) -> Result<Self, Refused> {
         let is_known = |name: &str| route.params.iter().any(|param| param.place == Place::Field && param.name == name);
-        let names = field_names(self.query).chain(field_names(self.form));
-        let unknown = names.chain(self.members.iter().map(|(name, _)| name.to_string())).find(|name| !is_known(name));
+        let names = self.query.iter().chain(&self.form).map(|(name, _)| name.as_str());
+        let unknown = names.chain(self.members.iter().map(|(name, _)| &**name)).find(|name| !is_known(name));
         match unknown {
-            Some(name) => Err(invalid(name, "There is no such field.".to_string())),
+            Some(name) => Err(invalid(name.to_string(), "There is no such field.".to_string())),
             None => Ok(self),
         }
     }

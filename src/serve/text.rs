@@ -5,6 +5,8 @@ use crate::rpc::budget::Budget;
 use crate::rpc::logtext::LogText;
 use crate::web::page;
 use crate::wire::http::StreamBody;
+#[cfg(feature = "fleet")]
+use crate::wire::json;
 use crate::wire::xmlrpc::Writer;
 
 /// Bytes of output that wait for a client; then reading pauses until they are written.
@@ -88,8 +90,11 @@ impl Escape {
             }
             #[cfg(feature = "fleet")]
             Escape::Json => {
+                // By XML, as short logs come: the same text is the same however long it is.
+                let xml = Escape::Xml.text(text);
                 let mut json = String::with_capacity(text.len());
-                crate::wire::json::push_text(&mut json, text);
+                let is_whole = std::str::from_utf8(&xml).ok().and_then(|xml| json::push_xml_text(&mut json, xml));
+                debug_assert!(is_whole.is_some(), "it is of our own writer");
                 json.into_bytes()
             }
         }

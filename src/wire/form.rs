@@ -1,6 +1,6 @@
 //! URL-encoded forms and percent-quoting, as Python's `urllib.parse` does both.
 
-/// Fields of a form that are read, of the query and of the body each; the pages know four.
+/// Fields of a form that are read, of the query and of the body each; the pages know four, a call two.
 const FIELDS_MAX: usize = 100;
 
 /// The fields of a request: those of its query and those of its body.
@@ -25,20 +25,20 @@ impl Form {
 }
 
 fn fields(text: &str) -> Vec<(String, String)> {
-    let pairs = text.split('&').filter_map(|pair| pair.split_once('=')).filter(|(_, value)| !value.is_empty());
-    pairs.map(|(name, value)| (unquote_field(name), unquote_field(value))).take(FIELDS_MAX).collect()
+    let with_value = pairs(text).filter(|(_, value)| !value.is_empty());
+    with_value.map(|(name, value)| (unquote_field(name), unquote_field(value))).take(FIELDS_MAX).collect()
 }
 
-/// The value of the last field of that name in a query or an urlencoded body, which may be empty.
-pub fn last_field(text: &str, name: &str) -> Option<String> {
-    let mut pairs = text.split('&').rev().map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.find(|(key, _)| unquote_field(key) == name).map(|(_, value)| unquote_field(value))
+/// All fields of a query or an urlencoded body, those without a value too; nothing if there are more than a form has room for.
+pub fn every_field(text: &str) -> Option<Vec<(String, String)>> {
+    let some = pairs(text).take(FIELDS_MAX + 1);
+    let fields: Vec<_> = some.map(|(name, value)| (unquote_field(name), unquote_field(value))).collect();
+    (fields.len() <= FIELDS_MAX).then_some(fields)
 }
 
-/// The names of all fields of a query or an urlencoded body.
-pub fn field_names(text: &str) -> impl Iterator<Item = String> {
-    let pairs = text.split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| unquote_field(pair.split_once('=').map_or(pair, |(name, _)| name)))
+/// Names and values, still quoted.
+fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 /// The parts of a path between its slashes, each unquoted by itself, so that a quoted slash is one of a name: `/a/b%2Fc` has two
@@ -120,23 +120,26 @@ mod tests {
     }
 
     #[test]
-    fn the_last_field_counts_also_if_it_is_empty() {
-        let rows: &[(&str, Option<&str>)] = &[
-            ("", None),
-            ("b=1", None),
-            ("a", Some("")),
-            ("a=", Some("")),
-            ("a=1&a=2", Some("2")),
-            ("a=1&a=&b=3", Some("")),
-            ("a=b=c", Some("b=c")),
-            ("%61=x+y%2Bz%26", Some("x y+z&")),
-            ("a=%C3%A9%FF%", Some("\u{e9}\u{fffd}%")),
-            ("&&a=1&", Some("1")),
+    fn every_field_is_read_also_if_it_is_empty() {
+        let rows: &[(&str, &[(&str, &str)])] = &[
+            ("", &[]),
+            ("&&", &[]),
+            ("a", &[("a", "")]),
+            ("a=", &[("a", "")]),
+            ("=1", &[("", "1")]),
+            ("a=1&a=&b=3", &[("a", "1"), ("a", ""), ("b", "3")]),
+            ("a=b=c", &[("a", "b=c")]),
+            ("%61=x+y%2Bz%26", &[("a", "x y+z&")]),
+            ("a=%C3%A9%FF%", &[("a", "\u{e9}\u{fffd}%")]),
+            ("&&a=1&", &[("a", "1")]),
         ];
         for (text, expected) in rows {
-            assert_eq!(last_field(text, "a").as_deref(), *expected, "{text:?}");
-            assert_eq!(field_names(text).any(|name| name == "a"), expected.is_some(), "{text:?}");
+            let fields = every_field(text).expect("few");
+            let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            assert_eq!(fields, *expected, "{text:?}");
         }
+        assert_eq!(every_field(&"a&".repeat(FIELDS_MAX)).map(|fields| fields.len()), Some(FIELDS_MAX));
+        assert_eq!(every_field(&"a&".repeat(FIELDS_MAX + 1)), None);
     }
 
     #[test]
@@ -163,7 +166,7 @@ mod tests {
             let name = format!("{c}x{c}");
             let quoted = quote(&name).replace('/', "%2F");
             assert_eq!(path_parts(&format!("/a/{quoted}/b")).collect::<Vec<_>>(), ["a", &name, "b"]);
-            assert_eq!(last_field(&format!("a=1&n={quoted}&b"), "n"), Some(name));
+            assert_eq!(every_field(&format!("n={quoted}")), Some(vec![("n".to_string(), name)]));
         }
     }
 

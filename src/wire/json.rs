@@ -11,7 +11,7 @@ mod read;
 mod xml;
 
 pub use read::read;
-pub use xml::{Conversion, of_xml};
+pub use xml::{Conversion, of_xml, push_xml_text};
 
 /// A value as JSON. Members keep their order. What JSON has no type for is a string: dates as they are, bytes as base64.
 /// Numbers that are none are `NaN` and `Infinity`, as Python has them.
@@ -79,7 +79,7 @@ fn write_string(out: &mut String, text: &str) {
 }
 
 /// A piece of a string's text, without quotes around it.
-pub fn push_text(out: &mut String, text: &str) {
+fn push_text(out: &mut String, text: &str) {
     let mut copied = 0;
     let bytes = text.as_bytes();
     let mut at = 0;

@@ -30,7 +30,7 @@ pub fn document(routes: &[Route], version: &str, has_password: bool) -> String {
     format!(
         "{{\"openapi\": \"3.0.3\", \"info\": {{\"title\": \"Stheno\", \"version\": {}, \"description\": \"The methods of XML-RPC \
          that Supervisor and Supvisors have, as REST.\"}}, \"servers\": [{{\"url\": \"/api/v1\"}}, {{\"url\": \"/\"}}], {security}\
-         \"paths\": {{{}}}, \"components\": {COMPONENTS}}}\n",
+         \"paths\": {{{}}}, \"components\": {COMPONENTS}}}",
         string(version),
         paths.join(", "),
     )

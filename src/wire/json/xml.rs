@@ -2,8 +2,7 @@
 
 use super::{double, push_text};
 
-/// A document in the layout of [`Writer`](crate::wire::xmlrpc::Writer) that is being written as JSON, piece by piece; of several
-/// values one stands behind the other.
+/// A document in the layout of [`Writer`](crate::wire::xmlrpc::Writer) that is being written as JSON, piece by piece.
 pub struct Conversion {
     xml: Vec<u8>,
     /// Where the rest begins, always at a tag or what stands between two.
@@ -93,6 +92,13 @@ fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
 /// A string, of which the three characters of markup are escaped.
 fn push_string(out: &mut String, text: &str) -> Option<()> {
     out.push('"');
+    push_xml_text(out, text)?;
+    out.push('"');
+    Some(())
+}
+
+/// A piece of such a string's text, without quotes around it; nothing if something else is escaped.
+pub fn push_xml_text(out: &mut String, text: &str) -> Option<()> {
     let mut pieces = text.split('&');
     push_text(out, pieces.next()?);
     for piece in pieces {
@@ -105,7 +111,6 @@ fn push_string(out: &mut String, text: &str) -> Option<()> {
         });
         push_text(out, text);
     }
-    out.push('"');
     Some(())
 }
 
