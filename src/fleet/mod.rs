@@ -274,8 +274,11 @@ impl Fleet {
         for (id, change) in changes {
             self.note(daemon, id, &change, now);
         }
-        let waits: Vec<TaskId> = daemon.take_waits().into_iter().filter_map(|id| self.task_of(id)).collect();
-        waits.into_iter().for_each(|task| self.amend_own(daemon, task, now));
+        for id in daemon.take_waits() {
+            if let Some(task) = self.task_of(id) {
+                self.amend_own(daemon, task, now);
+            }
+        }
         has_some
     }
 
@@ -420,6 +423,8 @@ impl Fleet {
         if master.is_some() {
             self.master = master;
         }
+        // It may be asked for behind another call, when this turn's look is over.
+        self.is_unfinished = true;
     }
 
     /// Asks for the end of everything, or for a new beginning: all is stopped in sequence first (V-450). It is passed to

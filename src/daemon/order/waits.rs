@@ -197,6 +197,9 @@ impl Daemon {
             process.start_failure = ending::OTHER_REASON;
         }
         self.just_changed.push(id);
+        // What was FATAL before makes no step.
+        #[cfg(feature = "fleet")]
+        self.note_wait(id);
         let _ = self.step(id, Trigger::Refuse(text), now, host);
         // It may have been FATAL before it waited.
         self.reorder(id, now);
