@@ -89,13 +89,17 @@ fn flood(count: u32, width: u32) -> String {
     )
 }
 
+/// How often a flood is tried: on a quiet machine the first is heard.
+const FLOODS_MAX: usize = 5;
+
 /// Some more of them come at a time than the queue has room for, which is ten.
 #[test]
 fn a_flood_of_messages_waits_for_a_listener_that_answers() {
     // 4.3.0 loses nearly all. On a busy machine a listener may not get its turn in time, again and again, which is no reason to wait
     // for it: so it is tried again. Whatever is not heard is told of.
     let least = if is_original() { 1 } else { 1000 };
-    wait_for("a try in which half of 2000 are heard", || (heard_of_a_flood() >= least).then_some(()));
+    let tries: Vec<usize> = (0..FLOODS_MAX).map(|_| heard_of_a_flood()).take_while(|heard| *heard < least).collect();
+    assert!(tries.len() < FLOODS_MAX, "{least} of 2000 should be heard: {tries:?}");
 }
 
 fn heard_of_a_flood() -> usize {

@@ -39,12 +39,8 @@ impl Stream {
 
     /// The next message of that kind; others are passed over.
     fn next(&mut self, event: &str) -> String {
-        loop {
-            let message = self.until("\n\n");
-            if message.contains(&format!("event: {event}\n")) {
-                return message;
-            }
-        }
+        let line = format!("event: {event}\n");
+        wait_for(&line, || Some(self.until("\n\n")).filter(|message| message.contains(&line)))
     }
 }
 
@@ -68,7 +64,7 @@ fn a_snapshot_then_what_changes_at_once_then_figures() {
     let end = stream.next("end");
     assert!(stream.next("figures").contains("\"f\":[["));
     daemon.must("supervisor.stopProcess", &["a".into()]);
-    while !stream.next("change").contains("\"s\":\"STOPPED\"") {}
+    wait_for("a to be shown as stopped", || stream.next("change").contains("\"s\":\"STOPPED\"").then_some(()));
     daemon.must("supervisor.removeProcessGroup", &["b".into()]);
     assert!(stream.next("change").contains("\"gone\":[1]"));
 
@@ -288,9 +284,10 @@ fn who_waits_for_what_is_told_when_that_changes() {
     let mut stream = Stream::open(&daemon, None);
     assert!(stream.next("rows").contains("\"waits\":\"Waiting for one (STOPPED), two (STOPPED)\""));
     daemon.must("supervisor.startProcess", &["one".into()]);
-    while !stream.next("change").contains("\"waits\":\"Waiting for two (STOPPED)\"") {}
+    let rest = "\"waits\":\"Waiting for two (STOPPED)\"";
+    wait_for("a wait for the other one", || stream.next("change").contains(rest).then_some(()));
     daemon.must("supervisor.stopProcess", &["late".into()]);
-    while stream.next("change").contains("\"waits\"") {}
+    wait_for("the wait to end", || (!stream.next("change").contains("\"waits\"")).then_some(()));
     let text = format!("{:?}", daemon.must("stheno.getActivity", &[]));
     assert!(text.contains("waiting") && text.contains("for one, two"), "{text}");
 }

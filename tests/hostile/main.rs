@@ -32,6 +32,10 @@ const ATTACK_SECONDS: u64 = 3;
 /// Held where its executable is the optimised one: another takes ten times as long.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
 
+/// The same of an executable that is not optimised, beside other tests: 43 s were seen on a machine with five times the work that it
+/// has processors for.
+const ANSWER_TIME_MAX_UNOPTIMISED: Duration = Duration::from_secs(120);
+
 /// For how long the daemon works at a stretch: what somebody waits for who comes at any moment, 99 times of a hundred; and
 /// ever.
 /// Held where its executable is the optimised one.
@@ -92,7 +96,8 @@ fn nothing_ends_it_and_nobody_is_locked_out() {
             worst.0,
             worst.1,
         );
-        assert!(at(&answers, 100) < ANSWER_TIME_MAX || !is_ours, "{name}: {answers:?}");
+        let most = if is_ours { ANSWER_TIME_MAX } else { ANSWER_TIME_MAX_UNOPTIMISED };
+        assert!(at(&answers, 100) < most, "{name}: {answers:?}");
         let Some(turns) = &daemon.turns else { continue };
         let stretches = turns.take();
         // Less the time in which it got no processor: the machine is shared, and that would only make the share smaller.

@@ -1,6 +1,7 @@
 //! No circles: of two files each can be read without the other, or one of them can.
 //!
-//! What a file names in paths it uses, and what its parent shows on for another file (`pub use`) is that other file's. By design
+//! What a file names in paths it uses, and what its parent shows on for another file (`pub use`) is that other file's; methods
+//! of a type that several files add to are not seen. By design
 //! a module and those within it know each other: a parent lists its children, and they are parts of what it defines. Tests
 //! may name whom they like.
 

@@ -183,7 +183,12 @@ impl World {
             && !call.method.contains("test_")
             && !matches!(outcome, Err((2 | 10 | 60 | 101 | 102, _)))
         {
-            self.sequence.applications.values_mut().for_each(|progress| progress.is_to_stop = false);
+            let Some(fleet) = self.service.fleet() else { return };
+            let is_of_all = call.method.ends_with("restart_sequence");
+            let is_named = |name: &str| call.params.iter().any(|param| param.as_str() == Some(name));
+            for (app, _) in fleet.view().apps().filter(|(_, known)| is_of_all || is_named(&known.name)) {
+                self.sequence.applications.entry(app).or_default().is_to_stop = false;
+            }
         }
     }
 
