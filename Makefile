@@ -52,7 +52,7 @@ check: ## formatting, lints, all tests
 	$(MAKE) test
 
 sim: ## the simulation, a hundred times longer
-	STHENO_SIM_SCHEDULES=1000000 cargo test --release --test simulation
+	STHENO_SIM_SCHEDULES=1000000 STHENO_SIM_SEQUENCES=200000 cargo test --release --test simulation
 
 publish: ## read a fleet's events with Python's websockets and pyzmq, as far as they are there
 	cargo build
