@@ -108,10 +108,11 @@ function palette() {
 	const input = h("input", { placeholder: "Name", "aria-label": "Find a host, an application or a process", role: "combobox", "aria-expanded": true, "aria-controls": "found", autocomplete: "off",
 		input: () => ((at = 0), paint()),
 		keydown(event) {
-			const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-			if (event.key === "Enter" && found[at]) choose(found[at]);
-			if (!step) return;
+			const step = { ArrowDown: 1, ArrowUp: -1, Enter: 0 }[event.key];
+			if (step == null) return;
+			// Else Enter would also press what has the focus by then.
 			event.preventDefault();
+			if (!step) return found[at] && choose(found[at]);
 			at = Math.max(0, Math.min(found.length - 1, at + step));
 			paint();
 		} });
