@@ -149,8 +149,8 @@ function picked() {
 function palette() {
 	if ($("dialog")) return;
 	const all = everyone().flatMap((it) => [[it.name, word(it), () => go(href(it.name))], [`${isUp(it) ? "restart" : "start"} ${it.name}`, "command", () => startOrRestart(it)],
-		isOn(it) ? [`stop ${it.name}`, "command", () => stop([it])] : []]).filter((it) => it.length);
-	all.push(...Object.entries(VIEWS).map(([key, [title]]) => [title.toLowerCase(), "view", () => go(key)]), ["keys", "help", help], ...Object.entries(ALL).map(([title, act]) => [title.toLowerCase(), "command", act]));
+		...(isOn(it) ? [[`stop ${it.name}`, "command", () => stop([it])]] : [])]);
+	all.push(...Object.entries(VIEWS).map(([key, [title]]) => [title, "view", () => go(key)]), ["Keys", "help", help], ...Object.entries(ALL).map(([title, act]) => [title, "command", act]));
 	let [at, found] = [0, []];
 	const options = h("ol", { role: "listbox", id: "found", "aria-label": "Found" });
 	const input = h("input", { placeholder: "Name or command", "aria-label": "Find a process or a command", role: "combobox", "aria-expanded": true, "aria-controls": "found", autocomplete: "off",
@@ -160,7 +160,7 @@ function palette() {
 			if (step == null) return;
 			// Else Enter would also press what has the focus by then.
 			event.preventDefault();
-			if (!step) return found[at] && choose(found[at]);
+			if (!step && found[at]) choose(found[at]);
 			at = Math.max(0, Math.min(found.length - 1, at + step));
 			paint();
 		} });
@@ -177,7 +177,7 @@ function palette() {
 	input.focus();
 }
 
-const HELP = { "/": "filter", "Ctrl K": "find anything, run any command", "j k ↓ ↑": "move", Enter: "open or fold", r: "restart", s: "start or stop", x: "select", f: "follow the log", "1 2 3 4": "views", Esc: "back" };
+const HELP = { "/": "filter", "Ctrl K": "find anything", "j k ↓ ↑": "move", Enter: "open or fold", r: "restart", s: "start or stop", x: "select", f: "follow the log", "1 2 3 4": "views", Esc: "back" };
 function help() {
 	dialog("Keys", h("dl.pad", Object.entries(HELP).map(([key, what]) => [h("dt", h("kbd", key)), h("dd", what)])), "Close");
 }
