@@ -371,6 +371,7 @@ impl Loader {
         let stheno = self.stheno(main, &document, env)?;
         #[cfg(feature = "fleet")]
         let fleet = fleet::Sources {
+            revision: self.revision,
             document: &document,
             scope: Scope { host_node_name: Some(&hostname), ..self.scope(main) },
             env,

@@ -20,7 +20,7 @@ impl Fleet {
     /// Finds the rules of all that is there, and takes over what concerns the daemon.
     pub(super) fn refresh(&mut self, daemon: &mut Daemon, now: Now) {
         if let Some(configured) = daemon.config.fleet.clone()
-            && !Rc::ptr_eq(&configured, &self.configured)
+            && configured.revision != self.configured.revision
         {
             super::tell_problems(&configured);
             self.configured = configured;

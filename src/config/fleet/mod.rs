@@ -27,7 +27,7 @@ use super::glob::glob;
 use super::interfaces;
 use super::paths;
 use super::reader::{Reader, Scope};
-use super::types::{Group, GroupKind, Server, ServerAddress};
+use super::types::{Group, GroupKind, Revision, Server, ServerAddress};
 
 pub use super::env::Nic;
 pub use crate::config::datatypes::Detection;
@@ -53,6 +53,8 @@ const PROBLEMS_MAX: usize = 1_000;
 /// What is configured of the fleet.
 #[derive(Clone, Debug)]
 pub struct Fleet {
+    /// The load that it came of.
+    pub revision: Revision,
     /// `[rpcinterface:supvisors]`; `None` where there are plain options alone.
     pub supvisors: Option<Supvisors>,
     /// What the files of rules say of applications and programs.
@@ -101,6 +103,7 @@ impl Problem {
 
 /// Where what is configured comes from.
 pub(super) struct Sources<'a> {
+    pub revision: Revision,
     pub document: &'a Document,
     pub scope: Scope<'a>,
     pub env: &'a dyn Env,
@@ -138,7 +141,7 @@ impl Sources<'_> {
             problems.truncate(PROBLEMS_MAX);
             problems.push(Problem::error(format!("what else is wrong, beyond {PROBLEMS_MAX}, is not told")));
         }
-        Ok(Some(Rc::new(Fleet { supvisors, rules, problems })))
+        Ok(Some(Rc::new(Fleet { revision: self.revision, supvisors, rules, problems })))
     }
 
     /// The section that asks for it; of several the first.
