@@ -4,6 +4,8 @@
 PREFIX = /usr/local
 # Seconds for each fuzz target.
 FUZZ_SECONDS = 30
+# Seconds of `make soak`.
+SOAK_SECONDS = 600
 # The bin directory of a virtual environment with Supervisor 4.3.0; `make dev` makes one.
 PYTHON_SUPERVISOR = $(abspath $(wildcard run/venv/bin))
 
@@ -18,7 +20,7 @@ BUILT = $(CARGO_TARGET_DIR)/release
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 MUSL = $(subst -gnu,-musl,$(HOST))
 
-.PHONY: help run run-fleet build test check bench curve figures graph publish rest-test peers micro budgets sizes cross hostile faults fuzz sim interop dev browser-test machines-test fleet-test install \
+.PHONY: help run run-fleet build test check bench curve figures graph soak publish rest-test peers micro budgets sizes cross hostile faults fuzz sim interop dev browser-test machines-test fleet-test install \
 	deb package-test dist static docs clean
 
 help: ## list the targets
@@ -97,6 +99,9 @@ figures: build ## all figures of docs/performance.md anew, on a quiet machine wi
 
 graph: build ## what a change costs where ten, and ten thousand, programs depend on each other
 	python3 benches/graph.py $(BUILT)/supervisord
+
+soak: build ## everything at once for SOAK_SECONDS: whether memory grows, a line is lost, and how long restarts take
+	python3 benches/soak.py $(BUILT)/supervisord --seconds $(SOAK_SECONDS)
 
 peers: build ## the same battery for tini, dumb-init, dinit, s6, runit and Supervisor, where installed (as root)
 	benches/peers.py $(BUILT)/supervisord $(AGAINST) --markdown docs/performance.md

@@ -236,9 +236,9 @@ class Least(Subject):
 class Run:
     """One measurement of one target; `command` None is the limit. `put` takes the figures."""
 
-    def __init__(self, base, command, quick):
+    def __init__(self, base, command, quick, name='run'):
         self.tools, self.limit = os.path.join(base, 'tools'), os.path.join(base, 'limit')
-        self.folder = os.path.join(base, 'run')
+        self.folder = os.path.join(base, name)
         os.mkdir(self.folder)
         self.command, self.quick = command, quick
         self.figures = {}
