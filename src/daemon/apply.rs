@@ -70,9 +70,10 @@ impl Daemon {
                     self.make_group(group, *priority, now, host);
                 }
                 let Some(id) = self.roster.group_named(group) else { return };
-                let names: HashSet<&str> = processes.iter().map(|process| process.name.as_str()).collect();
                 self.edit_config(id, |config| {
-                    config.processes.retain(|other| !names.contains(other.name.as_str()));
+                    config
+                        .processes
+                        .retain(|other| processes.binary_search_by(|new| new.name.cmp(&other.name)).is_err());
                     config.processes.extend(processes.iter().cloned());
                 });
                 self.regroup(id, Vec::new(), processes.clone(), Then::Rest, now, host);
@@ -172,8 +173,7 @@ impl Daemon {
         let meant = self.roster.members(active).filter(|(_, process)| is_meant(process));
         let (ids, configs): (Vec<ProcId>, Vec<Rc<config::Process>>) =
             meant.map(|(id, process)| (id, process.config.clone())).unzip();
-        let names: HashSet<&str> = configs.iter().map(|config| config.name.as_str()).collect();
-        self.edit_config(id, |config| config.processes.retain(|process| !names.contains(process.name.as_str())));
+        self.edit_config(id, |config| take_out(&mut config.processes, &configs));
         self.regroup(id, ids, Vec::new(), Then::Rest, now, host);
     }
 
@@ -270,6 +270,17 @@ impl Daemon {
         self.mind_turnover(id, now, host);
         self.reschedule(id, now);
         self.look_after_changed(id, &old, now, host);
+    }
+}
+
+/// Takes processes out of those of a configuration, by their names. The names of those that stand there as they are, and in this
+/// order, need not be looked at: they may be thousands.
+fn take_out(processes: &mut Vec<Rc<config::Process>>, gone: &[Rc<config::Process>]) {
+    let mut gone = gone.iter().peekable();
+    processes.retain(|process| gone.next_if(|next| Rc::ptr_eq(next, process)).is_none());
+    let names: HashSet<&str> = gone.map(|process| process.name.as_str()).collect();
+    if !names.is_empty() {
+        processes.retain(|process| !names.contains(process.name.as_str()));
     }
 }
 

@@ -62,7 +62,7 @@ impl Change {
 }
 
 /// A program to be added.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Addition {
     pub group: String,
     /// Priority of the group, should it have to be made.
@@ -72,7 +72,7 @@ pub struct Addition {
     pub instance: Option<String>,
     /// Its options, as in a file.
     pub options: Vec<(String, String)>,
-    /// What comes of them.
+    /// What comes of them, ascending by name.
     pub processes: Vec<Rc<config::Process>>,
 }
 

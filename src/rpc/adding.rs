@@ -15,6 +15,9 @@ use crate::wire::value::Value;
 const PIECE: usize = 64;
 const PIECE_US: u32 = 200;
 
+/// Processes that are put in order and added in one turn. Of more, each is done in a turn of its own.
+const TOGETHER: usize = 1000;
+
 /// A program to be added.
 pub(super) struct New<'a> {
     pub group: &'a str,
@@ -32,6 +35,8 @@ pub struct Adding {
     addition: Addition,
     /// They; `None` once they are all there.
     drawn: Option<CallProgram>,
+    /// It has been added.
+    is_made: bool,
     /// What nobody else may add meanwhile, if it takes more than this turn.
     claim: Option<ClaimId>,
     is_begun: bool,
@@ -63,7 +68,7 @@ impl Adding {
             options,
             processes: vec![],
         };
-        Ok(Adding { addition, drawn: Some(drawn), claim: None, is_begun: false, turn: None, answer })
+        Ok(Adding { addition, drawn: Some(drawn), is_made: false, claim: None, is_begun: false, turn: None, answer })
     }
 
     /// Goes on as far as the turn has time; whatever it answers, its claim has ended then.
@@ -83,15 +88,10 @@ impl Adding {
     }
 
     fn proceed(&mut self, context: &mut Context<'_>) -> Option<Done> {
-        match self.draw(context) {
+        match self.make(context) {
             Ok(true) => {}
             Ok(false) => return None,
             Err(fault) => return Some(Err(fault)),
-        }
-        if let Some(drawn) = self.drawn.take()
-            && let Err(fault) = self.make(drawn.into_processes(), context)
-        {
-            return Some(Err(fault));
         }
         self.turn = None;
         let group = context.daemon.roster.group_named(&self.addition.group);
@@ -102,6 +102,32 @@ impl Adding {
         let names = self.addition.processes.iter().map(|process| process.name.clone()).collect();
         let answer = Answer::Value((self.answer)(names));
         Some(Ok(answer))
+    }
+
+    /// Makes the processes and adds them; says whether that is done.
+    fn make(&mut self, context: &mut Context<'_>) -> Result<bool, Fault> {
+        if !self.draw(context)? {
+            return Ok(false);
+        }
+        if let Some(drawn) = self.drawn.take() {
+            self.put_in_order(drawn.into_processes())?;
+            if self.addition.processes.len() > TOGETHER {
+                self.claim(context)?;
+                return Ok(false);
+            }
+        }
+        if !self.is_made {
+            self.is_made = true;
+            // It is lent: of thousands a copy is work, too.
+            let change = Change::AddProgram(std::mem::take(&mut self.addition));
+            let origin = context.origin();
+            let outcome = context.daemon.apply(&change, &origin, context.now, context.host);
+            if let Change::AddProgram(addition) = change {
+                self.addition = addition;
+            }
+            outcome?;
+        }
+        Ok(true)
     }
 
     /// Makes the processes, the first piece of them in any case; says whether that are all.
@@ -138,7 +164,7 @@ impl Adding {
         Ok(())
     }
 
-    fn make(&mut self, mut processes: Vec<Rc<Process>>, context: &mut Context<'_>) -> Result<(), Fault> {
+    fn put_in_order(&mut self, mut processes: Vec<Rc<Process>>) -> Result<(), Fault> {
         // The option was looked at before names were put in, and `group:process` must lead to it.
         if let Some(process) = processes.iter().find(|process| process.name.contains(['/', ':'])) {
             let text =
@@ -151,9 +177,7 @@ impl Adding {
             }
         }
         self.addition.processes = processes;
-        let change = Change::AddProgram(self.addition.clone());
-        let origin = context.origin();
-        context.daemon.apply(&change, &origin, context.now, context.host)
+        Ok(())
     }
 }
 
