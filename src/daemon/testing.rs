@@ -257,6 +257,15 @@ impl Files for Tables {
     fn file_modified(&mut self, _: &str) -> Option<i64> {
         None
     }
+    #[cfg(feature = "engine")]
+    fn file_append(&mut self, path: &str, content: &[u8]) -> Result<(), Errno> {
+        if self.is_full {
+            return Err(Errno(libc::ENOSPC));
+        }
+        let whole = [self.env.files.get(path).cloned().unwrap_or_default(), content.to_vec()].concat();
+        self.env.write(path, &whole);
+        Ok(())
+    }
     fn file_replace(&mut self, path: &str, content: &[u8]) -> Result<(), Errno> {
         if self.is_full {
             return Err(Errno(libc::ENOSPC));

@@ -14,6 +14,8 @@ pub mod acts;
 mod commands;
 mod conciliation;
 mod disabled;
+#[cfg(feature = "engine")]
+pub mod kept;
 mod loss;
 pub mod members;
 mod outbox;

@@ -129,7 +129,7 @@ pub fn push_signed(out: &mut Vec<u8>, number: i64) {
 }
 
 /// Appends what [`Reader::bytes`] reads.
-fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     push_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }

@@ -2,7 +2,7 @@
 //!
 //! A stream begins with a [`hello`] and goes on in [`frame`]s; beside it go [`datagram`]s. Who is looked for by nobody makes
 //! itself known by [`announce`]. All carry tags made with a
-//! [`key`]; their bodies are written with [`codec`].
+//! [`key`]; their bodies are written with [`codec`]. What an instance must not forget is kept as [`records`].
 
 pub mod announce;
 pub mod codec;
@@ -11,6 +11,8 @@ pub mod datagram;
 pub mod frame;
 pub mod hello;
 pub mod key;
+#[cfg(feature = "engine")]
+pub mod records;
 pub mod report;
 
 /// What a frame is for. A number that is not known is passed over, so that newer instances may say more.
