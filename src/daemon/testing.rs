@@ -50,6 +50,8 @@ pub struct Tables {
     pub auto_logs: usize,
     /// Files cannot be written.
     pub is_full: bool,
+    /// How often a file was read.
+    pub file_reads: usize,
     pub replaced: usize,
     /// Where connections were made to.
     pub connected: Vec<SocketAddr>,
@@ -84,6 +86,7 @@ impl Tables {
             open_logs: 0,
             auto_logs: 0,
             is_full: false,
+            file_reads: 0,
             replaced: 0,
             connected: Vec::new(),
             closed: Vec::new(),
@@ -248,6 +251,7 @@ impl Files for Tables {
         self.env.files.get(path).map(|bytes| bytes.len() as u64).ok_or(Errno(libc::ENOENT))
     }
     fn file_read(&mut self, path: &str, span: Span) -> Result<Vec<u8>, Errno> {
+        self.file_reads += 1;
         let bytes = self.env.files.get(path).ok_or(Errno(libc::ENOENT))?;
         Ok(bytes.iter().skip(span.offset as usize).take(span.length as usize).copied().collect())
     }

@@ -16,6 +16,7 @@ mod conciliation;
 mod disabled;
 #[cfg(feature = "engine")]
 pub mod kept;
+mod looks;
 mod loss;
 pub mod members;
 mod outbox;
@@ -122,6 +123,8 @@ pub struct Fleet {
     timeline: timeline::Timeline,
     /// What is collected while somebody reads it.
     statistics: Option<statistics::Statistics>,
+    /// Who looks at statistics, here and elsewhere.
+    looks: looks::Looks,
     /// The other instances; none where this one is alone.
     pub peers: Peers,
 }
@@ -204,6 +207,7 @@ impl Fleet {
             is_unfinished: false,
             published: None,
             statistics: None,
+            looks: looks::Looks::default(),
             timeline: timeline::Timeline::default(),
         });
         fleet.introduce_own(daemon, now);
@@ -241,6 +245,7 @@ impl Fleet {
             self.resize_further(daemon, now, host);
         }
         self.has_just_lost = false;
+        self.show(now, host);
         self.collect(daemon, now, host);
         // Before the end: who leads says so before it goes.
         self.tell(daemon, now);
@@ -266,6 +271,7 @@ impl Fleet {
             self.peers.deadline(),
             self.next_tick(),
             self.statistics_deadline(now),
+            self.looks_deadline(now),
         ])
     }
 

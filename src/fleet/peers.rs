@@ -243,8 +243,8 @@ impl Peers {
         if stream.output.len() + frame_bytes(body.len()) > QUEUE_BYTES_MAX {
             match kind {
                 Kind::Report => entry.lacks_room = true,
-                // As if they had been datagrams; whom we know is told again.
-                Kind::Gossip | Kind::Known => {}
+                // As if they had been datagrams; whom we know is told again, and of statistics the next ones.
+                Kind::Gossip | Kind::Known | Kind::Point | Kind::Statistics => {}
                 _ => {
                     net.doomed.push(conn);
                     net.due = Some(Mono(0));

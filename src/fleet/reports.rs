@@ -217,6 +217,7 @@ impl Fleet {
                     if is_other_run {
                         self.lose(peer, now);
                     }
+                    self.forget_looks(peer);
                     if let Some(member) = self.member_mut(peer) {
                         (member.boot, member.telling, member.lacks_room) = (boot, Some(Place::Beginning), false);
                     }
@@ -270,6 +271,8 @@ impl Fleet {
             },
             Kind::Command => self.hear_command(peer, body, daemon, now, host),
             Kind::Answer => self.hear_answer(peer, body, now),
+            Kind::Subscribe => self.hear_subscribe(peer, body),
+            Kind::Point | Kind::Statistics => self.hear_statistics(peer, kind, body, now),
             _ => {}
         }
         heard.has_lost_tasks

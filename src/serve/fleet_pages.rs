@@ -12,10 +12,10 @@ impl Exchange<'_> {
     /// The fleet as tables, of which the live page takes the place where there is JavaScript.
     pub(super) fn fleet_page(&mut self, request: &Request<'_>) -> AfterRequest {
         let head = request.head;
-        let Some(fleet) = &self.extensions.fleet else { return self.static_file(request) };
-        if !is_page_method(head) {
+        let Some(fleet) = self.extensions.fleet.as_mut().filter(|_| is_page_method(head)) else {
             return self.static_file(request);
-        }
+        };
+        fleet.look_at_hosts(self.now);
         let policy = content_policy(fleet);
         let form = Form::parse(request.query, &[]);
         let host = &mut *self.host;

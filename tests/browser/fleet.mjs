@@ -88,6 +88,20 @@ const TESTS = {
 		await page.locator(".timeline").getByText("Running shop:db on nice").first().waitFor();
 		await page.context().close();
 	},
+	async "how much each host has to do, wherever one looks"() {
+		const page = await open(daemons[0], "fleet.html#host/lyon");
+		await page.locator(".load").getByText(/Processors \d+ % · memory \d+ %/).waitFor();
+		await page.waitForFunction(() => document.querySelector(".load polyline").getAttribute("points"));
+		await page.evaluate(() => (location.hash = "fleet"));
+		await page.waitForFunction(() => document.querySelectorAll(".meter[title=processors]").length === 3);
+		await page.context().close();
+		const plain = await open(daemons[2], "fleet.html", { javaScriptEnabled: false });
+		await until("the table shows it", async () => {
+			await plain.reload();
+			return /paris\t[^\n]*\t\d+ %\t\d+ %\t\d+ %\t/.test(await plain.locator("body").innerText());
+		});
+		await plain.context().close();
+	},
 	async "applications, hosts, and the log of a process where it runs"() {
 		const page = await open(daemons[0], "fleet.html#app/shop");
 		await page.getByRole("row").filter({ hasText: "web_10" }).getByRole("link", { name: "lyon", exact: true }).waitFor();

@@ -13,6 +13,7 @@ use crate::model::fleet::view::{Task, TaskId};
 use crate::state::ProcessState;
 use crate::web::files::HAS_PAGE;
 use crate::web::page::{NEW_WINDOW, Page};
+use crate::wire::fleet::load::Load;
 use crate::wire::form::{Form, quote};
 
 /// Hosts that stand beside each other as columns; more of them are columns by their kinds.
@@ -160,7 +161,7 @@ fn overview(page: &mut Page, fleet: &Fleet, is_unfolded: bool) {
         *of = sum([*of, *one].into_iter());
     }
     page.raw("<h2>Hosts</h2>\n");
-    heads(page, &["Host", "State", "Kind", "Load", "Running"]);
+    heads(page, &["Host", "State", "Kind", "Expected load", "Processors", "Memory", "Running"]);
     for (peer, member) in fleet.members() {
         row_head(page, &host_href(&member.who.nick), &member.who.nick);
         let class = match member.state {
@@ -171,6 +172,12 @@ fn overview(page: &mut Page, fleet: &Fleet, is_unfolded: bool) {
         state(page, class, member.state.name());
         cell(page, &kind(member));
         cell(page, &format!("{} %", fleet.view().load(peer)));
+        for share in [|load: &Load| load.processors, |load: &Load| load.memory] {
+            cell(
+                page,
+                &member.load.as_ref().map_or(String::new(), |(load, _)| format!("{} %", share(load).div_ceil(100))),
+            );
+        }
         cell(page, &by_host.get(&peer).copied().unwrap_or_default().text());
         page.raw("</tr>\n");
     }

@@ -11,6 +11,7 @@ pub mod datagram;
 pub mod frame;
 pub mod hello;
 pub mod key;
+pub mod load;
 #[cfg(feature = "engine")]
 pub mod records;
 pub mod report;
@@ -22,7 +23,7 @@ pub enum Kind {
     Keepalive,
     /// What the sender knows of itself: a change, or a part of all of it.
     Report,
-    /// What somebody wants to be told of.
+    /// Which statistics somebody there looks at.
     Subscribe,
     /// Something to be done, with a number for its answer.
     Command,
@@ -36,6 +37,10 @@ pub enum Kind {
     Known,
     /// The sender has heard nothing for long, ends the stream, and is there.
     Quiet,
+    /// How much the sender's host has to do, for who looks.
+    Point,
+    /// Statistics as they are published, for who reads them.
+    Statistics,
 }
 
 impl Kind {
@@ -50,6 +55,8 @@ impl Kind {
         Kind::Bye,
         Kind::Known,
         Kind::Quiet,
+        Kind::Point,
+        Kind::Statistics,
     ];
 
     /// Its number on the wire.

@@ -103,3 +103,75 @@ fn nothing_is_started_any_more_in_the_turn_in_which_the_end_begins() {
     let fault = all.call(1, "start_process", params!["LOCAL".to_string(), "a".to_string()]).unwrap_err();
     assert!(fault.starts_with("BAD_SUPVISORS_STATE: invalid Supvisors state=SHUTTING_DOWN "), "{fault}");
 }
+
+/// Tables of the kernel, as they are for ever.
+const TABLES: [(&str, &str); 3] = [
+    ("/proc/stat", "cpu  10 0 0 90 0 0 0 0\n"),
+    ("/proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 250 kB\n"),
+    ("/proc/net/dev", "  eth0: 0 0 0 0 0 0 0 0 0\n"),
+];
+
+impl Several {
+    fn with_tables() -> Several {
+        let world = |at: usize| World::with_files(&text(at, "stats_collecting_period=1\nstats_periods=1\n"), &TABLES);
+        let mut all = Several::of((0..LIST.len()).map(world).collect());
+        all.mesh.join_all(1);
+        all.rest();
+        all
+    }
+
+    fn fleet(&mut self, at: usize) -> &mut Fleet {
+        self.worlds[at].extensions.fleet.as_mut().unwrap()
+    }
+
+    /// The memory in use of each, as far as one of them knows.
+    fn memory(&mut self, at: usize) -> Vec<Option<u16>> {
+        self.fleet(at).members().map(|(_, member)| member.load.as_ref().map(|(load, _)| load.memory)).collect()
+    }
+
+    fn reads(&mut self, at: usize) -> usize {
+        self.worlds[at].host.file_reads
+    }
+}
+
+#[test]
+fn how_much_hosts_have_to_do_is_told_while_somebody_looks() {
+    let mut all = Several::with_tables();
+    all.fleet(0).watch_hosts(true);
+    (0..60).for_each(|_| all.turn());
+    assert_eq!(all.memory(0), [Some(7_500); 3]);
+    assert_eq!(all.memory(1), [None; 3], "nobody looks there");
+    all.cut_off(2);
+    assert_eq!(all.memory(0), [Some(7_500), Some(7_500), None], "of who is lost nothing is known");
+    all.rejoin(2);
+    (0..60).for_each(|_| all.turn());
+    assert_eq!(all.memory(0), [Some(7_500); 3], "who comes back is asked again");
+    all.fleet(0).watch_hosts(false);
+    all.rest();
+    assert_eq!(all.memory(0), [None; 3]);
+    let before = [0, 1, 2].map(|at| all.reads(at));
+    (0..200).for_each(|_| all.turn());
+    assert_eq!([0, 1, 2].map(|at| all.reads(at)), before, "nobody looks, and nobody measures");
+    let now = all.worlds[1].now;
+    all.fleet(1).look_at_hosts(now);
+    (0..60).for_each(|_| all.turn());
+    assert_eq!(all.memory(1), [Some(7_500); 3], "who has asked once looks for a while");
+    (0..2_100).for_each(|_| all.turn());
+    assert_eq!(all.memory(1), [None; 3]);
+}
+
+#[test]
+fn statistics_of_all_are_told_where_somebody_reads_them() {
+    let mut all = Several::with_tables();
+    all.listen(0);
+    (0..80).for_each(|_| all.turn());
+    let messages = all.published(0);
+    let hosts = told(&messages, Kind::HostStatistics, ["identifier", "none"]);
+    LIST.iter().for_each(|name| assert!(hosts.contains(&format!("{name} ")), "{name}: {hosts:?}"));
+    let now = all.worlds[0].now;
+    all.fleet(0).publish(Kinds::NONE, now);
+    all.rest();
+    let before = [0, 1, 2].map(|at| all.reads(at));
+    (0..80).for_each(|_| all.turn());
+    assert_eq!([0, 1, 2].map(|at| all.reads(at)), before);
+}

@@ -1,7 +1,7 @@
 // The other views of a fleet: its applications, one host, and what has happened.
 
-import { clock, h, icon, many, mark, put, span, swap } from "./base.js";
-import { apps, fleet, hosts, moments, nameOf, now, running, tasks } from "./hosts.js";
+import { clock, drawing, h, icon, many, mark, put, span, swap } from "./base.js";
+import { apps, fleet, hosts, moments, nameOf, now, points, running, tasks } from "./hosts.js";
 import { appHref, appKind, appWord, compare, hostHref, hostKind, KINDS, sortedApps, stateOn } from "./matrix.js";
 
 const word = (state) => state[0] + state.slice(1).toLowerCase();
@@ -76,7 +76,10 @@ export function hostView(nick) {
 		location.hash = hostHref(of()[(all.indexOf(host().n) + by + all.length) % all.length]);
 	};
 	const own = h("a.btn", "Its own page");
-	const box = [h("div.tools", h("button.btn", "‹", { "aria-label": "The host before" }, () => step(-1)), choice, h("button.btn", "›", { "aria-label": "The next host" }, () => step(1)), state, words, h("span.sp"), own), h("div.card.scroll", { tabindex: 0 }, list)];
+	const lines = [h("polyline"), h("polyline.mem")];
+	const [load, graph] = [h("p"), h("section.card.load", { "aria-label": "Load" }, drawing("svg", 59, 100, lines))];
+	graph.prepend(load);
+	const box = [h("div.tools", h("button.btn", "‹", { "aria-label": "The host before" }, () => step(-1)), choice, h("button.btn", "›", { "aria-label": "The next host" }, () => step(1)), state, words, h("span.sp"), own), graph, h("div.card.scroll", { tabindex: 0 }, list)];
 	return { box, update() {
 		const it = host();
 		if (!it) return;
@@ -88,6 +91,9 @@ export function hostView(nick) {
 		mark(own, "href", site(it));
 		const here = [...tasks.values()].filter((task) => stateOn(task, it.i)).sort(byName);
 		put(words, `${word(it.s)} · ${it.id} · expected load ${it.load ?? 0} %${it.kind ? ` · ${it.kind}` : ""} · ${many(here.filter((task) => stateOn(task, it.i) === "RUNNING").length)} running`);
+		graph.hidden = !it.mem;
+		put(load, `Processors ${it.cpu ?? 0} % · memory ${it.mem} %`);
+		lines.forEach((line, of) => mark(line, "points", (points.get(it.i) ?? []).map((point, at, all) => `${60 - all.length + at},${100 - point[of]}`).join(" ")));
 		const record = (task) => task.on.find(([at]) => at === it.i);
 		keyed(list.lastChild, here, (task) => task.i, (task) => `${it.i} ${nameOf(task)} ${record(task)}`, (task) => {
 			const [, is, pid, start, why, logs] = record(task);
