@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod acts;
+pub mod asked;
 mod commands;
 mod conciliation;
 mod disabled;
@@ -116,6 +117,8 @@ pub struct Fleet {
     started: usize,
     /// The turn had no time for all that is due.
     is_unfinished: bool,
+    /// A process has changed since the last turn.
+    has_news: bool,
     /// What is collected, and how often.
     pub stats: Stats,
     /// What is told to whoever wants it.
@@ -205,6 +208,7 @@ impl Fleet {
             resizes: BTreeMap::new(),
             started: 0,
             is_unfinished: false,
+            has_news: false,
             published: None,
             statistics: None,
             looks: looks::Looks::default(),
@@ -235,9 +239,11 @@ impl Fleet {
         if is_other_set {
             self.refresh(daemon, now);
         }
-        let has_changed = self.take_in(daemon, now) || is_other_set;
+        self.take_in(daemon, now);
+        let has_changed = std::mem::take(&mut self.has_news) || is_other_set;
         self.hear(daemon, now, host);
         self.follow_the_end(daemon);
+        self.start_again_here(daemon, now, host);
         self.started = 0;
         self.go_on(daemon, now, host);
         // A program may wait for long until one of its processes ends by itself, and all processes are looked at for it.
@@ -275,10 +281,10 @@ impl Fleet {
         ])
     }
 
-    /// Takes in what has happened to processes of this instance; says whether something has.
-    fn take_in(&mut self, daemon: &mut Daemon, now: Now) -> bool {
+    /// Takes in what has happened to processes of this instance.
+    pub(crate) fn take_in(&mut self, daemon: &mut Daemon, now: Now) {
         let changes = daemon.take_changes();
-        let has_some = !changes.is_empty();
+        self.has_news |= !changes.is_empty();
         for (id, change) in changes {
             self.note(daemon, id, &change, now);
         }
@@ -287,7 +293,6 @@ impl Fleet {
                 self.amend_own(daemon, task, now);
             }
         }
-        has_some
     }
 
     /// A process of this instance has changed.

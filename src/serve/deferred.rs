@@ -12,6 +12,8 @@ use crate::id::ConnId;
 #[cfg(feature = "fleet")]
 use crate::rpc::budget::Budget;
 use crate::rpc::{Context, Deferred, Done};
+#[cfg(feature = "fleet")]
+use crate::web::fleet::action::Action as FleetAction;
 use crate::wire::http::ReplyTo;
 #[cfg(feature = "fleet")]
 use crate::wire::json::Conversion;
@@ -67,6 +69,9 @@ pub(super) enum Work {
     /// An answer that is becoming JSON.
     #[cfg(feature = "fleet")]
     Conversion(Box<Conversion>),
+    /// An action of the pages of a fleet.
+    #[cfg(feature = "fleet")]
+    FleetPage(Deferred, Box<FleetAction>),
 }
 
 /// What came of it.
@@ -85,10 +90,13 @@ pub(super) enum Finished {
     /// An answer as JSON; nothing if it could not be made.
     #[cfg(feature = "fleet")]
     Json(Option<String>),
+    /// The browser is sent there.
+    #[cfg(feature = "fleet")]
+    FleetPage(String),
 }
 
 /// Through which method an action of the web page comes, for the audit line.
-const PAGE_METHOD: &str = "web";
+pub(super) const PAGE_METHOD: &str = "web";
 /// The same of what changes nothing.
 const METRICS_METHOD: &str = "metrics";
 
@@ -98,6 +106,8 @@ impl Work {
         match self {
             Work::Call(_, method, _) => method.clone(),
             Work::Page(_) => PAGE_METHOD.to_string(),
+            #[cfg(feature = "fleet")]
+            Work::FleetPage(..) => PAGE_METHOD.to_string(),
             Work::Metrics(_) => METRICS_METHOD.to_string(),
             Work::Decoding(_) => String::new(),
             #[cfg(feature = "gzip")]
@@ -112,6 +122,8 @@ impl Work {
         match self {
             Work::Call(deferred, ..) => deferred.deadline(),
             Work::Page(action) => action.deadline(),
+            #[cfg(feature = "fleet")]
+            Work::FleetPage(deferred, _) => deferred.deadline(),
             // The next turn comes at once.
             Work::Metrics(_) | Work::Decoding(_) => Some(Mono(0)),
             #[cfg(feature = "gzip")]
@@ -125,6 +137,8 @@ impl Work {
         match self {
             Work::Call(deferred, ..) => deferred.bytes(),
             Work::Page(_) => 0,
+            #[cfg(feature = "fleet")]
+            Work::FleetPage(deferred, _) => deferred.bytes(),
             Work::Metrics(scrape) => scrape.bytes(),
             Work::Decoding(decoder) => decoder.bytes(),
             #[cfg(feature = "gzip")]
@@ -139,6 +153,8 @@ impl Work {
         match self {
             Work::Call(deferred, ..) => deferred.give_up(context),
             Work::Page(action) => action.give_up(context),
+            #[cfg(feature = "fleet")]
+            Work::FleetPage(deferred, _) => deferred.give_up(context),
             Work::Metrics(_) | Work::Decoding(_) => {}
             #[cfg(feature = "gzip")]
             Work::Packing(_) => {}
@@ -170,6 +186,10 @@ impl Work {
             #[cfg(feature = "gzip")]
             Work::Packing(packing) => {
                 packing.go_on(context.budget).map(|(headers, page)| Finished::Packed(headers, page))
+            }
+            #[cfg(feature = "fleet")]
+            Work::FleetPage(deferred, action) => {
+                deferred.poll(context).map(|done| Finished::FleetPage(action.location(done.err().as_ref())))
             }
             #[cfg(feature = "fleet")]
             Work::Conversion(conversion) => convert(conversion, context.budget).map(Finished::Json),
@@ -242,6 +262,8 @@ impl DeferredReplies {
             Work::Packing(_) => true,
             #[cfg(feature = "fleet")]
             Work::Conversion(_) => true,
+            #[cfg(feature = "fleet")]
+            Work::FleetPage(..) => false,
             Work::Call(..) | Work::Page(_) => false,
         };
         if ends {

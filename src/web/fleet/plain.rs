@@ -13,6 +13,7 @@ use crate::model::fleet::view::{Task, TaskId};
 use crate::state::ProcessState;
 use crate::web::files::HAS_PAGE;
 use crate::web::page::{NEW_WINDOW, Page};
+use crate::wire::fleet::command::Verb;
 use crate::wire::fleet::load::Load;
 use crate::wire::form::{Form, quote};
 
@@ -44,6 +45,11 @@ pub fn page(fleet: &Fleet, form: &Form, policy: &str, now: Now, local: &mut dyn 
         page.raw("</li>\n");
     }
     page.raw("</ul></nav>\n");
+    if let Some(message) = form.get("message") {
+        page.raw("<p role=\"status\">");
+        page.text(message);
+        page.raw("</p>\n");
+    }
     let named = |name: &str| fleet.members().find(|(_, member)| member.who.nick == name);
     match (form.get("host").and_then(named), form.get("app"), form.get("view")) {
         (Some((peer, member)), _, _) => host(&mut page, fleet, peer, member, local),
@@ -74,6 +80,28 @@ fn cell(page: &mut Page, text: &str) {
     page.raw("<td>");
     page.text(text);
     page.raw("</td>\n");
+}
+
+/// A form with what can be done with something; `of` says with what, for who does not see the row.
+fn buttons(page: &mut Page, fields: &[(&str, &str)], of: &str, is_up: bool) {
+    page.raw("<form method=\"post\" action=\"fleet.html\">");
+    for (name, value) in fields {
+        page.raw("<input type=\"hidden\" name=\"");
+        page.raw(name);
+        page.raw("\" value=\"");
+        page.attribute(value);
+        page.raw("\">");
+    }
+    for verb in if is_up { &[Verb::Stop, Verb::Restart][..] } else { &[Verb::Start] } {
+        page.raw("<button name=\"action\" value=\"");
+        page.raw(verb.name());
+        page.raw("\" aria-label=\"");
+        page.attribute(&format!("{} {of}", verb.name()));
+        page.raw("\">");
+        page.raw(verb.name());
+        page.raw("</button> ");
+    }
+    page.raw("</form>");
 }
 
 fn row_head(page: &mut Page, href: &str, text: &str) {
@@ -225,7 +253,9 @@ fn applications(page: &mut Page, fleet: &Fleet, only: Option<&str>) {
             });
         }
         page.raw("</h2>\n");
-        heads(page, &["Process", "State", "Where", "Why", "Log"]);
+        let is_up = app.tasks.values().any(|id| fleet.view().task(*id).is_some_and(|task| task.is_running()));
+        buttons(page, &[("app", &app.name)], &app.name, is_up);
+        heads(page, &["Process", "State", "Where", "Why", "Log", "Action"]);
         for id in app.tasks.values() {
             if let Some(one) = fleet.view().task(*id) {
                 process(page, fleet, *id, one);
@@ -262,6 +292,8 @@ fn process(page: &mut Page, fleet: &Fleet, id: TaskId, task: &Task) {
             page.raw(" ");
         }
     }
+    page.raw("</td>\n<td>");
+    buttons(page, &[("process", &name)], &name, task.is_running());
     page.raw("</td></tr>\n");
 }
 
@@ -277,9 +309,9 @@ fn host(page: &mut Page, fleet: &Fleet, peer: PeerId, member: &Member, local: &m
     page.text(&format!(" · {} · {}", member.state.name().to_ascii_lowercase(), member.who.identifier));
     page.raw("</h2>\n<p>");
     let site = site(fleet, peer, member);
-    page.link(&format!("{site}index.html"), "Start and stop on its own page", "");
+    page.link(&format!("{site}index.html"), "Its own page", "");
     page.raw("</p>\n");
-    heads(page, &["Process", "State", "Started", "Why", "Log"]);
+    heads(page, &["Process", "State", "Started", "Why", "Log", "Action"]);
     let here = fleet.view().tasks().filter_map(|(id, task)| Some((fleet.view().namespec(id)?, task.on(peer)?)));
     let mut here: Vec<_> = here.collect();
     crate::sort::by(&mut here, |a, b| a.0.cmp(&b.0));
@@ -299,6 +331,9 @@ fn host(page: &mut Page, fleet: &Fleet, peer: PeerId, member: &Member, local: &m
                 page.raw(" ");
             }
         }
+        page.raw("</td>\n<td>");
+        let fields = [("process", name.as_str()), ("host", &member.who.nick)];
+        buttons(page, &fields, &format!("{name} on {}", member.who.nick), !record.state.is_stopped());
         page.raw("</td></tr>\n");
     }
     page.raw("</tbody></table>\n");
