@@ -22,7 +22,7 @@ impl Daemon {
     ///
     /// Faults: ALREADY_ADDED for a group that is active, BAD_NAME for an unknown group, program or process or for a
     /// process name that is taken, STILL_RUNNING for what is not stopped, FAILED for what cannot be, or cannot be kept.
-    pub fn apply(&mut self, change: &Change, origin: &Origin, now: Now, host: &mut dyn Host) -> Result<(), Fault> {
+    pub fn apply(&mut self, change: &mut Change, origin: &Origin, now: Now, host: &mut dyn Host) -> Result<(), Fault> {
         if let Some(text) = change.groups().find_map(|name| self.is_under_change(name)) {
             return Err(Code::Failed.with(text));
         }
@@ -55,7 +55,7 @@ impl Daemon {
         self.dynamic.rehearse(changes, present, host).map_err(|text| Code::Failed.with(text))
     }
 
-    fn carry_out(&mut self, change: &Change, now: Now, host: &mut dyn Host) {
+    fn carry_out(&mut self, change: &mut Change, now: Now, host: &mut dyn Host) {
         match change {
             Change::AddGroup(group) => self.activate(group.clone(), now, host),
             Change::RemoveGroup(name) => self.deactivate(name, now, host),
@@ -76,7 +76,7 @@ impl Daemon {
                         .retain(|other| processes.binary_search_by(|new| new.name.cmp(&other.name)).is_err());
                     config.processes.extend(processes.iter().cloned());
                 });
-                self.regroup(id, Vec::new(), processes.clone(), Then::Rest, now, host);
+                self.regroup(id, Vec::new(), std::mem::take(processes), Then::Rest, now, host);
             }
             Change::RemoveProcess { group, process } => {
                 self.remove_processes(group, |found| found.config.name == *process, now, host);

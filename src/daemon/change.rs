@@ -72,7 +72,7 @@ pub struct Addition {
     pub instance: Option<String>,
     /// Its options, as in a file.
     pub options: Vec<(String, String)>,
-    /// What comes of them, ascending by name.
+    /// What comes of them, ascending by name. They are given away when they are added.
     pub processes: Vec<Rc<config::Process>>,
 }
 

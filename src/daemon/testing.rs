@@ -397,7 +397,7 @@ impl World {
     /// Makes a change, as a call would. Errors: the text of the fault.
     pub fn change(&mut self, change: &Change) -> Result<(), String> {
         let origin = Origin { client: "test".to_string(), method: "test".to_string() };
-        let done = self.daemon.apply(change, &origin, self.now, &mut self.host);
+        let done = self.daemon.apply(&mut change.clone(), &origin, self.now, &mut self.host);
         done.map_err(|fault| fault.to_string())
     }
 }

@@ -42,15 +42,17 @@ pub struct Adding {
     is_begun: bool,
     /// Says that it is its turn, as long as it is there.
     turn: Option<Rc<()>>,
-    answer: fn(Vec<String>) -> Value,
+    /// What is answered of the names of its processes; true, if nothing is.
+    answer: Option<fn(Vec<String>) -> Value>,
+    names: Vec<String>,
 }
 
 impl Adding {
-    /// A program to be added; what is answered follows from the names of its processes.
+    /// A program to be added; what is answered may follow from the names of its processes.
     pub(super) fn new(
         context: &mut Context<'_>,
         new: New<'_>,
-        answer: fn(Vec<String>) -> Value,
+        answer: Option<fn(Vec<String>) -> Value>,
     ) -> Result<Adding, Fault> {
         let New { group, create, program, instance, mut options } = new;
         // As a file would give them: blanks around names are no part of them.
@@ -68,7 +70,16 @@ impl Adding {
             options,
             processes: vec![],
         };
-        Ok(Adding { addition, drawn: Some(drawn), is_made: false, claim: None, is_begun: false, turn: None, answer })
+        Ok(Adding {
+            addition,
+            drawn: Some(drawn),
+            is_made: false,
+            claim: None,
+            is_begun: false,
+            turn: None,
+            answer,
+            names: Vec::new(),
+        })
     }
 
     /// Goes on as far as the turn has time; whatever it answers, its claim has ended then.
@@ -99,9 +110,8 @@ impl Adding {
             context.daemon.take_begun();
             return None;
         }
-        let names = self.addition.processes.iter().map(|process| process.name.clone()).collect();
-        let answer = Answer::Value((self.answer)(names));
-        Some(Ok(answer))
+        let names = std::mem::take(&mut self.names);
+        Some(Ok(Answer::Value(self.answer.map_or(true.into(), |answer| answer(names)))))
     }
 
     /// Makes the processes and adds them; says whether that is done.
@@ -119,9 +129,9 @@ impl Adding {
         if !self.is_made {
             self.is_made = true;
             // It is lent: of thousands a copy is work, too.
-            let change = Change::AddProgram(std::mem::take(&mut self.addition));
+            let mut change = Change::AddProgram(std::mem::take(&mut self.addition));
             let origin = context.origin();
-            let outcome = context.daemon.apply(&change, &origin, context.now, context.host);
+            let outcome = context.daemon.apply(&mut change, &origin, context.now, context.host);
             if let Change::AddProgram(addition) = change {
                 self.addition = addition;
             }
@@ -175,6 +185,9 @@ impl Adding {
             for process in &mut processes {
                 Rc::make_mut(&mut Rc::make_mut(process).program).name.clone_from(instance);
             }
+        }
+        if self.answer.is_some() {
+            self.names = processes.iter().map(|process| process.name.clone()).collect();
         }
         self.addition.processes = processes;
         Ok(())
