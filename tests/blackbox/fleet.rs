@@ -151,10 +151,7 @@ fn supvisors_section_and_commands() {
     folder.write("rules.xml", rules);
     let mut daemon = Daemon::start_in(folder, &config.concat());
     wait_order(&daemon, "+a +b");
-    wait_for("OPERATION", || {
-        let state = daemon.must("supvisors.get_supvisors_state", &[]);
-        (state.member("fsm_statename") == Some(&"OPERATION".into())).then_some(())
-    });
+    daemon.await_operation();
     let ctl = |words: &[&str]| {
         let ended = daemon.folder.ctl(words);
         (ended.status, ended.stdout)
