@@ -160,7 +160,7 @@ impl Daemon {
             self.resolve_log(id, channel, host);
         }
         self.remember_what(id, What::Made, now);
-        self.note_order(id);
+        self.note_order(id, now);
         self.mind_leftovers(id);
         self.mind_turnover(id, now, host);
         Some(id)
@@ -195,7 +195,7 @@ impl Daemon {
         self.release_socket(id, host);
         self.agenda.forget(id);
         self.forget_care(id, host);
-        self.forget_order(id);
+        self.forget_order(id, now);
         self.forget_remains(id, host);
         host.close_child(id);
         self.just_changed.push(id);
@@ -263,7 +263,7 @@ impl Daemon {
             }
         }
         self.remember_what(id, What::Made, now);
-        self.note_order(id);
+        self.note_order(id, now);
         self.look_at_wait_anew(id, &old, now);
         self.mind_leftovers(id);
         self.look_whether_idle(now);
