@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(host.env.files[PATH], broken, "it stays until there is something else");
         kept.append(&bodies(&["new"]), host).unwrap();
         assert_eq!(Kept::open(PATH, host).unwrap().1, bodies(&["new"]));
-        host.env.write(PATH, &vec![1; READ_BYTES_MAX as usize + 1]);
+        host.env.write(PATH, vec![1; READ_BYTES_MAX as usize + 1]);
         assert_eq!(Kept::open(PATH, host).unwrap().1, bodies(&[]), "longer than any");
     }
 

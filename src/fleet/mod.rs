@@ -14,6 +14,8 @@ pub mod acts;
 pub mod asked;
 mod commands;
 mod conciliation;
+#[cfg(feature = "engine")]
+pub mod consensus;
 mod disabled;
 #[cfg(feature = "engine")]
 pub mod kept;
