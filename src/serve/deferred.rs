@@ -11,6 +11,8 @@ use crate::clock::Mono;
 use crate::id::ConnId;
 #[cfg(feature = "fleet")]
 use crate::rpc::budget::Budget;
+#[cfg(feature = "fleet")]
+use crate::rpc::rest::openapi::Document;
 use crate::rpc::{Context, Deferred, Done};
 #[cfg(feature = "fleet")]
 use crate::web::fleet::action::Action as FleetAction;
@@ -30,6 +32,10 @@ const DECODING_PIECE_US: u32 = 100;
 const CONVERSION_PIECE_BYTES: usize = 8 * 1024;
 #[cfg(feature = "fleet")]
 const CONVERSION_BYTES_PER_US: usize = 64;
+
+/// Microseconds that it takes to write about a route, or more.
+#[cfg(feature = "fleet")]
+const ROUTE_US: u32 = 60;
 
 /// A reply that waits for something to happen.
 pub(super) struct DeferredReply {
@@ -69,6 +75,9 @@ pub(super) enum Work {
     /// An answer that is becoming JSON.
     #[cfg(feature = "fleet")]
     Conversion(Box<Conversion>),
+    /// The document about REST, which is being written.
+    #[cfg(feature = "fleet")]
+    Describing(Box<Document>),
     /// An action of the pages of a fleet.
     #[cfg(feature = "fleet")]
     FleetPage(Deferred, Box<FleetAction>),
@@ -113,7 +122,7 @@ impl Work {
             #[cfg(feature = "gzip")]
             Work::Packing(_) => String::new(),
             #[cfg(feature = "fleet")]
-            Work::Conversion(_) => String::new(),
+            Work::Conversion(_) | Work::Describing(_) => String::new(),
         }
     }
 
@@ -129,7 +138,7 @@ impl Work {
             #[cfg(feature = "gzip")]
             Work::Packing(_) => Some(Mono(0)),
             #[cfg(feature = "fleet")]
-            Work::Conversion(_) => Some(Mono(0)),
+            Work::Conversion(_) | Work::Describing(_) => Some(Mono(0)),
         }
     }
 
@@ -145,6 +154,8 @@ impl Work {
             Work::Packing(packing) => packing.bytes(),
             #[cfg(feature = "fleet")]
             Work::Conversion(conversion) => conversion.bytes(),
+            #[cfg(feature = "fleet")]
+            Work::Describing(document) => document.bytes(),
         }
     }
 
@@ -159,7 +170,7 @@ impl Work {
             #[cfg(feature = "gzip")]
             Work::Packing(_) => {}
             #[cfg(feature = "fleet")]
-            Work::Conversion(_) => {}
+            Work::Conversion(_) | Work::Describing(_) => {}
         }
     }
 
@@ -193,6 +204,8 @@ impl Work {
             }
             #[cfg(feature = "fleet")]
             Work::Conversion(conversion) => convert(conversion, context.budget).map(Finished::Json),
+            #[cfg(feature = "fleet")]
+            Work::Describing(document) => describe(document, context.budget).map(|text| Finished::Json(Some(text))),
         }
     }
 }
@@ -209,6 +222,18 @@ pub(super) fn convert(conversion: &mut Conversion, budget: &mut Budget) -> Optio
             return Some(json);
         }
     }
+}
+
+/// Writes about routes while the turn has time; the whole document at the end.
+#[cfg(feature = "fleet")]
+pub(super) fn describe(document: &mut Document, budget: &mut Budget) -> Option<String> {
+    while !budget.is_spent() {
+        budget.spend(ROUTE_US);
+        if let Some(text) = document.go_on() {
+            return Some(text);
+        }
+    }
+    None
 }
 
 /// All of them, those that have waited longest first.
@@ -261,7 +286,7 @@ impl DeferredReplies {
             #[cfg(feature = "gzip")]
             Work::Packing(_) => true,
             #[cfg(feature = "fleet")]
-            Work::Conversion(_) => true,
+            Work::Conversion(_) | Work::Describing(_) => true,
             #[cfg(feature = "fleet")]
             Work::FleetPage(..) => false,
             Work::Call(..) | Work::Page(_) => false,

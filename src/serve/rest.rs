@@ -123,8 +123,12 @@ impl Exchange<'_> {
     /// The document about all paths.
     fn openapi(&mut self, reply_to: ReplyTo) -> AfterRequest {
         let has_password = self.sites.has_password(self.conn.server);
-        let text = rest::openapi::document(&rest::routes(self.registry), rpc::VERSION, has_password);
-        self.json(reply_to, Status::OK, &[JSON], text)
+        let mut document =
+            Box::new(rest::openapi::Document::new(rest::routes(self.registry), rpc::VERSION, has_password));
+        match deferred::describe(&mut document, self.budget) {
+            Some(text) => self.converted(reply_to, Some(text)),
+            None => AfterRequest::Deferred(Work::Describing(document)),
+        }
     }
 
     /// A method that is not for this path; OPTIONS says which are.
