@@ -10,7 +10,6 @@ mod sets;
 
 use std::collections::{BTreeSet, HashMap};
 
-pub use self::sets::{Fit, Known};
 use super::facts::Facts;
 use crate::config::dependency::Dependency;
 use crate::id::{IdMap, ProcId};
@@ -26,6 +25,26 @@ pub enum GateEffect {
     Free(ProcId),
     /// This process waits for one that has failed.
     Hopeless { waiter: ProcId, failed: ProcId },
+}
+
+/// What is known of processes where they are.
+pub struct Known<'a> {
+    pub facts: &'a dyn Fn(ProcId) -> Facts,
+    /// The process of a group that has that name.
+    pub find: &'a dyn Fn(&str, &str) -> Option<ProcId>,
+    /// Whether its stop waits for nobody's place in the order.
+    pub is_last: &'a dyn Fn(ProcId) -> bool,
+}
+
+/// What a process that comes, goes or changes means to the gates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// Nothing.
+    Same,
+    /// They are as they have to be.
+    Changed,
+    /// They have to be made anew.
+    Anew,
 }
 
 /// A set of processes and a condition.

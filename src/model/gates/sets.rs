@@ -7,33 +7,14 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::{Awaited, Facts, Gate, GateEffect, Gates, Named};
+use super::{Awaited, Fit, Gate, GateEffect, Gates, Known, Named};
 use crate::config::dependency::Dependency;
 use crate::config::depends::Node;
 use crate::id::ProcId;
+use crate::model::facts::Facts;
 
 /// Processes that may be gone through to see whether items of groups mean one of the group, before it is less to make all anew.
 const SCANNED_MAX: usize = 100_000;
-
-/// What is known of processes where they are.
-pub struct Known<'a> {
-    pub facts: &'a dyn Fn(ProcId) -> Facts,
-    /// The process of a group that has that name.
-    pub find: &'a dyn Fn(&str, &str) -> Option<ProcId>,
-    /// Whether its stop waits for nobody's place in the order.
-    pub is_last: &'a dyn Fn(ProcId) -> bool,
-}
-
-/// What a process that comes, goes or changes means to the gates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fit {
-    /// Nothing.
-    Same,
-    /// They are as they have to be.
-    Changed,
-    /// They have to be made anew.
-    Anew,
-}
 
 /// An item of a process; a group's means none of that group if it has one.
 type Wanted<'n> = (&'n Dependency, Option<&'n str>);
