@@ -8,13 +8,20 @@ use crate::clock::Now;
 use crate::config::fleet::StartingStrategy;
 use crate::daemon::{Daemon, Host};
 use crate::id::PeerId;
+use crate::model::fleet::instance::InstanceState;
 use crate::model::fleet::phase::Phase;
 use crate::model::fleet::view::TaskId;
+use crate::state::SupervisorState;
+use crate::wire::fleet::codec::beginning;
 use crate::wire::fleet::command::{self, Verb};
 use crate::wire::pyrepr;
 
 /// Answers that are waited for. Each comes within a moment, or its stream ends; of more the oldest are not waited for.
 const ANSWERS_MAX: usize = 256;
+
+/// What another instance says of who asks, and of why it does not do something: a line each.
+const USER_BYTES_MAX: usize = 256;
+const PROBLEM_BYTES_MAX: usize = 1024;
 
 /// What an action is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +51,13 @@ impl Fleet {
         if peer == self.own {
             return self.act_here((verb, task), by, means).map(|()| None);
         }
+        let state = self.member(peer).map(|member| member.state);
+        if let Some(state) = state.filter(|state| *state != InstanceState::Running) {
+            return Err(format!("it is {}", state.name()));
+        }
         let (group, name) = self.view.names(task).unwrap_or_default();
-        let by = format!("{by}, of {}", self.own().map_or("", |own| &own.nick));
-        let wish = command::Wish::Act { verb, group: group.to_string(), name: name.to_string(), by };
+        let (group, name, by) = (group.to_string(), name.to_string(), by.to_string());
+        let wish = command::Wish::Act { verb, group, name, by };
         let number = self.command(peer, wish).ok_or("it cannot be reached")?;
         let asked = &mut self.commands.asked;
         if asked.len() == ANSWERS_MAX {
@@ -67,14 +78,32 @@ impl Fleet {
     /// An instance answers.
     pub(super) fn hear_of_asked(&mut self, peer: PeerId, number: u64, problem: Option<String>) {
         if let Some(asked) = self.commands.asked.iter_mut().find(|one| one.number == number && one.peer == peer) {
+            let problem = problem.map(|text| beginning(&text, PROBLEM_BYTES_MAX).to_string());
             asked.answer = Some(problem.map_or(Ok(()), Err));
         }
+    }
+
+    /// What another instance asks for, whose user that is; it is logged with the name by which we know that instance.
+    pub(super) fn act_for(
+        &mut self,
+        peer: PeerId,
+        what: (Verb, TaskId),
+        user: &str,
+        means: Means<'_>,
+    ) -> Result<(), String> {
+        let nick = self.member(peer).map_or("", |member| &member.who.nick);
+        let by = format!("{}, of {nick}", beginning(user, USER_BYTES_MAX));
+        self.act_here(what, &by, means)
     }
 
     /// Does something with a process of this instance, and logs who asked.
     ///
     /// Errors: why it is not done.
     pub(super) fn act_here(&mut self, (verb, task): (Verb, TaskId), by: &str, means: Means<'_>) -> Result<(), String> {
+        // The end may have begun in this very turn: the fleet hears of it after all calls.
+        if means.daemon.state() != SupervisorState::Running {
+            return Err("it is ending".to_string());
+        }
         self.take_in(means.daemon, means.now);
         let phase = self.phase;
         if phase != Phase::Operation && !(verb == Verb::Stop && phase == Phase::Conciliation) {
@@ -93,10 +122,8 @@ impl Fleet {
             }
             _ => {}
         }
-        // What is not managed may run on each host; a second copy of the rest is a conflict.
-        let elsewhere = self.view.task(task).and_then(|known| known.running().find(|at| *at != self.own));
-        if let Some(member) = elsewhere.filter(|_| verb != Verb::Stop && is_managed).and_then(|at| self.member(at)) {
-            return Err(format!("it runs on {}", member.who.nick));
+        if let Some(nick) = self.runs_elsewhere(task).filter(|_| verb != Verb::Stop) {
+            return Err(format!("it runs on {nick}"));
         }
         let name = self.view.namespec(task).unwrap_or_default();
         activity!(Info, "{} process {}, asked for by {}", verb.name(), pyrepr::text(&name), pyrepr::text(by));
@@ -134,11 +161,25 @@ impl Fleet {
         done
     }
 
-    /// Starts what was stopped for that alone, unless somebody has stopped it meanwhile.
+    /// The nick of another instance on which it runs, so that a second copy would be a conflict; what is not managed may run on
+    /// each.
+    fn runs_elsewhere(&self, task: TaskId) -> Option<&str> {
+        let known = self.view.task(task)?;
+        let is_managed = self.applications.get(&known.app).is_some_and(|app| app.rules.managed);
+        let at = known.running().find(|at| *at != self.own).filter(|_| is_managed)?;
+        self.member(at).map(|member| member.who.nick.as_str())
+    }
+
+    /// Starts what was stopped for that alone, unless somebody has stopped it meanwhile, it runs on another instance by now, or
+    /// all is ending.
     pub(super) fn start_again_here(&mut self, daemon: &mut Daemon, now: Now, host: &mut dyn Host) {
+        let is_ending =
+            daemon.state() != SupervisorState::Running || self.wish.is_some() || self.phase > Phase::Conciliation;
         for task in std::mem::take(&mut self.commands.again) {
             let Some(id) = self.local(task).filter(|id| daemon.is_expected_back(*id)) else { continue };
-            if daemon.roster.process(id).is_some_and(|process| process.machine.state().is_stopped()) {
+            if is_ending || self.runs_elsewhere(task).is_some() {
+                daemon.is_back(id);
+            } else if daemon.roster.process(id).is_some_and(|process| process.machine.state().is_stopped()) {
                 daemon.is_back(id);
                 // What cannot be started is told of as that.
                 let _ = self.start_here(task, daemon, now, host);

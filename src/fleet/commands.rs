@@ -49,6 +49,11 @@ impl Commands {
     /// An instance is lost: it answers nothing any more.
     pub fn forget(&mut self, peer: PeerId) {
         self.starts.retain(|_, (at, _)| *at != peer);
+        self.give_up_asked(peer);
+    }
+
+    /// The stream to an instance is gone, and with it what it would have answered; it may have done it all the same.
+    pub fn give_up_asked(&mut self, peer: PeerId) {
         for asked in self.asked.iter_mut().filter(|one| one.peer == peer && one.answer.is_none()) {
             asked.answer = Some(Err(LOST.to_string()));
         }
@@ -107,7 +112,7 @@ impl Fleet {
         host: &mut dyn Host,
     ) {
         let (number, problem) = match Command::read(body) {
-            Ok(Ok(command)) => (command.number, self.obey(command.wish, daemon, now, host).err()),
+            Ok(Ok(command)) => (command.number, self.obey(peer, command.wish, daemon, now, host).err()),
             Ok(Err(number)) => (number, Some("not known here".to_string())),
             Err(_) => return self.peers.complain(peer, now.mono, "wants what makes no sense"),
         };
@@ -119,7 +124,14 @@ impl Fleet {
     /// Does what another instance wants.
     ///
     /// Errors: why it is not done.
-    fn obey(&mut self, wish: command::Wish, daemon: &mut Daemon, now: Now, host: &mut dyn Host) -> Result<(), String> {
+    fn obey(
+        &mut self,
+        peer: PeerId,
+        wish: command::Wish,
+        daemon: &mut Daemon,
+        now: Now,
+        host: &mut dyn Host,
+    ) -> Result<(), String> {
         if daemon.state() != SupervisorState::Running {
             return Err("it is ending".to_string());
         }
@@ -145,7 +157,7 @@ impl Fleet {
             }
             command::Wish::Act { verb, group, name, by } => {
                 let task = find(self, &group, &name)?;
-                self.act_here((verb, task), &by, Means { daemon, now, host })
+                self.act_for(peer, (verb, task), &by, Means { daemon, now, host })
             }
             command::Wish::Shutdown | command::Wish::Restart if !self.leads() => {
                 Err("another instance leads".to_string())

@@ -13,6 +13,7 @@ use super::view::seconds;
 use crate::clock::{Mono, Now};
 use crate::daemon::Host;
 use crate::id::PeerId;
+use crate::model::fleet::instance::InstanceState;
 use crate::model::fleet::rate::{HostSample, host_point};
 use crate::wire::fleet::codec::{Reader, push_varint};
 use crate::wire::fleet::load::Load;
@@ -106,7 +107,8 @@ impl Fleet {
         }
         for at in 0..self.members.len() {
             let (peer, member) = (PeerId(at as u32), &self.members[at]);
-            if member.asked == looked_at || peer == self.own {
+            // What is kept away is not spoken to (V-135).
+            if member.asked == looked_at || peer == self.own || member.state == InstanceState::Isolated {
                 continue;
             }
             let mut body = Vec::new();

@@ -30,7 +30,6 @@ impl Fleet {
         self.lost.extend(lost);
         self.has_just_lost = true;
         self.commands.forget(peer);
-        self.forget_looks(peer);
         // What was being started there has failed as a start (V-396), and is not lost beside that.
         let started: Vec<TaskId> =
             self.targets.iter().filter(|(_, target)| target.peer == peer).map(|(task, _)| *task).collect();

@@ -152,6 +152,10 @@ impl Fleet {
             }
             _ => activity!(Info, "Supvisors instance {name} is {}", next.name()),
         }
+        if next == InstanceState::Isolated {
+            // That it looks no longer would not be heard.
+            self.forget_looks(peer);
+        }
     }
 
     /// Logs once that an instance has more processes than there is room for: there may be thousands of them.

@@ -263,7 +263,8 @@ impl Fleet {
 
     /// When it has something to do although nothing happens.
     pub fn deadline(&self, daemon: &Daemon, now: Now) -> Option<Mono> {
-        if daemon.has_news() || self.is_unfinished {
+        // What a call has taken in after the turn is news, too.
+        if daemon.has_news() || self.has_news || self.is_unfinished {
             return Some(now.mono);
         }
         let synchronised = match self.phase {

@@ -217,13 +217,17 @@ impl Fleet {
                     if is_other_run {
                         self.lose(peer, now);
                     }
+                    self.commands.give_up_asked(peer);
                     self.forget_looks(peer);
                     if let Some(member) = self.member_mut(peer) {
                         (member.boot, member.telling, member.lacks_room) = (boot, Some(Place::Beginning), false);
                     }
                 }
                 PeerNews::Joined { who, .. } => self.members.push(Member::new(who)),
-                PeerNews::Down { peer } => self.lose(peer, now),
+                PeerNews::Down { peer } => {
+                    self.forget_looks(peer);
+                    self.lose(peer, now);
+                }
                 PeerNews::Room { peer } => {
                     if let Some(member) = self.member_mut(peer) {
                         member.lacks_room = false;

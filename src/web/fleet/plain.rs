@@ -333,7 +333,9 @@ fn host(page: &mut Page, fleet: &Fleet, peer: PeerId, member: &Member, local: &m
         }
         page.raw("</td>\n<td>");
         let fields = [("process", name.as_str()), ("host", &member.who.nick)];
-        buttons(page, &fields, &format!("{name} on {}", member.who.nick), !record.state.is_stopped());
+        if member.state == InstanceState::Running {
+            buttons(page, &fields, &format!("{name} on {}", member.who.nick), !record.state.is_stopped());
+        }
         page.raw("</td></tr>\n");
     }
     page.raw("</tbody></table>\n");

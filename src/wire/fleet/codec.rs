@@ -141,11 +141,16 @@ pub fn push_text(out: &mut Vec<u8>, text: &str) {
 
 /// Appends what [`Reader::short_text`] reads; what is too long of it is left out.
 pub fn push_short_text(out: &mut Vec<u8>, text: &str) {
-    let mut end = text.len().min(TEXT_BYTES_MAX);
+    push_text(out, beginning(text, TEXT_BYTES_MAX));
+}
+
+/// The beginning of a text, whole characters of at most so many bytes.
+pub fn beginning(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    push_text(out, &text[..end]);
+    &text[..end]
 }
 
 /// Appends what [`Reader::flags`] reads.

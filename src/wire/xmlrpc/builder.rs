@@ -2,7 +2,6 @@
 //! likes. What is open stands on a stack, one frame for each element; a frame ends with its element and says to the one around
 //! it what it was.
 
-use super::decode::Token;
 use super::{Call, DecodeError, keep_last_of_each};
 use crate::wire::value::Value;
 use base64::Engine;
@@ -17,6 +16,15 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true),
 );
+
+/// A piece of a document.
+pub(super) enum Token {
+    /// An element begins; its name.
+    Begin(String),
+    End,
+    Text(String),
+    Last,
+}
 
 /// A document of which so much has been read.
 #[derive(Default)]
@@ -172,15 +180,14 @@ impl Builder {
     /// Text. Between children it is passed over.
     fn text(&mut self, more: String) {
         self.bytes += more.len();
-        match self.open.last_mut() {
-            Some(Frame::Text { text, is_whole: false, .. } | Frame::Value { text, value: None }) => {
-                if text.is_empty() {
-                    *text = more;
-                } else {
-                    text.push_str(&more);
-                }
+        if let Some(Frame::Text { text, is_whole: false, .. } | Frame::Value { text, value: None }) =
+            self.open.last_mut()
+        {
+            if text.is_empty() {
+                *text = more;
+            } else {
+                text.push_str(&more);
             }
-            _ => {}
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! `xml-rs` has neither a depth limit nor a switch against document types, so both are refused here, at the event.
 
-use super::builder::Builder;
+use super::builder::{Builder, Token};
 use super::plain::PlainCall;
 use super::{CALL_ELEMENTS_MAX, Call, DecodeError, plain};
 use crate::wire::value::Value;
@@ -124,15 +124,6 @@ pub fn decode_response(body: &[u8]) -> Result<Result<Value, (i64, String)>, Deco
 /// The same for any answer that is XML-RPC.
 pub(super) fn decode_response_with_library(body: &[u8]) -> Result<Result<Value, (i64, String)>, DecodeError> {
     Lexer::new(body, RESPONSE_ELEMENTS_MAX, RESPONSE_TEXT_BYTES_MAX).build(Builder::of_answer())?.into_response()
-}
-
-/// A piece of a document.
-pub(super) enum Token {
-    /// An element begins; its name.
-    Begin(String),
-    End,
-    Text(String),
-    Last,
 }
 
 /// The tokens of a document, within our bounds.

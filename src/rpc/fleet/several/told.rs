@@ -1,10 +1,7 @@
 //! What each of several is told of the others, and what it publishes of that.
 
 use super::*;
-use crate::fleet::asked::Target;
 use crate::fleet::published::{Kind, Kinds};
-use crate::rpc::fleet::page;
-use crate::wire::fleet::command::Verb;
 use crate::wire::json;
 
 impl Several {
@@ -105,42 +102,6 @@ fn nothing_is_started_any_more_in_the_turn_in_which_the_end_begins() {
     assert_eq!(fault, "SHUTDOWN_STATE");
     let fault = all.call(1, "start_process", params!["LOCAL".to_string(), "a".to_string()]).unwrap_err();
     assert!(fault.starts_with("BAD_SUPVISORS_STATE: invalid Supvisors state=SHUTTING_DOWN "), "{fault}");
-}
-
-#[test]
-fn what_people_ask_of_one_instance_is_done_there() {
-    let mut all = Several::joined(PLAIN);
-    let mut act = |verb, name: &str, host: Option<&str>| {
-        let target = Target::Process { name: name.to_string(), host: host.map(str::to_string) };
-        let mut outcome = all.with_mesh(|all| all.worlds[0].in_context("web", |one| page::act(one, verb, &target)));
-        let done = loop {
-            match outcome {
-                Ok(Outcome::Now(_)) => break Ok(()),
-                Err(fault) => break Err(fault.extra.unwrap_or_default()),
-                Ok(Outcome::Deferred(mut deferred)) => {
-                    all.turn();
-                    let polled = all.with_mesh(|all| all.worlds[0].in_context("web", |one| deferred.poll(one)));
-                    outcome = match polled {
-                        Some(done) => done.map(Outcome::Now),
-                        None => Ok(Outcome::Deferred(deferred)),
-                    };
-                }
-            }
-        };
-        all.rest();
-        (done, all.whereabouts(name))
-    };
-    let place = |text: &str| (Ok(()), text.to_string());
-    let refused = |why: &str, text: &str| (Err(why.to_string()), text.to_string());
-    assert_eq!(act(Verb::Start, "a", Some("n2")), place("RUNNING n2"));
-    assert_eq!(act(Verb::Start, "a", Some("n2")), refused("it runs there", "RUNNING n2"));
-    assert_eq!(act(Verb::Restart, "a", Some("n2")), place("RUNNING n2"));
-    assert_eq!(act(Verb::Stop, "a", Some("n3")), refused("it does not run there", "RUNNING n2"));
-    assert_eq!(act(Verb::Start, "a", Some("n1")), place("RUNNING n1 n2"), "it is not managed");
-    assert_eq!(act(Verb::Restart, "a", Some("n2")), place("RUNNING n1 n2"));
-    assert_eq!(act(Verb::Stop, "a", Some("n2")), place("RUNNING n1"));
-    assert_eq!(act(Verb::Stop, "a", None), place("STOPPED"));
-    assert_eq!(act(Verb::Start, "a", Some("n9")).0, Err("n9".to_string()));
 }
 
 /// Tables of the kernel, as they are for ever.

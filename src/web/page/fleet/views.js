@@ -122,9 +122,9 @@ export function hostView(nick) {
 		put(load, `Processors ${it.cpu ?? 0} % · memory ${it.mem} %`);
 		lines.forEach((line, of) => mark(line, "points", (points.get(it.i) ?? []).map((point, at, all) => `${60 - all.length + at},${100 - point[of]}`).join(" ")));
 		const record = (task) => task.on.find(([at]) => at === it.i);
-		keyed(list.lastChild, here, (task) => task.i, (task) => `${it.i} ${nameOf(task)} ${record(task)}`, (task) => {
+		keyed(list.lastChild, here, (task) => task.i, (task) => `${it.i} ${it.s} ${nameOf(task)} ${record(task)}`, (task) => {
 			const [, is, pid, start, why, logs] = record(task);
-			return h("tr", h("th", { scope: "row" }, nameOf(task)), stateCell(is), h("td", pid ? h("span.since", { "data-start": start }) : ""), h("td", pid ? `${pid}` : ""), h("td", why), h("td", logs ? logOf(task, it) : ""), h("td", acts(`${nameOf(task)} on ${it.n}`, { process: nameOf(task), host: it.n }, isUp(is))));
+			return h("tr", h("th", { scope: "row" }, nameOf(task)), stateCell(is), h("td", pid ? h("span.since", { "data-start": start }) : ""), h("td", pid ? `${pid}` : ""), h("td", why), h("td", logs ? logOf(task, it) : ""), h("td", it.s === "RUNNING" && acts(`${nameOf(task)} on ${it.n}`, { process: nameOf(task), host: it.n }, isUp(is))));
 		});
 		for (const cell of list.querySelectorAll(".since")) put(cell, span(now() - cell.dataset.start));
 	} };
