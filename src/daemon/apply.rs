@@ -270,6 +270,8 @@ impl Daemon {
         self.mind_turnover(id, now, host);
         self.reschedule(id, now);
         self.look_after_changed(id, &old, now, host);
+        // Last, for health is among what others look at.
+        self.know_anew(id, now);
     }
 }
 

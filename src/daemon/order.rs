@@ -254,7 +254,7 @@ impl Daemon {
     }
 
     /// What conditions look at.
-    fn facts(&self, id: ProcId) -> Option<Facts> {
+    pub(super) fn facts(&self, id: ProcId) -> Option<Facts> {
         let process = self.roster.process(id)?;
         let facts = Facts { is_healthy: self.is_healthy(id), ..facts(process) };
         // How its last run ended says nothing any more of one that is to run again.
@@ -298,6 +298,18 @@ impl Daemon {
         self.order.effects = effects;
     }
 
+    /// What is known of a process has changed without a step of it: by other options. Nobody is told that something closes, for
+    /// nothing has gone.
+    pub(super) fn know_anew(&mut self, id: ProcId, now: Now) {
+        if !self.order.gates.is_made() {
+            return;
+        }
+        let Some(facts) = self.facts(id) else { return };
+        let mut effects = std::mem::take(&mut self.order.effects);
+        self.order.gates.update(id, facts, &mut effects);
+        self.follow(Fit::Same, effects, now);
+    }
+
     /// Has a process looked at in this turn or the next, if anything is pending of it.
     pub(super) fn look_soon(&mut self, id: ProcId, now: Now) {
         let order = &mut self.order;
@@ -308,7 +320,9 @@ impl Daemon {
 
     /// When [`Daemon::order_deadlines`] has something to do; `None` is never.
     pub(super) fn order_deadline(&self, now: Now) -> Option<Mono> {
-        self.order.agenda.next(now.mono)
+        // Whoever waits may have nothing else to wait for.
+        let is_other = self.order.is_stale || self.order.is_changed;
+        if is_other { Some(now.mono) } else { self.order.agenda.next(now.mono) }
     }
 
     /// Acts on what has turned and on what is due.

@@ -263,6 +263,8 @@ impl Daemon {
         let waited = self.end_wait(id, now);
         if let Some(process) = self.roster.process_mut(id).filter(|_| waited) {
             process.machine.rest();
+            // It is not retried any more.
+            self.reorder(id, now);
         }
         waited
     }
