@@ -51,9 +51,7 @@ check: ## formatting, lints, all tests
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --lib --no-default-features -- -D warnings
-	cargo clippy --lib --test consensus --features engine -- -D warnings
 	$(MAKE) test
-	cargo test --features engine --lib --test consensus
 
 sim: ## the simulation, a hundred times longer
 	STHENO_SIM_SCHEDULES=1000000 STHENO_SIM_SEQUENCES=200000 cargo test --release --test simulation

@@ -13,7 +13,7 @@ use super::types::Group;
 use crate::namespec;
 
 /// A process, as far as names and dependencies go.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Node<'a> {
     pub(crate) group: &'a str,
     /// Its name within the group.
@@ -54,6 +54,8 @@ pub struct Need {
     pub(crate) item: Dependency,
     /// Which of the sets it means.
     pub set: usize,
+    /// It is a group's, and its set lacks the members of that group.
+    pub is_partial: bool,
 }
 
 /// Finds what the items of each process mean.
@@ -111,32 +113,14 @@ pub fn look_up(nodes: &[Node<'_>]) -> Resolved {
                     resolved.sets.len() - 1
                 }
             };
-            needs.push(Need { item: item.clone(), set });
+            needs.push(Need { item: item.clone(), set, is_partial: without.is_some() });
         }
         resolved.needs.push(needs);
     }
     resolved
 }
 
-impl<'a> Node<'a> {
-    /// A process of a group that depends on these.
-    pub fn of(group: &'a str, group_depends_on: &'a [Dependency], process: &'a Process) -> Node<'a> {
-        Node {
-            group,
-            name: &process.name,
-            program: &process.program.name,
-            depends_on: &process.depends_on.0,
-            group_depends_on,
-        }
-    }
-
-    /// What an item may call it: by its group, by itself, by its program.
-    pub fn called(&self) -> [String; 5] {
-        let group = self.group;
-        let (all, the_same, own) = (format!("{group}:*"), format!("{group}:"), format!("{group}:{}", self.name));
-        [group.to_string(), all, the_same, own, self.program.to_string()]
-    }
-
+impl Node<'_> {
     fn full_name(&self) -> String {
         namespec::join(self.group, self.name)
     }
@@ -154,7 +138,17 @@ pub fn nodes(groups: &[Rc<Group>]) -> Vec<(Node<'_>, &Rc<Process>)> {
         let items = group.options.as_ref().map_or(&[][..], |options| &options.depends_on.0);
         group.processes.iter().map(move |process| (group, items, process))
     });
-    members.map(|(group, items, process)| (Node::of(&group.name, items, process), process)).collect()
+    let with_node = members.map(|(group, items, process)| {
+        let node = Node {
+            group: &group.name,
+            name: &process.name,
+            program: &process.program.name,
+            depends_on: &process.depends_on.0,
+            group_depends_on: items,
+        };
+        (node, process)
+    });
+    with_node.collect()
 }
 
 /// What is wrong with what a process depends on.
@@ -380,11 +374,12 @@ mod tests {
             node("three", "x", "x", &items.0),
         ];
         let resolved = look_up(&nodes);
-        let of = |node: usize| resolved.needs[node].iter().map(|need| resolved.sets[need.set].clone());
+        let of =
+            |node: usize| resolved.needs[node].iter().map(|need| (resolved.sets[need.set].clone(), need.is_partial));
         let of = |node: usize| of(node).collect::<Vec<_>>();
-        assert_eq!(of(1), [vec![0], vec![2]]);
-        assert_eq!(of(2), [vec![0], vec![1]]);
-        assert_eq!(of(3), [vec![0], vec![1, 2]]);
+        assert_eq!(of(1), [(vec![0], false), (vec![2], true)]);
+        assert_eq!(of(2), [(vec![0], false), (vec![1], true)]);
+        assert_eq!(of(3), [(vec![0], false), (vec![1, 2], false)]);
         assert_eq!(resolved.sets.len(), 4);
     }
 

@@ -60,45 +60,16 @@ pub(super) struct Common<'a> {
 pub struct Expansion {
     program: Rc<Program>,
     processes: Vec<Rc<Process>>,
-    /// Those up to there are sorted, and so is each run from one of these places to the next: they are merged as they come, when
-    /// the last is as long as the one before, so that little is left to be done at the end.
-    runs: Vec<usize>,
     /// Bytes that the values of all of them may still take.
     left: Cell<usize>,
 }
 
 impl Expansion {
     /// All processes that were made, ascending by name.
-    pub(super) fn into_processes(mut self) -> Vec<Rc<Process>> {
-        self.merge(usize::MAX);
-        self.processes
-    }
-
-    /// Sorts those that were made since there were so many, and merges runs that have become equally long.
-    fn sort(&mut self, sorted: usize) {
-        if sorted < self.processes.len() {
-            crate::sort::by(&mut self.processes[sorted..], |a, b| a.name.cmp(&b.name));
-            self.runs.push(sorted);
-            self.merge(1);
-        }
-    }
-
-    /// Merges the last runs, as long as the one before is at most so many times as long as the last.
-    fn merge(&mut self, times: usize) {
-        while let [.., first, last] = self.runs[..]
-            && last - first <= (self.processes.len() - last).saturating_mul(times)
-        {
-            self.runs.pop();
-            let mut right = self.processes.split_off(last).into_iter().peekable();
-            let left = self.processes.split_off(first);
-            for process in left {
-                while let Some(before) = right.next_if(|other| other.name < process.name) {
-                    self.processes.push(before);
-                }
-                self.processes.push(process);
-            }
-            self.processes.extend(right);
-        }
+    pub(super) fn into_processes(self) -> Vec<Rc<Process>> {
+        let mut processes = self.processes;
+        crate::sort::by(&mut processes, |a, b| a.name.cmp(&b.name));
+        processes
     }
 }
 
@@ -142,8 +113,7 @@ impl<'a> Common<'a> {
         expansion: &mut Expansion,
         count: usize,
     ) -> Result<bool, ConfigError> {
-        let sorted = expansion.processes.len();
-        let Expansion { program, processes, left, .. } = expansion;
+        let Expansion { program, processes, left } = expansion;
         let reader = self.program_reader(section, group, &program.name);
         let wanted = self::count(program.numprocs) as usize;
         processes.reserve(wanted.min(processes.len().saturating_add(count)) - processes.len());
@@ -160,9 +130,7 @@ impl<'a> Common<'a> {
             };
             processes.push(Rc::new(self.process(Reader { scope, ..reader }, program)?));
         }
-        let are_more = processes.len() < wanted;
-        expansion.sort(sorted);
-        Ok(are_more)
+        Ok(processes.len() < wanted)
     }
 
     /// What reads the options of a section.
@@ -239,12 +207,7 @@ impl<'a> Common<'a> {
         if program.serverurl.is_auto {
             program.serverurl.url = self.serverurl.map(str::to_string);
         }
-        Ok(Expansion {
-            program: Rc::new(program),
-            processes: Vec::new(),
-            runs: Vec::new(),
-            left: Cell::new(SECTION_BYTES_MAX),
-        })
+        Ok(Expansion { program: Rc::new(program), processes: Vec::new(), left: Cell::new(SECTION_BYTES_MAX) })
     }
 
     fn process(&mut self, reader: Reader, program: &Rc<Program>) -> Result<Process, ConfigError> {

@@ -22,7 +22,7 @@ impl Daemon {
     ///
     /// Faults: ALREADY_ADDED for a group that is active, BAD_NAME for an unknown group, program or process or for a
     /// process name that is taken, STILL_RUNNING for what is not stopped, FAILED for what cannot be, or cannot be kept.
-    pub fn apply(&mut self, change: &mut Change, origin: &Origin, now: Now, host: &mut dyn Host) -> Result<(), Fault> {
+    pub fn apply(&mut self, change: &Change, origin: &Origin, now: Now, host: &mut dyn Host) -> Result<(), Fault> {
         if let Some(text) = change.groups().find_map(|name| self.is_under_change(name)) {
             return Err(Code::Failed.with(text));
         }
@@ -55,7 +55,7 @@ impl Daemon {
         self.dynamic.rehearse(changes, present, host).map_err(|text| Code::Failed.with(text))
     }
 
-    fn carry_out(&mut self, change: &mut Change, now: Now, host: &mut dyn Host) {
+    fn carry_out(&mut self, change: &Change, now: Now, host: &mut dyn Host) {
         match change {
             Change::AddGroup(group) => self.activate(group.clone(), now, host),
             Change::RemoveGroup(name) => self.deactivate(name, now, host),
@@ -70,13 +70,12 @@ impl Daemon {
                     self.make_group(group, *priority, now, host);
                 }
                 let Some(id) = self.roster.group_named(group) else { return };
+                let names: HashSet<&str> = processes.iter().map(|process| process.name.as_str()).collect();
                 self.edit_config(id, |config| {
-                    config
-                        .processes
-                        .retain(|other| processes.binary_search_by(|new| new.name.cmp(&other.name)).is_err());
+                    config.processes.retain(|other| !names.contains(other.name.as_str()));
                     config.processes.extend(processes.iter().cloned());
                 });
-                self.regroup(id, Vec::new(), std::mem::take(processes), Then::Rest, now, host);
+                self.regroup(id, Vec::new(), processes.clone(), Then::Rest, now, host);
             }
             Change::RemoveProcess { group, process } => {
                 self.remove_processes(group, |found| found.config.name == *process, now, host);
@@ -160,7 +159,7 @@ impl Daemon {
             self.resolve_log(id, channel, host);
         }
         self.remember_what(id, What::Made, now);
-        self.note_order(id, now);
+        self.note_order(id);
         self.mind_leftovers(id);
         self.mind_turnover(id, now, host);
         Some(id)
@@ -173,7 +172,8 @@ impl Daemon {
         let meant = self.roster.members(active).filter(|(_, process)| is_meant(process));
         let (ids, configs): (Vec<ProcId>, Vec<Rc<config::Process>>) =
             meant.map(|(id, process)| (id, process.config.clone())).unzip();
-        self.edit_config(id, |config| take_out(&mut config.processes, &configs));
+        let names: HashSet<&str> = configs.iter().map(|config| config.name.as_str()).collect();
+        self.edit_config(id, |config| config.processes.retain(|process| !names.contains(process.name.as_str())));
         self.regroup(id, ids, Vec::new(), Then::Rest, now, host);
     }
 
@@ -195,7 +195,7 @@ impl Daemon {
         self.release_socket(id, host);
         self.agenda.forget(id);
         self.forget_care(id, host);
-        self.forget_order(id, now);
+        self.forget_order(id);
         self.forget_remains(id, host);
         host.close_child(id);
         self.just_changed.push(id);
@@ -263,26 +263,13 @@ impl Daemon {
             }
         }
         self.remember_what(id, What::Made, now);
-        self.note_order(id, now);
+        self.note_order(id);
         self.look_at_wait_anew(id, &old, now);
         self.mind_leftovers(id);
         self.look_whether_idle(now);
         self.mind_turnover(id, now, host);
         self.reschedule(id, now);
         self.look_after_changed(id, &old, now, host);
-        // Last, for health is among what others look at.
-        self.know_anew(id, now);
-    }
-}
-
-/// Takes processes out of those of a configuration, by their names. The names of those that stand there as they are, and in this
-/// order, need not be looked at: they may be thousands.
-fn take_out(processes: &mut Vec<Rc<config::Process>>, gone: &[Rc<config::Process>]) {
-    let mut gone = gone.iter().peekable();
-    processes.retain(|process| gone.next_if(|next| Rc::ptr_eq(next, process)).is_none());
-    let names: HashSet<&str> = gone.map(|process| process.name.as_str()).collect();
-    if !names.is_empty() {
-        processes.retain(|process| !names.contains(process.name.as_str()));
     }
 }
 

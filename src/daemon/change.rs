@@ -62,7 +62,7 @@ impl Change {
 }
 
 /// A program to be added.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Addition {
     pub group: String,
     /// Priority of the group, should it have to be made.
@@ -72,7 +72,7 @@ pub struct Addition {
     pub instance: Option<String>,
     /// Its options, as in a file.
     pub options: Vec<(String, String)>,
-    /// What comes of them, ascending by name. They are given away when they are added.
+    /// What comes of them.
     pub processes: Vec<Rc<config::Process>>,
 }
 

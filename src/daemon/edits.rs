@@ -243,14 +243,8 @@ impl Edits {
             note.priority = priority;
         }
         note.programs.push(Rc::new(own));
-        let new = processes.iter().map(|process| (process.name.clone(), name.clone())).collect();
         let made = self.made.entry(group.clone()).or_default();
-        // Built as a whole of what is sorted, it is there in half the time.
-        if made.is_empty() {
-            *made = new;
-        } else {
-            made.extend(new);
-        }
+        made.extend(processes.iter().map(|process| (process.name.clone(), name.clone())));
         Ok(())
     }
 

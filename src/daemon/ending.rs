@@ -199,13 +199,8 @@ impl Daemon {
         }
     }
 
-    /// Whether some are to be started, or may be: those that are still coming in are not known to be yet.
-    fn has_starts(&self) -> bool {
-        self.is_growing() || self.agenda.has_first_starts() || self.has_waits()
-    }
-
     fn end_if_idle(&mut self) {
-        if self.has_starts() {
+        if self.agenda.has_first_starts() || self.has_waits() {
             self.ending.looks_after_waits = true;
             return;
         }
@@ -232,7 +227,7 @@ impl Daemon {
 
     /// When to look whether nothing is left to do; `None` is never.
     pub(super) fn idle_look(&self, now: Now) -> Option<Mono> {
-        let is_due = self.ending.looks_after_waits && !self.has_starts();
+        let is_due = self.ending.looks_after_waits && !self.agenda.has_first_starts() && !self.has_waits();
         if is_due { Some(now.mono) } else { self.ending.look_at }
     }
 

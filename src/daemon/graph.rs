@@ -1,37 +1,14 @@
 //! What there is to see of who depends on whom (O-8).
 
-use std::collections::BTreeSet;
-
 use super::Daemon;
 use crate::clock::Now;
 use crate::config::dependency::Dependency;
 use crate::id::ProcId;
-use crate::model::gates::Gates;
 
 impl Daemon {
     /// Brings the graph up to date, for whoever looks at it.
     pub fn refresh_graph(&mut self, now: Now) {
         self.refresh_order(now);
-    }
-
-    /// The first process of which the graph says something else than one that is made anew: what a simulation looks at.
-    pub fn is_misplaced(&self) -> Option<(String, String)> {
-        let is_running = self.state() == crate::state::SupervisorState::Running;
-        if !is_running || self.order.is_stale || !self.order.gates.is_made() {
-            return None;
-        }
-        let (ids, nodes) = self.order_nodes();
-        let gates = self.with_known(|known| Gates::new(&nodes, &ids, known));
-        let seen = |gates: &Gates, id: ProcId| {
-            let needs: Vec<_> = gates.needs(id).map(|(item, on)| (item, on.collect::<Vec<_>>())).collect();
-            let (absent, obstacles) = (gates.absent(id).collect::<Vec<_>>(), gates.obstacles(id).collect::<Vec<_>>());
-            let dependents: BTreeSet<_> = gates.dependents(id).chain(gates.lasting_dependents(id)).collect();
-            format!("{id:?} {needs:?} {absent:?} {obstacles:?} {dependents:?} {}", gates.is_open(id))
-        };
-        // Who is excused does not wait as it would.
-        let ids = ids.into_iter().filter(|id| !self.order.is_excused(*id));
-        let pairs = ids.map(|id| (seen(&self.order.gates, id), seen(&gates, id)));
-        pairs.into_iter().find(|(is, ought)| is != ought)
     }
 
     /// What a process depends on: each item, and the processes that it means.
@@ -61,7 +38,7 @@ impl Daemon {
     pub fn with_missing(&mut self, ids: &[ProcId], now: Now) -> Vec<ProcId> {
         self.refresh_order(now);
         let mut found = Vec::new();
-        let mut seen = BTreeSet::new();
+        let mut seen = std::collections::BTreeSet::new();
         for id in ids {
             if seen.insert(*id) {
                 found.push(*id);

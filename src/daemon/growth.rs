@@ -25,9 +25,6 @@ const PROCESS_US: u32 = 4;
 const LEAVING: usize = 250;
 const LEAVING_US: u32 = 4;
 
-/// What it costs to look when a process that has come is due.
-const LOOK_US: u32 = 1;
-
 /// What making a file costs: 0.05 ms in a folder that is quiet, a millisecond in one in which thousands come and go.
 const FILE_US: u32 = 400;
 
@@ -45,10 +42,9 @@ struct Growth {
     leaving: VecDeque<ProcId>,
     /// Those that are still to come.
     rest: std::vec::IntoIter<Rc<config::Process>>,
-    /// Those that have come, and for which nothing is due yet.
-    new: VecDeque<ProcId>,
-    /// Done, once all are there.
-    then: Option<Then>,
+    /// Those that have come.
+    new: Vec<ProcId>,
+    then: Then,
 }
 
 /// What is to be done when all have come and gone.
@@ -73,10 +69,14 @@ impl Daemon {
         now: Now,
         host: &mut dyn Host,
     ) {
-        self.roster.leave(&leaving);
-        let (leaving, rest, new) = (leaving.into(), coming.into_iter(), VecDeque::new());
-        self.go_on(Growth { group, leaving, rest, new, then: Some(then) }, now, host);
-        if self.grows(group) {
+        for id in &leaving {
+            if let Some(process) = self.roster.process_mut(*id) {
+                process.leaves = true;
+            }
+        }
+        let (leaving, rest) = (leaving.into(), coming.into_iter());
+        self.go_on(Growth { group, leaving, rest, new: Vec::new(), then }, now, host);
+        if self.growing.groups.iter().any(|growth| growth.group == group) {
             self.growing.has_begun = Some(group);
         }
     }
@@ -109,24 +109,20 @@ impl Daemon {
         }
     }
 
-    /// Whether some are still coming in, or going, or are to be looked at.
+    /// Whether some are still coming in, or going.
     pub fn is_growing(&self) -> bool {
         !self.growing.groups.is_empty()
     }
 
     /// Whether a group's are.
     pub fn grows(&self, id: GroupId) -> bool {
-        self.growth(id).is_some()
-    }
-
-    fn growth(&self, id: GroupId) -> Option<&Growth> {
-        self.growing.groups.iter().find(|growth| growth.group == id && growth.then.is_some())
+        self.growing.groups.iter().any(|growth| growth.group == id)
     }
 
     /// Why a group cannot be changed now, if it cannot.
     pub(super) fn is_under_change(&self, name: &str) -> Option<String> {
         let id = self.roster.group_named(name)?;
-        let growth = self.growth(id)?;
+        let growth = self.growing.groups.iter().find(|growth| growth.group == id)?;
         Some(match growth.leaving.is_empty() {
             true => format!("processes are still being added to group {name}"),
             false => format!("processes are still being removed from group {name}"),
@@ -154,34 +150,21 @@ impl Daemon {
         if growth.rest.len() > 0 || !growth.leaving.is_empty() {
             return self.growing.groups.push_back(growth);
         }
-        if let Some(then) = growth.then.take() {
-            self.all_are_there(growth.group, then);
-        }
-        // As the last of it, for what they depend on may have been among those that came.
-        while left > 0
-            && let Some(id) = growth.new.pop_front()
-        {
-            left = left.saturating_sub(LOOK_US);
-            self.reschedule(id, now);
-        }
-        if !growth.new.is_empty() {
-            self.growing.groups.push_back(growth);
-        }
-    }
-
-    fn all_are_there(&mut self, id: GroupId, then: Then) {
-        let Some(group) = self.roster.group_mut(id) else { return };
+        let Some(group) = self.roster.group_mut(growth.group) else { return };
         let config = group.config.clone();
-        match then {
+        match growth.then {
             Then::Rest => {}
             Then::Gone => {
-                self.roster.remove_group(id);
+                self.roster.remove_group(growth.group);
                 self.announce_group(&config.name, false);
             }
             Then::Announce => self.announce_group(&config.name, true),
             Then::Order => {
                 group.processes = config.processes.iter().filter_map(|new| group.process(&new.name)).collect();
             }
+        }
+        for id in growth.new {
+            self.reschedule(id, now);
         }
     }
 }

@@ -254,9 +254,6 @@ pub trait Files {
     fn file_modified(&mut self, path: &str) -> Option<i64>;
     /// Makes a directory and those above it; one that cannot be made shows when a file is to be in it.
     fn make_directory(&mut self, _path: &str) {}
-    /// Appends to a file, of which nobody else may read anything; it is on disk when this returns.
-    #[cfg(feature = "engine")]
-    fn file_append(&mut self, path: &str, content: &[u8]) -> Result<(), Errno>;
     /// Replaces a file's content atomically and durably.
     fn file_replace(&mut self, path: &str, content: &[u8]) -> Result<(), Errno>;
 }

@@ -267,9 +267,9 @@ impl Daemon {
         ])
     }
 
-    /// Whether processes wait for their first start, or are still coming in.
+    /// Whether processes wait for their first start.
     pub fn is_starting(&self) -> bool {
-        self.is_growing() || self.agenda.has_first_starts()
+        self.agenda.has_first_starts()
     }
 
     /// The configured group of that name.

@@ -1,7 +1,7 @@
 //! Order: processes that wait to be started for what they depend on (O-1).
 //!
-//! Data only: the [`Gates`] between processes, and what is pending of each. Gates are told of each change of a process, and of
-//! each that comes or goes, which costs a look at those that depend on it. What a change turns
+//! Data only: the [`Gates`] between processes, and what is pending of each. Gates are made anew when the set of processes
+//! has changed, and told of each change of a process, which costs a look at those that depend on it. What a change turns
 //! is only noted there; it is acted on when the deadlines of the turn are, in bounded shares, so that no chain of
 //! consequences is a chain of calls. Without any of the options that are meant here nothing of it runs.
 //!
@@ -18,19 +18,23 @@ use std::time::Duration;
 
 pub(super) use self::shown::listed;
 use super::agenda::{Agenda, Due};
-use super::{Daemon, Group, Host, Proc};
+use super::{Daemon, Host, Proc};
 use crate::clock::{Mono, Now, earliest};
 use crate::config;
 use crate::config::dependency::Dependency;
-use crate::config::depends::Node;
+use crate::config::depends::{self, Node};
 use crate::id::ProcId;
 use crate::model::facts::Facts;
-use crate::model::gates::{Fit, GateEffect, Gates, Known};
+use crate::model::gates::{GateEffect, Gates};
 use crate::model::process::Trigger;
 use crate::state::{ProcessState, SupervisorState};
 
 /// A dependency that is back so soon after it was gone may go again: it is acted on once for all of it.
 pub(super) const FLAP_TIME: Duration = Duration::from_secs(1);
+
+/// Names that are looked up, one by one, for what comes in one turn. Each may mean a look at all processes, so that for more it
+/// is less to make the gates anew.
+const LOOK_UPS_MAX: usize = 8;
 
 /// Who waits for whom.
 #[derive(Default)]
@@ -60,10 +64,10 @@ pub(super) struct Order {
     pub(super) agenda: Agenda,
     /// Something depends on something, a first start is delayed, or something waits that had to when it began to.
     is_used: bool,
-    /// The gates are not what they have to be, and are made anew before they are looked at.
-    pub(super) is_stale: bool,
-    /// Somebody stands or waits at others than when they were last looked at.
-    is_changed: bool,
+    /// The set of processes has changed since the gates were made.
+    is_stale: bool,
+    /// Names that were looked up since the gates were last looked at.
+    looked_up: usize,
     /// Reused by every change.
     effects: Vec<GateEffect>,
 }
@@ -84,12 +88,6 @@ pub(super) enum StartAs {
     Start,
     /// It was up before: this is a restart, and counts.
     Resume,
-}
-
-impl Order {
-    pub(super) fn is_excused(&self, id: ProcId) -> bool {
-        self.excused.contains_key(&id)
-    }
 }
 
 impl StartAs {
@@ -115,38 +113,44 @@ struct Wait {
 }
 
 impl Daemon {
-    /// A process has come or has got another configuration.
-    pub(super) fn note_order(&mut self, id: ProcId, now: Now) {
+    /// A process has come or has got another configuration. The gates are made anew only if it has to do with them; one
+    /// that nothing depends on is added to what it depends on.
+    pub(super) fn note_order(&mut self, id: ProcId) {
         #[cfg(feature = "fleet")]
         self.note_set();
         let Some((group, process)) = self.roster.member(id) else { return };
-        let node = node(group, process);
-        let is_waiter = !node.depends_on.is_empty() || !node.group_depends_on.is_empty();
+        let of_group = group.config.options.as_ref().is_some_and(|options| !options.depends_on.0.is_empty());
+        let config = process.config.clone();
+        let needs = &config.depends_on.0;
         let order = &mut self.order;
-        order.is_used |= is_waiter || is_delayed(process);
+        order.is_used |= of_group || !needs.is_empty() || is_delayed(process);
         if !order.is_used || order.is_stale {
             return;
         }
-        // The first that depends on anything.
-        if !order.gates.is_made() {
-            order.is_stale = is_waiter;
+        let names = called(group.name(), &config);
+        let is_concerned = of_group || order.gates.concerns(id, &names.each_ref().map(String::as_str));
+        let is_new = |name: &str| !order.gates.has_name(name);
+        let looks_up = needs.iter().filter(|item| is_new(&item.name)).count();
+        let is_own = needs.iter().any(|item| names.contains(&item.name));
+        order.looked_up += looks_up;
+        if is_concerned || is_own || looks_up > 0 && (order.gates.is_empty() || order.looked_up > LOOK_UPS_MAX) {
+            order.is_stale = true;
             return;
         }
-        let mut gates = std::mem::take(&mut order.gates);
-        let mut effects = std::mem::take(&mut order.effects);
-        let fit = self.with_known(|known| gates.come(id, &node, known, &mut effects));
-        // What it depended on when that began waits for its stop.
-        if fit == Fit::Changed && self.order.stops.contains_key(&id) {
-            gates.begin_stop(id);
+        if needs.is_empty() {
+            return;
         }
+        let mut gates = std::mem::take(&mut self.order.gates);
+        let is_last = self.roster.is_listener(id);
+        gates.join(id, needs, is_last, |name| self.roster.meant_by(name), |id| self.facts(id).unwrap_or(GONE));
         self.order.gates = gates;
-        self.follow(fit, effects, now);
     }
 
     /// A process is about to be taken out.
-    pub(super) fn forget_order(&mut self, id: ProcId, now: Now) {
+    pub(super) fn forget_order(&mut self, id: ProcId) {
         let order = &mut self.order;
         if order.is_used {
+            order.is_stale |= !order.gates.leave(id);
             order.waits.remove(&id);
             order.released.remove(&id);
             order.owed.remove(&id);
@@ -159,72 +163,38 @@ impl Daemon {
         order.hushed.remove(&id);
         order.disabled.remove(&id);
         order.stops.remove(&id);
-        if order.gates.is_made()
-            && !order.is_stale
-            && let Some((group, process)) = self.roster.member(id)
-        {
-            let mut effects = std::mem::take(&mut order.effects);
-            let fit = order.gates.leave(id, &node(group, process), &mut effects);
-            self.follow(fit, effects, now);
-        }
     }
 
-    /// Notes what follows for others of one that has come or gone.
-    fn follow(&mut self, fit: Fit, mut effects: Vec<GateEffect>, now: Now) {
-        self.order.is_stale |= fit == Fit::Anew;
-        self.order.is_changed |= fit == Fit::Changed;
-        for effect in effects.drain(..) {
-            let (GateEffect::Free(id)
-            | GateEffect::Opened(id)
-            | GateEffect::Closed(id)
-            | GateEffect::Hopeless { waiter: id, .. }) = effect;
-            self.look_soon(id, now);
-        }
-        self.order.effects = effects;
-    }
-
-    pub(super) fn with_known<T>(&self, work: impl FnOnce(&Known<'_>) -> T) -> T {
-        let facts = |id: ProcId| self.facts(id).unwrap_or(GONE);
-        let find = |group: &str, name: &str| self.roster.group(self.roster.group_named(group)?)?.process(name);
-        work(&Known { facts: &facts, find: &find, is_last: &|id| self.roster.is_listener(id) })
-    }
-
-    /// Whether new processes of a group find what they depend on, and close no circle; false is that it may be otherwise.
-    pub(super) fn are_apart(&self, group: &str, of_group: &[Dependency], processes: &[Rc<config::Process>]) -> bool {
+    /// Whether new processes of a group leave the gates as they are, and depend on nothing but what is known: then they
+    /// cannot close a circle.
+    pub(super) fn are_apart(&self, group: &str, processes: &[Rc<config::Process>]) -> bool {
         let gates = &self.order.gates;
+        let is_there = |name: &str| !gates.has_name(name) && self.roster.meant_by(name).is_some();
         let mut names = HashSet::new();
         processes.iter().for_each(|process| names.extend(called(group, process)));
-        let mut items = processes.iter().flat_map(|process| &process.depends_on.0).chain(of_group);
-        let is_known = gates.is_made() && !self.order.is_stale;
-        is_known && self.with_known(|known| gates.stays_apart(&names, &mut items, known))
+        let is_apart =
+            |item: &Dependency| !names.contains(&item.name) && (gates.knows(&item.name) || is_there(&item.name));
+        let mut items = processes.iter().flat_map(|process| &process.depends_on.0);
+        !self.order.is_stale && !names.iter().any(|name| gates.has_name(name)) && items.all(is_apart)
     }
 
-    /// Whether anything has a name that an item says.
-    pub(super) fn is_meant(&self, name: &str) -> bool {
-        let gates = &self.order.gates;
-        match gates.is_made() && !self.order.is_stale {
-            true => self.with_known(|known| !gates.meant(name, known).is_empty()),
-            false => self.roster.meant_by(name).is_some(),
-        }
-    }
-
-    /// Makes the gates anew if they are not what they have to be. Whoever waits is looked at again then.
+    /// Makes the gates anew if the set of processes has changed. Whoever waits is looked at again.
     pub(super) fn refresh_order(&mut self, now: Now) {
-        let is_changed = std::mem::take(&mut self.order.is_changed);
+        self.order.looked_up = 0;
         if !std::mem::take(&mut self.order.is_stale) {
-            if is_changed {
-                self.excuse_again();
-                self.resume_ordered_end();
-            }
             return;
         }
         let is_delayed_anywhere = self.roster.processes().any(|(_, process)| is_delayed(process));
         let (ids, nodes) = self.order_nodes();
-        self.order.gates = self.with_known(|known| Gates::new(&nodes, &ids, known));
+        let facts_of = |id: ProcId| self.facts(id).unwrap_or(GONE);
+        let is_last = |id: ProcId| self.roster.is_listener(id);
+        self.order.gates = Gates::new(&depends::look_up(&nodes), &ids, facts_of, is_last);
         for id in self.order.stops.keys() {
             self.order.gates.begin_stop(*id);
         }
-        self.excuse_again();
+        for (id, these) in &self.order.excused {
+            self.order.gates.excuse(*id, these);
+        }
         self.resume_ordered_end();
         let order = &mut self.order;
         let is_any_pending = !order.waits.is_empty() || !order.released.is_empty() || !order.owed.is_empty();
@@ -237,24 +207,28 @@ impl Daemon {
         }
     }
 
-    fn excuse_again(&mut self) {
-        let Order { gates, excused, .. } = &mut self.order;
-        for (id, these) in excused {
-            gates.end_excuse(*id);
-            gates.excuse(*id, these);
-        }
-    }
-
     /// All processes, and what each depends on.
     pub(super) fn order_nodes(&self) -> (Vec<ProcId>, Vec<Node<'_>>) {
-        let groups = self.roster.groups();
-        let members = groups
-            .flat_map(|(_, group)| self.roster.members(group).map(move |(id, process)| (id, node(group, process))));
-        members.unzip()
+        let mut ids = Vec::new();
+        let mut nodes = Vec::new();
+        for (_, group) in self.roster.groups() {
+            let of_group = group.config.options.as_ref().map_or(&[][..], |options| &options.depends_on.0);
+            for (id, process) in self.roster.members(group) {
+                ids.push(id);
+                nodes.push(Node {
+                    group: group.name(),
+                    name: &process.config.name,
+                    program: &process.config.program.name,
+                    depends_on: &process.config.depends_on.0,
+                    group_depends_on: of_group,
+                });
+            }
+        }
+        (ids, nodes)
     }
 
     /// What conditions look at.
-    pub(super) fn facts(&self, id: ProcId) -> Option<Facts> {
+    fn facts(&self, id: ProcId) -> Option<Facts> {
         let process = self.roster.process(id)?;
         let facts = Facts { is_healthy: self.is_healthy(id), ..facts(process) };
         // How its last run ended says nothing any more of one that is to run again.
@@ -298,18 +272,6 @@ impl Daemon {
         self.order.effects = effects;
     }
 
-    /// What is known of a process has changed without a step of it: by other options. Nobody is told that something closes, for
-    /// nothing has gone.
-    pub(super) fn know_anew(&mut self, id: ProcId, now: Now) {
-        if !self.order.gates.is_made() {
-            return;
-        }
-        let Some(facts) = self.facts(id) else { return };
-        let mut effects = std::mem::take(&mut self.order.effects);
-        self.order.gates.update(id, facts, &mut effects);
-        self.follow(Fit::Same, effects, now);
-    }
-
     /// Has a process looked at in this turn or the next, if anything is pending of it.
     pub(super) fn look_soon(&mut self, id: ProcId, now: Now) {
         let order = &mut self.order;
@@ -320,9 +282,7 @@ impl Daemon {
 
     /// When [`Daemon::order_deadlines`] has something to do; `None` is never.
     pub(super) fn order_deadline(&self, now: Now) -> Option<Mono> {
-        // Whoever waits may have nothing else to wait for.
-        let is_other = self.order.is_stale || self.order.is_changed;
-        if is_other { Some(now.mono) } else { self.order.agenda.next(now.mono) }
+        self.order.agenda.next(now.mono)
     }
 
     /// Acts on what has turned and on what is due.
@@ -376,14 +336,10 @@ impl Daemon {
     }
 }
 
-fn node<'a>(group: &'a Group, process: &'a Proc) -> Node<'a> {
-    let of_group = group.config.options.as_ref().map_or(&[][..], |options| &options.depends_on.0);
-    Node::of(group.name(), of_group, &process.config)
-}
-
-/// What an item may call a process: by its group, by itself, by its program.
-pub(super) fn called(group: &str, process: &config::Process) -> [String; 5] {
-    Node::of(group, &[], process).called()
+/// What an item may call a process: by itself, by its group, by its program.
+pub(super) fn called(group: &str, process: &config::Process) -> [String; 4] {
+    let program = process.program.name.clone();
+    [group.to_string(), format!("{group}:*"), format!("{group}:{}", process.name), program]
 }
 
 /// What is known of a process that is not there.
@@ -466,7 +422,7 @@ mod tests {
     fn what_a_process_is_called() {
         let roster = roster("process_name=%(process_num)d\nnumprocs=1");
         let (_, process) = roster.processes().next().unwrap();
-        assert_eq!(called("g", &process.config), ["g", "g:*", "g:", "g:0", "p"]);
+        assert_eq!(called("g", &process.config), ["g", "g:*", "g:0", "p"]);
     }
 
     /// O-1: what conditions look at of a process that was never started: nothing has ended, nothing is retried.

@@ -101,13 +101,8 @@ impl Daemon {
         }
         let Some(process) = self.roster.process_mut(id) else { return };
         match then {
-            // It may have ended by itself before it was its turn, and is not retried any more.
-            AfterStop::Rest => {
-                process.machine.rest();
-                if let Some(facts) = self.facts(id) {
-                    self.order.gates.update(id, facts, effects);
-                }
-            }
+            // It may have ended by itself before it was its turn.
+            AfterStop::Rest => process.machine.rest(),
             AfterStop::Wait if process.machine.state() == ProcessState::Fatal => {}
             AfterStop::Wait => self.begin_wait(id, StartAs::Resume, now),
         }

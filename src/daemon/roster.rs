@@ -205,25 +205,6 @@ impl Roster {
         self.processes.get_mut(&id).map(|process| &mut **process)
     }
 
-    /// These are going to leave their group. They may be thousands: those that follow each other, as they were added, are not
-    /// looked for one by one.
-    pub(super) fn leave(&mut self, ids: &[ProcId]) {
-        let mut ids = ids.iter().copied().peekable();
-        while let Some(first) = ids.peek().copied() {
-            let before = ids.len();
-            for (id, process) in self.processes.range_mut(first..) {
-                if ids.next_if_eq(id).is_none() {
-                    break;
-                }
-                process.leaves = true;
-            }
-            if ids.len() == before {
-                // That one is gone.
-                ids.next();
-            }
-        }
-    }
-
     /// A process and its group, to be changed.
     pub(super) fn member_mut(&mut self, id: ProcId) -> Option<(&mut Group, &mut Proc)> {
         let process = self.processes.get_mut(&id)?;

@@ -50,8 +50,6 @@ pub struct Tables {
     pub auto_logs: usize,
     /// Files cannot be written.
     pub is_full: bool,
-    /// How often a file was read.
-    pub file_reads: usize,
     pub replaced: usize,
     /// Where connections were made to.
     pub connected: Vec<SocketAddr>,
@@ -86,7 +84,6 @@ impl Tables {
             open_logs: 0,
             auto_logs: 0,
             is_full: false,
-            file_reads: 0,
             replaced: 0,
             connected: Vec::new(),
             closed: Vec::new(),
@@ -251,7 +248,6 @@ impl Files for Tables {
         self.env.files.get(path).map(|bytes| bytes.len() as u64).ok_or(Errno(libc::ENOENT))
     }
     fn file_read(&mut self, path: &str, span: Span) -> Result<Vec<u8>, Errno> {
-        self.file_reads += 1;
         let bytes = self.env.files.get(path).ok_or(Errno(libc::ENOENT))?;
         Ok(bytes.iter().skip(span.offset as usize).take(span.length as usize).copied().collect())
     }
@@ -260,15 +256,6 @@ impl Files for Tables {
     }
     fn file_modified(&mut self, _: &str) -> Option<i64> {
         None
-    }
-    #[cfg(feature = "engine")]
-    fn file_append(&mut self, path: &str, content: &[u8]) -> Result<(), Errno> {
-        if self.is_full {
-            return Err(Errno(libc::ENOSPC));
-        }
-        let whole = [self.env.files.get(path).cloned().unwrap_or_default(), content.to_vec()].concat();
-        self.env.write(path, &whole);
-        Ok(())
     }
     fn file_replace(&mut self, path: &str, content: &[u8]) -> Result<(), Errno> {
         if self.is_full {
@@ -397,7 +384,7 @@ impl World {
     /// Makes a change, as a call would. Errors: the text of the fault.
     pub fn change(&mut self, change: &Change) -> Result<(), String> {
         let origin = Origin { client: "test".to_string(), method: "test".to_string() };
-        let done = self.daemon.apply(&mut change.clone(), &origin, self.now, &mut self.host);
+        let done = self.daemon.apply(change, &origin, self.now, &mut self.host);
         done.map_err(|fault| fault.to_string())
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::change::{Addition, Change};
 use super::order::called;
 use super::{Daemon, Group, Proc};
-use crate::config::depends::{self, Node};
+use crate::config::depends;
 use crate::config::{self, GroupKind};
 use crate::fault::{Code, Fault};
 use crate::id::ProcId;
@@ -66,7 +66,7 @@ impl Daemon {
             let active = self.group_or_fault(&group.name)?;
             let new = group.processes.iter().filter(|process| active.process(&process.name).is_none());
             let mut items = new.flat_map(|process| &process.depends_on.0);
-            let is_there = |name: &String| coming.contains(name) || self.is_meant(name);
+            let is_there = |name: &String| coming.contains(name) || self.roster.meant_by(name).is_some();
             if let Some(item) = items.find(|item| !is_there(&item.name)) {
                 let text = format!("depends_on names '{}', which is no program or group", item.name);
                 return Err(Code::IncorrectParameters.with(text));
@@ -163,14 +163,20 @@ impl Daemon {
         if !processes.iter().any(|process| !process.depends_on.0.is_empty()) && !self.stops_in_order() {
             return Ok(());
         }
-        let options = self.group_or_fault(group).ok().and_then(|group| group.config.options.as_ref());
-        let of_group = options.map_or(&[][..], |options| &options.depends_on.0);
-        if self.are_apart(group, of_group, processes) {
+        let of_group = self.group_or_fault(group).ok().and_then(|group| group.config.options.as_ref());
+        let is_plain = of_group.is_none_or(|options| options.depends_on.0.is_empty());
+        if is_plain && self.are_apart(group, processes) {
             return Ok(());
         }
         let (_, mut nodes) = self.order_nodes();
         let known = nodes.len();
-        nodes.extend(processes.iter().map(|process| Node::of(group, of_group, process)));
+        nodes.extend(processes.iter().map(|process| depends::Node {
+            group,
+            name: &process.name,
+            program: &process.program.name,
+            depends_on: &process.depends_on.0,
+            group_depends_on: of_group.map_or(&[][..], |options| &options.depends_on.0),
+        }));
         let resolved = depends::resolve_but_for(&nodes, |node, _| node < known);
         resolved.map(drop).map_err(|wrong| Code::IncorrectParameters.with(wrong.text))
     }

@@ -39,6 +39,8 @@ impl Fleet {
         if self.sequencer.is_full(id) {
             return Begun::TooMuch;
         }
+        // Who has just ended is down, and is to be started like the others.
+        self.take_in(means.daemon, means.now);
         let ticket = self.sequencer.ticket();
         self.failures.forget(id);
         let starts = self.starts_of(id, strategy, false, means.daemon);
@@ -139,6 +141,7 @@ impl Fleet {
 
     /// Starts what was never started or has failed, in sequence (V-387).
     pub fn start_sequence(&mut self, means: Means<'_>) -> Begun {
+        self.take_in(means.daemon, means.now);
         let ticket = self.sequencer.ticket();
         let is_any = self.plan_applications(ticket, means.daemon);
         self.go_on(means.daemon, means.now, means.host);

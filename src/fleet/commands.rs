@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 
 use super::Fleet;
-use super::acts::Means;
 use crate::clock::Now;
 use crate::daemon::{Daemon, Host};
 use crate::id::PeerId;
@@ -18,50 +17,23 @@ use crate::wire::fleet::command::{self, Answer, Command};
 /// Commands that may be unanswered. Each is answered within a moment, or its stream ends.
 const UNANSWERED_MAX: usize = 100_000;
 
-/// Why nothing is known of what was asked.
-pub(super) const LOST: &str = "the instance was lost";
-
-/// Something that another instance was asked for.
-#[derive(Clone, Debug)]
-pub(super) struct Asked {
-    /// The number of the command.
-    pub number: u64,
-    /// Which one.
-    pub peer: PeerId,
-    /// What it said: why it is not done, or that it is.
-    pub answer: Option<Result<(), String>>,
-}
-
 /// Commands that are not answered yet.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Commands {
     next: u64,
     /// Starts by their numbers: where, and which.
     starts: BTreeMap<u64, (PeerId, TaskId)>,
-    /// What people have asked for.
-    pub asked: Vec<Asked>,
-    /// Processes of this instance that are to start again once they are stopped: each is expected back by the daemon, so that
-    /// there are no more than it has.
-    pub again: Vec<TaskId>,
 }
 
 impl Commands {
     /// An instance is lost: it answers nothing any more.
     pub fn forget(&mut self, peer: PeerId) {
         self.starts.retain(|_, (at, _)| *at != peer);
-        self.give_up_asked(peer);
-    }
-
-    /// The stream to an instance is gone, and with it what it would have answered; it may have done it all the same.
-    pub fn give_up_asked(&mut self, peer: PeerId) {
-        for asked in self.asked.iter_mut().filter(|one| one.peer == peer && one.answer.is_none()) {
-            asked.answer = Some(Err(LOST.to_string()));
-        }
     }
 }
 
 impl Fleet {
-    pub(super) fn command(&mut self, peer: PeerId, wish: command::Wish) -> Option<u64> {
+    fn command(&mut self, peer: PeerId, wish: command::Wish) -> Option<u64> {
         self.commands.next += 1;
         let command = Command { number: self.commands.next, wish };
         self.peers.send(peer, Kind::Command, &command.write()).ok().map(|()| command.number)
@@ -112,7 +84,7 @@ impl Fleet {
         host: &mut dyn Host,
     ) {
         let (number, problem) = match Command::read(body) {
-            Ok(Ok(command)) => (command.number, self.obey(peer, command.wish, daemon, now, host).err()),
+            Ok(Ok(command)) => (command.number, self.obey(command.wish, daemon, now, host).err()),
             Ok(Err(number)) => (number, Some("not known here".to_string())),
             Err(_) => return self.peers.complain(peer, now.mono, "wants what makes no sense"),
         };
@@ -124,14 +96,7 @@ impl Fleet {
     /// Does what another instance wants.
     ///
     /// Errors: why it is not done.
-    fn obey(
-        &mut self,
-        peer: PeerId,
-        wish: command::Wish,
-        daemon: &mut Daemon,
-        now: Now,
-        host: &mut dyn Host,
-    ) -> Result<(), String> {
+    fn obey(&mut self, wish: command::Wish, daemon: &mut Daemon, now: Now, host: &mut dyn Host) -> Result<(), String> {
         if daemon.state() != SupervisorState::Running {
             return Err("it is ending".to_string());
         }
@@ -155,10 +120,6 @@ impl Fleet {
                 }
                 Ok(())
             }
-            command::Wish::Act { verb, group, name, by } => {
-                let task = find(self, &group, &name)?;
-                self.act_for(peer, (verb, task), &by, Means { daemon, now, host })
-            }
             command::Wish::Shutdown | command::Wish::Restart if !self.leads() => {
                 Err("another instance leads".to_string())
             }
@@ -176,7 +137,7 @@ impl Fleet {
     pub(super) fn hear_answer(&mut self, peer: PeerId, body: &[u8], now: Now) {
         let Ok(answer) = Answer::read(body) else { return };
         let Some((_, task)) = self.commands.starts.remove(&answer.number).filter(|(at, _)| *at == peer) else {
-            return self.hear_of_asked(peer, answer.number, answer.problem);
+            return;
         };
         if let Some(problem) = answer.problem
             && self.targets.get(&task).is_some_and(|target| target.peer == peer)

@@ -90,8 +90,8 @@ impl Fleet {
         }
     }
 
-    /// Tells the daemon who may not be started. One that waits for its start waits no longer.
-    pub(super) fn mark_disabled(&mut self, daemon: &mut Daemon, now: Now) {
+    /// Tells the daemon who may not be started.
+    pub(super) fn mark_disabled(&mut self, daemon: &mut Daemon) {
         let names = &self.disabled.names;
         let is_off = |name: &str| names.contains(name);
         let others: Vec<(ProcId, bool)> = daemon
@@ -103,9 +103,6 @@ impl Fleet {
             .collect();
         for (id, is_off) in others {
             daemon.mark(id, |marks| marks.is_disabled = is_off);
-            if is_off {
-                daemon.end_wait(id, now);
-            }
         }
     }
 
@@ -124,7 +121,7 @@ impl Fleet {
         } else {
             self.disabled.names.remove(program);
         }
-        self.mark_disabled(daemon, now);
+        self.mark_disabled(daemon);
         self.write_disabled(daemon, host);
         let of_program = daemon.roster.processes().filter(|(_, process)| process.config.program.name == program);
         let ids: Vec<ProcId> = of_program.map(|(id, _)| id).collect();

@@ -11,7 +11,6 @@ use crate::id::PeerId;
 use crate::model::fleet::instance::{InstanceState, Trigger};
 use crate::model::fleet::phase::{Facts, Leader, Phase, Wish};
 use crate::model::fleet::view::{TASKS_MAX, TaskId};
-use crate::wire::fleet::load::Load;
 use crate::wire::fleet::report::{About, Interface, Modes};
 
 /// How far an instance has been told all that there is.
@@ -46,11 +45,6 @@ pub struct Member {
     pub(super) telling: Option<Place>,
     /// It has to take what waits for it before that goes on.
     pub(super) lacks_room: bool,
-    /// How much its host has to do, and when that was heard, while somebody looks.
-    pub load: Option<(Load, Mono)>,
-    /// What of this instance is looked at there, and what of it is looked at here, as it was told.
-    pub(super) looks: u8,
-    pub(super) asked: u8,
 }
 
 impl Member {
@@ -66,9 +60,6 @@ impl Member {
             is_left_out: false,
             telling: None,
             lacks_room: false,
-            load: None,
-            looks: 0,
-            asked: 0,
         }
     }
 
@@ -151,10 +142,6 @@ impl Fleet {
                 activity!(Warn, "Supvisors instance {name} is {}, it was {}", next.name(), was.name());
             }
             _ => activity!(Info, "Supvisors instance {name} is {}", next.name()),
-        }
-        if next == InstanceState::Isolated {
-            // That it looks no longer would not be heard.
-            self.forget_looks(peer);
         }
     }
 

@@ -11,15 +11,9 @@
 #![forbid(unsafe_code)]
 
 pub mod acts;
-pub mod asked;
 mod commands;
 mod conciliation;
-#[cfg(feature = "engine")]
-pub mod consensus;
 mod disabled;
-#[cfg(feature = "engine")]
-pub mod kept;
-mod looks;
 mod loss;
 pub mod members;
 mod outbox;
@@ -119,8 +113,6 @@ pub struct Fleet {
     started: usize,
     /// The turn had no time for all that is due.
     is_unfinished: bool,
-    /// A process has changed since the last turn.
-    has_news: bool,
     /// What is collected, and how often.
     pub stats: Stats,
     /// What is told to whoever wants it.
@@ -128,8 +120,6 @@ pub struct Fleet {
     timeline: timeline::Timeline,
     /// What is collected while somebody reads it.
     statistics: Option<statistics::Statistics>,
-    /// Who looks at statistics, here and elsewhere.
-    looks: looks::Looks,
     /// The other instances; none where this one is alone.
     pub peers: Peers,
 }
@@ -210,10 +200,8 @@ impl Fleet {
             resizes: BTreeMap::new(),
             started: 0,
             is_unfinished: false,
-            has_news: false,
             published: None,
             statistics: None,
-            looks: looks::Looks::default(),
             timeline: timeline::Timeline::default(),
         });
         fleet.introduce_own(daemon, now);
@@ -241,11 +229,9 @@ impl Fleet {
         if is_other_set {
             self.refresh(daemon, now);
         }
-        self.take_in(daemon, now);
-        let has_changed = std::mem::take(&mut self.has_news) || is_other_set;
+        let has_changed = self.take_in(daemon, now) || is_other_set;
         self.hear(daemon, now, host);
         self.follow_the_end(daemon);
-        self.start_again_here(daemon, now, host);
         self.started = 0;
         self.go_on(daemon, now, host);
         // A program may wait for long until one of its processes ends by itself, and all processes are looked at for it.
@@ -253,7 +239,6 @@ impl Fleet {
             self.resize_further(daemon, now, host);
         }
         self.has_just_lost = false;
-        self.show(now, host);
         self.collect(daemon, now, host);
         // Before the end: who leads says so before it goes.
         self.tell(daemon, now);
@@ -263,8 +248,7 @@ impl Fleet {
 
     /// When it has something to do although nothing happens.
     pub fn deadline(&self, daemon: &Daemon, now: Now) -> Option<Mono> {
-        // What a call has taken in after the turn is news, too.
-        if daemon.has_news() || self.has_news || self.is_unfinished {
+        if daemon.has_news() || self.is_unfinished {
             return Some(now.mono);
         }
         let synchronised = match self.phase {
@@ -280,14 +264,13 @@ impl Fleet {
             self.peers.deadline(),
             self.next_tick(),
             self.statistics_deadline(now),
-            self.looks_deadline(now),
         ])
     }
 
-    /// Takes in what has happened to processes of this instance.
-    pub(crate) fn take_in(&mut self, daemon: &mut Daemon, now: Now) {
+    /// Takes in what has happened to processes of this instance; says whether something has.
+    fn take_in(&mut self, daemon: &mut Daemon, now: Now) -> bool {
         let changes = daemon.take_changes();
-        self.has_news |= !changes.is_empty();
+        let has_some = !changes.is_empty();
         for (id, change) in changes {
             self.note(daemon, id, &change, now);
         }
@@ -296,6 +279,7 @@ impl Fleet {
                 self.amend_own(daemon, task, now);
             }
         }
+        has_some
     }
 
     /// A process of this instance has changed.

@@ -42,10 +42,6 @@ pub use streams::{PATH, PROTOCOL};
 /// Bytes that wait for one instance: a snapshot of all that an instance knows of itself, with room for what comes after.
 pub const QUEUE_BYTES_MAX: usize = 1024 * 1024 + 64 * 1024;
 
-/// Bytes of output behind which statistics are not put: those of the next period are as good, and what may not be dropped finds
-/// room.
-const STATISTICS_BYTES_MAX: usize = 64 * 1024;
-
 /// Runs of an instance that are remembered as over: nobody is restarted so often that an older one could still speak.
 const DEAD_RUNS_MAX: usize = 8;
 
@@ -244,14 +240,11 @@ impl Peers {
         if body.len() > BODY_BYTES_MAX {
             return Err(NotSent::TooLong);
         }
-        let can_wait = matches!(kind, Kind::Point | Kind::Statistics);
-        let queue_bytes_max = if can_wait { STATISTICS_BYTES_MAX } else { QUEUE_BYTES_MAX };
-        if stream.output.len() + frame_bytes(body.len()) > queue_bytes_max {
+        if stream.output.len() + frame_bytes(body.len()) > QUEUE_BYTES_MAX {
             match kind {
                 Kind::Report => entry.lacks_room = true,
-                // As if they had been datagrams; whom we know is told again, and of statistics the next ones.
-                // What is looked at is said again as long as it has not been said.
-                Kind::Gossip | Kind::Known | Kind::Point | Kind::Statistics | Kind::Subscribe => {}
+                // As if they had been datagrams; whom we know is told again.
+                Kind::Gossip | Kind::Known => {}
                 _ => {
                     net.doomed.push(conn);
                     net.due = Some(Mono(0));

@@ -217,17 +217,12 @@ impl Fleet {
                     if is_other_run {
                         self.lose(peer, now);
                     }
-                    self.commands.give_up_asked(peer);
-                    self.forget_looks(peer);
                     if let Some(member) = self.member_mut(peer) {
                         (member.boot, member.telling, member.lacks_room) = (boot, Some(Place::Beginning), false);
                     }
                 }
                 PeerNews::Joined { who, .. } => self.members.push(Member::new(who)),
-                PeerNews::Down { peer } => {
-                    self.forget_looks(peer);
-                    self.lose(peer, now);
-                }
+                PeerNews::Down { peer } => self.lose(peer, now),
                 PeerNews::Room { peer } => {
                     if let Some(member) = self.member_mut(peer) {
                         member.lacks_room = false;
@@ -275,8 +270,6 @@ impl Fleet {
             },
             Kind::Command => self.hear_command(peer, body, daemon, now, host),
             Kind::Answer => self.hear_answer(peer, body, now),
-            Kind::Subscribe => self.hear_subscribe(peer, body),
-            Kind::Point | Kind::Statistics => self.hear_statistics(peer, kind, body, now),
             _ => {}
         }
         heard.has_lost_tasks

@@ -41,9 +41,9 @@ impl Fleet {
         let reachable = reachable.max().unwrap_or(number).max(number);
         let wanted = Wanted { program, group: None, whole: true };
         let options = [("numprocs".to_string(), reachable.to_string())];
-        if let Some(mut change) = daemon.with_options(wanted, &options, host)? {
+        if let Some(change) = daemon.with_options(wanted, &options, host)? {
             let before = names_of(daemon, program);
-            daemon.apply(&mut change, &origin, now, host)?;
+            daemon.apply(&change, &origin, now, host)?;
             let after = names_of(daemon, program);
             for (kind, all, others) in
                 [(EventType::ProcessRemoved, &before, &after), (EventType::ProcessAdded, &after, &before)]

@@ -25,7 +25,7 @@ impl Fleet {
             super::tell_problems(&configured);
             self.configured = configured;
         }
-        self.mark_disabled(daemon, now);
+        self.mark_disabled(daemon);
         self.meet_own(daemon, now);
         let apps: Vec<AppId> = self.view.apps().map(|(id, _)| id).collect();
         self.applications.clear();
@@ -139,16 +139,12 @@ impl Fleet {
         Some(task)
     }
 
-    /// Says of a process of this instance how it is, though nothing has happened to it. What has been said is not said again.
+    /// Says of a process of this instance how it is, though nothing has happened to it.
     pub(super) fn amend_own(&mut self, daemon: &Daemon, task: TaskId, now: Now) {
         let Some(id) = self.local.get(&task) else { return };
         let Some(process) = daemon.roster.process(*id) else { return };
-        let Some(known) = self.view.task(task).and_then(|task| task.on(self.own)) else { return };
-        let new = Record { changed: known.record.changed, ..own_record(daemon, *id, process, now) };
-        if known.record == new {
-            return;
-        }
-        self.view.amend(self.own, task, |record| *record = new);
+        let new = own_record(daemon, *id, process, now);
+        self.view.amend(self.own, task, |record| *record = Record { changed: record.changed, ..new });
         self.outbox.changed(task, now);
     }
 

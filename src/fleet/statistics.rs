@@ -1,5 +1,5 @@
 //! Statistics of the host and of processes (V-530 to V-533), out of /proc, in the loop: collected while they are switched on and
-//! somebody reads them, here or on another instance ([`super::looks`]).
+//! somebody reads them.
 //!
 //! A collection begins once a period and takes as many turns as it needs; each looks at [`LOOKS_PER_TURN`] processes at most,
 //! those below a child counted. The host comes first, in one turn: five small tables.
@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::Fleet;
-use super::published::Kind;
+use super::published::{Kind, Note};
 use super::view::seconds;
 use crate::clock::{Mono, Now};
 use crate::daemon::host::Span;
@@ -65,8 +65,9 @@ struct Tree {
 impl Fleet {
     /// What is to be collected now: of the host, of processes.
     fn collects(&self) -> (bool, bool) {
-        let host = self.stats.host && self.is_looked_at(Kind::HostStatistics);
-        (host, self.stats.processes && self.is_looked_at(Kind::ProcessStatistics))
+        let wanted = self.wanted();
+        let host = self.stats.host && wanted.has(Kind::HostStatistics);
+        (host, self.stats.processes && wanted.has(Kind::ProcessStatistics))
     }
 
     /// When something is to be collected.
@@ -139,7 +140,7 @@ impl Fleet {
         let over = statistics.host.take(&sample, |one| one.at, &self.periods());
         for (period, before) in over {
             let body = self.host_body(period, &sample, host_point(&before, &sample), now);
-            self.tell_statistics(Kind::HostStatistics, body);
+            self.note_news(|| Note::Ready(Kind::HostStatistics, body));
         }
     }
 
@@ -175,7 +176,7 @@ impl Fleet {
                 ("cpu", Value::Double(cpu)),
                 ("mem", Value::Double(sample.memory)),
             ]);
-            self.tell_statistics(Kind::ProcessStatistics, body);
+            self.note_news(|| Note::Ready(Kind::ProcessStatistics, body));
         }
     }
 
@@ -239,7 +240,7 @@ fn sample(pid: Pid, memory_bytes: u64, now: Now, host: &mut dyn Host) -> Option<
     Some(ProcessSample { at: seconds(now.mono), pid: pid.0, cpu_ms: usage.cpu_ms, memory })
 }
 
-pub(super) fn table(host: &mut dyn Host, path: &str) -> Option<String> {
+fn table(host: &mut dyn Host, path: &str) -> Option<String> {
     let bytes = host.file_read(path, Span { offset: 0, length: TABLE_BYTES_MAX }).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -4,14 +4,12 @@
 //! gates, and may start while all are open. What is known of a process comes in as [`Facts`]; what that opens, closes or
 //! makes hopeless comes out as [`GateEffect`]s. Counters do the work: a change costs one look at each gate the process
 //! stands in, and one for each that waits at a gate which opened or closed; how many processes there are does not matter.
-//! The same holds for a process that comes, goes, or depends on something else (`sets.rs`).
-
-mod sets;
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::facts::Facts;
-use crate::config::dependency::Dependency;
+use crate::config::dependency::{Condition, Dependency};
+use crate::config::depends::Resolved;
 use crate::id::{IdMap, ProcId};
 
 /// What a change of a process does to those that wait.
@@ -27,39 +25,19 @@ pub enum GateEffect {
     Hopeless { waiter: ProcId, failed: ProcId },
 }
 
-/// What is known of processes where they are.
-pub struct Known<'a> {
-    pub facts: &'a dyn Fn(ProcId) -> Facts,
-    /// The process of a group that has that name.
-    pub find: &'a dyn Fn(&str, &str) -> Option<ProcId>,
-    /// Whether its stop waits for nobody's place in the order.
-    pub is_last: &'a dyn Fn(ProcId) -> bool,
-}
-
-/// What a process that comes, goes or changes means to the gates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fit {
-    /// Nothing.
-    Same,
-    /// They are as they have to be.
-    Changed,
-    /// They have to be made anew.
-    Anew,
-}
-
 /// A set of processes and a condition.
 #[derive(Clone, Debug)]
 struct Gate {
     item: Dependency,
-    /// It is a group's, and lacks the members of this one.
-    without: Option<String>,
-    /// Who stands in it, ascending.
+    /// Who stands in it.
     members: Vec<Awaited>,
     /// How many of them the condition does not hold of.
     unmet: usize,
     /// Nothing has the name: it does not open.
     is_absent: bool,
-    /// Who waits at it, ascending.
+    /// It has all that have the name, not all but those of a group.
+    is_whole: bool,
+    /// Who waits at it.
     waiters: Vec<ProcId>,
     /// How many are to be stopped before its members, and are not yet (O-2).
     stopping: usize,
@@ -98,84 +76,142 @@ pub struct Obstacle<'a> {
     pub fails: bool,
 }
 
-impl Gate {
-    fn place(&self, id: ProcId) -> Result<usize, usize> {
-        self.members.binary_search_by_key(&id, |member| member.process)
-    }
-
-    fn member(&self, id: ProcId) -> Option<&Awaited> {
-        self.members.get(self.place(id).ok()?)
-    }
-
-    fn member_mut(&mut self, id: ProcId) -> Option<&mut Awaited> {
-        let place = self.place(id).ok()?;
-        self.members.get_mut(place)
-    }
-
-    /// It may have opened or closed, and whoever waits at it is counted again. Who minds that it closes is told if `tells`.
-    fn turn(
-        &self,
-        number: usize,
-        was_open: bool,
-        waiters: &mut IdMap<ProcId, Waiter>,
-        tells: bool,
-        out: &mut Vec<GateEffect>,
-    ) {
-        let is_open = self.unmet == 0;
-        if was_open == is_open {
-            return;
-        }
-        for waiter in &self.waiters {
-            let Some(entry) = waiters.get_mut(waiter) else { continue };
-            if let Some(place) = entry.excused.iter().position(|excused| *excused == number) {
-                entry.excused.remove(place);
-                continue;
-            }
-            entry.closed = if is_open { entry.closed - 1 } else { entry.closed + 1 };
-            if is_open && entry.closed == 0 {
-                out.push(GateEffect::Opened(*waiter));
-            } else if !is_open && tells {
-                out.push(GateEffect::Closed(*waiter));
-            }
-        }
-    }
-
-    fn tell_of_failure(&self, failed: ProcId, out: &mut Vec<GateEffect>) {
-        out.extend(self.waiters.iter().map(|waiter| GateEffect::Hopeless { waiter: *waiter, failed }));
-    }
-}
-
-/// What has a name.
-#[derive(Clone, Debug, Default)]
-struct Named {
-    /// The gates of items that say it.
-    gates: Vec<usize>,
-    /// The processes of the program, ascending.
-    program: Vec<ProcId>,
-    /// Those of the group.
-    group: Vec<ProcId>,
-}
-
 #[derive(Clone, Debug, Default)]
 pub struct Gates {
     gates: Vec<Gate>,
-    /// Numbers of gates that are none any more.
-    vacant: Vec<usize>,
-    /// The gates in which a process stands.
-    places: IdMap<ProcId, Vec<usize>>,
+    /// Where a process stands: gate and place in it.
+    places: IdMap<ProcId, Vec<(usize, usize)>>,
     waiters: IdMap<ProcId, Waiter>,
-    /// Every program and group, and what items say; nothing while nobody waits for anybody.
-    names: HashMap<String, Named>,
+    /// The gates of a name.
+    names: HashMap<String, Vec<usize>>,
     /// Of each process that stands in gates at which somebody is to be stopped first, how many gates those are.
     stops_before: IdMap<ProcId, usize>,
-    /// Processes that were gone through to see what items of groups mean.
-    scanned: usize,
     /// Places and waiters that changes have looked at.
     #[cfg(test)]
     looks: usize,
 }
 
 impl Gates {
+    /// Gates of what was resolved; `ids` and `facts` are those of the processes, by their indices. `is_last` names those
+    /// whose stop waits for nobody's place in the order.
+    pub fn new(
+        resolved: &Resolved,
+        ids: &[ProcId],
+        facts: impl Fn(ProcId) -> Facts,
+        is_last: impl Fn(ProcId) -> bool,
+    ) -> Gates {
+        let mut gates = Gates::default();
+        let mut known: HashMap<(usize, Condition), usize> = HashMap::new();
+        for (needs, waiter) in resolved.needs.iter().zip(ids) {
+            for need in needs {
+                let gate = *known.entry((need.set, need.item.condition)).or_insert_with(|| {
+                    let members = resolved.sets.get(need.set).into_iter().flatten();
+                    let is_absent = resolved.absent.get(need.set) == Some(&true);
+                    gates.add(&need.item, is_absent, members.filter_map(|index| ids.get(*index).copied()), &facts)
+                });
+                gates.gates[gate].is_whole = !need.is_partial;
+                gates.enter(*waiter, gate, is_last(*waiter));
+            }
+        }
+        gates
+    }
+
+    fn enter(&mut self, waiter: ProcId, gate: usize, is_last: bool) {
+        self.gates[gate].waiters.push(waiter);
+        let entry = self.waiters.entry(waiter).or_default();
+        entry.gates.push(gate);
+        entry.closed += usize::from(self.gates[gate].unmet > 0);
+        entry.is_last = is_last;
+    }
+
+    /// Whether a process stands in a gate or waits at one, or something is called by one of its names: then the gates are
+    /// others when it comes, goes or changes.
+    pub fn concerns(&self, id: ProcId, names: &[&str]) -> bool {
+        let is_in = self.places.contains_key(&id) || self.waiters.contains_key(&id);
+        is_in || names.iter().any(|name| self.has_name(name))
+    }
+
+    /// Whether somebody depends on what has that name, if anything has.
+    pub fn has_name(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
+    /// Whether somebody depends on that name, and something has it.
+    pub fn knows(&self, name: &str) -> bool {
+        self.names.get(name).is_some_and(|gates| gates.iter().any(|gate| !self.gates[*gate].is_absent))
+    }
+
+    /// A process has come that no gate concerns, and depends on these. A gate at which others wait already costs nothing, a new
+    /// one what `find` does to tell who has its name, and a look at those; `None` is a name that nothing has.
+    pub fn join(
+        &mut self,
+        id: ProcId,
+        items: &[Dependency],
+        is_last: bool,
+        find: impl Fn(&str) -> Option<Vec<ProcId>>,
+        facts: impl Fn(ProcId) -> Facts,
+    ) {
+        let mut found: Vec<usize> = Vec::with_capacity(items.len());
+        for item in items {
+            let is_same = |gate: &&usize| {
+                let gate = &self.gates[**gate];
+                gate.is_whole && gate.item.condition == item.condition
+            };
+            let known = self.names.get(&item.name).and_then(|gates| gates.iter().find(is_same)).copied();
+            let gate = known.unwrap_or_else(|| {
+                let members = find(&item.name);
+                self.add(item, members.is_none(), members.into_iter().flatten(), &facts)
+            });
+            found.push(gate);
+        }
+        found.into_iter().for_each(|gate| self.enter(id, gate, is_last));
+    }
+
+    /// A process goes on which nothing depends: the cost is that of those that wait beside it. False, and nothing is done,
+    /// if it stands in a gate itself.
+    pub fn leave(&mut self, id: ProcId) -> bool {
+        if self.places.contains_key(&id) {
+            return false;
+        }
+        self.end_stop(id, &mut Vec::new());
+        for gate in self.waiters.remove(&id).into_iter().flat_map(|waiter| waiter.gates) {
+            let waiters = &mut self.gates[gate].waiters;
+            if let Some(place) = waiters.iter().position(|waiter| *waiter == id) {
+                waiters.remove(place);
+            }
+        }
+        true
+    }
+
+    fn add(
+        &mut self,
+        item: &Dependency,
+        is_absent: bool,
+        members: impl Iterator<Item = ProcId>,
+        facts: &impl Fn(ProcId) -> Facts,
+    ) -> usize {
+        let number = self.gates.len();
+        let mut gate = Gate {
+            item: item.clone(),
+            members: Vec::new(),
+            unmet: usize::from(is_absent),
+            is_absent,
+            is_whole: true,
+            waiters: Vec::new(),
+            stopping: 0,
+        };
+        self.names.entry(item.name.clone()).or_default().push(number);
+        for process in members {
+            let facts = facts(process);
+            let (meets, fails) = (facts.meets(item.condition), facts.fails(item.condition));
+            self.places.entry(process).or_default().push((number, gate.members.len()));
+            gate.unmet += usize::from(!meets);
+            gate.members.push(Awaited { process, meets, fails });
+        }
+        self.gates.push(gate);
+        number
+    }
+
     /// Whether nobody waits for anybody.
     pub fn is_empty(&self) -> bool {
         self.waiters.is_empty()
@@ -225,10 +261,6 @@ impl Gates {
     fn count_stop(&mut self, id: ProcId, is_stopping: bool, out: &mut Vec<GateEffect>) {
         let Some(waiter) = self.waiters.get_mut(&id) else { return };
         waiter.is_stopping = is_stopping;
-        self.recount(id, out);
-    }
-
-    fn recount(&mut self, id: ProcId, out: &mut Vec<GateEffect>) {
         let mut changed = vec![id];
         while let Some(id) = changed.pop() {
             let is_late = self.stops_before.contains_key(&id);
@@ -264,28 +296,44 @@ impl Gates {
 
     /// A process has changed; what follows is appended.
     pub fn update(&mut self, id: ProcId, facts: Facts, out: &mut Vec<GateEffect>) {
-        for &number in self.places.get(&id).into_iter().flatten() {
-            let gate = &mut self.gates[number];
+        let Some(places) = self.places.get(&id) else { return };
+        for &(number, place) in places {
             #[cfg(test)]
             {
                 self.looks += 1;
             }
+            let gate = &mut self.gates[number];
             let condition = gate.item.condition;
-            let Some(member) = gate.member_mut(id) else { continue };
+            let member = &mut gate.members[place];
             let (meets, fails) = (facts.meets(condition), facts.fails(condition));
             let has_failed = fails && !member.fails;
             member.fails = fails;
             if std::mem::replace(&mut member.meets, meets) != meets {
                 let was_open = gate.unmet == 0;
                 gate.unmet = if meets { gate.unmet - 1 } else { gate.unmet + 1 };
-                #[cfg(test)]
-                {
-                    self.looks += if was_open == (gate.unmet == 0) { 0 } else { gate.waiters.len() };
+                let is_open = gate.unmet == 0;
+                if was_open != is_open {
+                    for waiter in &gate.waiters {
+                        #[cfg(test)]
+                        {
+                            self.looks += 1;
+                        }
+                        let Some(entry) = self.waiters.get_mut(waiter) else { continue };
+                        if let Some(place) = entry.excused.iter().position(|excused| *excused == number) {
+                            entry.excused.remove(place);
+                            continue;
+                        }
+                        entry.closed = if is_open { entry.closed - 1 } else { entry.closed + 1 };
+                        if is_open && entry.closed == 0 {
+                            out.push(GateEffect::Opened(*waiter));
+                        } else if !is_open && condition.is_lasting() {
+                            out.push(GateEffect::Closed(*waiter));
+                        }
+                    }
                 }
-                gate.turn(number, was_open, &mut self.waiters, condition.is_lasting(), out);
             }
             if has_failed {
-                gate.tell_of_failure(id, out);
+                out.extend(gate.waiters.iter().map(|waiter| GateEffect::Hopeless { waiter: *waiter, failed: id }));
             }
         }
     }
@@ -335,9 +383,9 @@ impl Gates {
         let mut in_vain: BTreeSet<ProcId> = waiting.iter().copied().filter(is_first).collect();
         let mut found: Vec<ProcId> = in_vain.iter().copied().collect();
         while let Some(id) = found.pop() {
-            for &number in self.places.get(&id).into_iter().flatten() {
+            for &(number, place) in self.places.get(&id).into_iter().flatten() {
                 let gate = &self.gates[number];
-                if gate.member(id).is_some_and(|member| member.meets) || dead[number].replace(true) == Some(true) {
+                if gate.members[place].meets || dead[number].replace(true) == Some(true) {
                     continue;
                 }
                 let minds = |waiter: &ProcId| self.minded_numbers(*waiter).any(|minded| minded == number);
@@ -370,7 +418,7 @@ impl Gates {
         let mut tiers = Vec::new();
         while !tier.is_empty() {
             let mut next = Vec::new();
-            for gate in tier.iter().filter_map(|id| self.places.get(id)).flatten() {
+            for (gate, _) in tier.iter().filter_map(|id| self.places.get(id)).flatten() {
                 members_left[*gate] -= 1;
                 if members_left[*gate] > 0 {
                     continue;
@@ -392,14 +440,14 @@ impl Gates {
     /// Who depends on a process, directly, by a lasting condition.
     pub fn lasting_dependents(&self, id: ProcId) -> impl Iterator<Item = ProcId> {
         let places = self.places.get(&id).into_iter().flatten();
-        let gates = places.filter_map(|gate| self.gates.get(*gate));
+        let gates = places.filter_map(|(gate, _)| self.gates.get(*gate));
         gates.filter(|gate| gate.item.condition.is_lasting()).flat_map(|gate| gate.waiters.iter().copied())
     }
 
     /// Who depends on a process, directly, and is to be stopped before it (O-2).
     pub fn dependents(&self, id: ProcId) -> impl Iterator<Item = ProcId> {
         let places = self.places.get(&id).into_iter().flatten();
-        let gates = places.filter_map(|gate| self.gates.get(*gate));
+        let gates = places.filter_map(|(gate, _)| self.gates.get(*gate));
         let waiters = gates.filter(|gate| gate.item.condition.orders_stops()).flat_map(|gate| gate.waiters.iter());
         waiters.copied().filter(|id| self.waiters.get(id).is_some_and(|waiter| !waiter.is_last))
     }

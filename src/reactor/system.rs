@@ -251,11 +251,6 @@ impl Files for System {
         let _ = std::fs::create_dir_all(path);
     }
 
-    #[cfg(feature = "engine")]
-    fn file_append(&mut self, path: &str, content: &[u8]) -> Result<(), Errno> {
-        file::append(path, content, 0o600).map_err(errno)
-    }
-
     fn file_replace(&mut self, path: &str, content: &[u8]) -> Result<(), Errno> {
         file::replace(path, content, 0o600).map_err(errno)
     }

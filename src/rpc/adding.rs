@@ -15,9 +15,6 @@ use crate::wire::value::Value;
 const PIECE: usize = 64;
 const PIECE_US: u32 = 200;
 
-/// Processes that are put in order and added in one turn. Of more, each is done in a turn of its own.
-const TOGETHER: usize = 1000;
-
 /// A program to be added.
 pub(super) struct New<'a> {
     pub group: &'a str,
@@ -35,24 +32,20 @@ pub struct Adding {
     addition: Addition,
     /// They; `None` once they are all there.
     drawn: Option<CallProgram>,
-    /// It has been added.
-    is_made: bool,
     /// What nobody else may add meanwhile, if it takes more than this turn.
     claim: Option<ClaimId>,
     is_begun: bool,
     /// Says that it is its turn, as long as it is there.
     turn: Option<Rc<()>>,
-    /// What is answered of the names of its processes; true, if nothing is.
-    answer: Option<fn(Vec<String>) -> Value>,
-    names: Vec<String>,
+    answer: fn(Vec<String>) -> Value,
 }
 
 impl Adding {
-    /// A program to be added; what is answered may follow from the names of its processes.
+    /// A program to be added; what is answered follows from the names of its processes.
     pub(super) fn new(
         context: &mut Context<'_>,
         new: New<'_>,
-        answer: Option<fn(Vec<String>) -> Value>,
+        answer: fn(Vec<String>) -> Value,
     ) -> Result<Adding, Fault> {
         let New { group, create, program, instance, mut options } = new;
         // As a file would give them: blanks around names are no part of them.
@@ -70,16 +63,7 @@ impl Adding {
             options,
             processes: vec![],
         };
-        Ok(Adding {
-            addition,
-            drawn: Some(drawn),
-            is_made: false,
-            claim: None,
-            is_begun: false,
-            turn: None,
-            answer,
-            names: Vec::new(),
-        })
+        Ok(Adding { addition, drawn: Some(drawn), claim: None, is_begun: false, turn: None, answer })
     }
 
     /// Goes on as far as the turn has time; whatever it answers, its claim has ended then.
@@ -99,10 +83,15 @@ impl Adding {
     }
 
     fn proceed(&mut self, context: &mut Context<'_>) -> Option<Done> {
-        match self.make(context) {
+        match self.draw(context) {
             Ok(true) => {}
             Ok(false) => return None,
             Err(fault) => return Some(Err(fault)),
+        }
+        if let Some(drawn) = self.drawn.take()
+            && let Err(fault) = self.make(drawn.into_processes(), context)
+        {
+            return Some(Err(fault));
         }
         self.turn = None;
         let group = context.daemon.roster.group_named(&self.addition.group);
@@ -110,34 +99,9 @@ impl Adding {
             context.daemon.take_begun();
             return None;
         }
-        let names = std::mem::take(&mut self.names);
-        Some(Ok(Answer::Value(self.answer.map_or(true.into(), |answer| answer(names)))))
-    }
-
-    /// Makes the processes and adds them; says whether that is done.
-    fn make(&mut self, context: &mut Context<'_>) -> Result<bool, Fault> {
-        if !self.draw(context)? {
-            return Ok(false);
-        }
-        if let Some(drawn) = self.drawn.take() {
-            self.put_in_order(drawn.into_processes())?;
-            if self.addition.processes.len() > TOGETHER {
-                self.claim(context)?;
-                return Ok(false);
-            }
-        }
-        if !self.is_made {
-            self.is_made = true;
-            // It is lent: of thousands a copy is work, too.
-            let mut change = Change::AddProgram(std::mem::take(&mut self.addition));
-            let origin = context.origin();
-            let outcome = context.daemon.apply(&mut change, &origin, context.now, context.host);
-            if let Change::AddProgram(addition) = change {
-                self.addition = addition;
-            }
-            outcome?;
-        }
-        Ok(true)
+        let names = self.addition.processes.iter().map(|process| process.name.clone()).collect();
+        let answer = Answer::Value((self.answer)(names));
+        Some(Ok(answer))
     }
 
     /// Makes the processes, the first piece of them in any case; says whether that are all.
@@ -174,7 +138,7 @@ impl Adding {
         Ok(())
     }
 
-    fn put_in_order(&mut self, mut processes: Vec<Rc<Process>>) -> Result<(), Fault> {
+    fn make(&mut self, mut processes: Vec<Rc<Process>>, context: &mut Context<'_>) -> Result<(), Fault> {
         // The option was looked at before names were put in, and `group:process` must lead to it.
         if let Some(process) = processes.iter().find(|process| process.name.contains(['/', ':'])) {
             let text =
@@ -186,11 +150,10 @@ impl Adding {
                 Rc::make_mut(&mut Rc::make_mut(process).program).name.clone_from(instance);
             }
         }
-        if self.answer.is_some() {
-            self.names = processes.iter().map(|process| process.name.clone()).collect();
-        }
         self.addition.processes = processes;
-        Ok(())
+        let change = Change::AddProgram(self.addition.clone());
+        let origin = context.origin();
+        context.daemon.apply(&change, &origin, context.now, context.host)
     }
 }
 

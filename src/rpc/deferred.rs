@@ -64,7 +64,7 @@ impl Deferred {
     pub(super) fn add(
         context: &mut Context<'_>,
         new: New<'_>,
-        answer: Option<fn(Vec<String>) -> Value>,
+        answer: fn(Vec<String>) -> Value,
     ) -> Result<Outcome, Fault> {
         Deferred::Addition(Box::new(Adding::new(context, new, answer)?)).begin(context)
     }

@@ -52,7 +52,7 @@ fn update_numprocs(context: &mut Context<'_>, params: &[Value]) -> Result<Outcom
             let verdict = judge(&active, &configured);
             if let Verdict::More(_) = verdict {
                 let origin = context.origin();
-                context.daemon.apply(&mut Change::ReplaceGroup(configured), &origin, context.now, context.host)?;
+                context.daemon.apply(&Change::ReplaceGroup(configured), &origin, context.now, context.host)?;
             }
             verdict
         }

@@ -89,7 +89,7 @@ fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, F
     options.push(("numprocs_start".to_string(), number.to_string()));
     let instance = Some(name.clone());
     // The one process of an instance is there at once.
-    Deferred::add(context, New { group, create: Some(PRIORITY), program, instance, options }, None)?;
+    Deferred::add(context, New { group, create: Some(PRIORITY), program, instance, options }, |_| true.into())?;
     let roster = &context.daemon.roster;
     let group = roster.group_named(group).and_then(|id| roster.group(id));
     context.extensions.loaded.add(program, group.and_then(|group| group.process(&name)), roster);

@@ -338,7 +338,7 @@ pub fn call(context: &mut Context<'_>, method: &str, params: &[Value]) -> Result
 /// Remembers a call that shows in no state.
 fn note(context: &mut Context<'_>, method: &str, subject: Option<&str>) {
     let text = subject.map_or(method.to_string(), |subject| format!("{method} {subject}"));
-    let asker = Asker { client: context.client.to_string(), method: context.method.to_string() };
+    let asker = Asker { client: context.client.to_string(), method: "XML-RPC".to_string() };
     context.daemon.activity.note(context.now.wall, &text, Why::Asked(Rc::new(asker)));
 }
 

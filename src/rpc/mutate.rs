@@ -240,9 +240,9 @@ impl Update {
 }
 
 impl Report {
-    fn make(&mut self, mut step: Step, context: &mut Context<'_>) {
+    fn make(&mut self, step: Step, context: &mut Context<'_>) {
         let origin = context.origin();
-        let result = step.changes.iter_mut().enumerate().try_for_each(|(done, change)| {
+        let result = step.changes.iter().enumerate().try_for_each(|(done, change)| {
             if done > 0 {
                 // A group that is made anew has to be gone first.
                 context.daemon.finish_group(&step.group, context.now, context.host);

@@ -184,11 +184,11 @@ fn set_autostart(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome,
         context.extensions.claims.check(&group, Some(&program))?;
         let wanted = Wanted { program: &program, group: Some(&group), whole: false };
         context.budget.spend(LOAD_US);
-        if let Some(mut change) = context.daemon.with_options(wanted, &options, context.host)? {
+        if let Some(change) = context.daemon.with_options(wanted, &options, context.host)? {
             let origin = context.origin();
             // It holds from the next start of the daemon on; who wants it at once says so.
             context.daemon.leave_down(&group, &program, !autostart);
-            context.daemon.apply(&mut change, &origin, context.now, context.host)?;
+            context.daemon.apply(&change, &origin, context.now, context.host)?;
         }
     }
     Ok(true.into())

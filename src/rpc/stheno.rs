@@ -344,7 +344,7 @@ fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, F
     known_group(context, group)?;
     let options = known_options(params, 2)?;
     let new = New { group, create: None, program, instance: None, options };
-    Deferred::add(context, new, Some(|names| Value::Array(names.into_iter().map(Value::from).collect())))
+    Deferred::add(context, new, |names| Value::Array(names.into_iter().map(Value::from).collect()))
 }
 
 fn remove_program(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {

@@ -270,14 +270,14 @@ fn add_process_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outc
     let name = scalar(params, 0)?;
     let group = context.daemon.configured_group(&name).cloned().ok_or_else(|| Code::BadName.with(&*name))?;
     let origin = context.origin();
-    context.daemon.apply(&mut Change::AddGroup(group), &origin, context.now, context.host)?;
+    context.daemon.apply(&Change::AddGroup(group), &origin, context.now, context.host)?;
     Ok(true.into())
 }
 
 fn remove_process_group(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     let name = scalar(params, 0)?;
     let origin = context.origin();
-    context.daemon.apply(&mut Change::RemoveGroup(name.to_string()), &origin, context.now, context.host)?;
+    context.daemon.apply(&Change::RemoveGroup(name.to_string()), &origin, context.now, context.host)?;
     Ok(true.into())
 }
 

@@ -92,7 +92,7 @@ impl World {
         self.host.turn(&mut self.daemon, self.now);
     }
 
-    pub fn in_context<R>(&mut self, method: &str, work: impl FnOnce(&mut Context<'_>) -> R) -> R {
+    fn in_context<R>(&mut self, method: &str, work: impl FnOnce(&mut Context<'_>) -> R) -> R {
         let World { host, daemon, registry, extensions, now } = self;
         let budget = &mut Budget::default();
         work(&mut Context { daemon, host, now: *now, registry, extensions, client: "uid 0", method, budget })

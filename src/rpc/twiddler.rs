@@ -105,9 +105,9 @@ pub(super) fn add_group(context: &mut Context<'_>, params: &[Value]) -> Result<O
 
 pub(super) fn make_group(context: &mut Context<'_>, name: &str, priority: i64) -> Result<Outcome, Fault> {
     context.extensions.claims.check(name, None)?;
-    let mut change = Change::NewGroup { name: name.to_string(), priority };
+    let change = Change::NewGroup { name: name.to_string(), priority };
     let origin = context.origin();
-    context.daemon.apply(&mut change, &origin, context.now, context.host)?;
+    context.daemon.apply(&change, &origin, context.now, context.host)?;
     Ok(true.into())
 }
 
@@ -115,7 +115,7 @@ pub(super) fn add_program(context: &mut Context<'_>, params: &[Value]) -> Result
     let (group, program) = (text(params, 0)?, text(params, 1)?);
     known_group(context, group)?;
     let options = options(params, 2)?;
-    Deferred::add(context, New { group, create: None, program, instance: None, options }, None)
+    Deferred::add(context, New { group, create: None, program, instance: None, options }, |_| true.into())
 }
 
 pub(super) fn remove_process(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
@@ -124,9 +124,9 @@ pub(super) fn remove_process(context: &mut Context<'_>, params: &[Value]) -> Res
     if let Some(program) = program {
         context.extensions.claims.check(group, Some(&program))?;
     }
-    let mut change = Change::RemoveProcess { group: group.to_string(), process: process.to_string() };
+    let change = Change::RemoveProcess { group: group.to_string(), process: process.to_string() };
     let origin = context.origin();
-    context.daemon.apply(&mut change, &origin, context.now, context.host)?;
+    context.daemon.apply(&change, &origin, context.now, context.host)?;
     Ok(true.into())
 }
 

@@ -435,8 +435,7 @@ impl Service {
             Feed::Published(_) => {}
             #[cfg(feature = "fleet")]
             Feed::Fleet(_) => return self.tell_fleet(id, now),
-            // All that are read at one time share what is done in a turn, which has been done by now.
-            Feed::Text(_) => return self.leave_to_next_turn(id),
+            Feed::Text(_) => return self.serve(id, now, host),
         }
         if !conn.output.is_empty() {
             self.conns.touch(id);

@@ -11,11 +11,7 @@ use crate::clock::Mono;
 use crate::id::ConnId;
 #[cfg(feature = "fleet")]
 use crate::rpc::budget::Budget;
-#[cfg(feature = "fleet")]
-use crate::rpc::rest::openapi::Document;
 use crate::rpc::{Context, Deferred, Done};
-#[cfg(feature = "fleet")]
-use crate::web::fleet::action::Action as FleetAction;
 use crate::wire::http::ReplyTo;
 #[cfg(feature = "fleet")]
 use crate::wire::json::Conversion;
@@ -32,10 +28,6 @@ const DECODING_PIECE_US: u32 = 100;
 const CONVERSION_PIECE_BYTES: usize = 8 * 1024;
 #[cfg(feature = "fleet")]
 const CONVERSION_BYTES_PER_US: usize = 64;
-
-/// Microseconds that it takes to write about a route, or more.
-#[cfg(feature = "fleet")]
-const ROUTE_US: u32 = 60;
 
 /// A reply that waits for something to happen.
 pub(super) struct DeferredReply {
@@ -75,12 +67,6 @@ pub(super) enum Work {
     /// An answer that is becoming JSON.
     #[cfg(feature = "fleet")]
     Conversion(Box<Conversion>),
-    /// The document about REST, which is being written.
-    #[cfg(feature = "fleet")]
-    Describing(Box<Document>),
-    /// An action of the pages of a fleet.
-    #[cfg(feature = "fleet")]
-    FleetPage(Deferred, Box<FleetAction>),
 }
 
 /// What came of it.
@@ -99,13 +85,10 @@ pub(super) enum Finished {
     /// An answer as JSON; nothing if it could not be made.
     #[cfg(feature = "fleet")]
     Json(Option<String>),
-    /// The browser is sent there.
-    #[cfg(feature = "fleet")]
-    FleetPage(String),
 }
 
 /// Through which method an action of the web page comes, for the audit line.
-pub(super) const PAGE_METHOD: &str = "web";
+const PAGE_METHOD: &str = "web";
 /// The same of what changes nothing.
 const METRICS_METHOD: &str = "metrics";
 
@@ -115,14 +98,12 @@ impl Work {
         match self {
             Work::Call(_, method, _) => method.clone(),
             Work::Page(_) => PAGE_METHOD.to_string(),
-            #[cfg(feature = "fleet")]
-            Work::FleetPage(..) => PAGE_METHOD.to_string(),
             Work::Metrics(_) => METRICS_METHOD.to_string(),
             Work::Decoding(_) => String::new(),
             #[cfg(feature = "gzip")]
             Work::Packing(_) => String::new(),
             #[cfg(feature = "fleet")]
-            Work::Conversion(_) | Work::Describing(_) => String::new(),
+            Work::Conversion(_) => String::new(),
         }
     }
 
@@ -131,14 +112,12 @@ impl Work {
         match self {
             Work::Call(deferred, ..) => deferred.deadline(),
             Work::Page(action) => action.deadline(),
-            #[cfg(feature = "fleet")]
-            Work::FleetPage(deferred, _) => deferred.deadline(),
             // The next turn comes at once.
             Work::Metrics(_) | Work::Decoding(_) => Some(Mono(0)),
             #[cfg(feature = "gzip")]
             Work::Packing(_) => Some(Mono(0)),
             #[cfg(feature = "fleet")]
-            Work::Conversion(_) | Work::Describing(_) => Some(Mono(0)),
+            Work::Conversion(_) => Some(Mono(0)),
         }
     }
 
@@ -146,16 +125,12 @@ impl Work {
         match self {
             Work::Call(deferred, ..) => deferred.bytes(),
             Work::Page(_) => 0,
-            #[cfg(feature = "fleet")]
-            Work::FleetPage(deferred, _) => deferred.bytes(),
             Work::Metrics(scrape) => scrape.bytes(),
             Work::Decoding(decoder) => decoder.bytes(),
             #[cfg(feature = "gzip")]
             Work::Packing(packing) => packing.bytes(),
             #[cfg(feature = "fleet")]
             Work::Conversion(conversion) => conversion.bytes(),
-            #[cfg(feature = "fleet")]
-            Work::Describing(document) => document.bytes(),
         }
     }
 
@@ -164,13 +139,11 @@ impl Work {
         match self {
             Work::Call(deferred, ..) => deferred.give_up(context),
             Work::Page(action) => action.give_up(context),
-            #[cfg(feature = "fleet")]
-            Work::FleetPage(deferred, _) => deferred.give_up(context),
             Work::Metrics(_) | Work::Decoding(_) => {}
             #[cfg(feature = "gzip")]
             Work::Packing(_) => {}
             #[cfg(feature = "fleet")]
-            Work::Conversion(_) | Work::Describing(_) => {}
+            Work::Conversion(_) => {}
         }
     }
 
@@ -199,13 +172,7 @@ impl Work {
                 packing.go_on(context.budget).map(|(headers, page)| Finished::Packed(headers, page))
             }
             #[cfg(feature = "fleet")]
-            Work::FleetPage(deferred, action) => {
-                deferred.poll(context).map(|done| Finished::FleetPage(action.location(done.err().as_ref())))
-            }
-            #[cfg(feature = "fleet")]
             Work::Conversion(conversion) => convert(conversion, context.budget).map(Finished::Json),
-            #[cfg(feature = "fleet")]
-            Work::Describing(document) => describe(document, context.budget).map(|text| Finished::Json(Some(text))),
         }
     }
 }
@@ -222,18 +189,6 @@ pub(super) fn convert(conversion: &mut Conversion, budget: &mut Budget) -> Optio
             return Some(json);
         }
     }
-}
-
-/// Writes about routes while the turn has time; the whole document at the end.
-#[cfg(feature = "fleet")]
-pub(super) fn describe(document: &mut Document, budget: &mut Budget) -> Option<String> {
-    while !budget.is_spent() {
-        budget.spend(ROUTE_US);
-        if let Some(text) = document.go_on() {
-            return Some(text);
-        }
-    }
-    None
 }
 
 /// All of them, those that have waited longest first.
@@ -286,9 +241,7 @@ impl DeferredReplies {
             #[cfg(feature = "gzip")]
             Work::Packing(_) => true,
             #[cfg(feature = "fleet")]
-            Work::Conversion(_) | Work::Describing(_) => true,
-            #[cfg(feature = "fleet")]
-            Work::FleetPage(..) => false,
+            Work::Conversion(_) => true,
             Work::Call(..) | Work::Page(_) => false,
         };
         if ends {

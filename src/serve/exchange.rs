@@ -178,8 +178,6 @@ impl Exchange<'_> {
             }
             #[cfg(feature = "fleet")]
             Finished::Json(json) => self.converted(reply_to, json),
-            #[cfg(feature = "fleet")]
-            Finished::FleetPage(location) => self.redirect(reply_to, &location),
             Finished::Metrics(scrape) => {
                 let Some(turns) = self.turns else { return self.error(reply_to, Status::NOT_FOUND) };
                 let text = scrape.text(self.daemon, self.connections, turns, self.host);

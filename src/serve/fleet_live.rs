@@ -86,7 +86,6 @@ impl FleetLive {
         if self.due.is_none() {
             *self = FleetLive { run: now.wall.0, ..FleetLive::default() };
             fleet.view_mut().watch(true);
-            fleet.watch_hosts(true);
             // What is so already is in every snapshot.
             let _ = self.changes(fleet, true);
             self.due = Some(now.mono.after(BEAT));
@@ -255,7 +254,6 @@ impl Service {
             if live.due.is_some() {
                 *live = FleetLive::default();
                 fleet.view_mut().watch(false);
-                fleet.watch_hosts(false);
             }
             return;
         }

@@ -1,11 +1,8 @@
 //! Requests for the pages of a fleet: `/fleet.html`, and the stream of those that are open ([`super::fleet_live`]).
 
-use super::deferred::{PAGE_METHOD, Work};
 use super::events;
 use super::exchange::{AfterRequest, Exchange, Request, is_page_method};
 use super::feed::Feed;
-use crate::rpc::{self, Outcome};
-use crate::web::fleet::action::Action;
 use crate::web::fleet::{content_policy, plain};
 use crate::web::{guard, page};
 use crate::wire::form::Form;
@@ -15,13 +12,10 @@ impl Exchange<'_> {
     /// The fleet as tables, of which the live page takes the place where there is JavaScript.
     pub(super) fn fleet_page(&mut self, request: &Request<'_>) -> AfterRequest {
         let head = request.head;
-        let Some(fleet) = self.extensions.fleet.as_mut().filter(|_| is_page_method(head)) else {
+        let Some(fleet) = &self.extensions.fleet else { return self.static_file(request) };
+        if !is_page_method(head) {
             return self.static_file(request);
-        };
-        if head.method == "POST" {
-            return self.act_on_fleet(request);
         }
-        fleet.look_at_hosts(self.now);
         let policy = content_policy(fleet);
         let form = Form::parse(request.query, &[]);
         let host = &mut *self.host;
@@ -34,26 +28,6 @@ impl Exchange<'_> {
         }
         self.budget.spend_bytes(html.len());
         self.reply(head, &headers, html.as_bytes())
-    }
-
-    /// Does what a form asks for. Without a length there is none.
-    fn act_on_fleet(&mut self, request: &Request<'_>) -> AfterRequest {
-        let head = request.head;
-        let Some(body) = request.body else { return self.error(head.reply_to, Status::LENGTH_REQUIRED) };
-        if guard::may_be_forged(head) {
-            return self.forbid(head, guard::Refusal::OtherSite);
-        }
-        let Some(action) = Action::of(&Form::parse("", body)) else {
-            return self.error(head.reply_to, Status::BAD_REQUEST);
-        };
-        let before = self.daemon.activity.last();
-        let outcome = rpc::fleet::page::act(&mut self.context(PAGE_METHOD), action.verb, &action.target);
-        self.daemon.attribute(before, &self.conn.client, PAGE_METHOD);
-        match outcome {
-            Ok(Outcome::Deferred(deferred)) => AfterRequest::Deferred(Work::FleetPage(deferred, Box::new(action))),
-            Ok(Outcome::Now(_)) => self.redirect(head.reply_to, &action.location(None)),
-            Err(fault) => self.redirect(head.reply_to, &action.location(Some(&fault))),
-        }
     }
 
     /// Begins the stream of such a page.

@@ -18,10 +18,6 @@ use crate::wire::xmlrpc::Call;
 /// Bytes of a body: room for the most arguments of a command that a call takes, each character quoted.
 const BODY_BYTES_MAX: usize = 32 * 1024;
 
-/// Bytes of fields that are read in a microsecond: of JSON that is lists of one number each, which 32 KiB hold eight thousand
-/// of. What is longer has been refused by then, or is passed over.
-const FIELD_BYTES_PER_US: usize = 32;
-
 /// What paths may begin with.
 const PREFIX: &str = "/api/v1";
 
@@ -58,7 +54,7 @@ impl Exchange<'_> {
         }
         let Some((route, values)) = found else { return self.openapi(head.reply_to) };
         let body = body.unwrap_or_default();
-        self.budget.spend((query.len() + body.len()).min(2 * BODY_BYTES_MAX).div_ceil(FIELD_BYTES_PER_US) as u32);
+        self.budget.spend_bytes(2 * (query.len() + body.len()));
         let given = fields(&route, query, head.content_type, body)
             .and_then(|given| if is_strict { given.are_known(&route) } else { Ok(given) });
         match given.and_then(|given| params(&route, values, &given)) {
@@ -123,12 +119,8 @@ impl Exchange<'_> {
     /// The document about all paths.
     fn openapi(&mut self, reply_to: ReplyTo) -> AfterRequest {
         let has_password = self.sites.has_password(self.conn.server);
-        let mut document =
-            Box::new(rest::openapi::Document::new(rest::routes(self.registry), rpc::VERSION, has_password));
-        match deferred::describe(&mut document, self.budget) {
-            Some(text) => self.converted(reply_to, Some(text)),
-            None => AfterRequest::Deferred(Work::Describing(document)),
-        }
+        let text = rest::openapi::document(&rest::routes(self.registry), rpc::VERSION, has_password);
+        self.json(reply_to, Status::OK, &[JSON], text)
     }
 
     /// A method that is not for this path; OPTIONS says which are.

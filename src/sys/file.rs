@@ -27,25 +27,6 @@ pub fn replace(path: &str, content: &[u8], mode: u32) -> io::Result<()> {
     result
 }
 
-/// Appends to a file, which is made if it is not there; it is on disk when this returns. A symbolic link is not followed.
-///
-/// Errors: some of it may be there.
-#[cfg(feature = "engine")]
-pub fn append(path: &str, content: &[u8], mode: u32) -> io::Result<()> {
-    let is_new = !fs::exists(path)?;
-    let mut options = OpenOptions::new();
-    let mut file = options.append(true).create(true).mode(mode).custom_flags(libc::O_NOFOLLOW).open(path)?;
-    file.write_all(content)?;
-    file.sync_data()?;
-    if is_new { sync_directory(Path::new(path)) } else { Ok(()) }
-}
-
-/// What is in a directory is there after a crash.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
-}
-
 /// The file that a path means; it need not be there.
 fn behind_links(path: &str) -> io::Result<PathBuf> {
     let mut path = PathBuf::from(path);
@@ -66,7 +47,8 @@ fn write_and_rename(temporary: &Path, path: &Path, content: &[u8], mode: u32) ->
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(temporary, path)?;
-    sync_directory(path)
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]
@@ -96,22 +78,6 @@ mod tests {
         fs::create_dir_all(scratch.path("dir/x")).unwrap();
         assert!(replace(&scratch.path("dir"), b"x", 0o600).is_err());
         assert_eq!(fs::read_dir(scratch.path("")).unwrap().count(), 2);
-    }
-
-    #[test]
-    #[cfg(feature = "engine")]
-    fn what_is_appended_follows() {
-        let scratch = Scratch::new("append");
-        let path = scratch.path("file");
-        append(&path, b"one", 0o600).unwrap();
-        append(&path, b" two", 0o644).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "one two");
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        assert!(append(&scratch.path("no/file"), b"x", 0o600).is_err());
-        // Somebody else's idea of where it is.
-        std::os::unix::fs::symlink(&path, scratch.path("link")).unwrap();
-        assert_eq!(append(&scratch.path("link"), b"x", 0o600).unwrap_err().raw_os_error(), Some(libc::ELOOP));
-        assert_eq!(fs::read_to_string(&path).unwrap(), "one two");
     }
 
     #[test]

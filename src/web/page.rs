@@ -324,7 +324,7 @@ impl Page {
     }
 
     /// The value of an attribute in double quotes.
-    pub(super) fn attribute(&mut self, text: &str) {
+    fn attribute(&mut self, text: &str) {
         push_escaped(&mut self.html, text, &['&', '<', '"']);
     }
 }

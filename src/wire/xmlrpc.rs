@@ -4,7 +4,6 @@
 //! layout of Python's `xmlrpc.client.dumps`, straight into an output buffer; [`CallMemo`] remembers the calls that
 //! pollers repeat. Nothing here knows a method by name.
 
-mod builder;
 mod decode;
 mod encode;
 mod memo;

@@ -327,15 +327,6 @@ impl Daemon {
         self.call(method, params).unwrap_or_else(|fault| panic!("{method}: {fault:?}\n{}", self.log()))
     }
 
-    /// Waits until its fleet is in state OPERATION.
-    pub fn await_operation(&self) {
-        wait_for("OPERATION", || {
-            // A connection may have to go to make room for a child.
-            let state = self.call("supvisors.get_supvisors_state", &[]).ok()?;
-            (state.member("fsm_statename") == Some(&"OPERATION".into())).then_some(())
-        });
-    }
-
     /// One member of getProcessInfo.
     pub fn info(&self, name: &str, member: &str) -> Value {
         let info = self.must("supervisor.getProcessInfo", &[Value::str(name.to_string())]);

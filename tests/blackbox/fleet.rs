@@ -151,7 +151,10 @@ fn supvisors_section_and_commands() {
     folder.write("rules.xml", rules);
     let mut daemon = Daemon::start_in(folder, &config.concat());
     wait_order(&daemon, "+a +b");
-    daemon.await_operation();
+    wait_for("OPERATION", || {
+        let state = daemon.must("supvisors.get_supvisors_state", &[]);
+        (state.member("fsm_statename") == Some(&"OPERATION".into())).then_some(())
+    });
     let ctl = |words: &[&str]| {
         let ended = daemon.folder.ctl(words);
         (ended.status, ended.stdout)

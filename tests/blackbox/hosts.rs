@@ -20,7 +20,12 @@ const PROGRAMS: &str = "\
 fn three() -> (Fleet, Vec<Daemon>) {
     let fleet = Fleet::new(3, PROGRAMS);
     let daemons = fleet.start_all();
-    daemons.iter().for_each(Daemon::await_operation);
+    for daemon in &daemons {
+        wait_for("operation", || {
+            let state = daemon.must("supvisors.get_supvisors_state", &[]);
+            (state.member("fsm_statename").and_then(Value::as_str) == Some("OPERATION")).then_some(())
+        });
+    }
     (fleet, daemons)
 }
 

@@ -27,7 +27,11 @@ fn publishing_with(options: &str, more: &str, prepare: impl FnOnce(&mut Command)
         program("b"),
     );
     let daemon = Daemon::start_with(Folder::new(), &config, prepare);
-    daemon.await_operation();
+    wait_for("OPERATION", || {
+        // A connection may have to go to make room for a child.
+        let state = daemon.call("supvisors.get_supvisors_state", &[]).ok()?;
+        (state.member("fsm_statename") == Some(&"OPERATION".into())).then_some(())
+    });
     (daemon, port, events)
 }
 

@@ -27,13 +27,12 @@ fn two() -> (Fleet, Vec<Daemon>, u16) {
     let fleet = Fleet::new(2, &format!("event_link=WS\nevent_port={events}\n{PROGRAMS}"));
     let daemons = fleet.start_all();
     for daemon in &daemons {
-        wait_for("both", || {
+        wait_for("operation of two", || {
             let state = daemon.must("supvisors.get_supvisors_state", &[]);
             let Some(Value::Struct(states)) = state.member("instance_states") else { return None };
             let are_both = states.len() == 2 && states.iter().all(|(_, state)| state.as_str() == Some("RUNNING"));
-            are_both.then_some(())
+            (are_both && state.member("fsm_statename") == Some(&"OPERATION".into())).then_some(())
         });
-        daemon.await_operation();
     }
     (fleet, daemons, events)
 }

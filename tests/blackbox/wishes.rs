@@ -31,8 +31,15 @@ fn fleet(more: &str) -> (Daemon, u16) {
     let folder = Folder::new();
     let config = folder.fill(&config);
     let daemon = Daemon::start_in(folder, &config);
-    daemon.await_operation();
+    operating(&daemon);
     (daemon, port)
+}
+
+fn operating(daemon: &Daemon) {
+    wait_for("OPERATION", || {
+        let state = daemon.call("supvisors.get_supvisors_state", &[]).ok()?;
+        (state.member("fsm_statename") == Some(&"OPERATION".into())).then_some(())
+    });
 }
 
 fn wait_order(daemon: &Daemon, expected: &str) {
@@ -127,7 +134,7 @@ fn wish_591_disable_and_enable_that_last() {
     assert_eq!(daemon.folder.read("disabled.json"), "{\"p\": true}");
     daemon.signal(Signal::SIGHUP);
     wait_for("the second run", || (daemon.log_lines("is in state OPERATION").len() >= 2).then_some(()));
-    daemon.await_operation();
+    operating(&daemon);
     assert_eq!(daemon.state("p"), "STOPPED");
     assert!(daemon.folder.ctl(&["start", "p"]).stdout.starts_with("p: ERROR disabled"));
     assert_eq!(ctl(&daemon, &["enable", "p"]), "p enabled: True\n");

@@ -37,9 +37,6 @@ export class Daemon {
 		writeFileSync(join(this.folder, "s.conf"), `[supervisord]\nnodaemon=true\nlogfile=${this.folder}/s.log\npidfile=${this.folder}/s.pid\nchildlogdir=${this.folder}\n` +
 			`[inet_http_server]\nport=${this.address}:${this.port}\n[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n${text}`);
 	}
-	log() {
-		return readFileSync(join(this.folder, "s.log"), "utf8");
-	}
 	async start() {
 		this.child = spawn(supervisord, ["-n", "-c", join(this.folder, "s.conf")], { stdio: "ignore" });
 		await until("the daemon answers", () => fetch(this.url).then((it) => it.ok, () => false));

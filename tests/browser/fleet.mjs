@@ -88,20 +88,6 @@ const TESTS = {
 		await page.locator(".timeline").getByText("Running shop:db on nice").first().waitFor();
 		await page.context().close();
 	},
-	async "how much each host has to do, wherever one looks"() {
-		const page = await open(daemons[0], "fleet.html#host/lyon");
-		await page.locator(".load").getByText(/Processors \d+ % · memory \d+ %/).waitFor();
-		await page.waitForFunction(() => document.querySelector(".load polyline").getAttribute("points"));
-		await page.evaluate(() => (location.hash = "fleet"));
-		await page.waitForFunction(() => document.querySelectorAll(".meter[title=processors]").length === 3);
-		await page.context().close();
-		const plain = await open(daemons[2], "fleet.html", { javaScriptEnabled: false });
-		await until("the table shows it", async () => {
-			await plain.reload();
-			return /paris\t[^\n]*\t\d+ %\t\d+ %\t\d+ %\t/.test(await plain.locator("body").innerText());
-		});
-		await plain.context().close();
-	},
 	async "applications, hosts, and the log of a process where it runs"() {
 		const page = await open(daemons[0], "fleet.html#app/shop");
 		await page.getByRole("row").filter({ hasText: "web_10" }).getByRole("link", { name: "lyon", exact: true }).waitFor();
@@ -121,47 +107,6 @@ const TESTS = {
 		await page.getByPlaceholder("Name").press("Enter");
 		await page.locator("section.card h2").getByText("shop").waitFor();
 		await page.context().close();
-	},
-	async "processes and applications are started and stopped from any of them, and who asked is logged there"() {
-		const page = await open(daemons[0], "fleet.html#host/nice");
-		const row = page.locator("tr").filter({ hasText: "shop:db" });
-		await row.getByRole("button", { name: "Stop shop:db on nice" }).click();
-		await row.getByText("Stopped").waitFor();
-		await page.locator("#toasts").getByText("Asked to stop shop:db on nice").waitFor();
-		await row.getByRole("button", { name: "Start shop:db on nice" }).click();
-		await row.getByText("Running").waitFor();
-		const pid = await row.locator("td").nth(2).innerText();
-		await row.getByRole("button", { name: "Restart shop:db on nice" }).click();
-		await until("another child", async () => !["", pid].includes(await row.locator("td").nth(2).innerText()));
-		assert.match(daemons[2].log(), /stop process 'shop:db', asked for by '127\.[^']*, of paris'/);
-		await page.goto(`${daemons[0].url}fleet.html#app/beat1`);
-		await page.getByRole("button", { name: "Start beat1:beat1" }).or(page.getByRole("button", { name: "Start beat1" })).last().click();
-		await page.locator("#toasts").getByText(/Asked to start beat1|failed to start beat1/).waitFor();
-		await page.goto(`${daemons[0].url}fleet.html#app/shop`);
-		await page.getByRole("button", { name: "Stop shop", exact: true }).click();
-		await page.getByRole("button", { name: "Stop", exact: true }).click();
-		await page.getByRole("button", { name: "Start shop", exact: true }).waitFor();
-		await page.context().close();
-		const plain = await open(daemons[1], "fleet.html?app=shop", { javaScriptEnabled: false });
-		await plain.getByRole("button", { name: "start shop", exact: true }).click();
-		await plain.getByRole("status").getByText("Asked to start shop").waitFor();
-		await until("all run again", async () => {
-			await plain.goto(`${daemons[1].url}fleet.html?app=shop`);
-			return (await plain.locator("tr .statusrunning").count()) >= 5;
-		});
-		// By its rules it has the first place now. What moves has logs on both.
-		await plain.goto(`${daemons[1].url}fleet.html?host=paris`);
-		await plain.getByRole("button", { name: "stop shop:db on paris" }).click();
-		await plain.getByRole("status").getByText("Asked to stop shop:db on paris").waitFor();
-		await plain.goto(`${daemons[1].url}fleet.html?host=nice`);
-		await plain.getByRole("button", { name: "start shop:db on nice" }).click();
-		await plain.getByRole("status").getByText("Asked to start shop:db on nice").waitFor();
-		await plain.context().close();
-		const moved = await open(daemons[0], "fleet.html#app/shop");
-		await moved.getByRole("row").filter({ hasText: "db" }).getByText("nice, paris").waitFor();
-		await moved.context().close();
-		const forged = await fetch(`${daemons[0].url}fleet.html`, { method: "POST", body: new URLSearchParams({ action: "stop", app: "shop" }), headers: { Origin: "http://other.example" } });
-		assert.equal(forged.status, 403);
 	},
 	async "without JavaScript there are tables, from any of them"() {
 		for (const daemon of daemons) {

@@ -1,27 +1,22 @@
-//! Hosts, their disks and the network between them.
+//! Voters, their disks and the network between them.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use stheno::clock::Mono;
-use stheno::model::fleet::engine::bodies::Record;
-use stheno::model::fleet::engine::embedded::Embedded;
-use stheno::model::fleet::engine::founding::{self, FORGET_TIME, Known, Said, Step};
-use stheno::model::fleet::engine::{Effect, Engine, Input, NodeId, Presence, QUORUM_TIME, half_of, name_half, node_id};
+use noraft::{Action, ClusterConfig, Log, LogEntries, LogEntry, LogIndex, LogPosition, Message, Node, NodeId, Term};
 
 use crate::random::Random;
 
-/// Hosts that may be voters; three to five of them are.
+/// Hosts that may be voters; three to five of them are at first.
 const HOSTS: u64 = 6;
-/// Ticks in which things go wrong.
+/// Ticks, of 100 ms each, in which things go wrong.
 const TROUBLE: u64 = 300;
 /// Ticks after which something new has to be agreed on once nothing goes wrong any more.
-pub const PROGRESS_MAX: u64 = 400;
-/// What a tick is.
-const TICK: Duration = Duration::from_millis(100);
-/// Ticks in which a fleet is to have been found the worse one before it is given up.
-const PATIENCE: u64 = FORGET_TIME.as_secs() * 10;
+pub const PROGRESS_MAX: u64 = 300;
+/// Ticks between two heartbeats.
+const HEARTBEAT: u64 = 2;
+/// Entries that a log may have before it gives way to a snapshot.
+const LOG_MAX: usize = 12;
 
 /// What a host does not find again after a crash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +28,7 @@ pub enum Disk {
     ForgetsVotes,
     /// Its term.
     ForgetsTerms,
-    /// What it wrote last.
+    /// The entry it wrote last.
     ForgetsEntries,
 }
 
@@ -44,21 +39,19 @@ pub struct Faults {
     pub lost_percent: u64,
     /// A host crashes once in so many steps of its engine; each second time it is back at once.
     pub crash_every: u64,
-    /// Once in so many crashes of the first host the whole disk is lost: it comes back as somebody else.
-    pub lose_disk_every: u64,
+    /// Ticks of silence after which a voter stands for election, from and to.
+    pub election: (u64, u64),
     /// What the disks do.
     pub disk: Disk,
-    /// Everybody is told that all are there, and that nobody leads.
-    pub has_no_gate: bool,
 }
 
 impl Default for Faults {
     fn default() -> Faults {
-        Faults { lost_percent: 2, crash_every: 1_000, lose_disk_every: 4, disk: Disk::Keeps, has_no_gate: false }
+        Faults { lost_percent: 2, crash_every: 1_000, election: (10, 20), disk: Disk::Keeps }
     }
 }
 
-/// What a host has made of the committed bodies: how many, and a number that hangs on each and on their order.
+/// What a host has made of the committed commands: how many, and a number that hangs on each and on their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Made {
     count: u64,
@@ -69,109 +62,146 @@ impl Made {
     fn with(self, body: u64) -> Made {
         Made { count: self.count + 1, sum: self.sum.rotate_left(7) ^ body.wrapping_mul(0x9e37_79b9_7f4a_7c15) }
     }
+}
 
-    fn write(self) -> Vec<u8> {
-        [self.count.to_be_bytes(), self.sum.to_be_bytes()].concat()
-    }
+/// A snapshot: where the log is cut off, who the voters are there, and what was made of all before.
+#[derive(Clone, Debug)]
+struct Snapshot {
+    position: LogPosition,
+    config: ClusterConfig,
+    made: Made,
+}
 
-    fn read(bytes: &[u8]) -> Made {
-        let number = |at: usize| u64::from_be_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
-        Made { count: number(0), sum: number(8) }
-    }
+/// Where an entry stands, in a form that sorts.
+type Place = (u64, u64);
+
+fn place(position: LogPosition) -> Place {
+    (position.term.get(), position.index.get())
+}
+
+/// What is on the way.
+#[derive(Clone, Debug)]
+enum Letter {
+    /// A message with the bodies of its commands.
+    Raft(Message, Vec<(Place, u64)>),
+    /// A snapshot from the leader of a term.
+    Snapshot(Term, Snapshot),
 }
 
 /// One host.
 struct Host {
-    engine: Option<Embedded>,
-    disk: Vec<Vec<u8>>,
+    id: NodeId,
+    node: Option<Node>,
+    // On disk.
+    term: Term,
+    vote: Option<NodeId>,
+    log: Log,
+    bodies: BTreeMap<Place, u64>,
+    snapshot: Option<Snapshot>,
+    // In memory.
     made: Made,
-    /// It stands still until then.
-    frozen_until: u64,
-    /// It stands still since then.
-    frozen_since: Option<u64>,
-    told: Presence,
-    /// Ticks before it gives its fleet up.
-    patience: u64,
+    applied: u64,
+    election: u64,
+    heard: u64,
+}
+
+impl Host {
+    fn new(id: NodeId) -> Host {
+        Host {
+            id,
+            node: Some(Node::start(id)),
+            term: Term::ZERO,
+            vote: None,
+            log: Log::new(ClusterConfig::new(), LogEntries::new(LogPosition::ZERO)),
+            bodies: BTreeMap::new(),
+            snapshot: None,
+            made: Made::default(),
+            applied: 0,
+            election: 0,
+            heard: 0,
+        }
+    }
+
+    /// Comes back with what the disk has kept.
+    fn restart(&mut self, now: u64, random: &mut Random, faults: &Faults) {
+        match faults.disk {
+            Disk::Keeps => {}
+            Disk::ForgetsVotes => self.vote = None,
+            Disk::ForgetsTerms => {
+                let last = self.log.last_position().term;
+                if last < self.term {
+                    (self.term, self.vote) = (last, None);
+                }
+            }
+            Disk::ForgetsEntries => {
+                let entries = self.log.entries();
+                let mut kept = entries.clone();
+                kept.truncate(entries.len().saturating_sub(1));
+                self.log = Log::new(self.log.snapshot_config().clone(), kept);
+            }
+        }
+        self.node = Some(Node::restart(self.id, self.term, self.vote, self.log.clone()));
+        self.made = self.snapshot.as_ref().map_or(Made::default(), |snapshot| snapshot.made);
+        self.applied = self.log.snapshot_position().index.get();
+        self.heard = 0;
+        self.put_off_election(now, random, faults);
+    }
+
+    fn put_off_election(&mut self, now: u64, random: &mut Random, faults: &Faults) {
+        self.election = now + random.between(faults.election.0, faults.election.1);
+    }
+
+    fn bodies_of(&self, message: &Message) -> Vec<(Place, u64)> {
+        let Message::AppendEntriesCall { entries, .. } = message else { return Vec::new() };
+        let places = entries.iter_with_positions().map(|(position, _)| place(position));
+        places.filter_map(|place| self.bodies.get(&place).map(|body| (place, *body))).collect()
+    }
 }
 
 /// All hosts, and what is known of what they have agreed on.
 pub struct Cluster {
     hosts: Vec<Host>,
     network: BinaryHeap<Reverse<(u64, u64)>>,
-    letters: BTreeMap<u64, (usize, usize, NodeId, Vec<u8>)>,
+    letters: BTreeMap<u64, (usize, usize, Letter)>,
     sent: u64,
     now: u64,
     /// Who does not reach whom.
     cut: BTreeSet<(usize, usize)>,
     faults: Faults,
     is_healed: bool,
-    /// Who is to vote, the preferred one first.
-    voters: Vec<usize>,
-    /// Who was elected in each term of each fleet.
-    leaders: BTreeMap<(u64, u64), NodeId>,
-    /// What is made of all up to each committed index of each fleet.
-    agreed: BTreeMap<(u64, u64), Made>,
+    leaders: BTreeMap<u64, NodeId>,
+    /// The term of each committed index, and what is made of all up to it.
+    agreed: BTreeMap<u64, (u64, Made)>,
     proposed: u64,
-    /// The first body that was proposed after all was healed.
-    proposed_before: u64,
-    /// Who has made something of such a body.
-    has_news: BTreeSet<usize>,
-    chances: u32,
-}
-
-fn name(at: usize) -> String {
-    format!("host{at}:9001")
 }
 
 impl Cluster {
-    pub fn new(random: &mut Random, faults: Faults) -> Cluster {
-        let voters: Vec<usize> = (0..random.between(3, 5) as usize).collect();
+    pub fn new(random: &mut Random, faults: Faults) -> Result<Cluster, String> {
+        let mut hosts: Vec<Host> = (0..HOSTS).map(|id| Host::new(NodeId::new(id))).collect();
+        let voters: Vec<NodeId> = (0..random.between(3, 5)).map(NodeId::new).collect();
+        if let Some(node) = &mut hosts[0].node {
+            node.create_cluster(&voters);
+        }
+        for host in &mut hosts {
+            host.put_off_election(0, random, &faults);
+        }
         let mut cluster = Cluster {
-            hosts: Vec::new(),
+            hosts,
             network: BinaryHeap::new(),
             letters: BTreeMap::new(),
             sent: 0,
-            now: 1,
+            now: 0,
             cut: BTreeSet::new(),
             faults,
-            is_healed: false,
-            voters,
+            is_healed: true,
             leaders: BTreeMap::new(),
             agreed: BTreeMap::new(),
             proposed: 0,
-            proposed_before: u64::MAX,
-            has_news: BTreeSet::new(),
-            chances: 0,
         };
-        for at in 0..HOSTS as usize {
-            let engine = cluster.blank(at, random);
-            let (disk, made, told) = (engine.records(), Made::default(), Presence::default());
-            let engine = Some(engine);
-            cluster.hosts.push(Host {
-                engine,
-                disk,
-                made,
-                frozen_until: 0,
-                frozen_since: None,
-                told,
-                patience: PATIENCE,
-            });
-        }
-        cluster
-    }
-
-    fn blank(&mut self, at: usize, random: &mut Random) -> Embedded {
-        self.chances += 1;
-        Embedded::new(node_id(&name(at), self.chances), random.bits())
-    }
-
-    fn time(&self) -> Mono {
-        Mono(0).after(TICK * self.now as u32)
-    }
-
-    /// Elections that somebody has won.
-    pub fn elections(&self) -> usize {
-        self.leaders.len()
+        // A fleet is founded once the founder has written it down: before that nobody has heard of it.
+        cluster.act(0, random)?;
+        cluster.is_healed = false;
+        Ok(cluster)
     }
 
     /// Things go wrong.
@@ -187,47 +217,50 @@ impl Cluster {
     pub fn heal(&mut self, random: &mut Random) -> Result<u64, String> {
         self.is_healed = true;
         self.cut.clear();
-        for at in 0..self.hosts.len() {
-            self.hosts[at].frozen_until = 0;
-            if self.hosts[at].engine.is_none() {
-                self.restart(at, random);
+        for host in &mut self.hosts {
+            if host.node.is_none() {
+                host.restart(self.now, random, &self.faults);
             }
         }
         let begun = self.now;
-        self.proposed_before = self.proposed;
+        let agreed_before = self.agreed.last_key_value().map_or(0, |(index, _)| *index);
+        let mut wanted = None;
         while self.now < begun + PROGRESS_MAX {
             self.tick(random)?;
-            if self.voters.iter().all(|at| self.has_news.contains(at)) {
+            if wanted.is_none() {
+                let latest = self.agreed.last_key_value();
+                let goes_on = latest.filter(|(index, (_, made))| {
+                    **index > agreed_before + 1 && self.agreed.get(&agreed_before).is_none_or(|(_, old)| made != old)
+                });
+                wanted = goes_on.map(|(index, _)| *index);
+            }
+            let Some(wanted) = wanted else { continue };
+            if self.voters().into_iter().all(|at| self.hosts[at].applied >= wanted) {
                 return Ok(self.now - begun);
             }
         }
-        Err(format!("nothing new was agreed on within {PROGRESS_MAX} ticks by {:?}:\n{}", self.voters, self.shown()))
+        Err(format!("nothing new was agreed on within {PROGRESS_MAX} ticks"))
     }
 
-    /// How it stands with each host.
-    fn shown(&self) -> String {
-        let of_host = |host: &Host| {
-            let engine = host.engine.as_ref()?;
-            let (id, fleet, term, applied) = (engine.own(), engine.fleet(), engine.term(), engine.applied());
-            let voters: Vec<NodeId> = engine.voters().collect();
-            let (is_elected, master) = (engine.is_elected(), engine.master().map(|master| master.id));
-            Some(format!(
-                "{id:x} of {fleet:x}: term {term}, elected {is_elected}, applied {applied}, {voters:x?}, master {master:x?}\n"
-            ))
+    /// Those that vote, as the leader of the highest term has it.
+    fn voters(&self) -> Vec<usize> {
+        let leaders = self.hosts.iter().filter_map(|host| host.node.as_ref()).filter(|node| node.role().is_leader());
+        let Some(leader) = leaders.max_by_key(|node| node.current_term()) else {
+            return (0..self.hosts.len()).collect();
         };
-        self.hosts.iter().filter_map(of_host).collect()
+        leader.config().voters.iter().map(|id| id.get() as usize).collect()
     }
 
     fn trouble(&mut self, random: &mut Random) {
-        match random.below(70) {
+        match random.below(60) {
             0 => {
                 let at = random.below(HOSTS) as usize;
-                self.crash(at, random);
+                self.hosts[at].node = None;
             }
             1 | 2 => {
                 let at = random.below(HOSTS) as usize;
-                if self.hosts[at].engine.is_none() {
-                    self.restart(at, random);
+                if self.hosts[at].node.is_none() {
+                    self.hosts[at].restart(self.now, random, &self.faults);
                 }
             }
             3 => {
@@ -247,146 +280,31 @@ impl Cluster {
             }
             5 | 6 => self.cut.clear(),
             7 => self.change_voters(random),
-            8 => {
-                let at = random.below(HOSTS) as usize;
-                self.hosts[at].frozen_until = self.now + random.between(1, 60);
-            }
             _ => {}
         }
     }
 
-    /// One comes, or one goes, or both, where there is a Master.
+    /// One comes, or one goes, or both.
     fn change_voters(&mut self, random: &mut Random) {
-        if !self.hosts.iter().filter_map(|host| host.engine.as_ref()).any(|engine| engine.master().is_some()) {
-            return;
-        }
-        if random.below(3) > 0 {
-            let others: Vec<usize> = (0..HOSTS as usize).filter(|at| !self.voters.contains(at)).collect();
-            if !others.is_empty() {
-                self.voters.push(*random.pick(&others));
-            }
-        }
-        if self.voters.len() > 3 {
-            self.voters.remove(random.below(self.voters.len() as u64) as usize);
-        }
-    }
-
-    fn crash(&mut self, at: usize, random: &mut Random) {
-        let host = &mut self.hosts[at];
-        // Something was written, and was not on disk yet, or not all of it.
-        host.engine = None;
-        if at == 0 && random.one_in(self.faults.lose_disk_every) {
-            host.disk.clear();
-        }
-        if random.one_in(2) {
-            self.restart(at, random);
-        }
-    }
-
-    /// Comes back with what the disk has kept.
-    fn restart(&mut self, at: usize, random: &mut Random) {
-        let mut records = std::mem::take(&mut self.hosts[at].disk);
-        match self.faults.disk {
-            Disk::Keeps => {}
-            Disk::ForgetsVotes => {
-                for record in &mut records {
-                    if let Ok(Record::Vote(term, _)) = Record::read(record) {
-                        *record = Record::Vote(term, None).write();
-                    }
-                }
-            }
-            Disk::ForgetsTerms => {
-                let last = records.iter().rev().find_map(|record| match Record::read(record) {
-                    Ok(Record::Entries(entries, _)) => Some(entries.last_position().term.get()),
-                    _ => None,
-                });
-                for record in &mut records {
-                    if let Ok(Record::Vote(term, _)) = Record::read(record)
-                        && let Some(last) = last.filter(|last| *last < term)
-                    {
-                        *record = Record::Vote(last, None).write();
-                    }
-                }
-            }
-            Disk::ForgetsEntries => {
-                let last = records.iter().rposition(|one| matches!(Record::read(one), Ok(Record::Entries(..))));
-                last.into_iter().for_each(|at| drop(records.remove(at)));
-            }
-        }
-        let mut out = Vec::new();
-        let restored = Embedded::restore(&records, random.bits(), &mut out);
-        let engine = match restored {
-            Some(engine) => engine,
-            None => {
-                let engine = self.blank(at, random);
-                records = engine.records();
-                engine
-            }
+        let Some(at) = self.leader(random) else { return };
+        let Some(node) = &mut self.hosts[at].node else { return };
+        let config = node.config().clone();
+        let others: Vec<NodeId> = (0..HOSTS).map(NodeId::new).filter(|id| !config.voters.contains(id)).collect();
+        let voters: Vec<NodeId> = config.voters.iter().copied().collect();
+        let pick = |random: &mut Random, from: &[NodeId]| -> Vec<NodeId> {
+            if from.is_empty() { Vec::new() } else { vec![from[random.below(from.len() as u64) as usize]] }
         };
-        let host = &mut self.hosts[at];
-        (host.disk, host.made, host.told) = (records, Made::default(), Presence::default());
-        for effect in out {
-            if let Effect::Restored(bytes) = effect {
-                host.made = Made::read(&bytes);
-            }
+        let adding = if random.below(3) > 0 { pick(random, &others) } else { Vec::new() };
+        let removing = if voters.len() + adding.len() > 3 { pick(random, &voters) } else { Vec::new() };
+        if !adding.is_empty() || !removing.is_empty() {
+            node.propose_config(config.to_joint_consensus(&adding, &removing));
         }
-        host.engine = Some(engine);
     }
 
-    fn reaches(&self, from: usize, to: usize) -> bool {
-        !self.cut.contains(&(from, to)) && !self.cut.contains(&(to, from))
-    }
-
-    /// Those that one can speak to and that have an engine, the preferred voters first, itself among them.
-    fn there(&self, at: usize) -> Vec<usize> {
-        let others = (0..self.hosts.len()).filter(|one| !self.voters.contains(one));
-        let all = self.voters.iter().copied().chain(others);
-        all.filter(|one| self.hosts[*one].engine.is_some() && (*one == at || self.reaches(*one, at))).collect()
-    }
-
-    /// Tells one who is there, and has it found a fleet, or forget one, as whoever owns an engine does.
-    fn meet(&mut self, at: usize, random: &mut Random) -> Result<(), String> {
-        let there = self.there(at);
-        let engine_of = |at: &usize| self.hosts[*at].engine.as_ref();
-        let Some(own) = engine_of(&at).map(Embedded::own) else { return Ok(()) };
-        let said: Vec<Said> = there
-            .iter()
-            .filter(|one| self.voters.contains(one))
-            .filter_map(engine_of)
-            .map(|engine| Said { id: engine.own(), fleet: engine.fleet(), is_led: engine.master().is_some() })
-            .collect();
-        let masters = there.iter().filter_map(engine_of).filter(|engine| engine.master().is_some());
-        let (is_led, others) = masters.fold((false, false), |(_, others), one| (true, others || one.own() != own));
-        let Some(engine) = engine_of(&at) else { return Ok(()) };
-        let of_own = Said { id: own, fleet: engine.fleet(), is_led: engine.master().is_some() };
-        let known = Known { count: self.voters.len(), is_led, is_lost: engine.is_lost() };
-        let has_news = random.one_in(3);
-        match founding::step(of_own, &said, known) {
-            Step::Found(voters) if has_news => {
-                let input = Input::Found { fleet: random.bits() | 1, voters: &voters };
-                return self.input(at, input, random);
-            }
-            Step::Forget if self.hosts[at].patience == 0 => {
-                self.hosts[at].disk.clear();
-                self.restart(at, random);
-            }
-            Step::Forget => self.hosts[at].patience -= 1,
-            _ => self.hosts[at].patience = PATIENCE,
-        }
-        let ids = there.iter().filter_map(|one| self.hosts[*one].engine.as_ref()).map(Embedded::own).collect();
-        let voters = self.voters.iter().map(|at| name_half(&name(*at))).collect();
-        let mut presence = Presence { there: ids, voters, may_stand: true, is_led: others };
-        if self.faults.has_no_gate {
-            let all = self.hosts.iter().filter_map(|host| host.engine.as_ref());
-            // And each takes itself for the preferred one.
-            let others = all.map(Embedded::own).filter(|id| *id != own);
-            (presence.there, presence.is_led) = ([own].into_iter().chain(others).collect(), false);
-        }
-        if has_news && presence != self.hosts[at].told {
-            self.hosts[at].told = presence.clone();
-            self.input(at, Input::Presence(&presence), random)?;
-        }
-        Ok(())
+    fn leader(&self, random: &mut Random) -> Option<usize> {
+        let is_leader = |at: &usize| self.hosts[*at].node.as_ref().is_some_and(|node| node.role().is_leader());
+        let leaders: Vec<usize> = (0..self.hosts.len()).filter(is_leader).collect();
+        (!leaders.is_empty()).then(|| leaders[random.below(leaders.len() as u64) as usize])
     }
 
     fn tick(&mut self, random: &mut Random) -> Result<(), String> {
@@ -396,142 +314,196 @@ impl Cluster {
                 break;
             }
             self.network.pop();
-            let Some((from, to, id, bytes)) = self.letters.remove(&letter) else { continue };
-            if self.is_frozen(to) {
-                // It is read when the host goes on.
-                self.network.push(Reverse((self.hosts[to].frozen_until, letter)));
-                self.letters.insert(letter, (from, to, id, bytes));
-            } else if !self.cut.contains(&(from, to)) {
-                self.thaw(to, random)?;
-                self.input(to, Input::Message(&bytes), random)?;
+            if let Some((from, to, letter)) = self.letters.remove(&letter)
+                && !self.cut.contains(&(from, to))
+            {
+                self.deliver(to, letter, random)?;
             }
         }
+        if random.below(3) == 0
+            && let Some(at) = self.leader(random)
+        {
+            self.propose(at);
+        }
         for at in 0..self.hosts.len() {
-            if self.is_frozen(at) {
-                self.hosts[at].frozen_since.get_or_insert(self.now);
-                continue;
-            }
-            self.thaw(at, random)?;
-            self.meet(at, random)?;
-            self.input(at, Input::Turn, random)?;
-            if random.below(3) == 0 {
-                self.propose(at, random)?;
-            }
+            self.mind_time(at);
+            self.act(at, random)?;
+            self.cut_log(at);
         }
         Ok(())
     }
 
-    fn is_frozen(&self, at: usize) -> bool {
-        self.now < self.hosts[at].frozen_until
+    fn propose(&mut self, at: usize) {
+        let host = &mut self.hosts[at];
+        let Some(node) = &mut host.node else { return };
+        let position = node.propose_command();
+        self.proposed += 1;
+        host.bodies.insert(place(position), self.proposed);
     }
 
-    /// One that stood still looks at the time first: if that was for long it may not act.
-    fn thaw(&mut self, at: usize, random: &mut Random) -> Result<(), String> {
-        let Some(since) = self.hosts[at].frozen_since.take() else { return Ok(()) };
-        self.input(at, Input::Turn, random)?;
-        let Some(engine) = &self.hosts[at].engine else { return Ok(()) };
-        let is_alone = engine.voters().all(|id| id == engine.own());
-        let was_long = TICK * (self.now - since) as u32 >= QUORUM_TIME;
-        match engine.master() {
-            Some(master) if master.id == engine.own() && was_long && !is_alone => {
-                Err(format!("host {at} may act although it stood still"))
+    fn mind_time(&mut self, at: usize) {
+        let may_stand = self.may_stand(at);
+        let host = &mut self.hosts[at];
+        let Some(node) = &mut host.node else { return };
+        if node.role().is_leader() {
+            if self.now.is_multiple_of(HEARTBEAT) {
+                node.heartbeat();
             }
-            _ => Ok(()),
+        } else if self.now >= host.election && may_stand {
+            node.handle_election_timeout();
         }
     }
 
-    fn propose(&mut self, at: usize, random: &mut Random) -> Result<(), String> {
-        let now = self.time();
-        let Some(engine) = &mut self.hosts[at].engine else { return Ok(()) };
-        let mut out = Vec::new();
-        if engine.propose(&(self.proposed + 1).to_be_bytes(), now, &mut out).is_some() {
-            self.proposed += 1;
-        }
-        self.act(at, out, random)
+    /// A voter stands for election only while most of them are known to be there.
+    fn may_stand(&self, at: usize) -> bool {
+        let Some(node) = &self.hosts[at].node else { return false };
+        let is_there = |id: &NodeId| {
+            let other = id.get() as usize;
+            self.hosts[other].node.is_some() && !self.cut.contains(&(other, at))
+        };
+        let most = |voters: &BTreeSet<NodeId>| {
+            voters.is_empty() || voters.iter().filter(|id| is_there(id)).count() * 2 > voters.len()
+        };
+        most(&node.config().voters) && most(&node.config().new_voters)
     }
 
-    fn input(&mut self, at: usize, input: Input<'_>, random: &mut Random) -> Result<(), String> {
-        let now = self.time();
-        let Some(engine) = &mut self.hosts[at].engine else { return Ok(()) };
-        let mut out = Vec::new();
-        engine.on_input(input, now, &mut out);
-        self.act(at, out, random)
-    }
-
-    /// Does what the engine of a host asks for; the host may crash after each step, and while it writes.
-    fn act(&mut self, at: usize, out: Vec<Effect>, random: &mut Random) -> Result<(), String> {
-        let (now, mut is_long) = (self.time(), false);
-        let mut effects = VecDeque::from(out);
-        while let Some(effect) = effects.pop_front() {
-            let may_crash = !self.is_healed && random.one_in(self.faults.crash_every);
-            match effect {
-                Effect::Persist(records) => {
-                    let written = if may_crash { random.below(records.len() as u64 + 1) } else { records.len() as u64 };
-                    self.hosts[at].disk.extend(records.into_iter().take(written as usize));
+    fn deliver(&mut self, to: usize, letter: Letter, random: &mut Random) -> Result<(), String> {
+        let now = self.now;
+        let host = &mut self.hosts[to];
+        let Some(node) = &mut host.node else { return Ok(()) };
+        match letter {
+            Letter::Raft(message, bodies) => {
+                // Whoever heard of a leader lately is not to be talked into an election.
+                let is_content = host.heard > 0 && now < host.heard + self.faults.election.0;
+                if is_content && node.could_be_disruptive_request_vote(&message) {
+                    return Ok(());
                 }
-                Effect::Send(to, bytes) => self.send(at, to, bytes, random),
-                Effect::Master(_) | Effect::Lost(_) => {}
-                Effect::Restored(bytes) => self.hosts[at].made = Made::read(&bytes),
-                Effect::Committed { index, body, .. } => self.commit(at, index, &body)?,
-                Effect::IsLong => {
-                    let made = self.hosts[at].made.write();
-                    let mut more = Vec::new();
-                    if let Some(engine) = &mut self.hosts[at].engine {
-                        engine.on_input(Input::Snapshot(&made), now, &mut more);
+                host.bodies.extend(bodies);
+                let is_call = matches!(message, Message::AppendEntriesCall { .. });
+                if is_call && message.term() >= node.current_term() {
+                    host.heard = now;
+                }
+                node.handle_message(&message).map_err(|error| format!("host {to}: {error}"))?;
+            }
+            Letter::Snapshot(term, snapshot) => {
+                let is_new = snapshot.position.index > node.commit_index();
+                if term == node.current_term()
+                    && is_new
+                    && node.handle_snapshot_installed(snapshot.position, snapshot.config.clone())
+                {
+                    host.made = snapshot.made;
+                    host.applied = snapshot.position.index.get();
+                    host.log = node.log().clone();
+                    host.snapshot = Some(snapshot);
+                }
+            }
+        }
+        self.act(to, random)
+    }
+
+    /// Does what the engine of a host asks for; the host may crash after each step.
+    fn act(&mut self, at: usize, random: &mut Random) -> Result<(), String> {
+        loop {
+            let host = &mut self.hosts[at];
+            let Some(node) = &mut host.node else { return Ok(()) };
+            let Some(action) = node.actions_mut().next() else { break };
+            match action {
+                Action::SetElectionTimeout => host.put_off_election(self.now, random, &self.faults),
+                Action::SaveCurrentTerm => host.term = node.current_term(),
+                Action::SaveVotedFor => host.vote = node.voted_for(),
+                Action::AppendLogEntries(entries) => {
+                    if !host.log.append_suffix(&entries) {
+                        return Err(format!("host {at}: entries that do not follow on its log"));
                     }
-                    effects.extend(more);
-                    is_long = true;
+                }
+                Action::BroadcastMessage(message) => {
+                    let peers: Vec<NodeId> = node.peers().collect();
+                    let bodies = host.bodies_of(&message);
+                    for peer in peers {
+                        self.send(at, peer, Letter::Raft(message.clone(), bodies.clone()), random);
+                    }
+                }
+                Action::SendMessage(to, message) => {
+                    let bodies = host.bodies_of(&message);
+                    self.send(at, to, Letter::Raft(message, bodies), random);
+                }
+                Action::InstallSnapshot(to) => {
+                    let term = node.current_term();
+                    if let Some(snapshot) = host.snapshot.clone() {
+                        self.send(at, to, Letter::Snapshot(term, snapshot), random);
+                    }
                 }
             }
-            if may_crash {
-                self.crash(at, random);
+            if !self.is_healed && random.one_in(self.faults.crash_every) {
+                self.hosts[at].node = None;
+                if random.one_in(2) {
+                    self.hosts[at].restart(self.now, random, &self.faults);
+                }
                 return Ok(());
             }
-        }
-        // As the file is written anew now and then.
-        if let Some(engine) = self.hosts[at].engine.as_ref().filter(|_| is_long) {
-            self.hosts[at].disk = engine.records();
         }
         self.check(at)
     }
 
-    fn send(&mut self, from: usize, to: NodeId, bytes: Vec<u8>, random: &mut Random) {
+    fn send(&mut self, from: usize, to: NodeId, letter: Letter, random: &mut Random) {
         if !self.is_healed && random.below(100) < self.faults.lost_percent {
             return;
         }
-        let Some(place) = (0..self.hosts.len()).find(|at| name_half(&name(*at)) == half_of(to)) else { return };
         let due = self.now + random.between(1, 3);
         self.sent += 1;
         self.network.push(Reverse((due, self.sent)));
-        self.letters.insert(self.sent, (from, place, to, bytes));
+        self.letters.insert(self.sent, (from, to.get() as usize, letter));
     }
 
-    /// What is committed is what others have committed there.
-    fn commit(&mut self, at: usize, index: u64, body: &[u8]) -> Result<(), String> {
-        let body = u64::from_be_bytes(body.try_into().map_err(|_| format!("host {at}: no body for {index}"))?);
-        let host = &mut self.hosts[at];
-        host.made = host.made.with(body);
-        let Some(engine) = &host.engine else { return Ok(()) };
-        let agreed = *self.agreed.entry((engine.fleet(), index)).or_insert(host.made);
-        if agreed != host.made {
-            return Err(format!("host {at}: {index} is not what was agreed on"));
-        }
-        if body > self.proposed_before {
-            self.has_news.insert(at);
-        }
-        Ok(())
-    }
-
-    /// One leads in a term.
+    /// One leads in a term; what is committed is what others have committed there.
     fn check(&mut self, at: usize) -> Result<(), String> {
-        let Some(engine) = &self.hosts[at].engine else { return Ok(()) };
-        if engine.is_elected() {
-            let key = (engine.fleet(), engine.term());
-            let leader = *self.leaders.entry(key).or_insert(engine.own());
-            if leader != engine.own() {
-                return Err(format!("{leader:x} and {:x} lead in term {}", engine.own(), key.1));
+        let host = &mut self.hosts[at];
+        let Some(node) = &host.node else { return Ok(()) };
+        if node.role().is_leader() {
+            let term = node.current_term().get();
+            let leader = *self.leaders.entry(term).or_insert(host.id);
+            if leader != host.id {
+                return Err(format!("{leader:?} and {:?} lead in term {term}", host.id));
+            }
+        }
+        while host.applied < node.commit_index().get() {
+            let index = LogIndex::new(host.applied + 1);
+            let entries = node.log().entries();
+            let (Some(term), Some(entry)) = (entries.get_term(index), entries.get_entry(index)) else {
+                return Err(format!("host {at}: committed {index:?}, and has not got it"));
+            };
+            if entry == LogEntry::Command {
+                let Some(body) = host.bodies.get(&(term.get(), index.get())) else {
+                    return Err(format!("host {at}: no body for {index:?}"));
+                };
+                host.made = host.made.with(*body);
+            }
+            host.applied += 1;
+            let agreed = *self.agreed.entry(index.get()).or_insert((term.get(), host.made));
+            if agreed != (term.get(), host.made) {
+                return Err(format!("host {at}: {index:?} of {term:?} is not what was agreed on"));
             }
         }
         Ok(())
+    }
+
+    /// A long log gives way to a snapshot of what is committed.
+    fn cut_log(&mut self, at: usize) {
+        let host = &mut self.hosts[at];
+        let Some(node) = &mut host.node else { return };
+        if node.log().entries().len() <= LOG_MAX {
+            return;
+        }
+        let index = LogIndex::new(host.applied);
+        let Some((position, config)) = node.log().get_position_and_config(index) else { return };
+        if position == node.log().snapshot_position() {
+            return;
+        }
+        let snapshot = Snapshot { position, config: config.clone(), made: host.made };
+        if node.handle_snapshot_installed(position, snapshot.config.clone()) {
+            host.log = node.log().clone();
+            host.snapshot = Some(snapshot);
+            host.bodies.retain(|(_, index), _| *index > position.index.get());
+        }
     }
 }

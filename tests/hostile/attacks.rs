@@ -164,52 +164,6 @@ pub const ATTACKS: &[Attack] = &[
     }),
 ];
 
-/// The same to a daemon that is a fleet of its own, which is asked by path and publishes what happens.
-pub const FLEET_ATTACKS: &[Attack] = &[
-    ("nothing, in a fleet of one", |_| Box::new(())),
-    ("50 000 times all processes by REST, never read", |daemon| {
-        Box::new(daemon.send("GET /supervisor/getAllProcessInfo HTTP/1.1\r\n\r\n".repeat(50_000).as_bytes()))
-    }),
-    ("all processes by REST one behind the other, all read", |daemon| {
-        let request = "GET /api/v1/supvisors/all_process_info HTTP/1.1\r\n\r\n".repeat(500);
-        Repeated::start(daemon, move |port| ask(port, request.as_bytes()))
-    }),
-    ("the description of REST one behind the other, all read", |daemon| {
-        let request = "GET /openapi.json HTTP/1.1\r\n\r\n".repeat(100);
-        Repeated::start(daemon, move |port| ask(port, request.as_bytes()))
-    }),
-    ("a log by REST on each of 200 connections", |daemon| {
-        let request = b"GET /supervisor/readProcessStdoutLog/noise/0/0 HTTP/1.1\r\n\r\n";
-        Box::new((0..200).map(|_| daemon.send(request)).collect::<Vec<_>>())
-    }),
-    ("500 bodies of a megabyte for REST", |daemon| {
-        let head = b"POST /supvisors/update_numprocs/many/20 HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\n\r\n";
-        let body = [&head[..], &vec![b' '; (1 << 20) - 1]].concat();
-        Box::new((0..500).map(|_| daemon.send(&body)).collect::<Vec<_>>())
-    }),
-    ("the longest bodies for REST, one behind the other", |daemon| {
-        let body = format!("[{}1]", "[1],".repeat(8_000));
-        let request = format!(
-            "POST /supvisors/update_numprocs/many/20 HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        Repeated::start(daemon, move |port| ask(port, request.repeat(50).as_bytes()))
-    }),
-    ("100 readers of what is published that read nothing", |daemon| {
-        let request =
-            b"GET /all HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        let readers: Vec<_> = (0..100).map(|_| daemon.send_to(daemon.events, request)).collect();
-        // So that there is something to tell.
-        let start = "POST /supervisor/startProcess/late?wait=false HTTP/1.1\r\n\r\n";
-        let stop = "POST /supervisor/stopProcess/late?wait=false HTTP/1.1\r\n\r\n";
-        Box::new((
-            readers,
-            Repeated::start(daemon, move |port| ask(port, [start, stop].concat().repeat(20).as_bytes())),
-        ))
-    }),
-];
-
 /// Something that is done again and again.
 struct Repeated {
     stop: Arc<AtomicBool>,

@@ -46,21 +46,14 @@ pub struct Daemon {
     pub open: u16,
     /// A port with one.
     pub guarded: u16,
-    /// The port of what a fleet publishes.
-    pub events: u16,
 }
 
 impl Daemon {
-    /// Starts one with a program to be killed, a log of 17 MB, and twenty programs; it may be a fleet of its own.
-    pub fn start(is_fleet: bool) -> Daemon {
+    /// Starts one with a program to be killed, a log of 17 MB, and twenty programs.
+    pub fn start() -> Daemon {
         let folder = std::env::temp_dir().join(format!("stheno-hostile-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
-        let (open, guarded, events) = (free_port(), free_port(), free_port());
-        let fleet = format!(
-            "[rpcinterface:supvisors]\nsupervisor.rpcinterface_factory=supvisors.plugin:make_supvisors_rpcinterface\n\
-             supvisors_list=<own>127.0.0.1:{open}\nevent_link=WS\nevent_port={events}\n"
-        );
-        let fleet = if is_fleet { fleet } else { String::new() };
+        let (open, guarded) = (free_port(), free_port());
         let at = folder.display();
         let silent = Silent::mount();
         let held = silent.as_ref().map_or(at.to_string(), |silent| silent.at.join("below").display().to_string());
@@ -74,7 +67,7 @@ impl Daemon {
              [inet_http_server:open]\nport=127.0.0.1:{open}\n\
              [inet_http_server:guarded]\nport=127.0.0.1:{guarded}\nusername=u\npassword=p\n\
              [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
-             {fleet}[stheno]\nmutation=true\n\
+             [stheno]\nmutation=true\n\
              [program:victim]\ncommand=sh -c '{victim}'\nstartsecs=0\n\
              [program:held]\ncommand=sleep 1000\ndirectory={held}\nautostart=false\nstartsecs=0\n\
              [program:late]\ncommand=sleep 1000\nautostart=false\n[group:late]\nprograms=late\n\
@@ -95,16 +88,12 @@ impl Daemon {
         command.args(["-n", "-c"]).arg(folder.join("conf")).stdout(Stdio::null());
         let child = command.spawn().expect("it starts");
         let (victim, started) = (Cell::new(0), Cell::new(Instant::now()));
-        let daemon = Daemon { child, folder, births, victim, started, _silent: silent, turns, open, guarded, events };
+        let daemon = Daemon { child, folder, births, victim, started, _silent: silent, turns, open, guarded };
         daemon.await_victim();
         let begun = Instant::now();
         while !(daemon.folder.join("sock").exists() && daemon.ask().contains("RUNNING")) {
             assert!(begun.elapsed() < PATIENCE, "it does not start");
             std::thread::yield_now();
-        }
-        while is_fleet && !daemon.rpc("supvisors.get_supvisors_state", "").contains("OPERATION") {
-            assert!(begun.elapsed() < PATIENCE, "its fleet does not begin");
-            std::thread::sleep(Duration::from_millis(10));
         }
         daemon
     }

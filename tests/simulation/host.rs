@@ -586,21 +586,6 @@ impl stheno::daemon::host::Files for SimHost {
         self.files.get(path).map(|_| self.wall_secs)
     }
 
-    #[cfg(feature = "engine")]
-    fn file_append(&mut self, path: &str, content: &[u8]) -> Result<(), Errno> {
-        self.changes += 1;
-        let mut whole = self.files.get(path).map_or(Vec::new(), |bytes| bytes.to_vec());
-        if self.strikes(self.trouble.replace) {
-            // Half of it is there.
-            whole.extend_from_slice(&content[..content.len() / 2]);
-            self.files.write(path, &whole);
-            return Err(Errno(libc::ENOSPC));
-        }
-        whole.extend_from_slice(content);
-        self.files.write(path, &whole);
-        Ok(())
-    }
-
     fn file_replace(&mut self, path: &str, content: &[u8]) -> Result<(), Errno> {
         self.changes += 1;
         if self.strikes(self.trouble.replace) {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::Loader;
 use crate::config::env::{Env, Memo};
 use crate::config::error::ConfigError;
+use crate::config::groups::unique;
 use crate::config::options::Process;
 use crate::config::overlay;
 use crate::config::programs::{Common, Expansion};
@@ -19,13 +20,9 @@ pub struct CallProgram {
 }
 
 impl CallProgram {
-    /// All processes that were made, ascending by name; of several of one name the last, as in a file.
+    /// All processes that were made, each name once.
     pub fn into_processes(self) -> Vec<Rc<Process>> {
-        let mut processes = self.expansion.into_processes();
-        processes.reverse();
-        processes.dedup_by(|one, kept| one.name == kept.name);
-        processes.reverse();
-        processes
+        unique(self.expansion.into_processes())
     }
 }
 

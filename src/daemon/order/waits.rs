@@ -263,8 +263,6 @@ impl Daemon {
         let waited = self.end_wait(id, now);
         if let Some(process) = self.roster.process_mut(id).filter(|_| waited) {
             process.machine.rest();
-            // It is not retried any more.
-            self.reorder(id, now);
         }
         waited
     }
@@ -300,7 +298,7 @@ impl Daemon {
     /// Nothing is started any more, and nothing pending is of any use. Whoever waits for the start of one of them is told.
     pub(in crate::daemon) fn end_waits(&mut self) {
         self.just_changed.extend(self.order.waits.keys().chain(self.order.released.keys()));
-        let Order { gates, is_used, is_stale, is_changed, .. } = std::mem::take(&mut self.order);
-        self.order = Order { gates, is_used, is_stale, is_changed, ..Order::default() };
+        let Order { gates, is_used, is_stale, .. } = std::mem::take(&mut self.order);
+        self.order = Order { gates, is_used, is_stale, ..Order::default() };
     }
 }

@@ -1,13 +1,10 @@
 //! The changes of groups and processes, one by one: made whole, or refused without a trace.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use crate::config::Group;
 use crate::daemon::change::{Addition, Change};
 use crate::daemon::testing::{World, groups};
-use crate::exit::ExitStatus;
-use crate::state::SupervisorState;
 
 /// `up` runs, `down` does not; neither `l` nor `f` do.
 const TEXT: &str = "[program:up]\ncommand=up\n[program:down]\ncommand=down\nautostart=false\n\
@@ -158,43 +155,4 @@ fn changes_are_made_whole_or_not_at_all() {
         assert_eq!(world.daemon.roster.find_process("g:up"), up, "{name}");
         assert_eq!(world.host.children.len(), 1, "{name}");
     }
-}
-
-/// O-4: what is still to come, or is not due yet though it is there, is not nothing.
-#[test]
-fn a_daemon_that_grows_is_not_idle() {
-    let many = "[program:many]\ncommand=many\nstartsecs=0\nnumprocs=2000\nprocess_name=%(process_num)04d\n";
-    let last = "[program:last]\ncommand=last\nstartsecs=0\nautorestart=false\n";
-    let mut world = World::new(&format!("shutdown_when_idle=true\n{last}{many}autostart=false\nautorestart=false\n"));
-    let like = world.daemon.configured_group("many").unwrap().clone();
-    world.change(&Change::RemoveGroup("many".into())).unwrap();
-    while world.daemon.is_growing() {
-        world.daemon.deadlines(world.now, &mut world.host);
-    }
-    let mut group = Group::clone(&like);
-    for process in &mut group.processes {
-        Rc::make_mut(&mut Rc::make_mut(process).program).autostart = true;
-    }
-    world.change(&Change::AddGroup(Rc::new(group))).unwrap();
-    let (mut turns, mut ended) = (0, 0);
-    while world.daemon.is_growing() {
-        // The last one that was there ends, and so do those that have come and are started.
-        ended += end_all(&mut world);
-        world.daemon.deadlines(world.now, &mut world.host);
-        assert_eq!(world.daemon.state(), SupervisorState::Running, "after {turns} turns");
-        turns += 1;
-    }
-    assert!(turns > 2, "{turns}");
-    world.pass(Duration::from_secs(1));
-    ended += end_all(&mut world);
-    assert_eq!(ended, 2001);
-    world.pass(Duration::from_secs(2));
-    assert_eq!(world.daemon.state(), SupervisorState::Shutdown, "then it is");
-}
-
-/// Has all children end; says how many did.
-fn end_all(world: &mut World) -> usize {
-    let pids: Vec<i32> = world.host.children.keys().copied().collect();
-    pids.iter().for_each(|pid| world.host.exit(*pid, ExitStatus::Code(0), &mut world.daemon, world.now));
-    pids.len()
 }

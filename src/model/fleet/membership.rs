@@ -27,12 +27,6 @@ use crate::wire::fleet::hello::NAME_BYTES_MAX;
 /// Bytes of a message: a datagram, less a byte that says that it is one of these.
 const MESSAGE_BYTES_MAX: usize = DATAGRAM_BODY_MAX - 1;
 
-/// Times in a row that we may be late and have it allowed for: who is late for ever is to notice, some time, who is gone.
-const LATE_MAX: u32 = 5;
-
-/// How many times as long suspicion takes for who was late just now.
-const LATE_FACTOR: u32 = 2;
-
 /// How fast it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
@@ -193,10 +187,6 @@ pub struct Membership {
     /// In their order, one of a kind for a name; the number keeps those of one moment apart.
     timers: BTreeMap<(Mono, u64), Timer<Node>>,
     next_timer: u64,
-    pace: Pace,
-    /// How often in a row we came late ourselves, and when last.
-    late: u32,
-    late_at: Mono,
 }
 
 impl std::fmt::Debug for Membership {
@@ -211,8 +201,7 @@ impl Membership {
         let own = Node { name: name.into(), boot, life: 1 };
         let foca = Foca::new(own, pace.config(), Chance(seed), Bodies);
         let names = names.map(Rc::from).collect();
-        let (heard, timers) = (Heard::default(), BTreeMap::new());
-        Membership { foca, heard, names, timers, next_timer: 0, pace, late: 0, late_at: Mono(0) }
+        Membership { foca, heard: Heard::default(), names, timers: BTreeMap::new(), next_timer: 0 }
     }
 
     /// Has foca do something; what it cannot do changes nothing.
@@ -266,41 +255,10 @@ impl Membership {
 
     /// Does what is due.
     pub fn turn(&mut self, now: Mono) {
-        self.allow_for_lateness(now);
         while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
             let timer = entry.remove();
             self.have(now, |foca, heard| foca.handle_timer(timer, heard).is_ok());
         }
-    }
-
-    /// Who comes late, because the machine has no time or stood still, has not heard what was said meanwhile: others are not to
-    /// be taken for gone for that. The time that was missed does not count, and from then on suspicion takes longer.
-    fn allow_for_lateness(&mut self, now: Mono) {
-        let due = self.timers.first_key_value().map_or(now, |((at, _), _)| *at);
-        let missed = now.since(due);
-        if missed < self.pace.answer {
-            if self.late > 0 && now.since(self.late_at) >= self.pace.suspicion {
-                self.late = 0;
-                self.suspect_for(1);
-            }
-            return;
-        }
-        self.late_at = now;
-        if self.late == LATE_MAX {
-            return;
-        }
-        self.late += 1;
-        self.suspect_for(LATE_FACTOR);
-        for ((at, number), timer) in std::mem::take(&mut self.timers) {
-            self.timers.insert((at.after(missed), number), timer);
-        }
-    }
-
-    /// Suspicion takes so many times as long as it usually does.
-    fn suspect_for(&mut self, factor: u32) {
-        let pace = Pace { suspicion: self.pace.suspicion * factor, ..self.pace };
-        let is_set = self.foca.set_config(pace.config()).is_ok();
-        debug_assert!(is_set, "nothing but that time has changed");
     }
 
     /// What another instance has sent, which has proven who it is. What it says of names that are not in the list is passed

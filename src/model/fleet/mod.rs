@@ -2,11 +2,8 @@
 //!
 //! [`status`] says how an application is, [`placement`] where a process would be started, [`sequencer`] what is started and
 //! stopped next, [`failure`] what follows from a process that has failed, and [`phase`] which calls are answered meanwhile.
-//! [`view`] keeps what all instances say of their processes, [`instance`] how it stands with each of them. With the build feature
-//! `engine` there is what they agree by.
+//! [`view`] keeps what all instances say of their processes, [`instance`] how it stands with each of them.
 
-#[cfg(feature = "engine")]
-pub mod engine;
 pub mod failure;
 pub mod instance;
 pub mod membership;

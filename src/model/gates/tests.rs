@@ -1,9 +1,7 @@
 use super::*;
-use crate::config::dependency::{Condition, DependsOn};
-use crate::config::depends::Node;
+use crate::config::dependency::DependsOn;
+use crate::config::depends::{self, Node, resolve};
 use crate::state::ProcessState;
-
-mod sets;
 
 const A: ProcId = ProcId(1);
 const B: ProcId = ProcId(2);
@@ -13,28 +11,12 @@ fn facts(state: ProcessState) -> Facts {
     Facts { state, is_healthy: true, ended: None, is_retried: false, is_removed: false }
 }
 
-fn made(nodes: &[Node<'_>], ids: &[ProcId]) -> Gates {
-    knowing(nodes, ids, &|_| facts(ProcessState::Stopped), |known| Gates::new(nodes, ids, known))
-}
-
-/// Has something done that asks for these.
-fn knowing<T>(
-    nodes: &[Node<'_>],
-    ids: &[ProcId],
-    facts: &dyn Fn(ProcId) -> Facts,
-    work: impl FnOnce(&Known<'_>) -> T,
-) -> T {
-    let is_it = |node: &Node<'_>, group: &str, name: &str| node.group == group && node.name == name;
-    let find = |group: &str, name: &str| nodes.iter().position(|node| is_it(node, group, name)).map(|at| ids[at]);
-    work(&Known { facts, find: &find, is_last: &|_| false })
-}
-
 fn gates(condition: Condition) -> Gates {
     let item = Dependency { name: "g".to_string(), condition };
     let items = DependsOn(vec![item]);
     let node = |group, name, depends_on| Node { group, name, program: name, depends_on, group_depends_on: &[] };
     let nodes = [node("g", "a", &[][..]), node("g", "b", &[]), node("web", "web", &items.0)];
-    made(&nodes, &[A, B, WEB])
+    Gates::new(&resolve(&nodes).unwrap(), &[A, B, WEB], |_| facts(ProcessState::Stopped), |_| false)
 }
 
 #[test]
@@ -69,7 +51,8 @@ fn one_is_excused_from_what_others_keep_closed() {
     let items = [on("a"), on("b"), on("nobody")];
     let node = |name, depends_on| Node { group: name, name, program: name, depends_on, group_depends_on: &[] };
     let nodes = [node("a", &[][..]), node("b", &[]), node("web", &items)];
-    let mut gates = made(&nodes, &[A, B, WEB]);
+    let resolved = depends::look_up(&nodes);
+    let mut gates = Gates::new(&resolved, &[A, B, WEB], |_| facts(Stopped), |_| false);
     gates.excuse(WEB, &BTreeSet::from([A, WEB]));
     let waits_for = |gates: &Gates| gates.obstacles(WEB).map(|found| found.process).collect::<Vec<_>>();
     assert_eq!((waits_for(&gates), gates.absent(WEB).count()), (vec![A], 0));
@@ -101,7 +84,7 @@ fn whoever_waits_in_vain_is_found_among_many() {
     let others = [("above", &on_last), ("lost", &on_nobody), ("fine", &on_alive)];
     nodes.extend(others.iter().map(|(name, on)| node("others", *name, &on.0[..])));
     let ids: Vec<ProcId> = (0..nodes.len() as u32).map(ProcId).collect();
-    let mut gates = made(&nodes, &ids);
+    let mut gates = Gates::new(&depends::look_up(&nodes), &ids, |_| facts(ProcessState::Stopped), |_| false);
     let waiting: BTreeSet<ProcId> = ids[300..].iter().copied().collect();
     let looks = std::cell::Cell::new(0);
     let find = |gates: &Gates, given_up: ProcId| {
@@ -150,7 +133,7 @@ fn one_that_is_down_hands_on_what_holds_it() {
     let (on_a, on_b) = (on("a"), on("b"));
     let node = |name, depends_on| Node { group: name, name, program: name, depends_on, group_depends_on: &[] };
     let nodes = [node("a", &[][..]), node("b", &on_a.0), node("web", &on_b.0)];
-    let mut gates = made(&nodes, &[A, B, WEB]);
+    let mut gates = Gates::new(&resolve(&nodes).unwrap(), &[A, B, WEB], |_| facts(ProcessState::Stopped), |_| false);
     gates.begin_stop(A);
     gates.begin_stop(WEB);
     assert_eq!([A, B, WEB].map(|id| gates.is_free(id)), [false, false, true]);
@@ -161,6 +144,38 @@ fn one_that_is_down_hands_on_what_holds_it() {
     assert_eq!((turns.as_slice(), gates.is_free(A)), (&[][..], false));
     gates.end_stop(WEB, &mut turns);
     assert_eq!(turns, [GateEffect::Free(B), GateEffect::Free(A)]);
+}
+
+/// One that comes to what is known is added, one that nobody needs is taken out, and both leave the gates as they would be
+/// made; what else comes or goes is for gates that are made anew.
+#[test]
+fn who_comes_and_goes_at_the_edge() {
+    let on = |name: &str, condition| DependsOn(vec![Dependency { name: name.to_string(), condition }]);
+    let (first, second) = (on("a", Condition::Running), on("a", Condition::Ended));
+    let node = |name, depends_on| Node { group: name, name, program: name, depends_on, group_depends_on: &[] };
+    let nodes = [node("a", &[][..]), node("web", &first.0)];
+    let stopped = |_| facts(ProcessState::Stopped);
+    let mut gates = Gates::new(&resolve(&nodes).unwrap(), &[A, WEB], stopped, |_| false);
+    assert!(gates.concerns(WEB, &[]) && gates.concerns(A, &[]) && gates.concerns(B, &["x", "a"]));
+    assert!(!gates.concerns(B, &["x", "x:*"]) && gates.knows("a") && !gates.knows("x"));
+    gates.join(B, &first.0, false, |name| panic!("{name} is known"), stopped);
+    assert_eq!(gates.obstacles(B).map(|found| found.process).collect::<Vec<_>>(), [A]);
+    let mut effects = Vec::new();
+    gates.update(A, facts(ProcessState::Running), &mut effects);
+    assert_eq!(effects, [GateEffect::Opened(WEB), GateEffect::Opened(B)]);
+    assert_eq!(gates.dependents(A).collect::<Vec<_>>(), [WEB, B]);
+    gates.begin_stop(B);
+    assert!(!gates.is_free(A));
+    assert!(gates.leave(B) && gates.is_free(A));
+    assert!(!gates.leave(A), "something depends on it");
+    assert_eq!(gates.dependents(A).collect::<Vec<_>>(), [WEB]);
+    assert!(gates.leave(WEB) && gates.is_empty());
+    // With another condition it is another gate, and so is a name that nothing has.
+    let third = on("nobody", Condition::Running);
+    let items = [first.0[0].clone(), second.0[0].clone(), third.0[0].clone()];
+    gates.join(B, &items, false, |name| (name == "a").then(|| vec![A]), |_| facts(ProcessState::Running));
+    assert_eq!(gates.obstacles(B).map(|found| found.item.condition).collect::<Vec<_>>(), [Condition::Ended]);
+    assert_eq!(gates.absent(B).map(|item| item.name.as_str()).collect::<Vec<_>>(), ["nobody"]);
 }
 
 /// O-9: ten thousand in one chain, in one star, and one half waiting for all of the other: what a change costs is the
@@ -182,7 +197,8 @@ fn what_a_change_costs() {
             Node { group, name: &names[n], program: &names[n], depends_on: &items[n], group_depends_on: &[] }
         };
         let nodes: Vec<Node<'_>> = (0..COUNT).map(node).collect();
-        let mut gates = made(&nodes, &ids);
+        let stopped = |_| facts(ProcessState::Stopped);
+        let mut gates = Gates::new(&resolve(&nodes).unwrap(), &ids, stopped, |_| false);
         gates.update(ids[changed], facts(ProcessState::Running), &mut Vec::new());
         assert!(gates.looks <= most, "{changed}: {} looks", gates.looks);
     }

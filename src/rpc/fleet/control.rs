@@ -124,7 +124,7 @@ fn state_of(context: &mut Context<'_>, id: AppId) -> Result<Option<ApplicationSt
     Ok(fleet(context)?.status(id).map(|status| status.state))
 }
 
-pub(super) fn start_application(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+fn start_application(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     gate(context, OPERATING)?;
     let strategy = starting_strategy(params.first())?;
     let name = text(params, 1)?;
@@ -138,7 +138,7 @@ pub(super) fn start_application(context: &mut Context<'_>, params: &[Value]) -> 
     answer(context, begun, Goal::Up(id, name.to_string()), wait(params, 2), failed, true.into())
 }
 
-pub(super) fn stop_application(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+fn stop_application(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     gate(context, STOPPING)?;
     let name = text(params, 0)?;
     let id = managed(context, name)?;
@@ -148,7 +148,7 @@ pub(super) fn stop_application(context: &mut Context<'_>, params: &[Value]) -> R
     answer(context, begun, Goal::Down(id, name.to_string()), wait(params, 1), failed, true.into())
 }
 
-pub(super) fn restart_application(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
+fn restart_application(context: &mut Context<'_>, params: &[Value]) -> Result<Outcome, Fault> {
     gate(context, OPERATING)?;
     let strategy = starting_strategy(params.first())?;
     let name = text(params, 1)?;

@@ -6,7 +6,6 @@ mod applications;
 mod control;
 mod daemon;
 mod instances;
-pub mod page;
 mod processes;
 mod programs;
 pub mod publish;
@@ -93,10 +92,7 @@ fn gate(context: &mut Context<'_>, phases: &[Phase]) -> Result<(), Fault> {
         SupervisorState::Restarting => Phase::Restarting,
         _ => Phase::Off,
     };
-    let (fleet, daemon, now, _) = parts!(context);
-    // Who has ended in this very turn is down for what is asked now.
-    fleet.take_in(daemon, now);
-    let phase = fleet.phase().max(least);
+    let phase = fleet(context)?.phase().max(least);
     if phases.contains(&phase) {
         return Ok(());
     }

@@ -1,7 +1,6 @@
 //! Several instances that hear each other without any network, driven by calls: what each shows, what they do for each other,
 //! and what follows when one is lost.
 
-mod asked;
 mod told;
 
 use std::time::Duration;

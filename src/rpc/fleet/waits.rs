@@ -31,19 +31,12 @@ pub enum Goal {
     AreDownHere(Vec<TaskId>),
     /// That a program has no more processes than it is to have.
     Resized(String, Vec<TaskId>),
-    /// That another instance says that it does what it was asked for by that number.
-    Answered(u64),
 }
 
 impl Wait {
     /// The answer, if it is there by now.
     pub fn poll(&self, context: &mut Context<'_>) -> Option<Done> {
-        let Some(fleet) = context.extensions.fleet.as_deref_mut() else { return Some(Err(Code::Failed.bare())) };
-        if let Goal::Answered(number) = self.goal {
-            let answer = fleet.take_answer(number)?;
-            return Some(answer.map(|()| Answer::Value(self.answer.clone())).map_err(|why| Code::Failed.with(why)));
-        }
-        let fleet = &*fleet;
+        let Some(fleet) = context.extensions.fleet.as_deref() else { return Some(Err(Code::Failed.bare())) };
         if !fleet.is_over(self.ticket) {
             return None;
         }
@@ -65,7 +58,7 @@ impl Wait {
             return None;
         }
         let fault = match &self.goal {
-            Goal::End | Goal::Answered(_) => None,
+            Goal::End => None,
             Goal::Up(id, name) => (!is_state(*id, ApplicationState::Running)).then(|| Code::NotRunning.with(name)),
             Goal::Down(id, name) => (!is_state(*id, ApplicationState::Stopped)).then(|| Code::StillRunning.with(name)),
             Goal::AreUp(ids) => others(ids, &is_stopped).map(|text| Code::NotRunning.with(text)),

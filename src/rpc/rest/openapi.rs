@@ -18,48 +18,22 @@ const ANSWERS_TO_FIELDS: &str =
 /// What routes refer to.
 const COMPONENTS: &str = r##"{"securitySchemes": {"basic": {"type": "http", "scheme": "basic"}}, "schemas": {"error": {"type": "object", "properties": {"message": {"type": "string"}, "code": {"type": "integer", "description": "The code of a fault, as XML-RPC has it."}, "errors": {"type": "object", "additionalProperties": {"type": "string"}}}, "required": ["message"]}}, "responses": {"fault": {"description": "The method refuses, with its fault, or a field is not what it has to be.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/error"}}}}, "password": {"description": "A password is missing, or wrong.", "content": {"text/html": {"schema": {"type": "string"}}}}, "site": {"description": "A page of another site asks.", "content": {"text/plain": {"schema": {"type": "string"}}, "text/html": {"schema": {"type": "string"}}}}, "unknown": {"description": "There is nothing under this path.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/error"}}}}, "large": {"description": "The body is too large.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/error"}}, "text/html": {"schema": {"type": "string"}}}}, "type": {"description": "The body is neither a form nor JSON.", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/error"}}}}, "busy": {"description": "Too much is asked at once, or too many wrong passwords have come from this address.", "content": {"text/plain": {"schema": {"type": "string"}}, "text/html": {"schema": {"type": "string"}}}}}}"##;
 
-/// The document about some routes, as far as it is written. All of it takes longer than a turn may.
-pub struct Document {
-    routes: std::vec::IntoIter<Route>,
-    out: String,
-}
-
-impl Document {
-    /// About these routes of a server of that version that asks for a password or does not; of which nothing is written yet.
-    pub fn new(routes: Vec<Route>, version: &str, has_password: bool) -> Document {
-        let security = if has_password { r#""security": [{"basic": []}], "# } else { "" };
-        let out = format!(
-            "{{\"openapi\": \"3.0.3\", \"info\": {{\"title\": \"Stheno\", \"version\": {}, \"description\": \"The methods of \
-             XML-RPC that Supervisor and Supvisors have, as REST.\"}}, \"servers\": [{{\"url\": \"/api/v1\"}}, {{\"url\": \"/\"}}], \
-             {security}\"paths\": {{",
-            string(version),
-        );
-        Document { routes: routes.into_iter(), out }
-    }
-
-    /// Bytes that it holds.
-    pub fn bytes(&self) -> usize {
-        self.out.capacity()
-    }
-
-    /// Writes about one more route; the whole of it after the last one.
-    pub fn go_on(&mut self) -> Option<String> {
-        let Some(route) = self.routes.next() else {
-            self.out.push_str("}, \"components\": ");
-            self.out.push_str(COMPONENTS);
-            self.out.push('}');
-            return Some(std::mem::take(&mut self.out));
-        };
+/// The document about these routes, of a server of that version that asks for a password or does not.
+pub fn document(routes: &[Route], version: &str, has_password: bool) -> String {
+    let mut paths: Vec<String> = Vec::new();
+    for route in routes {
         let all = route.in_path().count();
         let least = route.in_path().filter(|param| param.place != Place::Path { may_lack: true }).count();
-        for count in least..=all {
-            if !self.out.ends_with('{') {
-                self.out.push_str(", ");
-            }
-            self.out.push_str(&path(&route, count));
-        }
-        None
+        paths.extend((least..=all).map(|count| path(route, count)));
     }
+    let security = if has_password { r#""security": [{"basic": []}], "# } else { "" };
+    format!(
+        "{{\"openapi\": \"3.0.3\", \"info\": {{\"title\": \"Stheno\", \"version\": {}, \"description\": \"The methods of XML-RPC \
+         that Supervisor and Supvisors have, as REST.\"}}, \"servers\": [{{\"url\": \"/api/v1\"}}, {{\"url\": \"/\"}}], {security}\
+         \"paths\": {{{}}}, \"components\": {COMPONENTS}}}",
+        string(version),
+        paths.join(", "),
+    )
 }
 
 /// The path of a route with so many parameters in it, and what can be asked there.

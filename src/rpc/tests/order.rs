@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::super::Outcome;
-use super::super::testing::{World, options, params};
+use super::super::testing::World;
 use crate::config::dependency::Condition;
 use crate::exit::ExitStatus;
 use crate::id::{Pid, ProcId};
@@ -349,56 +349,4 @@ fn a_long_chain_and_a_wide_star() {
         }
         assert!(world.daemon.finished(), "chain: {is_chain}");
     }
-}
-
-/// O-1: options that are changed in passing turn what is known of a process, for those that depend on it too.
-#[test]
-fn options_changed_in_passing_reach_those_that_depend_on_them() {
-    // Options of p, what is changed of it; whether w is started, or is given up.
-    let rows = [
-        ("autorestart=false", ("exitcodes", "0,2"), ProcessState::Running),
-        ("autorestart=true\nrestartpause=1000", ("autorestart", "false"), ProcessState::Fatal),
-    ];
-    for (lines, change, expected) in rows {
-        let mut world = World::new(&format!(
-            "[group:g]\nprograms=p\n[program:p]\ncommand=p\nstartsecs=0\nexitcodes=0\n{lines}\n[stheno]\nmutation=true\n\
-             [program:w]\ncommand=w\nstartsecs=0\ndepends_on=p=completed\ndepends_on_failure=fatal\n"
-        ));
-        let id = world.daemon.roster.find_process("w").expect("w");
-        world.pass(Duration::from_secs(1));
-        let pid = *world.host.children.keys().next().expect("p runs");
-        // Where that is the end of it, it is made good before anybody looks.
-        world.host.exit(pid, ExitStatus::Code(2), &mut world.daemon, world.now);
-        assert!(world.daemon.is_waiting(id), "{change:?}");
-        let done = world.begin("stheno.updateProgram", params!["g", "p", options(&[change]), "never"]);
-        assert!(done.is_ok(), "{:?}", done.err());
-        world.pass(Duration::from_secs(3));
-        let state = world.daemon.roster.process(id).map(|process| process.machine.state());
-        assert_eq!(state, Some(expected), "{change:?}");
-    }
-}
-
-/// The same of health: what was there is not until the first verdict of a check that is added, and nobody who is up is stopped
-/// for that; and it is there again when the check is taken away.
-#[test]
-fn a_check_that_is_added_in_passing_is_waited_for() {
-    let mut world = World::new(
-        "[group:g]\nprograms=p\n[program:p]\ncommand=p\nstartsecs=0\n[stheno]\nmutation=true\n\
-         [program:w]\ncommand=w\nautostart=false\ndepends_on=p=healthy\n\
-         [program:up]\ncommand=up\nstartsecs=0\ndepends_on=p=healthy\non_dependency_stop=stop\n",
-    );
-    world.pass(Duration::from_secs(1));
-    let id = world.daemon.roster.find_process("w").expect("w");
-    let check = options(&[("liveness_check_script", "/c"), ("liveness_check_initial_delay", "1000")]);
-    let done = world.begin("stheno.updateProgram", params!["g", "p", check, "never"]);
-    assert!(done.is_ok(), "{:?}", done.err());
-    assert!(world.daemon.wait_to_start(id, world.now));
-    world.pass(Duration::from_secs(3));
-    assert!(world.daemon.is_waiting(id));
-    assert!(world.host.children.values().any(|command| command == "up") && world.host.signals.is_empty());
-    // The file has none.
-    world.ok("stheno.update", &[]);
-    assert!(!world.daemon.is_waiting(id));
-    let commands: Vec<&str> = world.host.children.values().map(String::as_str).collect();
-    assert_eq!((commands, world.host.signals.len()), (vec!["p", "up", "w"], 0));
 }

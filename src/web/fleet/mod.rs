@@ -1,7 +1,5 @@
-//! The pages of a fleet: what their stream tells ([`rows`]), the same as plain tables ([`plain`]), and what their forms ask for
-//! ([`action`]).
+//! The pages of a fleet: what their stream tells ([`rows`]), and the same as plain tables ([`plain`]).
 
-pub(crate) mod action;
 pub(crate) mod plain;
 pub(crate) mod rows;
 

@@ -13,8 +13,6 @@ use crate::model::fleet::view::{Task, TaskId};
 use crate::state::ProcessState;
 use crate::web::files::HAS_PAGE;
 use crate::web::page::{NEW_WINDOW, Page};
-use crate::wire::fleet::command::Verb;
-use crate::wire::fleet::load::Load;
 use crate::wire::form::{Form, quote};
 
 /// Hosts that stand beside each other as columns; more of them are columns by their kinds.
@@ -45,11 +43,6 @@ pub fn page(fleet: &Fleet, form: &Form, policy: &str, now: Now, local: &mut dyn 
         page.raw("</li>\n");
     }
     page.raw("</ul></nav>\n");
-    if let Some(message) = form.get("message") {
-        page.raw("<p role=\"status\">");
-        page.text(message);
-        page.raw("</p>\n");
-    }
     let named = |name: &str| fleet.members().find(|(_, member)| member.who.nick == name);
     match (form.get("host").and_then(named), form.get("app"), form.get("view")) {
         (Some((peer, member)), _, _) => host(&mut page, fleet, peer, member, local),
@@ -80,28 +73,6 @@ fn cell(page: &mut Page, text: &str) {
     page.raw("<td>");
     page.text(text);
     page.raw("</td>\n");
-}
-
-/// A form with what can be done with something; `of` says with what, for who does not see the row.
-fn buttons(page: &mut Page, fields: &[(&str, &str)], of: &str, is_up: bool) {
-    page.raw("<form method=\"post\" action=\"fleet.html\">");
-    for (name, value) in fields {
-        page.raw("<input type=\"hidden\" name=\"");
-        page.raw(name);
-        page.raw("\" value=\"");
-        page.attribute(value);
-        page.raw("\">");
-    }
-    for verb in if is_up { &[Verb::Stop, Verb::Restart][..] } else { &[Verb::Start] } {
-        page.raw("<button name=\"action\" value=\"");
-        page.raw(verb.name());
-        page.raw("\" aria-label=\"");
-        page.attribute(&format!("{} {of}", verb.name()));
-        page.raw("\">");
-        page.raw(verb.name());
-        page.raw("</button> ");
-    }
-    page.raw("</form>");
 }
 
 fn row_head(page: &mut Page, href: &str, text: &str) {
@@ -189,7 +160,7 @@ fn overview(page: &mut Page, fleet: &Fleet, is_unfolded: bool) {
         *of = sum([*of, *one].into_iter());
     }
     page.raw("<h2>Hosts</h2>\n");
-    heads(page, &["Host", "State", "Kind", "Expected load", "Processors", "Memory", "Running"]);
+    heads(page, &["Host", "State", "Kind", "Load", "Running"]);
     for (peer, member) in fleet.members() {
         row_head(page, &host_href(&member.who.nick), &member.who.nick);
         let class = match member.state {
@@ -200,12 +171,6 @@ fn overview(page: &mut Page, fleet: &Fleet, is_unfolded: bool) {
         state(page, class, member.state.name());
         cell(page, &kind(member));
         cell(page, &format!("{} %", fleet.view().load(peer)));
-        for share in [|load: &Load| load.processors, |load: &Load| load.memory] {
-            cell(
-                page,
-                &member.load.as_ref().map_or(String::new(), |(load, _)| format!("{} %", share(load).div_ceil(100))),
-            );
-        }
         cell(page, &by_host.get(&peer).copied().unwrap_or_default().text());
         page.raw("</tr>\n");
     }
@@ -253,9 +218,7 @@ fn applications(page: &mut Page, fleet: &Fleet, only: Option<&str>) {
             });
         }
         page.raw("</h2>\n");
-        let is_up = app.tasks.values().any(|id| fleet.view().task(*id).is_some_and(|task| task.is_running()));
-        buttons(page, &[("app", &app.name)], &app.name, is_up);
-        heads(page, &["Process", "State", "Where", "Why", "Log", "Action"]);
+        heads(page, &["Process", "State", "Where", "Why", "Log"]);
         for id in app.tasks.values() {
             if let Some(one) = fleet.view().task(*id) {
                 process(page, fleet, *id, one);
@@ -292,8 +255,6 @@ fn process(page: &mut Page, fleet: &Fleet, id: TaskId, task: &Task) {
             page.raw(" ");
         }
     }
-    page.raw("</td>\n<td>");
-    buttons(page, &[("process", &name)], &name, task.is_running());
     page.raw("</td></tr>\n");
 }
 
@@ -309,9 +270,9 @@ fn host(page: &mut Page, fleet: &Fleet, peer: PeerId, member: &Member, local: &m
     page.text(&format!(" · {} · {}", member.state.name().to_ascii_lowercase(), member.who.identifier));
     page.raw("</h2>\n<p>");
     let site = site(fleet, peer, member);
-    page.link(&format!("{site}index.html"), "Its own page", "");
+    page.link(&format!("{site}index.html"), "Start and stop on its own page", "");
     page.raw("</p>\n");
-    heads(page, &["Process", "State", "Started", "Why", "Log", "Action"]);
+    heads(page, &["Process", "State", "Started", "Why", "Log"]);
     let here = fleet.view().tasks().filter_map(|(id, task)| Some((fleet.view().namespec(id)?, task.on(peer)?)));
     let mut here: Vec<_> = here.collect();
     crate::sort::by(&mut here, |a, b| a.0.cmp(&b.0));
@@ -330,11 +291,6 @@ fn host(page: &mut Page, fleet: &Fleet, peer: PeerId, member: &Member, local: &m
                 page.link(&format!("{site}tail.html?processname={}{stream}", quote(&name)), label, NEW_WINDOW);
                 page.raw(" ");
             }
-        }
-        page.raw("</td>\n<td>");
-        let fields = [("process", name.as_str()), ("host", &member.who.nick)];
-        if member.state == InstanceState::Running {
-            buttons(page, &fields, &format!("{name} on {}", member.who.nick), !record.state.is_stopped());
         }
         page.raw("</td></tr>\n");
     }

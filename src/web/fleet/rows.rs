@@ -1,8 +1,7 @@
 //! What the stream of a fleet tells, as JSON.
 //!
 //! Shapes: a piece is `{now, fleet?, hosts?, apps?, tasks?, moments?, gone?, lost?}` with only what it tells of: `fleet` `{own,
-//! phase, master, degraded, version}`; a host `{i, n, id, s, load, kind, stream, cpu?, mem?}`, the last
-//! two in percent, once they are known; an application `{i, n, managed, s, major,
+//! phase, master, degraded, version}`; a host `{i, n, id, s, load, kinds, stream}`; an application `{i, n, managed, s, major,
 //! minor, rank}`; a task `{i, a, n, p, s, failed, required, why, on: [[host, state, pid, start, why, logs]…]}`; a moment
 //! `[number, at, kind, …]`; `gone` ids of tasks, `lost` those of applications. Hosts are called by their places in the list,
 //! the rest by ids of this run. Times are milliseconds since the epoch; members that are empty, zero or false are left out.
@@ -89,11 +88,6 @@ pub fn host(fleet: &Fleet, peer: PeerId, member: &Member) -> String {
         row.number("load", u64::try_from(fleet.view().load(peer)).unwrap_or(0));
         row.text("kind", &kind(member));
         row.flag("stream", fleet.peers.is_by_stream(peer));
-        // Not more exact, so that most stay as they were told.
-        if let Some((load, _)) = &member.load {
-            row.number("cpu", u64::from(load.processors.div_ceil(100)));
-            row.number("mem", u64::from(load.memory.div_ceil(100)));
-        }
     })
 }
 

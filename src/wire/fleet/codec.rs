@@ -129,7 +129,7 @@ pub fn push_signed(out: &mut Vec<u8>, number: i64) {
 }
 
 /// Appends what [`Reader::bytes`] reads.
-pub fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     push_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
@@ -141,16 +141,11 @@ pub fn push_text(out: &mut Vec<u8>, text: &str) {
 
 /// Appends what [`Reader::short_text`] reads; what is too long of it is left out.
 pub fn push_short_text(out: &mut Vec<u8>, text: &str) {
-    push_text(out, beginning(text, TEXT_BYTES_MAX));
-}
-
-/// The beginning of a text, whole characters of at most so many bytes.
-pub fn beginning(text: &str, bytes_max: usize) -> &str {
-    let mut end = text.len().min(bytes_max);
+    let mut end = text.len().min(TEXT_BYTES_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    &text[..end]
+    push_text(out, &text[..end]);
 }
 
 /// Appends what [`Reader::flags`] reads.

@@ -2,32 +2,6 @@
 
 use super::codec::{Malformed, Reader, push_flags, push_short_text, push_varint};
 
-/// What people ask of applications and processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Verb {
-    Start,
-    Stop,
-    Restart,
-}
-
-impl Verb {
-    /// All of them, in the order of their tags, which begin with [`ACT`].
-    pub const ALL: [Verb; 3] = [Verb::Start, Verb::Stop, Verb::Restart];
-
-    /// The word for it: `start`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Verb::Start => "start",
-            Verb::Stop => "stop",
-            Verb::Restart => "restart",
-        }
-    }
-}
-
-/// The tag of the first verb.
-const ACT: u8 = 5;
-
 /// What one instance wants of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -40,13 +14,6 @@ pub enum Wish {
     Stop {
         group: String,
         name: String,
-    },
-    /// What somebody asks of a process there, and who that is, for the log.
-    Act {
-        verb: Verb,
-        group: String,
-        name: String,
-        by: String,
     },
     /// Everything is to be stopped, and all are to end.
     Shutdown,
@@ -80,7 +47,6 @@ impl Command {
         let (tag, texts): (u8, Vec<&str>) = match &self.wish {
             Wish::Start { group, name, arguments } => (1, vec![group, name, arguments]),
             Wish::Stop { group, name } => (2, vec![group, name]),
-            Wish::Act { verb, group, name, by } => (ACT + *verb as u8, vec![group, name, by]),
             Wish::Shutdown => (3, Vec::new()),
             Wish::Restart => (4, Vec::new()),
         };
@@ -98,13 +64,7 @@ impl Command {
             2 => Wish::Stop { group: input.short_text()?, name: input.short_text()? },
             3 => Wish::Shutdown,
             4 => Wish::Restart,
-            tag => match Verb::ALL.into_iter().find(|verb| ACT + *verb as u8 == tag) {
-                Some(verb) => {
-                    let [group, name, by] = [input.short_text()?, input.short_text()?, input.short_text()?];
-                    Wish::Act { verb, group, name, by }
-                }
-                None => return Ok(Err(number)),
-            },
+            _ => return Ok(Err(number)),
         };
         Ok(Ok(Command { number, wish }))
     }
@@ -139,13 +99,11 @@ mod tests {
         let (group, name) = ("app".to_string(), "web".to_string());
         let wishes = [
             Wish::Start { group: group.clone(), name: name.clone(), arguments: "-v".to_string() },
-            Wish::Stop { group: group.clone(), name: name.clone() },
+            Wish::Stop { group, name },
             Wish::Shutdown,
             Wish::Restart,
         ];
-        let acts =
-            Verb::ALL.map(|verb| Wish::Act { verb, group: group.clone(), name: name.clone(), by: "joe".to_string() });
-        for (number, wish) in (300..).zip(wishes.into_iter().chain(acts)) {
+        for (number, wish) in (300..).zip(wishes) {
             let command = Command { number, wish };
             let bytes = command.write();
             assert_eq!(Command::read(&bytes), Ok(Ok(command)));

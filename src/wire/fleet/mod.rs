@@ -2,7 +2,7 @@
 //!
 //! A stream begins with a [`hello`] and goes on in [`frame`]s; beside it go [`datagram`]s. Who is looked for by nobody makes
 //! itself known by [`announce`]. All carry tags made with a
-//! [`key`]; their bodies are written with [`codec`]. What an instance must not forget is kept as [`records`].
+//! [`key`]; their bodies are written with [`codec`].
 
 pub mod announce;
 pub mod codec;
@@ -11,9 +11,6 @@ pub mod datagram;
 pub mod frame;
 pub mod hello;
 pub mod key;
-pub mod load;
-#[cfg(feature = "engine")]
-pub mod records;
 pub mod report;
 
 /// What a frame is for. A number that is not known is passed over, so that newer instances may say more.
@@ -23,7 +20,7 @@ pub enum Kind {
     Keepalive,
     /// What the sender knows of itself: a change, or a part of all of it.
     Report,
-    /// Which statistics somebody there looks at.
+    /// What somebody wants to be told of.
     Subscribe,
     /// Something to be done, with a number for its answer.
     Command,
@@ -37,10 +34,6 @@ pub enum Kind {
     Known,
     /// The sender has heard nothing for long, ends the stream, and is there.
     Quiet,
-    /// How much the sender's host has to do, for who looks.
-    Point,
-    /// Statistics as they are published, for who reads them.
-    Statistics,
 }
 
 impl Kind {
@@ -55,8 +48,6 @@ impl Kind {
         Kind::Bye,
         Kind::Known,
         Kind::Quiet,
-        Kind::Point,
-        Kind::Statistics,
     ];
 
     /// Its number on the wire.

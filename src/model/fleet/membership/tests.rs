@@ -10,8 +10,6 @@ struct Network {
     sent: u64,
     /// Those that neither send nor hear.
     silent: BTreeSet<usize>,
-    /// Those that stand still: nothing is due there, and nothing is kept for them.
-    frozen: BTreeSet<usize>,
     /// Of a hundred datagrams, so many are lost.
     loss: u64,
     chance: Chance,
@@ -26,8 +24,7 @@ impl Network {
         let nodes = (0..count).map(|at| node(at, count, 100 + at as u64, pace)).collect();
         let (silent, news) = (BTreeSet::new(), Vec::new());
         let ways = BTreeMap::new();
-        let frozen = BTreeSet::new();
-        Network { nodes, now: Mono(0), ways, sent: 0, silent, frozen, loss: 0, chance: Chance(1), news }
+        Network { nodes, now: Mono(0), ways, sent: 0, silent, loss: 0, chance: Chance(1), news }
     }
 
     /// Two of them open a stream to each other.
@@ -67,22 +64,17 @@ impl Network {
         let end = self.now.after(time);
         loop {
             self.collect();
-            let awake = (0..self.nodes.len()).filter(|at| !self.frozen.contains(at));
-            let due = awake.filter_map(|at| self.nodes[at].deadline()).min();
+            let due = (0..self.nodes.len()).filter_map(|at| self.nodes[at].deadline()).min();
             let way = self.ways.first_key_value().map(|((at, _), _)| *at);
             let next = crate::clock::earliest(&[due, way]).filter(|at| *at <= end);
             let Some(next) = next else { break };
             self.now = self.now.max(next);
             while let Some(entry) = self.ways.first_entry().filter(|entry| entry.key().0 <= self.now) {
                 let (_, to, bytes) = entry.remove();
-                if !self.frozen.contains(&to) {
-                    self.nodes[to].receive(&bytes, self.now);
-                }
+                self.nodes[to].receive(&bytes, self.now);
             }
-            for (at, node) in self.nodes.iter_mut().enumerate() {
-                if !self.frozen.contains(&at) {
-                    node.turn(self.now);
-                }
+            for node in &mut self.nodes {
+                node.turn(self.now);
             }
         }
         self.now = end;
@@ -205,47 +197,6 @@ fn a_new_run_takes_the_place_of_the_one_before() {
     // What was said by or about the earlier run changes nothing any more.
     network.run(seconds(5.0));
     assert_eq!(network.take_news(), Vec::<String>::new());
-}
-
-#[test]
-fn who_stood_still_takes_nobody_for_gone() {
-    let pace = Pace::NORMAL;
-    for frozen in [3.0, 3600.0] {
-        for begin in 0..10 {
-            let mut network = trio(pace);
-            network.run(seconds(5.0 + f64::from(begin) / 7.0));
-            // Just when it suspects both others.
-            network.silent.extend([1, 2]);
-            network.run(pace.probe * 2 + pace.answer);
-            network.silent.clear();
-            network.frozen.insert(0);
-            network.run(seconds(frozen));
-            network.frozen.clear();
-            network.run(seconds(20.0));
-            let news = network.take_news();
-            let lost: Vec<&String> = news.iter().filter(|text| text.starts_with("0 down")).collect();
-            assert!(lost.is_empty(), "{frozen} {begin}: {news:?}");
-        }
-    }
-}
-
-#[test]
-fn who_is_always_late_notices_some_time_who_is_gone() {
-    let mut network = trio(Pace::NORMAL);
-    network.silent.insert(2);
-    let mut took = 0;
-    let is_gone = loop {
-        network.frozen.insert(0);
-        network.run(seconds(2.0));
-        network.frozen.clear();
-        network.run(seconds(0.1));
-        took += 1;
-        let is_gone = network.take_news().contains(&"0 down n2:9001 102".to_string());
-        if is_gone || took == 100 {
-            break is_gone;
-        }
-    };
-    assert!(is_gone && took < 30, "{took}");
 }
 
 #[test]

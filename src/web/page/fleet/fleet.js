@@ -1,7 +1,7 @@
 // The page of a fleet as a whole: its frame, which view is open by the address, keys, and what the stream sets off.
 
 import { $, announce, button, clock, dialog, h, icon, many, mark, put, swap } from "./base.js";
-import { apps, begin, fleet, hosts, loadOf, nameOf, retry, tasks } from "./hosts.js";
+import { apps, begin, fleet, hosts, nameOf, retry, tasks } from "./hosts.js";
 import { appHref, hostHref, hostKind, makeMatrix, nowhere } from "./matrix.js";
 import { applications, hostView, timeline, wrongOnes } from "./views.js";
 
@@ -71,7 +71,7 @@ function overview() {
 		needs(need, wrong);
 		const all = [...hosts.values()];
 		const up = all.filter((host) => host.s === "RUNNING");
-		const loads = up.map(loadOf);
+		const loads = up.map((host) => host.load ?? 0);
 		put(facts.State, fleet.phase + (fleet.degraded ? " · degraded" : ""));
 		put(facts.Master, fleet.master || "nobody");
 		put(facts.Hosts, `${up.length} of ${all.length} here`);
@@ -79,7 +79,7 @@ function overview() {
 		while (bars.children.length < all.length) bars.append(h("i"));
 		while (bars.children.length > all.length) bars.lastChild.remove();
 		all.forEach((host, at) => {
-			bars.children[at].style.height = `${Math.max(6, Math.min(100, loadOf(host)))}%`;
+			bars.children[at].style.height = `${Math.max(6, Math.min(100, host.load ?? 0))}%`;
 			mark(bars.children[at], "class", hostKind(host));
 		});
 		matrix.update();

@@ -14,15 +14,6 @@ const places = new Map();
 /** Places of the matrix that have changed since it was painted. */
 export const changed = new Set();
 
-/** How much a host has to do, in percent: its processors, or what is expected of it until that is known. */
-export const loadOf = (host) => (host.mem ? host.cpu : host.load) ?? 0;
-/** The last points of each host, since the page is open: processors and memory. */
-export const points = new Map();
-const POINTS = 60;
-setInterval(() => {
-	for (const it of hosts.values()) if (it.mem) points.set(it.i, [...(points.get(it.i) ?? []), [it.cpu ?? 0, it.mem]].slice(-POINTS));
-}, 5000);
-
 /** There is a beat each second. */
 const SILENCE_MS = 3000;
 const MOMENTS = 500;

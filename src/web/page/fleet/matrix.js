@@ -2,7 +2,7 @@
 // are rows, by their kinds, which fold. A cell is made anew only when what it shows has changed.
 
 import { h, icon, many, mark, put, swap, toggle } from "./base.js";
-import { apps, changed, fleet, hasFailed, hosts, isNowhere, isTwice, loadOf, nameOf, tasks, tasksAt } from "./hosts.js";
+import { apps, changed, fleet, hasFailed, hosts, isNowhere, isTwice, nameOf, tasks, tasksAt } from "./hosts.js";
 
 /** So many hosts stand beside each other, with names in their cells. */
 const COLUMNS = 6;
@@ -78,10 +78,9 @@ function hostHead(host, tag) {
 	th.update = (it) => {
 		swap(state, hostKind(it));
 		th.className = `host ${hostKind(it)}`;
-		meter.firstChild.style.width = `${Math.min(100, loadOf(it))}%`;
-		mark(meter, "title", it.mem ? "processors" : "expected load");
+		meter.firstChild.style.width = `${Math.min(100, it.load ?? 0)}%`;
 		const count = [...apps.keys()].reduce((sum, app) => sum + tasksAt(it.i, app).length, 0);
-		put(more, `${loadOf(it)} % · ${count}${it.s === "RUNNING" ? "" : ` · ${it.s}`}${it.stream ? " · no UDP" : ""}`);
+		put(more, `${it.load ?? 0} % · ${count}${it.s === "RUNNING" ? "" : ` · ${it.s}`}${it.stream ? " · no UDP" : ""}`);
 	};
 	return th;
 }

@@ -1,7 +1,7 @@
 // The other views of a fleet: its applications, one host, and what has happened.
 
-import { clock, complain, confirm, drawing, h, icon, many, mark, put, span, swap, toast } from "./base.js";
-import { apps, fleet, hosts, isUp, moments, nameOf, now, points, running, tasks } from "./hosts.js";
+import { clock, h, icon, many, mark, put, span, swap } from "./base.js";
+import { apps, fleet, hosts, moments, nameOf, now, running, tasks } from "./hosts.js";
 import { appHref, appKind, appWord, compare, hostHref, hostKind, KINDS, sortedApps, stateOn } from "./matrix.js";
 
 const word = (state) => state[0] + state.slice(1).toLowerCase();
@@ -15,31 +15,8 @@ const site = (host) => (host.i === fleet.own ? "./" : `${location.protocol}//${h
 const logOf = (task, host) => h("a", host.n, { href: `${site(host)}#processes/${encodeURIComponent(nameOf(task))}/log`, target: "_blank", rel: "noopener", "aria-label": `Log of ${nameOf(task)} on ${host.n}` });
 const links = (list) => list.flatMap((it, at) => (at ? [", ", it] : [it]));
 const whereOf = (task) => links(running(task).flatMap((at) => hosts.get(at) ?? []).map((host) => h("a", host.n, { href: hostHref(host) })));
-const logsOf = (task) => links(task.on.filter(([, , , start, , logs]) => start && logs).sort(byStart).flatMap(([at]) => hosts.get(at) ?? []).map((host) => logOf(task, host)));
-/** Where a process ran before has a log of it, too: the latest first. */
-const byStart = (a, b) => b[3] - a[3];
+const logsOf = (task) => links(task.on.filter(([, , , start, , logs]) => start && logs).flatMap(([at]) => hosts.get(at) ?? []).map((host) => logOf(task, host)));
 const whyOf = (task) => task.why || (KINDS[task.s] === "bad" || KINDS[task.s] === "warn" ? task.on.find(([, , , , why]) => why)?.[4] : "") || "";
-
-/** Has something done by the instance that serves, or by the one it is to be done on. */
-async function act(action, what) {
-	try {
-		const answer = await fetch("fleet.html", { method: "POST", body: new URLSearchParams({ action, ...what }) });
-		const message = new URL(answer.url).searchParams.get("message");
-		if (!answer.ok || !message || message.startsWith("ERROR: ")) throw Error(message?.slice(7) ?? `${answer.status} ${answer.statusText}`);
-		toast(message);
-	} catch (error) {
-		complain(error);
-	}
-}
-
-/** What can be done with something; `victims` are asked about before they are stopped. */
-function acts(of, what, isUp, victims) {
-	const make = (word) => {
-		const go = () => act(word.toLowerCase(), what);
-		return h("button.btn", word, { "aria-label": `${word} ${of}` }, victims && isUp ? () => confirm(`${word} ${of}?`, "", victims(), word, go) : go);
-	};
-	return h("div.b", (isUp ? ["Restart", "Stop"] : ["Start"]).map(make));
-}
 
 function table(label, head, rows) {
 	return h("table.opt", { "aria-label": label }, h("thead", h("tr", head.map((it) => h("th", { scope: "col" }, it)))), h("tbody", rows));
@@ -66,19 +43,15 @@ export function applications(only) {
 	const box = h("div.scroll");
 	const sections = new Map();
 	function section(app) {
-		const [state, words, list] = [icon("off"), h("small"), table(app.n, ["Process", "State", "Where it runs", "Why", "Log on", "Actions"], [])];
+		const [state, words, list] = [icon("off"), h("small"), table(app.n, ["Process", "State", "Where it runs", "Why", "Log on"], [])];
 		const title = h("h2", state, " ", h("a", app.n, { href: appHref(app) }));
-		const all = () => [...tasks.values()].filter((task) => task.a === app.i).sort(byName);
-		const verbs = h("span");
-		const it = h("section.card", { "aria-label": app.n }, h("header", title, words, h("span.sp"), verbs), h("div.wide", { tabindex: 0 }, list));
+		const it = h("section.card", { "aria-label": app.n }, h("header", title, words), h("div.wide", { tabindex: 0 }, list));
 		it.update = (now) => {
 			swap(state, appKind(now));
 			title.className = appKind(now);
-			const of = all();
-			const runs = of.some((task) => running(task).length);
-			if (verbs.runs !== runs) verbs.replaceChildren(acts(app.n, { app: app.n }, (verbs.runs = runs), () => all().filter((task) => running(task).length).map(nameOf)));
+			const of = [...tasks.values()].filter((task) => task.a === now.i).sort(byName);
 			put(words, `${appWord(now)} · ${of.filter((task) => task.s === "RUNNING").length} of ${many(of.length)} running${now.managed ? ` · rank ${now.rank ?? 0}` : " · not managed"}`);
-			keyed(list.lastChild, of, (task) => task.i, (task) => JSON.stringify(task), (task) => h("tr", h("th", { scope: "row" }, task.n, task.required && h("small", " required")), stateCell(task.s), h("td", whereOf(task)), h("td", whyOf(task)), h("td", logsOf(task)), h("td", acts(nameOf(task), { process: nameOf(task) }, running(task).length))));
+			keyed(list.lastChild, of, (task) => task.i, (task) => JSON.stringify(task), (task) => h("tr", h("th", { scope: "row" }, task.n, task.required && h("small", " required")), stateCell(task.s), h("td", whereOf(task)), h("td", whyOf(task)), h("td", logsOf(task))));
 		};
 		return it;
 	}
@@ -96,17 +69,14 @@ export function hostView(nick) {
 	const of = () => [...hosts.values()];
 	const host = () => of().find((it) => it.n === nick) ?? hosts.get(fleet.own);
 	const [state, words] = [icon("off"), h("span")];
-	const list = table("Processes", ["Process", "State", "Since", "pid", "Why", "Log", "Actions"], []);
+	const list = table("Processes", ["Process", "State", "Since", "pid", "Why", "Log"], []);
 	const choice = h("select", { "aria-label": "Host", change: () => (location.hash = hostHref(of().find((it) => it.n === choice.value))) });
 	const step = (by) => {
 		const all = of().map((it) => it.n);
 		location.hash = hostHref(of()[(all.indexOf(host().n) + by + all.length) % all.length]);
 	};
 	const own = h("a.btn", "Its own page");
-	const lines = [h("polyline"), h("polyline.mem")];
-	const [load, graph] = [h("p"), h("section.card.load", { "aria-label": "Load" }, drawing("svg", 59, 100, lines))];
-	graph.prepend(load);
-	const box = [h("div.tools", h("button.btn", "‹", { "aria-label": "The host before" }, () => step(-1)), choice, h("button.btn", "›", { "aria-label": "The next host" }, () => step(1)), state, words, h("span.sp"), own), graph, h("div.card.scroll", { tabindex: 0 }, list)];
+	const box = [h("div.tools", h("button.btn", "‹", { "aria-label": "The host before" }, () => step(-1)), choice, h("button.btn", "›", { "aria-label": "The next host" }, () => step(1)), state, words, h("span.sp"), own), h("div.card.scroll", { tabindex: 0 }, list)];
 	return { box, update() {
 		const it = host();
 		if (!it) return;
@@ -118,13 +88,10 @@ export function hostView(nick) {
 		mark(own, "href", site(it));
 		const here = [...tasks.values()].filter((task) => stateOn(task, it.i)).sort(byName);
 		put(words, `${word(it.s)} · ${it.id} · expected load ${it.load ?? 0} %${it.kind ? ` · ${it.kind}` : ""} · ${many(here.filter((task) => stateOn(task, it.i) === "RUNNING").length)} running`);
-		graph.hidden = !it.mem;
-		put(load, `Processors ${it.cpu ?? 0} % · memory ${it.mem} %`);
-		lines.forEach((line, of) => mark(line, "points", (points.get(it.i) ?? []).map((point, at, all) => `${60 - all.length + at},${100 - point[of]}`).join(" ")));
 		const record = (task) => task.on.find(([at]) => at === it.i);
-		keyed(list.lastChild, here, (task) => task.i, (task) => `${it.i} ${it.s} ${nameOf(task)} ${record(task)}`, (task) => {
+		keyed(list.lastChild, here, (task) => task.i, (task) => `${it.i} ${nameOf(task)} ${record(task)}`, (task) => {
 			const [, is, pid, start, why, logs] = record(task);
-			return h("tr", h("th", { scope: "row" }, nameOf(task)), stateCell(is), h("td", pid ? h("span.since", { "data-start": start }) : ""), h("td", pid ? `${pid}` : ""), h("td", why), h("td", logs ? logOf(task, it) : ""), h("td", it.s === "RUNNING" && acts(`${nameOf(task)} on ${it.n}`, { process: nameOf(task), host: it.n }, isUp(is))));
+			return h("tr", h("th", { scope: "row" }, nameOf(task)), stateCell(is), h("td", pid ? h("span.since", { "data-start": start }) : ""), h("td", pid ? `${pid}` : ""), h("td", why), h("td", logs ? logOf(task, it) : ""));
 		});
 		for (const cell of list.querySelectorAll(".since")) put(cell, span(now() - cell.dataset.start));
 	} };
