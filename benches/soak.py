@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Hours of everything at once, in minutes: does memory grow, is a line lost, how long does a restart take?
+"""Everything at once, for minutes or hours: does memory grow, is a line lost, how long does a restart take?
 
     benches/soak.py target/release/supervisord --seconds 600
 
@@ -11,11 +11,10 @@ its stream and the stream of the fleet, metrics.
 
 After a fifth of the time, in which what is kept for people fills up, memory and descriptors must stay: the median of the last quarter
 of what follows is compared with that of the first. Exit status 1 if they grew by more than 1 % (and more than 64 KiB), if a line is
-missing, if a call failed, or if a daemon ended. Restarts are told, and not judged: on a machine that does this at the same time they
+missing, if a call failed, or if that daemon ended. Restarts are told, and not judged: on a machine that does this at the same time they
 are the machine's as well.
 """
 import argparse
-import contextlib
 import glob
 import http.client
 import os
@@ -29,6 +28,8 @@ from daemon import Daemon, Run, free_port, request, section
 from system import ENDS, Counters, Failed, children, clock_ns, machine, memory_mb, run_tool, say, workplace
 
 LINE, LINES_A_SECOND, LOGGERS = 100, 500, 4
+# Fewer looks at memory say nothing: a fifth is left out, and quarters of the rest are compared.
+SAMPLES_LEAST = 10
 # Growth that is none: a page of a heap here or there.
 SLACK_MB = 0.066
 KILL_PAUSE_S, FLEET_KILL_PAUSE_S, SAMPLE_PAUSE_S = 0.2, 60, 2
@@ -111,6 +112,8 @@ class Soak:
             thread.start()
         for thread in threads:
             thread.join()
+        if self.problems:
+            raise Failed('; '.join(self.problems))
         self.one.look()
         self.one.await_marks(LOGGERS, ENDS)
 
@@ -184,9 +187,11 @@ class Soak:
 
     def judge(self):
         """Says what came of it; the problems."""
-        problems = list(self.problems)
+        if len(self.samples) < SAMPLES_LEAST:
+            raise Failed('%d looks at memory are too few: take more seconds' % len(self.samples))
+        problems = []
         settled = self.samples[len(self.samples) // 5:]
-        quarter = max(1, len(settled) // 4)
+        quarter = len(settled) // 4
         for at, (what, unit, slack) in enumerate((('private memory', 'MB', SLACK_MB), ('descriptors', '', 8))):
             first, last = (median(sample[at] for sample in part) for part in (settled[:quarter], settled[-quarter:]))
             print('%-18s %8.2f -> %8.2f %s' % (what, first, last, unit))
@@ -223,7 +228,7 @@ def main():
             soak.run()
             problems = soak.judge()
         except Failed as error:
-            problems = soak.problems + [str(error)]
+            problems = [str(error)]
     for problem in problems:
         print('FAILED ' + problem)
     return 1 if problems else 0

@@ -112,7 +112,7 @@ function palette() {
 			if (step == null) return;
 			// Else Enter would also press what has the focus by then.
 			event.preventDefault();
-			if (!step) return found[at] && choose(found[at]);
+			if (!step && found[at]) choose(found[at]);
 			at = Math.max(0, Math.min(found.length - 1, at + step));
 			paint();
 		} });
